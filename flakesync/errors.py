@@ -1,0 +1,72 @@
+"""Every error raised on purpose: a code, a sentence, a hint.
+
+`cli` is the one place that turns an error into text and an exit status. What a workspace command can
+go on without (one repo that fails, one bad lock) is a value, not an exception, by the time it gets there.
+"""
+
+import re
+
+EXIT_OK = 0
+EXIT_FINDINGS = 1
+EXIT_CANNOT_RUN = 2
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """Return `text` without control sequences: what comes from a lock, a repo or a tool is shown through this.
+
+    Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go.
+    """
+    return _CONTROL.sub("", text)
+
+
+class FlakesyncError(Exception):
+    """Work that could not be done, with all that a person needs to mend it.
+
+    code: stable kebab-case id, shown as `error[code]: …`.
+    hint: what to do about it, or None.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = plain(message)
+        self.hint = plain(hint) if hint is not None else None
+
+
+class ManifestError(FlakesyncError):
+    """workspace.toml cannot be used: syntax, keys, values, or what it points to."""
+
+
+class FlakeRefError(FlakesyncError):
+    """A flake reference that Nix would not accept either."""
+
+
+class LockError(FlakesyncError):
+    """A flake.lock that cannot be used.
+
+    file: where the lock was read. place: the key path in it (`nodes.lib.locked.rev`), or None for the whole file.
+    """
+
+    def __init__(
+        self, code: str, message: str, *, file: str, place: str | None = None, hint: str | None = None
+    ) -> None:
+        where = f"{file}: {place}" if place else file
+        super().__init__(code, f"{where}: {message}", hint=hint)
+        self.file = file
+        self.place = place
+
+
+class GitError(FlakesyncError):
+    """git, or a repository, did not do what was asked."""
+
+
+class NixError(FlakesyncError):
+    """nix is missing, too old, or failed."""
+
+
+class SyncError(FlakesyncError):
+    """One repo's bump could not be carried out; its dependents are skipped."""

@@ -1,0 +1,224 @@
+"""What every test stands on: an environment that nothing of the machine leaks into, and real Nix where asked for.
+
+Fixtures: `nix` runs the test once with each installed version, `any_nix` with the newest, `nix_versions` hands out
+all of them; `use_nix` makes `nix` the one that the test's own process and its children run. A test that takes any of
+them is marked `nix`. `RealNix.env()` is an environment with the worker's warm store, `RealNix.env(folder)` one with a
+store of its own, and `cold_nix_env` such a one that is cleaned up after the test.
+"""
+
+import itertools
+import os
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.support import nix as real_nix
+from tests.support.nix import RealNix
+
+_NIX_FIXTURES = {"nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
+_KEPT = {"FLAKESYNC_NIX_PATHS", "FLAKESYNC_REQUIRE_NIX"}
+_DROPPED_PREFIXES = ("GIT_", "NIX_", "XDG_", "FLAKESYNC_", "SSH_", "GITHUB_", "GITLAB_", "LC_", "GPG_")
+_DROPPED = {
+    "GH_TOKEN",
+    "GITEA_TOKEN",
+    "FORGEJO_TOKEN",
+    "IN_NIX_SHELL",
+    "FORCE_COLOR",
+    "CLICOLOR_FORCE",
+    "CI",
+    "LANGUAGE",
+}
+_GITCONFIG = """\
+[user]
+\tname = Test Author
+\temail = author@test.example
+[init]
+\tdefaultBranch = main
+[commit]
+\tgpgSign = false
+[gc]
+\tauto = 0
+[maintenance]
+\tauto = false
+[core]
+\tfsync = none
+"""
+
+settings.register_profile("suite", deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+_home_numbers = itertools.count()
+
+
+def environment(home: Path) -> dict[str, str]:
+    """Return the environment of a test whose home folder is `home`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT
+        or not (name in _DROPPED or name.startswith(_DROPPED_PREFIXES) or name.lower().endswith("_proxy"))
+    }
+    return {
+        **kept,
+        **real_nix.isolation(home / "nix"),
+        "HOME": str(home),
+        "TMPDIR": str(home / "tmp"),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "XDG_RUNTIME_DIR": str(home / "run"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "EDITOR": "false",
+        "VISUAL": "false",
+        "TZ": "UTC",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "TERM": "dumb",
+        "COLUMNS": "120",
+        # The network is a closed door: what tries anyhow fails at once instead of waiting for a name server.
+        "http_proxy": "http://127.0.0.1:9",
+        "https_proxy": "http://127.0.0.1:9",
+        "all_proxy": "http://127.0.0.1:9",
+        "no_proxy": "localhost,127.0.0.1,::1",
+    }
+
+
+def make_home(home: Path) -> None:
+    """Make a home folder with a git identity and nothing else."""
+    for name in ("tmp", ".config", "run"):
+        (home / name).mkdir(parents=True, mode=0o700)
+    (home / ".gitconfig").write_text(_GITCONFIG)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Imports, collection and session fixtures have no home at all; each test gets one of its own below.
+    real_nix.installed()
+    nowhere = Path("/nonexistent/home-of-the-test-suite")
+    wanted = environment(nowhere) | {"TMPDIR": os.environ.get("TMPDIR", "/tmp")}
+    config.stash[_SAVED] = dict(os.environ)
+    _replace_environ(wanted)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _SAVED in config.stash:
+        _replace_environ(config.stash[_SAVED])
+
+
+_SAVED: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+
+
+def _replace_environ(wanted: dict[str, str]) -> None:
+    for name in set(os.environ) - set(wanted):
+        del os.environ[name]
+    os.environ.update(wanted)
+
+
+@pytest.fixture(autouse=True)
+def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the test an environment of its own; the result is its home folder (HOME), outside of `tmp_path`."""
+    home = tmp_path_factory.getbasetemp() / f"home-{next(_home_numbers)}"
+    make_home(home)
+    wanted = environment(home)
+    for name in set(os.environ) - set(wanted):
+        monkeypatch.delenv(name)
+    for name, value in wanted.items():
+        monkeypatch.setenv(name, value)
+    # tempfile and libgit2 each look once and remember the answer.
+    monkeypatch.setattr("tempfile.tempdir", None)
+    _tell_libgit2(home)
+    yield home
+    monkeypatch.undo()
+    real_nix.remove_state(home)
+
+
+def _tell_libgit2(home: Path) -> None:
+    if "pygit2" in sys.modules:
+        from pygit2 import enums, settings
+
+        settings.search_path[enums.ConfigLevel.GLOBAL] = str(home)
+        settings.search_path[enums.ConfigLevel.XDG] = str(home / ".config/git")
+        settings.search_path[enums.ConfigLevel.SYSTEM] = ""
+
+
+def _version_params() -> list[object]:
+    found: list[object] = [
+        pytest.param((path, full), id=".".join(map(str, real_nix.numbers(full)))) for path, full in real_nix.installed()
+    ]
+    lacking = [pytest.param(wish, id=f"{wish}-missing") for wish in real_nix.missing()]
+    return found + lacking or [pytest.param(None, id="no-nix")]
+
+
+@pytest.fixture(scope="session")
+def nix_versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[RealNix]]:
+    """Every installed version, oldest first."""
+    base = tmp_path_factory.getbasetemp()
+    found = [
+        RealNix(path, real_nix.numbers(full), full, base / f"nix-state-{full}") for path, full in real_nix.installed()
+    ]
+    yield found
+    for each in found:
+        real_nix.remove_state(each.warm_state)
+
+
+@pytest.fixture(params=_version_params())
+def nix(request: pytest.FixtureRequest, nix_versions: list[RealNix]) -> RealNix:
+    """One version; the test runs once with each."""
+    match request.param:
+        case None:
+            pytest.skip("nix is not installed (FLAKESYNC_NIX_PATHS, or `nix` on PATH)")
+        case str(wish):
+            pytest.fail(f"nix {wish} is required by FLAKESYNC_REQUIRE_NIX and is not there")
+        case (path, _):
+            return next(each for each in nix_versions if each.path == path)
+    raise AssertionError(request.param)
+
+
+@pytest.fixture
+def any_nix(nix_versions: list[RealNix]) -> RealNix:
+    """The newest version, for a test that one version is enough for."""
+    if not nix_versions:
+        pytest.skip("nix is not installed (FLAKESYNC_NIX_PATHS, or `nix` on PATH)")
+    return nix_versions[-1]
+
+
+@pytest.fixture
+def use_nix(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RealNix:
+    """Make `nix` in os.environ's PATH the version under test (that of `nix`, or of `any_nix`), with its warm store."""
+    name = "nix" if "nix" in request.fixturenames else "any_nix"
+    chosen: RealNix = request.getfixturevalue(name)
+    for key, value in chosen.env().items():
+        monkeypatch.setenv(key, value)
+    return chosen
+
+
+@pytest.fixture
+def cold_nix_env(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """An environment with an empty store and cache for the version under test."""
+    name = "nix" if "nix" in request.fixturenames else "any_nix"
+    chosen: RealNix = request.getfixturevalue(name)
+    state = tmp_path_factory.mktemp("cold-nix")
+    yield chosen.env(state)
+    real_nix.remove_state(state)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _NIX_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("nix")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where Nix is required, a skipped Nix test is a failed one."""
+    report = yield
+    required = os.environ.get("FLAKESYNC_REQUIRE_NIX")
+    if required and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("nix"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although FLAKESYNC_REQUIRE_NIX={required}: {report.longrepr}"
+    return report

@@ -1,0 +1,304 @@
+"""Who locks what, and what of it is not as the workspace wants it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
+
+import msgspec
+
+from flakesync.analysis.graph import Edge, rev_of
+from flakesync.analysis.pins import Governed, Target, identified, own_inputs, pin_source, source_of
+from flakesync.analysis.situation import Situation, answer_for
+from flakesync.nix.flakeref import Attr, identity_of
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.terms import InputPath, NodeLabel, RepoName, Rev, show_path
+from flakesync.workspace.manifest import Pin
+from flakesync.workspace.snapshot import FlakeState, RepoState
+
+FindingKind = Literal[
+    "pin",
+    "upstream",
+    "ref",
+    "duplicate",
+    "age",
+    "unknown-rev",
+    "unlanded",
+    "unlocked",
+    "foreign",
+    "no-lock",
+    "bad-lock",
+    "unreachable",
+]
+DAY_S = 86_400
+
+
+class Locked(msgspec.Struct, frozen=True, kw_only=True):
+    """One commit of a pin's source that repos are locked to. last_modified: seconds since the epoch, null: unknown."""
+
+    rev: str | None
+    last_modified: int | None
+    repos: list[str]
+
+
+class PinDrift(msgspec.Struct, frozen=True, kw_only=True):
+    """One pin: where its inputs should be and where they are, newest first. target_rev null: it is not known."""
+
+    name: str
+    source: str
+    target_rev: str | None
+    target_last_modified: int | None
+    target_note: str | None
+    locked: list[Locked]
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is not as the workspace wants it. flake and input are null where the finding is of a whole repo."""
+
+    kind: FindingKind
+    repo: str
+    flake: str | None
+    input: str | None
+    locked_rev: str | None
+    wanted_rev: str | None
+    detail: str
+
+
+class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `flakesync drift`, in the order: pins as in the manifest, findings by repo, flake, input."""
+
+    schema: Literal["flakesync/drift/1"] = "flakesync/drift/1"
+    pins: list[PinDrift]
+    findings: list[Finding]
+
+
+def find_drift(situation: Situation, selected: frozenset[RepoName]) -> DriftReport:
+    """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
+    findings: list[Finding] = []
+    for state in situation.snapshot.states.values():
+        if state.name not in selected:
+            continue
+        findings += _of_repo(state)
+        for flake in state.flakes:
+            if flake.lock is not None:
+                findings += _of_flake(situation, state, flake, flake.lock)
+    findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
+    return DriftReport(
+        pins=[_pin_drift(situation, pin) for pin in situation.snapshot.workspace.pins], findings=findings
+    )
+
+
+def _of_flake(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
+    governed = situation.governed_in(state.name, flake.dir)
+    for item in governed.values():
+        yield from _of_pin(situation, item)
+    for edge in situation.edges_into(state.name, flake.dir):
+        if edge.input not in governed and edge.follows is None:
+            yield from _of_edge(situation, edge)
+    yield from _of_inputs(situation, state, flake, lock)
+    yield from _of_nested(situation, state, flake, lock)
+
+
+def _pin_drift(situation: Situation, pin: Pin) -> PinDrift:
+    target = situation.targets.get(pin.name)
+    repos: dict[Rev | None, set[RepoName]] = defaultdict(set)
+    dates: dict[Rev | None, int | None] = {}
+    for item in situation.governed:
+        if item.pin == pin:
+            repos[item.locked_rev].add(item.repo)
+            dates[item.locked_rev] = last_modified(item.locked)
+    locked = [Locked(rev=rev, last_modified=dates[rev], repos=sorted(names)) for rev, names in repos.items()]
+    locked.sort(key=lambda entry: (-(entry.last_modified or 0), entry.rev or ""))
+    return PinDrift(
+        name=pin.name,
+        source=pin.source.to_url(),
+        target_rev=target.rev if target else None,
+        target_last_modified=target.last_modified if target else None,
+        target_note=target.note if target else None,
+        locked=locked,
+    )
+
+
+def last_modified(locked: Mapping[str, Attr]) -> int | None:
+    """Return the `lastModified` of a node (seconds since the epoch); None where the lock has none."""
+    date = locked.get("lastModified")
+    return date if isinstance(date, int) and not isinstance(date, bool) and date > 0 else None
+
+
+def _of_repo(state: RepoState) -> Iterator[Finding]:
+    if state.error is not None:
+        yield _finding("unreachable", state.name, detail=state.error.message)
+    for flake in state.flakes:
+        if flake.problem is not None:
+            yield _finding(flake.problem.kind, state.name, flake.dir, detail=flake.problem.detail)
+
+
+def _finding(
+    kind: FindingKind,
+    repo: RepoName,
+    flake: str | None = None,
+    path: InputPath | None = None,
+    *,
+    locked: Rev | None = None,
+    wanted: Rev | None = None,
+    detail: str,
+) -> Finding:
+    return Finding(
+        kind=kind,
+        repo=repo,
+        flake=flake,
+        input=show_path(path) if path is not None else None,
+        locked_rev=locked,
+        wanted_rev=wanted,
+        detail=detail,
+    )
+
+
+def _of_pin(situation: Situation, item: Governed) -> Iterator[Finding]:
+    target = situation.targets.get(item.pin.name)
+    rev = item.locked_rev
+    if target is not None and rev is not None and rev != target.rev:
+        detail = f"not at pin {item.pin.name}" + (", fixed by its flake.nix" if item.fixed else "")
+        days = _days_behind(item, target)
+        detail += f", {days} days behind" if days else ""
+        yield _finding("pin", item.repo, item.flake, item.input, locked=rev, wanted=target.rev, detail=detail)
+    date = last_modified(item.locked)
+    limit = item.pin.max_age_s
+    if date is not None and limit is not None and situation.now - date > limit:
+        detail = f"{(situation.now - date) // DAY_S} days old, pin {item.pin.name} allows {limit // DAY_S}"
+        yield _finding("age", item.repo, item.flake, item.input, locked=rev, detail=detail)
+
+
+def _days_behind(item: Governed, target: Target) -> int | None:
+    date = last_modified(item.locked)
+    if date is None or target.last_modified is None:
+        return None
+    return max(0, target.last_modified - date) // DAY_S
+
+
+def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
+    upstream = situation.snapshot.states[edge.upstream]
+    answer = answer_for(situation, edge)
+    if answer is None or upstream.rev is None or edge.fixed:
+        return
+    if situation.snapshot.at == "update" and edge.locked_rev == upstream.base_rev and situation.graph.is_opened(edge):
+        return  # an edge that opens a cycle takes the base commit
+    branch = edge.branch or upstream.base or "the default branch"
+    common = {"locked": edge.locked_rev, "wanted": answer.tip}
+    match answer.standing:
+        case "at":
+            return
+        case "behind":
+            count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
+            kind: FindingKind = "upstream"
+            detail = f"{count} behind {edge.upstream} ({branch})"
+        case "unlanded":
+            kind, detail = "unlanded", f"only on {edge.upstream}'s update branch, not yet on {branch}"
+        case "ahead":
+            kind, detail = "unknown-rev", f"not in the history of {edge.upstream} ({branch}), but on another branch"
+        case "unknown" if answer.tip is None:
+            kind, detail = "unknown-rev", f"{edge.upstream} has no branch {branch}"
+        case "unknown":
+            kind, detail = "unknown-rev", f"{edge.upstream} does not have this commit"
+    yield _finding(
+        kind, edge.dependent, edge.flake, edge.input, locked=common["locked"], wanted=common["wanted"], detail=detail
+    )
+
+
+def _of_inputs(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
+    """Findings that one node tells: unlocked, foreign, and a pinned repository at a ref that no pin has."""
+    governed = situation.governed_in(state.name, flake.dir)
+    for path, node in own_inputs(lock):
+        assert node.locked is not None
+        original = node.original if node.original is not None else node.locked
+        rev = rev_of(node.locked)
+        if rev is None:
+            detail = _unlocked(node)
+            if detail is not None:
+                yield _finding("unlocked", state.name, flake.dir, path, detail=detail)
+        elif (foreign := _foreign(situation, original, node.locked)) is not None:
+            yield _finding("foreign", state.name, flake.dir, path, locked=rev, detail=foreign)
+        source = source_of(original, node.locked)
+        if (
+            path not in governed
+            and source is not None
+            and source[0] in situation.pinned
+            and source not in situation.pin_sources
+        ):
+            ref = source[1] or "the default branch"
+            detail = f"{source[0]} at {ref}, which no pin has"
+            yield _finding("ref", state.name, flake.dir, path, locked=rev, detail=detail)
+
+
+def _unlocked(node: LockNode) -> str | None:
+    assert node.locked is not None
+    kind = node.locked.get("type")
+    if kind == "path":
+        return "a path of one machine"
+    if kind in ("tarball", "file"):
+        return None  # locked by their narHash
+    return "a dirty tree: no commit" if "narHash" in node.locked else "no commit"
+
+
+def _foreign(situation: Situation, original: Mapping[str, Attr], locked: Mapping[str, Attr]) -> str | None:
+    wanted, found = identity_of(original), identity_of(locked)
+    if wanted is None or found is None or wanted == found or original.get("type") in ("indirect", "tarball", "file"):
+        return None
+    owner = situation.owners.get(wanted)
+    if owner is not None and owner == situation.owners.get(found):
+        return None
+    return f"flake.nix names {wanted}, the lock {found}"
+
+
+def _of_nested(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
+    """Copies of a pinned source deeper in the lock, at another commit than the pins want."""
+    suspects = {
+        label
+        for label, node in identified(lock, situation.pinned)
+        if rev_of(node.locked or {}) not in situation.target_revs
+    }
+    suspects -= {target for _, target in lock.root_inputs() if not isinstance(target, tuple)}
+    if not suspects:
+        return
+    governed = situation.governed_in(state.name, flake.dir)
+    for path, label in lock.walk():
+        if label in suspects and len(path) > 1 and path not in governed:
+            yield _duplicate(situation, state, flake, lock, path, label)
+
+
+def _duplicate(
+    situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile, path: InputPath, label: NodeLabel
+) -> Finding:
+    node = lock.nodes[label]
+    assert node.locked is not None
+    pin = _pin_of_copy(situation.snapshot.workspace.pins, node)
+    target = situation.targets.get(pin.name)
+    root = next(
+        (
+            item.input[0]
+            for item in situation.governed_in(state.name, flake.dir).values()
+            if item.pin == pin and len(item.input) == 1
+        ),
+        None,
+    )
+    mend = f"an input for pin {pin.name} that it can follow"
+    if root is not None:
+        mend = f'inputs.{".inputs.".join(path)}.follows = "{root}"'
+        mend += " (needs Nix 2.30)" if len(path) > 2 else ""
+    detail = f"a second copy of {pin.name}; to remove it: {mend}"
+    return _finding(
+        "duplicate",
+        state.name,
+        flake.dir,
+        path,
+        locked=rev_of(node.locked),
+        wanted=target.rev if target else None,
+        detail=detail,
+    )
+
+
+def _pin_of_copy(pins: Iterable[Pin], node: LockNode) -> Pin:
+    assert node.locked is not None
+    source = source_of(node.original or node.locked, node.locked)
+    identity = identity_of(node.original or node.locked) or identity_of(node.locked)
+    same = [pin for pin in pins if pin_source(pin)[0] == identity]
+    return next((pin for pin in same if pin_source(pin) == source), same[0])

@@ -1,0 +1,368 @@
+"""What a sync would do: which inputs move, where to, in which order. Decided on what was read, without Nix."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal, assert_never
+
+import msgspec
+
+from flakesync.analysis.graph import Edge, is_fixed, rev_of
+from flakesync.analysis.pins import Governed, Latest, Source, Target, newest_locked, own_inputs, source_of
+from flakesync.analysis.situation import Situation, answer_for
+from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
+from flakesync.workspace.snapshot import FlakeState, RepoState
+
+MOVABLE = ("git", "github", "gitlab", "sourcehut")
+
+
+@dataclass(frozen=True, slots=True)
+class ToRev:
+    """A commit that is known now. upstream: the repo it is of; None for a pin or an external source.
+
+    branch: the branch it is on, as far as known. locked: an immutable archive of it, for tarball sources.
+    """
+
+    rev: Rev
+    upstream: RepoName | None = None
+    branch: str | None = None
+    locked: Mapping[str, Attr] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToUpdate:
+    """The update commit that `upstream` gets in the same run."""
+
+    upstream: RepoName
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One input of one flake that moves. reason: a phrase for people; pin: the pin that governs it, if any."""
+
+    repo: RepoName
+    flake: FlakeDir
+    input: InputPath
+    original: Mapping[str, Attr]
+    locked: Mapping[str, Attr]
+    to: ToRev | ToUpdate
+    reason: str
+    pin: PinName | None = None
+
+    @property
+    def from_rev(self) -> Rev | None:
+        """The commit that the input is locked to now; None where the lock has none."""
+        return rev_of(self.locked)
+
+
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """One input that does not move although it is not where it should be, or takes less than the newest."""
+
+    repo: RepoName
+    flake: FlakeDir
+    input: InputPath
+    rev: Rev | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The whole decision.
+
+    waves: the repos that change, wave by wave, each with its changes. problems: repos that cannot be planned, with
+    the reason. run: names this set of decisions; the same bases and targets give the same name.
+    """
+
+    run: str
+    waves: tuple[tuple[tuple[RepoName, tuple[Change, ...]], ...], ...]
+    unchanged: tuple[RepoName, ...]
+    held: tuple[Stays, ...]
+    deferred: tuple[Stays, ...]
+    problems: Mapping[RepoName, str]
+
+    def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
+        """Yield the repos that change in the order of the waves."""
+        for wave in self.waves:
+            yield from wave
+
+
+def external_sources(situation: Situation) -> dict[Source, FlakeRef]:
+    """Return the sources that `external` moves: root inputs that are neither pinned nor repos of the workspace."""
+    found: dict[Source, FlakeRef] = {}
+    if situation.snapshot.workspace.external == "hold":
+        return found
+    for state in situation.snapshot.states.values():
+        for flake in state.flakes:
+            for _, original, locked in _external_inputs(situation, state.name, flake):
+                source = source_of(original, locked)
+                if source is not None and source not in found and original.get("type") != "indirect":
+                    found[source] = FlakeRef.from_attrs(original)
+    return found
+
+
+def external_targets(
+    situation: Situation, sources: Mapping[Source, FlakeRef], answers: Mapping[Source, Latest] | None
+) -> dict[Source, Target]:
+    """Return where each external source goes. answers: what servers said; None: the newest commit in any lock."""
+    if answers is None or situation.snapshot.workspace.external == "newest-locked":
+        answers = newest_locked(situation.snapshot, sources)
+    return {source: Target(latest.rev, latest.last_modified, latest.locked) for source, latest in answers.items()}
+
+
+def _external_inputs(
+    situation: Situation, repo: RepoName, flake: FlakeState
+) -> Iterator[tuple[InputPath, Mapping[str, Attr], Mapping[str, Attr]]]:
+    if flake.lock is None:
+        return
+    known = {edge.input for edge in situation.edges_into(repo, flake.dir)}
+    known |= situation.governed_in(repo, flake.dir).keys()
+    for path, node in own_inputs(flake.lock):
+        if path not in known and node.locked is not None:
+            original = node.original if node.original is not None else node.locked
+            if not is_fixed(original):
+                yield path, original, node.locked
+
+
+class _Planner:
+    """Gathers the decisions of one plan, repo by repo in topological order."""
+
+    def __init__(self, situation: Situation) -> None:
+        self.situation = situation
+        self.changes: dict[RepoName, tuple[Change, ...]] = {}
+        self.held: list[Stays] = []
+        self.deferred: list[Stays] = []
+        self.problems: dict[RepoName, str] = {}
+
+    def repo(self, state: RepoState) -> None:
+        """Decide on one repo; its upstreams have been decided on."""
+        problem = _problem(state)
+        if problem is not None:
+            self.problems[state.name] = problem
+            return
+        changes: list[Change] = []
+        for flake in state.flakes:
+            if flake.lock is None:
+                continue
+            governed = self.situation.governed_in(state.name, flake.dir)
+            for item in governed.values():
+                changes += self._keep(state, item.input, self._pin(item))
+            for edge in self.situation.edges_into(state.name, flake.dir):
+                if edge.input not in governed and edge.follows is None:
+                    changes += self._keep(state, edge.input, self._edge(edge))
+            for path, original, locked in _external_inputs(self.situation, state.name, flake):
+                changes += self._keep(state, path, self._external(state, flake.dir, path, original, locked))
+        if changes:
+            self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
+
+    def _keep(self, state: RepoState, path: InputPath, decided: Change | Stays | None) -> Iterator[Change]:
+        match decided:
+            case None:
+                return
+            case Stays():
+                self.held.append(decided)
+            case Change():
+                if any(fnmatchcase(show_path(path), glob) for glob in state.repo.hold):
+                    self.held.append(Stays(state.name, decided.flake, path, decided.from_rev, "hold"))
+                else:
+                    yield decided
+            case _:
+                assert_never(decided)
+
+    def _pin(self, item: Governed) -> Change | Stays | None:
+        target = self.situation.targets.get(item.pin.name)
+        if target is None or item.locked_rev == target.rev:
+            return None
+        if item.fixed:
+            return Stays(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix")
+        branch = item.pin.source.ref
+        to = ToRev(target.rev, branch=branch, locked=target.locked if _is_archive(item.original) else None)
+        name = item.pin.name
+        return Change(item.repo, item.flake, item.input, item.original, item.locked, to, f"pin {name}", name)
+
+    def _edge(self, edge: Edge) -> Change | Stays | None:
+        situation, rev = self.situation, edge.locked_rev
+        upstream = situation.snapshot.states[edge.upstream]
+
+        def stays(reason: str) -> Stays:
+            return Stays(edge.dependent, edge.flake, edge.input, rev, reason)
+
+        updating = edge.upstream in self.changes
+        answer = answer_for(situation, edge)
+        on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
+        if edge.fixed:
+            return stays("fixed by its flake.nix") if updating else None
+        if rev is None or edge.locked.get("type") not in MOVABLE:
+            return stays("its lock names no commit") if updating else None
+        behind = answer is not None and answer.standing == "behind"
+        if answer is not None and upstream.rev is not None and answer.standing in ("ahead", "unknown"):
+            return stays(f"its commit is not in the history of {edge.upstream}")
+        opened = situation.graph.is_opened(edge)
+        if updating and on_base and not opened:
+            return self._change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated")
+        if opened and on_base and (updating or edge.upstream == edge.dependent or self._waits(edge)):
+            why = "an input that is itself" if edge.upstream == edge.dependent else "opens a cycle"
+            self.deferred.append(stays(f"{why}: takes the base commit"))
+        if behind and answer is not None and answer.tip is not None:
+            branch = edge.branch or upstream.base
+            count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
+            return self._change(edge, ToRev(answer.tip, edge.upstream, branch), f"{count} behind {edge.upstream}")
+        if answer is not None and answer.standing == "unlanded":
+            return stays(f"its commit is only on the update branch of {edge.upstream}")
+        return None
+
+    def _waits(self, edge: Edge) -> bool:
+        """Tell whether an opened edge's upstream comes later in the order, so that it may still be updated."""
+        return edge.upstream not in self.changes
+
+    def _change(self, edge: Edge, to: ToRev | ToUpdate, reason: str) -> Change:
+        return Change(edge.dependent, edge.flake, edge.input, edge.original, edge.locked, to, reason)
+
+    def _external(
+        self,
+        state: RepoState,
+        flake: FlakeDir,
+        path: InputPath,
+        original: Mapping[str, Attr],
+        locked: Mapping[str, Attr],
+    ) -> Change | None:
+        source = source_of(original, locked)
+        target = self.situation.external.get(source) if source is not None else None
+        if target is None or source is None or rev_of(locked) == target.rev:
+            return None
+        to = ToRev(target.rev, branch=source[1], locked=target.locked if _is_archive(original) else None)
+        return Change(state.name, flake, path, original, locked, to, "external")
+
+
+def _is_archive(original: Mapping[str, Attr]) -> bool:
+    return original.get("type") in ("tarball", "file")
+
+
+def _problem(state: RepoState) -> str | None:
+    if state.error is not None:
+        return state.error.message
+    return next(
+        (flake.problem.detail for flake in state.flakes if flake.problem and flake.problem.kind == "bad-lock"), None
+    )
+
+
+def make_plan(situation: Situation, selected: frozenset[RepoName]) -> Plan:
+    """Decide what moves. selected: only these repos change; the others are taken as they are."""
+    planner = _Planner(situation)
+    graph = situation.graph
+    for wave in graph.waves:
+        for name in wave:
+            if name in selected:
+                planner.repo(situation.snapshot.states[name])
+    deferred = [stays for stays in planner.deferred if _matters(planner, stays, graph.edges)]
+    waves = (tuple((name, planner.changes[name]) for name in wave if name in planner.changes) for wave in graph.waves)
+    plan = Plan(
+        run="",
+        waves=tuple(wave for wave in waves if wave),
+        unchanged=tuple(
+            name for name in sorted(selected) if name not in planner.changes and name not in planner.problems
+        ),
+        held=tuple(sorted(planner.held, key=_order)),
+        deferred=tuple(sorted(deferred, key=_order)),
+        problems=planner.problems,
+    )
+    return Plan(_run_name(situation, plan), plan.waves, plan.unchanged, plan.held, plan.deferred, plan.problems)
+
+
+def _matters(planner: _Planner, stays: Stays, edges: Iterable[Edge]) -> bool:
+    """Tell whether an opened edge really takes less than the newest: its upstream is updated in this plan."""
+    return any(
+        edge.upstream in planner.changes
+        for edge in edges
+        if (edge.dependent, edge.flake, edge.input) == (stays.repo, stays.flake, stays.input)
+    )
+
+
+def _order(stays: Stays) -> tuple[str, str, InputPath]:
+    return stays.repo, stays.flake, stays.input
+
+
+def _run_name(situation: Situation, plan: Plan) -> str:
+    """Return a name that is the same for the same decisions on the same bases, so that a rerun makes the same commits."""
+    bases = {name: situation.snapshot.states[name].base_rev for name, _ in plan.changes()}
+    text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """One input that moves; `to` is `{"rev": …}` or `{"update_of": repo}`."""
+
+    flake: str
+    input: str
+    from_: str | None
+    to: dict[Literal["rev", "update_of"], str]
+    reason: str
+
+
+class RepoPlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of one repo."""
+
+    repo: str
+    changes: list[ChangeDocument]
+
+
+class StaysDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One input that does not move, and why."""
+
+    repo: str
+    flake: str
+    input: str
+    locked_rev: str | None
+    reason: str
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A repo that cannot be planned, and why."""
+
+    repo: str
+    detail: str
+
+
+class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `flakesync plan`."""
+
+    schema: Literal["flakesync/plan/1"] = "flakesync/plan/1"
+    waves: list[list[RepoPlanDocument]]
+    unchanged: list[str]
+    held: list[StaysDocument]
+    deferred: list[StaysDocument]
+    problems: list[ProblemDocument]
+
+
+def change_document(change: Change) -> ChangeDocument:
+    """Return the JSON form of a change."""
+    to: dict[Literal["rev", "update_of"], str]
+    to = {"rev": change.to.rev} if isinstance(change.to, ToRev) else {"update_of": change.to.upstream}
+    return ChangeDocument(
+        flake=change.flake, input=show_path(change.input), from_=change.from_rev, to=to, reason=change.reason
+    )
+
+
+def plan_document(plan: Plan) -> PlanDocument:
+    """Return the JSON form of a plan."""
+    return PlanDocument(
+        waves=[
+            [
+                RepoPlanDocument(repo=name, changes=[change_document(change) for change in changes])
+                for name, changes in wave
+            ]
+            for wave in plan.waves
+        ],
+        unchanged=list(plan.unchanged),
+        held=[_stays_document(stays) for stays in plan.held],
+        deferred=[_stays_document(stays) for stays in plan.deferred],
+        problems=[ProblemDocument(repo=name, detail=detail) for name, detail in sorted(plan.problems.items())],
+    )
+
+
+def _stays_document(stays: Stays) -> StaysDocument:
+    return StaysDocument(
+        repo=stays.repo, flake=stays.flake, input=show_path(stays.input), locked_rev=stays.rev, reason=stays.reason
+    )

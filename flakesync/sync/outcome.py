@@ -1,0 +1,97 @@
+"""What a sync did: one outcome a repo, the events on the way there, and the JSON document."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+
+from flakesync.analysis.plan import ChangeDocument
+from flakesync.terms import RepoName
+
+Status = Literal["updated", "unchanged", "failed", "skipped"]
+
+
+class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One check that ran in the bumped worktree. duration_s: wall-clock seconds. output: its last lines."""
+
+    command: str
+    exit_status: int
+    duration_s: float
+    output: str
+
+
+class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a repo failed or was skipped. because: the upstream that failed, for a skipped one."""
+
+    code: str
+    message: str
+    hint: str | None = None
+    because: str | None = None
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one repo.
+
+    branch: its update branch, null where there is none. commit: what dependents of it lock: the update commit, or null
+    where it has none. changes: what the plan moved, with every `to` a rev. locks: what really changed in the locks, in
+    Nix's words. diff: the difference of its flake.lock files as a unified diff, only for a dry run. error: null
+    unless it failed or was skipped.
+    """
+
+    repo: str
+    status: Status
+    branch: str | None = None
+    commit: str | None = None
+    changes: list[ChangeDocument] = []
+    locks: list[str] = []
+    checks: list[CheckResult] = []
+    diff: str | None = None
+    error: ErrorDocument | None = None
+
+
+class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `flakesync sync`; repos in the order of the waves, then the unchanged ones by name."""
+
+    schema: Literal["flakesync/sync/1"] = "flakesync/sync/1"
+    run: str
+    locker: str
+    dry_run: bool
+    repos: list[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Work on a repo has begun."""
+
+    repo: RepoName
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A repo has come to a step that can take long: `locking`, `checking`, `committing`. detail: e.g. the check."""
+
+    repo: RepoName
+    step: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A repo is done, one way or another. done, total: of all repos that the plan changes."""
+
+    outcome: Outcome
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know and that stops nothing."""
+
+    text: str
+
+
+Event = Started | Step | Finished | Note
+Listener = Callable[[Event], None]
+

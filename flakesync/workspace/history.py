@@ -1,0 +1,97 @@
+"""Where a locked commit stands in its upstream's history: the answers that drift and plan are decided on."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from flakesync.errors import GitError
+from flakesync.terms import RepoName, Rev
+from flakesync.workspace.snapshot import RepoState, Snapshot
+
+if TYPE_CHECKING:
+    from flakesync.git.repository import Repository
+
+Standing = Literal["at", "behind", "unlanded", "ahead", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Where a locked commit stands against a branch of its upstream.
+
+    tip: the branch's commit; None: there is no such branch. behind: the number of commits that the branch is ahead
+    (0 for `at`; for the others what the branch has and the commit has not; None: unknown).
+    standing: `at` the tip · `behind` it · `unlanded`: only on the update branch · `ahead`: the branch is contained in
+    it, or it is on some other branch · `unknown`: not in the repository at all, or no such branch.
+    on_base: whether the branch is the repo's base branch.
+    """
+
+    standing: Standing
+    tip: Rev | None
+    behind: int | None
+    on_base: bool
+
+
+Question = tuple[RepoName, str | None, Rev]
+"""Where does this commit stand against this branch of this repo? A branch of None is the repo's default branch."""
+
+History = Mapping[Question, Answer]
+
+
+def ask(snapshot: Snapshot, questions: Iterable[Question]) -> History:
+    """Answer many questions, opening each upstream once; what needs no history costs nothing."""
+    answers: dict[Question, Answer] = {}
+    by_repo: dict[RepoName, set[tuple[str | None, Rev]]] = {}
+    for name, branch, rev in questions:
+        state = snapshot.states[name]
+        quick = _without_history(state, branch, rev)
+        if quick is not None:
+            answers[name, branch, rev] = quick
+        else:
+            by_repo.setdefault(name, set()).add((branch, rev))
+    for name, asked in sorted(by_repo.items()):
+        for key, answer in _from_history(snapshot, snapshot.states[name], asked).items():
+            answers[name, *key] = answer
+    return answers
+
+
+def _without_history(state: RepoState, branch: str | None, rev: Rev) -> Answer | None:
+    on_base = branch is None or branch == state.base
+    if state.rev is None:
+        return Answer("unknown", None, None, on_base)
+    if on_base and rev == state.rev:
+        return Answer("at", state.rev, 0, on_base=True)
+    return None
+
+
+def _from_history(
+    snapshot: Snapshot, state: RepoState, asked: Iterable[tuple[str | None, Rev]]
+) -> dict[tuple[str | None, Rev], Answer]:
+    from flakesync.git.repository import Repository
+
+    assert state.clone is not None
+    answers: dict[tuple[str | None, Rev], Answer] = {}
+    with Repository.open(state.clone) as repository:
+        default = repository.default_branch() if any(branch is None for branch, _ in asked) else None
+        for branch, rev in sorted(asked, key=lambda key: (key[0] or "", key[1])):
+            name = branch if branch is not None else default
+            on_base = name == state.base
+            tip = state.rev if on_base else (repository.branch(name) if name else None)
+            answers[branch, rev] = _stand(repository, snapshot.workspace.branch, rev, tip, on_base=on_base)
+    return answers
+
+
+def _stand(repository: "Repository", update: str, rev: Rev, tip: Rev | None, *, on_base: bool) -> Answer:
+    if tip is None or not repository.has(rev):
+        return Answer("unknown", tip, None, on_base)
+    if rev == tip:
+        return Answer("at", tip, 0, on_base)
+    try:
+        ahead, behind = repository.ahead_behind(rev, tip)
+    except GitError:
+        return Answer("unknown", tip, None, on_base)
+    if ahead == 0:
+        return Answer("behind", tip, behind, on_base)
+    update_tip = repository.branch(update)
+    if update_tip is not None and (rev == update_tip or repository.is_ancestor(rev, update_tip)):
+        return Answer("unlanded", tip, behind, on_base)
+    return Answer("ahead", tip, behind, on_base)

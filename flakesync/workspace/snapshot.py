@@ -1,0 +1,188 @@
+"""Every lock of the workspace, read at its base (or at its update branch): the last step that reads repos.
+
+What comes after (`analysis`) is a pure function of a Snapshot.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
+from flakesync.git.objects import BaseFiles, read_base
+from flakesync.nix.lockfile import LockFile
+from flakesync.terms import FlakeDir, RepoName, Rev
+from flakesync.workspace.manifest import Repo, Workspace
+
+At = Literal["base", "update"]
+ProblemKind = Literal["no-lock", "bad-lock"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a flake has no usable lock."""
+
+    kind: ProblemKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlakeState:
+    """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`."""
+
+    dir: FlakeDir
+    lock: LockFile | None
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RepoState:
+    """One repo as it was read.
+
+    clone: the local clone or the mirror; None for a plain folder and for what could not be read.
+    base: the base branch; None for a plain folder. rev: the commit that was read (the update branch's when
+    `updated`); None for a plain folder. base_rev: the base branch's commit, whatever was read.
+    error: why nothing could be read; `flakes` is then empty.
+    """
+
+    repo: Repo
+    clone: Path | None
+    base: str | None
+    rev: Rev | None
+    base_rev: Rev | None
+    flakes: tuple[FlakeState, ...]
+    updated: bool = False
+    error: FlakesyncError | None = None
+
+    @property
+    def name(self) -> RepoName:
+        """The repo's name in the manifest."""
+        return self.repo.name
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All repos of a workspace, in the order of their names."""
+
+    workspace: Workspace
+    at: At
+    states: Mapping[RepoName, RepoState]
+
+
+def read_snapshot(workspace: Workspace, *, at: At = "base", cache: Path, offline: bool = False) -> Snapshot:
+    """Read every flake.lock of the workspace.
+
+    at: `update` reads a repo's update branch where it has one. cache: where repos given only by `url` are mirrored.
+    offline: mirrors are used as they are. A repo that cannot be reached is a state with an `error`.
+
+    Raises:
+        ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
+    """
+    local = [repo for repo in workspace.repos if repo.path is not None]
+    remote = [repo for repo in workspace.repos if repo.path is None]
+    states = [_read_local(workspace, repo, at) for repo in local]
+    if remote:
+        with ThreadPoolExecutor(max_workers=workspace.jobs) as pool:
+            states += pool.map(lambda repo: _read_mirror(workspace, repo, at, cache, offline), remote)
+    return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
+
+
+def _read_local(workspace: Workspace, repo: Repo, at: At) -> RepoState:
+    assert repo.path is not None
+    if not (repo.path / ".git").exists() and not _is_bare(repo.path):
+        return _read_folder(repo)
+    try:
+        return _read_git(workspace, repo, repo.path, at)
+    except GitError as error:
+        raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+
+
+def _is_bare(path: Path) -> bool:
+    return (path / "HEAD").is_file() and (path / "objects").is_dir()
+
+
+def _read_mirror(workspace: Workspace, repo: Repo, at: At, cache: Path, offline: bool) -> RepoState:
+    from flakesync.git.mirror import mirror
+
+    assert repo.url is not None
+    url = repo.url.git_url()
+    if url is None:
+        raise ManifestError(
+            "no-git-url",
+            f"repos.{repo.name}.url: {repo.url.to_url()} is not a git repository",
+            hint="a repo is given by a reference that git can clone, or by a path",
+        )
+    try:
+        clone = mirror(url, cache, offline=offline)
+    except GitError as error:
+        return RepoState(repo, None, repo.base, None, None, (), error=error)
+    try:
+        return _read_git(workspace, repo, clone, at)
+    except GitError as error:
+        raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+
+
+def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At) -> RepoState:
+    files = [_file(dir, name) for dir in repo.flakes for name in ("flake.lock", "flake.nix")]
+    base = read_base(clone, repo.base, files, update=workspace.branch if at == "update" else None)
+    flakes = tuple(_flake(repo, dir, base.files) for dir in repo.flakes)
+    return RepoState(repo, clone, base.branch, base.rev, base.base_rev, flakes, updated=base.rev != base.base_rev)
+
+
+def _read_folder(repo: Repo) -> RepoState:
+    assert repo.path is not None
+    files: dict[str, bytes | None] = {}
+    for dir in repo.flakes:
+        for name in ("flake.lock", "flake.nix"):
+            path = repo.path / _file(dir, name)
+            try:
+                files[_file(dir, name)] = path.read_bytes() if path.is_file() else None
+            except OSError as error:
+                raise ManifestError("unreadable", f"repos.{repo.name}: {path}: {error.strerror}") from error
+    return RepoState(repo, None, None, None, None, tuple(_flake(repo, dir, files) for dir in repo.flakes))
+
+
+def _file(dir: FlakeDir, name: str) -> str:
+    return name if dir == "." else f"{dir}/{name}"
+
+
+def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None]) -> FlakeState:
+    data = files[_file(dir, "flake.lock")]
+    if data is None:
+        flake_nix = files[_file(dir, "flake.nix")]
+        if flake_nix is None:
+            return FlakeState(dir, None, Problem("no-lock", f"there is no {_file(dir, 'flake.nix')}"))
+        if may_have_inputs(flake_nix):
+            return FlakeState(dir, None, Problem("no-lock", f"{_file(dir, 'flake.nix')} has inputs but no flake.lock"))
+        return FlakeState(dir, None)
+    try:
+        return FlakeState(dir, LockFile.parse(data, file=f"{repo.name}/{_file(dir, 'flake.lock')}"))
+    except LockError as error:
+        return FlakeState(dir, None, Problem("bad-lock", error.message))
+
+
+_COMMENT = re.compile(rb"#[^\n]*|/\*.*?\*/", re.DOTALL)
+_INPUTS = re.compile(rb"(?<![\w.-])inputs(?![\w-])\s*[.={]")
+_FORMALS = re.compile(rb"outputs\s*=\s*(?:\w+\s*@\s*)?\{([^}]*)\}\s*(?:@\s*\w+\s*)?:")
+
+
+def may_have_inputs(flake_nix: bytes) -> bool:
+    """Tell whether a flake.nix without a lock seems to need one: Nix writes none for a flake without inputs.
+
+    A look at the text, not a parse: it only decides whether a missing lock is worth a finding.
+    """
+    text = _COMMENT.sub(b"", flake_nix)
+    if _INPUTS.search(text):
+        return True
+    formals = _FORMALS.search(text)
+    return formals is not None and bool(_names(formals[1]) - {b"self"})
+
+
+def _names(formals: bytes) -> set[bytes]:
+    parts: Iterable[bytes] = (part.split(b"?")[0].strip() for part in formals.split(b","))
+    return {part for part in parts if part and part != b"..."}
+
+
+__all__ = ["At", "BaseFiles", "FlakeState", "Problem", "RepoState", "Snapshot", "may_have_inputs", "read_snapshot"]

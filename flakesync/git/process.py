@@ -1,0 +1,181 @@
+"""Run the git program: no hooks, no prompts, no inherited GIT_* state, a process group of its own.
+
+GitPython starts the process (imported here when first needed: it costs as much as a hundred reads); waiting, timeouts and ending
+the whole group are done here, because git's own children (ssh, a credential helper) must end with it.
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flakesync.errors import GitError, plain
+
+PROTOCOLS = ("http", "https", "ssh", "git", "file")
+"""Transports that are used; `ext::` and others run what the address says."""
+
+_KEEP = re.compile(
+    r"GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|SSL_.*|CONFIG_.*|PROXY.*|HTTP_.*|ASKPASS|EXEC_PATH|AUTHOR_.*|COMMITTER_.*|PYTHON_.*)"
+)
+_FLAGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+_USERINFO = re.compile(r"\b(https?|git|ftps?)://[^/\s@]*@|\b((?:git\+)?ssh://[^/\s@:]*):[^/\s@]*@", re.IGNORECASE)
+_SECRET = re.compile(r"([?&][^=&\s]*(?:token|secret|password|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+
+_running: set["subprocess.Popen[bytes]"] = set()
+_running_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a git process said. status: exit status. err: standard error, without secrets and control characters."""
+
+    status: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        """Standard output as text."""
+        return self.out.decode("utf-8", "surrogateescape")
+
+
+def git(
+    argv: Sequence[str],
+    *,
+    cwd: str | Path = "/",
+    data: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    config: Sequence[tuple[str, str]] = (),
+    timeout_s: float | None = None,
+    check: bool = True,
+) -> Answer:
+    """Run `git ARGV` in `cwd` and return its answer.
+
+    data: what it reads on standard input (None: standard input is closed). config: settings that must not be seen in the
+    list of processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
+
+    Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
+    """
+    extra = {**_quiet_environment(), **(env or {}), **_config_environment(config)}
+    process = _start([*_unset(), "git", *_FLAGS, *argv], cwd, extra, reads=data is not None)
+    with _running_lock:
+        _running.add(process)
+    try:
+        out, err = process.communicate(data, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise GitError("git-timeout", f"git {argv[0]} did not end within {timeout_s:g} s") from None
+    except BaseException:
+        _end(process)
+        raise
+    finally:
+        with _running_lock:
+            _running.discard(process)
+    answer = Answer(process.returncode, out, hide_secrets(plain(err.decode("utf-8", "replace"))).strip())
+    if check and answer.status != 0:
+        raise failure(argv[0], answer)
+    return answer
+
+
+def failure(command: str, answer: Answer) -> GitError:
+    """Return the error for a git command that failed: git's last words, which name the cause."""
+    lines = [line for line in answer.err.splitlines() if line.strip() and not line.startswith("hint:")]
+    told = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-3:]
+    reason = "; ".join(re.sub(r"^(?:fatal|error): ", "", line) for line in told) or f"exit status {answer.status}"
+    if "dubious ownership" in answer.err:
+        return GitError("git", f"git {command}: {reason}", hint="git does not use a repository that another user owns")
+    return GitError("git", f"git {command}: {reason}")
+
+
+def stop_all() -> None:
+    """End every git process that is running now, with its children (for ctrl-C: they are not in the terminal's group)."""
+    with _running_lock:
+        running = list(_running)
+    for process in running:
+        _signal(process, signal.SIGTERM)
+
+
+def hide_secrets(text: str) -> str:
+    """Return `text` with the passwords and tokens in its addresses taken out."""
+    text = _USERINFO.sub(lambda match: f"{match[1]}://" if match[1] else f"{match[2]}@", text)
+    return _SECRET.sub(r"\1…", text)
+
+
+def _start(argv: list[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> "subprocess.Popen[bytes]":
+    if shutil.which("git") is None:
+        raise GitError("no-git", "there is no git program on PATH", hint="install git")
+    try:
+        from git.cmd import Git
+        from git.exc import GitCommandNotFound
+    except ImportError as error:
+        raise GitError("no-git", f"git does not run: {plain(str(error)).splitlines()[0]}", hint="install git") from None
+    try:
+        # AutoInterrupt would end the process when it is garbage: it is ours to end, so it is taken out of it.
+        started = Git(str(cwd)).execute(
+            argv,
+            istream=subprocess.PIPE if reads else None,
+            as_process=True,
+            shell=False,
+            env=extra,
+            start_new_session=True,
+        )
+    except (GitCommandNotFound, OSError) as error:
+        raise GitError("no-git", f"git does not start: {error}", hint="install git") from None
+    process: subprocess.Popen[bytes] | None = started.proc
+    started.proc = None
+    if process is None:
+        raise GitError("git", "git has ended before it began")
+    return process
+
+
+def _unset() -> list[str]:
+    """Return the words before `git` that take inherited git state away (GitPython only ever adds to the environment)."""
+    names = [name for name in os.environ if name.startswith("GIT_") and not _KEEP.fullmatch(name)]
+    return ["env", *(part for name in sorted(names) for part in ("-u", name))] if names else []
+
+
+def _quiet_environment() -> dict[str, str]:
+    allowed = os.environ.get("GIT_ALLOW_PROTOCOL")
+    protocols = [name for name in PROTOCOLS if allowed is None or name in allowed.split(":")]
+    return {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": ":".join(protocols),
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GCM_INTERACTIVE": "never",
+        "SSH_ASKPASS": "",
+        "SSH_ASKPASS_REQUIRE": "never",
+    }
+
+
+def _config_environment(config: Sequence[tuple[str, str]]) -> dict[str, str]:
+    if not config:
+        return {}
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    env = {"GIT_CONFIG_COUNT": str(first + len(config))}
+    for number, (key, value) in enumerate(config, first):
+        env[f"GIT_CONFIG_KEY_{number}"] = key
+        env[f"GIT_CONFIG_VALUE_{number}"] = value
+    return env
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and all that it started: TERM so that git takes its lock files away, then KILL."""
+    _signal(process, signal.SIGTERM)
+    try:
+        process.communicate(timeout=2)
+    except (subprocess.TimeoutExpired, ValueError):
+        _signal(process, signal.SIGKILL)
+        with contextlib.suppress(ValueError):
+            process.communicate()

@@ -1,0 +1,295 @@
+"""One repository: its refs, objects and history, and commits that touch nothing but a ref."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self
+
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.objects import ObjectReader
+from flakesync.git.values import Commit, Hazard, Signature, check_ref_name
+from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    from flakesync.git.history import History
+
+
+class Repository:
+    """One git repository, for one task: not shared between threads, closed after use (it is a context manager).
+
+    Reading neither imports libgit2 nor starts git where the objects are loose. Nothing here touches an index, a working
+    tree, a stash or HEAD.
+    """
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self._reader = reader
+        self._history: History | None = None
+        self.path = Path(reader.path)
+        self.git_dir = Path(reader.git_dir)
+        self.common_dir = Path(reader.common_dir)
+        self.bare = reader.bare
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the repository whose top folder is `path`: a clone, a worktree, a submodule, or a bare one.
+
+        Raises: GitError(`not-a-repository`); a folder inside a repository is not one.
+        """
+        return cls(ObjectReader.open(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the files that libgit2 keeps open."""
+        if self._history is not None:
+            self._history.close()
+            self._history = None
+
+    # ---- refs -----------------------------------------------------------------------------------------------------
+
+    def default_branch(self) -> str | None:
+        """Return the branch that origin's HEAD names, else (bare) HEAD's, else main, master, else HEAD's; or None."""
+        return self._reader.default_branch()
+
+    def branch(self, name: str) -> Rev | None:
+        """Return the tip of refs/heads/`name`, else of refs/remotes/origin/`name`; None: there is no such branch."""
+        return self._reader.branch(name)
+
+    def ref(self, full: str) -> Rev | None:
+        """Return what a ref (`refs/heads/main`, `HEAD`) names in the end; None: it does not exist."""
+        return self._reader.ref(full)
+
+    def update_ref(self, ref: str, new: Rev, *, old: Rev | None, message: str) -> None:
+        """Move `ref` from `old` (None: it must not exist) to `new`, in one step, with an entry in its reflog.
+
+        Raises: GitError(`ref-moved` | `branch-checked-out` | `ref-conflict` | `ref-locked` | `git`).
+        """
+        self._require_not_checked_out(ref)
+        zero = "0" * len(new)
+        answer = process.git(
+            ["update-ref", "--no-deref", "-m", message, ref, new, old or zero], cwd=self.path, check=False
+        )
+        self._check_moved(ref, old, answer)
+
+    def delete_ref(self, ref: str, *, old: Rev) -> None:
+        """Delete `ref` if it is at `old`. Raises: GitError(`ref-moved` | `branch-checked-out` | `ref-locked` | `git`)."""
+        self._require_not_checked_out(ref)
+        answer = process.git(["update-ref", "--no-deref", "-d", ref, old], cwd=self.path, check=False)
+        self._check_moved(ref, old, answer)
+
+    def _check_moved(self, ref: str, old: Rev | None, answer: process.Answer) -> None:
+        if answer.status == 0:
+            return
+        found = self.ref(ref)
+        if found != old:
+            is_now = f"is at {found}" if found else "does not exist"
+            raise GitError(
+                "ref-moved", f"{self.path}: {ref} {is_now}, not at {old or 'nothing'}: somebody has moved it"
+            )
+        if "exists; cannot create" in answer.err:
+            raise GitError(
+                "ref-conflict",
+                f"{self.path}: {ref} cannot be made beside a branch whose name is its beginning (or its continuation)",
+                hint="give the update branch another name (`branch` in the manifest), or delete the one in its way",
+            )
+        if ".lock': File exists" in answer.err:
+            raise GitError(
+                "ref-locked",
+                f"{self.path}: {ref} is locked by another git process",
+                hint=f"if no git is running there, delete {self.common_dir / ref}.lock",
+            )
+        raise process.failure("update-ref", answer)
+
+    def _require_not_checked_out(self, ref: str) -> None:
+        check_ref_name(ref)
+        place = self.checked_out_at(ref)
+        if place is not None:
+            raise GitError(
+                "branch-checked-out",
+                f"{self.path}: {ref.removeprefix('refs/heads/')} is checked out in {place}",
+                hint=f"check out another branch there: git -C {place} switch --detach",
+            )
+
+    def checked_out_at(self, ref: str) -> Path | None:
+        """Return a working tree that is on `ref`, or is in the middle of rebasing or bisecting it; None: no one is."""
+        if not ref.startswith("refs/heads/"):
+            return None
+        for git_dir, place in self._working_trees():
+            if ref in _refs_in_use(git_dir):
+                return place
+        return None
+
+    def _working_trees(self) -> Iterator[tuple[Path, Path]]:
+        """Give (git dir, working tree) of the main clone and of every worktree that is still there or locked."""
+        main = ObjectReader.open(self.common_dir)
+        if not main.bare:
+            yield self.common_dir, self.common_dir.parent if self.common_dir.name == ".git" else self.path
+        for admin in _folders(self.common_dir / "worktrees"):
+            try:
+                text = (admin / "gitdir").read_text("utf-8", "surrogateescape").strip()
+            except OSError:
+                continue
+            place = (admin / text).parent
+            if place.is_dir() or (admin / "locked").exists():
+                yield admin, place
+
+    # ---- objects and history ----------------------------------------------------------------------------------------
+
+    def read(self, rev: Rev, path: str) -> bytes | None:
+        """Return a regular file of the commit's tree; None: it is not there, or is a folder, a symlink or a submodule."""
+        return self._reader.read(rev, path)
+
+    def commit(self, rev: Rev) -> Commit:
+        """Return the commit `rev`. Raises: GitError(`missing-object` | `corrupt`)."""
+        return self._reader.commit(rev)
+
+    def has(self, rev: Rev) -> bool:
+        """Whether the object is here."""
+        return self._reader.has(rev)
+
+    @property
+    def history(self) -> "History":
+        """Who descends from whom."""
+        if self._history is None:
+            from flakesync.git.history import History
+
+            self._history = History(self._reader)
+        return self._history
+
+    def is_ancestor(self, old: Rev, new: Rev) -> bool:
+        """Whether `new` is `old` or has it in its history (`git merge-base --is-ancestor`)."""
+        return self.history.is_ancestor(old, new)
+
+    def ahead_behind(self, a: Rev, b: Rev) -> tuple[int, int]:
+        """Return (commits of `a` that `b` has not, commits of `b` that `a` has not)."""
+        return self.history.ahead_behind(a, b)
+
+    def rev_count(self, rev: Rev) -> int:
+        """Return how many commits the history of `rev` has, itself among them (`git rev-list --count`)."""
+        return self.history.count(rev)
+
+    def log(self, tip: Rev, *, not_in: Rev | Sequence[Rev]) -> list[Commit]:
+        """Return the commits that `tip` has and none of `not_in` has, newest first, children before their parents."""
+        return self.history.log(tip, not_in=[not_in] if isinstance(not_in, str) else not_in)
+
+    def changed_paths(self, old_rev: Rev, new_rev: Rev) -> frozenset[str]:
+        """Return the paths of all files that differ between two commits (a file made a folder: both names)."""
+        from flakesync.git.trees import changed_paths
+
+        return changed_paths(self._reader, self._reader.tree_of(old_rev), self._reader.tree_of(new_rev))
+
+    def list_files(self, rev: Rev, *, name: str) -> list[str]:
+        """Return the path of every regular file called `name` (`.gitattributes`) in the commit's tree."""
+        from flakesync.git.trees import list_files
+
+        return list_files(self._reader, self._reader.tree_of(rev), name=name)
+
+    def find_attributes(self, rev: Rev) -> tuple[Hazard, ...]:
+        """Return the attribute lines that make `git archive` of `rev` differ from its raw tree (nix-locks.md 5.1)."""
+        from flakesync.git.attributes import find_hazards
+
+        return find_hazards(self._reader, rev, self.common_dir / "info" / "attributes", self.config)
+
+    # ---- commits ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def config(self) -> Mapping[str, str]:
+        """git's settings here, as git itself reads them: lower-case key → last value (`true` for a key alone)."""
+        settings: dict[str, str] = {}
+        for entry in process.git(["config", "--null", "--list"], cwd=self.path).text.split("\0"):
+            key, newline, value = entry.partition("\n")
+            if key:
+                section, _, rest = key.partition(".")
+                middle, _, last = rest.rpartition(".")
+                settings[".".join(filter(None, (section.lower(), middle, last.lower())))] = value if newline else "true"
+        return settings
+
+    def remote_url(self, name: str = "origin") -> str | None:
+        """Return the address of a remote, as it is configured; None: there is no such remote."""
+        return self.config.get(f"remote.{name}.url")
+
+    def identity(self, role: Literal["author", "committer"] = "author") -> Signature:
+        """Return who git would say made a commit here (environment, then configuration); its time is 0.
+
+        Raises: GitError(`no-identity`): git's guess from the host's name is not taken.
+        """
+        name, email = (
+            os.environ.get(f"GIT_{role.upper()}_{part.upper()}")
+            or self.config.get(f"{role}.{part}")
+            or self.config.get(f"user.{part}")
+            for part in ("name", "email")
+        )
+        email = email or os.environ.get("EMAIL")
+        if not name or not email:
+            raise GitError(
+                "no-identity",
+                f"{self.path}: git does not know who makes the commit: user.{'email' if name else 'name'} is not set",
+                hint="set `author` in the manifest, or git config user.name and user.email",
+            )
+        return Signature(name, email)
+
+    def write_commit(
+        self,
+        *,
+        parents: Sequence[Rev],
+        base_tree_of: Rev,
+        files: Mapping[str, bytes],
+        message: str,
+        author: Signature,
+        committer: Signature,
+    ) -> Rev:
+        """Write a commit: the tree of `base_tree_of` with `files` put into it. No ref moves, no hook runs.
+
+        The same input gives the same id (a GPG signature, which holds its time, is the exception). A file keeps its
+        mode; a new one is 100644. Signed as commit.gpgSign, gpg.format and user.signingKey say.
+
+        Raises: GitError(`lock-is-symlink` | `bad-path` | `repository-format` | `git`).
+        """
+        from flakesync.git.write import write_commit
+
+        signed = self.config.get("commit.gpgsign", "false").lower() not in ("false", "no", "off", "0", "")
+        return write_commit(
+            self._reader, parents, base_tree_of, files, message, author=author, committer=committer, signed=signed
+        )
+
+    # ---- other places -------------------------------------------------------------------------------------------------
+
+    def checkout(self, rev: Rev) -> AbstractContextManager[Path]:
+        """Give a folder of its own with the files of `rev` (a detached worktree), and take it away after."""
+        from flakesync.git.worktree import checkout
+
+        return checkout(self, rev)
+
+    def borrow(self, tmp: Path, refs: Mapping[str, Rev] | None = None) -> Path:
+        """Make a bare repository in `tmp` that reads this one's objects and keeps its own writes; return its path."""
+        from flakesync.git.borrow import borrow
+
+        return borrow(self, tmp, refs or {})
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in path.iterdir() if entry.is_dir())
+    except OSError:
+        return []
+
+
+def _refs_in_use(git_dir: Path) -> Iterator[str]:
+    """Give the branches a working tree is on: HEAD's, and the one a rebase or a bisect will go back to."""
+    for name in ("HEAD", "rebase-merge/head-name", "rebase-apply/head-name", "BISECT_START"):
+        try:
+            text = (git_dir / name).read_text("utf-8", "surrogateescape").strip()
+        except OSError:
+            continue
+        text = text.removeprefix("ref: ")
+        yield text if text.startswith("refs/") else f"refs/heads/{text}"

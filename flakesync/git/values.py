@@ -1,0 +1,69 @@
+"""What git's objects say, as values."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from flakesync.errors import GitError
+from flakesync.terms import Rev
+
+_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[./-]|[./]$|^@$")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Who wrote a commit, and when: seconds since 1970, and the minutes that the writer's clock is east of UTC."""
+
+    name: str
+    email: str
+    time: int = 0
+    offset: int = 0
+
+    def at(self, time: int, offset: int = 0) -> Self:
+        """Return the same person at another time."""
+        return replace(self, time=time, offset=offset)
+
+    def encode(self) -> bytes:
+        """Return the bytes git writes after `author ` and `committer `: `Name <email> 1700000000 +0100`."""
+        sign, minutes = ("-", -self.offset) if self.offset < 0 else ("+", self.offset)
+        name, email = _person(self.name), _person(self.email)
+        return f"{name} <{email}> {self.time} {sign}{minutes // 60:02}{minutes % 60:02}".encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit. The message is text; bytes that are not in the commit's encoding are replaced."""
+
+    rev: Rev
+    tree: str
+    parents: tuple[Rev, ...]
+    author: Signature
+    committer: Signature
+    message: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hazard:
+    """A line of an attributes file that makes `git archive` give other bytes than the raw tree (a different narHash).
+
+    file: path in the tree, or `$GIT_DIR/info/attributes`, `git config`. line: counted from 1; 0 where there are none.
+    """
+
+    file: str
+    line: int
+    attribute: str
+
+
+def check_ref_name(name: str) -> str:
+    """Return `name` if git could take it as a branch or a ref (`git check-ref-format`).
+
+    Raises: GitError(`bad-ref`).
+    """
+    if not name or _BAD_REF.search(name):
+        raise GitError("bad-ref", f"{name!r} is not a name that git accepts for a branch or a ref")
+    return name
+
+
+def _person(text: str) -> str:
+    """Return `text` without what would break a commit's header (git drops the same: strbuf_addstr_without_crud)."""
+    return re.sub(r"[<>\n\0]", "", text).strip(" .,:;\"\\'\t\r")

@@ -1,0 +1,96 @@
+"""Builders of real git repositories, fast enough for a thousand of them: libgit2, in process, with fixed people and dates."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pygit2
+
+from flakesync.terms import Rev
+
+NAME = "Test Author"
+EMAIL = "author@test.example"
+DATE = 1_700_000_000
+"""The time of a commit if none is given: seconds since 1970."""
+
+Files = Mapping[str, str | bytes | None]
+"""Path → content; None takes the path away. Text that begins with `link:` makes a symlink, `exec:` an executable."""
+
+
+def make_repo(path: Path, files: Files, *, branch: str = "main", date: int = DATE, message: str = "Begin") -> Rev:
+    """Make a clone-like repository at `path` whose `branch` is checked out and has one commit; return that commit."""
+    pygit2.init_repository(str(path), initial_head=branch).free()
+    return commit(path, files, message=message, date=date)
+
+
+def make_bare(path: Path, files: Files, *, branch: str = "main", date: int = DATE, message: str = "Begin") -> Rev:
+    """Make a bare repository with one commit on `branch`; return that commit."""
+    pygit2.init_repository(str(path), bare=True, initial_head=branch).free()
+    return commit(path, files, message=message, date=date)
+
+
+def commit(
+    path: Path,
+    files: Files,
+    *,
+    message: str = "Change",
+    date: int = DATE,
+    branch: str | None = None,
+    parents: list[Rev] | None = None,
+    author: tuple[str, str] = (NAME, EMAIL),
+) -> Rev:
+    """Commit `files` on top of `branch` (None: HEAD's branch, whose working tree and index then follow); return the commit."""
+    repo = pygit2.Repository(str(path))
+    try:
+        head = repo.lookup_reference("HEAD").target
+        ref = f"refs/heads/{branch}" if branch is not None else str(head)
+        tip = repo.references[ref].target if ref in repo.references else None
+        above = parents if parents is not None else ([str(tip)] if tip is not None else [])
+        start = repo[above[0]].peel(pygit2.Commit).tree if above else None
+        tree = _tree(repo, start, {tuple(name.split("/")): content for name, content in files.items()})
+        who = pygit2.Signature(*author, date, 0)
+        made = repo.create_commit(None, who, who, message, tree, above)
+        repo.references.create(ref, made, force=True)
+        if ref == head and not repo.is_bare:
+            repo.checkout_head(strategy=pygit2.enums.CheckoutStrategy.FORCE)
+        return Rev(str(made))
+    finally:
+        repo.free()
+
+
+def clone_bare(source: Path, to: Path) -> Path:
+    """Make a bare copy of the local repository `source` with all its branches; return `to`."""
+    pygit2.clone_repository(str(source), str(to), bare=True).free()
+    return to
+
+
+def _tree(
+    repo: pygit2.Repository, start: pygit2.Tree | None, files: Mapping[tuple[str, ...], str | bytes | None]
+) -> pygit2.Oid:
+    builder = repo.TreeBuilder(start) if start is not None else repo.TreeBuilder()
+    below: dict[str, dict[tuple[str, ...], str | bytes | None]] = {}
+    for parts, content in files.items():
+        if len(parts) > 1:
+            below.setdefault(parts[0], {})[parts[1:]] = content
+        elif content is None:
+            builder.remove(parts[0])
+        else:
+            mode, data = _blob(content)
+            builder.insert(parts[0], repo.create_blob(data), mode)
+    for name, inner in below.items():
+        known = start[name] if start is not None and name in start else None
+        oid = _tree(repo, known if isinstance(known, pygit2.Tree) else None, inner)
+        if len(repo[oid].peel(pygit2.Tree)) == 0:
+            builder.remove(name)
+        else:
+            builder.insert(name, oid, pygit2.enums.FileMode.TREE)
+    return builder.write()
+
+
+def _blob(content: str | bytes) -> tuple[pygit2.enums.FileMode, bytes]:
+    mode = pygit2.enums.FileMode
+    if isinstance(content, bytes):
+        return mode.BLOB, content
+    for prefix, special in (("link:", mode.LINK), ("exec:", mode.BLOB_EXECUTABLE)):
+        if content.startswith(prefix):
+            return special, content.removeprefix(prefix).encode()
+    return mode.BLOB, content.encode()

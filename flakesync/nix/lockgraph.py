@@ -37,6 +37,18 @@ def resolve(nodes: Nodes, root: NodeLabel, path: InputPath, followed: Followed) 
     Raises:
         FollowsCycleError: the way leads through a follows that follows itself.
     """
+    label = root
+    for name in path:
+        target = nodes[label].inputs.get(name)
+        if target is None:
+            return None
+        if isinstance(target, tuple):
+            return _resolve_follows(nodes, root, path, followed)
+        label = target
+    return label
+
+
+def _resolve_follows(nodes: Nodes, root: NodeLabel, path: InputPath, followed: Followed) -> NodeLabel | None:
     label: NodeLabel | None = root
     at = 0
     waiting: list[tuple[Edge, InputPath, int]] = []

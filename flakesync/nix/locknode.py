@@ -41,7 +41,7 @@ def is_commit_id(value: str | int | bool) -> bool:
     return isinstance(value, str) and _COMMIT_ID.fullmatch(value) is not None
 
 
-class LockNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class LockNode(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One locked input; treat its mappings as immutable, locks share them.
 
     flake: False for an input with `flake = false`.
@@ -64,7 +64,7 @@ class LockNode(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         return _NOTHING
 
 
-class LockNodeWithExtra(LockNode, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class LockNodeWithExtra(LockNode, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """A node with keys that flakesync does not know; a class of its own, so that usual nodes decode in one step."""
 
     unknown: Mapping[str, object] = {}

@@ -80,21 +80,22 @@ def _look_over(document: _Document, commas: int) -> Contents | None:
     if document.version not in VERSIONS or root not in nodes:
         return None
     needed = 1 + len(nodes)
-    targets: list[NodeLabel] = []
-    follows: list[tuple[NodeLabel, str]] = []
+    own: list[NodeLabel] = []
+    follows: list[lockgraph.Edge] = []
+    revs: list[str | int | bool] = []
     for label, node in nodes.items():
         members = -1
         locked, original, inputs = node.locked, node.original, node.inputs
         if locked is not None:
             members += len(locked)
-            if "rev" in locked and not is_commit_id(locked["rev"]):
-                return None
+            if "rev" in locked:
+                revs.append(locked["rev"])
         elif label != root:
             return None
         if original is not None:
             members += len(original)
-            if "rev" in original and not is_commit_id(original["rev"]):
-                return None
+            if "rev" in original:
+                revs.append(original["rev"])
         if inputs:
             members += len(inputs)
             for name, target in inputs.items():
@@ -102,15 +103,23 @@ def _look_over(document: _Document, commas: int) -> Contents | None:
                     follows.append((label, name))
                     needed += len(target) - 1 if target else 0
                 else:
-                    targets.append(target)
+                    own.append(target)
         if not node.flake:
             members += 1
         if node.parent is not None:
-            members += max(1, len(node.parent))
-        needed += max(0, members)
-    distinct = set(targets)
-    if commas != needed or not nodes.keys() >= distinct or root in distinct:
+            members += len(node.parent) or 1
+        if members > 0:
+            needed += members
+    targets = set(own)
+    if commas != needed or not targets <= nodes.keys() or root in targets or not all(map(is_commit_id, revs)):
         return None
+    followed = _look_up(follows, nodes, root)
+    if followed is None:
+        return None
+    return Contents(document.version, root, nodes, {}, len(targets) < len(own), followed)
+
+
+def _look_up(follows: Sequence[lockgraph.Edge], nodes: lockgraph.Nodes, root: NodeLabel) -> lockgraph.Followed | None:
     followed: lockgraph.Followed = {}
     try:
         for edge in follows:
@@ -118,7 +127,7 @@ def _look_over(document: _Document, commas: int) -> Contents | None:
                 return None
     except lockgraph.FollowsCycleError:
         return None
-    return Contents(document.version, root, nodes, {}, len(distinct) < len(targets), followed)
+    return followed
 
 
 def _read_strictly(data: bytes, file: str) -> Contents:
@@ -149,7 +158,7 @@ def _node(value: Mapping[str, object], label: str, file: str) -> LockNode:
     flake = value.get("flake", True)
     if not isinstance(flake, bool):
         raise bad_lock(file, (*place, "flake"), f"must be true or false, not {_kind(flake)}")
-    if "inputs" in value:
+    if value.get("inputs") is not None:  # Nix takes null, which some tools write, for no inputs
         place_of_inputs = (*place, "inputs")
         for name, target in _object(value["inputs"], place_of_inputs, file).items():
             inputs[name] = _target(target, (*place_of_inputs, name), file)

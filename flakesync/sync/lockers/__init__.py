@@ -1,0 +1,77 @@
+"""Lockers: who writes the new lock of one flake. One small Protocol; nothing outside this folder knows which one runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from flakesync.nix.flakeref import Attr
+from flakesync.nix.lockfile import LockFile
+from flakesync.terms import FlakeDir, InputPath, Rev
+
+
+@dataclass(frozen=True, slots=True)
+class FromServer:
+    """A commit to be fetched from where flake.nix says. branch: one that has it, as far as known.
+
+    locked: an immutable archive of it, for tarball sources; None for all others.
+    """
+
+    rev: Rev
+    branch: str | None
+    locked: Mapping[str, Attr] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FromClone:
+    """A commit that a local repository has, pushed or not.
+
+    repository: the clone, the mirror, or a borrowed one. ref: the full ref in it that has the commit. branch: the
+    branch that the canonical reference names. pushed: whether the server should have the commit already.
+    """
+
+    rev: Rev
+    repository: Path
+    ref: str
+    branch: str
+    pushed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One input to move. original, locked: its node in the lock that is there; flake: False for `flake = false`."""
+
+    input: InputPath
+    original: Mapping[str, Attr]
+    locked: Mapping[str, Attr]
+    flake: bool
+    source: FromServer | FromClone
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One flake whose lock is to be written anew.
+
+    repository, rev: where its files are read. dir: its folder. lock: the lock at `rev`.
+    """
+
+    repository: Path
+    rev: Rev
+    dir: FlakeDir
+    lock: LockFile
+    moves: Sequence[Move]
+
+
+class Locker(Protocol):
+    """Writes locks."""
+
+    @property
+    def name(self) -> str:
+        """What reports call it: `nix 2.26.3`."""
+
+    def lock(self, request: Request) -> LockFile:
+        """Return the new lock: the moved inputs at their commits, in canonical references, the rest as it was.
+
+        Raises:
+            FlakesyncError: the lock cannot be written, or not exactly.
+        """

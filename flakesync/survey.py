@@ -1,0 +1,98 @@
+"""Reads a workspace and asks its servers: the one step from a manifest to the Situation that everything is decided on."""
+
+import os
+import time
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from flakesync.analysis.graph import RepoGraph, build_graph
+from flakesync.analysis.pins import Latest, all_governed, choose_targets, pins_to_ask
+from flakesync.analysis.plan import external_sources, external_targets
+from flakesync.analysis.situation import Situation, questions
+from flakesync.errors import FlakesyncError
+from flakesync.nix.flakeref import FlakeRef
+from flakesync.workspace.history import ask
+from flakesync.workspace.manifest import Workspace
+from flakesync.workspace.snapshot import At, read_snapshot
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def cache_dir() -> Path:
+    """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync."""
+    if own := os.environ.get("FLAKESYNC_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "flakesync"
+
+
+def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False) -> RepoGraph:
+    """Return the graph of a workspace."""
+    return build_graph(read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline))
+
+
+def survey(
+    workspace: Workspace, *, at: At = "base", offline: bool = False, note: Callable[[str], None] = lambda _: None
+) -> Situation:
+    """Return all that drift and plan are decided on.
+
+    offline: no server is asked; `latest` is then the newest commit that any lock of the workspace holds. note: is told
+    what a person should know of how the answers were found.
+
+    Raises:
+        FlakesyncError: a pin's source cannot be reached (hint: `--offline`), or what the manifest names does not exist.
+    """
+    snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline)
+    graph = build_graph(snapshot)
+    governed = tuple(all_governed(snapshot))
+    wanted = pins_to_ask(workspace)
+    if offline and wanted:
+        note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
+    answers = None if offline else ask_servers(wanted, workspace.jobs)
+    targets = choose_targets(snapshot, governed, answers)
+    situation = Situation(snapshot, graph, governed, targets, ask(snapshot, questions(graph)), int(time.time()))
+    if workspace.external == "hold":
+        return situation
+    sources = external_sources(situation)
+    online = workspace.external == "latest" and not offline
+    latest = ask_servers(sources, workspace.jobs) if online else None
+    external = external_targets(situation, sources, latest)
+    return Situation(snapshot, graph, governed, targets, situation.history, situation.now, external)
+
+
+def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int) -> dict[Key, Latest]:
+    """Ask for the newest commit of each reference, every server once for one reference.
+
+    Raises:
+        FlakesyncError: one of them could not be asked; all of them have been tried.
+    """
+    if not wanted:
+        return {}
+    unique = {reference.to_url(): reference for reference in wanted.values()}
+    with ThreadPoolExecutor(max_workers=min(jobs, len(unique))) as pool:
+        futures = {url: pool.submit(_newest, reference) for url, reference in unique.items()}
+    found: dict[str, Latest] = {}
+    errors: list[FlakesyncError] = []
+    for url, future in futures.items():
+        try:
+            found[url] = future.result()
+        except FlakesyncError as error:
+            errors.append(error)
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        hint = errors[0].hint or "with --offline the newest rev that any lock of the workspace holds is used"
+        raise FlakesyncError(errors[0].code, errors[0].message + more, hint=hint)
+    return {key: found[reference.to_url()] for key, reference in wanted.items()}
+
+
+def _newest(reference: FlakeRef) -> Latest:
+    from flakesync.git.remote import ls_remote
+    from flakesync.workspace.archive import newest_archive
+
+    url = reference.git_url()
+    if url is not None:
+        return Latest(ls_remote(url, reference.ref))
+    archive = newest_archive(reference)
+    return Latest(archive.rev, archive.last_modified, archive.locked)

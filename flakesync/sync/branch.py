@@ -1,0 +1,101 @@
+"""The update branch of a repo: what is on it, whose it is, and the one commit that flakesync puts there.
+
+An update commit is a function of its base and of what it locks: author and date included, so that a rerun, on any
+machine with the same identity, makes the same commit again.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flakesync.errors import SyncError, plain
+from flakesync.git.repository import Repository
+from flakesync.git.values import Commit, Signature
+from flakesync.terms import PinName, Rev
+
+SUBJECT = "flake.lock: Update"
+RUN = "Flakesync-Run"
+PIN = "Flakesync-Pin"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateBranch:
+    """An update branch with commits that the base does not have.
+
+    base: the parent of its commit. single: whether it is exactly one commit, on `base`.
+    """
+
+    tip: Rev
+    base: Rev
+    single: bool
+
+
+def find_update_branch(repository: Repository, branch: str, base: Rev) -> UpdateBranch | None:
+    """Return the update branch; None where there is none, or nothing on it that the base lacks.
+
+    Raises:
+        SyncError: `branch-taken`, somebody else's commit is on it.
+    """
+    tip = repository.branch(branch)
+    if tip is None or tip == base:
+        return None
+    commits = repository.log(tip, not_in=base)
+    for commit in commits:
+        if not is_ours(repository, commit):
+            raise SyncError(
+                "branch-taken",
+                f"{branch} has a commit that flakesync did not make: {commit.rev[:12]} "
+                f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
+                hint="move that commit to another branch, or merge it; an update branch is rebuilt on every run",
+            )
+    if not commits:
+        return None
+    return UpdateBranch(tip, commits[-1].parents[0], single=len(commits) == 1)
+
+
+def is_ours(repository: Repository, commit: Commit) -> bool:
+    """Tell whether flakesync made a commit, and nobody amended it.
+
+    It has the trailer of a run, one parent, one and the same author and committer at one and the same time (git gives
+    an amended or rebased commit a new committer date), and changes nothing but flake.lock files.
+    """
+    if trailer(commit, RUN) is None or len(commit.parents) != 1 or commit.author != commit.committer:
+        return False
+    changed = repository.changed_paths(commit.parents[0], commit.rev)
+    return all(path == "flake.lock" or path.endswith("/flake.lock") for path in changed)
+
+
+def trailer(commit: Commit, name: str) -> str | None:
+    """Return the value of a trailer in the last paragraph of a commit message; None: it has none."""
+    last = commit.message.rstrip().rpartition("\n\n")[2]
+    for line in last.splitlines():
+        key, separator, value = line.partition(":")
+        if separator and key == name:
+            return value.strip()
+    return None
+
+
+def message(run: str, changed: Iterable[str], pins: Mapping[PinName, Rev]) -> str:
+    """Return the message of an update commit: Nix's own subject and lines, then the trailers."""
+    trailers = [f"{RUN}: {run}", *(f"{PIN}: {name} {rev}" for name, rev in sorted(pins.items()))]
+    body = "\n".join(changed)
+    return f"{SUBJECT}\n\nFlake lock file updates:\n\n{body}\n\n" + "\n".join(trailers) + "\n"
+
+
+def write_update(
+    repository: Repository,
+    base: Rev,
+    files: Mapping[str, bytes],
+    text: str,
+    author: Signature | None,
+    dates: Iterable[int],
+) -> Rev:
+    """Write the update commit and return its id; no ref moves.
+
+    author: None for git's own configured identity. dates: seconds since the epoch of what the commit depends on; its
+    own date is the latest of these and of the base's.
+    """
+    time = max([repository.commit(base).committer.time, *dates])
+    person = (author or repository.identity()).at(time)
+    return repository.write_commit(
+        parents=(base,), base_tree_of=base, files=files, message=text, author=person, committer=person
+    )

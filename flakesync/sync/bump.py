@@ -1,0 +1,254 @@
+"""The story of one repo: lock, verify, commit, check, move the branch."""
+
+import difflib
+import shlex
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate, change_document
+from flakesync.errors import LockError, SyncError
+from flakesync.git.repository import Repository
+from flakesync.git.values import Signature
+from flakesync.nix.command import run_check
+from flakesync.nix.lockfile import LockFile
+from flakesync.sync.branch import UpdateBranch, find_update_branch, message, write_update
+from flakesync.sync.difference import describe_all
+from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
+from flakesync.sync.outcome import CheckResult, Listener, Outcome, Step
+from flakesync.sync.verify import verify
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.snapshot import RepoState
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the commits of an upstream are: `repository` is its clone, its mirror, or a borrowed one."""
+
+    repository: Path
+    branch: str
+    base_ref: str
+    base: Rev
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all repos of a run share. author: None for git's own identity."""
+
+    run: str
+    branch: str
+    author: Signature | None
+    locker: Locker
+    dry_run: bool
+    listener: Listener
+    sources: Mapping[RepoName, Source]
+
+
+class ChecksFailedError(SyncError):
+    """A check of a repo failed. results: of all checks that ran."""
+
+    def __init__(self, results: list[CheckResult]) -> None:
+        """Name the last check, which is the one that failed."""
+        last = results[-1]
+        super().__init__(
+            "check-failed",
+            f"`{last.command}` ended with exit status {last.exit_status}",
+            hint="its last lines are in the report; the update branch was not moved",
+        )
+        self.results = results
+
+
+def bump(
+    setting: Setting, state: RepoState, changes: tuple[Change, ...], commits: Mapping[RepoName, Rev]
+) -> Outcome:
+    """Bring one repo's update branch to what the plan says, and return what became of it.
+
+    commits: the update commits of its upstreams. The branch ref is moved last, so an interruption at any moment leaves
+    the repo as it was.
+
+    Raises:
+        FlakesyncError: this repo failed.
+    """
+    source = setting.sources[state.name]
+    wanted = {(change.flake, change.input): _wanted(change, commits) for change in changes}
+    documents = [_document(change, wanted[change.flake, change.input]) for change in changes]
+    with Repository.open(source.repository) as repository:
+        existing = find_update_branch(repository, setting.branch, source.base)
+        before = {flake.dir: flake.lock for flake in state.flakes if flake.lock is not None}
+        if existing is not None and _is_current(repository, existing, source.base, before, wanted):
+            return Outcome(
+                repo=state.name, status="unchanged", branch=setting.branch, commit=existing.tip, changes=documents
+            )
+        setting.listener(Step(state.name, "locking"))
+        after = _lock(setting, state, source, changes, wanted, before)
+        files = {_file(dir): lock.to_bytes() for dir, lock in after.items()}
+        described = list(describe_all({_file(dir): (before[dir], lock) for dir, lock in after.items()}))
+        text = message(setting.run, described, _pins(changes, wanted))
+        commit = write_update(repository, source.base, files, text, setting.author, _dates(after, wanted))
+        checks: list[CheckResult] = []
+        if state.repo.checks and not setting.dry_run:
+            checks = _check(setting, state, repository, commit)
+        repository.update_ref(
+            f"refs/heads/{setting.branch}",
+            commit,
+            old=repository.ref(f"refs/heads/{setting.branch}"),
+            message=f"flakesync: run {setting.run}",
+        )
+        diff = _diff(repository, source.base, files) if setting.dry_run else None
+    return Outcome(
+        repo=state.name,
+        status="updated",
+        branch=setting.branch,
+        commit=commit,
+        changes=documents,
+        locks=described,
+        checks=checks,
+        diff=diff,
+    )
+
+
+def _wanted(change: Change, commits: Mapping[RepoName, Rev]) -> Rev:
+    return commits[change.to.upstream] if isinstance(change.to, ToUpdate) else change.to.rev
+
+
+def _document(change: Change, rev: Rev) -> ChangeDocument:
+    return msgspec.structs.replace(change_document(change), to={"rev": rev})
+
+
+def _file(dir: FlakeDir) -> str:
+    return "flake.lock" if dir == "." else f"{dir}/flake.lock"
+
+
+def _is_current(
+    repository: Repository,
+    existing: UpdateBranch,
+    base: Rev,
+    before: Mapping[FlakeDir, LockFile],
+    wanted: Mapping[tuple[FlakeDir, InputPath], Rev],
+) -> bool:
+    """Tell whether the update branch is what this run would make: one commit on the base with the planned locks."""
+    if not existing.single or existing.base != base:
+        return False
+    dirs = {dir for dir, _ in wanted}
+    if not repository.changed_paths(base, existing.tip) <= {_file(dir) for dir in dirs}:
+        return False
+    for dir in dirs:
+        data = repository.read(existing.tip, _file(dir))
+        if data is None:
+            return False
+        planned = {path: rev for (flake, path), rev in wanted.items() if flake == dir}
+        try:
+            verify(before[dir], LockFile.parse(data), planned, file=_file(dir))
+        except (SyncError, LockError):
+            return False
+    return True
+
+
+def _lock(
+    setting: Setting,
+    state: RepoState,
+    source: Source,
+    changes: Iterable[Change],
+    wanted: Mapping[tuple[FlakeDir, InputPath], Rev],
+    before: Mapping[FlakeDir, LockFile],
+) -> dict[FlakeDir, LockFile]:
+    after: dict[FlakeDir, LockFile] = {}
+    for dir in dict.fromkeys(change.flake for change in changes):
+        moves = [
+            Move(
+                change.input,
+                change.original,
+                change.locked,
+                node.flake,
+                _source(setting, change, wanted[dir, change.input]),
+            )
+            for change in changes
+            if change.flake == dir and (node := before[dir].node(change.input)) is not None
+        ]
+        request = Request(source.repository, source.base, dir, before[dir], moves)
+        after[dir] = setting.locker.lock(request)
+        planned = {move.input: wanted[dir, move.input] for move in moves}
+        verify(before[dir], after[dir], planned, file=_file(dir))
+    return after
+
+
+def _source(setting: Setting, change: Change, rev: Rev) -> FromServer | FromClone:
+    to = change.to
+    if isinstance(to, ToUpdate):
+        upstream = setting.sources[to.upstream]
+        ref = f"refs/heads/{setting.branch}"
+        return FromClone(rev, upstream.repository, ref, setting.branch, pushed=False)
+    if to.upstream is None or to.upstream not in setting.sources:
+        return FromServer(rev, to.branch, to.locked)
+    upstream = setting.sources[to.upstream]
+    branch = to.branch or upstream.branch
+    ref = upstream.base_ref if branch == upstream.branch else _ref_of(upstream.repository, branch)
+    return FromClone(rev, upstream.repository, ref, branch, pushed=True)
+
+
+def _ref_of(repository: Path, branch: str) -> str:
+    with Repository.open(repository) as opened:
+        return branch_ref(opened, branch)
+
+
+def branch_ref(repository: Repository, branch: str) -> str:
+    """Return the full ref that `Repository.branch` reads."""
+    local = f"refs/heads/{branch}"
+    return local if repository.ref(local) is not None else f"refs/remotes/origin/{branch}"
+
+
+def _pins(
+    changes: Iterable[Change], wanted: Mapping[tuple[FlakeDir, InputPath], Rev]
+) -> dict[PinName, Rev]:
+    return {change.pin: wanted[change.flake, change.input] for change in changes if change.pin is not None}
+
+
+def _dates(after: Mapping[FlakeDir, LockFile], wanted: Iterable[tuple[FlakeDir, InputPath]]) -> list[int]:
+    dates: list[int] = []
+    for dir, path in wanted:
+        node = after[dir].node(path)
+        date = node.locked.get("lastModified") if node is not None and node.locked is not None else None
+        if isinstance(date, int):
+            dates.append(date)
+    return dates
+
+
+def _check(setting: Setting, state: RepoState, repository: Repository, commit: Rev) -> list[CheckResult]:
+    """Run the repo's checks in a worktree of the new commit, before the branch moves to it."""
+    results: list[CheckResult] = []
+    with repository.checkout(commit) as folder:
+        for argv in state.repo.checks:
+            command = shlex.join(argv)
+            setting.listener(Step(state.name, "checking", command))
+            begin = time.monotonic()
+            status, output = run_check(argv, folder)
+            results.append(
+                CheckResult(
+                    command=command,
+                    exit_status=status,
+                    duration_s=round(time.monotonic() - begin, 3),
+                    output=output,
+                )
+            )
+            if status != 0:
+                raise ChecksFailedError(results)
+    return results
+
+
+def _diff(repository: Repository, base: Rev, files: Mapping[str, bytes]) -> str:
+    parts: list[str] = []
+    for file, new in sorted(files.items()):
+        old = repository.read(base, file) or b""
+        lines = difflib.unified_diff(
+            old.decode().splitlines(keepends=True),
+            new.decode().splitlines(keepends=True),
+            f"a/{file}",
+            f"b/{file}",
+        )
+        parts += lines
+    return "".join(parts)
+
+

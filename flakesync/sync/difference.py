@@ -1,0 +1,87 @@
+"""What changed between two locks, by input path, in Nix's words (`nix flake update` and its commit messages)."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from flakesync.errors import FlakeRefError, plain
+from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.terms import InputPath, NodeLabel, show_path
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One input path whose entry differs. before, after: the node, or the path that is followed; None: no such input."""
+
+    path: InputPath
+    before: LockNode | InputPath | None
+    after: LockNode | InputPath | None
+
+
+def entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
+    """Return every input path of a lock (follows are not walked through), parents first, in byte order."""
+    found: dict[InputPath, LockNode | InputPath] = {}
+    paths: list[tuple[InputPath, NodeLabel]] = [((), lock.root), *lock.walk()]
+    for path, label in paths:
+        node = lock.nodes[label]
+        if path:
+            found[path] = node
+        for name, target in node.inputs.items():
+            if isinstance(target, tuple):
+                found[(*path, name)] = target
+    return dict(sorted(found.items()))
+
+
+def differences(before: LockFile, after: LockFile) -> list[Difference]:
+    """Return what differs, as Nix compares: `locked`, `original`, `flake`, and what is followed; labels do not count."""
+    old, new = entries(before), entries(after)
+    return [
+        Difference(path, old.get(path), new.get(path))
+        for path in sorted({*old, *new})
+        if _meaning(old.get(path)) != _meaning(new.get(path))
+    ]
+
+
+def _meaning(entry: LockNode | InputPath | None) -> object:
+    if isinstance(entry, LockNode):
+        return (dict(entry.locked or {}), dict(entry.original or {}), entry.flake, entry.parent)
+    return entry
+
+
+def describe(found: Difference) -> str:
+    """Return Nix's lines for one difference: `• Updated input 'a/b':`, what it was, what it is."""
+    name = show_path(found.path)
+    match found.before, found.after:
+        case None, after:
+            return plain(f"• Added input '{name}':\n    {_show(after)}")
+        case _, None:
+            return plain(f"• Removed input '{name}'")
+        case before, after:
+            return plain(f"• Updated input '{name}':\n    {_show(before)}\n  → {_show(after)}")
+
+
+def _show(entry: LockNode | InputPath | None) -> str:
+    if not isinstance(entry, LockNode):
+        return f"follows '{show_path(entry or ())}'"
+    locked = entry.locked or {}
+    date = locked.get("lastModified")
+    day = f" ({time.strftime('%Y-%m-%d', time.gmtime(date))})" if isinstance(date, int) and date > 0 else ""
+    return f"'{show_reference(locked)}'{day}"
+
+
+def show_reference(attrs: Mapping[str, Attr]) -> str:
+    """Return a reference as Nix prints it; what is no valid reference is shown by its attributes."""
+    known = {key: value for key, value in attrs.items() if key not in ("lastModified", "revCount")}
+    try:
+        return FlakeRef.from_attrs(known).to_url()
+    except FlakeRefError:
+        return ", ".join(f"{key}={value}" for key, value in sorted(attrs.items()))
+
+
+def describe_all(locks: Mapping[str, tuple[LockFile, LockFile]]) -> Iterator[str]:
+    """Yield the lines for several locks (path of the file → before, after); with several, each is named first."""
+    for file, (before, after) in sorted(locks.items()):
+        if len(locks) > 1:
+            yield f"{file}:"
+        yield from map(describe, differences(before, after))

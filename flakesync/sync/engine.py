@@ -1,0 +1,198 @@
+"""Carries a plan out: every repo as soon as its upstreams are done; one that fails takes only its dependents with it."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from email.utils import parseaddr
+from pathlib import Path
+
+import msgspec
+
+from flakesync.analysis.plan import Change, Plan, ToUpdate
+from flakesync.analysis.situation import Situation
+from flakesync.errors import FlakesyncError, ManifestError, SyncError
+from flakesync.git.lock import exclusive
+from flakesync.git.repository import Repository
+from flakesync.git.values import Signature
+from flakesync.nix.command import Nix
+from flakesync.sync.branch import find_update_branch
+from flakesync.sync.bump import ChecksFailedError, Setting, Source, branch_ref, bump
+from flakesync.sync.lockers.nix import NixLocker
+from flakesync.sync.outcome import ErrorDocument, Finished, Listener, Note, Outcome, Started, SyncDocument
+from flakesync.sync.schedule import run_ready
+from flakesync.terms import RepoName, Rev
+from flakesync.workspace.snapshot import RepoState
+
+
+def sync(
+    situation: Situation, plan: Plan, *, jobs: int, dry_run: bool, listener: Listener, cache: Path
+) -> SyncDocument:
+    """Bump every repo of the plan and return what became of each.
+
+    dry_run: commits go to throw-away repositories that borrow the objects of the real ones; nothing is left of them.
+    cache: where the lock file is that keeps two runs of one workspace apart.
+
+    Raises:
+        FlakesyncError: nothing could be begun: no Nix, another run holds the workspace (`busy`), a plain folder.
+    """
+    states = situation.snapshot.states
+    _refuse_folders(states, plan)
+    nix = Nix.find()
+    with ExitStack() as stack:
+        if not dry_run:
+            stack.enter_context(_only_run(situation.snapshot.workspace.file, cache))
+        sources = stack.enter_context(_sources(situation, dry_run=dry_run))
+        author = _author(situation.snapshot.workspace.author)
+        setting = Setting(
+            run=plan.run,
+            branch=situation.snapshot.workspace.branch,
+            author=author,
+            locker=NixLocker(nix),
+            dry_run=dry_run,
+            listener=listener,
+            sources=sources,
+        )
+        run = _Run(setting, states, plan)
+        run.carry_out(jobs)
+        unchanged = [run.leave(name) for name in plan.unchanged]
+    outcomes = [run.outcomes[name] for name, _ in plan.changes()]
+    outcomes += [run.outcomes[name] for name in sorted(plan.problems)]
+    return SyncDocument(run=plan.run, locker=setting.locker.name, dry_run=dry_run, repos=outcomes + unchanged)
+
+
+class _Run:
+    """One run: the outcomes so far."""
+
+    def __init__(self, setting: Setting, states: Mapping[RepoName, RepoState], plan: Plan) -> None:
+        self.setting = setting
+        self.states = states
+        self.changes = dict(plan.changes())
+        self.outcomes: dict[RepoName, Outcome] = {}
+        for name, detail in plan.problems.items():
+            error = states[name].error
+            code = error.code if error is not None else "bad-lock"
+            self.outcomes[name] = Outcome(
+                repo=name, status="failed", error=ErrorDocument(code=code, message=detail, hint=error and error.hint)
+            )
+
+    def carry_out(self, jobs: int) -> None:
+        """Do all repos of the plan."""
+        tasks = list(self.changes)
+        upstreams = {name: self._upstreams(name) & self.changes.keys() for name in tasks}
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs)
+
+    def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
+        return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
+
+    def _finish(self, name: RepoName, outcome: Outcome) -> None:
+        self.outcomes[name] = outcome
+        done = sum(name in self.outcomes for name in self.changes)
+        self.setting.listener(Finished(outcome, done, len(self.changes)))
+
+    def _work(self, name: RepoName) -> Outcome:
+        commits: dict[RepoName, Rev] = {}
+        for upstream in sorted(self._upstreams(name)):
+            outcome = self.outcomes[upstream]
+            if outcome.commit is None or outcome.status in ("failed", "skipped"):
+                return _skipped(name, upstream, outcome)
+            commits[upstream] = Rev(outcome.commit)
+        self.setting.listener(Started(name))
+        changes: tuple[Change, ...] = self.changes[name]
+        try:
+            return bump(self.setting, self.states[name], changes, commits)
+        except ChecksFailedError as error:
+            return msgspec.structs.replace(_failed(name, error), checks=error.results)
+        except FlakesyncError as error:
+            return _failed(name, error)
+        except OSError as error:
+            # A full disk, a folder that went away: this repo fails, the others may still succeed.
+            where = f"{error.filename}: " if error.filename else ""
+            return _failed(name, SyncError("os", f"{where}{error.strerror or error}"))
+
+    def leave(self, name: RepoName) -> Outcome:
+        """Return the outcome of a repo that the plan leaves alone; an update branch it no longer needs is taken away."""
+        source = self.setting.sources.get(name)
+        if source is None or self.setting.dry_run:
+            return Outcome(repo=name, status="unchanged")
+        try:
+            with Repository.open(source.repository) as repository:
+                ref = f"refs/heads/{self.setting.branch}"
+                tip = repository.ref(ref)
+                if tip is not None:
+                    find_update_branch(repository, self.setting.branch, source.base)
+                    repository.delete_ref(ref, old=tip)
+                    self.setting.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
+        except FlakesyncError as error:
+            self.setting.listener(Note(f"{name}: its update branch stays: {error.message}"))
+        return Outcome(repo=name, status="unchanged")
+
+
+def _failed(name: RepoName, error: FlakesyncError) -> Outcome:
+    document = ErrorDocument(code=error.code, message=error.message, hint=error.hint)
+    return Outcome(repo=name, status="failed", error=document)
+
+
+def _skipped(name: RepoName, upstream: RepoName, outcome: Outcome) -> Outcome:
+    because = outcome.error.because if outcome.error is not None and outcome.error.because else upstream
+    message = f"{upstream} {'failed' if outcome.status == 'failed' else 'was skipped'}"
+    return Outcome(
+        repo=name,
+        status="skipped",
+        error=ErrorDocument(code="upstream-failed", message=message, because=because),
+    )
+
+
+def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:
+    for name, _ in plan.changes():
+        if states[name].clone is None and states[name].error is None:
+            raise ManifestError(
+                "not-a-repository",
+                f"repos.{name}.path: {states[name].repo.path} is a plain folder, not a git repository of its own",
+                hint="graph, drift and plan read plain folders; sync needs a repository to commit to",
+            )
+
+
+@contextmanager
+def _only_run(manifest: Path, cache: Path) -> Iterator[None]:
+    digest = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:16]
+    try:
+        with exclusive(cache / "runs" / f"{digest}.lock", wait=False):
+            yield
+    except FlakesyncError as error:
+        if error.code != "busy":
+            raise
+        raise FlakesyncError(
+            "busy", f"another run holds {manifest}", hint="wait for it to end; nothing was changed"
+        ) from error
+
+
+@contextmanager
+def _sources(situation: Situation, *, dry_run: bool) -> Iterator[Mapping[RepoName, Source]]:
+    """Give, for each repo, the repository that its commits are read from and written to."""
+    branch = situation.snapshot.workspace.branch
+    with tempfile.TemporaryDirectory(prefix="flakesync-dry-run-") as tmp:
+        found: dict[RepoName, Source] = {}
+        for number, (name, state) in enumerate(situation.snapshot.states.items()):
+            if state.clone is None or state.base is None or state.base_rev is None:
+                continue
+            path = state.clone
+            with Repository.open(path) as repository:
+                base_ref = branch_ref(repository, state.base)
+                if dry_run:
+                    refs = {base_ref: state.base_rev}
+                    tip = repository.branch(branch)
+                    if tip is not None:
+                        refs[f"refs/heads/{branch}"] = tip
+                    path = repository.borrow(Path(tmp) / str(number), refs)
+            found[name] = Source(path, state.base, base_ref, state.base_rev)
+        yield found
+
+
+def _author(text: str | None) -> Signature | None:
+    if text is None:
+        return None
+    name, email = parseaddr(text)
+    return Signature(name, email)
+
+

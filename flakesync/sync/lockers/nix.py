@@ -1,0 +1,203 @@
+"""The locker that asks Nix: exact by definition, one process a flake.
+
+A commit that nobody has pushed is locked from the local repository; then its node is written back in the canonical form
+that the lock had before (nix-command and fetchers agree on it: tried on 2.8, 2.26 and 2.34).
+"""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from threading import Lock
+from urllib.parse import quote
+
+from flakesync.errors import SyncError
+from flakesync.git.repository import Repository
+from flakesync.nix.command import Nix, Override
+from flakesync.nix.flakeref import Attr, FlakeRef, identity_of
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.sync.lockers import FromClone, FromServer, Move, Request
+from flakesync.terms import FlakeDir, show_path
+
+
+class NixLocker:
+    """A Locker that runs Nix; may be used from several threads at once."""
+
+    def __init__(self, nix: Nix) -> None:
+        self._nix = nix
+        self._fetches = _OnceEach()
+
+    @property
+    def name(self) -> str:
+        """The version of Nix."""
+        return self._nix.describe()
+
+    def lock(self, request: Request) -> LockFile:
+        """Return the new lock; see Locker."""
+        moves = [replace(move, source=_exact_source(move)) for move in request.moves]
+        overrides = [Override(move.input, _override(move)) for move in moves]
+        with ExitStack() as stack:
+            # What several repos take is fetched by the first of them; the others find it in Nix's cache.
+            stack.enter_context(self._fetches.of({override.ref for override in overrides}))
+            folder, root = stack.enter_context(_flake_folder(request))
+            data = self._nix.lock(folder, overrides, git_root=root)
+        file = _file(request.dir)
+        lock = LockFile.parse(data, file=file)
+        for move in moves:
+            lock = _canonical(lock, move, file)
+        return lock
+
+
+def _override(move: Move) -> str:
+    match move.source:
+        case FromClone(rev=rev, repository=repository, ref=ref):
+            reference = FlakeRef.from_attrs(
+                {
+                    "type": "git",
+                    "url": f"file://{quote(str(repository))}",
+                    "ref": ref.removeprefix("refs/heads/"),
+                    "rev": rev,
+                    **{key: move.original[key] for key in ("dir", "submodules", "lfs") if key in move.original},
+                }
+            )
+            return reference.to_url()
+        case FromServer(rev=rev, branch=branch, locked=locked):
+            if locked is not None:
+                keep = {key: locked[key] for key in ("type", "url") if key in locked}
+                return FlakeRef.from_attrs(keep).to_url()
+            original = move.original if move.original.get("type") != "indirect" else move.locked
+            if branch is None and (known := move.locked.get("ref")) is not None:
+                branch = str(known)
+            return FlakeRef.from_attrs(_without_lock(original)).at(rev, branch).to_url()
+
+
+def _without_lock(attrs: Mapping[str, Attr]) -> dict[str, Attr]:
+    return {
+        key: value for key, value in attrs.items() if key not in ("rev", "narHash", "lastModified", "revCount")
+    }
+
+
+def _canonical(lock: LockFile, move: Move, file: str) -> LockFile:
+    """Return the lock with the moved node in the form it had before, whatever it was locked from."""
+    node = lock.node(move.input)
+    if node is None or node.locked is None:
+        raise SyncError(
+            "not-moved",
+            f"{file}: the new lock has no input {show_path(move.input)}",
+            hint="does its flake.nix still have this input, without a follows?",
+        )
+    # Nix <= 2.9 writes the override as the original of a source that is no flake; the lock would not last.
+    original = node.original if move.flake else move.original
+    if isinstance(move.source, FromServer):
+        return lock if original == node.original else lock.replace(move.input, original=original)
+    return lock.replace(move.input, locked=canonical_locked(move, move.source, node), original=original)
+
+
+def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str, Attr]:
+    """Return `locked` of an input as its own fetcher would write it, from what Nix found in a local repository.
+
+    node: the node that Nix wrote for the local commit. Its narHash is that of the same tree (`_exact_source` has
+    made sure); github, gitlab and sourcehut nodes carry no `ref` and no `revCount` (input fetchers github.cc, git.cc).
+    """
+    local = node.locked or {}
+    base = move.locked if identity_of(move.locked) == identity_of(move.original) else move.original
+    locked = dict(base)
+    locked["rev"] = source.rev
+    for key in ("narHash", "lastModified"):
+        if key not in local:
+            raise SyncError("no-hash", f"Nix wrote no {key} for input {show_path(move.input)}")
+        locked[key] = local[key]
+    if locked.get("type") == "git":
+        full = str(move.locked.get("ref", "")).startswith("refs/heads/")
+        locked["ref"] = f"refs/heads/{source.branch}" if full else source.branch
+        if "revCount" in local and not locked.get("shallow"):
+            locked["revCount"] = local["revCount"]
+        else:
+            locked.pop("revCount", None)
+    return locked
+
+
+def _exact_source(move: Move) -> FromServer | FromClone:
+    """Return where the commit is to be taken from so that its narHash is right.
+
+    git's attributes change what an archive holds, so the hash of such a commit depends on who makes the tree: then only
+    the server's own answer counts, and a commit that nobody has pushed is refused.
+    """
+    source = move.source
+    if isinstance(source, FromServer):
+        return source
+    with Repository.open(source.repository) as repository:
+        hazards = repository.find_attributes(source.rev)
+    if not hazards:
+        return source
+    if source.pushed:
+        return FromServer(source.rev, source.branch)
+    first = hazards[0]
+    more = f" (and {len(hazards) - 1} more)" if len(hazards) > 1 else ""
+    raise SyncError(
+        "attributes",
+        f"input {show_path(move.input)}: {first.file} line {first.line} has {first.attribute}{more}: "
+        "the hash of the commit differs between a clone and an archive, so it cannot be locked before it is pushed",
+        hint="remove the attribute there, or hold this input and move it after the upstream has landed",
+    )
+
+
+@contextmanager
+def _flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
+    """Give a folder with the flake's flake.nix and flake.lock; with relative inputs, a worktree that has all of it.
+
+    Nix reads no other file to lock a flake, and would copy the whole tree into its store first.
+    """
+    with Repository.open(request.repository) as repository:
+        if _has_relative_inputs(request.lock):
+            with repository.checkout(request.rev) as root:
+                yield root / request.dir, root
+            return
+        flake_nix = repository.read(request.rev, _file(request.dir, "flake.nix"))
+    if flake_nix is None:
+        raise SyncError("no-flake", f"there is no {_file(request.dir, 'flake.nix')} in {request.rev}")
+    with tempfile.TemporaryDirectory(prefix="flakesync-") as top:
+        # The folder's name is part of no hash, but Nix resolves symlinks (/tmp on macOS) with a warning.
+        folder = Path(top).resolve()
+        (folder / "flake.nix").write_bytes(flake_nix)
+        (folder / "flake.lock").write_bytes(request.lock.to_bytes())
+        yield folder, None
+
+
+def _has_relative_inputs(lock: LockFile) -> bool:
+    return any(
+        node.parent is not None
+        or any(attrs.get("type") == "path" for attrs in (node.locked or {}, node.original or {}))
+        for node in lock.nodes.values()
+    )
+
+
+def _file(dir: FlakeDir, name: str = "flake.lock") -> str:
+    return name if dir == "." else f"{dir}/{name}"
+
+
+class _OnceEach:
+    """Lets only one thread at a time do something for the first time; afterwards everyone may."""
+
+    def __init__(self) -> None:
+        self._guard = Lock()
+        self._locks: dict[str, Lock] = {}
+        self._done: set[str] = set()
+
+    @contextmanager
+    def of(self, keys: set[str]) -> Iterator[None]:
+        """Hold the locks of those of `keys` that nobody has done yet."""
+        with self._guard:
+            new = sorted(keys - self._done)
+            locks = [self._locks.setdefault(key, Lock()) for key in new]
+        with ExitStack() as stack:
+            for key, lock in zip(new, locks, strict=True):  # in one order for all, so that no two wait for each other
+                lock.acquire()
+                if key in self._done:
+                    lock.release()
+                else:
+                    stack.callback(lock.release)
+            yield
+            with self._guard:
+                self._done.update(new)

@@ -1,0 +1,42 @@
+"""Runs tasks as soon as what they wait for is done: a ready queue, no barrier between waves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+Task = TypeVar("Task", bound=str)
+Result = TypeVar("Result")
+
+
+def run_ready(
+    tasks: Sequence[Task],
+    upstreams: Mapping[Task, frozenset[Task]],
+    work: Callable[[Task], Result],
+    finished: Callable[[Task, Result], None],
+    *,
+    jobs: int,
+) -> None:
+    """Run `work` on every task, at most `jobs` at once; a task begins when all its upstreams have finished.
+
+    tasks: in an order in which upstreams come first; among the ready ones the earliest goes first. upstreams: only
+    those that are tasks too. finished: called in the caller's thread, before any dependent begins. With one job
+    everything runs in the caller's thread. When `work` or `finished` raises, nothing new begins, what runs is waited for, and
+    the error is raised.
+    """
+    if jobs == 1:
+        for task in tasks:
+            finished(task, work(task))
+        return
+    waiting = {task: set(upstreams[task]) for task in tasks}
+    running: dict[Future[Result], Task] = {}
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        while waiting or running:
+            for task in [task for task, needs in waiting.items() if not needs][: jobs - len(running)]:
+                del waiting[task]
+                running[pool.submit(work, task)] = task
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(done, key=lambda future: tasks.index(running[future])):
+                task = running.pop(future)
+                finished(task, future.result())
+                for needs in waiting.values():
+                    needs.discard(task)

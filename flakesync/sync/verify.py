@@ -1,0 +1,50 @@
+"""Did the lock do what the plan said? Exit 0 of Nix proves nothing, so every new lock is read back and compared."""
+
+from collections.abc import Mapping
+
+from flakesync.analysis.graph import rev_of
+from flakesync.errors import SyncError
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.sync.difference import differences
+from flakesync.terms import InputPath, Rev, show_path
+
+
+def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *, file: str) -> None:
+    """Check that exactly the planned inputs have moved, each to its commit, and nothing but what lies below them.
+
+    wanted: the planned inputs and their commits. file: the name of the lock in messages.
+
+    Raises:
+        SyncError: `not-moved` (a planned input is elsewhere), `stale-lock` (its reference changed as well: flake.nix and
+        flake.lock disagreed before), `moved-more` (something else moved).
+    """
+    for path, rev in wanted.items():
+        node, old = after.node(path), before.node(path)
+        found = rev_of(node.locked) if node is not None and node.locked is not None else None
+        if node is None or found != rev:
+            raise SyncError(
+                "not-moved",
+                f"{file}: input {show_path(path)} should be at {rev}, but the new lock has {found or 'no such commit'}",
+                hint="does its flake.nix still have this input, without a follows?",
+            )
+        if old is not None and _reference(old) != _reference(node):
+            raise SyncError(
+                "stale-lock",
+                f"{file}: flake.nix and flake.lock disagree on what input {show_path(path)} is",
+                hint="run `nix flake lock` there and commit the result to the base branch first",
+            )
+    stray = [found.path for found in differences(before, after) if not _is_below(found.path, wanted)]
+    if stray:
+        raise SyncError(
+            "moved-more",
+            f"{file}: {', '.join(map(show_path, stray))} moved too, which the plan does not say",
+            hint="flake.nix and flake.lock disagree there: run `nix flake lock` and commit the result to the base branch first",
+        )
+
+
+def _is_below(path: InputPath, wanted: Mapping[InputPath, Rev]) -> bool:
+    return any(path[:length] in wanted for length in range(1, len(path) + 1))
+
+
+def _reference(node: LockNode) -> object:
+    return dict(node.original or {}), node.flake

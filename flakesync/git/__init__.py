@@ -1,0 +1,1 @@
+"""Everything that knows git: refs, objects, history, commits, worktrees, remotes, mirrors."""

@@ -1,8 +1,9 @@
 """Refs and objects read straight from a repository's files, without libgit2 or a process where that is possible.
 
-Importing libgit2 costs more than reading the locks of a thousand repositories, so what is simple is read here: loose refs,
-packed-refs, symbolic refs, worktrees, loose objects. Packs and alternates go to `pygit2.Odb`; reftable, SHA-256 and partial
-clones to the git program. Mirrors gitrepository-layout(5). Nothing in the repository is run, and its configuration is not read.
+Importing libgit2 costs more than reading the locks of a thousand repositories, so what is simple is read here: loose
+refs, packed-refs, symbolic refs, worktrees, loose objects. Packs and alternates go to `pygit2.Odb`; reftable, SHA-256
+and partial clones to the git program. Mirrors gitrepository-layout(5). Nothing in the repository is run, and its
+configuration is not read.
 """
 
 import os
@@ -190,7 +191,11 @@ class ObjectReader:
         entry = self.entry(rev, path)
         if entry is None or entry[0] in (TREE, SYMLINK, GITLINK):
             return None
-        return self._expect(entry[1], b"blob")
+        return self.blob(entry[1])
+
+    def blob(self, oid: str) -> bytes:
+        """Return a blob's bytes. Raises: GitError(`missing-object` | `corrupt`)."""
+        return self._expect(oid, b"blob")
 
     def entry(self, rev: Rev, path: str) -> tuple[int, str] | None:
         """Return (mode, object id) of `path` in a commit's tree, None if it is not there."""

@@ -1,7 +1,7 @@
 """Run the git program: no hooks, no prompts, no inherited GIT_* state, a process group of its own.
 
-GitPython starts the process (imported here when first needed: it costs as much as a hundred reads); waiting, timeouts and ending
-the whole group are done here, because git's own children (ssh, a credential helper) must end with it.
+GitPython starts the process (imported when first needed: it costs as much as reading a thousand locks). Waiting,
+timeouts and ending the whole group are done here, because git's own children (ssh, a credential helper) end with it.
 """
 
 import contextlib
@@ -57,8 +57,8 @@ def git(
 ) -> Answer:
     """Run `git ARGV` in `cwd` and return its answer.
 
-    data: what it reads on standard input (None: standard input is closed). config: settings that must not be seen in the
-    list of processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
+    data: what it reads on standard input (None: it is closed). config: settings that must not be seen in the list of
+    processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
 
     Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
     """
@@ -94,7 +94,7 @@ def failure(command: str, answer: Answer) -> GitError:
 
 
 def stop_all() -> None:
-    """End every git process that is running now, with its children (for ctrl-C: they are not in the terminal's group)."""
+    """End every running git process with its children: on ctrl-C the terminal tells only its own group."""
     with _running_lock:
         running = list(_running)
     for process in running:
@@ -135,7 +135,7 @@ def _start(argv: list[str], cwd: str | Path, extra: Mapping[str, str], *, reads:
 
 
 def _unset() -> list[str]:
-    """Return the words before `git` that take inherited git state away (GitPython only ever adds to the environment)."""
+    """Return the words before `git` that take inherited state away: GitPython only adds to the environment."""
     names = [name for name in os.environ if name.startswith("GIT_") and not _KEEP.fullmatch(name)]
     return ["env", *(part for name in sorted(names) for part in ("-u", name))] if names else []
 

@@ -55,7 +55,7 @@ class Repository:
             self._history.close()
             self._history = None
 
-    # ---- refs -----------------------------------------------------------------------------------------------------
+    # ---- refs ----------------------------------------------------------------------------------------------------
 
     def default_branch(self) -> str | None:
         """Return the branch that origin's HEAD names, else (bare) HEAD's, else main, master, else HEAD's; or None."""
@@ -82,7 +82,7 @@ class Repository:
         self._check_moved(ref, old, answer)
 
     def delete_ref(self, ref: str, *, old: Rev) -> None:
-        """Delete `ref` if it is at `old`. Raises: GitError(`ref-moved` | `branch-checked-out` | `ref-locked` | `git`)."""
+        """Delete `ref` if it is at `old`. Raises: GitError as `update_ref`."""
         self._require_not_checked_out(ref)
         answer = process.git(["update-ref", "--no-deref", "-d", ref, old], cwd=self.path, check=False)
         self._check_moved(ref, old, answer)
@@ -143,10 +143,10 @@ class Repository:
             if place.is_dir() or (admin / "locked").exists():
                 yield admin, place
 
-    # ---- objects and history ----------------------------------------------------------------------------------------
+    # ---- objects and history -------------------------------------------------------------------------------------
 
     def read(self, rev: Rev, path: str) -> bytes | None:
-        """Return a regular file of the commit's tree; None: it is not there, or is a folder, a symlink or a submodule."""
+        """Return a regular file of the commit's tree; None: not there, or a folder, a symlink or a submodule."""
         return self._reader.read(rev, path)
 
     def commit(self, rev: Rev) -> Commit:
@@ -200,7 +200,7 @@ class Repository:
 
         return find_hazards(self._reader, rev, self.common_dir / "info" / "attributes", self.config)
 
-    # ---- commits ----------------------------------------------------------------------------------------------------
+    # ---- commits -------------------------------------------------------------------------------------------------
 
     @cached_property
     def config(self) -> Mapping[str, str]:
@@ -262,7 +262,7 @@ class Repository:
             self._reader, parents, base_tree_of, files, message, author=author, committer=committer, signed=signed
         )
 
-    # ---- other places -------------------------------------------------------------------------------------------------
+    # ---- other places --------------------------------------------------------------------------------------------
 
     def checkout(self, rev: Rev) -> AbstractContextManager[Path]:
         """Give a folder of its own with the files of `rev` (a detached worktree), and take it away after."""

@@ -87,7 +87,7 @@ def _write_signed(
 ) -> Rev:
     """Let git sign: it knows user.signingKey, gpg.format and the programs."""
     argv = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", "-S", *(word for rev in parents for word in ("-p", rev))]
-    env = {}
+    env: dict[str, str] = {}
     for role, person in (("AUTHOR", author), ("COMMITTER", committer)):
         who, _, when = person.encode().decode().rpartition("> ")
         name, _, email = who.rpartition(" <")

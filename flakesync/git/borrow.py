@@ -1,0 +1,62 @@
+"""A throw-away repository on top of another one's objects: what is written there leaves no trace in the other."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flakesync.errors import GitError
+from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    from flakesync.git.repository import Repository
+
+_KEPT_SECTIONS = ("user.", "author.", "committer.", "gpg.")
+
+
+def borrow(repository: "Repository", tmp: Path, refs: Mapping[str, Rev]) -> Path:
+    """Make `tmp/NAME.git`, which takes objects from `repository` and has `refs`; return its path.
+
+    Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both.
+    """
+    path = tmp / f"{repository.path.name.removesuffix('.git') or 'repository'}.git"
+    try:
+        (path / "objects" / "info").mkdir(parents=True)
+        (path / "refs" / "heads").mkdir(parents=True)
+        (path / "objects/info/alternates").write_text(f"{_quote_path(repository.common_dir / 'objects')}\n")
+        branch = repository.default_branch() or "main"
+        (path / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
+        (path / "config").write_text(_config(repository.config), "utf-8", "surrogateescape")
+        if (repository.common_dir / "shallow").is_file():
+            shutil.copyfile(repository.common_dir / "shallow", path / "shallow")
+        for ref, rev in refs.items():
+            (path / ref).parent.mkdir(parents=True, exist_ok=True)
+            (path / ref).write_text(f"{rev}\n")
+    except OSError as error:
+        raise GitError("git", f"{path}: {error.strerror}") from None
+    return path
+
+
+def _quote_path(path: Path) -> str:
+    """Return the path as objects/info/alternates wants it: quoted where it would be read as something else."""
+    text = str(path)
+    if text[:1] not in ('"', "#") and "\n" not in text:
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _config(settings: Mapping[str, str]) -> str:
+    sha256 = settings.get("extensions.objectformat") == "sha256"
+    lines = ["[core]", f"\trepositoryformatversion = {int(sha256)}", "\tbare = true"]
+    if sha256:
+        lines += ["[extensions]", "\tobjectFormat = sha256"]
+    for key, value in settings.items():
+        if key.startswith(_KEPT_SECTIONS) or key == "commit.gpgsign":
+            section, _, rest = key.partition(".")
+            middle, _, name = rest.rpartition(".")
+            lines += [f"[{section} {_quote(middle)}]" if middle else f"[{section}]", f"\t{name} = {_quote(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _quote(value: str) -> str:
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -1,0 +1,198 @@
+"""Other people's repositories: what git may contact, how, and what its failures mean."""
+
+import base64
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.values import check_ref_name
+from flakesync.terms import Rev
+
+TIMEOUT_S = 30.0
+"""How long a server may take to list its refs."""
+
+_NAME = "flakesync"
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
+_SCP = re.compile(r"(?:[^@/:\s]+@)?(?:\[[^\]/]+\]|[^@/:\s]+):")
+_DENIED = (
+    "could not read username",
+    "could not read password",
+    "authentication failed",
+    "permission denied",
+    "access denied",
+    "repository not found",
+    "project you were looking for could not be found",
+    "returned error: 401",
+    "returned error: 403",
+    "http basic: access denied",
+    "host key verification failed",
+)
+_MISSING = ("does not appear to be a git repository", "not found", "does not exist", "returned error: 404")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """An address that git may contact. url: without password. secret: the settings that hold the password."""
+
+    url: str
+    secret: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def config(self) -> tuple[tuple[str, str], ...]:
+        """Settings that make the remote known to one git process by the name in `NAME`, out of sight of `ps`."""
+        return ((f"remote.{self.name}.url", self.url), *self.secret)
+
+    @property
+    def name(self) -> str:
+        """What to call it in a git command: an address that begins with `-` cannot be taken for an option."""
+        return _NAME
+
+
+def parse_remote(url: str) -> Remote:
+    """Return the remote that `url` names: http(s), ssh, git, file, `user@host:path`, or a path.
+
+    Raises: GitError(`bad-url`): a transport that runs programs, or nothing that git could contact.
+    """
+    shown = process.hide_secrets(url)
+    scheme = _SCHEME.match(url)
+    if url.startswith("-") or not url or re.search(r"[\x00-\x20\x7f]", url):
+        raise GitError("bad-url", f"{shown!r} is not an address of a git repository")
+    if scheme is None:
+        scp = _SCP.match(url)
+        if scp is not None and (scp[0].startswith("-") or "@-" in scp[0]):
+            raise GitError("bad-url", f"{shown!r} is not an address of a git repository")
+        return Remote(url if scp is not None else os.path.abspath(url))  # noqa: PTH100
+    if scheme[2] == "::" or scheme[1].lower() not in process.PROTOCOLS:
+        raise GitError(
+            "bad-url",
+            f"{shown!r}: git is not allowed to use {scheme[1]!r} here",
+            hint=f"use one of {', '.join(process.PROTOCOLS)}",
+        )
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        raise GitError("bad-url", f"{shown!r} is not an address of a git repository") from None
+    if host.startswith("-") or (parts.username or "").startswith("-"):
+        raise GitError("bad-url", f"{shown!r} is not an address of a git repository")
+    if parts.username is None:
+        return Remote(url)
+    if scheme[1].lower() not in ("http", "https"):
+        who = parts.netloc.rpartition("@")
+        return Remote(urlunsplit(parts._replace(netloc=f"{who[0].partition(':')[0]}@{who[2]}")))
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    header = f"Authorization: Basic {base64.b64encode(pair).decode()}"
+    return Remote(bare, ((f"http.{bare}.extraHeader", header),))
+
+
+def ls_remote(url: str, ref: str | None, *, timeout_s: float = TIMEOUT_S) -> Rev:
+    """Return the commit that a branch, else a tag, of the repository at `url` is at (None: its HEAD).
+
+    A ref that begins with `refs/` is taken as it is. An annotated tag gives the commit it names.
+
+    Raises: GitError(`no-such-ref` | `access-denied` | `unreachable` | `bad-url` | `bad-ref`).
+    """
+    remote = parse_remote(url)
+    if ref is None or ref == "HEAD":
+        names = ["HEAD"]
+    elif ref.startswith("refs/"):
+        names = [check_ref_name(ref)]
+    else:
+        names = [f"refs/heads/{check_ref_name(ref)}", f"refs/tags/{ref}"]
+    refs = list_refs(remote, [pattern for name in names for pattern in (name, f"{name}^{{}}")], timeout_s=timeout_s)
+    for name in names:
+        found = refs.get(f"{name}^{{}}") or refs.get(name)
+        if found is not None:
+            return found
+    what = "HEAD: it is empty" if names == ["HEAD"] else f"branch or tag {ref!r}"
+    raise GitError("no-such-ref", f"{process.hide_secrets(url)} has no {what}")
+
+
+def list_refs(
+    remote: Remote, patterns: Sequence[str], *, symbolic: bool = False, timeout_s: float = TIMEOUT_S
+) -> dict[str, Rev]:
+    """Return name → object of the remote's refs that match the patterns (`git ls-remote`).
+
+    symbolic: the ref that HEAD stands for is there too, under `HEAD@` as if it were an object.
+
+    Raises: GitError(`access-denied` | `unreachable`).
+    """
+    argv = ["ls-remote", *(["--symref"] if symbolic else []), "--", remote.name, *patterns]
+    answer = run(argv, remote, timeout_s=timeout_s)
+    refs: dict[str, Rev] = {}
+    for line in answer.text.splitlines():
+        value, _, name = line.partition("\t")
+        if value.startswith("ref: "):
+            refs[f"{name}@"] = Rev(value.removeprefix("ref: "))
+        else:
+            refs[name] = Rev(value)
+    return refs
+
+
+def run(
+    argv: Sequence[str],
+    remote: Remote,
+    *,
+    cwd: str | os.PathLike[str] = "/",
+    config: Sequence[tuple[str, str]] = (),
+    timeout_s: float | None = None,
+) -> process.Answer:
+    """Run a git command that contacts `remote`.
+
+    Raises: GitError(`access-denied` | `unreachable`), and GitError(`git`) for what is not the network's fault.
+    """
+    where = os.fspath(cwd)
+    try:
+        answer = process.git(
+            argv,
+            cwd=where,
+            env=_ssh(where),
+            config=(*remote.config, *config),
+            timeout_s=timeout_s,
+            check=False,
+        )
+    except GitError as error:
+        if error.code != "git-timeout":
+            raise
+        raise GitError(
+            "unreachable", f"{process.hide_secrets(remote.url)} did not answer within {timeout_s:g} s"
+        ) from None
+    if answer.status != 0:
+        raise explain(argv[0], remote, answer)
+    return answer
+
+
+def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
+    """Return the error that says why `remote` could not be used."""
+    shown = process.hide_secrets(remote.url)
+    reason = process.failure(command, answer).message.removeprefix(f"git {command}: ").replace(f"'{_NAME}'", shown)
+    told = answer.err.lower()
+    if "couldn't find remote ref" in told:
+        return GitError("no-such-ref", f"{shown}: {reason}")
+    if any(words in told for words in _DENIED):
+        return GitError(
+            "access-denied",
+            f"{shown}: {reason}",
+            hint="git may not ask for a password here: give it an ssh key in an agent, or a credential helper",
+        )
+    if any(words in told for words in _MISSING):
+        return GitError("unreachable", f"{shown}: {reason}", hint="there is no repository at that address")
+    if answer.status == 128 or "could not read from remote" in told:
+        return GitError("unreachable", f"{shown}: {reason}")
+    return GitError("git", f"{shown}: {reason}")
+
+
+def _ssh(cwd: str) -> Mapping[str, str]:
+    """Return the environment that keeps ssh from asking, unless the user runs an ssh command of his own."""
+    if os.environ.get("GIT_SSH_COMMAND") or os.environ.get("GIT_SSH") or _own_ssh_command(cwd):
+        return {}
+    return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=20"}
+
+
+def _own_ssh_command(cwd: str) -> bool:
+    return process.git(["config", "--get", "core.sshCommand"], cwd=cwd, check=False).status == 0

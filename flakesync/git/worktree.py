@@ -1,0 +1,114 @@
+"""A folder with the files of one commit, for checks to run in: a detached worktree in a private temporary folder.
+
+Each checkout's folder holds a lock file that its process keeps locked. A folder whose lock is free was left behind by
+a run that was killed; the next checkout in the same repository takes it away. Nobody else's worktrees are touched.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    from flakesync.git.repository import Repository
+
+_PREFIX = "flakesync-checkout-"
+_LOCK = "lock"
+_SETTINGS = (
+    # The same bytes as in the commit, all of them, whatever the user has set for working trees of his own.
+    "core.autocrlf=false",
+    "core.eol=lf",
+    "core.sparseCheckout=false",
+    "core.symlinks=true",
+    "core.protectNTFS=false",
+    # Git LFS leaves its pointers: a smudge filter would fetch.
+    "filter.lfs.smudge=",
+    "filter.lfs.process=",
+    "filter.lfs.required=false",
+)
+
+
+@contextmanager
+def checkout(repository: "Repository", rev: Rev) -> Iterator[Path]:
+    """Give a detached worktree at `rev`; take it away when the block ends, in whatever way.
+
+    No hook runs, Git LFS fetches nothing, submodules are empty folders.
+
+    Raises: GitError(`git`): the files could not be written.
+    """
+    _remove_left_behind(repository)
+    try:
+        top = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    except OSError as error:
+        raise GitError("git", f"no temporary folder for a checkout: {error.strerror}") from None
+    # git names its own entry (.git/worktrees/NAME) after the last part of the path: no two at once may be the same.
+    tree = top / top.name.removeprefix(_PREFIX)
+    with contextlib.ExitStack() as stack:
+        handle = os.open(top / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, handle)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        stack.callback(_remove, repository, top, tree)
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        process.git([*settings, "worktree", "add", "--quiet", "--detach", "--", str(tree), rev], cwd=repository.path)
+        yield tree
+
+
+def _remove(repository: "Repository", top: Path, tree: Path) -> None:
+    _remove_folder(top)
+    # With its folder gone this only takes git's entry away. It fails if there was none: git had not got so far.
+    argv = ["worktree", "remove", "--force", "--force", "--", str(tree)]
+    process.git(argv, cwd=repository.path, check=False)
+
+
+def _remove_left_behind(repository: "Repository") -> None:
+    """Take away the checkouts of processes that are no more."""
+    entries = repository.common_dir / "worktrees"
+    for entry in entries.iterdir() if entries.is_dir() else ():
+        try:
+            tree = Path((entry / "gitdir").read_text("utf-8", "surrogateescape").strip()).parent
+        except OSError:
+            continue
+        if tree.parent.name.startswith(_PREFIX) and _is_left_behind(tree.parent):
+            _remove(repository, tree.parent, tree)
+
+
+def _is_left_behind(top: Path) -> bool:
+    try:
+        handle = os.open(top / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _remove_folder(path: Path) -> None:
+    """Delete a folder, also one in which a check has made read-only folders; what cannot be deleted stays."""
+
+    def retry(function: Callable[..., object], name: str, _: object) -> None:
+        with contextlib.suppress(OSError):
+            for folder in (os.path.dirname(name), name):  # noqa: PTH120
+                if not os.path.islink(folder) and Path(folder).is_relative_to(path):  # noqa: PTH114
+                    os.chmod(folder, stat.S_IRWXU)  # noqa: PTH101
+            if os.path.isdir(name) and not os.path.islink(name):  # noqa: PTH112, PTH114
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                function(name)
+
+    shutil.rmtree(path, onerror=retry)

@@ -1,0 +1,267 @@
+"""workspace.toml → Workspace: read, checked as a whole, every problem reported at once (docs/workspace.md)."""
+
+import os
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple, cast, get_args
+
+from flakesync.errors import ManifestError
+from flakesync.nix.flakeref import FlakeRef, Identity, is_full_rev
+from flakesync.terms import FlakeDir, PinName, RepoName
+from flakesync.workspace import references, values
+from flakesync.workspace.folders import Folders
+from flakesync.workspace.model import External, Pin, Repo, Workspace, select
+from flakesync.workspace.table import InvalidManifest, Problem, Table, read_toml
+from flakesync.workspace.values import bad, did_you_mean, matches
+
+__all__ = [
+    "External",
+    "InvalidManifest",
+    "Pin",
+    "Problem",
+    "Repo",
+    "Workspace",
+    "find_manifest",
+    "load_workspace",
+    "matches",
+    "select",
+]
+
+MANIFEST = "workspace.toml"
+DEFAULT_BRANCH = "flakesync/update"
+
+_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos"})
+_WORKSPACE_KEYS = frozenset({"name", "base", "branch", "jobs", "external", "author"})
+_PIN_KEYS = frozenset({"source", "target", "max-age", "inputs"})
+_SHARED_KEYS = frozenset({"base", "flakes", "groups", "hold", "checks"})
+_REPO_KEYS = _SHARED_KEYS | {"url", "path", "aliases"}
+_HOMES = {
+    "[workspace]": _WORKSPACE_KEYS,
+    "[defaults] and [repos.NAME]": _SHARED_KEYS,
+    "[repos.NAME]": _REPO_KEYS,
+    "[pins.NAME]": _PIN_KEYS,
+}
+_EXTERNALS: tuple[str, ...] = get_args(External)
+_TARGETS = ("latest", "newest-locked")
+
+
+def find_manifest(start: Path) -> Path:
+    """Return the nearest workspace.toml in `start` or a folder above it. Raises ManifestError (`no-manifest`)."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        file = folder / MANIFEST
+        if file.is_file():
+            return file
+    raise ManifestError(
+        "no-manifest",
+        f"there is no {MANIFEST} in {start} or in a folder above it",
+        hint="`flakesync init` writes one; `-w FILE` names one that lies elsewhere",
+    )
+
+
+def load_workspace(file: Path) -> Workspace:
+    """Read and check a manifest.
+
+    Raises ManifestError: `no-manifest` (cannot be read), `manifest-syntax` (not TOML), `manifest` (InvalidManifest,
+    with every problem that was found). Reads no repo: of a `path` it only looks whether the folder is there.
+    """
+    return _Reader(file).workspace(read_toml(file))
+
+
+class _Shared(NamedTuple):
+    """What a repo gets where it says nothing itself: `[defaults]`, then `base` of `[workspace]`."""
+
+    base: str | None
+    flakes: tuple[FlakeDir, ...] = (FlakeDir("."),)
+    groups: tuple[str, ...] = ()
+    hold: tuple[str, ...] = ()
+    checks: tuple[tuple[str, ...], ...] = ()
+
+
+class _Reader:
+    """Reads one manifest, table by table; the checks that need more than one value come last."""
+
+    def __init__(self, file: Path) -> None:
+        self._given = file
+        self._file = file.parent.resolve() / file.name
+        self._problems: list[Problem] = []
+        self._folders = Folders(self._file.parent)
+
+    def workspace(self, document: Mapping[str, object]) -> Workspace:
+        """Return the workspace. Raises InvalidManifest."""
+        self._table((), document, _TOP_KEYS)
+        table = self._table(("workspace",), document.get("workspace", {}), _WORKSPACE_KEYS)
+        base = table.take("base", values.branch, None)
+        result = Workspace(
+            file=self._file,
+            name=table.take("name", values.text, self._file.parent.name or "workspace"),
+            base=base,
+            branch=table.take("branch", values.branch, DEFAULT_BRANCH),
+            jobs=table.take("jobs", values.count, os.cpu_count() or 1),
+            external=cast("External", table.take("external", _external, "hold")),
+            author=table.take("author", values.author, None),
+            pins=tuple(self._pins(document)),
+            repos=self._repos(document, base),
+        )
+        self._check_branches(result)
+        self._check_identities(result.repos)
+        self._check_pins(result.pins)
+        if self._problems:
+            raise InvalidManifest(self._given, self._problems)
+        return result
+
+    def _table(self, place: tuple[str, ...], content: object, known: frozenset[str] | None = None) -> Table:
+        return Table(self._problems, place, content, known=known, home_of=_home_of)
+
+    def _named(self, kind: str, document: Mapping[str, object], known: frozenset[str]) -> Iterator[tuple[str, Table]]:
+        """Give the tables `[kind.NAME]` in the order of the file."""
+        for name, content in self._table((kind,), document.get(kind, {})).items():
+            table = self._table((kind, name), content, known)
+            if not values.NAME.fullmatch(name):
+                table.wrong("", values.not_a_name(name))
+            yield name, table
+
+    def _pins(self, document: Mapping[str, object]) -> Iterator[Pin]:
+        repos = document.get("repos")
+        names = [*repos] if isinstance(repos, dict) else []
+
+        def target(value: object) -> str:
+            return _target(value, names)
+
+        for name, table in self._named("pins", document, _PIN_KEYS):
+            source = table.take("source", references.pin_source, None)
+            if table.lacks("source"):
+                table.wrong("", bad("needs a `source`", 'such as `source = "github:NixOS/nixpkgs/nixos-unstable"`'))
+            inputs = table.take_list("inputs", values.glob, None)
+            if inputs == ():
+                table.wrong(
+                    "inputs", bad("names no input", "leave it out: the pin then governs all inputs of its source")
+                )
+            target_of_pin = table.take("target", target, "latest")
+            max_age_s = table.take("max-age", values.duration, None)
+            if source is not None:
+                yield Pin(name=PinName(name), source=source, target=target_of_pin, max_age_s=max_age_s, inputs=inputs)
+
+    def _repos(self, document: Mapping[str, object], base: str | None) -> tuple[Repo, ...]:
+        table = self._table(("defaults",), document.get("defaults", {}), _SHARED_KEYS)
+        defaults = self._shared(table, _Shared(base))
+        if document.get("repos", {}) == {}:
+            hint = "each is a table `[repos.NAME]` with a `url` or a `path`"
+            self._problems.append(Problem("repos", "the workspace has no repos", hint))
+        return tuple(self._repo(name, table, defaults) for name, table in self._named("repos", document, _REPO_KEYS))
+
+    def _shared(self, table: Table, otherwise: _Shared) -> _Shared:
+        flakes = table.take_list("flakes", values.flake_dir, otherwise.flakes)
+        if not flakes:
+            table.wrong("flakes", bad("names no folder", 'leave it out, or write `flakes = ["."]`'))
+        return _Shared(
+            base=table.take("base", values.branch, otherwise.base),
+            flakes=flakes,
+            groups=table.take_list("groups", values.name, otherwise.groups),
+            hold=table.take_list("hold", values.glob, otherwise.hold),
+            checks=table.take_list("checks", values.command, otherwise.checks, repeats=True),
+        )
+
+    def _repo(self, name: str, table: Table, defaults: _Shared) -> Repo:
+        url = table.take("url", references.repo_url, None)
+        path, real = table.take("path", self._folders.locate, (None, ""))
+        if table.lacks("url") and table.lacks("path"):
+            table.wrong("", bad("needs a `url` or a `path`", "a flake reference, or the folder of a local clone"))
+        aliases = table.take_list("aliases", references.alias, ())
+        identities = {*aliases}
+        if url is not None and url.identity is not None:
+            identities.add(url.identity)
+        if path is not None:
+            identities.add(Identity("", real))
+        base, flakes, groups, hold, checks = self._shared(table, defaults)
+        return Repo(
+            name=RepoName(name),
+            url=url,
+            path=path,
+            base=base,
+            flakes=flakes,
+            groups=groups,
+            aliases=aliases,
+            hold=hold,
+            checks=checks,
+            identities=frozenset(identities),
+        )
+
+    def _check_branches(self, workspace: Workspace) -> None:
+        """The update branch must be another branch than every base, and git must be able to hold both."""
+        branch = workspace.branch
+        clashes: dict[str, str] = {}
+        for repo in workspace.repos:
+            base = repo.base
+            if base is not None and (f"{base}/".startswith(f"{branch}/") or branch.startswith(f"{base}/")):
+                clashes.setdefault(base, repo.name)
+        for base, name in clashes.items():
+            same = "is the base branch" if base == branch else f"cannot exist beside the base branch `{base}`"
+            hint = f"the update branch needs a name of its own, such as `{DEFAULT_BRANCH}`"
+            self._problems.append(Problem("workspace.branch", f"`{branch}` {same} of `{name}`", hint))
+
+    def _check_identities(self, repos: tuple[Repo, ...]) -> None:
+        owners: dict[Identity, RepoName] = {}
+        for repo in repos:
+            shared: dict[RepoName, list[str]] = {}
+            for identity in repo.identities:
+                owner = owners.setdefault(identity, repo.name)
+                if owner != repo.name:
+                    shared.setdefault(owner, []).append(str(identity))
+            for owner, places in shared.items():
+                message = f"`{owner}` and `{repo.name}` are one repository: {', '.join(sorted(places))}"
+                hint = "keep one; further flakes of a repo go into its `flakes`, other addresses into its `aliases`"
+                self._problems.append(Problem(f"repos.{repo.name}", message, hint))
+
+    def _check_pins(self, pins: tuple[Pin, ...]) -> None:
+        for one, other in combinations(pins, 2):
+            if one.source.identity != other.source.identity:
+                continue
+            place = f"pins.{other.name}"
+            if _governs(one.source) == _governs(other.source):
+                message = f"`{one.name}` and `{other.name}` pin the same source at the same ref"
+                self._problems.append(Problem(place, message, "keep one of them"))
+                continue
+            clash = next(((a, b) for a in one.inputs or () for b in other.inputs or () if values.overlap(a, b)), None)
+            if clash is not None:
+                message = f"`{one.name}` (`{clash[0]}`) and `{other.name}` (`{clash[1]}`) can govern the same input"
+                self._problems.append(Problem(f"{place}.inputs", message, "write globs that have no input in common"))
+
+
+def _governs(source: FlakeRef) -> tuple[object, ...]:
+    """Return what tells two pins on one repository apart: the ref, or an archive's URL (its version is in it)."""
+    if source.type in ("tarball", "file"):
+        return (source.attrs.get("url"),)
+    return (source.ref,)
+
+
+def _external(value: object) -> str:
+    return values.choice(value, _EXTERNALS)
+
+
+def _target(value: object, repos: list[str]) -> str:
+    word = values.text(value)
+    kind, colon, name = word.partition(":")
+    if kind == "repo" and colon:
+        if name not in repos:
+            raise bad(f"there is no repo `{name}`", did_you_mean(name, repos))
+        return word
+    if word in _TARGETS or is_full_rev(word):
+        return word
+    message = f"`{word}` is no target"
+    if 7 <= len(word) <= 64 and all(char in "0123456789abcdefABCDEF" for char in word):
+        raise bad(message, "a rev must be whole: 40 lower-case hex digits")
+    if word in repos:
+        raise bad(message, f"did you mean `repo:{word}`?")
+    raise bad(message, values.nearest(word, _TARGETS) or "`latest`, `newest-locked`, `repo:NAME` or a full rev")
+
+
+def _home_of(key: str, known: frozenset[str]) -> str | None:
+    """Return the hint for an unknown key: what was meant, or the table where it belongs."""
+    near = values.nearest(key, known)
+    if near is None:
+        for home, keys in _HOMES.items():
+            if key in keys:
+                return f"`{key}` belongs into {home}"
+    return near or did_you_mean(key, sorted(known))

@@ -1,0 +1,121 @@
+"""The workspace as the rest of the program sees it: values, checked and filled in."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from flakesync.errors import ManifestError
+from flakesync.nix.flakeref import FlakeRef, Identity
+from flakesync.terms import FlakeDir, PinName, RepoName
+from flakesync.workspace.values import did_you_mean
+
+External = Literal["hold", "latest", "newest-locked"]
+"""What becomes of inputs that are neither pinned nor workspace repos."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """A source that all repos share at one rev.
+
+    target: `latest`, `newest-locked`, `repo:NAME` or a full rev. max_age_s: None means no age is reported.
+    inputs: globs on input paths it governs (see `matches`); None: every root input of the same repository and ref.
+    """
+
+    name: PinName
+    source: FlakeRef
+    target: str = "latest"
+    max_age_s: int | None = None
+    inputs: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repo:
+    """One repo of the workspace, with the values of `[defaults]` and `[workspace]` filled in.
+
+    url: the flake reference without ref, None for a repo known only by its folder. path: absolute folder of the
+    local clone, None for a repo that is mirrored. base: None means the repo's own default branch. checks: argv of each.
+    identities: every identity that means this repo: of its url, its aliases and its folder.
+    """
+
+    name: RepoName
+    url: FlakeRef | None = None
+    path: Path | None = None
+    base: str | None = None
+    flakes: tuple[FlakeDir, ...] = (FlakeDir("."),)
+    groups: tuple[str, ...] = ()
+    aliases: tuple[Identity, ...] = ()
+    hold: tuple[str, ...] = ()
+    checks: tuple[tuple[str, ...], ...] = ()
+    identities: frozenset[Identity] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own."""
+
+    file: Path
+    name: str
+    base: str | None
+    branch: str
+    jobs: int
+    external: External
+    author: str | None
+    pins: tuple[Pin, ...]
+    repos: tuple[Repo, ...]
+    _by_name: Mapping[str, Repo] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the repos by name."""
+        object.__setattr__(self, "_by_name", {repo.name: repo for repo in self.repos})
+
+    @property
+    def names(self) -> Collection[str]:
+        """The names of the repos, in manifest order."""
+        return self._by_name.keys()
+
+    @property
+    def root(self) -> Path:
+        """The folder of the manifest; `path` values are relative to it."""
+        return self.file.parent
+
+    def repo(self, name: str) -> Repo:
+        """Return the repo of that name. Raises ManifestError (`unknown-repo`)."""
+        found = self._by_name.get(name)
+        if found is None:
+            raise ManifestError(
+                "unknown-repo", f"{self.file}: no repo is called `{name}`", hint=did_you_mean(name, self.names)
+            )
+        return found
+
+
+def select(
+    workspace: Workspace, repos: Sequence[str], groups: Sequence[str], exclude: Sequence[str]
+) -> frozenset[RepoName]:
+    """Return the repos that `--repo`, `--group` and `--exclude` choose.
+
+    With neither repos nor groups, all; otherwise those named and the members of the groups. `exclude` then takes away
+    repos, or whole groups, by name. Raises ManifestError (`unknown-repo`, `unknown-group`) for a name nothing has.
+    """
+    members: dict[str, set[RepoName]] = {}
+    for repo in workspace.repos:
+        for group in repo.groups:
+            members.setdefault(group, set()).add(repo.name)
+    chosen = {workspace.repo(name).name for name in repos}
+    for group in groups:
+        if group not in members:
+            hint = did_you_mean(group, members)
+            raise ManifestError(
+                "unknown-group",
+                f"{workspace.file}: no repo is in a group `{group}`",
+                hint=hint if hint is not None else 'a repo joins a group by `groups = ["…"]`',
+            )
+        chosen |= members[group]
+    if not repos and not groups:
+        chosen = {repo.name for repo in workspace.repos}
+    for name in exclude:
+        if name not in members and name not in workspace.names:
+            hint = did_you_mean(name, [*workspace.names, *members])
+            raise ManifestError("unknown-repo", f"{workspace.file}: no repo and no group is called `{name}`", hint=hint)
+        chosen -= {RepoName(name), *members.get(name, ())}
+    return frozenset(chosen)

@@ -1,0 +1,116 @@
+"""Flake references in workspace.toml, and the reference that stands for a clone's git URL."""
+
+import re
+from urllib.parse import quote, unquote
+
+from flakesync.errors import FlakesyncError, plain
+from flakesync.nix.flakeref import FlakeRef, Identity, identity_of_url
+from flakesync.workspace.values import bad, text
+
+_CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
+_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
+_URL = re.compile(r"(?:git\+)?(https?|ssh|git|file)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
+_SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
+_FORGE_PART = re.compile(r"[A-Za-z0-9_.-]+")
+
+
+def repo_url(value: object) -> FlakeRef:
+    """Return a repo's own reference: a git repository that can be cloned, without ref, rev and folder."""
+    try:
+        ref = _reference(value)
+    except FlakesyncError as error:
+        raise bad(error.message, _spelling(value) or error.hint) from None
+    if ref.type == "path":
+        raise bad(f"`{value}` is a folder", f'write it as `path = "{value}"`: `url` is where others get the repo from')
+    if ref.type not in _CLONABLE:
+        hint = _spelling(value) or "write a `github:`, `gitlab:`, `sourcehut:` or `git+…:` reference"
+        raise bad(f"`{value}` ({ref.type}) is not a git repository that can be cloned", hint)
+    if ref.rev is not None:
+        raise bad(f"`{value}` names a rev", "leave it out: a repo is followed by its branch, `base`")
+    if ref.ref is not None:
+        branch = ref.ref.removeprefix("refs/heads/")
+        raise bad(f"`{value}` names a ref", f'leave it out here, and write `base = "{branch}"`')
+    if ref.dir is not None:
+        raise bad(f"`{value}` names a folder", f'leave it out here, and write `flakes = ["{ref.dir}"]`')
+    return ref
+
+
+def pin_source(value: object) -> FlakeRef:
+    """Return what a pin pins: a reference whose place is known without a registry, without a rev."""
+    ref = _reference(value)
+    if ref.identity is None:
+        hint = "write where it lies, such as `github:NixOS/nixpkgs/nixos-unstable`"
+        raise bad(f"`{value}` ({ref.type}) does not say where the source lies", hint)
+    if ref.rev is not None:
+        raise bad(f"`{value}` names a rev", f'leave it out here, and write `target = "{ref.rev}"`')
+    return ref
+
+
+def alias(value: object) -> Identity:
+    """Return the identity of another address of a repo, in any spelling: a flake reference, a git URL, a folder."""
+    word = _without_password(value)
+    identity = identity_of_url(word)
+    if identity is None:
+        raise bad(f"`{word}` names no repository", "such as `github:old-owner/lib` or `git@example.org:team/lib.git`")
+    return identity
+
+
+def flake_url(remote: str) -> str | None:
+    """Return the flake reference, without ref, for a git URL as a clone's `origin` has it.
+
+    github.com and gitlab.com become `github:` and `gitlab:` (with subgroups `git+https:`); everything else stays
+    `git+ssh:`, `git+https:`, … with its own path. Users and passwords of http URLs are dropped, of ssh the user stays.
+    None: nothing that a flake input can be (another transport, a relative folder).
+    """
+    remote = plain(remote).strip()
+    if remote.startswith("/"):
+        return f"git+file://{quote(remote.rstrip('/') or '/')}"
+    if found := _URL.match(remote):
+        scheme, authority, path = found[1].lower(), found[2], (found[3] or "").rstrip("/")
+    elif found := _SCP.fullmatch(remote):
+        scheme, authority, path = "ssh", found[1], "/" + found[2].strip("/")
+    else:
+        return None
+    if scheme == "file":
+        return f"git+file://{path}" if path and authority in ("", "localhost") else None
+    user, _, host = authority.rpartition("@")
+    if not host or authority.startswith("-") or host.startswith("-") or not path.strip("/"):
+        return None
+    forge = _forge_url(host, path)
+    if forge is not None:
+        return forge
+    user = user.partition(":")[0] if scheme == "ssh" else ""
+    place = f"{user}@{host}" if user else host
+    return f"{'git' if scheme == 'git' else f'git+{scheme}'}://{place}{quote(unquote(path), safe='/~+@:')}"
+
+
+def _forge_url(host: str, path: str) -> str | None:
+    name = re.sub(r":(?:22|80|443|9418)\Z", "", host.lower())
+    parts = path.strip("/").removesuffix(".git").split("/")
+    if not all(_FORGE_PART.fullmatch(part) for part in parts):
+        return None
+    if name in ("github.com", "www.github.com", "ssh.github.com") and len(parts) == 2:
+        return f"github:{parts[0]}/{parts[1]}"
+    if name == "gitlab.com" and len(parts) == 2:
+        return f"gitlab:{parts[0]}/{parts[1]}"
+    # `gitlab:` with a subgroup is read differently by Nix 2.18 to 2.31: the portable spelling is git's.
+    return f"git+https://gitlab.com/{'/'.join(parts)}" if name == "gitlab.com" and len(parts) > 2 else None
+
+
+def _without_password(value: object) -> str:
+    word = text(value)
+    if _PASSWORD.search(word):
+        raise bad("carries a password", "leave it to git's credential helper, or to an ssh key")
+    return word
+
+
+def _reference(value: object) -> FlakeRef:
+    return FlakeRef.parse(_without_password(value))
+
+
+def _spelling(value: object) -> str | None:
+    """Return the hint for a git URL that stands where a flake reference is wanted."""
+    if not isinstance(value, str) or _PASSWORD.search(value) or not re.search(r"://|\A[^/:]+@[^/:]+:", value):
+        return None
+    reference = flake_url(value)
+    return f"write it as `{reference}`" if reference is not None and reference != value else None

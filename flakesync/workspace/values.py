@@ -1,0 +1,257 @@
+"""The small languages inside workspace.toml: each function reads one kind of value and says what is wrong with it.
+
+All of them raise ManifestError (code `manifest`) with a message that follows on the name of the key:
+`repos.lib.base: is not a branch name that git accepts`.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from functools import cache, lru_cache
+
+from flakesync.errors import ManifestError
+from flakesync.terms import FlakeDir, InputPath
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+"""What a repo, a pin and a group may be called: safe as a file name, an option's value and a word in `repo:NAME`."""
+
+_SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
+_AUTHOR = re.compile(r"[^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f] <[^<>\x00-\x20\x7f]+>")
+_BAD_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|\A[-./]|[./]\Z|\A(?:@|HEAD)\Z")
+_REV_LIKE = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
+_PLAIN_COMMAND = re.compile(r"[ A-Za-z0-9_@%+=:,./#^~!?*{}\[\]()$&|;<>-]+")
+_SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
+_WITHIN_NAME = "[^/]"
+_ANY_NAME = "[^/]*"
+_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./'+@")
+
+
+def bad(message: str, hint: str | None = None) -> ManifestError:
+    """Return the error for one value; whoever reads the table adds the key and the file."""
+    return ManifestError("manifest", message, hint=hint)
+
+
+def kind_of(value: object) -> str:
+    """Return the TOML name of a value's type, with its article, for messages."""
+    match value:
+        case bool():
+            return "a boolean"
+        case str():
+            return "a string"
+        case int():
+            return "an integer"
+        case float():
+            return "a float"
+        case list():
+            return "an array"
+        case dict():
+            return "a table"
+        case _:
+            return "a date or time"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the hint "did you mean …" with the most alike of `known`, None when none is alike."""
+    from difflib import get_close_matches  # only wanted when something is wrong
+
+    by_lower = {name.lower(): name for name in known}
+    close = get_close_matches(word.lower(), [*by_lower], n=1, cutoff=0.6)
+    return f"did you mean `{by_lower[close[0]]}`?" if close else None
+
+
+def did_you_mean(word: str, known: Collection[str]) -> str | None:
+    """Return a hint with the nearest of `known`, or with all of them when they are few; None when neither helps."""
+    listed = f"there are: {', '.join(sorted(known))}" if 0 < len(known) <= 12 else None
+    return nearest(word, known) or listed
+
+
+def text(value: object) -> str:
+    """Return a string that is not empty and has no control characters."""
+    if not isinstance(value, str):
+        raise bad(f"must be a string, not {kind_of(value)}")
+    if not value.strip():
+        raise bad("must not be empty")
+    if not value.isprintable():
+        raise bad("must not contain line feeds, tabs or control characters")
+    return value
+
+
+def choice(value: object, known: tuple[str, ...]) -> str:
+    """Return one of a few words."""
+    word = text(value)
+    if word not in known:
+        listed = ", ".join(f"`{name}`" for name in known)
+        raise bad(f"must be one of {listed}, not `{word}`", nearest(word, known))
+    return word
+
+
+def name(value: object) -> str:
+    """Return a name of a group; repos and pins are named by the same rule."""
+    word = text(value)
+    if not NAME.fullmatch(word):
+        raise not_a_name(word)
+    return word
+
+
+def not_a_name(word: str) -> ManifestError:
+    """Return the error for a word that NAME does not match."""
+    hint = "a name is made of ASCII letters, digits, `_`, `-`, `+` and `.`, and begins with a letter, a digit or `_`"
+    return bad(f"`{word}` is not a name", hint)
+
+
+def branch(value: object) -> str:
+    """Return a branch name by the rules of `git check-ref-format --branch`, and none that begins with `-`."""
+    word = text(value)
+    if word.startswith("refs/"):
+        raise bad(f"`{word}` is a full ref name", f"write the branch alone: `{word.removeprefix('refs/heads/')}`")
+    if _BAD_BRANCH.search(word):
+        raise bad(f"`{word}` is not a branch name that git accepts", "see `git help check-ref-format`")
+    if _REV_LIKE.fullmatch(word):
+        raise bad("is a commit id, and must be a branch")
+    return word
+
+
+def duration(value: object) -> int:
+    """Return the seconds of `90m`, `12h`, `30d` or `2w`."""
+    word = text(value)
+    found = _DURATION.fullmatch(word)
+    if found is None or not int(found[1]):
+        raise bad(f"`{word}` is not a duration", "a number above 0 and a unit: `90m`, `12h`, `30d` or `2w`")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def count(value: object) -> int:
+    """Return a whole number from 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise bad(f"must be an integer, not {kind_of(value)}")
+    if value < 1:
+        raise bad(f"must be 1 or more, not {value}")
+    return value
+
+
+def author(value: object) -> str:
+    """Return an author as git takes it: `Name <mail>`."""
+    word = text(value)
+    if not _AUTHOR.fullmatch(word):
+        raise bad(f"`{word}` is not an author", "write `Name <mail>`, for example `Flake Bot <bot@acme.example>`")
+    return word
+
+
+def flake_dir(value: object) -> FlakeDir:
+    """Return the folder of a flake inside its repo in one spelling: `./dev/` is `dev`."""
+    word = text(value)
+    parts = [part for part in word.split("/") if part not in ("", ".")]
+    if word.startswith("/"):
+        raise bad(f"`{word}` is absolute", "name the folder relative to the top of the repo")
+    if ".." in parts:
+        raise bad(f"`{word}` climbs with `..`", "name the folder relative to the top of the repo")
+    if parts and parts[-1] in ("flake.nix", "flake.lock"):
+        raise bad(f"`{word}` is a file", f"name its folder: `{'/'.join(parts[:-1]) or '.'}`")
+    return FlakeDir("/".join(parts) or ".")
+
+
+@lru_cache(maxsize=4096)
+def _split(command: str) -> tuple[str, ...]:
+    if not _PLAIN_COMMAND.fullmatch(command):
+        from shlex import split  # slow, and rarely needed
+
+        return tuple(split(command))
+    words = tuple(command.split())
+    for word in words:
+        if word in _SHELL_WORDS:
+            raise bad(f"`{word}` needs a shell, and checks run without one", f'write `sh -c "{command}"`')
+    return words
+
+
+def command(value: object) -> tuple[str, ...]:
+    """Return the argv of a check, split as a POSIX shell would, without any other meaning of a shell."""
+    line = text(value)
+    try:
+        argv = _split(line)
+    except ValueError as error:
+        raise bad(f"cannot be split into words: {str(error).lower()}", "look at its quotes and backslashes") from None
+    if not argv[0]:
+        raise bad("names no program to run")
+    return argv
+
+
+def _fragments(glob: str) -> list[str]:
+    """Return one regular expression per character that the glob matches, `*` as a repetition."""
+    found = []
+    at = 0
+    while at < len(glob):
+        char = glob[at]
+        at += 1
+        if char == "*":
+            found.append(_ANY_NAME)
+        elif char == "?":
+            found.append(_WITHIN_NAME)
+        elif char == "[":
+            negated = glob.startswith("!", at)
+            at += negated
+            end = glob.find("]", at + 1)
+            if end < 0:
+                raise bad(f"`{glob}` has a `[` that is never closed")
+            body = re.sub(r"([\\\[\]^&~|])", r"\\\1", glob[at:end])
+            found.append(f"(?!/)[{'^' if negated else ''}{body}]")
+            at = end + 1
+        else:
+            found.append(re.escape(char))
+    return found
+
+
+def glob(value: object) -> str:
+    """Return a glob on input paths: `*`, `?` and `[…]` match within one input name, `/` goes one input deeper."""
+    word = text(value)
+    if any(char.isspace() for char in word):
+        raise bad(f"`{word}` contains a space", "an input path looks like `nixpkgs` or `fenix/nixpkgs`")
+    if not all(word.split("/")):
+        raise bad(f"`{word}` has an empty part", "an input path looks like `nixpkgs` or `fenix/nixpkgs`")
+    if "**" in word:
+        raise bad(f"`{word}` uses `**`", "`*` matches within one input name; write one `*` per level: `*/nixpkgs`")
+    try:
+        for fragment in _fragments(word):
+            re.compile(fragment)
+    except re.error:
+        raise bad(f"`{word}` has a bad range in `[…]`", "a range goes upward: `[a-z]`") from None
+    return word
+
+
+@lru_cache(maxsize=4096)
+def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join("".join(_fragments(glob)) for glob in globs) if globs else r"(?!)")
+
+
+def matches(globs: tuple[str, ...], path: InputPath) -> bool:
+    """Tell whether one of `globs` (as in `hold` and a pin's `inputs`) matches this whole input path."""
+    return _pattern(globs).fullmatch("/".join(path)) is not None
+
+
+def overlap(left: str, right: str) -> bool:
+    """Tell whether there is an input path that both globs match."""
+    ours, theirs = _fragments(left), _fragments(right)
+    alphabet = _ALPHABET | set(left) | set(right)
+
+    @cache
+    def meet(one: str, other: str) -> bool:
+        return any(re.fullmatch(one, char) and re.fullmatch(other, char) for char in alphabet)
+
+    # The pairs of places that both globs can have reached after the same characters.
+    seen = {(0, 0)}
+    todo = [(0, 0)]
+    while todo:
+        i, j = todo.pop()
+        one = ours[i] if i < len(ours) else None
+        other = theirs[j] if j < len(theirs) else None
+        if one is None and other is None:
+            return True
+        steps = []
+        if one == _ANY_NAME:
+            steps.append((i + 1, j))
+        if other == _ANY_NAME:
+            steps.append((i, j + 1))
+        if one is not None and other is not None and meet(one, other):
+            steps.append((i + (one != _ANY_NAME), j + (other != _ANY_NAME)))
+        todo.extend(step for step in steps if step not in seen)
+        seen.update(steps)
+    return False

@@ -1,0 +1,1 @@
+"""The example workspace: made real from `examples/`, and the whole pipeline shown on it."""

@@ -1,0 +1,180 @@
+"""Make real git repositories of the folders in `examples/`, with a history and with locks that real Nix writes."""
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from flakesync.demo.timeline import Step, steps
+from flakesync.errors import FlakesyncError
+from flakesync.git import process
+from flakesync.nix.command import Nix
+from flakesync.terms import RepoName
+
+FORGE = "git+https://git.acme.example"
+"""Where the flake.nix files in `examples/` say that the repos are."""
+
+MANIFEST = "workspace.toml"
+
+_PERSON = {"NAME": "Alex Doe", "EMAIL": "alex@acme.example"}
+_VERSION = re.compile(r'(lib\.version = )"[^"]*"')
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")
+_CONFIG = (
+    ("commit.gpgSign", "false"),
+    ("core.autocrlf", "false"),
+    ("core.attributesFile", os.devnull),
+    ("core.excludesFile", os.devnull),
+    ("advice.detachedHead", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+)
+
+
+def examples() -> Path:
+    """Return the folder with the example flakes: the copy that is installed with flakesync, else that of a checkout."""
+    package = Path(str(files("flakesync")))
+    places = (package / "_examples", package.parent / "examples")
+    found = next((place for place in places if (place / "nixpkgs" / "flake.nix").is_file()), None)
+    if found is None:
+        raise FlakesyncError("no-examples", "the example flakes are not there", hint="install flakesync again")
+    return found
+
+
+def manifest_template() -> Path:
+    """Return the manifest of the example workspace: with the installed examples, else at the top of a checkout."""
+    place = examples()
+    return place / MANIFEST if place.name == "_examples" else place.parent / MANIFEST
+
+
+def build_workspace(directory: Path, base_url: str | None = None, *, nix: Nix | None = None) -> Path:
+    """Make the example repositories in `directory`, with a workspace.toml over them; return that file.
+
+    directory: is made if it is not there, and must be empty. base_url: what their flake.nix files put before the name
+    of a repo (`git+https://git.acme.example`); None: the folder itself (`git+file://…`). nix: None: the one on PATH.
+    The commits are always the same for the same `directory` and the same `base_url`.
+
+    Raises:
+        FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
+    """
+    directory = directory.absolute()
+    _check(directory)
+    nix = nix or Nix.find()
+    existed = directory.exists()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
+            return _build(directory.resolve(), base_url, nix, Path(scratch))
+    except BaseException as error:
+        _empty(directory, keep=existed)
+        if isinstance(error, OSError):
+            raise FlakesyncError("demo-folder", f"{error.filename or directory}: {error.strerror}") from None
+        raise
+
+
+def _build(directory: Path, base_url: str | None, nix: Nix, scratch: Path) -> Path:
+    builder = _Builder(directory, base_url or f"git+file://{directory}", nix, scratch)
+    for step in steps():
+        builder.carry_out(step)
+    manifest = directory / MANIFEST
+    manifest.write_text(_manifest(manifest_template().read_text("utf-8"), builder.url), "utf-8")
+    return manifest
+
+
+def _empty(directory: Path, *, keep: bool) -> None:
+    """Take away what was half made, so that the same command can be tried again."""
+    for entry in directory.iterdir() if directory.is_dir() else ():
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink()
+    if directory.is_dir() and not keep:
+        directory.rmdir()
+
+
+def _check(directory: Path) -> None:
+    hint = "name another one: flakesync demo DIR"
+    if directory.exists() and not directory.is_dir():
+        raise FlakesyncError("demo-folder", f"{directory} is not a folder", hint=hint)
+    if directory.is_dir() and any(directory.iterdir()):
+        raise FlakesyncError("demo-folder", f"{directory} is not empty", hint=hint)
+    if not _PLAIN_PATH.fullmatch(str(directory.resolve())):
+        # The locks name the folder in URLs, and Nix reads escaped characters in them differently in each version.
+        raise FlakesyncError("demo-folder", f"{directory.resolve()} has characters that URLs must escape", hint=hint)
+
+
+class _Builder:
+    """Carries out the steps of the history, one after the other."""
+
+    def __init__(self, directory: Path, url: str, nix: Nix, scratch: Path) -> None:
+        self.url = url
+        self._directory = directory
+        self._nix = nix
+        self._scratch = scratch
+        self._branches: dict[RepoName, list[str]] = {}
+        self._templates: dict[RepoName, Mapping[str, str]] = {}
+
+    def carry_out(self, step: Step) -> None:
+        """Make one commit, on the branch and at the time that the step says."""
+        folder = self._directory / step.repo
+        self._switch(folder, step)
+        content = self._files(step)
+        for path, text in content.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, "utf-8")
+        for flake in step.locked:
+            (folder / flake / "flake.lock").write_bytes(self._lock(folder / flake, step))
+        person = _PERSON | {"DATE": f"{int(step.time.timestamp())} +0000"}
+        env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
+        _git(folder, "add", "--all")
+        _git(folder, "commit", "--quiet", "--message", step.message, env=env)
+        if step.branch != self._branches[step.repo][0]:
+            _git(folder, "switch", "--quiet", self._branches[step.repo][0])
+
+    def _switch(self, folder: Path, step: Step) -> None:
+        """Be on the step's branch. The first one is what a clone is on between the steps, and what others begin at."""
+        known = self._branches.setdefault(step.repo, [])
+        if not known:
+            folder.mkdir()
+            _git(folder, "init", "--quiet", "--template=", "--object-format=sha1", f"--initial-branch={step.branch}")
+        elif step.branch not in known:
+            _git(folder, "switch", "--quiet", "--create", step.branch, known[0])
+        elif step.branch != known[0]:
+            _git(folder, "switch", "--quiet", step.branch)
+        if step.branch not in known:
+            known.append(step.branch)
+
+    def _files(self, step: Step) -> Mapping[str, str]:
+        """Return the files of the repo as its folder in `examples/` has them, but for the version and the address."""
+        if step.repo not in self._templates:
+            top = examples() / step.repo
+            paths = sorted(path for path in top.rglob("*") if path.is_file() and path.name != "flake.lock")
+            self._templates[step.repo] = {
+                path.relative_to(top).as_posix(): path.read_text("utf-8").replace(FORGE, self.url) for path in paths
+            }
+        content = dict(self._templates[step.repo])
+        content["flake.nix"] = _VERSION.sub(rf'\1"{step.version}"', content["flake.nix"])
+        return content
+
+    def _lock(self, flake: Path, step: Step) -> bytes:
+        """Let Nix lock a copy of the flake: it would add the lock to the index, and a copy has no index."""
+        copy = Path(tempfile.mkdtemp(dir=self._scratch, prefix=f"{step.repo}-"))
+        for file in flake.iterdir():
+            if file.is_file() and file.name != "flake.lock":
+                (copy / file.name).write_bytes(file.read_bytes())
+        return self._nix.lock(copy, ())
+
+
+def _git(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
+    process.git(argv, cwd=folder, config=_CONFIG, env=env)
+
+
+def _manifest(text: str, url: str) -> str:
+    """Return the manifest of the checkout, made to fit the repositories in its own folder."""
+    _, _, tables = text.partition("\n\n")
+    tables = re.sub(r"^url = .*\n", "", tables, flags=re.MULTILINE)
+    tables = tables.replace('path = "examples/', 'path = "./').replace(FORGE, url)
+    tables = tables.replace('target = "newest-locked"', 'target = "latest"')
+    return f"# The repositories beside this file were made by `flakesync demo`: do with them what you like.\n\n{tables}"

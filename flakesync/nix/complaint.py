@@ -1,0 +1,94 @@
+"""What `nix` has to say when it fails: long traces on stderr, made into a NixError of a few lines.
+
+Nix ≤ 2.19 prints the error first and then the trace (with --show-trace), later versions the trace first.
+"""
+
+import re
+from collections.abc import Mapping
+
+from flakesync.errors import NixError, plain
+
+_MAX_LINES = 15
+_INPUT = re.compile(r"while updating the flake input '([^']+)'")
+_NOISE = re.compile(r"warning:|\(use '--show-trace'|• |\s+→ |\s+'[a-z+]+:")
+_TOOL = re.compile(
+    r"fatal: |ssh: |remote: |git@|.*Permission denied \(|Host key verification failed|.*Could not read from"
+)
+_UNREACHABLE = re.compile(
+    r"(could not|couldn't|can't) resolve|name resolution|name or service not known|connection (refused|timed out|reset)"
+    r"|network is unreachable|no route to host|failed to connect|(could not|couldn't) connect|timeout was reached"
+    r"|operation timed out|resolving timed out",
+    re.IGNORECASE,
+)
+_HINTS = (
+    ("API rate limit", "give nix a token: `access-tokens` in nix.conf or in NIX_CONFIG"),
+    (r"Permission denied \(|Host key verification", "try `ssh` to that host by hand, once"),
+    (
+        "terminal prompts disabled|could not read Username|Authentication failed|HTTP error 40[134]",
+        "nix and git never ask here: give git a credential helper, or nix an `access-tokens` setting",
+    ),
+    ("No space left on device", "make room, then run again"),
+)
+_USERINFO = re.compile(
+    r"(?<=://)[^/\s@'\"]+:[^/\s@'\"]*(?=@)|(?<=https://)[^/\s@'\"]+(?=@)|(?<=http://)[^/\s@'\"]+(?=@)"
+)
+_QUERY_TOKEN = re.compile(r"(?<=token=)[^&\s'\"]+", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
+
+
+def secrets_of(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the values in `environ` that must never be shown: tokens by their name, and those in NIX_CONFIG."""
+    found = {value for name, value in environ.items() if _SECRET_NAME.search(name)}
+    for tokens in re.findall(r"^\s*(?:extra-)?access-tokens\s*=(.*)$", environ.get("NIX_CONFIG", ""), re.MULTILINE):
+        for pair in tokens.split():
+            token = pair.partition("=")[2]
+            # `host=PAT:secret` and `host=OAuth2:secret` for GitLab
+            found.update((token, token.partition(":")[2]))
+    # Shorter ones are flags such as `1`; blotting them out would hide whole messages and protect nothing.
+    return frozenset(secret for secret in found if len(secret) >= 8)
+
+
+def without_secrets(text: str, secrets: frozenset[str]) -> str:
+    """Return `text` with known secrets, and passwords in URLs, blotted out."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return _QUERY_TOKEN.sub("***", _USERINFO.sub("***", text))
+
+
+def explain(stderr: str, *, secrets: frozenset[str] = frozenset()) -> NixError:
+    """Return the error for a nix that failed with `stderr`: `nix-offline` or `nix-failed`.
+
+    The message names the input, where the trace does, and has what git or ssh said beside Nix's own last words.
+    """
+    text = plain(without_secrets(stderr, secrets))
+    lines = text.splitlines()
+    inputs = _INPUT.findall(text)
+    said = _last_error(lines) or [line.strip() for line in lines if line.strip()][-3:] or ["it failed without a word"]
+    tools = [line.strip() for line in lines if _TOOL.match(line)]
+    where = f"nix cannot lock the input {max(inputs, key=len)}" if inputs else "nix failed"
+    rest = list(dict.fromkeys(line for line in [*said[1:], *tools] if line.strip()))
+    if len(rest) >= _MAX_LINES:
+        rest = [*rest[: _MAX_LINES - 2], "…"]
+    message = "\n  ".join([f"{where}: {said[0]}", *rest])
+    # Retries are warnings and the last word may be about a ref that was never fetched, so all of stderr is asked.
+    if _UNREACHABLE.search(text):
+        return NixError("nix-offline", message, hint="the network, or that server, is out of reach; try again later")
+    hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), None)
+    return NixError("nix-failed", message, hint=hint)
+
+
+def _last_error(lines: list[str]) -> list[str]:
+    """Return the last `error:` with text and what belongs to it, up to the trace."""
+    start = None
+    for number, line in enumerate(lines):
+        if re.match(r"\s*error: *\S", line):
+            start = number
+    if start is None:
+        return []
+    block = [lines[start].strip().removeprefix("error:").strip()]
+    for line in lines[start + 1 :]:
+        if line.lstrip().startswith("…"):
+            break
+        if line.strip() and not _NOISE.match(line):
+            block.append(line.rstrip())
+    return block

@@ -1,0 +1,143 @@
+"""Run nix and the checks of repos: nothing is asked, no repository is inherited, all that was started ends together."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flakesync.errors import NixError
+
+_GRACE_S = 2.0
+
+# What of the caller's GIT_* is about the way to a server; the rest (GIT_DIR, GIT_INDEX_FILE, …) is about a repository.
+_KEPT_GIT = re.compile(
+    r"GIT_(SSH|SSH_VARIANT|SSH_COMMAND|ASKPASS|EXEC_PATH|ALLOW_PROTOCOL|SSL_\w+|HTTP_\w+|PROXY_\w+|CONFIG\w*)"
+)
+_DROPPED = {"CLICOLOR_FORCE", "FORCE_COLOR", "LANGUAGE"}
+
+_running: set["subprocess.Popen[bytes]"] = set()
+_stopped: set["subprocess.Popen[bytes]"] = set()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process that has ended. status: exit status, negative for the signal that ended it."""
+
+    status: int
+    out: bytes
+    err: str
+
+
+def run(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    timeout_s: float | None,
+    folder: Path | None = None,
+    merged: bool = False,
+) -> Ended:
+    """Run a program to its end, stdin closed, and return how it ended; a status other than 0 is no exception.
+
+    merged: stderr goes where stdout goes. timeout_s: None waits for as long as it takes.
+
+    Raises:
+        NixError: `nix-start`, `nix-timeout`, `nix-interrupted` (by `stop_all`); in the last two cases, and for any
+            exception such as KeyboardInterrupt, the program and all that it started have been ended.
+    """
+    stderr = subprocess.STDOUT if merged else subprocess.PIPE
+    name = Path(argv[0]).name
+    try:
+        process = subprocess.Popen(
+            argv, env=environ, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise NixError("nix-start", f"{argv[0]} could not be started: {error.strerror}") from None
+    with _lock:
+        _running.add(process)
+    with process:
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            _end(process)
+            raise NixError("nix-timeout", f"{name} did not end within {timeout_s:g} s") from None
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            with _lock:
+                _running.discard(process)
+                stopped = process in _stopped
+                _stopped.discard(process)
+    if stopped:
+        raise NixError("nix-interrupted", f"{name} was interrupted")
+    return Ended(process.returncode, out, (err or b"").decode("utf-8", "replace"))
+
+
+def stop_all() -> None:
+    """End every program that `run` waits for: on ctrl-C the terminal tells only its own process group.
+
+    Each `run` raises `nix-interrupted`; programs that ignore the request are ended the hard way.
+    """
+    with _lock:
+        _stopped.update(_running)
+        processes = list(_running)
+    for process in processes:
+        _signal(process, signal.SIGTERM)
+    for process in processes:
+        _wait(process)
+        _signal(process, signal.SIGKILL)
+
+
+def quiet(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` made fit for nix and the git and ssh it starts: no repository, no colours, no questions."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if name not in _DROPPED and (not name.startswith("GIT_") or _KEPT_GIT.fullmatch(name))
+    }
+    if "GIT_ASKPASS" not in kept:
+        kept.pop("SSH_ASKPASS", None)  # git would open its window to ask for an https password
+    kept |= {
+        "GCM_INTERACTIVE": "never",
+        "GIT_TERMINAL_PROMPT": "0",
+        "LC_ALL": "C.UTF-8",
+        "NO_COLOR": "1",
+        "SSH_ASKPASS_REQUIRE": "never",
+    }
+    if "GIT_SSH" not in kept:
+        kept["GIT_SSH_COMMAND"] = f"{_ssh_command(kept)} -oBatchMode=yes"
+    return kept
+
+
+def _ssh_command(environ: Mapping[str, str]) -> str:
+    """Return the ssh that git would use: GIT_SSH_COMMAND hides the configured one, so it is asked for."""
+    if environ.get("GIT_SSH_COMMAND"):
+        return environ["GIT_SSH_COMMAND"]
+    git = shutil.which("git", path=environ.get("PATH"))
+    configured = run([git, "config", "--get", "core.sshCommand"], environ, timeout_s=60).out if git else b""
+    return configured.decode("utf-8", "replace").strip() or "ssh"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End the process and its group: TERM, then KILL for what is left of it."""
+    _signal(process, signal.SIGTERM)
+    _wait(process)
+    _signal(process, signal.SIGKILL)
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_S)

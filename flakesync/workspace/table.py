@@ -112,6 +112,10 @@ class Table:
         """Return the keys and their raw values, in the order of the file."""
         return self._values.items()
 
+    def has_any(self, keys: frozenset[str]) -> bool:
+        """Tell whether one of the keys is there."""
+        return not keys.isdisjoint(self._values)
+
     def lacks(self, key: str) -> bool:
         """Tell whether a key is missing (and not only because the whole table is something else)."""
         return self._is_table and key not in self._values
@@ -147,7 +151,7 @@ class Table:
         for index, item in enumerate(content):
             try:
                 value = read(item)
-                if not repeats and value in found:
+                if found and not repeats and value in found:
                     raise bad(f"`{item}` is listed twice")
                 found.append(value)
             except FlakesyncError as error:

@@ -5,11 +5,14 @@ All of them raise ManifestError (code `manifest`) with a message that follows on
 """
 
 import re
-from collections.abc import Collection, Iterable
-from functools import cache, lru_cache
+from collections.abc import Callable, Collection, Iterable
+from functools import cache, lru_cache, wraps
+from typing import TypeVar
 
 from flakesync.errors import ManifestError
 from flakesync.terms import FlakeDir, InputPath
+
+T = TypeVar("T")
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """What a repo, a pin and a group may be called: safe as a file name, an option's value and a word in `repo:NAME`."""
@@ -69,11 +72,26 @@ def text(value: object) -> str:
     """Return a string that is not empty and has no control characters."""
     if not isinstance(value, str):
         raise bad(f"must be a string, not {kind_of(value)}")
-    if not value.strip():
+    if not value or value.isspace():
         raise bad("must not be empty")
     if not value.isprintable():
         raise bad("must not contain line feeds, tabs or control characters")
     return value
+
+
+def _remembered(read: Callable[[str], T]) -> Callable[[object], T]:
+    """Let a reader of words look at each word once: thousands of repos share their branches, groups and globs."""
+    known: dict[str, T] = {}
+
+    @wraps(read)
+    def run(value: object) -> T:
+        if isinstance(value, str) and value in known:
+            return known[value]
+        word = text(value)
+        result = known[word] = read(word)
+        return result
+
+    return run
 
 
 def choice(value: object, known: tuple[str, ...]) -> str:
@@ -85,9 +103,9 @@ def choice(value: object, known: tuple[str, ...]) -> str:
     return word
 
 
-def name(value: object) -> str:
+@_remembered
+def name(word: str) -> str:
     """Return a name of a group; repos and pins are named by the same rule."""
-    word = text(value)
     if not NAME.fullmatch(word):
         raise not_a_name(word)
     return word
@@ -99,9 +117,9 @@ def not_a_name(word: str) -> ManifestError:
     return bad(f"`{word}` is not a name", hint)
 
 
-def branch(value: object) -> str:
+@_remembered
+def branch(word: str) -> str:
     """Return a branch name by the rules of `git check-ref-format --branch`, and none that begins with `-`."""
-    word = text(value)
     if word.startswith("refs/"):
         raise bad(f"`{word}` is a full ref name", f"write the branch alone: `{word.removeprefix('refs/heads/')}`")
     if _BAD_BRANCH.search(word):
@@ -137,9 +155,9 @@ def author(value: object) -> str:
     return word
 
 
-def flake_dir(value: object) -> FlakeDir:
+@_remembered
+def flake_dir(word: str) -> FlakeDir:
     """Return the folder of a flake inside its repo in one spelling: `./dev/` is `dev`."""
-    word = text(value)
     parts = [part for part in word.split("/") if part not in ("", ".")]
     if word.startswith("/"):
         raise bad(f"`{word}` is absolute", "name the folder relative to the top of the repo")
@@ -150,29 +168,24 @@ def flake_dir(value: object) -> FlakeDir:
     return FlakeDir("/".join(parts) or ".")
 
 
-@lru_cache(maxsize=4096)
-def _split(command: str) -> tuple[str, ...]:
-    if not _PLAIN_COMMAND.fullmatch(command):
-        from shlex import split  # slow, and rarely needed
-
-        return tuple(split(command))
-    words = tuple(command.split())
-    for word in words:
-        if word in _SHELL_WORDS:
-            raise bad(f"`{word}` needs a shell, and checks run without one", f'write `sh -c "{command}"`')
-    return words
-
-
-def command(value: object) -> tuple[str, ...]:
+@_remembered
+def command(line: str) -> tuple[str, ...]:
     """Return the argv of a check, split as a POSIX shell would, without any other meaning of a shell."""
-    line = text(value)
+    if _PLAIN_COMMAND.fullmatch(line):
+        argv = line.split()
+        for word in argv:
+            if word in _SHELL_WORDS:
+                raise bad(f"`{word}` needs a shell, and checks run without one", f'write `sh -c "{line}"`')
+        return tuple(argv)
+    from shlex import split  # slow, and rarely needed
+
     try:
-        argv = _split(line)
+        argv = split(line)
     except ValueError as error:
         raise bad(f"cannot be split into words: {str(error).lower()}", "look at its quotes and backslashes") from None
     if not argv[0]:
         raise bad("names no program to run")
-    return argv
+    return tuple(argv)
 
 
 def _fragments(glob: str) -> list[str]:
@@ -200,9 +213,9 @@ def _fragments(glob: str) -> list[str]:
     return found
 
 
-def glob(value: object) -> str:
+@_remembered
+def glob(word: str) -> str:
     """Return a glob on input paths: `*`, `?` and `[…]` match within one input name, `/` goes one input deeper."""
-    word = text(value)
     if any(char.isspace() for char in word):
         raise bad(f"`{word}` contains a space", "an input path looks like `nixpkgs` or `fenix/nixpkgs`")
     if not all(word.split("/")):
@@ -210,8 +223,8 @@ def glob(value: object) -> str:
     if "**" in word:
         raise bad(f"`{word}` uses `**`", "`*` matches within one input name; write one `*` per level: `*/nixpkgs`")
     try:
-        for fragment in _fragments(word):
-            re.compile(fragment)
+        if "[" in word:
+            re.compile("".join(_fragments(word)))
     except re.error:
         raise bad(f"`{word}` has a bad range in `[…]`", "a range goes upward: `[a-z]`") from None
     return word

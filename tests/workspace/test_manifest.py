@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flakesync.errors import ManifestError
 from flakesync.nix.flakeref import FlakeRef, Identity
-from flakesync.workspace import values
+from flakesync.workspace import references, values
 from flakesync.workspace.manifest import (
     InvalidManifest,
     Problem,
@@ -497,6 +497,15 @@ def test_a_branch_is_accepted_exactly_when_git_accepts_it(word: str) -> None:
         accepted = False
     git = subprocess.run(["git", "check-ref-format", "--branch", word], capture_output=True, text=True, check=False)
     assert accepted == (git.returncode == 0 and git.stdout.strip() == word)
+
+
+@given(
+    st.from_regex(references._PLAIN_FORGE, fullmatch=True)
+    | st.from_regex(references._PLAIN_GIT, fullmatch=True)
+    | st.sampled_from(["github:a/b.git", "git+ssh://git@h:22/a", "git+https://h/a.tar.gz"])
+)
+def test_the_short_way_of_reading_a_plain_reference_is_the_long_one(word: str) -> None:
+    assert references._plain(word) == FlakeRef.parse(word)
 
 
 WORDS = st.text(alphabet="ab-/", max_size=6)

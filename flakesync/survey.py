@@ -1,4 +1,4 @@
-"""Reads a workspace and asks its servers: the one step from a manifest to the Situation that everything is decided on."""
+"""Reads a workspace and asks its servers: the one step from a manifest to the Situation that all is decided on."""
 
 import os
 import time

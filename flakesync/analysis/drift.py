@@ -52,7 +52,7 @@ class PinDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not as the workspace wants it. flake and input are null where the finding is of a whole repo."""
+    """One thing that is not as the workspace wants it. flake and input are null where it is of a whole repo."""
 
     kind: FindingKind
     repo: str

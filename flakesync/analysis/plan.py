@@ -285,7 +285,7 @@ def _order(stays: Stays) -> tuple[str, str, InputPath]:
 
 
 def _run_name(situation: Situation, plan: Plan) -> str:
-    """Return a name that is the same for the same decisions on the same bases, so that a rerun makes the same commits."""
+    """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits."""
     bases = {name: situation.snapshot.states[name].base_rev for name, _ in plan.changes()}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
     return hashlib.sha256(text).hexdigest()[:12]

@@ -3,7 +3,7 @@
 import difflib
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate, change_doc
 from flakesync.errors import LockError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
-from flakesync.nix.command import run_check
+from flakesync.nix.command import CheckRun
 from flakesync.nix.lockfile import LockFile
 from flakesync.sync.branch import UpdateBranch, find_update_branch, message, write_update
 from flakesync.sync.difference import describe_all
@@ -36,12 +36,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all repos of a run share. author: None for git's own identity."""
+    """What all repos of a run share. author: None for git's own identity. check: runs one check in a folder."""
 
     run: str
     branch: str
     author: Signature | None
     locker: Locker
+    check: Callable[[Sequence[str], Path], CheckRun]
     dry_run: bool
     listener: Listener
     sources: Mapping[RepoName, Source]
@@ -55,15 +56,14 @@ class ChecksFailedError(SyncError):
         last = results[-1]
         super().__init__(
             "check-failed",
-            f"`{last.command}` ended with exit status {last.exit_status}",
+            f"`{last.command}` "
+            + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}"),
             hint="its last lines are in the report; the update branch was not moved",
         )
         self.results = results
 
 
-def bump(
-    setting: Setting, state: RepoState, changes: tuple[Change, ...], commits: Mapping[RepoName, Rev]
-) -> Outcome:
+def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commits: Mapping[RepoName, Rev]) -> Outcome:
     """Bring one repo's update branch to what the plan says, and return what became of it.
 
     commits: the update commits of its upstreams. The branch ref is moved last, so an interruption at any moment leaves
@@ -78,7 +78,10 @@ def bump(
     with Repository.open(source.repository) as repository:
         existing = find_update_branch(repository, setting.branch, source.base)
         before = {flake.dir: flake.lock for flake in state.flakes if flake.lock is not None}
+        ref = f"refs/heads/{setting.branch}"
         if existing is not None and _is_current(repository, existing, source.base, before, wanted):
+            if repository.ref(ref) is None:  # made elsewhere and fetched: dependents are locked from this ref
+                repository.update_ref(ref, existing.tip, old=None, message=f"flakesync: run {setting.run}")
             return Outcome(
                 repo=state.name, status="unchanged", branch=setting.branch, commit=existing.tip, changes=documents
             )
@@ -91,12 +94,7 @@ def bump(
         checks: list[CheckResult] = []
         if state.repo.checks and not setting.dry_run:
             checks = _check(setting, state, repository, commit)
-        repository.update_ref(
-            f"refs/heads/{setting.branch}",
-            commit,
-            old=repository.ref(f"refs/heads/{setting.branch}"),
-            message=f"flakesync: run {setting.run}",
-        )
+        repository.update_ref(ref, commit, old=repository.ref(ref), message=f"flakesync: run {setting.run}")
         diff = _diff(repository, source.base, files) if setting.dry_run else None
     return Outcome(
         repo=state.name,
@@ -158,15 +156,9 @@ def _lock(
     after: dict[FlakeDir, LockFile] = {}
     for dir in dict.fromkeys(change.flake for change in changes):
         moves = [
-            Move(
-                change.input,
-                change.original,
-                change.locked,
-                node.flake,
-                _source(setting, change, wanted[dir, change.input]),
-            )
+            Move(change.input, change.original, change.locked, _source(setting, change, wanted[dir, change.input]))
             for change in changes
-            if change.flake == dir and (node := before[dir].node(change.input)) is not None
+            if change.flake == dir
         ]
         request = Request(source.repository, source.base, dir, before[dir], moves)
         after[dir] = setting.locker.lock(request)
@@ -200,9 +192,7 @@ def branch_ref(repository: Repository, branch: str) -> str:
     return local if repository.ref(local) is not None else f"refs/remotes/origin/{branch}"
 
 
-def _pins(
-    changes: Iterable[Change], wanted: Mapping[tuple[FlakeDir, InputPath], Rev]
-) -> dict[PinName, Rev]:
+def _pins(changes: Iterable[Change], wanted: Mapping[tuple[FlakeDir, InputPath], Rev]) -> dict[PinName, Rev]:
     return {change.pin: wanted[change.flake, change.input] for change in changes if change.pin is not None}
 
 
@@ -224,16 +214,12 @@ def _check(setting: Setting, state: RepoState, repository: Repository, commit: R
             command = shlex.join(argv)
             setting.listener(Step(state.name, "checking", command))
             begin = time.monotonic()
-            status, output = run_check(argv, folder)
+            ran = setting.check(argv, folder)
+            duration_s = round(time.monotonic() - begin, 3)
             results.append(
-                CheckResult(
-                    command=command,
-                    exit_status=status,
-                    duration_s=round(time.monotonic() - begin, 3),
-                    output=output,
-                )
+                CheckResult(command=command, exit_status=ran.status, duration_s=duration_s, output=ran.output)
             )
-            if status != 0:
+            if ran.status != 0:
                 raise ChecksFailedError(results)
     return results
 
@@ -250,5 +236,3 @@ def _diff(repository: Repository, base: Rev, files: Mapping[str, bytes]) -> str:
         )
         parts += lines
     return "".join(parts)
-
-

@@ -12,7 +12,7 @@ from flakesync.terms import InputPath, NodeLabel, show_path
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One input path whose entry differs. before, after: the node, or the path that is followed; None: no such input."""
+    """One input path whose entry differs. before, after: the node or the followed path; None: no such input."""
 
     path: InputPath
     before: LockNode | InputPath | None
@@ -34,7 +34,7 @@ def entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
 
 
 def differences(before: LockFile, after: LockFile) -> list[Difference]:
-    """Return what differs, as Nix compares: `locked`, `original`, `flake`, and what is followed; labels do not count."""
+    """Return what differs, as Nix compares: `locked`, `original`, `flake`, what is followed; labels do not count."""
     old, new = entries(before), entries(after)
     return [
         Difference(path, old.get(path), new.get(path))

@@ -1,25 +1,28 @@
-"""Carries a plan out: every repo as soon as its upstreams are done; one that fails takes only its dependents with it."""
+"""Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from email.utils import parseaddr
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
 from flakesync.analysis.plan import Change, Plan, ToUpdate
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, ManifestError, SyncError
+from flakesync.git import process as git_process
 from flakesync.git.lock import exclusive
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
+from flakesync.nix import process as nix_process
 from flakesync.nix.command import Nix
 from flakesync.sync.branch import find_update_branch
 from flakesync.sync.bump import ChecksFailedError, Setting, Source, branch_ref, bump
 from flakesync.sync.lockers.nix import NixLocker
-from flakesync.sync.outcome import ErrorDocument, Finished, Listener, Note, Outcome, Started, SyncDocument
+from flakesync.sync.outcome import ErrorDocument, Event, Finished, Listener, Note, Outcome, Started, SyncDocument
 from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import RepoState
@@ -42,15 +45,16 @@ def sync(
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(_only_run(situation.snapshot.workspace.file, cache))
-        sources = stack.enter_context(_sources(situation, dry_run=dry_run))
+        sources = stack.enter_context(_sources(situation, dict(plan.changes()) if dry_run else {}))
         author = _author(situation.snapshot.workspace.author)
         setting = Setting(
             run=plan.run,
             branch=situation.snapshot.workspace.branch,
             author=author,
             locker=NixLocker(nix),
+            check=nix.run_check,
             dry_run=dry_run,
-            listener=listener,
+            listener=_one_at_a_time(listener),
             sources=sources,
         )
         run = _Run(setting, states, plan)
@@ -72,15 +76,15 @@ class _Run:
         for name, detail in plan.problems.items():
             error = states[name].error
             code = error.code if error is not None else "bad-lock"
-            self.outcomes[name] = Outcome(
-                repo=name, status="failed", error=ErrorDocument(code=code, message=detail, hint=error and error.hint)
-            )
+            hint = error.hint if error is not None else None
+            document = ErrorDocument(code=code, message=detail, hint=hint)
+            self.outcomes[name] = Outcome(repo=name, status="failed", error=document)
 
     def carry_out(self, jobs: int) -> None:
         """Do all repos of the plan."""
         tasks = list(self.changes)
         upstreams = {name: self._upstreams(name) & self.changes.keys() for name in tasks}
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs)
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs, stop=_stop_processes)
 
     def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
@@ -111,7 +115,7 @@ class _Run:
             return _failed(name, SyncError("os", f"{where}{error.strerror or error}"))
 
     def leave(self, name: RepoName) -> Outcome:
-        """Return the outcome of a repo that the plan leaves alone; an update branch it no longer needs is taken away."""
+        """Return the outcome of a repo that the plan leaves alone; an update branch that it no longer needs goes."""
         source = self.setting.sources.get(name)
         if source is None or self.setting.dry_run:
             return Outcome(repo=name, status="unchanged")
@@ -168,8 +172,11 @@ def _only_run(manifest: Path, cache: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _sources(situation: Situation, *, dry_run: bool) -> Iterator[Mapping[RepoName, Source]]:
-    """Give, for each repo, the repository that its commits are read from and written to."""
+def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapping[RepoName, Source]]:
+    """Give, for each repo, the repository that its commits are read from and written to.
+
+    borrow: the repos that get a throw-away one, which ends with the block.
+    """
     branch = situation.snapshot.workspace.branch
     with tempfile.TemporaryDirectory(prefix="flakesync-dry-run-") as tmp:
         found: dict[RepoName, Source] = {}
@@ -179,7 +186,7 @@ def _sources(situation: Situation, *, dry_run: bool) -> Iterator[Mapping[RepoNam
             path = state.clone
             with Repository.open(path) as repository:
                 base_ref = branch_ref(repository, state.base)
-                if dry_run:
+                if name in borrow:
                     refs = {base_ref: state.base_rev}
                     tip = repository.branch(branch)
                     if tip is not None:
@@ -189,10 +196,23 @@ def _sources(situation: Situation, *, dry_run: bool) -> Iterator[Mapping[RepoNam
         yield found
 
 
+def _stop_processes() -> None:
+    nix_process.stop_all()
+    git_process.stop_all()
+
+
+def _one_at_a_time(listener: Listener) -> Listener:
+    guard = Lock()
+
+    def listen(event: Event) -> None:
+        with guard:
+            listener(event)
+
+    return listen
+
+
 def _author(text: str | None) -> Signature | None:
     if text is None:
         return None
     name, email = parseaddr(text)
     return Signature(name, email)
-
-

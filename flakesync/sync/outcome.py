@@ -13,10 +13,14 @@ Status = Literal["updated", "unchanged", "failed", "skipped"]
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One check that ran in the bumped worktree. duration_s: wall-clock seconds. output: its last lines."""
+    """One check that ran in the bumped worktree.
+
+    exit_status: negative for the signal that ended it, null: it took too long. duration_s: wall-clock seconds.
+    output: the end of what it wrote.
+    """
 
     command: str
-    exit_status: int
+    exit_status: int | None
     duration_s: float
     output: str
 
@@ -94,4 +98,3 @@ class Note:
 
 Event = Started | Step | Finished | Note
 Listener = Callable[[Event], None]
-

@@ -1,7 +1,8 @@
 """Runs tasks as soon as what they wait for is done: a ready queue, no barrier between waves."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from typing import TypeVar
 
 Task = TypeVar("Task", bound=str)
@@ -15,21 +16,23 @@ def run_ready(
     finished: Callable[[Task, Result], None],
     *,
     jobs: int,
+    stop: Callable[[], None],
 ) -> None:
     """Run `work` on every task, at most `jobs` at once; a task begins when all its upstreams have finished.
 
     tasks: in an order in which upstreams come first; among the ready ones the earliest goes first. upstreams: only
     those that are tasks too. finished: called in the caller's thread, before any dependent begins. With one job
-    everything runs in the caller's thread. When `work` or `finished` raises, nothing new begins, what runs is waited for, and
-    the error is raised.
+    everything runs in the caller's thread. When `work` or `finished` raises, or ctrl-C comes, nothing new begins,
+    `stop` is called to end what runs (its results are dropped), and the error is raised.
     """
     if jobs == 1:
-        for task in tasks:
-            finished(task, work(task))
+        with _stopping(stop):
+            for task in tasks:
+                finished(task, work(task))
         return
     waiting = {task: set(upstreams[task]) for task in tasks}
     running: dict[Future[Result], Task] = {}
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
+    with ThreadPoolExecutor(max_workers=jobs) as pool, _stopping(stop):
         while waiting or running:
             for task in [task for task, needs in waiting.items() if not needs][: jobs - len(running)]:
                 del waiting[task]
@@ -40,3 +43,12 @@ def run_ready(
                 finished(task, future.result())
                 for needs in waiting.values():
                     needs.discard(task)
+
+
+@contextmanager
+def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        stop()
+        raise

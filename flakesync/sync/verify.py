@@ -15,8 +15,8 @@ def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *
     wanted: the planned inputs and their commits. file: the name of the lock in messages.
 
     Raises:
-        SyncError: `not-moved` (a planned input is elsewhere), `stale-lock` (its reference changed as well: flake.nix and
-        flake.lock disagreed before), `moved-more` (something else moved).
+        SyncError: `not-moved` (a planned input is elsewhere), `stale-lock` (its reference changed as well: flake.nix
+        and flake.lock disagreed before), `moved-more` (something else moved).
     """
     for path, rev in wanted.items():
         node, old = after.node(path), before.node(path)
@@ -38,7 +38,7 @@ def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *
         raise SyncError(
             "moved-more",
             f"{file}: {', '.join(map(show_path, stray))} moved too, which the plan does not say",
-            hint="flake.nix and flake.lock disagree there: run `nix flake lock` and commit the result to the base branch first",
+            hint="flake.nix and flake.lock disagree there: run `nix flake lock`, commit the result to the base branch",
         )
 
 

@@ -1,4 +1,4 @@
-"""Lockers: who writes the new lock of one flake. One small Protocol; nothing outside this folder knows which one runs."""
+"""Lockers: who writes the new lock of one flake. One Protocol; nothing outside this folder knows which one runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -39,12 +39,11 @@ class FromClone:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One input to move. original, locked: its node in the lock that is there; flake: False for `flake = false`."""
+    """One input to move. original, locked: of its node in the lock that is there."""
 
     input: InputPath
     original: Mapping[str, Attr]
     locked: Mapping[str, Attr]
-    flake: bool
     source: FromServer | FromClone
 
 

@@ -39,7 +39,7 @@ class NixLocker:
         overrides = [Override(move.input, _override(move)) for move in moves]
         with ExitStack() as stack:
             # What several repos take is fetched by the first of them; the others find it in Nix's cache.
-            stack.enter_context(self._fetches.of({override.ref for override in overrides}))
+            stack.enter_context(self._fetches.of({override.ref for override in overrides if override.ref}))
             folder, root = stack.enter_context(_flake_folder(request))
             data = self._nix.lock(folder, overrides, git_root=root)
         file = _file(request.dir)
@@ -73,9 +73,7 @@ def _override(move: Move) -> str:
 
 
 def _without_lock(attrs: Mapping[str, Attr]) -> dict[str, Attr]:
-    return {
-        key: value for key, value in attrs.items() if key not in ("rev", "narHash", "lastModified", "revCount")
-    }
+    return {key: value for key, value in attrs.items() if key not in ("rev", "narHash", "lastModified", "revCount")}
 
 
 def _canonical(lock: LockFile, move: Move, file: str) -> LockFile:
@@ -87,11 +85,9 @@ def _canonical(lock: LockFile, move: Move, file: str) -> LockFile:
             f"{file}: the new lock has no input {show_path(move.input)}",
             hint="does its flake.nix still have this input, without a follows?",
         )
-    # Nix <= 2.9 writes the override as the original of a source that is no flake; the lock would not last.
-    original = node.original if move.flake else move.original
     if isinstance(move.source, FromServer):
-        return lock if original == node.original else lock.replace(move.input, original=original)
-    return lock.replace(move.input, locked=canonical_locked(move, move.source, node), original=original)
+        return lock
+    return lock.replace(move.input, locked=canonical_locked(move, move.source, node))
 
 
 def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str, Attr]:

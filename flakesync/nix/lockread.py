@@ -144,7 +144,7 @@ def _read_strictly(data: bytes, file: str) -> Contents:
     }
     root = NodeLabel(_text(_member(top, "root", (), file), ("root",), file))
     if root not in nodes:
-        raise bad_lock(file, ("root",), f"there is no node {root!r}")
+        raise bad_lock(file, ("root",), f"there is no node {_quote(root)}")
     shared = _check_own_edges(nodes, root, file)
     followed = _check_follows(nodes, root, file)
     extra = {key: value for key, value in top.items() if key not in _TOP_KEYS}
@@ -243,6 +243,10 @@ def _member(value: Mapping[str, object], key: str, place: Sequence[str], file: s
     return value[key]
 
 
+def _quote(text: str) -> str:
+    return repr(text) if len(text) <= 100 else repr(text[:100] + "…")
+
+
 def _kind(value: object) -> str:
     match value:
         case None:
@@ -275,7 +279,7 @@ def _check_own_edges(nodes: lockgraph.Nodes, root: NodeLabel, file: str) -> bool
                 continue
             place = ("nodes", label, "inputs", name)
             if target not in nodes:
-                raise bad_lock(file, place, f"there is no node {target!r}")
+                raise bad_lock(file, place, f"there is no node {_quote(target)}")
             if target == root:
                 raise bad_lock(file, place, "leads back to the root node", hint="an empty list follows the root flake")
             if target in reached:
@@ -296,7 +300,7 @@ def _check_follows(nodes: lockgraph.Nodes, root: NodeLabel, file: str) -> lockgr
             try:
                 found = lockgraph.resolve_edge(nodes, root, (label, name), followed)
             except lockgraph.FollowsCycleError:
-                raise bad_lock(file, place, f"follows {show_path(target)!r}, which leads back to it") from None
+                raise bad_lock(file, place, f"follows {_quote(show_path(target))}, which leads back to it") from None
             if found is None:
-                raise bad_lock(file, place, f"follows {show_path(target)!r}, which is no input of this flake")
+                raise bad_lock(file, place, f"follows {_quote(show_path(target))}, which is no input of this flake")
     return followed

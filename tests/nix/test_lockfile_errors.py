@@ -207,6 +207,13 @@ def test_control_characters_of_a_lock_do_not_reach_the_terminal() -> None:
     assert error.place.isprintable()
 
 
+def test_an_endless_name_does_not_make_an_endless_message() -> None:
+    for target in ("x" * 100_000, ["x"] * 100_000):
+        document = locks.small_lock()
+        document["nodes"]["lib"]["inputs"]["y" * 100_000] = target
+        assert len(refused(locks.to_bytes(document)).message) < 400
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -17,7 +17,7 @@ NUMBER_ATTRS = frozenset({"lastModified", "revCount"})
 FLAG_ATTRS = frozenset({"allRefs", "exportIgnore", "lfs", "shallow", "submodules", "unpack", "verifyCommit"})
 
 GREATEST_NUMBER = 2**63 - 1
-"""The greatest number an attribute may have: what SQLite and time_t, where Nix puts it, can hold."""
+"""The greatest number an attribute may have: that of a signed 64-bit time. Nix reads a little further, no time does."""
 
 _COMMIT_ID = re.compile("[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from flakesync.errors import ManifestError
 from flakesync.nix.flakeref import FlakeRef, Identity
-from flakesync.workspace import references, values
+from flakesync.workspace import manifest, references, values
 from flakesync.workspace.manifest import (
     InvalidManifest,
     Problem,
@@ -554,3 +555,28 @@ def test_a_class_in_a_glob_takes_its_characters_literally() -> None:
 def test_a_thousand_repos_with_one_mistake_each_are_all_reported(problems: Problems) -> None:
     text = "\n".join(f'[repos.r{number}]\nurl = "github:acme/r{number}"\nx = 1' for number in range(1000))
     assert len(problems(text)) == 1000
+
+
+DOCS = Path(__file__).parents[2] / "docs/workspace.md"
+
+
+def test_the_reference_documents_every_key_and_nothing_else() -> None:
+    text = DOCS.read_text()
+    for heading, keys in [
+        ("## `[workspace]`", manifest._WORKSPACE_KEYS),
+        ("## `[pins.NAME]`", manifest._PIN_KEYS),
+        ("## `[repos.NAME]`", manifest._REPO_KEYS),
+    ]:
+        section = text.split(f"\n{heading}\n")[1].split("\n## ")[0]
+        assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == keys
+        assert set(re.findall(r"^\*\*`([a-z-]+)`\*\*", section, re.MULTILINE)) == keys
+
+
+def test_the_examples_of_the_reference_are_valid(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    blocks = re.findall(r"```toml\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    assert len(blocks) >= 5
+    for block in blocks:
+        body = block if block.startswith("[") else f"[workspace]\n{block}"
+        others = [f"[repos.{name}]\nurl = 'github:x/{name}'" for name in ("platform",) if f"[repos.{name}]" not in body]
+        load("\n".join([body, *others]))

@@ -1,0 +1,1 @@
+"""The command line: one file a command, and one place (`main`) that turns an error into an exit status."""

@@ -1,0 +1,1 @@
+"""Values and events → text for people, documents for programs, diagrams."""

@@ -1,0 +1,84 @@
+"""The commands, each imported only when it is asked for: a start costs what the one command costs."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from flakesync import __version__
+from flakesync.cli.options import Common, with_common
+
+COMMANDS = ("init", "graph", "drift", "plan", "sync", "schema", "demo")
+PROGRAM = "flakesync"
+
+
+class LazyGroup(TyperGroup):
+    """The commands of `flakesync.cli`, a module each, loaded by name."""
+
+    def list_commands(self, ctx: object) -> list[str]:
+        """Return the names in the order of a workspace's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
+        """Return a command. None: there is no such command; all are loaded then, to suggest one."""
+        if cmd_name not in COMMANDS:
+            self.commands.update((name, _load(name)) for name in COMMANDS)
+            return None
+        return _load(cmd_name)
+
+
+def _load(name: str) -> TyperCommand:
+    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.{name}"), name)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name)(function)
+    command = typer.main.get_command(app)
+    assert isinstance(command, TyperCommand)
+    return command
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {__version__}")
+        raise typer.Exit
+
+
+def build(*, completion: bool) -> TyperGroup:
+    """Return the whole command line. completion: with the options that install shell completion."""
+    app = typer.Typer(
+        cls=LazyGroup,
+        add_completion=completion,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["--help", "-h"]},
+    )
+    app.callback()(_root)
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+@with_common()
+def _root(
+    common: Common,
+    version: Annotated[
+        bool, typer.Option("--version", "-V", is_eager=True, callback=_show_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """One nixpkgs, one update, tested together, landed in order.
+
+    For organisations with many Nix flake repositories that take each other as
+    inputs. workspace.toml lists them; everything else is read from their locks.
+
+    \b
+    A first look:
+      flakesync init ~/src/acme     list the repos in workspace.toml
+      flakesync graph               who takes whom
+      flakesync drift               who is behind
+      flakesync plan                what a sync would move
+      flakesync sync                bump all of them, in order
+
+    \b
+    Exit status: 0 in step or done, 1 findings or failed repos, 2 could not run,
+    3 a bug, 130 interrupted. Options may stand before or after the command.
+    """

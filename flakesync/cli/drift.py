@@ -1,0 +1,46 @@
+"""`flakesync drift`."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from flakesync.cli import screen
+from flakesync.cli.opening import look, open_workspace
+from flakesync.cli.options import Common, with_common
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK
+
+
+@with_common()
+def drift(
+    common: Common,
+    at: Annotated[
+        Literal["base", "update"], typer.Option("--at", help="Read base branches, or update branches where there are.")
+    ] = "base",
+) -> int:
+    """Show who locks what, how old it is and how far behind.
+
+    Exits with 1 when something is not as the workspace wants it, so that CI can
+    tell. Reads git only: nothing is built, evaluated or written.
+
+    \b
+    Examples:
+      flakesync drift
+      flakesync drift --offline --repo lib
+      flakesync drift --json | jq '.findings[] | select(.kind == "upstream")'
+    """
+    from flakesync.analysis.drift import find_drift
+
+    workspace, selected = open_workspace(common)
+    situation = look(common, workspace, at=at)
+    report = find_drift(situation, selected)
+    if common.json:
+        from flakesync.report.documents import to_json
+
+        screen.answer_text(to_json(report).decode())
+    else:
+        from flakesync.report.drift import render_drift
+
+        screen.answer(
+            render_drift(report, now=situation.now, repos=len(selected), width=screen.width(), full=common.verbose)
+        )
+    return EXIT_FINDINGS if report.findings else EXIT_OK

@@ -1,0 +1,65 @@
+"""`flakesync graph`."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flakesync.cli import screen
+from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.options import Common, with_common
+from flakesync.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from flakesync.analysis.graph import RepoGraph
+
+Format = Literal["tree", "json", "dot", "mermaid"]
+
+
+@with_common()
+def graph(
+    common: Common,
+    format: Annotated[Format, typer.Option("--format", "-f", help="How to show it.")] = "tree",  # noqa: A002
+    at: Annotated[
+        Literal["base", "update"], typer.Option("--at", help="Read base branches, or update branches where there are.")
+    ] = "base",
+) -> int:
+    """Show which repo takes which, wave by wave.
+
+    A wave holds the repos whose upstreams are all in earlier waves: the order
+    in which a sync bumps them. Edges come from the locks, not from flake.nix.
+
+    \b
+    Examples:
+      flakesync graph
+      flakesync graph --group core --format dot | dot -Tsvg > graph.svg
+      flakesync graph --json | jq '.waves'
+    """
+    from flakesync.report.graph import part_of
+    from flakesync.survey import read_graph
+
+    workspace, selected = open_workspace(common)
+    with screen.busy(reading(workspace), quiet=common.quiet):
+        whole = read_graph(workspace, at=at, offline=common.offline)
+    _answer(part_of(whole, selected), "json" if common.json else format, workspace.name)
+    return EXIT_OK
+
+
+def _answer(graph: "RepoGraph", format: Format, title: str) -> None:  # noqa: A002
+    match format:
+        case "json":
+            from flakesync.analysis.graph import graph_document
+            from flakesync.report.documents import to_json
+
+            screen.answer_text(to_json(graph_document(graph)).decode())
+        case "tree":
+            from flakesync.report.graph import render_tree
+
+            screen.answer(render_tree(graph, width=screen.width()))
+        case "dot":
+            from flakesync.report.diagram import render_dot
+
+            screen.answer_text(render_dot(graph, title=title))
+        case "mermaid":
+            from flakesync.report.diagram import render_mermaid
+
+            screen.answer_text(render_mermaid(graph))

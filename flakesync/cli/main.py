@@ -1,0 +1,157 @@
+"""The entry point: the one place that turns an error into text and an exit status."""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from flakesync.errors import EXIT_BUG, EXIT_CANNOT_RUN, EXIT_INTERRUPTED, EXIT_OK, FlakesyncError, plain
+
+if TYPE_CHECKING:
+    from flakesync.cli.options import Session
+
+EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+EXIT_TERMINATED = 128 + signal.SIGTERM
+_CODES = {
+    errno.ENOSPC: "disk-full",
+    errno.EDQUOT: "disk-full",
+    errno.EACCES: "no-permission",
+    errno.EPERM: "no-permission",
+}
+
+
+def main() -> NoReturn:
+    """Run the command that the program's arguments name, and exit with its status."""
+    arguments = sys.argv[1:]
+    if arguments in (["--version"], ["-V"]):  # at once: a script that asks should not wait for anything
+        from flakesync import __version__
+
+        print(f"flakesync {__version__}")
+        raise SystemExit(EXIT_OK)
+    signal.signal(signal.SIGTERM, _terminate)
+    raise SystemExit(run(arguments))
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(EXIT_TERMINATED)  # unwinds, so that worktrees and locks are removed
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit status; every error has been told on stderr by then."""
+    from flakesync.cli import screen
+    from flakesync.cli.options import Session
+
+    screen.prepare()
+    session = Session()
+    try:
+        status = _dispatch(arguments, session)
+        screen.flush()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it becomes an exit status here
+        status = _status_of(error, session)
+        try:
+            screen.flush()
+        except OSError:
+            # Or the interpreter would complain of it once more on its way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return status
+
+
+def _dispatch(arguments: Sequence[str], session: "Session") -> int:
+    from flakesync.cli.app import PROGRAM, build
+
+    if "_FLAKESYNC_COMPLETE" in os.environ:
+        build(completion=True).main(prog_name=PROGRAM)
+        return EXIT_OK
+    # The options for shell completion look for the shell in use, which takes time.
+    first = arguments[:1]
+    completion = not first or first[0] in ("--help", "-h", "--install-completion", "--show-completion")
+    group = build(completion=completion)
+    with group.make_context(PROGRAM, list(arguments) or ["--help"], obj=session) as context:
+        result = group.invoke(context)
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _status_of(error: BaseException, session: "Session") -> int:
+    """Tell of an error on stderr and return the exit status that it means."""
+    import typer
+
+    usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # ClickException, wherever Typer keeps it
+    match error:
+        case SystemExit():
+            return error.code if isinstance(error.code, int) else EXIT_OK
+        case KeyboardInterrupt() | typer.Abort():
+            _say("interrupted")
+            return EXIT_INTERRUPTED
+        case typer.Exit():
+            return error.exit_code
+        case FlakesyncError():
+            _show(error.code, error.message, error.hint)
+            _traceback_if_asked(error, session)
+            return EXIT_CANNOT_RUN
+        case BrokenPipeError():
+            return EXIT_BROKEN_PIPE
+        case OSError():
+            _show(_CODES.get(error.errno or 0, "system"), _of_system(error), None)
+            _traceback_if_asked(error, session)
+            return EXIT_CANNOT_RUN
+        case _ if isinstance(error, usage_error):
+            _show_usage(error)
+            return EXIT_CANNOT_RUN
+        case _:
+            return _bug(error, session)
+
+
+def _of_system(error: OSError) -> str:
+    what = error.strerror or str(error) or type(error).__name__
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return plain(f"{where}{what[:1].lower()}{what[1:]}")
+
+
+def _show_usage(error: Exception) -> None:
+    """Show what is wrong with the arguments, in the same form as any other error."""
+    shown = getattr(error, "format_message", lambda: str(error))()
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "flakesync"
+    _show("usage", plain(shown[:1].lower() + shown[1:]).rstrip("."), f"`{path} --help` shows what can be given")
+
+
+def _bug(error: BaseException, session: "Session") -> int:
+    from platform import platform, python_version
+
+    from flakesync import __version__
+
+    _show(
+        "bug",
+        plain(f"this should not have happened: {type(error).__name__}: {error}"),
+        "please report it, with what FLAKESYNC_DEBUG=1 prints, and: "
+        f"flakesync {__version__}, Python {python_version()}, {platform()}",
+    )
+    _traceback_if_asked(error, session)
+    return EXIT_BUG
+
+
+def _traceback_if_asked(error: BaseException, session: "Session") -> None:
+    if session.common.verbose or os.environ.get("FLAKESYNC_DEBUG"):
+        from traceback import format_exception
+
+        _say(plain("".join(format_exception(error))).rstrip())
+
+
+def _show(code: str, message: str, hint: str | None) -> None:
+    from flakesync.cli import screen
+    from flakesync.report.text import Span, line
+
+    lines = [line(Span(f"error[{code}]:", "bad"), " ", message)]
+    if hint is not None:
+        lines.append(line(Span("hint:", "name"), " ", hint))
+    screen.tell(*lines)
+
+
+def _say(text: str) -> None:
+    from flakesync.cli import screen
+    from flakesync.report.text import line
+
+    screen.tell(line(text))

@@ -1,0 +1,43 @@
+"""From the common options to the workspace that a command works on."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flakesync.cli import screen
+from flakesync.cli.options import Common
+
+if TYPE_CHECKING:
+    from flakesync.analysis.situation import Situation
+    from flakesync.terms import RepoName
+    from flakesync.workspace.manifest import Workspace
+    from flakesync.workspace.snapshot import At
+
+
+def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
+    """Return the workspace and the repos that the options choose. Raises ManifestError."""
+    from flakesync.workspace.manifest import find_manifest, load_workspace, select
+
+    workspace = load_workspace(common.workspace or find_manifest(Path.cwd()))
+    if common.jobs is not None:
+        workspace = replace(workspace, jobs=common.jobs)
+    return workspace, select(workspace, common.repo, common.group, common.exclude)
+
+
+def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Situation":
+    """Read the repos and ask the servers; what a person should know of it goes to stderr. Raises FlakesyncError."""
+    from flakesync.survey import survey
+
+    notes: list[str] = []
+    with screen.busy(reading(workspace), quiet=common.quiet):
+        situation = survey(workspace, at=at, offline=common.offline, note=notes.append)
+    if not common.quiet:
+        for text in notes:
+            screen.note(text)
+    return situation
+
+
+def reading(workspace: "Workspace") -> str:
+    """Return what is shown while the repos are read."""
+    number = len(workspace.repos)
+    return f"reading {number} repo{'' if number == 1 else 's'}"

@@ -1,0 +1,138 @@
+"""The options that every command has, accepted before or after the command's name."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the options of all commands say.
+
+    workspace: None for the nearest workspace.toml upward. jobs: None for what the manifest says.
+    """
+
+    workspace: Path | None = None
+    repo: tuple[str, ...] = ()
+    group: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    jobs: int | None = None
+    json: bool = False
+    offline: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    def over(self, before: "Common") -> "Common":
+        """Return these options, filled up with those given before the command; lists of both are joined."""
+        return Common(
+            workspace=self.workspace or before.workspace,
+            repo=before.repo + self.repo,
+            group=before.group + self.group,
+            exclude=before.exclude + self.exclude,
+            jobs=self.jobs or before.jobs,
+            json=self.json or before.json,
+            offline=self.offline or before.offline,
+            quiet=self.quiet or before.quiet,
+            verbose=self.verbose or before.verbose,
+        )
+
+
+class Session:
+    """What is known of one run of the program: filled while its arguments are read, asked when an error is shown."""
+
+    def __init__(self) -> None:
+        """Start with no option given."""
+        self.common = Common()
+
+
+_DECLARED: dict[str, tuple[object, object]] = {
+    "workspace": (
+        Annotated[
+            Path | None,
+            typer.Option(
+                "--workspace", "-w", metavar="FILE", help="The manifest.  [default: nearest workspace.toml upward]"
+            ),
+        ],
+        None,
+    ),
+    "repo": (
+        Annotated[list[str] | None, typer.Option("--repo", metavar="NAME", help="Only this repo (repeatable).")],
+        None,
+    ),
+    "group": (
+        Annotated[
+            list[str] | None, typer.Option("--group", metavar="NAME", help="Only the repos of this group (repeatable).")
+        ],
+        None,
+    ),
+    "exclude": (
+        Annotated[
+            list[str] | None, typer.Option("--exclude", metavar="NAME", help="Not this repo or group (repeatable).")
+        ],
+        None,
+    ),
+    "jobs": (
+        Annotated[
+            int | None,
+            typer.Option(
+                "--jobs", "-j", min=1, metavar="N", help="How many repos at once.  [default: see workspace.toml]"
+            ),
+        ],
+        None,
+    ),
+    "json": (Annotated[bool, typer.Option("--json", help="Answer with a JSON document.")], False),
+    "offline": (
+        Annotated[bool, typer.Option("--offline", help="Ask no server; use what the locks and mirrors know.")],
+        False,
+    ),
+    "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")], False),
+    "verbose": (Annotated[bool, typer.Option("--verbose", "-v", help="More detail, and tracebacks.")], False),
+}
+ALL = tuple(_DECLARED)
+
+
+def with_common(*names: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command the common options called `names` (all of them if none is named).
+
+    The command takes a Common as its first argument, positionally; Typer sees the options instead of it.
+    """
+    assert {field.name for field in fields(Common)} == _DECLARED.keys()
+    wanted = names or ALL
+
+    def decorate(command: Callable[..., R]) -> Callable[..., R]:
+        def run(ctx: typer.Context, **given: object) -> R:
+            after = Common(**{name: _value(name, given.pop(name)) for name in wanted})  # type: ignore[arg-type]
+            session = ctx.find_root().obj
+            assert isinstance(session, Session)
+            session.common = after.over(session.common)
+            return command(session.common, **given)
+
+        own = list(inspect.signature(command).parameters.values())[1:]
+        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        common = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+            for name, (kind, default) in _DECLARED.items()
+            if name in wanted
+        ]
+        own = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        parameters = [context, *own, *common]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        run.__name__ = command.__name__
+        run.__doc__ = command.__doc__
+        return run
+
+    return decorate
+
+
+def _value(name: str, given: object) -> object:
+    """Return an option's value as Common holds it: what can be repeated as a tuple."""
+    if name in ("repo", "group", "exclude"):
+        return tuple(given) if isinstance(given, list | tuple) else ()
+    return given

@@ -1,0 +1,86 @@
+"""stdout is the answer, stderr is progress: the two streams, as wide as the terminal."""
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from flakesync.errors import plain
+from flakesync.report import colour
+from flakesync.report.text import MIN_WIDTH, Line, Span, line
+
+PIPE_WIDTH = 100
+
+
+def prepare() -> None:
+    """Make the standard streams safe: none of them closed, and any text can be written to them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # Or the next file to be opened would become a standard stream of git and nix.
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def width() -> int:
+    """Return how many columns an answer may take: COLUMNS, else the terminal's, else PIPE_WIDTH."""
+    return max(MIN_WIDTH, shutil.get_terminal_size((PIPE_WIDTH, 24)).columns)
+
+
+def answer(lines: Iterable[Line]) -> None:
+    """Write the answer. Raises OSError where stdout takes nothing."""
+    colour.write(_stdout(), lines)
+
+
+def answer_text(text: str) -> None:
+    """Write an answer that is meant for other programs. Raises OSError where stdout takes nothing."""
+    _stdout().write(text)
+
+
+def _stdout() -> TextIO:
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed")
+    return sys.stdout
+
+
+def flush() -> None:
+    """Write out what is still held back. Raises OSError where stdout takes nothing (a full disk, a closed pipe)."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def tell(*lines: Line) -> None:
+    """Write to stderr; what stderr does not take is lost."""
+    if sys.stderr is None:
+        return
+    try:
+        colour.write(sys.stderr, lines)
+        sys.stderr.flush()
+    except OSError:
+        pass
+
+
+def note(text: str) -> None:
+    """Tell a person something that stops nothing."""
+    tell(line(Span("note: ", "dim"), plain(text)))
+
+
+@contextmanager
+def busy(what: str, *, quiet: bool) -> Iterator[None]:
+    """Show on a terminal what is being done, until it is done."""
+    if quiet or sys.stderr is None or not colour.is_terminal(sys.stderr):
+        yield
+        return
+    try:
+        sys.stderr.write(f"{what}…")
+        sys.stderr.flush()
+        yield
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

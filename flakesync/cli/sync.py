@@ -1,0 +1,62 @@
+"""`flakesync sync`."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flakesync.cli import screen
+from flakesync.cli.opening import look, open_workspace
+from flakesync.cli.options import Common, with_common
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK
+
+if TYPE_CHECKING:
+    from flakesync.analysis.situation import Situation
+    from flakesync.sync.outcome import SyncDocument
+    from flakesync.terms import RepoName
+
+
+@with_common()
+def sync(
+    common: Common,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Lock and check, but make no commit; show the changed locks.")
+    ] = False,
+) -> int:
+    """Bump every repo in order and commit on its update branch.
+
+    A repo that fails fails alone: those that take it are skipped, all others go
+    on. Working trees are never touched, and nothing is pushed. Exits with 1 when
+    a repo failed or was skipped. Running it again goes on where it stopped.
+
+    \b
+    Examples:
+      flakesync sync
+      flakesync sync --dry-run --repo lib
+      flakesync sync --jobs 4 --json > sync.json
+    """
+    workspace, selected = open_workspace(common)
+    document = _sync(common, dry_run, look(common, workspace), selected)
+    if common.json:
+        from flakesync.report.documents import to_json
+
+        screen.answer_text(to_json(document).decode())
+    else:
+        from flakesync.report.sync import render_sync
+
+        screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
+    failed = any(outcome.status in ("failed", "skipped") for outcome in document.repos)
+    return EXIT_FINDINGS if failed else EXIT_OK
+
+
+def _sync(common: Common, dry_run: bool, situation: "Situation", selected: "frozenset[RepoName]") -> "SyncDocument":
+    from flakesync.analysis.plan import make_plan
+    from flakesync.report.progress import listener
+    from flakesync.survey import cache_dir
+    from flakesync.sync.engine import sync as carry_out
+
+    plan = make_plan(situation, selected)
+    with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
+        return carry_out(
+            situation, plan, jobs=situation.snapshot.workspace.jobs, dry_run=dry_run, listener=listen, cache=cache_dir()
+        )

@@ -1,0 +1,53 @@
+"""Styled lines → a terminal: the only use of rich for text, imported only where a stream takes colours."""
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, TextIO
+
+from flakesync.report.text import Line, Style, to_text
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+STYLES: Mapping[Style, str] = {
+    "head": "bold",
+    "name": "cyan",
+    "rev": "yellow",
+    "good": "green",
+    "bad": "bold red",
+    "warn": "magenta",
+    "dim": "dim",
+}
+
+
+def takes_colour(stream: TextIO) -> bool:
+    """Tell whether to colour what goes to `stream`: a terminal that can, unless NO_COLOR; FORCE_COLOR makes any."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return is_terminal(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Tell whether `stream` is a terminal that understands control sequences."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
+
+
+def write(stream: TextIO, lines: Iterable[Line]) -> None:
+    """Write lines to a stream, with colours where it takes them. Lines are never wrapped here."""
+    if not takes_colour(stream):
+        stream.write(to_text(lines))
+        return
+    from rich.console import Console
+
+    console = Console(file=stream, force_terminal=True, highlight=False)
+    for each in lines:
+        console.print(to_rich(each), soft_wrap=True)
+
+
+def to_rich(each: Line) -> "Text":
+    """Return a line as rich shows it. Its text is taken literally: a repo's "[red]" is no markup."""
+    from rich.text import Text
+
+    return Text.assemble(*((span.text, STYLES.get(span.style, "")) for span in each))

@@ -1,0 +1,180 @@
+"""Drift as text: first who is on which commit of each pin, then what is not as it should be, repo by repo."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flakesync.analysis.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.report.text import (
+    BLANK,
+    SHORT_REV,
+    Line,
+    Span,
+    Style,
+    count,
+    day,
+    days,
+    flow,
+    hang,
+    input_name,
+    line,
+    pad,
+    short,
+    shown,
+    widest,
+    with_detail,
+)
+
+_TITLES = ("pin", "rev", "date", "age", "behind", "repos")
+_MOST_REPO_LINES = 4
+_MOST_OF_A_KIND = 5
+_KIND_WIDTH = 11
+_REVS_WIDTH = 2 * SHORT_REV + len(" → ")
+_GRAVE = frozenset({"foreign", "bad-lock", "unreachable", "no-lock", "unlocked"})
+AT_TARGET = "–"
+
+
+def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full: bool = False) -> list[Line]:
+    """Return the table of the pins, the findings and one line that sums them up.
+
+    now: seconds since the epoch, what ages are counted to. repos: how many were looked at. full: leave nothing out.
+    """
+    lines = _table(report.pins, now, width, full)
+    by_repo: dict[str, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        by_repo[finding.repo].append(finding)
+    columns = widest((input_name(found.flake, found.input) for found in report.findings), most=28)
+    for repo, findings in by_repo.items():
+        lines += [BLANK, line(Span(repo, "name"))] if lines else [line(Span(repo, "name"))]
+        lines += _of_repo(findings, columns, width, full)
+    return [*lines, BLANK, _summary(report.findings, len(by_repo), repos)] if lines else [_summary([], 0, repos)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One commit of a pin. cells: as in _TITLES, without the repos."""
+
+    cells: tuple[str, ...]
+    at_target: bool
+    repos: list[str]
+
+
+def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[Line]:
+    rows = [row for pin in pins for row in _rows(pin, now)]
+    if not rows:
+        return []
+    columns = [
+        widest([title, *(row.cells[index] for row in rows)], most=24) for index, title in enumerate(_TITLES[:-1])
+    ]
+    head = "  ".join(pad(title, size) for title, size in zip(_TITLES, [*columns, 0], strict=True))
+    lines = [line("  ", Span(head, "dim"))]
+    indent = 2 + sum(columns) + 2 * len(columns)
+    for row in rows:
+        lines += _row_lines(row, columns, indent, width, full)
+    lines.append(line(Span("→ ", "good"), Span("the target", "dim")))
+    lines += (line("  ", Span(f"{pin.name}: {shown(pin.target_note)}", "dim")) for pin in pins if pin.target_note)
+    unknown = [pin.name for pin in pins if pin.target_rev is None]
+    lines += (line("  ", Span(f"{name}: the target is not known", "warn")) for name in unknown)
+    return lines
+
+
+def _rows(pin: PinDrift, now: int) -> list[_Row]:
+    locked = list(pin.locked)
+    if pin.target_rev is not None and all(entry.rev != pin.target_rev for entry in locked):
+        nobody = Locked(rev=pin.target_rev, last_modified=pin.target_last_modified, repos=[])
+        locked.insert(0, nobody)
+    rows: list[_Row] = []
+    for entry in locked:
+        at_target = entry.rev is not None and entry.rev == pin.target_rev
+        date = entry.last_modified
+        if date is None and at_target:
+            date = pin.target_last_modified
+        name = pin.name if not rows else ""
+        age = days(now - date) if date is not None else "?"
+        rows.append(
+            _Row((name, short(entry.rev), day(date), age, _behind(pin, date, at_target, now)), at_target, entry.repos)
+        )
+    return rows
+
+
+def _behind(pin: PinDrift, date: int | None, at_target: bool, now: int) -> str:
+    """Return how far a commit is behind the target, in days; an upper bound where the target's date is not known."""
+    if at_target:
+        return AT_TARGET
+    if date is None or pin.target_rev is None:
+        return "?"
+    if pin.target_last_modified is None:
+        return f"≤ {days(now - date)}"
+    if date > pin.target_last_modified:
+        return f"{days(date - pin.target_last_modified)} ahead"
+    return days(pin.target_last_modified - date)
+
+
+def _row_lines(row: _Row, columns: Sequence[int], indent: int, width: int, full: bool) -> list[Line]:
+    styles: tuple[Style, ...] = ("head", "rev", "", "", "good" if row.at_target else "warn")
+    mark = Span("→ ", "good") if row.at_target else Span("  ")
+    cells: list[Span] = [mark]
+    for index, (cell, size, style) in enumerate(zip(row.cells, columns, styles, strict=True)):
+        # Numbers stand right, so that they can be compared.
+        text = " " * (size - len(cell)) + cell if _TITLES[index] in ("age", "behind") else pad(cell, size)
+        cells += [Span(text, style), Span("  ")]
+    if not row.repos:
+        return [(*cells, Span("no repo", "dim"))]
+    names = [Span(name) for name in row.repos]
+    room = width - indent
+    if room < 24:
+        indent, room = 6, width - 6
+        return [tuple(cells), *((Span(" " * indent), *each) for each in _few(names, room, full))]
+    return hang(tuple(cells), _few(names, room, full), indent)
+
+
+def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:
+    """Return the number of repos and their names, cut after some lines unless `full`."""
+    number = Span(f"{len(names)}: ", "head")
+    lines = flow([Span(number.text + names[0].text, names[0].style), *names[1:]], room)
+    if full or len(lines) <= _MOST_REPO_LINES:
+        return lines
+    kept = lines[:_MOST_REPO_LINES]
+    left = sum(1 for each in lines[_MOST_REPO_LINES:] for span in each if span.text != ", ")
+    return [*kept, line(Span(f"and {left} more (-v names them)", "dim"))]
+
+
+def _of_repo(findings: Sequence[Finding], column: int, width: int, full: bool) -> Iterable[Line]:
+    seen: Counter[str] = Counter()
+    for finding in findings:
+        seen[finding.kind] += 1
+        if full or seen[finding.kind] <= _MOST_OF_A_KIND:
+            yield from _finding(finding, column, width)
+    for kind, number in seen.items():
+        if not full and number > _MOST_OF_A_KIND:
+            yield line("  ", pad(kind, _KIND_WIDTH), "  ", Span(f"and {number - _MOST_OF_A_KIND} more (-v)", "dim"))
+
+
+def _finding(finding: Finding, column: int, width: int) -> list[Line]:
+    name = input_name(finding.flake, finding.input) if finding.input or finding.flake != "." else "."
+    revs = _revs(finding)
+    used = sum(len(span.text) for span in revs)
+    style: Style = "bad" if finding.kind in _GRAVE else "warn"
+    head = line("  ", Span(pad(finding.kind, _KIND_WIDTH), style), "  ", pad(name, column), "  ", *revs)
+    head += (Span(" " * (_REVS_WIDTH - used) + "  "),)
+    at = 2 + _KIND_WIDTH + 2 + max(column, len(name)) + 2 + _REVS_WIDTH + 2
+    return with_detail(head, shown(finding.detail), at, 6, width)
+
+
+def _revs(finding: Finding) -> Line:
+    if finding.locked_rev is None:
+        return ()
+    locked = Span(short(finding.locked_rev), "rev")
+    if finding.wanted_rev in (None, finding.locked_rev):
+        return (locked,)
+    return (locked, Span(" → "), Span(short(finding.wanted_rev), "good"))
+
+
+def _summary(findings: Sequence[Finding], with_findings: int, repos: int) -> Line:
+    if not findings:
+        return line(Span(f"in step: {count(repos, 'repo')}, no drift", "good"))
+    kinds = Counter(finding.kind for finding in findings)
+    parts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
+    return line(
+        Span(f"{count(len(findings), 'finding')} in {with_findings} of {count(repos, 'repo')}: ", "head"), parts
+    )

@@ -1,0 +1,118 @@
+"""The graph as text: wave by wave, each repo with what it takes."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from flakesync.analysis.graph import Edge, RepoGraph
+from flakesync.report.text import BLANK, Line, Span, count, flow, hang, line, shown, widest, wrap
+from flakesync.terms import RepoName
+
+_ARROW = " ← "
+_NAME_MOST = 32
+
+
+def part_of(graph: RepoGraph, selected: frozenset[RepoName]) -> RepoGraph:
+    """Return the graph of the selected repos and of the edges among them."""
+    if selected >= graph.states.keys():
+        return graph
+    states = {name: state for name, state in graph.states.items() if name in selected}
+    return RepoGraph(states, (edge for edge in graph.edges if {edge.upstream, edge.dependent} <= selected))
+
+
+def render_tree(graph: RepoGraph, *, width: int) -> list[Line]:
+    """Return the waves as headings, below each its repos, and for each of them the repos that it takes."""
+    into: dict[RepoName, list[Edge]] = defaultdict(list)
+    for edge in graph.edges:
+        into[edge.dependent].append(edge)
+    lines: list[Line] = [line(Span(_summary(graph), "head"))]
+    column = widest(into, most=_NAME_MOST)
+    for number, wave in enumerate(graph.waves, start=1):
+        lines += [BLANK, line(Span(f"wave {number}", "head"))]
+        alone = [Span(name, "name") for name in wave if not into[name]]
+        lines += ((Span("  "), *each) for each in flow(alone, width - 2))
+        for name in wave:
+            if into[name]:
+                lines += _takes(graph, name, into[name], column, width)
+    lines += _cycles(graph, width)
+    return lines + _problems(graph, width)
+
+
+def _summary(graph: RepoGraph) -> str:
+    parts = [count(len(graph.states), "repo"), count(len(graph.edges), "edge"), count(len(graph.waves), "wave")]
+    if graph.cycles:
+        parts.append(count(len(graph.cycles), "cycle"))
+    return ", ".join(parts)
+
+
+def _takes(graph: RepoGraph, name: RepoName, edges: Sequence[Edge], column: int, width: int) -> list[Line]:
+    """Return one repo and its upstreams, the latter in a column of their own."""
+    indent = 2 + column + len(_ARROW)
+    items = _upstreams(graph, edges)
+    start = Span("  ")
+    if len(name) > column:
+        body = flow(items, width - indent)
+        return [
+            line(start, Span(name, "name")),
+            *hang(line(" " * (2 + column), Span(_ARROW, "dim")), body, indent),
+        ]
+    head = line(start, Span(name, "name"), " " * (column - len(name)), Span(_ARROW, "dim"))
+    return hang(head, flow(items, width - indent), indent)
+
+
+def _upstreams(graph: RepoGraph, edges: Iterable[Edge]) -> list[Span]:
+    """Return each upstream once, with what is special about taking it."""
+    by_upstream: dict[RepoName, list[Edge]] = defaultdict(list)
+    for edge in edges:
+        by_upstream[edge.upstream].append(edge)
+    return [
+        Span(name + (f" ({', '.join(marks)})" if marks else ""), "warn" if _opened(graph, taken) else "")
+        for name, taken in sorted(by_upstream.items())
+        for marks in [_marks(graph, taken)]
+    ]
+
+
+def _opened(graph: RepoGraph, edges: Iterable[Edge]) -> bool:
+    return any(graph.is_opened(edge) for edge in edges)
+
+
+def _marks(graph: RepoGraph, edges: Sequence[Edge]) -> list[str]:
+    marks = []
+    flakes = sorted({edge.flake for edge in edges})
+    if flakes != ["."]:
+        marks += [f"in {shown(flake)}" for flake in flakes if flake != "."]
+    if len(edges) > 1:
+        marks.append(f"{len(edges)} inputs")
+    if all(edge.kind == "source" for edge in edges):
+        marks.append("source")
+    if edges[0].upstream == edges[0].dependent:
+        marks.append("itself")
+    elif _opened(graph, edges):
+        marks.append("opens a cycle")
+    return marks
+
+
+def _cycles(graph: RepoGraph, width: int) -> list[Line]:
+    lines: list[Line] = []
+    for cycle in graph.cycles:
+        members = [Span(name, "name") for name in cycle]
+        head = line(Span("  "))
+        lines += hang(head, flow(members, width - 2), 2)
+    if not lines:
+        return []
+    title = "cycles" if len(graph.cycles) > 1 else "cycle"
+    return [BLANK, line(Span(title, "warn"), Span(", in the order in which they are bumped", "dim")), *lines]
+
+
+def _problems(graph: RepoGraph, width: int) -> list[Line]:
+    found: list[tuple[str, str]] = []
+    for state in graph.states.values():
+        if state.error is not None:
+            found.append((state.name, state.error.message))
+        found += ((state.name, flake.problem.detail) for flake in state.flakes if flake.problem is not None)
+    if not found:
+        return []
+    lines = [BLANK, line(Span("not read", "bad"))]
+    for name, detail in found:
+        pieces = wrap(f"{name}: {shown(detail)}", width - 4)
+        lines += hang(line("  "), [line(piece) for piece in pieces], 4)
+    return lines

@@ -1,0 +1,103 @@
+"""A plan as text: wave by wave, what moves; then what does not, and why."""
+
+from collections.abc import Iterable, Sequence
+
+from flakesync.analysis.plan import ChangeDocument, PlanDocument, StaysDocument
+from flakesync.report.text import (
+    BLANK,
+    Line,
+    Span,
+    count,
+    flow,
+    hang,
+    input_name,
+    line,
+    pad,
+    short,
+    shown,
+    widest,
+    with_detail,
+    wrap,
+)
+
+_INPUT_MOST = 28
+
+
+def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
+    """Return the waves as headings, below each its repos, and for each of them what moves."""
+    moving = sum(len(wave) for wave in document.waves)
+    total = moving + len(document.unchanged) + len(document.problems)
+    lines = [line(Span(_summary(moving, total, len(document.waves)), "head"))]
+    for number, wave in enumerate(document.waves, start=1):
+        lines += [BLANK, line(Span(f"wave {number}", "head"))]
+        for entry in wave:
+            lines.append(line("  ", Span(entry.repo, "name")))
+            lines += change_lines(entry.changes, indent=4, width=width)
+    lines += _stays("held", document.held, width)
+    lines += _stays("deferred", document.deferred, width)
+    if document.problems:
+        lines += [BLANK, line(Span("cannot be planned", "bad"))]
+        for problem in document.problems:
+            pieces = wrap(f"{problem.repo}: {shown(problem.detail)}", width - 4)
+            lines += hang(line("  "), [line(piece) for piece in pieces], 4)
+    if document.unchanged:
+        lines += [BLANK, line(Span(f"unchanged ({len(document.unchanged)})", "head"))]
+        lines += ((Span("  "), *each) for each in flow([Span(name) for name in document.unchanged], width - 2))
+    return lines
+
+
+def _summary(moving: int, total: int, waves: int) -> str:
+    if not moving:
+        return f"nothing moves in {count(total, 'repo')}"
+    return f"{moving} of {count(total, 'repo')} move{'s' if moving == 1 else ''} in {count(waves, 'wave')}"
+
+
+def change_lines(changes: Sequence[ChangeDocument], *, indent: int, width: int) -> list[Line]:
+    """Return a line for each change: the input, from where to where, and why."""
+    names = [input_name(change.flake, change.input) for change in changes]
+    column = widest(names, most=_INPUT_MOST)
+    arrows = [_arrow(change) for change in changes]
+    arrow_column = widest(("".join(span.text for span in arrow) for arrow in arrows), most=24)
+    lines: list[Line] = []
+    for change, name, arrow in zip(changes, names, arrows, strict=True):
+        reason = "" if "update_of" in change.to else shown(change.reason)
+        used = sum(len(span.text) for span in arrow)
+        head = line(" " * indent, pad(name, column), "  ", *arrow)
+        if reason:
+            head += (Span(" " * max(0, arrow_column - used) + "  "),)
+        at = indent + max(column, len(name)) + 2 + max(arrow_column, used) + 2
+        lines += with_detail(head, reason, at, indent + 4, width)
+    return lines
+
+
+def _arrow(change: ChangeDocument) -> Line:
+    upstream = change.to.get("update_of")
+    to = (
+        Span(f"update of {shown(upstream)}", "good")
+        if upstream is not None
+        else Span(short(change.to.get("rev")), "good")
+    )
+    return line(Span(short(change.from_), "rev"), " → ", to)
+
+
+def _stays(title: str, stays: Iterable[StaysDocument], width: int) -> list[Line]:
+    found = list(stays)
+    if not found:
+        return []
+    lines = [BLANK, line(Span(f"{title} ({len(found)})", "warn"))]
+    repos = widest((each.repo for each in found), most=_INPUT_MOST)
+    names = widest((input_name(each.flake, each.input) for each in found), most=_INPUT_MOST)
+    for each in found:
+        name = input_name(each.flake, each.input)
+        head = line(
+            "  ",
+            Span(pad(each.repo, repos), "name"),
+            "  ",
+            pad(name, names),
+            "  ",
+            Span(pad(short(each.locked_rev), 7), "rev"),
+            "  ",
+        )
+        at = 2 + max(repos, len(each.repo)) + 2 + max(names, len(name)) + 11
+        lines += with_detail(head, shown(each.reason), at, 6, width)
+    return lines

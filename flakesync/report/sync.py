@@ -1,0 +1,105 @@
+"""What a sync did, as text: repo by repo, then one line that sums it up."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from flakesync.errors import plain
+from flakesync.report.plan import change_lines
+from flakesync.report.text import BLANK, Line, Span, Style, count, flow, hang, line, pad, short, shown, widest, wrap
+from flakesync.sync.outcome import CheckResult, Outcome, Status, SyncDocument
+
+STATUS_STYLES: dict[Status, Style] = {"updated": "good", "unchanged": "dim", "failed": "bad", "skipped": "warn"}
+_STATUSES: tuple[Status, ...] = ("updated", "unchanged", "failed", "skipped")
+_STATUS_WIDTH = 9
+_TAIL_LINES = 20
+_INDENT = 4
+
+
+def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> list[Line]:
+    """Return every repo that changed or could not, with what moved or why; then the unchanged ones by name.
+
+    full: all that is known of the output of a failed check, not only its last lines.
+    """
+    lines: list[Line] = []
+    touched = [outcome for outcome in document.repos if outcome.status != "unchanged"]
+    column = widest((outcome.repo for outcome in touched), most=32)
+    for outcome in touched:
+        lines.append(_heading(outcome, column))
+        lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
+        lines += _error(outcome, width)
+        lines += _checks(outcome.checks, full)
+        lines += _diff(outcome.diff)
+    unchanged = [Span(outcome.repo) for outcome in document.repos if outcome.status == "unchanged"]
+    if unchanged:
+        body = flow(unchanged, width - _STATUS_WIDTH - 2)
+        lines += hang(line(Span("unchanged", "dim"), "  "), body, _STATUS_WIDTH + 2)
+    return [*lines, *([BLANK] if lines else []), _summary(document)]
+
+
+def _heading(outcome: Outcome, column: int) -> Line:
+    parts = [Span(pad(outcome.status, _STATUS_WIDTH), STATUS_STYLES[outcome.status]), Span("  ")]
+    parts.append(Span(pad(outcome.repo, column), "name"))
+    if outcome.status == "updated" and outcome.commit is not None:
+        parts += [Span("  "), Span(short(outcome.commit), "rev")]
+    if outcome.status == "updated" and outcome.branch is not None:
+        parts.append(Span(f"  {shown(outcome.branch)}", "dim"))
+    return tuple(parts)
+
+
+def _error(outcome: Outcome, width: int) -> Iterable[Line]:
+    error = outcome.error
+    if error is None:
+        return
+    room = width - _INDENT
+    start = " " * _INDENT
+    if error.because is not None:
+        yield from (
+            line(start, piece) for piece in wrap(f"because {shown(error.because)} {shown(error.message)}", room)
+        )
+        return
+    first, *more = plain(error.message).splitlines() or [""]
+    pieces = wrap(f"error[{error.code}]: {shown(first)}", room)
+    yield from (line(start, Span(piece, "bad")) for piece in pieces)
+    yield from (line(start, "| ", each.expandtabs(4)) for each in more)
+    if error.hint is not None:
+        yield from (line(start, piece) for piece in wrap(f"hint: {shown(error.hint)}", room))
+
+
+def _checks(checks: Sequence[CheckResult], full: bool) -> Iterable[Line]:
+    """Return the failed checks with the end of what they printed."""
+    for check in checks:
+        if check.exit_status == 0:
+            continue
+        yield line(" " * _INDENT, Span(f"$ {shown(check.command)}", "head"))
+        output = plain(check.output).rstrip().splitlines()
+        left = 0 if full else max(0, len(output) - _TAIL_LINES)
+        if left:
+            yield line(" " * _INDENT, Span(f"| … {count(left, 'line')} more (-v)", "dim"))
+        yield from (line(" " * _INDENT, Span("| ", "dim"), each.expandtabs(4)) for each in output[left:])
+        yield line(" " * _INDENT, Span(f"exit status {check.exit_status} after {check.duration_s:.1f} s", "dim"))
+
+
+def _diff(diff: str | None) -> Iterable[Line]:
+    """Return a unified diff, as `git diff` colours it."""
+    for each in plain(diff or "").splitlines():
+        style: Style = ""
+        if each.startswith(("+++", "---")):
+            style = "head"
+        elif each.startswith("@@"):
+            style = "name"
+        elif each.startswith("+"):
+            style = "good"
+        elif each.startswith("-"):
+            style = "bad"
+        yield line(Span(each.expandtabs(4), style))
+
+
+def _summary(document: SyncDocument) -> Line:
+    numbers = Counter(outcome.status for outcome in document.repos)
+    parts = [f"{numbers[status]} {status}" for status in _STATUSES if numbers[status]]
+    failed = numbers["failed"] + numbers["skipped"]
+    style: Style = "bad" if failed else "good"
+    dry = "dry run, nothing was written: " if document.dry_run else ""
+    return line(
+        Span(dry, "warn"), Span(", ".join(parts) or "no repos", style), Span(f"  (run {shown(document.run)})", "dim")
+    )

@@ -19,6 +19,7 @@ class History:
     """The commit graph of one repository. Short loose histories are read directly, all others by libgit2."""
 
     def __init__(self, reader: ObjectReader) -> None:
+        """Answer for the repository that `reader` reads."""
         self._reader = reader
         self._known: dict[Rev, frozenset[Rev] | None] = {}
         self._repository: pygit2.Repository | None = None
@@ -112,5 +113,5 @@ def open_with_libgit2(reader: ObjectReader) -> "pygit2.Repository":
         raise GitError(
             "repository-format",
             f"{reader.path}: {error}",
-            hint="SHA-256 and reftable repositories can be read, but not committed to",
+            hint="the history of SHA-256 and reftable repositories cannot be followed",
         ) from None

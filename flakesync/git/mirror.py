@@ -65,7 +65,7 @@ def mirror(url: str, cache: Path, *, offline: bool, timeout_s: float | None = No
 def mirror_path(url: str, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
     address = parse_remote(url).url
-    words = re.sub(r"^[a-z+]+://(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))
+    words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-80:]
     return cache / "mirrors" / f"{readable}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 

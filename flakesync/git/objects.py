@@ -70,6 +70,7 @@ class ObjectReader:
     __slots__ = ("_odb", "_trees", "bare", "common_dir", "git_dir", "path")
 
     def __init__(self, path: str, git_dir: str, common_dir: str, *, bare: bool) -> None:
+        """Read the repository of these folders; `open` finds them."""
         self.path = path
         self.git_dir = git_dir
         self.common_dir = common_dir

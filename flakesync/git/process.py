@@ -63,7 +63,7 @@ def git(
     Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
     """
     extra = {**_quiet_environment(), **(env or {}), **_config_environment(config)}
-    process = _start([*_unset(), "git", *_FLAGS, *argv], cwd, extra, reads=data is not None)
+    process = _start([*_unset(extra), "git", *_FLAGS, *argv], cwd, extra, reads=data is not None)
     with _running_lock:
         _running.add(process)
     try:
@@ -134,9 +134,10 @@ def _start(argv: list[str], cwd: str | Path, extra: Mapping[str, str], *, reads:
     return process
 
 
-def _unset() -> list[str]:
+def _unset(ours: Mapping[str, str]) -> list[str]:
     """Return the words before `git` that take inherited state away: GitPython only adds to the environment."""
-    names = [name for name in os.environ if name.startswith("GIT_") and not _KEEP.fullmatch(name)]
+    inherited = [name for name in os.environ if name.startswith("GIT_") and name not in ours]
+    names = [name for name in inherited if not _KEEP.fullmatch(name)]
     return ["env", *(part for name in sorted(names) for part in ("-u", name))] if names else []
 
 

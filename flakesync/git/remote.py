@@ -139,10 +139,10 @@ def run(
     remote: Remote,
     *,
     cwd: str | os.PathLike[str] = "/",
-    config: Sequence[tuple[str, str]] = (),
     timeout_s: float | None = None,
+    check: bool = True,
 ) -> process.Answer:
-    """Run a git command that contacts `remote`.
+    """Run a git command that contacts `remote`; with `check` a failure is an error.
 
     Raises: GitError(`access-denied` | `unreachable`), and GitError(`git`) for what is not the network's fault.
     """
@@ -152,7 +152,7 @@ def run(
             argv,
             cwd=where,
             env=_ssh(where),
-            config=(*remote.config, *config),
+            config=remote.config,
             timeout_s=timeout_s,
             check=False,
         )
@@ -162,7 +162,7 @@ def run(
         raise GitError(
             "unreachable", f"{process.hide_secrets(remote.url)} did not answer within {timeout_s:g} s"
         ) from None
-    if answer.status != 0:
+    if check and answer.status != 0:
         raise explain(argv[0], remote, answer)
     return answer
 

@@ -26,6 +26,7 @@ class Repository:
     """
 
     def __init__(self, reader: ObjectReader) -> None:
+        """Wrap a reader; `open` is the usual way."""
         self._reader = reader
         self._history: History | None = None
         self.path = Path(reader.path)
@@ -42,11 +43,13 @@ class Repository:
         return cls(ObjectReader.open(path))
 
     def __enter__(self) -> Self:
+        """Return itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        """Close."""
         self.close()
 
     def close(self) -> None:
@@ -269,6 +272,24 @@ class Repository:
         from flakesync.git.worktree import checkout
 
         return checkout(self, rev)
+
+    def fetch(self, url: str, *refspecs: str, timeout_s: float | None = None) -> None:
+        """Fetch what `refspecs` name from `url`; only the refs they say are written, and no remote is configured.
+
+        Raises: GitError(`no-such-ref` | `access-denied` | `unreachable` | `bad-url`).
+        """
+        from flakesync.git.transfer import fetch
+
+        fetch(self.path, url, refspecs, timeout_s=timeout_s)
+
+    def push(self, url: str, ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None = None) -> None:
+        """Move `ref` of the repository at `url` from `old` (None: it must not exist) to `new` (None: delete it).
+
+        Raises: GitError(`ref-moved` | `push-rejected` | `access-denied` | `unreachable` | `bad-url`).
+        """
+        from flakesync.git.transfer import push
+
+        push(self.path, url, ref, new, old=old, timeout_s=timeout_s)
 
     def borrow(self, tmp: Path, refs: Mapping[str, Rev] | None = None) -> Path:
         """Make a bare repository in `tmp` that reads this one's objects and keeps its own writes; return its path."""

@@ -1,6 +1,10 @@
 """Write a commit that changes a few files, as objects that nothing refers to yet."""
 
+import contextlib
+import hashlib
 import os
+import stat
+import zlib
 from collections.abc import Mapping, Sequence
 
 from flakesync.errors import GitError
@@ -26,12 +30,12 @@ def write_commit(
     """Write blobs, trees and the commit; see `Repository.write_commit`."""
     tree = reader.tree_of(base_tree_of)
     for path, content in sorted(files.items()):
-        tree = _put(reader, tree, _parts(path), content, path)
+        tree = _put(reader, tree, tree, _parts(path), content, path)
     if signed:
         return _write_signed(reader, tree, parents, message, author, committer)
     lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents)]
     lines += [b"author " + author.encode(), b"committer " + committer.encode(), b"", _message(message)]
-    return Rev(_write(reader, "commit", b"\n".join(lines)))
+    return Rev(_write(reader, b"commit", b"\n".join(lines), tree))
 
 
 def _parts(path: str) -> list[bytes]:
@@ -41,41 +45,60 @@ def _parts(path: str) -> list[bytes]:
     return [part.encode("utf-8", "surrogateescape") for part in parts]
 
 
-def _put(reader: ObjectReader, tree: str | None, parts: Sequence[bytes], content: bytes, path: str) -> str:
-    """Return the id of `tree` (None: an empty one) with `content` at `parts`, writing what is new."""
-    entries = dict(reader.tree(tree)) if tree is not None else {}
-    mode, oid = entries.get(parts[0], (None, None))
+def _put(reader: ObjectReader, tree: str, like: str, parts: Sequence[bytes], content: bytes, path: str) -> str:
+    """Return the id of `tree` (empty: a new one) with `content` at `parts`, writing what is new."""
+    entries = dict(reader.tree(tree)) if tree else {}
+    mode, oid = entries.get(parts[0], (0, ""))
     if mode == SYMLINK:
         what = "is" if len(parts) == 1 else "is below"
         raise GitError("lock-is-symlink", f"{reader.path}: {path} {what} a symlink", hint="replace it with a file")
-    if mode == GITLINK or (mode is not None and (mode == TREE) != (len(parts) > 1)):
+    if mode == GITLINK or (mode and (mode == TREE) != (len(parts) > 1)):
         raise GitError("bad-path", f"{reader.path}: {path} is not a file, or is below something that is not a folder")
     if len(parts) > 1:
-        entries[parts[0]] = (TREE, _put(reader, oid, parts[1:], content, path))
+        entries[parts[0]] = (TREE, _put(reader, oid, like, parts[1:], content, path))
     else:
-        entries[parts[0]] = (mode or FILE, _write(reader, "blob", content))
+        entries[parts[0]] = (mode or FILE, _write(reader, b"blob", content, like))
     # git orders a tree as if the name of a folder ended in a slash
     rows = sorted(entries.items(), key=lambda row: row[0] + b"/" if row[1][0] == TREE else row[0])
-    return _write(reader, "tree", b"".join(b"%o %s\0%s" % (m, name, bytes.fromhex(o)) for name, (m, o) in rows))
+    data = b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in rows)
+    return _write(reader, b"tree", data, like)
 
 
-def _write(reader: ObjectReader, kind: str, data: bytes) -> str:
-    """Write one object: to a temporary file that is renamed, so that it is there as a whole or not at all."""
-    if os.path.isdir(reader.common_dir + "/reftable") or _is_sha256(reader):  # noqa: PTH112
-        argv = ["hash-object", "-t", kind, "-w", "--stdin", "--literally"]
-        return process.git(argv, cwd=reader.path, data=data).text.strip()
-    import pygit2
-    from pygit2.enums import ObjectType
+def _write(reader: ObjectReader, kind: bytes, data: bytes, like: str) -> str:
+    """Write one object, with ids as long as `like`; return its id.
 
+    To a temporary file that is renamed, so that it is there as a whole or not at all. libgit2 would do the same, but
+    says "no error" when the disk is full. As git by default does, this does not wait for the disk.
+    """
+    whole = b"%s %d\0%s" % (kind, len(data), data)
+    oid = (hashlib.sha256 if len(like) == 64 else hashlib.sha1)(whole, usedforsecurity=False).hexdigest()
+    objects = reader.common_dir + "/objects"
+    folder = f"{objects}/{oid[:2]}"
+    temporary = f"{folder}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108 -- the name that `git gc` cleans up
     try:
-        return str(reader.odb.write(ObjectType[kind.upper()], data))
-    except (pygit2.GitError, OSError) as error:
-        raise GitError("git", f"{reader.path}: the {kind} could not be written: {error}") from None
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(f"{folder}/{oid[2:]}")  # so that a `git gc` that is running does not take it for an old one
+            return oid
+        _make_folder(objects, folder)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            with open(handle, "wb") as file:  # noqa: PTH123 -- a descriptor
+                file.write(zlib.compress(whole, 1))
+            os.rename(temporary, f"{folder}/{oid[2:]}")  # noqa: PTH104
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+    except OSError as error:
+        raise GitError("git", f"{reader.path}: the {kind.decode()} could not be written: {error.strerror}") from None
+    return oid
 
 
-def _is_sha256(reader: ObjectReader) -> bool:
-    head = reader.ref("HEAD")
-    return head is not None and len(head) == 64
+def _make_folder(objects: str, folder: str) -> None:
+    """Make a folder for objects, open to the same people as its parent (core.sharedRepository)."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)  # noqa: PTH102
+        os.chmod(folder, stat.S_IMODE(os.stat(objects).st_mode))  # noqa: PTH101, PTH116
 
 
 def _message(text: str) -> bytes:

@@ -1,5 +1,6 @@
 """Builders of real git repositories, fast enough for a thousand: libgit2, in process, fixed people and dates."""
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -86,6 +87,12 @@ def clone_bare(source: Path, to: Path) -> Path:
     """Make a bare copy of the local repository `source` with all its branches; return `to`."""
     pygit2.clone_repository(str(source), str(to), bare=True).free()
     return to
+
+
+def run_git(*argv: str, cwd: Path) -> str:
+    """Run the git program as a user would; return what it prints."""
+    done = subprocess.run(["git", *argv], cwd=cwd, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
 def _tree(

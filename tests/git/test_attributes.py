@@ -1,0 +1,164 @@
+"""The lines of .gitattributes that make `git archive` differ from the tree, checked against `git archive` itself."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from flakesync.git.repository import Repository
+from flakesync.git.values import Hazard
+from flakesync.terms import Rev
+from tests.support.repos import make_repo, run_git
+
+FILES: dict[str, str | bytes] = {
+    "flake.nix": "{ }\n",
+    "src/a.c": "$Id$ $Format:%H$\nint x;\n",
+    "src/deep/b.txt": "$Id$ $Format:%H$\ntext\n",
+    "win.bat": "$Id$ $Format:%H$\necho\n",
+    "img.bin": b"\0\1$Id$ $Format:%H$\n",
+}
+
+
+def archive_differs(path: Path, rev: str) -> bool:
+    data = subprocess.run(["git", "archive", rev], cwd=path, check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        packed = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+    names = run_git("ls-tree", "-r", "-z", "--name-only", rev, cwd=path).strip("\0").split("\0")
+    tree = {
+        name: subprocess.run(
+            ["git", "cat-file", "blob", f"{rev}:{name}"], cwd=path, check=True, capture_output=True
+        ).stdout
+        for name in names
+    }
+    return packed != tree
+
+
+def hazards(
+    path: Path, attributes: str, *, file: str = ".gitattributes", more: dict[str, str] | None = None
+) -> tuple[Rev, tuple[Hazard, ...]]:
+    rev = make_repo(path, FILES | (more or {}) | {file: attributes}, checkout=False)
+    with Repository.open(path) as repo:
+        return rev, repo.find_attributes(rev)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "src export-ignore",
+        "src/ export-ignore",
+        "/src/a.c export-ignore",
+        "*.txt export-subst",
+        "* export-subst",
+        "src/** export-subst",
+        "**/b.txt ident",
+        "src/**/b.txt ident",
+        "*.bat eol=crlf",
+        "*.bat text eol=crlf",
+        "*.[ch] text eol=crlf",
+        "*.b?t ident",
+        '"win.bat" ident',
+        "  *.bat\tident",
+        "[attr]mine ident\n*.bat mine",
+        "[attr]a export-ignore\n[attr]b a\nsrc b",
+        "*.txt -text\n*.bat -diff eol=crlf",
+        "*.bat working-tree-encoding=UTF-16",
+        "* text=auto\n*.bat eol=crlf",
+    ],
+)
+def test_what_changes_the_archive_is_a_hazard(tmp_path: Path, line: str) -> None:
+    rev, found = hazards(tmp_path / "r", line + "\n")
+    assert archive_differs(tmp_path / "r", rev)
+    assert found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "* text=auto",
+        "* text",
+        "*.c text eol=lf",
+        "*.bin binary",
+        "src linguist-vendored diff=cpp merge=union -whitespace",
+        "src -export-ignore",
+        "* !ident -filter",
+        "* -export-subst !export-ignore !eol -eol",
+        "*.bat -text eol=crlf",
+        "*.bat binary eol=crlf",
+        "# * ident",
+        "!*.bat ident",
+        "[attr]mine ident",
+        "*.bat -mine",
+        "*.bat working-tree-encoding=utf-8",
+        "*.sln eol=crlf",
+        "/a.c ident",
+        "nothing export-ignore",
+        "win.bat/ export-ignore",
+        "src/b.txt ident",
+        "* -crlf",
+        "*.bat crlf=input",
+        "",
+    ],
+)
+def test_what_changes_nothing_is_no_hazard(tmp_path: Path, line: str) -> None:
+    rev, found = hazards(tmp_path / "r", line + "\n")
+    assert not archive_differs(tmp_path / "r", rev)
+    assert found == ()
+
+
+def test_a_hazard_names_file_line_and_attribute(tmp_path: Path) -> None:
+    _, found = hazards(
+        tmp_path / "r", "# x\n\n*.txt filter=lfs diff=lfs -text\n*.txt ident\n", file="src/.gitattributes"
+    )
+    assert found == (
+        Hazard("src/.gitattributes", 3, "filter=lfs"),
+        Hazard("src/.gitattributes", 4, "ident"),
+    )
+
+
+def test_a_pattern_counts_from_its_files_folder(tmp_path: Path) -> None:
+    assert hazards(tmp_path / "a", "/win.bat ident\n/b.txt ident\n", file="src/.gitattributes")[1] == ()
+    assert hazards(tmp_path / "b", "deep/b.txt ident\n", file="src/.gitattributes")[1] != ()
+    # A macro can only be made at the top; this is an attribute that nobody has heard of.
+    assert hazards(tmp_path / "c", "[attr]m ident\n*.txt m\n", file="src/.gitattributes")[1] == ()
+
+
+def test_attributes_of_the_clone_and_the_user_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hermetic: Path
+) -> None:
+    rev, found = hazards(tmp_path / "r", "")
+    assert found == ()
+    info = tmp_path / "r/.git/info/attributes"
+    info.parent.mkdir(exist_ok=True)
+    info.write_text("src export-ignore\n")
+    with Repository.open(tmp_path / "r") as repo:
+        assert repo.find_attributes(rev) == (Hazard("$GIT_DIR/info/attributes", 1, "export-ignore"),)
+    assert archive_differs(tmp_path / "r", rev)
+    info.unlink()
+    user = hermetic / ".config/git/attributes"
+    user.parent.mkdir(parents=True, exist_ok=True)
+    user.write_text("src export-ignore\n")
+    with Repository.open(tmp_path / "r") as repo:
+        assert [hazard.attribute for hazard in repo.find_attributes(rev)] == ["export-ignore"]
+    assert archive_differs(tmp_path / "r", rev)
+    user.unlink()
+    run_git("config", "core.autocrlf", "true", cwd=tmp_path / "r")
+    with Repository.open(tmp_path / "r") as repo:
+        assert [hazard.attribute for hazard in repo.find_attributes(rev)] == ["core.autocrlf=true"]
+    assert archive_differs(tmp_path / "r", rev)
+
+
+def test_odd_bytes_and_symlinks_do_no_harm(tmp_path: Path) -> None:
+    make_repo(tmp_path / "a", FILES | {".gitattributes": b'\xff\xfe* ident\n\xef\xbb\xbf\n[attr]\n"\n\0\n* =x\n'})
+    make_repo(tmp_path / "b", FILES | {".gitattributes": "link:flake.nix"})
+    for name in ("a", "b"):
+        with Repository.open(tmp_path / name) as repo:
+            rev = repo.branch("main")
+            assert rev is not None
+            assert repo.find_attributes(rev) == ()
+
+
+def test_a_macro_that_names_itself_ends(tmp_path: Path) -> None:
+    _, found = hazards(tmp_path / "r", "[attr]a b ident\n[attr]b a\n* a\n")
+    assert found == (Hazard(".gitattributes", 3, "ident"),)

@@ -1,0 +1,182 @@
+"""Mirrors follow their remote, keep what is ours, and survive what interrupts them."""
+
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.lock import exclusive
+from flakesync.git.mirror import mirror, mirror_path
+from flakesync.git.objects import read_base
+from flakesync.git.repository import Repository
+from flakesync.git.values import Signature
+from tests.support.repos import commit, make_bare, run_git
+
+BOT = Signature("Bot", "bot@x", 1_700_000_000)
+UPDATE = "refs/heads/flakesync/update"
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Path:
+    make_bare(tmp_path / "acme/lib.git", {"flake.lock": "{}"}, branch="trunk")
+    return tmp_path / "acme/lib.git"
+
+
+def test_a_mirror_is_bare_named_and_follows_its_remote(remote: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    path = mirror(f"file://{remote}", cache, offline=False)
+    assert path.parent == cache / "mirrors"
+    assert "acme-lib-" in path.name
+    first = read_base(path, None, ["flake.lock"])
+    assert (first.branch, first.files) == ("trunk", {"flake.lock": b"{}"})
+    tip = commit(remote, {"flake.lock": "2"})
+    commit(remote, {"x": "y"}, branch="side")
+    assert mirror(f"file://{remote}", cache, offline=False) == path
+    assert read_base(path, None, ["flake.lock"]) == ("trunk", tip, tip, {"flake.lock": b"2"})
+    with Repository.open(path) as repo:
+        assert repo.bare
+        assert repo.branch("side") is not None
+        assert repo.ref("refs/heads/trunk") is None
+        assert repo.remote_url() == f"file://{remote}"
+    assert run_git("symbolic-ref", "HEAD", cwd=path) == "refs/heads/trunk"
+
+
+def test_our_unpushed_branch_survives_and_foreign_ones_are_pruned(remote: Path, tmp_path: Path) -> None:
+    commit(remote, {"x": "y"}, branch="side")
+    path = mirror(str(remote), tmp_path, offline=False)
+    with Repository.open(path) as repo:
+        base = repo.branch("trunk")
+        assert base is not None
+        rev = repo.write_commit(
+            parents=[base], base_tree_of=base, files={"flake.lock": b"new"}, message="m", author=BOT, committer=BOT
+        )
+        repo.update_ref(UPDATE, rev, old=None, message="m")
+    run_git("branch", "-D", "side", cwd=remote)
+    theirs = commit(remote, {"z": "y"}, branch="flakesync/update")
+    mirror(str(remote), tmp_path, offline=False)
+    with Repository.open(path) as repo:
+        assert repo.ref(UPDATE) == rev
+        assert repo.ref("refs/remotes/origin/flakesync/update") == theirs
+        assert repo.branch("side") is None
+        assert repo.read(rev, "flake.lock") == b"new"
+
+
+def test_a_remote_that_was_rewritten_or_renamed_its_default_branch_is_followed(remote: Path, tmp_path: Path) -> None:
+    path = mirror(str(remote), tmp_path, offline=False)
+    other = commit(remote, {"flake.lock": "other"}, branch="trunk", parents=[])
+    mirror(str(remote), tmp_path, offline=False)
+    assert read_base(path, None, []).rev == other
+    run_git("branch", "-m", "trunk", "trunk/two", cwd=remote)
+    run_git("symbolic-ref", "HEAD", "refs/heads/trunk/two", cwd=remote)
+    mirror(str(remote), tmp_path, offline=False)
+    assert read_base(path, None, [])[:2] == ("trunk/two", other)
+
+
+def test_nothing_is_fetched_when_nothing_changed(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror(str(remote), tmp_path, offline=False)
+    asked: list[str] = []
+    real = process.git
+
+    def spy(argv: list[str], **rest: object) -> process.Answer:
+        asked.append(next(word for word in argv if not word.startswith("-") and "=" not in word))
+        return real(argv, **rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(process, "git", spy)
+    mirror(str(remote), tmp_path, offline=False)
+    assert "ls-remote" in asked
+    assert "fetch" not in asked
+
+
+def test_an_interrupted_first_fetch_is_done_again(remote: Path, tmp_path: Path) -> None:
+    path = mirror(str(remote), tmp_path, offline=False)
+    (path / "flakesync-complete").unlink()
+    for file in (path / "objects").rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+            file.write_bytes(b"half")
+    with pytest.raises(GitError) as caught:
+        mirror(str(remote), tmp_path, offline=True)
+    assert caught.value.code == "offline"
+    mirror(str(remote), tmp_path, offline=False)
+    assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+
+
+def test_offline_uses_what_is_there(remote: Path, tmp_path: Path) -> None:
+    with pytest.raises(GitError) as caught:
+        mirror(str(remote), tmp_path, offline=True)
+    assert caught.value.code == "offline"
+    path = mirror(str(remote), tmp_path, offline=False)
+    remote.rename(tmp_path / "away")
+    assert mirror(str(remote), tmp_path, offline=True) == path
+    with pytest.raises(GitError) as caught:
+        mirror(str(remote), tmp_path, offline=False)
+    assert caught.value.code == "unreachable"
+    assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+
+
+def test_two_runs_on_one_mirror_wait_for_each_other(remote: Path, tmp_path: Path) -> None:
+    done: list[Path] = []
+    path = mirror_path(str(remote), tmp_path)
+    thread = threading.Thread(target=lambda: done.append(mirror(str(remote), tmp_path, offline=False)))
+    with exclusive(path.with_name(path.name + ".lock"), wait=False):
+        thread.start()
+        thread.join(0.3)
+        assert done == []
+    thread.join(10)
+    assert done == [path]
+
+
+def test_many_first_runs_at_once_end_in_one_good_mirror(remote: Path, tmp_path: Path) -> None:
+    threads = [
+        threading.Thread(target=mirror, args=(str(remote), tmp_path), kwargs={"offline": False}) for _ in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    path = mirror(str(remote), tmp_path, offline=True)
+    assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+
+
+def test_an_empty_remote_has_no_branch_and_gets_one_later(tmp_path: Path) -> None:
+    run_git("init", "--quiet", "--bare", "--initial-branch=main", "e", cwd=tmp_path)
+    path = mirror(str(tmp_path / "e"), tmp_path, offline=False)
+    with pytest.raises(GitError) as caught:
+        read_base(path, None, [])
+    assert caught.value.code == "no-such-branch"
+    tip = commit(tmp_path / "e", {"x": "y"})
+    mirror(str(tmp_path / "e"), tmp_path, offline=False)
+    assert read_base(path, None, []).rev == tip
+
+
+def test_a_cache_that_cannot_be_written_is_named(remote: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/mirrors").touch()
+    for cache in (tmp_path / "file", tmp_path / "cache", Path("/proc/none")):
+        with pytest.raises(GitError) as caught:
+            mirror(str(remote), cache, offline=False)
+        assert caught.value.code == "cache"
+        assert caught.value.hint is not None
+
+
+def test_a_mirrors_name_and_configuration_hold_no_password(tmp_path: Path) -> None:
+    a = mirror_path("https://me:secret@git.example.com:8443/Acme/Lib.git", tmp_path)
+    assert a == mirror_path("https://other:word@git.example.com:8443/Acme/Lib.git", tmp_path)
+    assert "secret" not in str(a)
+    assert a.name.startswith("git.example.com-8443-Acme-Lib-")
+    assert mirror_path("git@git.example.com:acme/lib.git", tmp_path).name.startswith("git.example.com-acme-lib-")
+
+
+def test_hooks_in_a_template_of_the_user_do_not_come_along(remote: Path, tmp_path: Path) -> None:
+    hook = tmp_path / "template/hooks/reference-transaction"
+    hook.parent.mkdir(parents=True)
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/trace\n")
+    hook.chmod(0o755)
+    subprocess.run(["git", "config", "--global", "init.templateDir", str(tmp_path / "template")], check=True)
+    path = mirror(str(remote), tmp_path, offline=False)
+    assert not (path / "hooks").exists()
+    assert not (tmp_path / "trace").exists()

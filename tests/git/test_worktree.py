@@ -1,0 +1,152 @@
+"""Checkouts for checks: the commit's own bytes, one's own folder, nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from flakesync.errors import GitError
+from flakesync.git.repository import Repository
+from flakesync.terms import Rev
+from tests.support.repos import commit, make_bare, make_repo, run_git
+
+FILES = {"flake.lock": "{}\n", "sub/x": "1\n", "run": "exec:x", "link": "link:run"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    make_repo(tmp_path / "r", FILES)
+    return tmp_path / "r"
+
+
+def tip(path: Path) -> Rev:
+    return Rev(run_git("rev-parse", "main", cwd=path))
+
+
+def entries(path: Path) -> list[str]:
+    folder = path / ".git/worktrees"
+    return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_a_checkout_is_the_commit_and_is_gone_after(path: Path) -> None:
+    old = tip(path)
+    commit(path, {"flake.lock": "newer"})
+    with Repository.open(path) as repo, repo.checkout(old) as tree:
+        assert (tree / "flake.lock").read_text() == "{}\n"
+        assert os.access(tree / "run", os.X_OK)
+        assert os.readlink(tree / "link") == "run"
+        assert run_git("rev-parse", "HEAD", cwd=tree) == old
+        assert run_git("status", "--porcelain", cwd=tree) == ""
+        (tree / "result").symlink_to("/nowhere")
+        (tree / "ro/deep").mkdir(parents=True)
+        (tree / "ro/deep/f").touch()
+        (tree / "ro/deep").chmod(0o500)
+        (tree / "ro").chmod(0o500)
+    assert not tree.parent.exists()
+    assert entries(path) == []
+
+
+def test_a_checkout_is_gone_after_an_interrupt(path: Path) -> None:
+    seen: list[Path] = []
+    with Repository.open(path) as repo:
+        checkout = repo.checkout(tip(path))
+        seen.append(checkout.__enter__())
+        assert not checkout.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+        with pytest.raises(GitError) as caught, repo.checkout(Rev("1" * 40)):
+            pass
+        assert caught.value.code == "git"
+    assert not seen[0].parent.exists()
+    assert entries(path) == []
+    assert list(Path(os.environ["TMPDIR"]).iterdir()) == []
+
+
+def test_many_checkouts_of_one_repo_work_at_once(path: Path) -> None:
+    rev = tip(path)
+
+    def check(_: int) -> str:
+        with Repository.open(path) as repo, repo.checkout(rev) as tree:
+            return (tree / "flake.lock").read_text() + run_git("rev-parse", "HEAD", cwd=tree)
+
+    with ThreadPoolExecutor(6) as pool:
+        assert set(pool.map(check, range(12))) == {"{}\n" + rev}
+    assert entries(path) == []
+
+
+def test_what_a_killed_run_left_is_taken_away_and_what_lives_stays(path: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from flakesync.git.repository import Repository\n"
+        "repo = Repository.open(Path(sys.argv[1]))\n"
+        "with repo.checkout(repo.branch('main')) as tree: print(tree, flush=True); time.sleep(60)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    argv = [sys.executable, "-c", code, str(path)]
+    run_git("worktree", "add", "--quiet", "--detach", str(tmp_path / "theirs"), cwd=path)
+    run_git("worktree", "add", "--quiet", "--detach", str(tmp_path / "gone"), cwd=path)
+    (tmp_path / "gone").rename(tmp_path / "moved")
+    with (
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env) as killed,
+        subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env) as lives,
+    ):
+        assert killed.stdout is not None
+        assert lives.stdout is not None
+        dead, alive = Path(killed.stdout.readline().strip()), Path(lives.stdout.readline().strip())
+        killed.send_signal(signal.SIGKILL)
+        killed.wait()
+        assert dead.is_dir()
+        with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+            assert not dead.parent.exists()
+            assert (alive / "flake.lock").exists()
+            assert entries(path) == sorted([alive.name, tree.name, "theirs", "gone"])
+        lives.terminate()
+    with Repository.open(path) as repo, repo.checkout(tip(path)):
+        assert not alive.parent.exists()
+    assert entries(path) == ["gone", "theirs"]
+
+
+def test_no_filter_fetches_and_no_setting_changes_the_bytes(path: Path, tmp_path: Path) -> None:
+    commit(path, {".gitattributes": "*.bin filter=lfs\n", "a.bin": "version https://git-lfs\n", "t": "1\n2\n"})
+    for name, value in (
+        ("filter.lfs.smudge", f"touch {tmp_path / 'trace'}; cat"),
+        ("filter.lfs.process", f"touch {tmp_path / 'trace'}; exit 1"),
+        ("filter.lfs.required", "true"),
+        ("core.autocrlf", "true"),
+        ("core.sparseCheckout", "true"),
+        ("submodule.recurse", "true"),
+    ):
+        run_git("config", name, value, cwd=path)
+    (path / ".git/info").mkdir(exist_ok=True)
+    (path / ".git/info/sparse-checkout").write_text("/flake.lock\n")
+    with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+        assert (tree / "a.bin").read_text() == "version https://git-lfs\n"
+        assert (tree / "t").read_bytes() == b"1\n2\n"
+        assert (tree / "sub/x").exists()
+    assert not (tmp_path / "trace").exists()
+
+
+def test_submodules_are_empty_folders(path: Path, tmp_path: Path) -> None:
+    make_repo(tmp_path / "lib", {"x": "y"})
+    run_git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(tmp_path / "lib"), "lib", cwd=path)
+    run_git("commit", "--quiet", "-m", "submodule", cwd=path)
+    with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+        assert (tree / "lib").is_dir()
+        assert list((tree / "lib").iterdir()) == []
+
+
+def test_bare_repositories_and_borrowed_ones_can_be_checked_out(tmp_path: Path) -> None:
+    rev = make_bare(tmp_path / "bare", FILES)
+    with Repository.open(tmp_path / "bare") as repo:
+        with repo.checkout(rev) as tree:
+            assert (tree / "flake.lock").read_text() == "{}\n"
+        with Repository.open(repo.borrow(tmp_path)) as borrowed, borrowed.checkout(rev) as tree:
+            assert (tree / "flake.lock").read_text() == "{}\n"
+
+
+def test_a_checkout_in_a_worktree_of_the_user_works(path: Path, tmp_path: Path) -> None:
+    run_git("worktree", "add", "--quiet", "-b", "topic", str(tmp_path / "tree"), cwd=path)
+    with Repository.open(tmp_path / "tree") as repo, repo.checkout(tip(path)) as tree:
+        assert (tree / "flake.lock").exists()
+    assert entries(path) == ["tree"]

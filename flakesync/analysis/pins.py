@@ -3,14 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from flakesync.analysis.graph import is_fixed, rev_of
 from flakesync.errors import FlakesyncError
 from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.terms import FlakeDir, InputPath, NodeLabel, PinName, RepoName, Rev, show_path
-from flakesync.workspace.manifest import Pin, Workspace
+from flakesync.terms import FlakeDir, InputPath, NodeLabel, PinName, RepoName, Rev
+from flakesync.workspace.manifest import Pin, Workspace, matches
 from flakesync.workspace.snapshot import FlakeState, Snapshot
 
 Source = tuple[Identity, str | None]
@@ -118,7 +117,7 @@ def _pin_for(pins: Iterable[Pin], path: InputPath, source: Source | None) -> Pin
         if pin.inputs is None:
             if len(path) == 1 and source[1] == ref:
                 return pin
-        elif any(fnmatchcase(show_path(path), glob) for glob in pin.inputs):
+        elif matches(pin.inputs, path):
             if source[1] == ref:
                 return pin
             second = second or pin

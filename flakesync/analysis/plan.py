@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Literal, assert_never
 
 import msgspec
@@ -13,6 +12,7 @@ from flakesync.analysis.pins import Governed, Latest, Source, Target, newest_loc
 from flakesync.analysis.situation import Situation, answer_for
 from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
+from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
 MOVABLE = ("git", "github", "gitlab", "sourcehut")
@@ -164,7 +164,7 @@ class _Planner:
             case Stays():
                 self.held.append(decided)
             case Change():
-                if any(fnmatchcase(show_path(path), glob) for glob in state.repo.hold):
+                if matches(state.repo.hold, path):
                     self.held.append(Stays(state.name, decided.flake, path, decided.from_rev, "hold"))
                 else:
                     yield decided

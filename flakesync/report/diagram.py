@@ -1,9 +1,10 @@
 """The graph as a diagram for other programs: Graphviz's dot and Mermaid."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flakesync.analysis.graph import RepoGraph
+from flakesync.analysis.graph import Edge, RepoGraph
 from flakesync.report.text import shown
 from flakesync.terms import RepoName, show_path
 
@@ -20,9 +21,10 @@ class _Arrow:
 
 
 def _arrows(graph: RepoGraph) -> Iterator[_Arrow]:
-    pairs = sorted({(edge.upstream, edge.dependent) for edge in graph.edges})
-    edges = {pair: [edge for edge in graph.edges if (edge.upstream, edge.dependent) == pair] for pair in pairs}
-    for (upstream, dependent), found in edges.items():
+    by_pair: dict[tuple[RepoName, RepoName], list[Edge]] = defaultdict(list)
+    for edge in graph.edges:
+        by_pair[edge.upstream, edge.dependent].append(edge)
+    for (upstream, dependent), found in sorted(by_pair.items()):
         names = sorted({shown(show_path(edge.input)) for edge in found} - {upstream})
         yield _Arrow(
             upstream,

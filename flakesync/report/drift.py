@@ -43,10 +43,11 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
     by_repo: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_repo[finding.repo].append(finding)
-    columns = widest((input_name(found.flake, found.input) for found in report.findings), most=28)
+    if lines and by_repo:
+        lines.append(BLANK)
     for repo, findings in by_repo.items():
-        lines += [BLANK, line(Span(repo, "name"))] if lines else [line(Span(repo, "name"))]
-        lines += _of_repo(findings, columns, width, full)
+        lines.append(line(Span(repo, "name")))
+        lines += _of_repo(findings, width, full)
     return [*lines, BLANK, _summary(report.findings, len(by_repo), repos)] if lines else [_summary([], 0, repos)]
 
 
@@ -71,11 +72,10 @@ def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[L
     indent = 2 + sum(columns) + 2 * len(columns)
     for row in rows:
         lines += _row_lines(row, columns, indent, width, full)
-    lines.append(line(Span("→ ", "good"), Span("the target", "dim")))
-    lines += (line("  ", Span(f"{pin.name}: {shown(pin.target_note)}", "dim")) for pin in pins if pin.target_note)
-    unknown = [pin.name for pin in pins if pin.target_rev is None]
-    lines += (line("  ", Span(f"{name}: the target is not known", "warn")) for name in unknown)
-    return lines
+    notes = [f"{pin.name}: {shown(pin.target_note)}" for pin in pins if pin.target_note]
+    notes += [f"{pin.name}: not known" for pin in pins if pin.target_rev is None]
+    legend = [Span(note, "dim") for note in ["target", *notes]]
+    return [*lines, *hang(line(Span("→ ", "good")), flow(legend, width - 2, separator="; "), 2)]
 
 
 def _rows(pin: PinDrift, now: int) -> list[_Row]:
@@ -139,7 +139,8 @@ def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:
     return [*kept, line(Span(f"and {left} more (-v names them)", "dim"))]
 
 
-def _of_repo(findings: Sequence[Finding], column: int, width: int, full: bool) -> Iterable[Line]:
+def _of_repo(findings: Sequence[Finding], width: int, full: bool) -> Iterable[Line]:
+    column = widest((_name(found) for found in findings), most=28)
     seen: Counter[str] = Counter()
     for finding in findings:
         seen[finding.kind] += 1
@@ -151,7 +152,7 @@ def _of_repo(findings: Sequence[Finding], column: int, width: int, full: bool) -
 
 
 def _finding(finding: Finding, column: int, width: int) -> list[Line]:
-    name = input_name(finding.flake, finding.input) if finding.input or finding.flake != "." else "."
+    name = _name(finding)
     revs = _revs(finding)
     used = sum(len(span.text) for span in revs)
     style: Style = "bad" if finding.kind in _GRAVE else "warn"
@@ -159,6 +160,11 @@ def _finding(finding: Finding, column: int, width: int) -> list[Line]:
     head += (Span(" " * (_REVS_WIDTH - used) + "  "),)
     at = 2 + _KIND_WIDTH + 2 + max(column, len(name)) + 2 + _REVS_WIDTH + 2
     return with_detail(head, shown(finding.detail), at, 6, width)
+
+
+def _name(finding: Finding) -> str:
+    """Return the input, or the flake where the finding is of the whole flake; empty where it is of the repo."""
+    return input_name(finding.flake, finding.input) or ("flake.lock" if finding.flake is not None else "")
 
 
 def _revs(finding: Finding) -> Line:

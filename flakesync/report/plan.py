@@ -57,7 +57,9 @@ def change_lines(changes: Sequence[ChangeDocument], *, indent: int, width: int) 
     names = [input_name(change.flake, change.input) for change in changes]
     column = widest(names, most=_INPUT_MOST)
     arrows = [_arrow(change) for change in changes]
-    arrow_column = widest(("".join(span.text for span in arrow) for arrow in arrows), most=24)
+    # Only what has a reason beside it is lined up; `update of NAME` says it all.
+    beside = [arrow for change, arrow in zip(changes, arrows, strict=True) if "update_of" not in change.to]
+    arrow_column = widest("".join(span.text for span in arrow) for arrow in beside)
     lines: list[Line] = []
     for change, name, arrow in zip(changes, names, arrows, strict=True):
         reason = "" if "update_of" in change.to else shown(change.reason)

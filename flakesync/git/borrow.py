@@ -1,6 +1,7 @@
 """A throw-away repository on top of another one's objects: what is written there leaves no trace in the other."""
 
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,14 @@ _KEPT_SECTIONS = ("user.", "author.", "committer.", "gpg.")
 
 
 def borrow(repository: "Repository", tmp: Path, refs: Mapping[str, Rev]) -> Path:
-    """Make `tmp/NAME.git`, which takes objects from `repository` and has `refs`; return its path.
+    """Make a repository in `tmp` that takes objects from `repository` and has `refs`; return its path.
 
     Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both.
     """
-    path = tmp / f"{repository.path.name.removesuffix('.git') or 'repository'}.git"
+    name = repository.path.name.removesuffix(".git") or "repository"
+    path = tmp
     try:
+        path = Path(tempfile.mkdtemp(prefix=f"{name}-", suffix=".git", dir=tmp))
         (path / "objects" / "info").mkdir(parents=True)
         (path / "refs" / "heads").mkdir(parents=True)
         (path / "objects/info/alternates").write_text(f"{_quote_path(repository.common_dir / 'objects')}\n")

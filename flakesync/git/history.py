@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from flakesync.errors import GitError
-from flakesync.git.objects import ObjectReader, parse_commit
+from flakesync.git.commits import parse_commit
+from flakesync.git.objects import ObjectReader
 from flakesync.git.values import Commit
 from flakesync.terms import Rev
 

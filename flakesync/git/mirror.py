@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import re
 import shutil
+import time
 from pathlib import Path
 
 from flakesync.errors import GitError
@@ -18,6 +19,7 @@ from flakesync.git.remote import Remote, list_refs, parse_remote, run
 from flakesync.terms import Rev
 
 _COMPLETE = "flakesync-complete"
+_STALE_S = 60.0
 _FETCH = (
     "-c",
     "gc.autoDetach=false",
@@ -79,6 +81,7 @@ def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
         _initialise(path, remote)
     heads = {name: rev for name, rev in wanted.items() if name.startswith("refs/heads/")}
     if heads != _fetched(path):
+        _remove_stale_locks(path)
         refspec = "+refs/heads/*:refs/remotes/origin/*"
         run([*_FETCH, remote.name, refspec], remote, cwd=path, timeout_s=timeout_s)
     default = wanted.get(Rev("HEAD@"), "")
@@ -93,6 +96,14 @@ def _initialise(path: Path, remote: Remote) -> None:
     process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
     process.git(["config", "remote.origin.url", remote.url], cwd=path)
     (path / "info").mkdir(exist_ok=True)
+
+
+def _remove_stale_locks(path: Path) -> None:
+    """Delete the lock files of a fetch that was cut off with its machine: a living git holds one for milliseconds."""
+    for lock in (path / "HEAD.lock", path / "packed-refs.lock", *(path / "refs/remotes").rglob("*.lock")):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > _STALE_S:
+                lock.unlink()
 
 
 def _fetched(path: Path) -> dict[str, Rev]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from flakesync.errors import GitError
-from flakesync.git.values import Commit, Signature, check_ref_name
+from flakesync.git.commits import OBJECT_ID, header_id, parse_commit
+from flakesync.git.values import Commit, check_ref_name
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ TREE = 0o40000
 SYMLINK = 0o120000
 GITLINK = 0o160000
 
-_HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ENTRY_SHA1 = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
 _ENTRY_SHA256 = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})", re.DOTALL)
-_SIGNATURE = re.compile(rb"(.*?) ?<([^>\n]*)> ?(-?\d{1,18})? ?([+-]\d{4})?")
 _READ_BYTES = 1 << 16
 _PER_WORKTREE = ("refs/worktree/", "refs/bisect/", "refs/rewritten/")
 
@@ -67,7 +66,7 @@ def read_base(path: str | Path, branch: str | None, files: Iterable[str], *, upd
 class ObjectReader:
     """Reads one repository; keeps no file open, so it can live as long as its task. Not shared between threads."""
 
-    __slots__ = ("_odb", "_trees", "bare", "common_dir", "git_dir", "path")
+    __slots__ = ("_odb", "_roots", "_trees", "bare", "common_dir", "git_dir", "path")
 
     def __init__(self, path: str, git_dir: str, common_dir: str, *, bare: bool) -> None:
         """Read the repository of these folders; `open` finds them."""
@@ -76,6 +75,7 @@ class ObjectReader:
         self.common_dir = common_dir
         self.bare = bare
         self._odb: pygit2.Odb | None = None
+        self._roots: dict[str, str] = {}
         self._trees: dict[str, dict[bytes, tuple[int, str]]] = {}
 
     @classmethod
@@ -90,8 +90,8 @@ class ObjectReader:
             mode = os.stat(dot_git).st_mode  # noqa: PTH116
         except OSError:
             if _is_git_dir(top):
-                # `…/.git` itself was named: what it belongs to is a clone, unless it is a bare repository of that name.
-                return cls(top, top, top, bare=not os.path.exists(top + "/index"))  # noqa: PTH110
+                # `…/.git` itself may be named, or a submodule's folder below it: these belong to a working tree.
+                return cls(top, top, top, bare=not top.endswith("/.git") and not os.path.exists(top + "/index"))  # noqa: PTH110
             raise _not_a_repository(path) from None
         if stat.S_ISDIR(mode):
             if not _is_git_dir(dot_git):
@@ -125,7 +125,7 @@ class ObjectReader:
 
     def symbolic_ref(self, full: str) -> str | None:
         """Return the name that a symbolic ref points to; None if it is missing or not symbolic (a detached HEAD)."""
-        text = self._ref_text(full)
+        text = self._ref_text(full, packed=False)
         return text[5:].strip() if text is not None and text.startswith("ref: ") else None
 
     def branch(self, name: str) -> Rev | None:
@@ -147,14 +147,14 @@ class ObjectReader:
                 return name
         return head
 
-    def _ref_text(self, full: str) -> str | None:
+    def _ref_text(self, full: str, *, packed: bool = True) -> str | None:
         if full.startswith("refs/"):
             check_ref_name(full)
             own = full.startswith(_PER_WORKTREE)
         else:
             own = True
         raw = _read_file(f"{self.git_dir if own else self.common_dir}/{full}")
-        if raw is None and not own:
+        if raw is None and packed and not own:
             raw = self._packed_ref(full)
         if raw is None or raw.startswith(b"ref: refs/heads/.invalid"):
             return self._reftable_ref(full)
@@ -163,7 +163,7 @@ class ObjectReader:
             if not text.startswith("ref: refs/"):
                 raise GitError("corrupt", f"{self.path}: {full} is a symbolic ref out of refs/")
             return text
-        if not _HEX.fullmatch(text):
+        if not OBJECT_ID.fullmatch(text):
             raise GitError("corrupt", f"{self.path}: {full} does not hold an object id")
         return text
 
@@ -228,14 +228,17 @@ class ObjectReader:
 
     def tree_of(self, rev: Rev) -> str:
         """Return the tree of a commit (or of the commit that an annotated tag names)."""
+        if rev in self._roots:
+            return self._roots[rev]
         kind, data = self.raw(rev)
         for _ in range(6):
             if kind != b"tag":
                 break
-            kind, data = self.raw(_header_id(data, b"object ", rev, self.path))
+            kind, data = self.raw(header_id(data, b"object ", rev, self.path))
         if kind != b"commit":
             raise GitError("corrupt", f"{self.path}: {rev} is no commit")
-        return _header_id(data, b"tree ", rev, self.path)
+        self._roots[rev] = tree = header_id(data, b"tree ", rev, self.path)
+        return tree
 
     def commit(self, rev: Rev) -> Commit:
         """Return the commit `rev`. Raises: GitError(`missing-object` | `corrupt`)."""
@@ -243,7 +246,7 @@ class ObjectReader:
 
     def has(self, oid: str) -> bool:
         """Whether the object is there, without asking a partial clone's remote for it."""
-        if not _HEX.fullmatch(oid):
+        if not OBJECT_ID.fullmatch(oid):
             return False
         if os.path.exists(f"{self.common_dir}/objects/{oid[:2]}/{oid[2:]}"):  # noqa: PTH110
             return True
@@ -282,7 +285,7 @@ class ObjectReader:
         return self._odb
 
     def _stored(self, oid: str) -> tuple[bytes, bytes]:
-        if not _HEX.fullmatch(oid):
+        if not OBJECT_ID.fullmatch(oid):
             raise GitError("missing-object", f"{self.path}: {oid!r} is not an object id")
         if len(oid) == 64:
             return self._from_git(oid)
@@ -323,49 +326,6 @@ class ObjectReader:
 
 
 _KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
-
-
-def parse_commit(rev: Rev, data: bytes, where: str) -> Commit:
-    """Return the commit that `data` spells. Raises: GitError(`corrupt`) naming the repository `where`."""
-    head, _, message = data.partition(b"\n\n")
-    tree = _header_id(data, b"tree ", rev, where)
-    parents: list[Rev] = []
-    people: dict[bytes, Signature] = {}
-    encoding = "utf-8"
-    for line in head.split(b"\n"):
-        key, _, value = line.partition(b" ")
-        match key:
-            case b"parent":
-                parents.append(Rev(value.decode("ascii", "replace")))
-            case b"author" | b"committer" if key not in people:
-                people[key] = _signature(value)
-            case b"encoding":
-                encoding = value.decode("ascii", "replace")
-    if len(people) != 2 or not all(_HEX.fullmatch(parent) for parent in parents):
-        raise GitError("corrupt", f"{where}: the commit {rev} is corrupt")
-    try:
-        text = message.decode(encoding, "replace")
-    except LookupError:
-        text = message.decode("utf-8", "replace")
-    return Commit(rev, tree, tuple(parents), people[b"author"], people[b"committer"], text)
-
-
-def _signature(value: bytes) -> Signature:
-    match = _SIGNATURE.match(value)
-    if match is None:
-        return Signature(value.decode("utf-8", "replace"), "")
-    name, email, time, zone = match.groups()
-    offset = 0
-    if zone is not None:
-        offset = (int(zone[1:3]) * 60 + int(zone[3:5])) * (-1 if zone[:1] == b"-" else 1)
-    return Signature(name.decode("utf-8", "replace"), email.decode("utf-8", "replace"), int(time or 0), offset)
-
-
-def _header_id(data: bytes, key: bytes, rev: str, where: str) -> str:
-    oid = data[len(key) : len(key) + len(rev)].decode("ascii", "replace")
-    if not data.startswith(key) or not _HEX.fullmatch(oid):
-        raise GitError("corrupt", f"{where}: the object {rev} is corrupt")
-    return oid
 
 
 def _read_file(path: str) -> bytes | None:

@@ -23,7 +23,12 @@ PROTOCOLS = ("http", "https", "ssh", "git", "file")
 _KEEP = re.compile(
     r"GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|SSL_.*|CONFIG_.*|PROXY.*|HTTP_.*|ASKPASS|EXEC_PATH|AUTHOR_.*|COMMITTER_.*|PYTHON_.*)"
 )
-_FLAGS = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false")
+_FLAGS = (
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.fsmonitor=false"),
+    # Mirrors are bare, and are only ever opened by their own path.
+    *("-c", "safe.bareRepository=all"),
+)
 _USERINFO = re.compile(r"\b(https?|git|ftps?)://[^/\s@]*@|\b((?:git\+)?ssh://[^/\s@:]*):[^/\s@]*@", re.IGNORECASE)
 _SECRET = re.compile(r"([?&][^=&\s]*(?:token|secret|password|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
 

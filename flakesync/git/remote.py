@@ -15,7 +15,7 @@ from flakesync.terms import Rev
 TIMEOUT_S = 30.0
 """How long a server may take to list its refs."""
 
-_NAME = "flakesync"
+_NAME = "flakesync-remote"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(?:\[[^\]/]+\]|[^@/:\s]+):")
 _DENIED = (

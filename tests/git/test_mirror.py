@@ -1,5 +1,6 @@
 """Mirrors follow their remote, keep what is ours, and survive what interrupts them."""
 
+import os
 import subprocess
 import threading
 from pathlib import Path
@@ -102,6 +103,16 @@ def test_an_interrupted_first_fetch_is_done_again(remote: Path, tmp_path: Path) 
     assert caught.value.code == "offline"
     mirror(str(remote), tmp_path, offline=False)
     assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+
+
+def test_lock_files_of_a_fetch_that_was_cut_off_do_not_stop_the_next(remote: Path, tmp_path: Path) -> None:
+    path = mirror(str(remote), tmp_path, offline=False)
+    tip = commit(remote, {"flake.lock": "2"})
+    for lock in ("refs/remotes/origin/trunk.lock", "packed-refs.lock"):
+        (path / lock).touch()
+        os.utime(path / lock, (1_700_000_000, 1_700_000_000))
+    mirror(str(remote), tmp_path, offline=False)
+    assert read_base(path, None, []).rev == tip
 
 
 def test_offline_uses_what_is_there(remote: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 def code_of(url: str, ref: str | None = None, timeout_s: float = 10) -> str:
     with pytest.raises(GitError) as caught:
         ls_remote(url, ref, timeout_s=timeout_s)
-    assert "flakesync'" not in caught.value.message
+    assert "flakesync-remote" not in caught.value.message
     return caught.value.code
 
 

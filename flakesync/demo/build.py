@@ -5,10 +5,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Mapping
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
-from flakesync.demo.timeline import Step, steps
+from flakesync.demo.timeline import LAST_DAY, Step, steps
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
 from flakesync.nix.command import Nix
@@ -49,12 +50,14 @@ def manifest_template() -> Path:
     return place / MANIFEST if place.name == "_examples" else place.parent / MANIFEST
 
 
-def build_workspace(directory: Path, base_url: str | None = None, *, nix: Nix | None = None) -> Path:
+def build_workspace(
+    directory: Path, base_url: str | None = None, *, nix: Nix | None = None, last_day: date = LAST_DAY
+) -> Path:
     """Make the example repositories in `directory`, with a workspace.toml over them; return that file.
 
     directory: is made if it is not there, and must be empty. base_url: what their flake.nix files put before the name
     of a repo (`git+https://git.acme.example`); None: the folder itself (`git+file://…`). nix: None: the one on PATH.
-    The commits are always the same for the same `directory` and the same `base_url`.
+    last_day: when the last commit was made. The same arguments always give the same commits, with any version of Nix.
 
     Raises:
         FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
@@ -66,7 +69,7 @@ def build_workspace(directory: Path, base_url: str | None = None, *, nix: Nix | 
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
-            return _build(directory.resolve(), base_url, nix, Path(scratch))
+            return _build(directory.resolve(), base_url, nix, last_day, Path(scratch))
     except BaseException as error:
         _empty(directory, keep=existed)
         if isinstance(error, OSError):
@@ -74,9 +77,9 @@ def build_workspace(directory: Path, base_url: str | None = None, *, nix: Nix | 
         raise
 
 
-def _build(directory: Path, base_url: str | None, nix: Nix, scratch: Path) -> Path:
+def _build(directory: Path, base_url: str | None, nix: Nix, last_day: date, scratch: Path) -> Path:
     builder = _Builder(directory, base_url or f"git+file://{directory}", nix, scratch)
-    for step in steps():
+    for step in steps(last_day):
         builder.carry_out(step)
     manifest = directory / MANIFEST
     manifest.write_text(_manifest(manifest_template().read_text("utf-8"), builder.url), "utf-8")
@@ -126,7 +129,7 @@ class _Builder:
             (folder / path).write_text(text, "utf-8")
         for flake in step.locked:
             (folder / flake / "flake.lock").write_bytes(self._lock(folder / flake, step))
-        person = _PERSON | {"DATE": f"{int(step.time.timestamp())} +0000"}
+        person = _PERSON | {"DATE": f"{int(step.moment.timestamp())} +0000"}
         env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
         _git(folder, "add", "--all")
         _git(folder, "commit", "--quiet", "--message", step.message, env=env)

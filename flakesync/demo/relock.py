@@ -1,4 +1,4 @@
-"""Write the locks in `examples/` (for maintainers): `python -m flakesync.demo.relock`, after a flake.nix there has changed.
+"""Write the locks in `examples/`: `python -m flakesync.demo.relock`, after a flake.nix there has changed.
 
 The example repositories are built in a scratch folder, and git is told to look there for what the flakes name as
 https://git.acme.example, which does not exist. The locks that Nix then writes are the same with every version of it.

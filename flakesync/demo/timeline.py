@@ -5,11 +5,15 @@ Locks are written when a repo was locked at the time, so they drift apart as the
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from flakesync.terms import FlakeDir, RepoName
 
-_BEGIN = datetime(2025, 12, 1, 9, tzinfo=UTC)
+LAST_DAY = date(2026, 2, 3)
+"""The day of the last commit, if none is given: the locks in `examples/` are of that day."""
+
+_DAYS = 64
+_MORNING = time(9, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +23,7 @@ class Step:
     A branch that does not exist yet begins at the repo's first branch, as that was at the time.
     """
 
-    time: datetime
+    moment: datetime
     repo: RepoName
     branch: str
     version: str
@@ -27,42 +31,49 @@ class Step:
     locked: tuple[FlakeDir, ...]
 
 
-# day | repo@branch | version | message | flakes whose locks are made anew
+# day | repo@branch | version | message | flakes whose locks are made anew; {day} stands for the date
 _STORY = """
- 0 | nixpkgs@nixos-25.11    | 25.11.20251201 | nixos-25.11: 2025-12-01            |
+ 0 | nixpkgs@nixos-25.11    | 25.11.{day}    | nixos-25.11: {day}                 |
  1 | style@main             | 1.0            | Colours and fonts                  | .
  1 | lib@main               | 1.0            | The functions we kept copying      | .
- 7 | nixpkgs@nixos-unstable | 26.05.20251208 | nixos-unstable: 2025-12-08         |
-14 | nixpkgs@nixos-25.11    | 25.11.20251215 | nixos-25.11: 2025-12-15            |
+ 7 | nixpkgs@nixos-unstable | 26.05.{day}    | nixos-unstable: {day}              |
+14 | nixpkgs@nixos-25.11    | 25.11.{day}    | nixos-25.11: {day}                 |
 15 | core@main              | 1.0            | One core for all services          | . dev
 16 | docs-theme@main        | 1.0            | A theme from the house style       | .
 17 | api@main               | 1.0            | The service                        | .
 18 | cli@main               | 1.0            | A command line for the service     | .
 18 | site@main              | 0.9            | A page that says: soon             | .
 20 | api@stable             | 1.0.1          | A shorter timeout for the release  |
-35 | nixpkgs@nixos-25.11    | 25.11.20260105 | nixos-25.11: 2026-01-05            |
+35 | nixpkgs@nixos-25.11    | 25.11.{day}    | nixos-25.11: {day}                 |
 36 | core@main              | 1.1            | Retry what failed for a moment     |
 37 | lib@main               | 1.1            | Add mapNames                       |
 38 | lib@main               | 1.2            | mapNames: keep the order           |
-42 | nixpkgs@nixos-unstable | 26.05.20260112 | nixos-unstable: 2026-01-12         |
-49 | nixpkgs@nixos-25.11    | 25.11.20260119 | nixos-25.11: 2026-01-19            |
+42 | nixpkgs@nixos-unstable | 26.05.{day}    | nixos-unstable: {day}              |
+49 | nixpkgs@nixos-25.11    | 25.11.{day}    | nixos-25.11: {day}                 |
 50 | lib@main               | 1.3            | Update the lock, add mergeAll      | .
 51 | docs-theme@main        | 1.1            | Update the lock, wider tables      | .
 52 | fleet@main             | 1.0            | Two machines to begin with         | .
 53 | api@main               | 2.0            | Update the lock, new paths         | .
 54 | site@main              | 1.0            | Update the lock, real content      | .
-56 | nixpkgs@nixos-unstable | 26.05.20260126 | nixos-unstable: 2026-01-26         |
+56 | nixpkgs@nixos-unstable | 26.05.{day}    | nixos-unstable: {day}              |
 58 | api@stable             | 1.0.2          | Answer 404 instead of 500          |
 60 | api@stable             | 1.0.3          | Close idle connections             |
-63 | nixpkgs@nixos-25.11    | 25.11.20260202 | nixos-25.11: 2026-02-02            |
+63 | nixpkgs@nixos-25.11    | 25.11.{day}    | nixos-25.11: {day}                 |
 64 | style@main             | 1.1            | Update the lock, a darker ink      | .
 """
 
 
-def steps() -> Iterator[Step]:
+def steps(last_day: date = LAST_DAY) -> Iterator[Step]:
     """Give every commit in the order of time; the last ones leave each repo as its folder in `examples/` is."""
-    for minute, line in enumerate(_STORY.strip().splitlines()):
-        day, place, version, message, locked = (part.strip() for part in line.split("|"))
+    for number, row in enumerate(_STORY.strip().splitlines()):
+        day, place, version, message, locked = (part.strip() for part in row.split("|"))
         repo, _, branch = place.partition("@")
-        time = _BEGIN + timedelta(days=int(day), minutes=7 * minute)
-        yield Step(time, RepoName(repo), branch, version, message, tuple(FlakeDir(word) for word in locked.split()))
+        date_of = last_day - timedelta(days=_DAYS - int(day))
+        yield Step(
+            moment=datetime.combine(date_of, _MORNING) + timedelta(minutes=7 * number),
+            repo=RepoName(repo),
+            branch=branch,
+            version=version.format(day=f"{date_of:%Y%m%d}"),
+            message=message.format(day=date_of),
+            locked=tuple(FlakeDir(word) for word in locked.split()),
+        )

@@ -1,0 +1,116 @@
+"""`flakesync demo`, from beginning to end, with every installed Nix."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flakesync.demo import story
+from flakesync.demo.story import Scene, run_demo
+from flakesync.git.repository import Repository
+from tests.support.nix import RealNix
+
+TOP = Path(__file__).parents[2]
+
+
+def _flakesync(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PYTHONPATH": str(TOP)}
+    argv = [sys.executable, "-P", "-m", "flakesync", *arguments]
+    return subprocess.run(argv, cwd=cwd, env=env, capture_output=True, text=True, check=False)
+
+
+def _drift(directory: Path, *arguments: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(_flakesync("drift", "--json", *arguments, cwd=directory).stdout)
+    return answer
+
+
+def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, nix: RealNix, tmp_path: Path) -> None:
+    directory = tmp_path / "acme"
+    run = _flakesync("demo", str(directory), cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "\x1b" not in run.stdout
+    typed = re.findall(r"^\$ flakesync (.*)$", run.stdout, re.MULTILINE)
+    assert typed[:6] == ["graph", "drift", "plan", "sync", "drift --at update", "sync"]
+    assert "4 waves" in run.stdout
+    _check_planted_drift(_drift(directory))
+    assert _drift(directory, "--at", "update")["findings"] == []
+    _check_update_branches(directory, nix)
+
+
+def _check_planted_drift(drift: dict[str, Any]) -> None:
+    pins = {pin["name"]: pin for pin in drift["pins"]}
+    assert len(pins["nixpkgs"]["locked"]) == 3
+    assert len(pins["nixpkgs-unstable"]["locked"]) == 1
+    kinds = Counter(found["kind"] for found in drift["findings"])
+    assert kinds == {"pin": 9, "upstream": 5, "duplicate": 1}
+    findings = {(found["repo"], found["input"], found["kind"]): found for found in drift["findings"]}
+    assert findings["core", "lib", "upstream"]["detail"] == "3 commits behind lib (main)"
+    assert findings["fleet", "api", "upstream"]["detail"] == "2 commits behind api (stable)"
+    copy, own = findings["fleet", "cli/nixpkgs", "duplicate"], findings["fleet", "nixpkgs", "pin"]
+    assert copy["locked_rev"] != own["locked_rev"]
+
+
+def _check_update_branches(directory: Path, nix: RealNix) -> None:
+    """main and the working trees are as they were, and the branches are what Nix itself makes of them."""
+    for folder in (entry for entry in directory.iterdir() if (entry / ".git").exists()):
+        run = subprocess.run(
+            ["git", "status", "--porcelain", "--branch"], cwd=folder, capture_output=True, text=True, check=True
+        )
+        assert run.stdout in ("## main\n", "## nixos-25.11\n")
+        with Repository.open(folder) as repository:
+            update = repository.ref("refs/heads/flakesync/update")
+            assert (update is None) == (folder.name in ("style", "nixpkgs"))
+            assert update is None or repository.commit(update).parents == (repository.ref("HEAD"),)
+    parts = _evaluate(f"git+file://{directory}/fleet?ref=flakesync/update#lib.parts", nix)
+    assert len({part.rpartition(" ")[2] for part in parts}) == 1
+    before = _evaluate(f"git+file://{directory}/fleet?ref=main#lib.parts", nix)
+    assert len({part.rpartition(" ")[2] for part in before}) == 2
+
+
+def _evaluate(reference: str, nix: RealNix) -> list[str]:
+    argv = [str(nix.path), "eval", "--json", reference]
+    run = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    value: list[str] = json.loads(run.stdout)
+    return value
+
+
+def test_a_second_demo_in_the_same_folder_is_refused(use_nix: RealNix, any_nix: RealNix, tmp_path: Path) -> None:
+    (tmp_path / "workspace.toml").touch()
+    run = _flakesync("demo", str(tmp_path), cwd=tmp_path)
+    assert run.returncode == 2
+    assert "error[demo-folder]" in run.stderr
+    assert run.stdout == ""
+
+
+def test_the_demo_stops_with_1_at_the_first_command_that_ends_otherwise(
+    use_nix: RealNix,
+    any_nix: RealNix,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    scenes = (Scene("Fails.", ("--version",), status=1), Scene("Is not reached.", ("graph",)))
+    monkeypatch.setattr(story, "SCENES", scenes)
+    assert run_demo(tmp_path / "acme") == 1
+    out, err = capfd.readouterr()
+    assert "error[demo-step]: `flakesync --version` ended with status 0, not 1" in err
+    assert "Is not reached" not in out
+    assert (tmp_path / "acme" / "workspace.toml").exists()
+
+
+def test_without_a_folder_it_makes_one_that_stays(
+    use_nix: RealNix, any_nix: RealNix, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(story, "SCENES", ())
+    assert run_demo(None) == 0
+    found = re.search(r"The workspace stays in (\S+)\.", capfd.readouterr().out)
+    assert found
+    with Repository.open(Path(found[1]) / "lib") as repository:
+        assert repository.ref("refs/heads/main") is not None

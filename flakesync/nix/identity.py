@@ -25,7 +25,7 @@ _DEFAULT_PORTS = {"", "22", "80", "443", "9418"}
 _URL = re.compile(
     r"(?:[a-z]+\+)?([a-z][a-z0-9.-]*):(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?.*", re.IGNORECASE | re.DOTALL
 )
-_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", re.DOTALL)
+_HOST = re.compile(r"(\[[^\]]*\]|[^:\[]*)(?::(.*))?", re.DOTALL)
 _SCP = re.compile(r"(?:[^/@]*@)?(\[[^\]]*\]|[^/:@]+):(?!//)(.*)", re.DOTALL)
 # What a server or Nix adds to a tarball's URL without making it another source.
 _NOT_IDENTITY = {"rev", "revCount", "lastModified", "narHash", "dir", "ref", "name", "unpack", "sha"}

@@ -89,11 +89,13 @@ def checked(attrs: Mapping[str, object]) -> dict[str, Attr]:
         wanted = str if key in {"type", "dir"} else known.get(key)
         if wanted is None:
             raise ValueError(f"a {scheme} reference has no attribute {key!r}")
-        # Not isinstance: a bool is no number.
-        if not isinstance(value, str | int) or type(value) is not wanted or (wanted is int and value < 0):
+        # Not isinstance alone: a bool is no number.
+        if not isinstance(value, str | int) or type(value) is not wanted:
             raise ValueError(f"the attribute {key!r} has the wrong type")
         if isinstance(value, str):
             _check_text(key, value)
+        elif value < 0:
+            raise ValueError(f"the attribute {key!r} is negative")
         result[key] = value
     if not result.get("dir"):
         result.pop("dir", None)

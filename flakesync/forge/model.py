@@ -1,0 +1,112 @@
+"""What flakesync needs of a forge: a few values and one Protocol. "Pull request" is a merge request on GitLab."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from flakesync.errors import FlakesyncError
+from flakesync.terms import Rev
+
+ForgeKind = Literal["github", "gitlab", "forgejo", "none"]
+PullState = Literal["open", "closed", "merged"]
+MergeMethod = Literal["default", "merge", "squash", "rebase", "fast-forward"]
+Checks = Literal["none", "pending", "passed", "failed"]
+Reviews = Literal["none", "approved", "changes-requested"]
+
+
+class ForgeError(FlakesyncError):
+    """A forge did not do what was asked; this repo fails, the others go on.
+
+    Codes: `forge-token` (no token, or the forge does not take it) · `forge-rights` (the token may not do this) ·
+    `forge-not-found` · `forge-archived` · `forge-protected` (branch rules refuse the merge) · `forge-conflict` (cannot be
+    merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` · `forge-timeout` ·
+    `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else, with its words).
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One repository on a forge. host: as in its URL. path: `owner/name`, with GitLab's subgroups `a/b/name`."""
+
+    host: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """One pull request.
+
+    number: as the forge counts them in the project (GitLab's iid). url: for people. head: the commit at the tip of its
+    branch as the forge knows it. merged_rev: the commit on the base that has it, None unless merged.
+    mergeable: None where the forge has not decided yet.
+    """
+
+    number: int
+    url: str
+    state: PullState
+    title: str
+    body: str
+    head: Rev
+    head_branch: str
+    base_branch: str
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    merged_rev: Rev | None = None
+    mergeable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewPull:
+    """A pull request to be opened. reviewers, labels: names on that forge."""
+
+    head_branch: str
+    base_branch: str
+    title: str
+    body: str
+    draft: bool = False
+    labels: tuple[str, ...] = ()
+    reviewers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands between a pull request and its merge."""
+
+    checks: Checks
+    reviews: Reviews
+
+
+class Forge(Protocol):
+    """One forge server. Calls are serial per host; each raises ForgeError."""
+
+    kind: ForgeKind
+
+    def find(self, project: Project, *, head: str, base: str) -> Pull | None:
+        """Return the newest pull request from branch `head` of this project into `base`: an open one if there is one."""
+
+    def create(self, project: Project, new: NewPull) -> Pull:
+        """Open a pull request. An unclear answer is never repeated before `find` has looked: none is opened twice."""
+
+    def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
+        """Set title and body."""
+
+    def reopen(self, project: Project, pull: Pull) -> Pull:
+        """Open a closed pull request again."""
+
+    def close(self, project: Project, pull: Pull) -> Pull:
+        """Close an open pull request without merging it."""
+
+    def get(self, project: Project, number: int) -> Pull:
+        """Return one pull request as it is now."""
+
+    def standing(self, project: Project, pull: Pull) -> Standing:
+        """Return the state of its checks and reviews."""
+
+    def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:
+        """Merge it if its head is still `head` (else ForgeError `head-moved`); return it with its `merged_rev`."""
+
+    def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
+        """Tell the forge that `pull` waits for others, where it knows such a thing (GitLab Premium); else nothing."""
+
+    def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
+        """Return the page that shows what lies between two commits."""

@@ -77,4 +77,4 @@ def render_mermaid(graph: RepoGraph) -> str:
 
 def _entities(text: str) -> str:
     """Return a label in which Mermaid sees no syntax: `#NUMBER;` is its way to write a character."""
-    return "".join(f"#{ord(char)};" if char in '#"&<>`\\' else char for char in shown(text))
+    return "".join(f"#{ord(char)};" if char in '#;"&<>`\\' else char for char in shown(text))

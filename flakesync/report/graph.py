@@ -100,7 +100,7 @@ def _cycles(graph: RepoGraph, width: int) -> list[Line]:
     if not lines:
         return []
     title = "cycles" if len(graph.cycles) > 1 else "cycle"
-    return [BLANK, line(Span(title, "warn"), Span(", in the order in which they are bumped", "dim")), *lines]
+    return [BLANK, line(Span(title, "warn"), Span(", in the order of bumping", "dim")), *lines]
 
 
 def _problems(graph: RepoGraph, width: int) -> list[Line]:

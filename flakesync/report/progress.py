@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, assert_never
 
 from flakesync.report import colour
-from flakesync.report.sync import STATUS_STYLES
+from flakesync.report.sync import STATUS_STYLES, because
 from flakesync.report.text import Line, Span, line, short, shown
 from flakesync.sync.outcome import Event, Finished, Listener, Note, Outcome, Started, Step
 
@@ -56,10 +56,9 @@ def _finished(outcome: Outcome, done: int, total: int) -> Line:
         return (*head, Span(f" {short(outcome.commit)}", "rev"))
     if outcome.error is not None:
         error = outcome.error
-        # A skipped repo's error tells of the upstream; its own first line is enough in a log.
-        first = (error.message.splitlines() or [""])[0]
-        why = f"because {error.because} {first}" if error.because is not None else f"error[{error.code}]: {first}"
-        return (*head, Span(f"  {shown(why)}"))
+        first = (error.message.splitlines() or [""])[0]  # the rest is in the answer
+        why = because(error) if error.because is not None else f"error[{error.code}]: {shown(first)}"
+        return (*head, Span(f"  {why}"))
     return head
 
 

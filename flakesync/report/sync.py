@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from flakesync.errors import plain
 from flakesync.report.plan import change_lines
 from flakesync.report.text import BLANK, Line, Span, Style, count, flow, hang, line, pad, short, shown, widest, wrap
-from flakesync.sync.outcome import CheckResult, Outcome, Status, SyncDocument
+from flakesync.sync.outcome import CheckResult, ErrorDocument, Outcome, Status, SyncDocument
 
 STATUS_STYLES: dict[Status, Style] = {"updated": "good", "unchanged": "dim", "failed": "bad", "skipped": "warn"}
 _STATUSES: tuple[Status, ...] = ("updated", "unchanged", "failed", "skipped")
@@ -53,9 +53,7 @@ def _error(outcome: Outcome, width: int) -> Iterable[Line]:
     room = width - _INDENT
     start = " " * _INDENT
     if error.because is not None:
-        yield from (
-            line(start, piece) for piece in wrap(f"because {shown(error.because)} {shown(error.message)}", room)
-        )
+        yield from (line(start, piece) for piece in wrap(because(error), room))
         return
     first, *more = plain(error.message).splitlines() or [""]
     pieces = wrap(f"error[{error.code}]: {shown(first)}", room)
@@ -63,6 +61,14 @@ def _error(outcome: Outcome, width: int) -> Iterable[Line]:
     yield from (line(start, "| ", each.expandtabs(4)) for each in more)
     if error.hint is not None:
         yield from (line(start, piece) for piece in wrap(f"hint: {shown(error.hint)}", room))
+
+
+def because(error: ErrorDocument) -> str:
+    """Return why a repo was skipped: its upstream's fate, and the repo that began it where that is another one."""
+    message = shown(error.message)
+    if error.because is None or error.because in message.split():
+        return message
+    return f"{message}, because {shown(error.because)} failed"
 
 
 def _checks(checks: Sequence[CheckResult], full: bool) -> Iterable[Line]:
@@ -91,7 +97,7 @@ def _diff(diff: str | None) -> Iterable[Line]:
             style = "good"
         elif each.startswith("-"):
             style = "bad"
-        yield line(Span(each.expandtabs(4), style))
+        yield line(Span(each, style))
 
 
 def _summary(document: SyncDocument) -> Line:

@@ -1,0 +1,18 @@
+"""Graphs built from a few words."""
+
+from flakesync.analysis.graph import Edge, EdgeKind, RepoGraph
+from flakesync.terms import FlakeDir, RepoName
+from flakesync.workspace.manifest import Repo
+from flakesync.workspace.snapshot import RepoState
+
+
+def edge(
+    upstream: str, dependent: str, *, kind: EdgeKind = "flake", flake: str = ".", input: str | None = None
+) -> Edge:
+    return Edge(RepoName(upstream), RepoName(dependent), FlakeDir(flake), (input or upstream,), kind, {}, {})
+
+
+def graph(*edges: Edge, alone: tuple[str, ...] = ()) -> RepoGraph:
+    names = sorted({name for each in edges for name in (each.upstream, each.dependent)} | set(alone))
+    states = {RepoName(name): RepoState(Repo(name=RepoName(name)), None, "main", None, None, ()) for name in names}
+    return RepoGraph(states, edges)

@@ -1,0 +1,26 @@
+import json
+
+import msgspec
+import pytest
+
+from flakesync.analysis.drift import DriftReport, Finding
+from flakesync.report.documents import DOCUMENTS, json_schema, to_json
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTS))
+def test_every_document_has_a_schema_that_names_its_version(name: str) -> None:
+    schema = json.loads(json_schema(name))
+    assert schema["$schema"].endswith("2020-12/schema")
+    kind = schema["$ref"].rsplit("/", 1)[1]
+    assert schema["$defs"][kind]["properties"]["schema"]["enum"] == [f"flakesync/{name}/1"]
+
+
+def test_a_document_reads_back_and_begins_with_its_schema() -> None:
+    finding = Finding(
+        kind="pin", repo="é\x1b", flake=".", input="nixpkgs", locked_rev=None, wanted_rev=None, detail="\u2028"
+    )
+    report = DriftReport(pins=[], findings=[finding])
+    data = to_json(report)
+    assert data.startswith(b'{\n  "schema": "flakesync/drift/1",\n')
+    assert data.endswith(b"}\n")
+    assert msgspec.json.decode(data, type=DriftReport) == report

@@ -1,0 +1,85 @@
+from flakesync.analysis.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
+from flakesync.report.plan import render_plan
+from flakesync.report.text import to_text
+
+OLD, NEW = "1a2b3c4" + "0" * 33, "5d6e7f8" + "0" * 33
+
+
+def change(
+    input: str, *, rev: str | None = None, update_of: str | None = None, reason: str = "", flake: str = "."
+) -> ChangeDocument:
+    return ChangeDocument(
+        flake=flake, input=input, from_=OLD, reason=reason,
+        to={"update_of": update_of} if update_of is not None else {"rev": rev or NEW},
+    )  # fmt: skip
+
+
+def document(
+    waves: list[list[RepoPlanDocument]],
+    *,
+    unchanged: list[str] | None = None,
+    held: list[StaysDocument] | None = None,
+    deferred: list[StaysDocument] | None = None,
+    problems: list[ProblemDocument] | None = None,
+) -> PlanDocument:
+    return PlanDocument(
+        waves=waves, unchanged=unchanged or [], held=held or [], deferred=deferred or [], problems=problems or []
+    )
+
+
+def test_a_plan_says_wave_by_wave_what_moves_and_then_what_does_not() -> None:
+    lib = RepoPlanDocument(repo="lib", changes=[change("nixpkgs", reason="pin nixpkgs")])
+    app = RepoPlanDocument(
+        repo="app",
+        changes=[change("lib", update_of="lib", reason="lib is updated"), change("nixpkgs", reason="pin nixpkgs")],
+    )
+    text = to_text(render_plan(document(
+        [[lib], [app]],
+        unchanged=["docs"],
+        held=[StaysDocument(repo="app", flake="dev", input="crane", locked_rev=OLD, reason="hold")],
+        deferred=[StaysDocument(repo="lib", flake=".", input="app", locked_rev=OLD, reason="opens a cycle")],
+        problems=[ProblemDocument(repo="gone", detail="no route")],
+    ), width=80))  # fmt: skip
+    assert text == (
+        "2 of 4 repos move in 2 waves\n"
+        "\n"
+        "wave 1\n"
+        "  lib\n"
+        "    nixpkgs  1a2b3c4 → 5d6e7f8  pin nixpkgs\n"
+        "\n"
+        "wave 2\n"
+        "  app\n"
+        "    lib      1a2b3c4 → update of lib\n"
+        "    nixpkgs  1a2b3c4 → 5d6e7f8  pin nixpkgs\n"
+        "\n"
+        "held (1)\n"
+        "  app  dev#crane  1a2b3c4  hold\n"
+        "\n"
+        "deferred (1)\n"
+        "  lib  app  1a2b3c4  opens a cycle\n"
+        "\n"
+        "cannot be planned\n"
+        "  gone: no route\n"
+        "\n"
+        "unchanged (1)\n"
+        "  docs\n"
+    )
+
+
+def test_a_plan_in_which_nothing_moves_says_so() -> None:
+    assert to_text(render_plan(document([], unchanged=["a", "b"]), width=80)) == (
+        "nothing moves in 2 repos\n\nunchanged (2)\n  a, b\n"
+    )
+
+
+def test_a_long_reason_goes_below_on_a_narrow_terminal() -> None:
+    lib = RepoPlanDocument(
+        repo="lib", changes=[change("a-rather-long-input", reason="12 commits behind the-other-repo")]
+    )
+    text = to_text(render_plan(document([[lib]]), width=50))
+    assert text.endswith("    a-rather-long-input  1a2b3c4 → 5d6e7f8\n        12 commits behind the-other-repo\n")
+
+
+def test_names_from_locks_lose_their_control_characters() -> None:
+    lib = RepoPlanDocument(repo="lib", changes=[change("in\x1b[2Jput", reason="x\r\ny", flake="d\x07ev")])
+    assert "    dev#input  1a2b3c4 → 5d6e7f8  x y\n" in to_text(render_plan(document([[lib]]), width=80))

@@ -1,0 +1,76 @@
+from flakesync.analysis.plan import ChangeDocument
+from flakesync.report.sync import render_sync
+from flakesync.report.text import to_text
+from flakesync.sync.outcome import CheckResult, ErrorDocument, Outcome, SyncDocument
+
+OLD, NEW = "1a2b3c4" + "0" * 33, "5d6e7f8" + "0" * 33
+CHANGE = ChangeDocument(flake=".", input="nixpkgs", from_=OLD, to={"rev": NEW}, reason="pin nixpkgs")
+
+
+def render(*repos: Outcome, dry_run: bool = False, width: int = 80, full: bool = False) -> str:
+    document = SyncDocument(run="0123456789ab", locker="nix 2.34", dry_run=dry_run, repos=list(repos))
+    return to_text(render_sync(document, width=width, full=full))
+
+
+def failed_check(output: str) -> Outcome:
+    check = CheckResult(command="nix flake check", exit_status=1, duration_s=2.25, output=output)
+    passed = CheckResult(command="true", exit_status=0, duration_s=0.1, output="fine")
+    return Outcome(
+        repo="app", status="failed", checks=[passed, check],
+        error=ErrorDocument(code="check-failed", message="nix flake check failed", hint="run it in the worktree"),
+    )  # fmt: skip
+
+
+def test_a_sync_is_told_repo_by_repo_and_summed_up() -> None:
+    text = render(
+        Outcome(repo="lib", status="updated", branch="flakesync/update", commit=NEW, changes=[CHANGE]),
+        failed_check("building\nerror: no"),
+        Outcome(
+            repo="site",
+            status="skipped",
+            error=ErrorDocument(code="upstream-failed", message="tool was skipped", because="app"),
+        ),
+        Outcome(repo="docs", status="unchanged"),
+        Outcome(repo="misc", status="unchanged"),
+    )
+    assert text == (
+        "updated    lib   5d6e7f8  flakesync/update\n"
+        "    nixpkgs  1a2b3c4 → 5d6e7f8  pin nixpkgs\n"
+        "failed     app\n"
+        "    error[check-failed]: nix flake check failed\n"
+        "    hint: run it in the worktree\n"
+        "    $ nix flake check\n"
+        "    | building\n"
+        "    | error: no\n"
+        "    exit status 1 after 2.2 s\n"
+        "skipped    site\n"
+        "    tool was skipped, because app failed\n"
+        "unchanged  docs, misc\n"
+        "\n"
+        "1 updated, 2 unchanged, 1 failed, 1 skipped  (run 0123456789ab)\n"
+    )
+
+
+def test_only_the_end_of_a_long_check_is_shown_unless_asked_for() -> None:
+    output = "\n".join(f"line {number}" for number in range(50))
+    text = render(failed_check(output))
+    assert "    | … 30 lines more (-v)\n    | line 30\n" in text
+    assert "    | line 0\n" in render(failed_check(output), full=True)
+
+
+def test_an_error_of_several_lines_keeps_them() -> None:
+    error = ErrorDocument(code="nix-lock", message="nix failed\nerror: cannot \x1b[31mfind\x1b[0m\n  at flake.nix")
+    assert "    error[nix-lock]: nix failed\n    | error: cannot find\n    |   at flake.nix\n" in render(
+        Outcome(repo="app", status="failed", error=error)
+    )
+
+
+def test_a_dry_run_shows_the_diff_and_says_that_nothing_was_written() -> None:
+    diff = "--- a/flake.lock\n+++ b/flake.lock\n@@ -1 +1 @@\n-\told\x1b[2J\n+\tnew\n"
+    text = render(Outcome(repo="lib", status="updated", commit=NEW, changes=[CHANGE], diff=diff), dry_run=True)
+    assert "--- a/flake.lock\n+++ b/flake.lock\n@@ -1 +1 @@\n-\told\n+\tnew\n" in text
+    assert "dry run, nothing was written: 1 updated" in text
+
+
+def test_a_sync_without_any_repo_is_still_an_answer() -> None:
+    assert render() == "no repos  (run 0123456789ab)\n"

@@ -117,8 +117,9 @@ def _failed(scene: Scene, status: int, place: Path) -> None:
 def _invite(place: Path) -> None:
     """Say where all of it is, and what else could be tried there."""
     fleet = f"'git+file://{place}/fleet?ref=flakesync/update#lib.parts'"
-    _say(f"The workspace stays in {place}. To try there:")
+    _say("The workspace stays, to play with. To begin with:")
     _show(
+        _typed("cd", str(place)),
         _typed("git", "-C", "fleet", "show", "flakesync/update"),
         _typed("nix", "--extra-experimental-features", "'nix-command flakes'", "eval", fleet),
         _typed("flakesync", "graph", "--format", "mermaid"),

@@ -110,7 +110,7 @@ def test_without_a_folder_it_makes_one_that_stays(
 ) -> None:
     monkeypatch.setattr(story, "SCENES", ())
     assert run_demo(None) == 0
-    found = re.search(r"The workspace stays in (\S+)\.", capfd.readouterr().out)
+    found = re.search(r"^\$ cd (\S+)$", capfd.readouterr().out, re.MULTILINE)
     assert found
     with Repository.open(Path(found[1]) / "lib") as repository:
         assert repository.ref("refs/heads/main") is not None

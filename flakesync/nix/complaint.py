@@ -12,7 +12,7 @@ _MAX_LINES = 15
 _INPUT = re.compile(r"while updating the flake input '([^']+)'")
 _NOISE = re.compile(r"warning:|\(use '--show-trace'|• |\s+→ |\s+'[a-z+]+:")
 _TOOL = re.compile(
-    r"fatal: |ssh: |remote: |git@|.*Permission denied \(|Host key verification failed|.*Could not read from"
+    r"fatal: |error: cannot run |ssh: |remote: |.*Permission denied \(|Host key verification|.*Could not read from"
 )
 _UNREACHABLE = re.compile(
     r"(could not|couldn't|can't) resolve|name resolution|name or service not known|connection (refused|timed out|reset)"
@@ -27,6 +27,7 @@ _HINTS = (
         "terminal prompts disabled|could not read Username|Authentication failed|HTTP error 40[134]",
         "nix and git never ask here: give git a credential helper, or nix an `access-tokens` setting",
     ),
+    ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),
     ("No space left on device", "make room, then run again"),
 )
 _USERINFO = re.compile(

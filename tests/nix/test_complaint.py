@@ -1,0 +1,130 @@
+"""What nix wrote on stderr, as recorded from 2.8 and 2.26, becomes an error of a few lines."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flakesync.nix.complaint import explain, secrets_of, without_secrets
+
+DNS_2_8 = """\
+warning: error: unable to download 'https://api.github.com/repos/a/b/commits/HEAD': Couldn't resolve host name (6); retrying in 293 ms
+error: unable to download 'https://api.github.com/repos/a/b/commits/HEAD': Couldn't resolve host name (6)
+
+       … while fetching the input 'github:a/b'
+
+       … while updating the flake input 'lib'
+
+       … while updating the lock file of flake 'path:/scratch?lastModified=1&narHash=sha256-G4zdvh4z'
+"""  # noqa: E501
+SSH_2_26 = """\
+ssh: connect to host git.example.com port 22: Connection refused
+fatal: Could not read from remote repository.
+
+Please make sure you have the correct access rights
+and the repository exists.
+warning: could not update mtime for file '"/cache/nix/gitv3/1a60/refs/heads/main"': No such file or directory
+error:
+       … while updating the lock file of flake 'path:/scratch?lastModified=1&narHash=sha256-G4zdvh4z'
+
+       … while updating the flake input 'lib'
+
+       … while updating the flake input 'lib/nixpkgs'
+
+       … while fetching the input 'git+ssh://git@git.example.com/x?ref=main'
+
+       error: resolving Git reference 'main': revspec 'main' not found
+"""
+KEY_2_8 = """\
+git@git.example.com: Permission denied (publickey).
+fatal: Could not read from remote repository.
+error: program 'git' failed with exit code 128
+(use '--show-trace' to show detailed location information)
+"""
+RATE_2_26 = """\
+error:
+       … while updating the flake input 'lib'
+
+       error: unable to download 'https://api.github.com/repos/a/b/commits/HEAD': HTTP error 403
+
+       response body:
+
+       {"message":"API rate limit exceeded for 192.0.2.1."}
+"""
+
+
+def test_a_name_that_does_not_resolve_is_offline_and_retries_are_left_out() -> None:
+    error = explain(DNS_2_8)
+    assert error.code == "nix-offline"
+    assert error.message == (
+        "nix cannot lock the input lib: unable to download 'https://api.github.com/repos/a/b/commits/HEAD': "
+        "Couldn't resolve host name (6)"
+    )
+
+
+def test_git_s_words_stand_beside_nix_s_own() -> None:
+    error = explain(SSH_2_26)
+    assert error.code == "nix-offline"
+    assert error.message.splitlines() == [
+        "nix cannot lock the input lib/nixpkgs: resolving Git reference 'main': revspec 'main' not found",
+        "  ssh: connect to host git.example.com port 22: Connection refused",
+        "  fatal: Could not read from remote repository.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stderr", "hint"),
+    [
+        (KEY_2_8, "ssh"),
+        (RATE_2_26, "access-tokens"),
+        (
+            "fatal: could not read Username for 'https://h': terminal prompts disabled\nerror: program 'git'",
+            "credential",
+        ),
+        ("error: cannot run ssh: No such file or directory\nfatal: unable to fork\nerror: program 'git'", "openssh"),
+        ("error: writing to file: No space left on device", "room"),
+    ],
+)
+def test_a_known_cause_comes_with_what_to_do(stderr: str, hint: str) -> None:
+    error = explain(stderr)
+    assert error.code == "nix-failed"
+    assert hint in str(error.hint)
+
+
+def test_the_body_of_a_refused_request_is_kept() -> None:
+    assert "API rate limit exceeded" in explain(RATE_2_26).message
+
+
+@given(st.text())
+def test_whatever_nix_writes_the_error_is_short_and_has_text(stderr: str) -> None:
+    error = explain(stderr)
+    assert error.message.strip()
+    assert len(error.message.split("\n")) <= 15
+
+
+@given(st.lists(st.sampled_from(["error: e", "  … while x", "fatal: f", "", "text", "       at /x:1:2:"]), max_size=60))
+def test_long_complaints_are_cut(lines: list[str]) -> None:
+    assert len(explain("\n".join(lines)).message.split("\n")) <= 15
+
+
+def test_secrets_are_found_by_name_and_in_nix_config() -> None:
+    environ = {
+        "NIX_CONFIG": "extra-access-tokens = github.com=ghp_0123456789\naccess-tokens = gl.x=PAT:glpat-abcdefgh",
+        "CI_JOB_TOKEN": "job-token-1",
+        "SOME_API_KEY": "1",
+        "PATH": "/usr/bin",
+    }
+    assert secrets_of(environ) == {"ghp_0123456789", "PAT:glpat-abcdefgh", "glpat-abcdefgh", "job-token-1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pw@h/x", "https://***@h/x"),
+        ("https://tok@h/x", "https://***@h/x"),
+        ("ssh://git@h/x", "ssh://git@h/x"),
+        ("git+https://u:p@h/x?access_token=abc&ref=main", "git+https://***@h/x?access_token=***&ref=main"),
+        ("https://h/x?ref=a@b", "https://h/x?ref=a@b"),
+    ],
+)
+def test_passwords_in_urls_are_blotted_out(text: str, shown: str) -> None:
+    assert without_secrets(text, frozenset()) == shown

@@ -5,6 +5,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
+_STOP_AGAIN_S = 0.1
+
 Task = TypeVar("Task", bound=str)
 Result = TypeVar("Result")
 
@@ -22,17 +24,18 @@ def run_ready(
 
     tasks: in an order in which upstreams come first; among the ready ones the earliest goes first. upstreams: only
     those that are tasks too. finished: called in the caller's thread, before any dependent begins. With one job
-    everything runs in the caller's thread. When `work` or `finished` raises, or ctrl-C comes, nothing new begins,
-    `stop` is called to end what runs (its results are dropped), and the error is raised.
+    everything runs in the caller's thread. When `work` or `finished` raises, or ctrl-C comes, no task begins any more,
+    `stop` is called to end what runs (its results are dropped), and the error is raised. A task that was between two
+    processes may have begun another one meanwhile: `stop` is called again until all tasks have ended.
     """
+    running: dict[Future[Result], Task] = {}
     if jobs == 1:
-        with _stopping(stop):
+        with _stopping(stop, running):
             for task in tasks:
                 finished(task, work(task))
         return
     waiting = {task: set(upstreams[task]) for task in tasks}
-    running: dict[Future[Result], Task] = {}
-    with ThreadPoolExecutor(max_workers=jobs) as pool, _stopping(stop):
+    with ThreadPoolExecutor(max_workers=jobs) as pool, _stopping(stop, running):
         while waiting or running:
             for task in [task for task, needs in waiting.items() if not needs][: jobs - len(running)]:
                 del waiting[task]
@@ -46,9 +49,11 @@ def run_ready(
 
 
 @contextmanager
-def _stopping(stop: Callable[[], None]) -> Iterator[None]:
+def _stopping(stop: Callable[[], None], running: Mapping[Future[Result], object]) -> Iterator[None]:
     try:
         yield
     except BaseException:
         stop()
+        while wait(running, timeout=_STOP_AGAIN_S).not_done:
+            stop()
         raise

@@ -7,9 +7,10 @@ machine with the same identity, makes the same commit again.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flakesync.errors import SyncError, plain
+from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit, Signature
+from flakesync.nix.lockfile import LockFile
 from flakesync.terms import PinName, Rev
 
 SUBJECT = "flake.lock: Update"
@@ -56,12 +57,26 @@ def is_ours(repository: Repository, commit: Commit) -> bool:
     """Tell whether flakesync made a commit, and nobody amended it.
 
     It has the trailer of a run, one parent, one and the same author and committer at one and the same time (git gives
-    an amended or rebased commit a new committer date), and changes nothing but flake.lock files.
+    an amended or rebased commit a new committer date), changes nothing but flake.lock files, and its date is that of
+    its parent or of something it locks (`git commit --amend --reset-author` gives both dates the present time).
     """
     if trailer(commit, RUN) is None or len(commit.parents) != 1 or commit.author != commit.committer:
         return False
     changed = repository.changed_paths(commit.parents[0], commit.rev)
-    return all(path == "flake.lock" or path.endswith("/flake.lock") for path in changed)
+    if not all(path == "flake.lock" or path.endswith("/flake.lock") for path in changed):
+        return False
+    dates = {repository.commit(commit.parents[0]).committer.time}
+    for path in changed:
+        dates |= _dates_in(repository.read(commit.rev, path) or b"", path)
+    return commit.committer.time in dates
+
+
+def _dates_in(data: bytes, file: str) -> set[object]:
+    try:
+        nodes = LockFile.parse(data, file=file).nodes.values()
+    except LockError:
+        return set()
+    return {(node.locked or {}).get("lastModified") for node in nodes}
 
 
 def trailer(commit: Commit, name: str) -> str | None:

@@ -1,0 +1,1 @@
+"""Carries a plan out: the one part that starts Nix and writes to repositories."""

@@ -76,11 +76,13 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
     wanted = {(change.flake, change.input): _wanted(change, commits) for change in changes}
     documents = [_document(change, wanted[change.flake, change.input]) for change in changes]
     with Repository.open(source.repository) as repository:
+        ref = f"refs/heads/{setting.branch}"
+        # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
+        old = repository.ref(ref)
         existing = find_update_branch(repository, setting.branch, source.base)
         before = {flake.dir: flake.lock for flake in state.flakes if flake.lock is not None}
-        ref = f"refs/heads/{setting.branch}"
         if existing is not None and _is_current(repository, existing, source.base, before, wanted):
-            if repository.ref(ref) is None:  # made elsewhere and fetched: dependents are locked from this ref
+            if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=f"flakesync: run {setting.run}")
             return Outcome(
                 repo=state.name, status="unchanged", branch=setting.branch, commit=existing.tip, changes=documents
@@ -94,7 +96,7 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         checks: list[CheckResult] = []
         if state.repo.checks and not setting.dry_run:
             checks = _check(setting, state, repository, commit)
-        repository.update_ref(ref, commit, old=repository.ref(ref), message=f"flakesync: run {setting.run}")
+        repository.update_ref(ref, commit, old=old, message=f"flakesync: run {setting.run}")
         diff = _diff(repository, source.base, files) if setting.dry_run else None
     return Outcome(
         repo=state.name,

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from email.utils import parseaddr
 from pathlib import Path
@@ -37,10 +37,11 @@ def sync(
     cache: where the lock file is that keeps two runs of one workspace apart.
 
     Raises:
-        FlakesyncError: nothing could be begun: no Nix, another run holds the workspace (`busy`), a plain folder.
+        FlakesyncError: nothing could be begun: no git, no Nix, a plain folder, or another run is going on (`busy`).
     """
     states = situation.snapshot.states
     _refuse_folders(states, plan)
+    git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
     nix = Nix.find()
     with ExitStack() as stack:
         if not dry_run:
@@ -84,7 +85,7 @@ class _Run:
         """Do all repos of the plan."""
         tasks = list(self.changes)
         upstreams = {name: self._upstreams(name) & self.changes.keys() for name in tasks}
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs, stop=_stop_processes)
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs, stop=_stopper())
 
     def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
@@ -196,9 +197,18 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
         yield found
 
 
-def _stop_processes() -> None:
-    nix_process.stop_all()
-    git_process.stop_all()
+def _stopper() -> Callable[[], None]:
+    """Return what ends the processes of a run; called again, it leaves git alone, which then takes worktrees away."""
+    first = True
+
+    def stop() -> None:
+        nonlocal first
+        if first:
+            git_process.stop_all()
+        first = False
+        nix_process.stop_all()
+
+    return stop
 
 
 def _one_at_a_time(listener: Listener) -> Listener:

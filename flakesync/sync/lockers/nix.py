@@ -25,6 +25,7 @@ class NixLocker:
     """A Locker that runs Nix; may be used from several threads at once."""
 
     def __init__(self, nix: Nix) -> None:
+        """Lock with this Nix."""
         self._nix = nix
         self._fetches = _OnceEach()
 

@@ -6,12 +6,13 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.analysis.graph import Edge, rev_of
-from flakesync.analysis.pins import Governed, Target, identified, own_inputs, pin_source, source_of
+from flakesync.analysis.graph import Edge
+from flakesync.analysis.pins import Governed, Target, is_archive, is_at, last_modified, pin_source
 from flakesync.analysis.situation import Situation, answer_for
 from flakesync.nix.flakeref import Attr, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.terms import InputPath, NodeLabel, RepoName, Rev, show_path
+from flakesync.workspace.inputs import OwnInput, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
@@ -94,7 +95,7 @@ def _of_flake(situation: Situation, state: RepoState, flake: FlakeState, lock: L
     for edge in situation.edges_into(state.name, flake.dir):
         if edge.input not in governed and edge.follows is None:
             yield from _of_edge(situation, edge)
-    yield from _of_inputs(situation, state, flake, lock)
+    yield from _of_inputs(situation, state, flake)
     yield from _of_nested(situation, state, flake, lock)
 
 
@@ -103,9 +104,10 @@ def _pin_drift(situation: Situation, pin: Pin) -> PinDrift:
     repos: dict[Rev | None, set[RepoName]] = defaultdict(set)
     dates: dict[Rev | None, int | None] = {}
     for item in situation.governed:
-        if item.pin == pin:
-            repos[item.locked_rev].add(item.repo)
-            dates[item.locked_rev] = last_modified(item.locked)
+        if item.pin.name == pin.name:
+            rev = item.locked_rev
+            repos[rev].add(item.repo)
+            dates[rev] = dates.get(rev) or last_modified(item.locked)
     locked = [Locked(rev=rev, last_modified=dates[rev], repos=sorted(names)) for rev, names in repos.items()]
     locked.sort(key=lambda entry: (-(entry.last_modified or 0), entry.rev or ""))
     return PinDrift(
@@ -116,12 +118,6 @@ def _pin_drift(situation: Situation, pin: Pin) -> PinDrift:
         target_note=target.note if target else None,
         locked=locked,
     )
-
-
-def last_modified(locked: Mapping[str, Attr]) -> int | None:
-    """Return the `lastModified` of a node (seconds since the epoch); None where the lock has none."""
-    date = locked.get("lastModified")
-    return date if isinstance(date, int) and not isinstance(date, bool) and date > 0 else None
 
 
 def _of_repo(state: RepoState) -> Iterator[Finding]:
@@ -156,8 +152,10 @@ def _finding(
 def _of_pin(situation: Situation, item: Governed) -> Iterator[Finding]:
     target = situation.targets.get(item.pin.name)
     rev = item.locked_rev
-    if target is not None and rev is not None and rev != target.rev:
+    # Without a commit a git input is `unlocked`, which is a finding of its own.
+    if target is not None and not is_at(item.locked, target) and (rev is not None or is_archive(item.locked)):
         detail = f"not at pin {item.pin.name}" + (", fixed by its flake.nix" if item.fixed else "")
+        detail += ", its lock names no commit" if rev is None else ""
         days = _days_behind(item, target)
         detail += f", {days} days behind" if days else ""
         yield _finding("pin", item.repo, item.flake, item.input, locked=rev, wanted=target.rev, detail=detail)
@@ -183,9 +181,10 @@ def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
     if situation.snapshot.at == "update" and edge.locked_rev == upstream.base_rev and situation.graph.is_opened(edge):
         return  # an edge that opens a cycle takes the base commit
     branch = edge.branch or upstream.base or "the default branch"
-    common = {"locked": edge.locked_rev, "wanted": answer.tip}
+    if answer.on_base and upstream.updated:
+        branch = "its update branch"
     match answer.standing:
-        case "at":
+        case "at" | "tag":
             return
         case "behind":
             count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
@@ -200,48 +199,41 @@ def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
         case "unknown":
             kind, detail = "unknown-rev", f"{edge.upstream} does not have this commit"
     yield _finding(
-        kind, edge.dependent, edge.flake, edge.input, locked=common["locked"], wanted=common["wanted"], detail=detail
+        kind, edge.dependent, edge.flake, edge.input, locked=edge.locked_rev, wanted=answer.tip, detail=detail
     )
 
 
-def _of_inputs(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
+def _of_inputs(situation: Situation, state: RepoState, flake: FlakeState) -> Iterator[Finding]:
     """Findings that one node tells: unlocked, foreign, and a pinned repository at a ref that no pin has."""
-    governed = situation.governed_in(state.name, flake.dir)
-    for path, node in own_inputs(lock):
-        assert node.locked is not None
-        original = node.original if node.original is not None else node.locked
-        rev = rev_of(node.locked)
-        if rev is None:
-            detail = _unlocked(node)
+    governed, pinned = situation.governed_in(state.name, flake.dir), situation.pinned
+    for item in flake.inputs:
+        path, source = item.path, item.source
+        if item.rev is None:
+            detail = _unlocked(item.locked)
             if detail is not None:
                 yield _finding("unlocked", state.name, flake.dir, path, detail=detail)
-        elif (foreign := _foreign(situation, original, node.locked)) is not None:
-            yield _finding("foreign", state.name, flake.dir, path, locked=rev, detail=foreign)
-        source = source_of(original, node.locked)
-        if (
-            path not in governed
-            and source is not None
-            and source[0] in situation.pinned
-            and source not in situation.pin_sources
-        ):
+        elif (foreign := _foreign(situation, item)) is not None:
+            yield _finding("foreign", state.name, flake.dir, path, locked=item.rev, detail=foreign)
+        if source is not None and source[0] in pinned and path not in governed:
             ref = source[1] or "the default branch"
             detail = f"{source[0]} at {ref}, which no pin has"
-            yield _finding("ref", state.name, flake.dir, path, locked=rev, detail=detail)
+            if source not in situation.pin_sources:
+                yield _finding("ref", state.name, flake.dir, path, locked=item.rev, detail=detail)
 
 
-def _unlocked(node: LockNode) -> str | None:
-    assert node.locked is not None
-    kind = node.locked.get("type")
-    if kind == "path":
-        return "a path of one machine"
-    if kind in ("tarball", "file"):
+def _unlocked(locked: Mapping[str, Attr]) -> str | None:
+    if is_archive(locked):
         return None  # locked by their narHash
-    return "a dirty tree: no commit" if "narHash" in node.locked else "no commit"
+    if locked.get("type") == "path":
+        return "a path of one machine"
+    return "a dirty tree: no commit" if "narHash" in locked else "no commit"
 
 
-def _foreign(situation: Situation, original: Mapping[str, Attr], locked: Mapping[str, Attr]) -> str | None:
-    wanted, found = identity_of(original), identity_of(locked)
-    if wanted is None or found is None or wanted == found or original.get("type") in ("indirect", "tarball", "file"):
+def _foreign(situation: Situation, item: OwnInput) -> str | None:
+    if item.original.get("type") == "indirect" or is_archive(item.original):
+        return None
+    wanted, found = item.source[0] if item.source is not None else None, identity_of(item.locked)
+    if wanted is None or found is None or wanted == found:
         return None
     owner = situation.owners.get(wanted)
     if owner is not None and owner == situation.owners.get(found):
@@ -251,17 +243,18 @@ def _foreign(situation: Situation, original: Mapping[str, Attr], locked: Mapping
 
 def _of_nested(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
     """Copies of a pinned source deeper in the lock, at another commit than the pins want."""
+    roots = lock.nodes[lock.root].inputs.values()
     suspects = {
         label
-        for label, node in identified(lock, situation.pinned)
-        if rev_of(node.locked or {}) not in situation.target_revs
+        for identity in situation.pinned
+        for label in flake.copies.get(identity, ())
+        if rev_of(lock.nodes[label].locked or {}) not in situation.target_revs and label not in roots
     }
-    suspects -= {target for _, target in lock.root_inputs() if not isinstance(target, tuple)}
     if not suspects:
         return
     governed = situation.governed_in(state.name, flake.dir)
-    for path, label in lock.walk():
-        if label in suspects and len(path) > 1 and path not in governed:
+    for path, label in paths_to(lock, suspects):
+        if len(path) > 1 and path not in governed:
             yield _duplicate(situation, state, flake, lock, path, label)
 
 

@@ -4,17 +4,17 @@ An edge runs upstream → dependent, one for each root input of a flake that is 
 resolved from the root node, never by node label (in 15 % of real locks they differ).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from flakesync.nix.flakeref import Attr, Identity, identity_of, is_full_rev
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.flakeref import Attr, Identity
 from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, show_path
-from flakesync.workspace.snapshot import RepoState, Snapshot
+from flakesync.workspace.inputs import OwnInput, is_fixed, own_input, rev_of
+from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -54,18 +54,6 @@ class Edge:
     def fixed(self) -> bool:
         """Whether flake.nix itself names the commit or a tag: such an input is never moved."""
         return is_fixed(self.original)
-
-
-def rev_of(attrs: Mapping[str, Attr]) -> Rev | None:
-    """Return the commit that a `locked` or `original` names, or None."""
-    rev = attrs.get("rev")
-    return Rev(rev) if isinstance(rev, str) and is_full_rev(rev) else None
-
-
-def is_fixed(original: Mapping[str, Attr]) -> bool:
-    """Tell whether an `original` names one commit, by `rev` or by a full tag reference."""
-    ref = original.get("ref")
-    return "rev" in original or (isinstance(ref, str) and ref.startswith("refs/tags/"))
 
 
 class RepoGraph:
@@ -118,8 +106,7 @@ def build_graph(snapshot: Snapshot) -> RepoGraph:
     edges: list[Edge] = []
     for state in snapshot.states.values():
         for flake in state.flakes:
-            if flake.lock is not None:
-                edges += _edges_of(state.name, flake.dir, flake.lock, owners)
+            edges += _edges_of(state.name, flake, owners)
     return RepoGraph(snapshot.states, edges)
 
 
@@ -128,31 +115,36 @@ def repo_by_identity(snapshot: Snapshot) -> dict[Identity, RepoName]:
     return {identity: state.name for state in snapshot.states.values() for identity in state.repo.identities}
 
 
-def _edges_of(
-    dependent: RepoName, flake: FlakeDir, lock: LockFile, owners: Mapping[Identity, RepoName]
-) -> Iterable[Edge]:
-    for name, target in lock.root_inputs():
-        follows = target if isinstance(target, tuple) else None
-        if follows == ():
-            continue  # the input follows the flake itself
-        label = lock.resolve(follows) if follows is not None else target
-        node = lock.nodes.get(label) if label is not None and not isinstance(label, tuple) else None
-        if node is None or node.locked is None or node.parent is not None:
-            continue
-        original = node.original if node.original is not None else node.locked
-        upstream = _owner(original, node.locked, owners)
+def _edges_of(dependent: RepoName, flake: FlakeState, owners: Mapping[Identity, RepoName]) -> Iterator[Edge]:
+    for item in flake.inputs:
+        if item.source is not None:
+            upstream = owners.get(item.source[0])
+            if upstream is not None:
+                yield _edge(upstream, dependent, flake.dir, item)
+    for item, follows in _following(flake):
+        upstream = owners.get(item.source[0]) if item.source is not None else None
         if upstream is not None:
-            kind: EdgeKind = "flake" if node.flake else "source"
-            yield Edge(upstream, dependent, flake, (name,), kind, original, node.locked, follows)
+            yield _edge(upstream, dependent, flake.dir, item, follows)
 
 
-def _owner(
-    original: Mapping[str, Attr], locked: Mapping[str, Attr], owners: Mapping[Identity, RepoName]
-) -> RepoName | None:
-    identity = identity_of(original)
-    if identity is None and original.get("type") == "indirect":
-        identity = identity_of(locked)
-    return owners.get(identity) if identity is not None else None
+def _edge(
+    upstream: RepoName, dependent: RepoName, flake: FlakeDir, item: OwnInput, follows: InputPath | None = None
+) -> Edge:
+    kind: EdgeKind = "flake" if item.node.flake else "source"
+    return Edge(upstream, dependent, flake, item.path, kind, item.original, item.locked, follows)
+
+
+def _following(flake: FlakeState) -> Iterator[tuple[OwnInput, InputPath]]:
+    """Yield the root inputs that follow others, as what they lead to, and the path that they follow."""
+    lock = flake.lock
+    if lock is None:
+        return
+    for name, target in lock.nodes[lock.root].inputs.items():
+        if isinstance(target, tuple):
+            node = lock.node(target)
+            # Without `locked` it is the root: the input follows the flake itself.
+            if node is not None and node.locked is not None and node.parent is None:
+                yield own_input((name,), node), target
 
 
 def _open_cycles(

@@ -1,19 +1,17 @@
 """Which inputs a pin governs, and the commit they should be at."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from flakesync.analysis.graph import is_fixed, rev_of
 from flakesync.errors import FlakesyncError
 from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
-from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.terms import FlakeDir, InputPath, NodeLabel, PinName, RepoName, Rev
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.inputs import ARCHIVES, OwnInput, Source, own_input, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin, Workspace, matches
 from flakesync.workspace.snapshot import FlakeState, Snapshot
 
-Source = tuple[Identity, str | None]
-"""What moves to one commit together: a repository and a ref (None: its default branch)."""
+_Pins = Sequence[tuple[Pin, Source]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +55,6 @@ class Target:
     note: str | None = None
 
 
-def source_of(original: Mapping[str, Attr], locked: Mapping[str, Attr] | None = None) -> Source | None:
-    """Return the source of an `original`; an indirect one (a registry name) is identified by its `locked`."""
-    identity = identity_of(original)
-    if identity is None and locked is not None and original.get("type") == "indirect":
-        identity = identity_of(locked)
-        return (identity, f"flake:{original.get('id')}") if identity is not None else None
-    if identity is None:
-        return None
-    ref = original.get("ref")
-    return identity, str(ref).removeprefix("refs/heads/") if ref is not None else None
-
-
 def pin_source(pin: Pin) -> Source:
     """Return the source of a pin."""
     source = source_of(pin.source.to_attrs())
@@ -76,42 +62,42 @@ def pin_source(pin: Pin) -> Source:
     return source
 
 
-def own_inputs(lock: LockFile) -> Iterator[tuple[InputPath, LockNode]]:
-    """Yield the root inputs that have a node of their own, which are those that can be moved."""
-    for name, target in lock.root_inputs():
-        if not isinstance(target, tuple):
-            node = lock.nodes[target]
-            if node.locked is not None and node.parent is None:
-                yield (name,), node
-
-
-def governed_inputs(workspace: Workspace, repo: RepoName, flake: FlakeState) -> list[Governed]:
-    """Return the inputs of a flake that pins govern, each by one pin: the one of its own ref goes first."""
-    lock = flake.lock
-    if lock is None or not workspace.pins:
+def all_governed(snapshot: Snapshot) -> list[Governed]:
+    """Return the governed inputs of every flake of the workspace."""
+    pins = [(pin, pin_source(pin)) for pin in snapshot.workspace.pins]
+    if not pins:
         return []
-    found: dict[InputPath, Governed] = {}
-    nested = any(pin.inputs is not None and any("/" in glob for glob in pin.inputs) for pin in workspace.pins)
-    inputs: Iterable[tuple[InputPath, LockNode]] = own_inputs(lock)
-    if nested:
-        inputs = ((path, lock.nodes[label]) for path, label in lock.walk())
-    for path, node in inputs:
-        if node.locked is None:
-            continue
-        original = node.original if node.original is not None else node.locked
-        pin = _pin_for(workspace.pins, path, source_of(original, node.locked))
-        if pin is not None:
-            fixed = is_fixed(original)
-            found[path] = Governed(pin, repo, flake.dir, path, original, node.locked, fixed)
-    return list(found.values())
+    nested = any("/" in glob for pin, _ in pins for glob in pin.inputs or ())
+    return [
+        governed
+        for state in snapshot.states.values()
+        for flake in state.flakes
+        for governed in _governed_in(pins, state.name, flake, nested=nested)
+    ]
 
 
-def _pin_for(pins: Iterable[Pin], path: InputPath, source: Source | None) -> Pin | None:
-    if source is None:
-        return None
+def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[Governed]:
+    identities = {source[0] for _, source in pins}
+    inputs: Iterable[OwnInput] = _all_inputs(flake, identities) if nested else flake.inputs
+    for item in inputs:
+        if item.source is not None and item.source[0] in identities:
+            pin = _pin_for(pins, item.path, item.source)
+            if pin is not None:
+                yield Governed(pin, repo, flake.dir, item.path, item.original, item.locked, item.fixed)
+
+
+def _all_inputs(flake: FlakeState, identities: AbstractSet[Identity]) -> Iterator[OwnInput]:
+    """Yield what is of these repositories at any depth."""
+    labels = {label for identity in identities for label in flake.copies.get(identity, ())}
+    if flake.lock is not None and labels:
+        for path, label in sorted(paths_to(flake.lock, labels)):
+            yield own_input(path, flake.lock.nodes[label])
+
+
+def _pin_for(pins: _Pins, path: InputPath, source: Source) -> Pin | None:
+    """Return the pin that governs an input; of several the one of its own ref goes first."""
     second: Pin | None = None
-    for pin in pins:
-        identity, ref = pin_source(pin)
+    for pin, (identity, ref) in pins:
         if source[0] != identity:
             continue
         if pin.inputs is None:
@@ -124,48 +110,55 @@ def _pin_for(pins: Iterable[Pin], path: InputPath, source: Source | None) -> Pin
     return second
 
 
-def all_governed(snapshot: Snapshot) -> list[Governed]:
-    """Return the governed inputs of every flake of the workspace."""
-    return [
-        governed
-        for state in snapshot.states.values()
-        for flake in state.flakes
-        for governed in governed_inputs(snapshot.workspace, state.name, flake)
-    ]
-
-
 def newest_locked(snapshot: Snapshot, wanted: Iterable[Source]) -> dict[Source, Latest]:
-    """Return, for each wanted source, the newest commit that any lock of the workspace holds, at any depth."""
+    """Return, for each wanted source, the newest commit that any lock of the workspace holds, at any depth.
+
+    A commit that a lock has taken from another repository does not count.
+    """
     sources = set(wanted)
     identities = {identity for identity, _ in sources}
     best: dict[Source, tuple[int, Rev, Mapping[str, Attr]]] = {}
     for state in snapshot.states.values():
         for flake in state.flakes:
-            for _, node in identified(flake.lock, identities):
-                source = source_of(node.original or {}, node.locked)
-                rev = rev_of(node.locked or {})
-                if source not in sources or rev is None or node.locked is None:
-                    continue
-                candidate = (_date(node.locked), rev, node.locked)
-                if source not in best or candidate[:2] > best[source][:2]:
-                    best[source] = candidate
+            for source, rev, locked in _locked_commits(flake, identities):
+                if source in sources:
+                    date = last_modified(locked) or 0
+                    if source not in best or (date, rev) > best[source][:2]:
+                        best[source] = (date, rev, locked)
     return {source: Latest(rev, date or None, locked) for source, (date, rev, locked) in best.items()}
 
 
-def identified(lock: LockFile | None, identities: AbstractSet[Identity]) -> Iterator[tuple[NodeLabel, LockNode]]:
-    """Yield the nodes of a lock whose source is one of these repositories."""
-    if lock is None:
-        return
-    for label, node in lock.nodes.items():
-        if node.locked is not None:
-            found = identity_of(node.original or node.locked) or identity_of(node.locked)
-            if found in identities:
-                yield label, node
+def _locked_commits(
+    flake: FlakeState, identities: AbstractSet[Identity]
+) -> Iterator[tuple[Source, Rev, Mapping[str, Attr]]]:
+    for identity in identities & flake.copies.keys():
+        for label in flake.copies[identity]:
+            assert flake.lock is not None
+            node = flake.lock.nodes[label]
+            locked = node.locked or {}
+            rev = rev_of(locked)
+            source = source_of(node.original if node.original is not None else locked, locked)
+            if rev is not None and source is not None and (is_archive(locked) or identity_of(locked) == identity):
+                yield source, rev, locked
 
 
-def _date(locked: Mapping[str, Attr]) -> int:
+def is_archive(attrs: Mapping[str, Attr]) -> bool:
+    """Tell whether an `original` or `locked` is an archive: what it holds is known by its hash, a commit is extra."""
+    return attrs.get("type") in ARCHIVES
+
+
+def is_at(locked: Mapping[str, Attr], target: Target) -> bool:
+    """Tell whether an input is locked to a target: by its commit, or where it has none by its narHash."""
+    rev = rev_of(locked)
+    if rev is not None:
+        return rev == target.rev
+    return target.locked is not None and locked.get("narHash") == target.locked.get("narHash", "unknown")
+
+
+def last_modified(locked: Mapping[str, Attr]) -> int | None:
+    """Return the `lastModified` of a node (seconds since the epoch); None where the lock has none."""
     date = locked.get("lastModified")
-    return date if isinstance(date, int) else 0
+    return date if isinstance(date, int) and not isinstance(date, bool) and date > 0 else None
 
 
 def pins_to_ask(workspace: Workspace) -> dict[PinName, FlakeRef]:
@@ -189,16 +182,17 @@ def choose_targets(
     dates = {rev: date for latest in held.values() if (date := latest.last_modified) for rev in (latest.rev,)}
     everything = list(governed)
     for item in everything:
-        if item.locked_rev is not None and _date(item.locked):
-            dates.setdefault(item.locked_rev, _date(item.locked))
+        date = last_modified(item.locked)
+        if item.locked_rev is not None and date is not None:
+            dates.setdefault(item.locked_rev, date)
     targets: dict[PinName, Target] = {}
     for pin in workspace.pins:
         newest = held.get(pin_source(pin))
         if pin.target == "latest" and answers is not None:
             latest = answers.get(pin.name)
             if latest is not None:
-                date = latest.last_modified or dates.get(latest.rev)
-                targets[pin.name] = Target(latest.rev, date, latest.locked)
+                when = latest.last_modified or dates.get(latest.rev)
+                targets[pin.name] = Target(latest.rev, when, latest.locked)
         elif pin.target in ("latest", "newest-locked"):
             if newest is not None:
                 note = "newest in any lock (offline)" if pin.target == "latest" else "newest in any lock"
@@ -215,7 +209,7 @@ def _target_of_repo(pin: Pin, governed: Iterable[Governed]) -> Target:
     name = pin.target.removeprefix("repo:")
     for item in sorted(governed, key=lambda item: (item.flake, item.input)):
         if item.pin == pin and item.repo == name and item.locked_rev is not None:
-            return Target(item.locked_rev, _date(item.locked) or None, item.locked, f"from the lock of {name}")
+            return Target(item.locked_rev, last_modified(item.locked), item.locked, f"from the lock of {name}")
     raise FlakesyncError(
         "pin-target",
         f"pins.{pin.name}.target: the lock of {name} has no input that this pin governs",

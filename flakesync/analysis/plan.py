@@ -7,11 +7,12 @@ from typing import Literal, assert_never
 
 import msgspec
 
-from flakesync.analysis.graph import Edge, is_fixed, rev_of
-from flakesync.analysis.pins import Governed, Latest, Source, Target, newest_locked, own_inputs, source_of
+from flakesync.analysis.graph import Edge
+from flakesync.analysis.pins import Governed, Latest, Target, is_archive, is_at, newest_locked
 from flakesync.analysis.situation import Situation, answer_for
 from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
+from flakesync.workspace.inputs import OwnInput, Source, rev_of
 from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
@@ -96,11 +97,16 @@ def external_sources(situation: Situation) -> dict[Source, FlakeRef]:
         return found
     for state in situation.snapshot.states.values():
         for flake in state.flakes:
-            for _, original, locked in _external_inputs(situation, state.name, flake):
-                source = source_of(original, locked)
-                if source is not None and source not in found and original.get("type") != "indirect":
-                    found[source] = FlakeRef.from_attrs(original)
+            for item in _external_inputs(situation, state.name, flake):
+                if item.source is not None and item.source not in found and _can_be_asked(item):
+                    found[item.source] = FlakeRef.from_attrs(item.original)
     return found
+
+
+def _can_be_asked(item: OwnInput) -> bool:
+    """Tell whether a server can name the newest commit: of an archive only if it has named one before."""
+    kind = item.original.get("type")
+    return kind in MOVABLE or (kind == "tarball" and item.rev is not None)
 
 
 def external_targets(
@@ -112,18 +118,10 @@ def external_targets(
     return {source: Target(latest.rev, latest.last_modified, latest.locked) for source, latest in answers.items()}
 
 
-def _external_inputs(
-    situation: Situation, repo: RepoName, flake: FlakeState
-) -> Iterator[tuple[InputPath, Mapping[str, Attr], Mapping[str, Attr]]]:
-    if flake.lock is None:
-        return
+def _external_inputs(situation: Situation, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
     known = {edge.input for edge in situation.edges_into(repo, flake.dir)}
     known |= situation.governed_in(repo, flake.dir).keys()
-    for path, node in own_inputs(flake.lock):
-        if path not in known and node.locked is not None:
-            original = node.original if node.original is not None else node.locked
-            if not is_fixed(original):
-                yield path, original, node.locked
+    return (item for item in flake.inputs if item.path not in known and not item.fixed)
 
 
 class _Planner:
@@ -147,13 +145,13 @@ class _Planner:
             if flake.lock is None:
                 continue
             governed = self.situation.governed_in(state.name, flake.dir)
-            for item in governed.values():
-                changes += self._keep(state, item.input, self._pin(item))
+            for pinned in governed.values():
+                changes += self._keep(state, pinned.input, self._pin(pinned))
             for edge in self.situation.edges_into(state.name, flake.dir):
                 if edge.input not in governed and edge.follows is None:
                     changes += self._keep(state, edge.input, self._edge(edge))
-            for path, original, locked in _external_inputs(self.situation, state.name, flake):
-                changes += self._keep(state, path, self._external(state, flake.dir, path, original, locked))
+            for item in _external_inputs(self.situation, state.name, flake):
+                changes += self._keep(state, item.path, self._external(state, flake.dir, item))
         if changes:
             self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
 
@@ -173,12 +171,14 @@ class _Planner:
 
     def _pin(self, item: Governed) -> Change | Stays | None:
         target = self.situation.targets.get(item.pin.name)
-        if target is None or item.locked_rev == target.rev:
+        if target is None or is_at(item.locked, target):
             return None
         if item.fixed:
             return Stays(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix")
-        branch = item.pin.source.ref
-        to = ToRev(target.rev, branch=branch, locked=target.locked if _is_archive(item.original) else None)
+        locked = target.locked if is_archive(item.original) else None
+        if is_archive(item.original) and (locked is None or not is_archive(locked)):
+            return Stays(item.repo, item.flake, item.input, item.locked_rev, "no archive of the target is known")
+        to = ToRev(target.rev, branch=item.pin.source.ref, locked=locked)
         name = item.pin.name
         return Change(item.repo, item.flake, item.input, item.original, item.locked, to, f"pin {name}", name)
 
@@ -192,11 +192,13 @@ class _Planner:
         updating = edge.upstream in self.changes
         answer = answer_for(situation, edge)
         on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
-        if edge.fixed:
-            return stays("fixed by its flake.nix") if updating else None
-        if rev is None or edge.locked.get("type") not in MOVABLE:
-            return stays("its lock names no commit") if updating else None
         behind = answer is not None and answer.standing == "behind"
+        if edge.fixed or (answer is not None and answer.standing == "tag"):
+            return stays("fixed by its flake.nix") if updating else None
+        if rev is None:
+            return stays("its lock names no commit") if updating else None
+        if edge.locked.get("type") not in MOVABLE:
+            return stays("an archive, not a git source") if updating or behind else None
         if answer is not None and upstream.rev is not None and answer.standing in ("ahead", "unknown"):
             return stays(f"its commit is not in the history of {edge.upstream}")
         opened = situation.graph.is_opened(edge)
@@ -220,24 +222,14 @@ class _Planner:
     def _change(self, edge: Edge, to: ToRev | ToUpdate, reason: str) -> Change:
         return Change(edge.dependent, edge.flake, edge.input, edge.original, edge.locked, to, reason)
 
-    def _external(
-        self,
-        state: RepoState,
-        flake: FlakeDir,
-        path: InputPath,
-        original: Mapping[str, Attr],
-        locked: Mapping[str, Attr],
-    ) -> Change | None:
-        source = source_of(original, locked)
-        target = self.situation.external.get(source) if source is not None else None
-        if target is None or source is None or rev_of(locked) == target.rev:
+    def _external(self, state: RepoState, flake: FlakeDir, item: OwnInput) -> Change | None:
+        target = self.situation.external.get(item.source) if item.source is not None else None
+        if target is None or is_at(item.locked, target):
             return None
-        to = ToRev(target.rev, branch=source[1], locked=target.locked if _is_archive(original) else None)
-        return Change(state.name, flake, path, original, locked, to, "external")
-
-
-def _is_archive(original: Mapping[str, Attr]) -> bool:
-    return original.get("type") in ("tarball", "file")
+        ref = item.original.get("ref")
+        branch = str(ref).removeprefix("refs/heads/") if ref is not None else None
+        to = ToRev(target.rev, branch=branch, locked=target.locked if is_archive(item.original) else None)
+        return Change(state.name, flake, item.path, item.original, item.locked, to, "external")
 
 
 def _problem(state: RepoState) -> str | None:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from flakesync.analysis.graph import Edge, RepoGraph, repo_by_identity
-from flakesync.analysis.pins import Governed, Source, Target, pin_source
+from flakesync.analysis.pins import Governed, Target, pin_source
 from flakesync.nix.flakeref import Identity
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History, Question
+from flakesync.workspace.inputs import Source
 from flakesync.workspace.snapshot import Snapshot
 
 
@@ -77,8 +78,9 @@ class Situation:
 def questions(graph: RepoGraph) -> Iterator[Question]:
     """Yield what has to be known of the upstreams' histories: one question for each edge that could move."""
     for edge in graph.edges:
-        if edge.locked_rev is not None and edge.follows is None:
-            yield edge.upstream, edge.branch, edge.locked_rev
+        rev = edge.locked_rev
+        if rev is not None and edge.follows is None and not edge.fixed:
+            yield edge.upstream, edge.branch, rev
 
 
 def answer_for(situation: Situation, edge: Edge) -> Answer | None:

@@ -11,7 +11,7 @@ from flakesync.workspace.snapshot import RepoState, Snapshot
 if TYPE_CHECKING:
     from flakesync.git.repository import Repository
 
-Standing = Literal["at", "behind", "unlanded", "ahead", "unknown"]
+Standing = Literal["at", "behind", "unlanded", "ahead", "tag", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Answer:
     tip: the branch's commit; None: there is no such branch. behind: the number of commits that the branch is ahead
     (0 for `at`; for the others what the branch has and the commit has not; None: unknown).
     standing: `at` the tip · `behind` it · `unlanded`: only on the update branch · `ahead`: the branch is contained in
-    it, or it is on some other branch · `unknown`: not in the repository at all, or no such branch.
+    it, or it is on some other branch · `tag`: what is tracked is no branch but a tag, which does not move ·
+    `unknown`: not in the repository at all, or no such branch.
     on_base: whether the branch is the repo's base branch.
     """
 
@@ -76,6 +77,9 @@ def _from_history(
             name = branch if branch is not None else default
             on_base = name == state.base
             tip = state.rev if on_base else (repository.branch(name) if name else None)
+            if tip is None and repository.ref(f"refs/tags/{name}") is not None:
+                answers[branch, rev] = Answer("tag", None, None, on_base)
+                continue
             answers[branch, rev] = _stand(repository, snapshot.workspace.branch, rev, tip, on_base=on_base)
     return answers
 

@@ -4,16 +4,19 @@ What comes after (`analysis`) is a pure function of a Snapshot.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
 from flakesync.git.objects import BaseFiles, read_base
+from flakesync.nix.flakeref import Identity
 from flakesync.nix.lockfile import LockFile
-from flakesync.terms import FlakeDir, RepoName, Rev
+from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev
+from flakesync.workspace.inputs import OwnInput, copies, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
 
 At = Literal["base", "update"]
@@ -28,13 +31,23 @@ class Problem:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FlakeState:
     """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`."""
 
     dir: FlakeDir
     lock: LockFile | None
     problem: Problem | None = None
+
+    @cached_property
+    def inputs(self) -> tuple[OwnInput, ...]:
+        """The flake's own inputs that have nodes of their own."""
+        return tuple(own_inputs(self.lock)) if self.lock is not None else ()
+
+    @cached_property
+    def copies(self) -> Mapping[Identity, Sequence[NodeLabel]]:
+        """The nodes of the lock by the repository that they are of, at any depth."""
+        return copies(self.lock) if self.lock is not None else {}
 
 
 @dataclass(frozen=True, slots=True)

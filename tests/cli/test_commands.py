@@ -1,0 +1,231 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flakesync.cli.app import COMMANDS
+from flakesync.sync.outcome import ErrorDocument, Finished, Outcome, Status, SyncDocument
+from tests.cli.conftest import Ran
+from tests.support.locks import rev_of
+
+Flakesync = Callable[..., Ran]
+
+
+@pytest.mark.usefixtures("acme")
+def test_graph_draws_the_waves(flakesync: Flakesync) -> None:
+    ran = flakesync("graph")
+    assert ran.status == 0
+    assert ran.out == "3 repos, 1 edge, 2 waves\n\nwave 1\n  docs, lib\n\nwave 2\n  app ← lib\n"
+    assert ran.err == ""
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize(
+    ("kind", "begins"), [("dot", 'digraph "acme" {'), ("mermaid", "flowchart LR"), ("json", "{\n")]
+)
+def test_graph_has_other_formats(flakesync: Flakesync, kind: str, begins: str) -> None:
+    ran = flakesync("graph", "--format", kind)
+    assert ran.status == 0
+    assert ran.out.startswith(begins)
+
+
+@pytest.mark.usefixtures("acme")
+def test_graph_json_is_format_json(flakesync: Flakesync) -> None:
+    assert flakesync("graph", "--json").out == flakesync("graph", "--format", "json").out
+    assert json.loads(flakesync("graph", "--json").out)["waves"] == [["docs", "lib"], ["app"]]
+
+
+@pytest.mark.usefixtures("acme")
+def test_graph_of_some_repos_has_the_edges_among_them(flakesync: Flakesync) -> None:
+    document = json.loads(flakesync("graph", "--json", "--repo", "app", "--repo", "docs").out)
+    assert [repo["name"] for repo in document["repos"]] == ["app", "docs"]
+    assert document["edges"] == []
+
+
+@pytest.mark.usefixtures("acme")
+def test_drift_exits_with_1_when_something_drifts(flakesync: Flakesync) -> None:
+    ran = flakesync("drift")
+    assert ran.status == 1
+    first, app, lib = ran.out.splitlines()[:3]
+    assert first.split() == ["pin", "rev", "date", "age", "behind", "repos"]
+    assert app.startswith(f"→ nixpkgs  {rev_of('new')[:7]}  2025-11-09")
+    assert app.endswith("1: app")
+    assert lib.endswith("31 d  1: lib")
+
+
+@pytest.mark.usefixtures("acme")
+def test_drift_of_a_repo_in_step_exits_with_0(flakesync: Flakesync) -> None:
+    ran = flakesync("drift", "--repo", "docs")
+    assert ran.status == 0
+    assert ran.out.endswith("in step: 1 repo, no drift\n")
+
+
+@pytest.mark.usefixtures("acme")
+def test_drift_json_has_the_findings_of_the_selected_repos_only(flakesync: Flakesync) -> None:
+    document = json.loads(flakesync("drift", "--json", "--group", "core").out)
+    assert {finding["repo"] for finding in document["findings"]} == {"lib"}
+    assert [locked["repos"] for locked in document["pins"][0]["locked"]] == [["app"], ["lib"]]
+
+
+@pytest.mark.usefixtures("acme")
+def test_plan_says_what_moves_and_exits_with_0(flakesync: Flakesync) -> None:
+    ran = flakesync("plan")
+    assert ran.status == 0
+    assert f"  lib\n    nixpkgs  {rev_of('old')[:7]} → {rev_of('new')[:7]}  pin nixpkgs\n" in ran.out
+    assert "→ update of lib" in ran.out
+    document = json.loads(flakesync("plan", "--json").out)
+    assert [[entry["repo"] for entry in wave] for wave in document["waves"]] == [["lib"], ["app"]]
+
+
+@pytest.mark.usefixtures("acme")
+def test_options_mean_the_same_before_and_after_the_command(flakesync: Flakesync) -> None:
+    after = flakesync("drift", "--json", "--repo", "lib", "-w", "workspace.toml")
+    assert flakesync("--json", "--repo", "lib", "-w", "workspace.toml", "drift") == after
+    assert flakesync("--json", "-w", "workspace.toml", "drift", "--repo", "lib") == after
+
+
+@pytest.mark.usefixtures("acme")
+def test_repeatable_options_on_both_sides_are_joined(flakesync: Flakesync) -> None:
+    document = json.loads(flakesync("--repo", "app", "graph", "--json", "--repo", "lib").out)
+    assert [repo["name"] for repo in document["repos"]] == ["app", "lib"]
+
+
+@pytest.mark.usefixtures("acme")
+def test_an_unknown_repo_is_an_error_with_a_hint(flakesync: Flakesync) -> None:
+    ran = flakesync("graph", "--repo", "lob")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error[unknown-repo]: ")
+    assert "hint: did you mean `lib`?\n" in ran.err
+
+
+def test_a_folder_without_a_manifest_is_an_error(
+    flakesync: Flakesync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = flakesync("drift")
+    assert ran.status == 2
+    assert ran.err.startswith("error[no-manifest]: ")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["drft"], ["drift", "--foo"], ["graph", "--format", "svg"], ["drift", "-j", "0"], ["drift", "-w"], ["--json"],
+    ["schema"], ["schema", "nothing"], ["graph", "extra"],
+])  # fmt: skip
+def test_wrong_arguments_are_a_usage_error(flakesync: Flakesync, arguments: list[str]) -> None:
+    ran = flakesync(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error[usage]: ")
+    assert "--help` shows what can be given\n" in ran.err
+
+
+def test_a_mistyped_command_gets_a_suggestion(flakesync: Flakesync) -> None:
+    assert "did you mean 'drift'" in flakesync("drft").err.lower()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_with_an_example(flakesync: Flakesync, command: str) -> None:
+    ran = flakesync(command, "--help")
+    assert ran.status == 0
+    assert f"  flakesync {command} " in ran.out or f"  flakesync {command}\n" in ran.out
+    assert max(len(line) for line in ran.out.splitlines()) <= 80
+
+
+def test_the_help_names_every_command_and_is_shown_without_arguments(flakesync: Flakesync) -> None:
+    text = flakesync("--help").out
+    assert all(f"  {command} " in text for command in COMMANDS)
+    assert flakesync() == flakesync("--help")
+
+
+def test_schema_prints_a_json_schema(flakesync: Flakesync) -> None:
+    assert json.loads(flakesync("schema", "plan").out)["title"] == "flakesync plan"
+
+
+def test_init_writes_a_manifest_that_graph_reads(flakesync: Flakesync, acme: Path) -> None:
+    (acme / "workspace.toml").unlink()
+    ran = flakesync("init")
+    assert ran.status == 0
+    assert ran.out.startswith("workspace.toml: 3 repos\n")
+    assert flakesync("graph").status == 0
+    again = flakesync("init")
+    assert again.status == 2
+    assert again.err.startswith("error[manifest-exists]: ")
+
+
+@pytest.mark.usefixtures("acme")
+def test_sync_refuses_plain_folders(flakesync: Flakesync) -> None:
+    ran = flakesync("sync")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error[")
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize(("status", "exit_status"), [("updated", 0), ("unchanged", 0), ("failed", 1), ("skipped", 1)])
+def test_sync_exits_with_1_when_a_repo_failed_or_was_skipped(
+    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch, status: Status, exit_status: int
+) -> None:
+    error = ErrorDocument(code="nix-lock", message="no") if exit_status else None
+    outcome = Outcome(repo="lib", status=status, error=error)
+
+    def carry_out(
+        *_: object, listener: Callable[[object], None], jobs: int, dry_run: bool, **__: object
+    ) -> SyncDocument:
+        assert (jobs, dry_run) == (3, True)
+        listener(Finished(outcome, 1, 1))
+        return SyncDocument(run="x", locker="nix", dry_run=dry_run, repos=[outcome])
+
+    monkeypatch.setattr("flakesync.sync.engine.sync", carry_out)
+    ran = flakesync("sync", "--dry-run", "-j", "3")
+    assert ran.status == exit_status
+    assert ran.err.startswith(f"[1/1] lib  {status}")
+    assert json.loads(flakesync("sync", "-n", "-j3", "--json").out)["repos"][0]["status"] == status
+    assert flakesync("sync", "-n", "-j3", "-q").err == ""
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_bug_is_told_as_one_with_the_traceback_only_when_asked(
+    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise LookupError("\x1b[31mwhy")
+
+    monkeypatch.setattr("flakesync.survey.read_graph", broken)
+    ran = flakesync("graph")
+    assert ran.status == 3
+    assert ran.err.startswith("error[bug]: this should not have happened: LookupError: why\nhint: please report it")
+    assert "Traceback" not in ran.err
+    assert "Traceback" in flakesync("graph", "-v").err
+    monkeypatch.setenv("FLAKESYNC_DEBUG", "1")
+    assert "Traceback" in flakesync("graph").err
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (OSError(28, "No space left on device", "/x/y"), 2, "error[disk-full]: /x/y: no space left on device\n"),
+        (PermissionError(13, "Permission denied"), 2, "error[no-permission]: permission denied\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+        (BrokenPipeError(32, "Broken pipe"), 141, ""),
+        (RecursionError("deep"), 3, "error[bug]: "),
+    ],
+)
+def test_every_error_becomes_a_message_and_an_exit_status(
+    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, said: str
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("flakesync.survey.read_graph", fail)
+    ran = flakesync("graph")
+    assert (ran.status, ran.out) == (status, "")
+    assert ran.err.startswith(said)
+    assert ran.err or not said
+
+
+@pytest.mark.usefixtures("acme")
+def test_notes_go_to_stderr_and_quiet_keeps_them(flakesync: Flakesync, acme: Path) -> None:
+    manifest = acme / "workspace.toml"
+    manifest.write_text(manifest.read_text().replace('target = "newest-locked"\n', ""))
+    assert flakesync("drift", "--offline").err.startswith("note: offline: ")
+    assert flakesync("drift", "--offline", "-q").err == ""

@@ -1,9 +1,13 @@
 import json
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
-from flakesync.analysis.drift import DriftReport, Finding
+from flakesync.analysis.drift import DriftReport, Finding, FindingKind
 from flakesync.report.documents import DOCUMENTS, json_schema, to_json
 
 
@@ -24,3 +28,25 @@ def test_a_document_reads_back_and_begins_with_its_schema() -> None:
     assert data.startswith(b'{\n  "schema": "flakesync/drift/1",\n')
     assert data.endswith(b"}\n")
     assert msgspec.json.decode(data, type=DriftReport) == report
+
+
+def examples() -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    return re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_examples_in_the_documentation_are_complete_documents() -> None:
+    names = []
+    for example in examples():
+        given = json.loads(example)
+        name = given["schema"].split("/")[1]
+        module, kind = DOCUMENTS[name]
+        document = msgspec.json.decode(example, type=getattr(import_module(module), kind), strict=True)
+        assert json.loads(to_json(document)) == given
+        names.append(name)
+    assert names == list(DOCUMENTS)
+
+
+def test_the_documentation_names_every_kind_of_finding() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
+    assert all(f"`{kind}`" in text for kind in get_args(FindingKind))

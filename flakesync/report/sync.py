@@ -43,18 +43,17 @@ def _heading(outcome: Outcome, column: int) -> Line:
         parts += [Span("  "), Span(short(outcome.commit), "rev")]
     if outcome.status == "updated" and outcome.branch is not None:
         parts.append(Span(f"  {shown(outcome.branch)}", "dim"))
+    if outcome.error is not None and outcome.error.because is not None:
+        parts.append(Span(f"  {because(outcome.error)}", "dim"))
     return tuple(parts)
 
 
 def _error(outcome: Outcome, width: int) -> Iterable[Line]:
     error = outcome.error
-    if error is None:
+    if error is None or error.because is not None:
         return
     room = width - _INDENT
     start = " " * _INDENT
-    if error.because is not None:
-        yield from (line(start, piece) for piece in wrap(because(error), room))
-        return
     first, *more = plain(error.message).splitlines() or [""]
     pieces = wrap(f"error[{error.code}]: {shown(first)}", room)
     yield from (line(start, Span(piece, "bad")) for piece in pieces)
@@ -82,7 +81,8 @@ def _checks(checks: Sequence[CheckResult], full: bool) -> Iterable[Line]:
         if left:
             yield line(" " * _INDENT, Span(f"| … {count(left, 'line')} more (-v)", "dim"))
         yield from (line(" " * _INDENT, Span("| ", "dim"), each.expandtabs(4)) for each in output[left:])
-        yield line(" " * _INDENT, Span(f"exit status {check.exit_status} after {check.duration_s:.1f} s", "dim"))
+        end = "stopped" if check.exit_status is None else f"exit status {check.exit_status}"
+        yield line(" " * _INDENT, Span(f"{end} after {check.duration_s:.1f} s", "dim"))
 
 
 def _diff(diff: str | None) -> Iterable[Line]:

@@ -43,8 +43,7 @@ def test_a_sync_is_told_repo_by_repo_and_summed_up() -> None:
         "    | building\n"
         "    | error: no\n"
         "    exit status 1 after 2.2 s\n"
-        "skipped    site\n"
-        "    tool was skipped, because app failed\n"
+        "skipped    site  tool was skipped, because app failed\n"
         "unchanged  docs, misc\n"
         "\n"
         "1 updated, 2 unchanged, 1 failed, 1 skipped  (run 0123456789ab)\n"
@@ -74,3 +73,11 @@ def test_a_dry_run_shows_the_diff_and_says_that_nothing_was_written() -> None:
 
 def test_a_sync_without_any_repo_is_still_an_answer() -> None:
     assert render() == "no repos  (run 0123456789ab)\n"
+
+
+def test_a_check_that_took_too_long_has_no_exit_status() -> None:
+    check = CheckResult(command="sleep 9999", exit_status=None, duration_s=600.0, output="")
+    error = ErrorDocument(code="check-failed", message="`sleep 9999` took too long")
+    assert "    $ sleep 9999\n    stopped after 600.0 s\n" in render(
+        Outcome(repo="app", status="failed", checks=[check], error=error)
+    )

@@ -65,7 +65,7 @@ def is_ours(repository: Repository, commit: Commit) -> bool:
     changed = repository.changed_paths(commit.parents[0], commit.rev)
     if not all(path == "flake.lock" or path.endswith("/flake.lock") for path in changed):
         return False
-    dates = {repository.commit(commit.parents[0]).committer.time}
+    dates: set[object] = {repository.commit(commit.parents[0]).committer.time}
     for path in changed:
         dates |= _dates_in(repository.read(commit.rev, path) or b"", path)
     return commit.committer.time in dates

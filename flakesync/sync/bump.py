@@ -81,7 +81,8 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         old = repository.ref(ref)
         existing = find_update_branch(repository, setting.branch, source.base)
         before = {flake.dir: flake.lock for flake in state.flakes if flake.lock is not None}
-        if existing is not None and _is_current(repository, existing, source.base, before, wanted):
+        branches = {(change.flake, change.input): _branch(setting, change) for change in changes}
+        if existing is not None and _is_current(repository, existing, source.base, before, wanted, branches):
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=f"flakesync: run {setting.run}")
             return Outcome(
@@ -128,8 +129,13 @@ def _is_current(
     base: Rev,
     before: Mapping[FlakeDir, LockFile],
     wanted: Mapping[tuple[FlakeDir, InputPath], Rev],
+    branches: Mapping[tuple[FlakeDir, InputPath], str | None],
 ) -> bool:
-    """Tell whether the update branch is what this run would make: one commit on the base with the planned locks."""
+    """Tell whether the update branch is what this run would make: one commit on the base with the planned locks.
+
+    branches: what `ref` of a git node should name; None: whatever it does. After an upstream has landed, a lock may
+    hold the right commit on an update branch that is gone.
+    """
     if not existing.single or existing.base != base:
         return False
     dirs = {dir for dir, _ in wanted}
@@ -141,10 +147,30 @@ def _is_current(
             return False
         planned = {path: rev for (flake, path), rev in wanted.items() if flake == dir}
         try:
-            verify(before[dir], LockFile.parse(data), planned, file=_file(dir))
+            lock = LockFile.parse(data)
+            verify(before[dir], lock, planned, file=_file(dir))
         except (SyncError, LockError):
             return False
+        if any(branches[dir, path] not in (None, _ref(lock, path)) for path in planned):
+            return False
     return True
+
+
+def _ref(lock: LockFile, path: InputPath) -> str | None:
+    node = lock.node(path)
+    ref = node.locked.get("ref") if node is not None and node.locked is not None else None
+    return ref.removeprefix("refs/heads/") if isinstance(ref, str) else None
+
+
+def _branch(setting: Setting, change: Change) -> str | None:
+    """Return the branch that the new node will name; None: it names none, or one that Nix chooses."""
+    to = change.to
+    if change.locked.get("type") != "git":
+        return None
+    if isinstance(to, ToUpdate):
+        return setting.branch
+    upstream = setting.sources.get(to.upstream) if to.upstream is not None else None
+    return (to.branch or upstream.branch) if upstream is not None else None
 
 
 def _lock(

@@ -181,7 +181,7 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
     branch = situation.snapshot.workspace.branch
     with tempfile.TemporaryDirectory(prefix="flakesync-dry-run-") as tmp:
         found: dict[RepoName, Source] = {}
-        for number, (name, state) in enumerate(situation.snapshot.states.items()):
+        for name, state in situation.snapshot.states.items():
             if state.clone is None or state.base is None or state.base_rev is None:
                 continue
             path = state.clone
@@ -192,7 +192,7 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
                     tip = repository.branch(branch)
                     if tip is not None:
                         refs[f"refs/heads/{branch}"] = tip
-                    path = repository.borrow(Path(tmp) / str(number), refs)
+                    path = repository.borrow(Path(tmp), refs)
             found[name] = Source(path, state.base, base_ref, state.base_rev)
         yield found
 

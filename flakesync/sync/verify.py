@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from flakesync.analysis.graph import rev_of
 from flakesync.errors import SyncError
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.difference import differences
 from flakesync.terms import InputPath, Rev, show_path
+from flakesync.workspace.inputs import rev_of
 
 
 def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *, file: str) -> None:

@@ -65,6 +65,7 @@ class Space:
         self.root = root
         self.names: list[str] = []
         self.first_nixpkgs: Rev
+        self._flakes: dict[str, list[str]] = {}
         self._hours = 0
         self._inputs: dict[tuple[str, Rev, str], Inputs] = {}
         root.mkdir(parents=True, exist_ok=True)
@@ -108,6 +109,7 @@ class Space:
         """Add a repo: its first commit has flake.nix, the second one the lock. others: more flakes, by folder."""
         self.names.append(name)
         flakes = {".": takes if takes is not None else {"nixpkgs": Take()}, **others}
+        self._flakes[name] = list(flakes)
         nix = {_in(dir, "flake.nix"): self._flake_nix(inputs) for dir, inputs in flakes.items()}
         self.make(name, {**nix, **(files or {})})
         self.lock(name, flakes)
@@ -141,6 +143,7 @@ class Space:
         table = {
             name: {"url": f"git+{self.url(name)}"}
             | ({} if name in mirrored else {"path": f"./{name}"})
+            | ({} if self._flakes[name] == ["."] else {"flakes": self._flakes[name]})
             | dict((tables or {}).get(name, {}))
             for name in self.names
         }
@@ -359,3 +362,17 @@ def _path(text: str) -> tuple[str, ...]:
 
 def _in(dir: str, name: str) -> str:
     return name if dir == "." else f"{dir}/{name}"
+
+
+def contents(folder: Path, *, without: Sequence[str] = ()) -> dict[str, bytes]:
+    """Return every file, symlink and folder below `folder`, to the byte. without: parts of paths that are left out."""
+    found: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if any(part in f"/{name}/" for part in without):
+            continue
+        if path.is_symlink():
+            found[name] = b"-> " + bytes(path.readlink())
+        else:
+            found[name] = path.read_bytes() if path.is_file() else b"folder"
+    return found

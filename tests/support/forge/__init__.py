@@ -1,0 +1,31 @@
+"""A forge for tests: GitHub, GitLab and Forgejo on loopback, over TLS, with real git below, and faults on demand.
+
+    with Forge(tmp_path / "forge", [("github.com", "github"), ("codeberg.org", "forgejo")]) as forge:
+        lib = forge.site("github.com").create("acme/lib")
+        port = forge.open_port("github.com")                # one site on a port of its own, or
+        with network(tmp_path / "net", forge.hosts) as net: # all sites, by their real names (tests.support.netns)
+            forge.serve(net.listener)
+
+`forge.log` has every request, `forge.faults.add(faults.drop_after, method="POST", path="/pulls$")` makes one go wrong.
+"""
+
+from tests.support.forge.certificates import Certificates, make_certificates
+from tests.support.forge.forge import Forge
+from tests.support.forge.messages import Answer, Exchange, Request
+from tests.support.forge.model import Account, Project, Site
+from tests.support.forge.ssh import make_ssh_command
+from tests.support.forge.storage import Storage
+
+__all__ = [
+    "Account",
+    "Answer",
+    "Certificates",
+    "Exchange",
+    "Forge",
+    "Project",
+    "Request",
+    "Site",
+    "Storage",
+    "make_certificates",
+    "make_ssh_command",
+]

@@ -1,0 +1,114 @@
+"""Requests and answers of the forge, as values."""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+Json = dict[str, object]
+
+
+class BadRequestError(Exception):
+    """A body that is not what its content type says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. host: the name before the port, in lower case. path: as sent, percent-encoded, without the query.
+
+    headers: with names in lower case. body: decoded from chunks.
+    """
+
+    method: str
+    authority: str
+    path: str
+    query_text: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @classmethod
+    def of(cls, method: str, target: str, headers: Mapping[str, str], body: bytes) -> "Request":
+        """Return the request for a request target such as `/a?b=c`."""
+        parts = urlsplit(target)
+        return cls(method, headers.get("host", "").lower(), parts.path, parts.query, headers, body)
+
+    @property
+    def host(self) -> str:
+        return self.authority.rpartition(":")[0] if self.authority.rpartition(":")[2].isdigit() else self.authority
+
+    @property
+    def target(self) -> str:
+        return f"{self.path}?{self.query_text}" if self.query_text else self.path
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query's keys, each with its last value."""
+        return dict(parse_qsl(self.query_text, keep_blank_values=True))
+
+    @property
+    def secret(self) -> str | None:
+        """The token or password that came along, in any of the ways that the forges know; None: nobody says who."""
+        if token := self.headers.get("private-token"):
+            return token
+        scheme, _, rest = self.headers.get("authorization", "").partition(" ")
+        match scheme.lower():
+            case "bearer" | "token":
+                return rest.strip()
+            case "basic":
+                try:
+                    user, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
+                except (binascii.Error, UnicodeDecodeError):
+                    return ""
+                return password or user
+        return None
+
+    def fields(self) -> Json:
+        """Return the body's JSON object ({} if there is no body). Raises BadRequestError for anything else."""
+        if not self.body:
+            return {}
+        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            raise BadRequestError from None
+        if not isinstance(found, dict):
+            raise BadRequestError
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer; body: bytes as they are, anything else as JSON, None for no content."""
+
+    status: int
+    body: object = None
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = "application/json; charset=utf-8"
+
+    def content(self) -> bytes:
+        match self.body:
+            case None:
+                return b""
+            case bytes(data):
+                return data
+            case other:
+                return json.dumps(other).encode()
+
+    def plus(self, *headers: tuple[str, str]) -> "Answer":
+        """Return the answer with more headers."""
+        return Answer(self.status, self.body, (*self.headers, *headers), self.content_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request that was made, and how it was answered. status: None where the connection was just closed."""
+
+    request: Request
+    status: int | None
+    at_s: float = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.request.method} {self.request.host}{unquote(self.request.target)} {self.status}"

@@ -1,0 +1,205 @@
+"""A bare git repository of the forge, and what a forge does with one: read, archive, merge without a working tree."""
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+MergeMethod = Literal["merge", "squash", "rebase", "rebase-merge", "fast-forward"]
+
+_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "3",
+    "GIT_CONFIG_KEY_0": "safe.directory",
+    "GIT_CONFIG_VALUE_0": "*",
+    "GIT_CONFIG_KEY_1": "http.receivepack",
+    "GIT_CONFIG_VALUE_1": "true",
+    # GitHub and others serve a commit by its id; fetches of an exact rev rely on it.
+    "GIT_CONFIG_KEY_2": "uploadpack.allowAnySHA1InWant",
+    "GIT_CONFIG_VALUE_2": "true",
+    "GIT_AUTHOR_NAME": "Forge",
+    "GIT_AUTHOR_EMAIL": "noreply@forge.test",
+    "GIT_COMMITTER_NAME": "Forge",
+    "GIT_COMMITTER_EMAIL": "noreply@forge.test",
+    "LC_ALL": "C.UTF-8",
+}
+_FULL_REV = re.compile(r"[0-9a-f]{40}")
+
+# What the forges say to a push to a protected branch, and to an archived repository.
+_UPDATE_HOOK = """\
+#!/bin/sh
+if grep -qxF "$1" protected 2>/dev/null; then
+    echo "GH006: Protected branch update failed for $1." >&2
+    exit 1
+fi
+"""
+
+
+class MergeConflictError(Exception):
+    """Two branches that do not go together without a person."""
+
+
+class GitFailedError(Exception):
+    """A git command that should not have failed."""
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of the forge's own git: nothing of the caller's configuration."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "XDG_"))}
+    return {**kept, **_ENVIRONMENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """path: the bare repository."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, default_branch: str = "main") -> "Storage":
+        """Make an empty one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["git", "init", "-q", "--bare", "--template=", "-b", default_branch, path],
+            env=environment(), check=True, capture_output=True,
+        )  # fmt: skip
+        hook = path / "hooks" / "update"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(_UPDATE_HOOK)
+        hook.chmod(0o755)
+        return cls(path)
+
+    def git(self, *argv: str, env: Mapping[str, str] | None = None, data: bytes | None = None) -> str:
+        """Return what a git command prints. Raises GitFailedError."""
+        done = self._run(argv, env, data)
+        if done.returncode != 0:
+            raise GitFailedError(f"git {argv[0]}: {done.stderr.decode(errors='replace')}")
+        return done.stdout.decode().strip()
+
+    def rev(self, name: str) -> str | None:
+        """Return the commit that a branch, a tag, HEAD or a commit id stands for; None: there is none."""
+        candidates = [name] if name == "HEAD" else [f"refs/heads/{name}", f"refs/tags/{name}", name]
+        for candidate in candidates:
+            done = self._run(["rev-parse", "--verify", "-q", "--end-of-options", f"{candidate}^{{commit}}"])
+            if done.returncode == 0:
+                return done.stdout.decode().strip()
+        return None
+
+    def branch(self, name: str) -> str | None:
+        """Return the tip of a branch; None: there is none."""
+        return self.branches().get(name)
+
+    def branches(self) -> dict[str, str]:
+        """Return name → commit of all branches."""
+        lines = self.git("for-each-ref", "--format=%(objectname) %(refname:lstrip=2)", "refs/heads").splitlines()
+        return {name: rev for rev, name in (line.split(" ", 1) for line in lines)}
+
+    @property
+    def default_branch(self) -> str:
+        return self.git("symbolic-ref", "--short", "HEAD")
+
+    def tree(self, rev: str) -> str:
+        """Return the tree of a commit."""
+        return self.git("rev-parse", f"{rev}^{{tree}}")
+
+    def parents(self, rev: str) -> list[str]:
+        """Return the parents of a commit."""
+        return self.git("rev-list", "--parents", "-n1", rev).split()[1:]
+
+    def show(self, rev: str, form: str) -> str:
+        """Return a commit in one of git's pretty formats, such as `%B`."""
+        return self.git("show", "-s", f"--format={form}", rev)
+
+    def is_ancestor(self, old: str, new: str) -> bool:
+        """Tell whether `new` has `old` in its history (or is it)."""
+        return self._run(["merge-base", "--is-ancestor", old, new]).returncode == 0
+
+    def commits(self, base: str, head: str) -> list[str]:
+        """Return what `head` has and `base` has not, oldest first."""
+        return self.git("rev-list", "--reverse", "--topo-order", f"{base}..{head}").split()
+
+    def archive(self, rev: str, prefix: str) -> bytes:
+        """Return a .tar.gz of a commit, below one folder."""
+        done = self._run(["archive", "--format=tar.gz", f"--prefix={prefix}/", rev])
+        if done.returncode != 0:
+            raise GitFailedError(done.stderr.decode(errors="replace"))
+        return done.stdout
+
+    def set_branch(self, name: str, new: str | None, old: str | None) -> None:
+        """Move a branch from `old` (None: it is new) to `new` (None: it goes)."""
+        if new is None:
+            self.git("update-ref", "-d", f"refs/heads/{name}", *([old] if old else []))
+        else:
+            self.git("update-ref", f"refs/heads/{name}", new, old or "0" * 40)
+
+    def merged_tree(self, base: str, head: str) -> str:
+        """Return the tree of both together. Raises MergeConflictError."""
+        done = self._run(["merge-tree", "--write-tree", base, head])
+        if done.returncode == 1:
+            raise MergeConflictError
+        if done.returncode != 0:
+            raise GitFailedError(done.stderr.decode(errors="replace"))
+        return done.stdout.decode().split("\n", 1)[0]
+
+    def merge(self, base: str, head: str, method: MergeMethod, message: str) -> str:
+        """Return the commit that brings `head` into `base`; no ref moves. Raises MergeConflictError."""
+        match method:
+            case "merge":
+                return self._commit(self.merged_tree(base, head), [base, head], message)
+            case "squash":
+                author = self._author(self.commits(base, head)[-1])
+                return self._commit(self.merged_tree(base, head), [base], message, author)
+            case "rebase":
+                return self._rebase(base, head)
+            case "rebase-merge":
+                top = self._rebase(base, head)
+                return self._commit(self.tree(top), [base, top], message)
+            case "fast-forward":
+                if not self.is_ancestor(base, head):
+                    raise MergeConflictError
+                return head
+
+    def _rebase(self, base: str, head: str) -> str:
+        """Replay each commit, as the forges do: always new commits, with the forge as their committer."""
+        top = base
+        for rev in self.commits(base, head):
+            (parent,) = self.parents(rev)
+            tree = self._picked(top, rev, parent)
+            top = self._commit(tree, [top], self.show(rev, "%B"), self._author(rev))
+        return top
+
+    def _picked(self, top: str, rev: str, parent: str) -> str:
+        # A commit on `parent` with the tree of `top`: merging `rev` with it is picking `rev` (git 2.38 has no
+        # --merge-base yet).
+        done = self._commit(self.tree(top), [parent], "top")
+        return self.merged_tree(done, rev)
+
+    def _author(self, rev: str) -> dict[str, str]:
+        name, email, date = self.show(rev, "%an%n%ae%n%at %ai").split("\n")
+        return {
+            "GIT_AUTHOR_NAME": name,
+            "GIT_AUTHOR_EMAIL": email,
+            "GIT_AUTHOR_DATE": f"{date.split()[0]} {date.split()[-1]}",
+        }
+
+    def _commit(self, tree: str, parents: list[str], message: str, env: Mapping[str, str] | None = None) -> str:
+        above = [part for parent in parents for part in ("-p", parent)]
+        return self.git("commit-tree", tree, *above, env=env, data=message.encode())
+
+    def _run(
+        self, argv: list[str] | tuple[str, ...], env: Mapping[str, str] | None = None, data: bytes | None = None
+    ) -> "subprocess.CompletedProcess[bytes]":
+        where = {**environment(), **(env or {})}
+        command = ["git", f"--git-dir={self.path}", *argv]
+        if data is None:
+            return subprocess.run(command, env=where, capture_output=True, stdin=subprocess.DEVNULL, check=False)
+        return subprocess.run(command, env=where, capture_output=True, input=data, check=False)
+
+
+def is_full_rev(text: str) -> bool:
+    """Tell whether a text is a full commit id."""
+    return _FULL_REV.fullmatch(text) is not None

@@ -1,0 +1,296 @@
+"""What a dependent's lock says of an upstream on a forge: the canonical reference of a commit that nobody has pushed.
+
+Everything runs in a network where github.com and the others are this machine: real Nix of every version makes the first
+locks, `flakesync sync` moves them, and in the end a Nix with an empty store accepts every hash in them.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from flakesync.nix.lockfile import LockFile
+from tests.support import repos
+from tests.support.forge.model import Kind
+from tests.support.forge.world import NO_INPUTS, Json, World, make_world
+from tests.support.nix import RealNix
+
+UPDATE = "flakesync/update"
+NIXPKGS = "github:NixOS/nixpkgs/nixos-25.11"
+SITES: list[tuple[str, Kind]] = [
+    ("github.com", "github"),
+    ("gitlab.com", "gitlab"),
+    ("codeberg.org", "forgejo"),
+    ("git.acme.example", "gitlab"),
+]
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library: where it lies, how its dependents refer to it, and what their locks say beside the commit."""
+
+    host: str
+    path: str
+    reference: str
+    url: str
+    locked: Mapping[str, str]
+
+
+LIBRARIES = {
+    "github": Library(
+        "github.com", "acme/lib", "github:acme/lib", "github:acme/lib",
+        {"type": "github", "owner": "acme", "repo": "lib"},
+    ),
+    "gitlab": Library(
+        "gitlab.com", "acme/lib", "gitlab:acme/lib", "gitlab:acme/lib",
+        {"type": "gitlab", "owner": "acme", "repo": "lib"},
+    ),
+    "self-hosted": Library(
+        "git.acme.example", "acme/base", "gitlab:acme/base?host=git.acme.example",
+        "gitlab:acme/base?host=git.acme.example",
+        {"type": "gitlab", "owner": "acme", "repo": "base", "host": "git.acme.example"},
+    ),
+    "https": Library(
+        "codeberg.org", "acme/lib", "git+https://codeberg.org/acme/lib?ref=main", "git+https://codeberg.org/acme/lib",
+        {"type": "git", "url": "https://codeberg.org/acme/lib"},
+    ),
+    "ssh": Library(
+        "codeberg.org", "acme/inner", "git+ssh://git@codeberg.org/acme/inner?ref=main",
+        "git+ssh://git@codeberg.org/acme/inner",
+        {"type": "git", "url": "ssh://git@codeberg.org/acme/inner"},
+    ),
+}  # fmt: skip
+
+
+def flake(text: str, **inputs: str) -> dict[str, str]:
+    """Return the files of a flake; `text` makes its commits and hashes its own."""
+    lines = "".join(f'  inputs.{name}.url = "{url}";\n' for name, url in inputs.items())
+    return {"flake.nix": f'{{\n  description = "{text}";\n{lines}  outputs = _: {{ }};\n}}\n', "tool": "exec:#!sh\n"}
+
+
+@pytest.fixture
+def world(nix: RealNix, tmp_path: Path) -> Iterator[World]:
+    """The world with one Nix; the test runs once with each."""
+    with open_world(tmp_path, nix) as world:
+        yield world
+
+
+@pytest.fixture
+def any_world(any_nix: RealNix, tmp_path: Path) -> Iterator[World]:
+    """The world with the newest Nix."""
+    with open_world(tmp_path, any_nix) as world:
+        yield world
+
+
+@contextlib.contextmanager
+def open_world(root: Path, nix: RealNix) -> Iterator[World]:
+    """Give a world with nixpkgs on GitHub, a pin on it, and no repos yet."""
+    with make_world(root, nix, SITES) as world:
+        nixpkgs = world.forge.site("github.com").create("NixOS/nixpkgs", branch="nixos-25.11")
+        url = "https://github.com/NixOS/nixpkgs"
+        world.add("nixpkgs", nixpkgs, url, {"flake.nix": NO_INPUTS}, lock=False)
+        world.manifest = {
+            "workspace": {"name": "acme", "jobs": 2},
+            "pins": {"nixpkgs": {"source": NIXPKGS}},
+            "repos": {},
+        }
+        yield world
+
+
+def add(world: World, name: str, library: Library, files: Mapping[str, str], *, by_path: bool = True) -> None:
+    """Put a repo on the forge and into the manifest."""
+    project = world.forge.site(library.host).create(library.path)
+    world.add(name, project, library.locked.get("url", f"https://{library.host}/{library.path}"), files)
+    place: Json = {"path": f"repos/{name}"} if by_path else {}
+    world.manifest["repos"][name] = {"url": library.url, **place}
+
+
+def add_dependent(world: World, name: str, reference: str, *, by_path: bool = True) -> None:
+    where = Library("github.com", f"acme/{name}", "", f"github:acme/{name}", {})
+    add(world, name, where, flake(name, nixpkgs=NIXPKGS, upstream=reference), by_path=by_path)
+
+
+def move_nixpkgs(world: World) -> str:
+    """Let nixpkgs have a new commit; return it."""
+    rev = repos.commit(world.clone("nixpkgs"), {"new.txt": "new"}, date=repos.DATE + DAY_S)
+    world.git("nixpkgs", "push", "-q", "origin", "nixos-25.11")
+    return rev
+
+
+def sync(world: World, *, statuses: Sequence[int] = (0,)) -> dict[str, Json]:
+    """Run sync; return what became of each repo."""
+    found = world.flakesync("sync", statuses=statuses)["repos"]
+    assert isinstance(found, list)
+    return {outcome["repo"]: outcome for outcome in found}
+
+
+def repository(world: World, name: str, *, by_path: bool) -> Path:
+    """Return where flakesync commits: the clone, or the mirror."""
+    if by_path:
+        return world.clone(name)
+    tip = repos.run_git("rev-parse", "main", cwd=world.clone(name))
+    mirrors = Path(world.env["XDG_CACHE_HOME"], "flakesync", "mirrors").glob("*/")
+    return next(path for path in mirrors if (path / "refs/remotes/origin/main").read_text().strip() == tip)
+
+
+def checked_out(world: World, name: str, *, by_path: bool) -> Path:
+    """Return a working tree of the update branch, as a colleague would get it."""
+    folder = world.root / "checkouts" / name
+    if not folder.exists():
+        source = str(repository(world, name, by_path=by_path))
+        repos.run_git("clone", "-q", "--branch", UPDATE, source, str(folder), cwd=world.root)
+    return folder
+
+
+def push(world: World, name: str, *, by_path: bool) -> None:
+    """Push the update branch to the forge with plain git."""
+    url = repos.run_git("remote", "get-url", "origin", cwd=world.clone(name))
+    source = repository(world, name, by_path=by_path)
+    world.net.run("git", "push", "-q", url, UPDATE, cwd=source, env=world.env)
+
+
+def node(folder: Path, *path: str) -> Json:
+    """Return `locked` of an input."""
+    found = LockFile.parse((folder / "flake.lock").read_bytes()).node(path)
+    assert found is not None
+    assert found.locked is not None
+    return dict(found.locked)
+
+
+@pytest.mark.parametrize(
+    ("names", "by_path"),
+    [(tuple(LIBRARIES), True), (("github", "self-hosted", "ssh"), False)],
+    ids=["clones", "mirrors"],
+)
+def test_dependents_hold_the_canonical_node_and_a_cold_nix_accepts_it_after_the_push(
+    world: World, names: Sequence[str], by_path: bool
+) -> None:
+    libraries = {name: LIBRARIES[name] for name in names}
+    for name, library in libraries.items():
+        add(world, name, library, flake(name, nixpkgs=NIXPKGS), by_path=by_path)
+        add_dependent(world, f"app-{name}", library.reference, by_path=by_path)
+    rev = move_nixpkgs(world)
+    found = sync(world)
+
+    for name, library in libraries.items():
+        folder = checked_out(world, f"app-{name}", by_path=by_path)
+        data = (folder / "flake.lock").read_bytes()
+        expected: Json = {**library.locked, "rev": found[name]["commit"]}
+        if library.locked["type"] == "git":
+            expected |= {"ref": UPDATE, "revCount": 3}
+        locked = node(folder, "upstream")
+        assert {key: locked[key] for key in locked.keys() - {"narHash", "lastModified"}} == expected
+        assert node(folder, "upstream", "nixpkgs")["rev"] == rev
+        assert not any(place in data for place in (str(world.root).encode(), b"/store/", b"file:", b'"path"'))
+        world.run_nix("flake", "lock", "--no-update-lock-file", cwd=folder)
+        assert (folder / "flake.lock").read_bytes() == data
+
+    for name in libraries:
+        push(world, name, by_path=by_path)
+    world.forge.forget_log()
+    with world.cold() as env:
+        for name in libraries:
+            folder = checked_out(world, f"app-{name}", by_path=by_path)
+            world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
+    for name, library in libraries.items():  # Nix has really fetched what it has found to be right
+        if library.locked["type"] != "git":
+            assert world.forge.requests("GET", path=f"(archive|tarball).*{found[name]['commit']}")
+
+
+@pytest.mark.parametrize("kind", ["github", "git"])
+def test_a_pin_is_asked_for_once_and_fetched_once_however_many_repos_take_it(world: World, kind: str) -> None:
+    reference = NIXPKGS if kind == "github" else "git+https://github.com/NixOS/nixpkgs?ref=nixos-25.11"
+    world.manifest["pins"] = {"nixpkgs": {"source": reference}}
+    names = ["one", "two", "three", "four"]
+    for name in names:
+        library = Library("github.com", f"acme/{name}", "", f"github:acme/{name}", {})
+        add(world, name, library, flake(name, nixpkgs=reference))
+    rev = move_nixpkgs(world)
+    world.forge.forget_log()
+    found = sync(world)
+
+    assert {outcome["status"] for outcome in found.values()} == {"updated"}
+    assert {node(checked_out(world, name, by_path=True), "nixpkgs")["rev"] for name in names} == {rev}
+    asked = [str(exchange) for exchange in world.forge.log]
+    listed = ["GET github.com/NixOS/nixpkgs/info/refs?service=git-upload-pack 200"]
+    listed += ["POST github.com/NixOS/nixpkgs/git-upload-pack 200"]
+    assert asked[:2] == listed
+    if kind == "github":
+        assert len(asked) == 3
+        assert re.search(rf"(tarball|archive)/{rev}", asked[2])
+    else:  # once more for the fetch, which lists what there is, and takes it
+        assert asked[2] == listed[0]
+        assert asked[3:] == [listed[1]] * (len(asked) - 3)
+        assert asked.count(listed[0]) == 2
+        assert len(asked) <= 5
+
+
+def test_a_dependent_of_an_update_with_export_attributes_fails_and_the_others_go_on(any_world: World) -> None:
+    world = any_world
+    for name in ("github", "gitlab", "https"):
+        files = flake(name, nixpkgs=NIXPKGS)
+        if name != "gitlab":
+            files[".gitattributes"] = "# kept small\ntool export-ignore\n"
+        add(world, name, LIBRARIES[name], files)
+        add_dependent(world, f"app-{name}", LIBRARIES[name].reference)
+    move_nixpkgs(world)
+    found = sync(world, statuses=(1,))
+    updated = [name for name, outcome in found.items() if outcome["status"] == "updated"]
+    assert sorted(updated) == ["app-gitlab", "github", "gitlab", "https"]
+    for name in ("app-github", "app-https"):
+        error = found[name]["error"]
+        assert isinstance(error, dict)
+        assert error["code"] == "attributes"
+        assert ".gitattributes line 2 has export-ignore" in error["message"]
+        assert repos.run_git("for-each-ref", f"refs/heads/{UPDATE}", cwd=world.clone(name)) == ""
+
+
+@pytest.mark.parametrize("name", ["github", "https"])
+def test_what_has_been_pushed_is_locked_from_the_server_where_attributes_change_the_hash(
+    world: World, name: str
+) -> None:
+    files = {**flake(name), ".gitattributes": "tool export-ignore\n"}
+    add(world, name, LIBRARIES[name], files)
+    add_dependent(world, "app", LIBRARIES[name].reference)
+    rev = repos.commit(world.clone(name), {"more.txt": "more"}, date=repos.DATE + DAY_S)
+    world.git(name, "push", "-q", "origin", "main")
+    found = sync(world)
+    assert found["app"]["status"] == "updated"
+    folder = checked_out(world, "app", by_path=True)
+    assert node(folder, "upstream")["rev"] == rev
+    with world.cold() as env:
+        world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
+
+
+def test_links_and_submodules_hash_alike_in_a_clone_and_in_an_archive(world: World) -> None:
+    files = {**flake("github", nixpkgs=NIXPKGS), "link": "link:flake.nix", "späth/ß": "ü", "empty": ""}
+    add(world, "github", LIBRARIES["github"], files)
+    clone = world.clone("github")
+    repos.run_git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},vendor/sub", cwd=clone)
+    repos.run_git("commit", "-q", "--message", "A submodule", cwd=clone)
+    world.git("github", "push", "-q", "origin", "main")
+    add_dependent(world, "app", LIBRARIES["github"].reference)
+    move_nixpkgs(world)
+    sync(world)
+    push(world, "github", by_path=True)
+    with world.cold() as env:
+        folder = checked_out(world, "app", by_path=True)
+        world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
+
+
+def test_a_cold_nix_refuses_a_wrong_hash(any_world: World) -> None:
+    world = any_world
+    add(world, "github", LIBRARIES["github"], flake("github", nixpkgs=NIXPKGS))
+    folder = world.clone("github")
+    good = (folder / "flake.lock").read_text()
+    wrong = re.sub(r'(?<="narHash": "sha256-)....', "AAAA", good)
+    assert wrong != good
+    (folder / "flake.lock").write_text(wrong)
+    with world.cold() as env:
+        done = world.net.run(world.nix.path, "flake", "archive", cwd=folder, env=env, check=False)
+    assert done.returncode != 0
+    assert "mismatch" in done.stderr

@@ -76,11 +76,14 @@ def _from_history(
         for branch, rev in sorted(asked, key=lambda key: (key[0] or "", key[1])):
             name = branch if branch is not None else default
             on_base = name == state.base
-            tip = state.rev if on_base else (repository.branch(name) if name else None)
-            if tip is None and repository.ref(f"refs/tags/{name}") is not None:
-                answers[branch, rev] = Answer("tag", None, None, on_base)
-                continue
-            answers[branch, rev] = _stand(repository, snapshot.workspace.branch, rev, tip, on_base=on_base)
+            try:
+                tip = state.rev if on_base else (repository.branch(name) if name else None)
+                if tip is None and name and repository.ref(f"refs/tags/{name}") is not None:
+                    answers[branch, rev] = Answer("tag", None, None, on_base)
+                else:
+                    answers[branch, rev] = _stand(repository, snapshot.workspace.branch, rev, tip, on_base=on_base)
+            except GitError:  # a name that no branch can have, a history that is not all there
+                answers[branch, rev] = Answer("unknown", state.rev if on_base else None, None, on_base)
     return answers
 
 
@@ -89,10 +92,7 @@ def _stand(repository: "Repository", update: str, rev: Rev, tip: Rev | None, *, 
         return Answer("unknown", tip, None, on_base)
     if rev == tip:
         return Answer("at", tip, 0, on_base)
-    try:
-        ahead, behind = repository.ahead_behind(rev, tip)
-    except GitError:
-        return Answer("unknown", tip, None, on_base)
+    ahead, behind = repository.ahead_behind(rev, tip)
     if ahead == 0:
         return Answer("behind", tip, behind, on_base)
     update_tip = repository.branch(update)

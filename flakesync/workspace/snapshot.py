@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
-from flakesync.git.objects import BaseFiles, read_base
+from flakesync.git.objects import read_base
 from flakesync.nix.flakeref import Identity
 from flakesync.nix.lockfile import LockFile
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev
@@ -55,7 +55,7 @@ class RepoState:
     """One repo as it was read.
 
     clone: the local clone or the mirror; None for a plain folder and for what could not be read.
-    base: the base branch; None for a plain folder. rev: the commit that was read (the update branch's when
+    base: the base branch; for a plain folder what the manifest says, or None. rev: the commit that was read (the update branch's when
     `updated`); None for a plain folder. base_rev: the base branch's commit, whatever was read.
     error: why nothing could be read; `flakes` is then empty.
     """
@@ -138,9 +138,13 @@ def _read_mirror(workspace: Workspace, repo: Repo, at: At, cache: Path, offline:
 
 
 def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At) -> RepoState:
-    files = [_file(dir, name) for dir in repo.flakes for name in ("flake.lock", "flake.nix")]
-    base = read_base(clone, repo.base, files, update=workspace.branch if at == "update" else None)
-    flakes = tuple(_flake(repo, dir, base.files) for dir in repo.flakes)
+    update = workspace.branch if at == "update" else None
+    base = read_base(clone, repo.base, [_file(dir, "flake.lock") for dir in repo.flakes], update=update)
+    files = base.files
+    without = [_file(dir, "flake.nix") for dir in repo.flakes if files[_file(dir, "flake.lock")] is None]
+    if without:  # flake.nix only tells whether a lock is missing
+        files = {**files, **read_base(clone, repo.base, without, update=update).files}
+    flakes = tuple(_flake(repo, dir, files) for dir in repo.flakes)
     return RepoState(repo, clone, base.branch, base.rev, base.base_rev, flakes, updated=base.rev != base.base_rev)
 
 
@@ -154,7 +158,7 @@ def _read_folder(repo: Repo) -> RepoState:
                 files[_file(dir, name)] = path.read_bytes() if path.is_file() else None
             except OSError as error:
                 raise ManifestError("unreadable", f"repos.{repo.name}: {path}: {error.strerror}") from error
-    return RepoState(repo, None, None, None, None, tuple(_flake(repo, dir, files) for dir in repo.flakes))
+    return RepoState(repo, None, repo.base, None, None, tuple(_flake(repo, dir, files) for dir in repo.flakes))
 
 
 def _file(dir: FlakeDir, name: str) -> str:
@@ -176,7 +180,7 @@ def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None]) -> Flak
         return FlakeState(dir, None, Problem("bad-lock", error.message))
 
 
-_COMMENT = re.compile(rb"#[^\n]*|/\*.*?\*/", re.DOTALL)
+_NOTHING = re.compile(rb"#[^\n]*|/\*.*?\*/|\binputs\s*=\s*\{\s*\}\s*;", re.DOTALL)
 _INPUTS = re.compile(rb"(?<![\w.-])inputs(?![\w-])\s*[.={]")
 _FORMALS = re.compile(rb"outputs\s*=\s*(?:\w+\s*@\s*)?\{([^}]*)\}\s*(?:@\s*\w+\s*)?:")
 
@@ -186,7 +190,7 @@ def may_have_inputs(flake_nix: bytes) -> bool:
 
     A look at the text, not a parse: it only decides whether a missing lock is worth a finding.
     """
-    text = _COMMENT.sub(b"", flake_nix)
+    text = _NOTHING.sub(b"", flake_nix)
     if _INPUTS.search(text):
         return True
     formals = _FORMALS.search(text)
@@ -198,4 +202,3 @@ def _names(formals: bytes) -> set[bytes]:
     return {part for part in parts if part and part != b"..."}
 
 
-__all__ = ["At", "BaseFiles", "FlakeState", "Problem", "RepoState", "Snapshot", "may_have_inputs", "read_snapshot"]

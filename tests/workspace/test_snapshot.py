@@ -1,0 +1,232 @@
+"""Reading every lock of a workspace, from real repositories and plain folders."""
+
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flakesync.errors import ManifestError
+from flakesync.nix.flakeref import FlakeRef
+from flakesync.terms import FlakeDir, RepoName
+from flakesync.workspace.manifest import Repo, load_workspace
+from flakesync.workspace.snapshot import RepoState, Snapshot, may_have_inputs, read_snapshot
+from tests.support import locks, repos
+from tests.support.workspaces import UPDATE_BRANCH, make_ground, nixpkgs, repo, takes, workspace
+
+LOCK = locks.to_bytes(locks.small_lock()).decode()
+NO_INPUTS = "{ outputs = { self }: { }; }"
+INPUTS = '{ inputs.nixpkgs.url = "nixpkgs"; outputs = { self, nixpkgs }: { }; }'
+
+
+def read(tmp_path: Path, *found: Repo, **values: object) -> Snapshot:
+    return read_snapshot(workspace(found), cache=tmp_path / "cache", **values)  # type: ignore[arg-type]
+
+
+def read_one(tmp_path: Path, **values: object) -> RepoState:
+    """Return the state of the repo that lies in `lib`."""
+    at = values.pop("at", "base")
+    lib = replace(repo("lib"), path=tmp_path / "lib", **values)  # type: ignore[arg-type]
+    return read(tmp_path, lib, at=at).states[RepoName("lib")]
+
+
+def kinds(state: RepoState) -> list[str | None]:
+    return [flake.problem.kind if flake.problem else None for flake in state.flakes]
+
+
+def test_a_lock_is_read_at_the_base_and_not_from_the_working_tree(tmp_path: Path) -> None:
+    tip = repos.make_repo(tmp_path / "lib", {"flake.nix": INPUTS, "flake.lock": LOCK})
+    (tmp_path / "lib/flake.lock").write_text("broken")
+    subprocess.run(["git", "checkout", "-q", "-b", "work"], cwd=tmp_path / "lib", check=True)
+    repos.commit(tmp_path / "lib", {"flake.lock": "broken too"})
+    state = read_one(tmp_path)
+    assert (state.clone, state.base, state.rev, state.base_rev) == (tmp_path / "lib", "main", tip, tip)
+    assert (state.updated, state.error) == (False, None)
+    assert state.flakes[0].lock is not None
+    assert state.flakes[0].lock.to_bytes().decode() == LOCK
+
+
+def test_nothing_of_a_clone_is_touched(tmp_path: Path) -> None:
+    repos.make_repo(tmp_path / "lib", {"flake.nix": INPUTS, "flake.lock": LOCK})
+
+    def files() -> dict[str, tuple[int, int]]:
+        found = (Path(folder) / name for folder, _, names in os.walk(tmp_path / "lib") for name in names)
+        return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in found}
+
+    before = files()
+    read_one(tmp_path)
+    assert files() == before
+
+
+def test_the_base_may_be_any_branch(tmp_path: Path) -> None:
+    repos.make_repo(tmp_path / "lib", {"flake.nix": NO_INPUTS})
+    tip = repos.commit(tmp_path / "lib", {"flake.lock": LOCK}, branch="dev/next", parents=[])
+    state = read_one(tmp_path, base="dev/next")
+    assert (state.base, state.rev) == ("dev/next", tip)
+
+
+def test_without_a_base_it_is_the_default_branch(tmp_path: Path) -> None:
+    repos.make_repo(tmp_path / "lib", {"flake.nix": NO_INPUTS}, branch="trunk")
+    assert read_one(tmp_path).base == "trunk"
+
+
+def test_several_flakes_are_read_in_the_order_of_the_manifest(tmp_path: Path) -> None:
+    files = {"flake.nix": NO_INPUTS, "dev/flake.nix": INPUTS, "dev/flake.lock": LOCK, "a/b/flake.nix": INPUTS}
+    repos.make_repo(tmp_path / "lib", files)
+    state = read_one(tmp_path, flakes=(FlakeDir("dev"), FlakeDir("."), FlakeDir("a/b"), FlakeDir("gone")))
+    assert [flake.dir for flake in state.flakes] == ["dev", ".", "a/b", "gone"]
+    assert kinds(state) == [None, None, "no-lock", "no-lock"]
+    assert [flake.lock is not None for flake in state.flakes] == [True, False, False, False]
+    details = [flake.problem.detail for flake in state.flakes if flake.problem]
+    assert details == ["a/b/flake.nix has inputs but no flake.lock", "there is no gone/flake.nix"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"nodes":{},"root":"root","version":4}', "../flake.lock"])
+def test_a_lock_that_cannot_be_read_is_a_problem_of_that_flake(tmp_path: Path, text: str) -> None:
+    repos.make_repo(tmp_path / "lib", {"flake.nix": INPUTS, "flake.lock": text})
+    (flake,) = read_one(tmp_path).flakes
+    assert flake.lock is None
+    assert flake.problem is not None
+    assert flake.problem.kind == "bad-lock"
+    assert flake.problem.detail.startswith("lib/flake.lock: ")
+
+
+def test_at_update_the_update_branch_is_read_where_there_is_one(tmp_path: Path) -> None:
+    base = repos.make_repo(tmp_path / "lib", {"flake.nix": INPUTS, "flake.lock": "{}"})
+    assert not read_one(tmp_path, at="update").updated
+    tip = repos.commit(tmp_path / "lib", {"flake.lock": LOCK}, branch=UPDATE_BRANCH, parents=[base])
+    state = read_one(tmp_path, at="update")
+    assert (state.rev, state.base_rev, state.updated, state.base) == (tip, base, True, "main")
+    assert kinds(state) == [None]
+    assert read_one(tmp_path).rev == base
+
+
+def test_an_update_branch_at_the_base_is_no_update(tmp_path: Path) -> None:
+    base = repos.make_repo(tmp_path / "lib", {"flake.nix": NO_INPUTS})
+    (tmp_path / "lib/.git/refs/heads/flakesync").mkdir()
+    (tmp_path / "lib/.git/refs/heads/flakesync/update").write_text(f"{base}\n")
+    assert not read_one(tmp_path, at="update").updated
+
+
+def test_a_plain_folder_is_read_as_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "lib/dev").mkdir(parents=True)
+    (tmp_path / "lib/flake.nix").write_text(NO_INPUTS)
+    (tmp_path / "lib/dev/flake.nix").write_text(INPUTS)
+    (tmp_path / "lib/dev/flake.lock").write_text(LOCK)
+    state = read_one(tmp_path, flakes=(FlakeDir("."), FlakeDir("dev")))
+    assert (state.clone, state.base, state.rev, state.base_rev, state.error) == (None, None, None, None, None)
+    assert [flake.lock is not None for flake in state.flakes] == [False, True]
+    assert kinds(state) == [None, None]
+
+
+def test_a_folder_inside_of_another_repository_is_a_plain_folder(tmp_path: Path) -> None:
+    repos.make_repo(tmp_path, {"lib/flake.nix": INPUTS, "lib/flake.lock": LOCK})
+    assert read_one(tmp_path).clone is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_may_not_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/flake.lock").write_text(LOCK)
+    (tmp_path / "lib/flake.lock").chmod(0)
+    with pytest.raises(ManifestError, match=r"flake\.lock"):
+        read_one(tmp_path)
+
+
+def test_a_bare_repository_and_a_worktree_are_read_as_any_other(tmp_path: Path) -> None:
+    tip = repos.make_repo(tmp_path / "origin", {"flake.nix": INPUTS, "flake.lock": LOCK})
+    repos.clone_bare(tmp_path / "origin", tmp_path / "bare")
+    subprocess.run(
+        ["git", "worktree", "add", "-q", "-b", "x", str(tmp_path / "tree")], cwd=tmp_path / "origin", check=True
+    )
+    found = read(
+        tmp_path, repo("bare", path=tmp_path / "bare", base="main"), repo("tree", path=tmp_path / "tree", base="main")
+    )
+    assert [state.rev for state in found.states.values()] == [tip, tip]
+    assert all(state.flakes[0].lock is not None for state in found.states.values())
+
+
+def test_a_base_that_does_not_exist_is_an_error_that_names_the_repo(tmp_path: Path) -> None:
+    repos.make_repo(tmp_path / "lib", {"flake.nix": NO_INPUTS})
+    with pytest.raises(ManifestError) as caught:
+        read_one(tmp_path, base="gone")
+    assert caught.value.code == "no-such-branch"
+    assert caught.value.message.startswith("repos.lib: ")
+
+
+def test_states_are_in_the_order_of_names(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        repos.make_repo(tmp_path / name, {"flake.nix": NO_INPUTS})
+    found = read(tmp_path, *(repo(name, path=tmp_path / name) for name in ("b", "a", "c")))
+    assert list(found.states) == ["a", "b", "c"]
+
+
+def test_a_repo_given_by_url_is_mirrored(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {"nixpkgs": nixpkgs(takes("x").locked["rev"])}, "app": {}}, mirrored=["lib"])
+    found = read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache")
+    lib, app = found.states[RepoName("lib")], found.states[RepoName("app")]
+    assert lib.clone is not None
+    assert lib.clone.is_relative_to(tmp_path / "cache")
+    assert app.clone == ground.repos["app"]
+    assert (lib.rev, lib.base) == (ground.tips["lib"], "main")
+    assert lib.flakes[0].lock is not None
+
+
+def test_a_mirror_is_brought_up_to_date_unless_offline(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {}}, mirrored=["lib"])
+    found = load_workspace(ground.manifest)
+    read_snapshot(found, cache=tmp_path / "cache")
+    tip = repos.commit(ground.repos["lib"], {"x": "y"})
+
+    def lib(*, offline: bool) -> RepoState:
+        return read_snapshot(found, cache=tmp_path / "cache", offline=offline).states[RepoName("lib")]
+
+    assert lib(offline=True).rev == ground.tips["lib"]
+    assert lib(offline=False).rev == tip
+
+
+def test_a_repo_that_cannot_be_reached_is_a_state_with_an_error(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {}, "app": {}}, mirrored=["lib"])
+    ground.repos["lib"].rename(tmp_path / "moved")
+    found = read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache")
+    lib = found.states[RepoName("lib")]
+    assert lib.error is not None
+    assert (lib.clone, lib.rev, lib.flakes) == (None, None, ())
+    assert found.states[RepoName("app")].rev == ground.tips["app"]
+
+
+def test_offline_a_repo_that_was_never_mirrored_is_a_state_with_an_error(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {}}, mirrored=["lib"])
+    found = read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache", offline=True)
+    assert found.states[RepoName("lib")].error is not None
+
+
+def test_a_url_that_git_cannot_clone_is_an_error(tmp_path: Path) -> None:
+    odd = Repo(name=RepoName("odd"), url=FlakeRef.parse("https://example.com/x.tar.gz"))
+    with pytest.raises(ManifestError) as caught:
+        read(tmp_path, odd)
+    assert caught.value.code == "no-git-url"
+
+
+@pytest.mark.parametrize(
+    ("flake_nix", "expected"),
+    [
+        (NO_INPUTS, False),
+        (INPUTS, True),
+        ("{ outputs = _: { }; }", False),
+        ("{ outputs = { self, ... }: { }; }", False),
+        ("{ outputs = { nixpkgs, ... }: { }; }", True),
+        ("{ outputs = { self, nixpkgs ? null }: { }; }", True),
+        ("{ outputs = inputs@{ self, ... }: { }; }", False),
+        ("{ outputs = { self, systems }@inputs: { }; }", True),
+        ("{ inputs = { }; outputs = _: { }; }", False),
+        ("{ inputs = { x = { }; }; outputs = _: { }; }", True),
+        ("{ # inputs.x = 1\n outputs = { self }: { }; }", False),
+        ("{ /* inputs = { */ outputs = { self }: { }; }", False),
+        ("{ outputs = { self }: { my-inputs = { }; x.inputs-of = 1; }; }", False),
+        ("{ outputs\n=\n{\n self\n,\n nixpkgs\n}:\n{ }; }", True),
+    ],
+)
+def test_a_missing_lock_matters_only_where_there_are_inputs(flake_nix: str, *, expected: bool) -> None:
+    assert may_have_inputs(flake_nix.encode()) is expected

@@ -99,13 +99,15 @@ def test_a_flake_of_a_folder_in_an_upstream_is_an_edge_to_the_repo() -> None:
 
 def test_a_follows_at_the_root_is_an_edge_that_cannot_be_moved() -> None:
     tool = takes("tool", inputs={"lib": takes("lib")})
-    graph = graph_of({"app": {"lib": ("tool", "lib"), "tool": tool}, "tool": {}, "lib": {}})
+    app: Inputs = {"lib": ("tool", "lib"), "tool": tool}
+    graph = graph_of({"app": app, "tool": {}, "lib": {}})
     assert shape(graph) == ["lib -> app#lib", "tool -> app#tool"]
     assert [edge.follows for edge in graph.edges] == [("tool", "lib"), None]
 
 
 def test_a_follows_of_a_follows_leads_to_the_same_repo() -> None:
-    graph = graph_of({"app": {"a": takes("lib"), "b": ("a",), "c": ("b",)}, "lib": {}})
+    app: Inputs = {"a": takes("lib"), "b": ("a",), "c": ("b",)}
+    graph = graph_of({"app": app, "lib": {}})
     assert [(edge.input, edge.follows) for edge in graph.edges] == [(("a",), None), (("b",), ("a",)), (("c",), ("b",))]
 
 

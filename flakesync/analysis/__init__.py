@@ -1,0 +1,1 @@
+"""Pure decisions on what was read: graph, pins, drift, plan."""

@@ -1,0 +1,1 @@
+"""What Nix defines: flake references, locks, and running `nix`."""

@@ -187,8 +187,11 @@ class Nix:
         known = shutil.which(argv[0], path=self.environ.get("PATH")) or (folder / argv[0]).exists()
         if not known:
             return CheckRun(127, plain(f"{argv[0]}: there is no such program"))
+        # `nix flake check` is what most checks are; it should work where flakes are not enabled in nix.conf too.
+        settings = f"{self.environ.get('NIX_CONFIG', '')}\nextra-experimental-features = nix-command flakes"
+        environ = {**self.environ, "NIX_CONFIG": settings}
         try:
-            ended = run(argv, self.environ, timeout_s=timeout_s, folder=folder, merged=True)
+            ended = run(argv, environ, timeout_s=timeout_s, folder=folder, merged=True)
         except NixError as error:
             if error.code == "nix-interrupted":
                 raise

@@ -1,1 +1,1 @@
-"""Carries a plan out: the one part that starts Nix and writes to repositories."""
+"""Carries a plan out: one repo after the other as their upstreams are done."""

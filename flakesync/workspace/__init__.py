@@ -1,0 +1,1 @@
+"""What the workspace holds: the manifest, every lock, where commits stand in a history."""

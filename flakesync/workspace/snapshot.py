@@ -55,8 +55,8 @@ class RepoState:
     """One repo as it was read.
 
     clone: the local clone or the mirror; None for a plain folder and for what could not be read.
-    base: the base branch; for a plain folder what the manifest says, or None. rev: the commit that was read (the update branch's when
-    `updated`); None for a plain folder. base_rev: the base branch's commit, whatever was read.
+    base: the base branch; for a plain folder what the manifest says, or None. rev: the commit that was read (the update
+    branch's when `updated`); None for a plain folder. base_rev: the base branch's commit, whatever was read.
     error: why nothing could be read; `flakes` is then empty.
     """
 

@@ -1,0 +1,71 @@
+"""Times whole processes: interleaved, so that a slow phase of the machine hits both sides of a ratio."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of each round, and the greatest resident size in bytes (0 where it was not measured)."""
+
+    seconds: tuple[float, ...]
+    peak_bytes: int = 0
+
+    @property
+    def best(self) -> float:
+        """The fastest round."""
+        return min(self.seconds)
+
+    @property
+    def middle(self) -> float:
+        """The median round."""
+        return median(self.seconds)
+
+
+def python(*argv: str) -> list[str]:
+    """Return the command that runs this Python."""
+    return [sys.executable, *argv]
+
+
+def run(argv: Sequence[str], *, cwd: str | None = None, statuses: Sequence[int] = (0,)) -> None:
+    """Run a process, its output dropped.
+
+    Raises:
+        RuntimeError: it ended with another status; its stderr is in the message.
+    """
+    ended = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if ended.returncode not in statuses:
+        raise RuntimeError(f"{argv}: status {ended.returncode}: {ended.stderr.decode()[-2000:]}")
+
+
+def interleaved(works: Mapping[str, Callable[[], None]], *, rounds: int) -> dict[str, Timing]:
+    """Run each piece of work `rounds` times in turn and return the times."""
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            begin = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: Timing(tuple(times)) for name, times in seconds.items()}
+
+
+def peak_bytes(argv: Sequence[str], *, cwd: str | None = None, statuses: Sequence[int] = (0,)) -> int:
+    """Run a process and return its greatest resident size in bytes (Linux counts in KiB)."""
+    process = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in statuses:
+        raise RuntimeError(f"{argv}: status {process.returncode}")
+    return usage.ru_maxrss * 1024
+
+
+def show(rows: Sequence[tuple[str, str, str]]) -> None:
+    """Print a table in Markdown: what, measured, wanted."""
+    print("| what | measured | wanted |\n|---|---|---|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")

@@ -25,6 +25,7 @@ LOCK_TIMEOUT_S = 900.0
 """How long one lock may take by default: a first nixpkgs over a slow line takes minutes."""
 
 _FIRST_WITH_FLAKES = (2, 4)
+_FIRST_DECODING_SUBGROUPS = (2, 18)
 _FIRST_WITH_UPDATE_BY_NAME = (2, 19)
 _FIRST_KEEPING_ORIGINALS = (2, 10)
 _FIRST_WITH_TRACE = (2, 20)
@@ -202,12 +203,23 @@ class Nix:
     def _lock_command(self, flake: str, overrides: Sequence[Override]) -> list[str]:
         """Return the arguments; moving and overriding in one call makes every version use the input's own lock."""
         names = [_checked_name(each.path) for each in overrides]
-        to = [part for each in overrides if each.ref for part in ("--override-input", show_path(each.path), each.ref)]
+        to = [
+            part
+            for each in overrides
+            if each.ref
+            for part in ("--override-input", show_path(each.path), self._spelled(each.ref))
+        ]
         if not names:
             return ["flake", "lock", flake]
         if self.flavour == "lix" or self.version >= _FIRST_WITH_UPDATE_BY_NAME:
             return ["flake", "update", *names, "--flake", flake, *to]
         return ["flake", "lock", flake, *(part for name in names for part in ("--update-input", name)), *to]
+
+    def _spelled(self, ref: str) -> str:
+        """Return the reference as this version reads it: the slash of a GitLab subgroup was once encoded once."""
+        if self.version < _FIRST_DECODING_SUBGROUPS and ref.startswith("gitlab:"):
+            return ref.replace("%252F", "%2F")
+        return ref
 
     def _flake_url(self, flake_dir: Path, git_root: Path | None) -> str:
         paths = [str(flake_dir.absolute()), *([str(git_root.absolute())] if git_root else [])]

@@ -26,10 +26,10 @@ class Network:
     listener: socket.socket
     _enter: tuple[str, ...]
 
-    def command(self, argv: Sequence[str | Path]) -> list[str]:
-        """Return the command that runs `argv` in this network, in the folder that it is started in."""
+    def command(self, cwd: Path, argv: Sequence[str | Path]) -> list[str]:
+        """Return the command that runs `argv` in this network, in the folder `cwd`."""
         # Entering another mount namespace leaves the current folder behind.
-        return [*self._enter, "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", os.getcwd(), *map(str, argv)]
+        return [*self._enter, "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(cwd), *map(str, argv)]
 
     def run(
         self,
@@ -43,11 +43,11 @@ class Network:
 
         env: the whole environment; proxies in it are ignored.
         """
-        command = [*self._enter, "sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(cwd), *map(str, argv)]
         kept = {name: value for name, value in env.items() if not name.lower().endswith("_proxy")}
         done = subprocess.run(
-            command, env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
-        )
+            self.command(cwd, argv), env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            timeout=timeout_s, check=False,
+        )  # fmt: skip
         if check and done.returncode != 0:
             pytest.fail(f"{' '.join(map(str, argv))}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done

@@ -266,6 +266,71 @@ def test_what_has_been_pushed_is_locked_from_the_server_where_attributes_change_
         world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
 
 
+SUBGROUP = Library(
+    "git.acme.example", "acme/sub/lib",
+    'type = "gitlab"; owner = "acme%2Fsub"; repo = "lib"; host = "git.acme.example";',
+    "git+https://git.acme.example/acme/sub/lib.git",
+    {"type": "gitlab", "owner": "acme%2Fsub", "repo": "lib", "host": "git.acme.example"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("pushed", [False, True], ids=["clone", "server"])
+def test_a_project_in_a_gitlab_subgroup_is_found_by_every_nix(world: World, pushed: bool) -> None:
+    attributes = {".gitattributes": "tool export-ignore\n"} if pushed else {}
+    add(world, "lib", SUBGROUP, {**flake("lib", nixpkgs=NIXPKGS), **attributes})
+    text = f"{{ inputs.upstream = {{ {SUBGROUP.reference} }}; outputs = _: {{ }}; }}"
+    add(world, "app", Library("github.com", "acme/app", "", "github:acme/app", {}), {"flake.nix": text})
+    if pushed:
+        repos.commit(world.clone("lib"), {"more.txt": "more"}, date=repos.DATE + DAY_S)
+        world.git("lib", "push", "-q", "origin", "main")
+    else:
+        move_nixpkgs(world)
+    assert sync(world)["app"]["status"] == "updated"
+    if not pushed:
+        push(world, "lib", by_path=True)
+    folder = checked_out(world, "app", by_path=True)
+    assert node(folder, "upstream").items() >= SUBGROUP.locked.items()
+    with world.cold() as env:
+        world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
+
+
+def test_what_a_reference_says_about_fetching_stays(world: World) -> None:
+    base = "git+https://codeberg.org/acme/lib"
+    references = {
+        "dir": "github:acme/lib?dir=sub",
+        "dir-git": f"{base}?ref=main&dir=sub",
+        "full": f"{base}?ref=refs/heads/main",
+        "shallow": f"{base}?ref=main&shallow=1",
+        "submodules": f"{base}?ref=main&submodules=1",
+        "source": "github:acme/lib",
+    }
+    if world.nix.version >= (2, 9):  # Nix 2.8 takes the default branch to be master
+        references["no-ref"] = base
+    files = flake("lib", nixpkgs=NIXPKGS)
+    for name in ("github", "https"):
+        add(world, name, LIBRARIES[name], {**files, "sub/flake.nix": files["flake.nix"], "name": name})
+    text = flake("app", **references)["flake.nix"].replace("outputs", "inputs.source.flake = false;\n  outputs")
+    add(world, "app", Library("github.com", "acme/app", "", "github:acme/app", {}), {"flake.nix": text})
+    before = {name: node(world.clone("app"), name) for name in references}
+    move_nixpkgs(world)
+    found = sync(world)
+
+    folder = checked_out(world, "app", by_path=True)
+    moved = {"rev", "narHash", "lastModified", "revCount", "ref"}
+    for name, old in before.items():
+        new = node(folder, name)
+        assert new["rev"] == found["github" if old["type"] == "github" else "https"]["commit"]
+        assert {key: new[key] for key in new.keys() - moved} == {key: old[key] for key in old.keys() - moved}
+        assert new.keys() == old.keys()
+        if "ref" in old:
+            assert new["ref"] == str(old["ref"]).replace("main", UPDATE)
+    world.run_nix("flake", "lock", "--no-update-lock-file", cwd=folder)
+    for name in ("github", "https"):
+        push(world, name, by_path=True)
+    with world.cold() as env:
+        world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
+
+
 def test_links_and_submodules_hash_alike_in_a_clone_and_in_an_archive(world: World) -> None:
     files = {**flake("github", nixpkgs=NIXPKGS), "link": "link:flake.nix", "späth/ß": "ü", "empty": ""}
     add(world, "github", LIBRARIES["github"], files)

@@ -45,7 +45,10 @@ class World:
         return self.root / "repos" / name
 
     def add(self, name: str, project: Project, url: str, files: Mapping[str, str], *, lock: bool = True) -> None:
-        """Make a clone with one commit, and one more with the lock that Nix writes, if any; put both on the forge as `url`."""
+        """Make a clone with one commit, and one more with the lock that Nix writes, if any, and put both on the forge.
+
+        url: what the clone calls its origin.
+        """
         clone, branch = self.clone(name), project.storage.default_branch
         repos.make_repo(clone, files, branch=branch)
         if lock:

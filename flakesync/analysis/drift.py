@@ -230,10 +230,10 @@ def _unlocked(locked: Mapping[str, Attr]) -> str | None:
 
 
 def _foreign(situation: Situation, item: OwnInput) -> str | None:
-    if item.original.get("type") == "indirect" or is_archive(item.original):
-        return None
-    wanted, found = item.source[0] if item.source is not None else None, identity_of(item.locked)
+    wanted, found = item.source[0] if item.source is not None else None, item.found
     if wanted is None or found is None or wanted == found:
+        return None
+    if item.original.get("type") == "indirect" or is_archive(item.original):
         return None
     owner = situation.owners.get(wanted)
     if owner is not None and owner == situation.owners.get(found):

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from flakesync.nix.flakeref import Attr, Identity, identity_of, is_full_rev
+from flakesync.nix.flakeref import Attr, Identity, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.terms import InputPath, NodeLabel, Rev
 
@@ -24,6 +24,7 @@ class OwnInput(msgspec.Struct, frozen=True):
 
     original: as flake.nix has it (where the lock has none: its locked). rev: the locked commit; None where the lock
     has none (a path, a dirty tree, an archive). source: None for what has no identity. fixed: see `is_fixed`.
+    found: the repository that `locked` is of, None where that has no identity.
     """
 
     path: InputPath
@@ -33,12 +34,13 @@ class OwnInput(msgspec.Struct, frozen=True):
     rev: Rev | None
     source: Source | None
     fixed: bool
+    found: Identity | None
 
 
 def rev_of(attrs: Mapping[str, Attr]) -> Rev | None:
-    """Return the commit that a `locked` or `original` names, or None."""
+    """Return the commit that a `locked` or `original` of a LockFile names (it takes no other text), or None."""
     rev = attrs.get("rev")
-    return Rev(rev) if isinstance(rev, str) and is_full_rev(rev) else None
+    return Rev(rev) if isinstance(rev, str) else None
 
 
 def is_fixed(original: Mapping[str, Attr]) -> bool:
@@ -85,7 +87,21 @@ def own_input(path: InputPath, node: LockNode) -> OwnInput:
     locked = node.locked
     assert locked is not None
     original = node.original if node.original is not None else locked
-    return OwnInput(path, node, original, locked, rev_of(locked), source_of(original, locked), is_fixed(original))
+    said, has = original.get, locked.get
+    # Thousands of locks name the same few sources: what follows from the attributes is worked out once for each.
+    key = (
+        *(said("type"), said("owner"), said("repo"), said("host"), said("url"), said("path"), said("ref"), said("id")),
+        "rev" in original,
+        *(has("type"), has("owner"), has("repo"), has("host"), has("url"), has("path")),
+    )
+    known = _known.get(key)
+    if known is None:
+        known = _known[key] = (source_of(original, locked), is_fixed(original), identity_of(locked))
+    source, fixed, found = known
+    return OwnInput(path, node, original, locked, rev_of(locked), source, fixed, found)
+
+
+_known: dict[tuple[object, ...], tuple[Source | None, bool, Identity | None]] = {}
 
 
 def paths_to(lock: LockFile, labels: AbstractSet[NodeLabel]) -> Iterator[tuple[InputPath, NodeLabel]]:
@@ -111,12 +127,13 @@ def paths_to(lock: LockFile, labels: AbstractSet[NodeLabel]) -> Iterator[tuple[I
             yield tuple(reversed(path)), label
 
 
-def copies(lock: LockFile) -> Mapping[Identity, Sequence[NodeLabel]]:
-    """Return the nodes of a lock by the repository that they are of, at any depth."""
+def copies(lock: LockFile, own: Sequence[OwnInput]) -> Mapping[Identity, Sequence[NodeLabel]]:
+    """Return the nodes of a lock by the repository that they are of, at any depth; `own`: its own inputs."""
     found: dict[Identity, list[NodeLabel]] = {}
+    known = {id(item.node): item.source[0] if item.source is not None else item.found for item in own}
     for label, node in lock.nodes.items():
         if node.locked is not None:
-            identity = identity_of(node.original or node.locked) or identity_of(node.locked)
+            identity = known.get(id(node)) or identity_of(node.original or node.locked) or identity_of(node.locked)
             if identity is not None:
                 found.setdefault(identity, []).append(label)
     return found

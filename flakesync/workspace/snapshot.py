@@ -47,7 +47,7 @@ class FlakeState:
     @cached_property
     def copies(self) -> Mapping[Identity, Sequence[NodeLabel]]:
         """The nodes of the lock by the repository that they are of, at any depth."""
-        return copies(self.lock) if self.lock is not None else {}
+        return copies(self.lock, self.inputs) if self.lock is not None else {}
 
 
 @dataclass(frozen=True, slots=True)

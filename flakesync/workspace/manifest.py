@@ -11,7 +11,8 @@ from flakesync.nix.flakeref import FlakeRef, Identity, is_full_rev
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace import references, values
 from flakesync.workspace.folders import Folders
-from flakesync.workspace.model import External, Pin, Repo, Workspace, select
+from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
+from flakesync.workspace.model import External, ForgeSettings, Pin, Repo, Workspace, select
 from flakesync.workspace.table import InvalidManifest, Problem, Table, read_toml
 from flakesync.workspace.values import bad, did_you_mean, matches
 
@@ -31,7 +32,7 @@ __all__ = [
 MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
 
-_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos"})
+_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish"})
 _WORKSPACE_KEYS = frozenset({"name", "base", "branch", "jobs", "external", "author"})
 _PIN_KEYS = frozenset({"source", "target", "max-age", "inputs"})
 _SHARED_KEYS = frozenset({"base", "flakes", "groups", "hold", "checks"})
@@ -41,6 +42,8 @@ _HOMES = {
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
     "[repos.NAME]": _REPO_KEYS,
     "[pins.NAME]": _PIN_KEYS,
+    '[forges."HOST"]': FORGE_KEYS,
+    "[publish]": PUBLISH_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
 _TARGETS = ("latest", "newest-locked")
@@ -103,6 +106,8 @@ class _Reader:
             author=table.take("author", values.author, None),
             pins=tuple(self._pins(document)),
             repos=self._repos(document, base),
+            forges=self._forges(document),
+            publish=read_publish(self._table(("publish",), document.get("publish", {}), PUBLISH_KEYS)),
         )
         self._check_branches(result)
         self._check_identities(result.repos)
@@ -189,6 +194,15 @@ class _Reader:
             checks=checks,
             identities=frozenset(identities),
         )
+
+    def _forges(self, document: Mapping[str, object]) -> dict[str, ForgeSettings]:
+        found = {}
+        for host, content in self._table(("forges",), document.get("forges", {})).items():
+            table = self._table(("forges", host), content, FORGE_KEYS)
+            settings = read_forge(host, table, self._file.parent)
+            if settings is not None:
+                found[host] = settings
+        return found
 
     def _check_branches(self, workspace: Workspace) -> None:
         """The update branch must be another branch than every base, and git must be able to hold both."""

@@ -13,6 +13,37 @@ from flakesync.workspace.values import did_you_mean
 External = Literal["hold", "latest", "newest-locked"]
 """What becomes of inputs that are neither pinned nor workspace repos."""
 
+ForgeKind = Literal["github", "gitlab", "forgejo", "none"]
+"""How a forge is spoken to; `none`: not at all, branches are only pushed."""
+
+MergeMethod = Literal["default", "merge", "squash", "rebase", "fast-forward"]
+"""How pull requests are merged; `default`: as the repository is set up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgeSettings:
+    """A forge that the manifest declares.
+
+    api: base URL, None for the usual one of its kind. token_env: the variable with the token, None for the usual ones.
+    ca_file: absolute, None for the authorities of the system.
+    """
+
+    kind: ForgeKind
+    api: str | None = None
+    token_env: str | None = None
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishSettings:
+    """How pull requests look and are merged. title: a template (`flakesync.workspace.forges.PLACEHOLDERS`)."""
+
+    labels: tuple[str, ...] = ()
+    draft: bool = False
+    reviewers: tuple[str, ...] = ()
+    merge_method: MergeMethod = "default"
+    title: str = "Update flake inputs"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
@@ -52,7 +83,10 @@ class Repo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own."""
+    """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
+
+    forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).
+    """
 
     file: Path
     name: str
@@ -63,6 +97,8 @@ class Workspace:
     author: str | None
     pins: tuple[Pin, ...]
     repos: tuple[Repo, ...]
+    forges: Mapping[str, ForgeSettings] = field(default_factory=dict)
+    publish: PublishSettings = PublishSettings()
     _by_name: Mapping[str, Repo] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -147,6 +147,13 @@ def count(value: object) -> int:
     return value
 
 
+def flag(value: object) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        raise bad(f"must be a boolean, not {kind_of(value)}", "`true` or `false`, without quotes")
+    return value
+
+
 def author(value: object) -> str:
     """Return an author as git takes it: `Name <mail>`."""
     word = text(value)

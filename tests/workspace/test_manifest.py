@@ -186,8 +186,11 @@ def test_several_problems_read_as_a_list_with_their_hints(load: Load, tmp_path: 
     ("text", "place", "hint"),
     [
         ("[repo.lib]", "repo", "did you mean `repos`?"),
-        ("[publish]", "publish", "there are: defaults, pins, repos, workspace"),
-        ("[forges.x]", "forges", "there are: defaults, pins, repos, workspace"),
+        ("[forge.x]", "forge", "did you mean `forges`?"),
+        ("[policy]", "policy", "there are: defaults, forges, pins, publish, repos, workspace"),
+        ("[publish]\nlabel = []", "publish.label", "did you mean `labels`?"),
+        ("[publish]\nca-file = 'x'", "publish.ca-file", '`ca-file` belongs into [forges."HOST"]'),
+        ("[forges.'git.example.com']\ntoken = 'x'", 'forges."git.example.com".token', "did you mean `token-env`?"),
         ("[workspace]\nchecks = []", "workspace.checks", "`checks` belongs into [defaults] and [repos.NAME]"),
         ("[workspace]\nmax-age = '1d'", "workspace.max-age", "`max-age` belongs into [pins.NAME]"),
         ("[defaults]\npath = 'x'", "defaults.path", "`path` belongs into [repos.NAME]"),

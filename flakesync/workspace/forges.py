@@ -1,0 +1,121 @@
+"""The tables `[forges."host"]` and `[publish]`: which forges there are besides the known ones, and how PRs look."""
+
+import re
+from pathlib import Path
+from string import Formatter
+from typing import cast, get_args
+from urllib.parse import urlsplit
+
+from flakesync.workspace import values
+from flakesync.workspace.model import ForgeKind, ForgeSettings, MergeMethod, PublishSettings
+from flakesync.workspace.table import Table
+from flakesync.workspace.values import bad, did_you_mean
+
+FORGE_KEYS = frozenset({"kind", "api", "token-env", "ca-file"})
+PUBLISH_KEYS = frozenset({"labels", "draft", "reviewers", "merge-method", "title"})
+PLACEHOLDERS = ("pin", "old", "new", "date", "repo")
+"""What may stand in braces in a `title`."""
+KNOWN_HOSTS: dict[str, ForgeKind] = {
+    "github.com": "github",
+    "gitlab.com": "gitlab",
+    "codeberg.org": "forgejo",
+    "gitea.com": "forgejo",
+}
+"""Forges that need no `[forges]` table."""
+
+_KINDS: tuple[str, ...] = get_args(ForgeKind)
+_METHODS: tuple[str, ...] = get_args(MergeMethod)
+_HOST = re.compile(r"(?!-)[a-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECRET = re.compile(r"(?:gh[pousr]|github_pat|glpat|gloas|gldt)[_-][A-Za-z0-9_-]{10,}|[0-9a-f]{40}")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def read_forge(host: str, table: Table, folder: Path) -> ForgeSettings | None:
+    """Return what the table of a host says; None where it is not usable. folder: where relative files begin."""
+    if not _HOST.fullmatch(host):
+        hint = (
+            f'write `[forges."{host.lower()}"]`' if _HOST.fullmatch(host.lower()) else "for example `git.example.com`"
+        )
+        table.wrong("", bad(f"`{host}` is not a host name as it stands in the address of a repo", hint))
+    kind = table.take("kind", _kind, KNOWN_HOSTS.get(host))
+    if kind is None and table.lacks("kind"):
+        table.wrong("", bad("needs a `kind`", f"one of {', '.join(f'`{name}`' for name in _KINDS)}"))
+    ca_file = table.take("ca-file", values.text, None)
+    api = table.take("api", _api, None)
+    token_env = table.take("token-env", _variable, None)
+    if kind is None:
+        return None
+    where = folder / ca_file if ca_file is not None else None
+    return ForgeSettings(kind=cast("ForgeKind", kind), api=api, token_env=token_env, ca_file=where)
+
+
+def read_publish(table: Table) -> PublishSettings:
+    """Return what `[publish]` says, with defaults for the rest."""
+    usual = PublishSettings()
+    return PublishSettings(
+        labels=table.take_list("labels", values.text, usual.labels),
+        draft=table.take("draft", values.flag, usual.draft),
+        reviewers=table.take_list("reviewers", _reviewer, usual.reviewers),
+        merge_method=cast("MergeMethod", table.take("merge-method", _method, usual.merge_method)),
+        title=table.take("title", _title, usual.title),
+    )
+
+
+def _kind(value: object) -> str:
+    return values.choice(value, _KINDS)
+
+
+def _method(value: object) -> str:
+    return values.choice(value, _METHODS)
+
+
+def _api(value: object) -> str:
+    """Return the base URL of an API, without a final slash. A token never goes over the network in the clear."""
+    word = values.text(value)
+    try:
+        parts = urlsplit(word)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        host = None
+    if host is None or " " in word or parts.query or parts.fragment:
+        raise bad(f"`{word}` is not the address of an API", "for example `https://git.example.com/api/v4`")
+    if parts.username is not None:
+        raise bad("must not hold a user or a password", "the token belongs into the variable that `token-env` names")
+    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
+        raise bad(f"`{word}` is not an https address", "the token would go through the network unprotected")
+    return word.rstrip("/")
+
+
+def _variable(value: object) -> str:
+    word = values.text(value)
+    if _SECRET.fullmatch(word):
+        raise bad("looks like a token", "name the environment variable that holds the token")
+    if not _VARIABLE.fullmatch(word):
+        raise bad(f"`{word}` is not the name of an environment variable", "for example `ACME_GITLAB_TOKEN`")
+    return word
+
+
+def _reviewer(value: object) -> str:
+    word = values.text(value)
+    if any(char.isspace() for char in word):
+        raise bad(f"`{word}` is not the name of a user or team", "a name as on the forge, or a team as `org/team`")
+    return word.removeprefix("@")
+
+
+def _title(value: object) -> str:
+    """Return a template whose every placeholder is known; `{{` and `}}` are braces."""
+    word = values.text(value)
+    try:
+        parts = [*Formatter().parse(word)]
+    except ValueError as error:
+        raise bad(f"`{word}` has a brace without its other half: {error}", "a brace itself is written `{{`") from None
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if name not in PLACEHOLDERS:
+            raise bad(f"there is no placeholder `{{{name}}}`", did_you_mean(name, PLACEHOLDERS))
+        if form or conversion:
+            raise bad(f"`{{{name}}}` is written without a format", f"write `{{{name}}}` alone")
+    return word

@@ -1,0 +1,82 @@
+"""A server's rate limits: how long it wants to be left alone, and how long that is worth waiting for."""
+
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+
+from flakesync.forge.model import ForgeError
+
+SECONDARY_PAUSE_S = 60.0
+"""The first pause after a limit without a time: GitHub asks for a minute at least, and more each time."""
+
+_SHORTEST_S = 0.2
+
+
+class Limits:
+    """Keeps one host's limits. Its times are seconds since the epoch, as the servers give them."""
+
+    def __init__(
+        self, host: str, sleep: Callable[[float], None], clock: Callable[[], float], patience_s: float
+    ) -> None:
+        """patience_s: how long one call may wait in all."""
+        self._host = host
+        self._sleep = sleep
+        self._clock = clock
+        self._patience_s = patience_s
+        self._free_at = 0.0
+        self._waited_s = 0.0
+        self._hits = 0
+
+    def begin(self) -> None:
+        """Start a call: it may wait again."""
+        self._waited_s = 0.0
+        self._hits = 0
+
+    def wait(self) -> None:
+        """Sleep until the server may be called. Raises ForgeError (`forge-rate-limit`) if that takes too long."""
+        pause = self._free_at - self._clock()
+        if pause <= 0:
+            return
+        if self._waited_s + pause > self._patience_s:
+            raise ForgeError(
+                "forge-rate-limit",
+                f"{self._host}: its rate limit lets nothing through for another {round(pause)} s",
+                hint="what is done is done: run the command again later",
+            )
+        self._sleep(pause)
+        self._waited_s += pause
+
+    def hit(self, status: int, headers: Mapping[str, str], content: bytes) -> bool:
+        """Take note of what an answer says about limits; tell whether the call was turned away because of one."""
+        spent = _spent(headers)
+        asked = self._asked(headers)
+        limited = status == 429 or (status == 403 and (spent or asked is not None or b"rate limit" in content.lower()))
+        if not limited:
+            if spent and (reset := _reset(headers)) is not None:
+                self._free_at = reset
+            return False
+        self._hits += 1
+        if asked is None and spent and (reset := _reset(headers)) is not None:
+            asked = reset - self._clock()
+        pause = SECONDARY_PAUSE_S * 2 ** (self._hits - 1) if asked is None else asked
+        self._free_at = self._clock() + max(pause, _SHORTEST_S * 2 ** (self._hits - 1))
+        return True
+
+    def _asked(self, headers: Mapping[str, str]) -> float | None:
+        """Return the seconds that Retry-After asks for; None: it is not there, or cannot be read."""
+        text = headers.get("retry-after", "").strip()
+        if text.isascii() and text.isdigit():
+            return float(text)
+        try:
+            return parsedate_to_datetime(text).timestamp() - self._clock()
+        except (TypeError, ValueError):
+            return None
+
+
+def _spent(headers: Mapping[str, str]) -> bool:
+    return headers.get("x-ratelimit-remaining", headers.get("ratelimit-remaining")) == "0"
+
+
+def _reset(headers: Mapping[str, str]) -> float | None:
+    """Return when the requests are counted anew (GitHub and GitLab both give seconds since the epoch)."""
+    text = headers.get("x-ratelimit-reset", headers.get("ratelimit-reset", ""))
+    return float(text) if text.isascii() and text.isdigit() else None

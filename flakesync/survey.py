@@ -4,18 +4,21 @@ import os
 import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from flakesync.analysis.graph import RepoGraph, build_graph
-from flakesync.analysis.pins import Latest, all_governed, choose_targets, pins_to_ask
+from flakesync.analysis.pins import Latest, Target, all_governed, choose_targets, pins_to_ask
 from flakesync.analysis.plan import external_sources, external_targets
 from flakesync.analysis.situation import Situation, questions
 from flakesync.errors import FlakesyncError
 from flakesync.nix.flakeref import FlakeRef
+from flakesync.terms import PinName, RepoName
 from flakesync.workspace.history import ask
+from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import At, read_snapshot
+from flakesync.workspace.snapshot import At, Snapshot, read_snapshot
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -60,6 +63,16 @@ def survey(
     latest = ask_servers(sources, workspace.jobs) if online else None
     external = external_targets(situation, sources, latest)
     return Situation(snapshot, graph, governed, targets, situation.history, situation.now, external)
+
+
+def look_at(
+    snapshot: Snapshot, repo: RepoName, targets: Mapping[PinName, Target], external: Mapping[Source, Target]
+) -> Situation:
+    """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
+    graph = build_graph(snapshot)
+    governed = tuple(all_governed(replace(snapshot, states={repo: snapshot.states[repo]})))
+    history = ask(snapshot, questions(graph, into=repo))
+    return Situation(snapshot, graph, governed, targets, history, int(time.time()), external)
 
 
 def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int) -> dict[Key, Latest]:

@@ -192,6 +192,8 @@ def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
             detail = f"{count} behind {edge.upstream} ({branch})"
         case "unlanded":
             kind, detail = "unlanded", f"only on {edge.upstream}'s update branch, not yet on {branch}"
+        case "landed":
+            kind, detail = "unlanded", f"an update commit of {edge.upstream}, which has landed as another one"
         case "ahead":
             kind, detail = "unknown-rev", f"not in the history of {edge.upstream} ({branch}), but on another branch"
         case "unknown" if answer.tip is None:

@@ -199,6 +199,9 @@ class _Planner:
             return stays("its lock names no commit") if updating else None
         if edge.locked.get("type") not in MOVABLE:
             return stays("an archive, not a git source") if updating or behind else None
+        if answer is not None and answer.standing == "landed" and answer.tip is not None:
+            to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
+            return self._change(edge, to, f"{edge.upstream} has landed")
         if answer is not None and upstream.rev is not None and answer.standing in ("ahead", "unknown"):
             return stays(f"its commit is not in the history of {edge.upstream}")
         opened = situation.graph.is_opened(edge)

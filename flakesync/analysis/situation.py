@@ -75,11 +75,14 @@ class Situation:
         return self.edges_by_flake.get((repo, flake), ())
 
 
-def questions(graph: RepoGraph) -> Iterator[Question]:
-    """Yield what has to be known of the upstreams' histories: one question for each edge that could move."""
+def questions(graph: RepoGraph, *, into: RepoName | None = None) -> Iterator[Question]:
+    """Yield what has to be known of the upstreams' histories: one question for each edge that could move.
+
+    into: only those of this dependent.
+    """
     for edge in graph.edges:
         rev = edge.locked_rev
-        if rev is not None and edge.follows is None and not edge.fixed:
+        if rev is not None and edge.follows is None and not edge.fixed and into in (None, edge.dependent):
             yield edge.upstream, edge.branch, rev
 
 

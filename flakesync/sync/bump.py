@@ -16,6 +16,7 @@ from flakesync.git.values import Signature
 from flakesync.nix.command import CheckRun
 from flakesync.nix.lockfile import LockFile
 from flakesync.sync.branch import UpdateBranch, find_update_branch, message, write_update
+from flakesync.sync.carry import same_trees
 from flakesync.sync.difference import describe_all
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
 from flakesync.sync.outcome import CheckResult, Listener, Outcome, Step
@@ -36,7 +37,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all repos of a run share. author: None for git's own identity. check: runs one check in a folder."""
+    """What all repos of a run share.
+
+    author: None for git's own identity. check: runs one check in a folder. carry_over: whether checks that the update
+    branch has passed count for a commit that holds the same trees.
+    """
 
     run: str
     branch: str
@@ -46,6 +51,7 @@ class Setting:
     dry_run: bool
     listener: Listener
     sources: Mapping[RepoName, Source]
+    carry_over: bool = False
 
 
 class ChecksFailedError(SyncError):
@@ -95,7 +101,8 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         text = message(setting.run, described, _pins(changes, wanted))
         commit = write_update(repository, source.base, files, text, setting.author, _dates(after, wanted))
         checks: list[CheckResult] = []
-        if state.repo.checks and not setting.dry_run:
+        passed = setting.carry_over and existing is not None and same_trees(repository, existing.tip, commit)
+        if state.repo.checks and not setting.dry_run and not passed:
             checks = _check(setting, state, repository, commit)
         repository.update_ref(ref, commit, old=old, message=f"flakesync: run {setting.run}")
         diff = _diff(repository, source.base, files) if setting.dry_run else None

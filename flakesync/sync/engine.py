@@ -45,9 +45,9 @@ def sync(
     nix = Nix.find()
     with ExitStack() as stack:
         if not dry_run:
-            stack.enter_context(_only_run(situation.snapshot.workspace.file, cache))
+            stack.enter_context(only_run(situation.snapshot.workspace.file, cache))
         sources = stack.enter_context(_sources(situation, dict(plan.changes()) if dry_run else {}))
-        author = _author(situation.snapshot.workspace.author)
+        author = author_of(situation.snapshot.workspace.author)
         setting = Setting(
             run=plan.run,
             branch=situation.snapshot.workspace.branch,
@@ -55,7 +55,7 @@ def sync(
             locker=NixLocker(nix),
             check=nix.run_check,
             dry_run=dry_run,
-            listener=_one_at_a_time(listener),
+            listener=one_at_a_time(listener),
             sources=sources,
         )
         run = _Run(setting, states, plan)
@@ -85,7 +85,7 @@ class _Run:
         """Do all repos of the plan."""
         tasks = list(self.changes)
         upstreams = {name: self._upstreams(name) & self.changes.keys() for name in tasks}
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs, stop=_stopper())
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=jobs, stop=stopper())
 
     def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
@@ -159,7 +159,8 @@ def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:
 
 
 @contextmanager
-def _only_run(manifest: Path, cache: Path) -> Iterator[None]:
+def only_run(manifest: Path, cache: Path) -> Iterator[None]:
+    """Keep other runs of the same manifest away until the block ends. Raises FlakesyncError (`busy`)."""
     digest = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:16]
     try:
         with exclusive(cache / "runs" / f"{digest}.lock", wait=False):
@@ -189,15 +190,16 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
                 base_ref = branch_ref(repository, state.base)
                 if name in borrow:
                     refs = {base_ref: state.base_rev}
-                    tip = repository.branch(branch)
-                    if tip is not None:
-                        refs[f"refs/heads/{branch}"] = tip
+                    for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+                        tip = repository.ref(ref)
+                        if tip is not None:
+                            refs[ref] = tip
                     path = repository.borrow(Path(tmp), refs)
             found[name] = Source(path, state.base, base_ref, state.base_rev)
         yield found
 
 
-def _stopper() -> Callable[[], None]:
+def stopper() -> Callable[[], None]:
     """Return what ends the processes of a run; called again, it leaves git alone, which then takes worktrees away."""
     first = True
 
@@ -211,7 +213,8 @@ def _stopper() -> Callable[[], None]:
     return stop
 
 
-def _one_at_a_time(listener: Listener) -> Listener:
+def one_at_a_time(listener: Listener) -> Listener:
+    """Return a listener that several threads may tell something."""
     guard = Lock()
 
     def listen(event: Event) -> None:
@@ -221,7 +224,8 @@ def _one_at_a_time(listener: Listener) -> Listener:
     return listen
 
 
-def _author(text: str | None) -> Signature | None:
+def author_of(text: str | None) -> Signature | None:
+    """Return the person that `author` in the manifest names; None: git's own identity."""
     if text is None:
         return None
     name, email = parseaddr(text)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
-from flakesync.git.objects import read_base
+from flakesync.git.objects import ObjectReader, read_base
 from flakesync.nix.flakeref import Identity
 from flakesync.nix.lockfile import LockFile
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev
@@ -98,8 +98,15 @@ def read_snapshot(workspace: Workspace, *, at: At = "base", cache: Path, offline
     states = [_read_local(workspace, repo, at) for repo in local]
     if remote:
         with ThreadPoolExecutor(max_workers=workspace.jobs) as pool:
-            states += pool.map(lambda repo: _read_mirror(workspace, repo, at, cache, offline), remote)
+            states += pool.map(lambda repo: read_repo(workspace, repo, at=at, cache=cache, offline=offline), remote)
     return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
+
+
+def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path, offline: bool = False) -> RepoState:
+    """Read one repo, as `read_snapshot` does."""
+    if repo.path is not None:
+        return _read_local(workspace, repo, at)
+    return _read_mirror(workspace, repo, at, cache, offline)
 
 
 def _read_local(workspace: Workspace, repo: Repo, at: At) -> RepoState:
@@ -143,7 +150,8 @@ def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At) -> RepoStat
     files = base.files
     without = [_file(dir, "flake.nix") for dir in repo.flakes if files[_file(dir, "flake.lock")] is None]
     if without:  # flake.nix only tells whether a lock is missing
-        files = {**files, **read_base(clone, repo.base, without, update=update).files}
+        reader = ObjectReader.open(clone)
+        files = {**files, **{file: reader.read(base.rev, file) for file in without}}
     flakes = tuple(_flake(repo, dir, files) for dir in repo.flakes)
     return RepoState(repo, clone, base.branch, base.rev, base.base_rev, flakes, updated=base.rev != base.base_rev)
 
@@ -200,5 +208,3 @@ def may_have_inputs(flake_nix: bytes) -> bool:
 def _names(formals: bytes) -> set[bytes]:
     parts: Iterable[bytes] = (part.split(b"?")[0].strip() for part in formals.split(b","))
     return {part for part in parts if part and part != b"..."}
-
-

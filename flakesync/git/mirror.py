@@ -1,6 +1,6 @@
 """Local copies of repositories that are only known by address: bare, below the user's cache folder.
 
-A mirror's refs/remotes/origin/* follow the remote. Its refs/heads/* hold nothing but update branches that we have made
+A mirror's refs/remotes/origin/* and refs/tags/* follow the remote. Its refs/heads/* hold nothing but update branches that we have made
 and perhaps not pushed yet; no fetch touches them. `complete` in a mirror's folder says that its first fetch has ended.
 """
 
@@ -73,17 +73,21 @@ def mirror_path(url: str, cache: Path) -> Path:
 
 
 def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
-    wanted = list_refs(remote, ["HEAD", "refs/heads/*"], symbolic=True)
+    wanted = list_refs(remote, ["HEAD", "refs/heads/*", "refs/tags/*"], symbolic=True)
     if not (path / _COMPLETE).exists():
         # A first fetch that was interrupted: nothing of ours can be in it.
         if path.exists():
             shutil.rmtree(path)
         _initialise(path, remote)
-    heads = {name: rev for name, rev in wanted.items() if name.startswith("refs/heads/")}
-    if heads != _fetched(path):
+    there = {
+        name: rev
+        for name, rev in wanted.items()
+        if name.startswith(("refs/heads/", "refs/tags/")) and not name.endswith("^{}")
+    }
+    if there != _fetched(path):
         _remove_stale_locks(path)
-        refspec = "+refs/heads/*:refs/remotes/origin/*"
-        run([*_FETCH, remote.name, refspec], remote, cwd=path, timeout_s=timeout_s)
+        refspecs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        run([*_FETCH, remote.name, *refspecs], remote, cwd=path, timeout_s=timeout_s)
     default = wanted.get(Rev("HEAD@"), "")
     if default.startswith("refs/heads/"):
         _set_head(path, "HEAD", default)
@@ -107,8 +111,8 @@ def _remove_stale_locks(path: Path) -> None:
 
 
 def _fetched(path: Path) -> dict[str, Rev]:
-    """Return the remote's branches as they were last fetched."""
-    argv = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin"]
+    """Return the remote's branches and tags as they were last fetched."""
+    argv = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin", "refs/tags"]
     lines = [line.split(" ", 1) for line in process.git(argv, cwd=path).text.splitlines()]
     return {
         name.replace("refs/remotes/origin/", "refs/heads/", 1): Rev(rev)

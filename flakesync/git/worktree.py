@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "flakesync-checkout-"
 _LOCK = "lock"
+_TRIES = 20
 _SETTINGS = (
     # The same bytes as in the commit, all of them, whatever the user has set for working trees of his own.
     "core.autocrlf=false",
@@ -58,9 +60,21 @@ def checkout(repository: "Repository", rev: Rev) -> Iterator[Path]:
         stack.callback(os.close, handle)
         fcntl.flock(handle, fcntl.LOCK_EX)
         stack.callback(_remove, repository, top, tree)
-        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        process.git([*settings, "worktree", "add", "--quiet", "--detach", "--", str(tree), rev], cwd=repository.path)
+        _add(repository, tree, rev)
         yield tree
+
+
+def _add(repository: "Repository", tree: Path, rev: Rev) -> None:
+    settings = [(name, value) for name, _, value in (setting.partition("=") for setting in _SETTINGS)]
+    argv = ["worktree", "add", "--quiet", "--detach", "--", str(tree), rev]
+    for _ in range(_TRIES):
+        answer = process.git(argv, cwd=repository.path, config=settings, check=False)
+        # git reads the entries of all worktrees, also one that another process is writing at this moment.
+        if answer.status == 0 or "failed to read" not in answer.err:
+            break
+        time.sleep(0.05)
+    if answer.status != 0:
+        raise process.failure("worktree add", answer)
 
 
 def _remove(repository: "Repository", top: Path, tree: Path) -> None:

@@ -34,23 +34,30 @@ def find_update_branch(repository: Repository, branch: str, base: Rev) -> Update
     """Return the update branch; None where there is none, or nothing on it that the base lacks.
 
     Raises:
-        SyncError: `branch-taken`, somebody else's commit is on it.
+        SyncError: `branch-taken`, somebody else's commit is on it, here or on the server as it was last fetched.
     """
     tip = repository.branch(branch)
-    if tip is None or tip == base:
+    pushed = repository.ref(f"refs/remotes/origin/{branch}")
+    if pushed is not None and pushed != tip:
+        _our_commits(repository, f"origin/{branch}", pushed, base)
+    commits = _our_commits(repository, branch, tip, base) if tip is not None else []
+    if tip is None or not commits:
         return None
-    commits = repository.log(tip, not_in=base)
+    return UpdateBranch(tip, commits[-1].parents[0], single=len(commits) == 1)
+
+
+def _our_commits(repository: Repository, name: str, tip: Rev, base: Rev) -> list[Commit]:
+    """Return the commits that `tip` has and the base lacks, newest first. Raises SyncError(`branch-taken`)."""
+    commits = repository.log(tip, not_in=base) if tip != base else []
     for commit in commits:
         if not is_ours(repository, commit):
             raise SyncError(
                 "branch-taken",
-                f"{branch} has a commit that flakesync did not make: {commit.rev[:12]} "
+                f"{name} has a commit that flakesync did not make: {commit.rev[:12]} "
                 f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
                 hint="move that commit to another branch, or merge it; an update branch is rebuilt on every run",
             )
-    if not commits:
-        return None
-    return UpdateBranch(tip, commits[-1].parents[0], single=len(commits) == 1)
+    return commits
 
 
 def is_ours(repository: Repository, commit: Commit) -> bool:

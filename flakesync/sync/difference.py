@@ -34,7 +34,10 @@ def entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
 
 
 def differences(before: LockFile, after: LockFile) -> list[Difference]:
-    """Return what differs, as Nix compares: `locked`, `original`, `flake`, what is followed; labels do not count."""
+    """Return what differs, as Nix compares: `locked`, `original`, `flake`, what is followed; labels do not count.
+
+    Nor does it count whether `?dir=` is in an address that has `dir` beside it: up to 2.25 it is, later it is not.
+    """
     old, new = entries(before), entries(after)
     return [
         Difference(path, old.get(path), new.get(path))
@@ -45,8 +48,19 @@ def differences(before: LockFile, after: LockFile) -> list[Difference]:
 
 def _meaning(entry: LockNode | InputPath | None) -> object:
     if isinstance(entry, LockNode):
-        return (dict(entry.locked or {}), dict(entry.original or {}), entry.flake, entry.parent)
+        return (without_dir(entry.locked or {}), without_dir(entry.original or {}), entry.flake, entry.parent)
     return entry
+
+
+def without_dir(attrs: Mapping[str, Attr]) -> dict[str, Attr]:
+    """Return the attributes of a reference with `dir` taken out of its address (Nix 2.28.4 compares them so)."""
+    found = dict(attrs)
+    url = found.get("url")
+    if "dir" in found and isinstance(url, str):
+        address, _, query = url.partition("?")
+        kept = "&".join(part for part in query.split("&") if not part.startswith("dir="))
+        found["url"] = f"{address}?{kept}" if kept else address
+    return found
 
 
 def describe(found: Difference) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flakesync.errors import SyncError
 from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.sync.difference import differences
+from flakesync.sync.difference import differences, without_dir
 from flakesync.terms import InputPath, Rev, show_path
 from flakesync.workspace.inputs import rev_of
 
@@ -47,4 +47,4 @@ def _is_below(path: InputPath, wanted: Mapping[InputPath, Rev]) -> bool:
 
 
 def _reference(node: LockNode) -> object:
-    return dict(node.original or {}), node.flake
+    return without_dir(node.original or {}), node.flake

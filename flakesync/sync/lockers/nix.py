@@ -98,20 +98,25 @@ def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str,
     made sure); github, gitlab and sourcehut nodes carry no `ref` and no `revCount` (input fetchers github.cc, git.cc).
     """
     local = node.locked or {}
-    base = move.locked if identity_of(move.locked) == identity_of(move.original) else move.original
-    locked = dict(base)
+    # A foreign lock is led back to its own reference; an indirect one (`nixpkgs`) has no identity to compare.
+    own = identity_of(move.original) in (None, identity_of(move.locked))
+    locked = dict(move.locked if own else move.original)
     locked["rev"] = source.rev
     for key in ("narHash", "lastModified"):
         if key not in local:
             raise SyncError("no-hash", f"Nix wrote no {key} for input {show_path(move.input)}")
         locked[key] = local[key]
     if locked.get("type") == "git":
+        if own and node.original is not None and node.original.get("type") == "git":
+            locked["url"] = node.original["url"]  # versions differ in whether it holds `?dir=` too
         full = str(move.locked.get("ref", "")).startswith("refs/heads/")
         locked["ref"] = f"refs/heads/{source.branch}" if full else source.branch
         if "revCount" in local and not locked.get("shallow"):
             locked["revCount"] = local["revCount"]
         else:
             locked.pop("revCount", None)
+    else:
+        locked.pop("ref", None)
     return locked
 
 

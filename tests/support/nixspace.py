@@ -95,9 +95,10 @@ class Space:
         return repos.make_repo(self.path(name), files, date=self._date())
 
     def commit(self, name: str, files: repos.Files, *, branch: str | None = None, message: str = "Change") -> Rev:
-        """Commit files; a lock among them is not looked at."""
-        old = ref_in(self.path(name), f"refs/heads/{branch or 'main'}")
-        new = repos.commit(self.path(name), files, message=message, branch=branch, date=self._date())
+        """Commit files, on a new branch above `main`; a lock among them is not looked at."""
+        old = ref_in(self.path(name), f"refs/heads/{branch or 'main'}") or ref_in(self.path(name), "refs/heads/main")
+        parents = [old] if old is not None else None
+        new = repos.commit(self.path(name), files, message=message, branch=branch, parents=parents, date=self._date())
         for known_name, rev, dir in list(self._inputs):
             if (known_name, rev) == (name, old):
                 self._inputs[name, new, dir] = self._inputs[name, rev, dir]
@@ -110,7 +111,7 @@ class Space:
         self.names.append(name)
         flakes = {".": takes if takes is not None else {"nixpkgs": Take()}, **others}
         self._flakes[name] = list(flakes)
-        nix = {_in(dir, "flake.nix"): self._flake_nix(inputs) for dir, inputs in flakes.items()}
+        nix = {_in(dir, "flake.nix"): self.flake_nix(inputs) for dir, inputs in flakes.items()}
         self.make(name, {**nix, **(files or {})})
         self.lock(name, flakes)
         return self
@@ -118,7 +119,7 @@ class Space:
     def lock(self, name: str, flakes: Mapping[str, Takes]) -> Rev:
         """Commit new flakes and their locks to a repo."""
         trees = {dir: self._lock_inputs(takes) for dir, takes in flakes.items()}
-        files = {_in(dir, "flake.nix"): self._flake_nix(takes) for dir, takes in flakes.items()}
+        files = {_in(dir, "flake.nix"): self.flake_nix(takes) for dir, takes in flakes.items()}
         files |= {_in(dir, "flake.lock"): locks.to_bytes(locks.lock(tree)).decode() for dir, tree in trees.items()
                   if tree}  # fmt: skip
         rev = self.commit(name, files, message="Lock")
@@ -167,7 +168,8 @@ class Space:
         self._hours += 1
         return repos.DATE + self._hours * HOUR_S
 
-    def _flake_nix(self, takes: Takes) -> str:
+    def flake_nix(self, takes: Takes) -> str:
+        """Return a flake.nix with these inputs."""
         lines: list[str] = []
         for name, take in takes.items():
             if isinstance(take, str):

@@ -195,13 +195,13 @@ def test_hooks_in_a_template_of_the_user_do_not_come_along(remote: Path, tmp_pat
 
 def test_a_mirror_has_the_remotes_tags_and_follows_them(tmp_path: Path) -> None:
     rev = make_bare(tmp_path / "remote", {"file": "one"})
-    run_git(tmp_path / "remote", "tag", "-a", "-m", "first", "v1")
+    run_git("tag", "-a", "-m", "first", "v1", cwd=tmp_path / "remote")
     path = mirror(f"file://{tmp_path}/remote", tmp_path / "cache", offline=False)
     with Repository.open(path) as repository:
         assert repository.ref("refs/tags/v1") is not None
         assert repository.branch("main") == rev
-    run_git(tmp_path / "remote", "tag", "-d", "v1")
-    run_git(tmp_path / "remote", "tag", "v2")
+    run_git("tag", "-d", "v1", cwd=tmp_path / "remote")
+    run_git("tag", "v2", cwd=tmp_path / "remote")
     mirror(f"file://{tmp_path}/remote", tmp_path / "cache", offline=False)
     with Repository.open(path) as repository:
         assert repository.ref("refs/tags/v1") is None

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ COUNT = 30
 
 
 def loop(space: nixspace.Space) -> None:
-    """Do what the loop does: per repo, move its inputs with one nix call, commit on a branch, let the next one see it."""
+    """Do what the loop does: per repo, move its inputs with one nix call and commit, so that the next one sees it."""
     nix = Nix.find()
     by_name = nix.version >= (2, 19)
     for number, name in enumerate(space.names):
@@ -27,8 +26,8 @@ def loop(space: nixspace.Space) -> None:
             inputs.append("r0")
         flags = [part for each in inputs for part in ("--update-input", each)]
         update = ["flake", "update", *inputs] if by_name else ["flake", "lock", *flags]
-        subprocess.run([str(nix.program), *update], cwd=folder, check=True, stdin=subprocess.DEVNULL, capture_output=True)
-        subprocess.run(["git", "commit", "-qam", "flake.lock: Update"], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+        for command in ([str(nix.program), *update], ["git", "commit", "-qam", "flake.lock: Update"]):
+            run(command, cwd=str(folder))
 
 
 def _inputs(folder: Path) -> str:
@@ -65,7 +64,8 @@ def main() -> None:
     for shape, jobs, wanted in (("chain", 1, "≥ 1"), ("chain", 2, "≥ 1"), ("fan", 2, "≥ 1.5")):
         ours, theirs = timed(shape, jobs, 5)
         figures = f"{ours / COUNT * 1000:.0f} ms a repo against {theirs / COUNT * 1000:.0f} ms"
-        rows.append((f"serial loop / sync, {COUNT}-repo {shape}, --jobs {jobs}", f"{theirs / ours:.2f} ({figures})", wanted))
+        what = f"serial loop / sync, {COUNT}-repo {shape}, --jobs {jobs}"
+        rows.append((what, f"{theirs / ours:.2f} ({figures})", wanted))
     show(rows)
 
 

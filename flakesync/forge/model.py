@@ -18,8 +18,8 @@ class ForgeError(FlakesyncError):
     """A forge did not do what was asked; this repo fails, the others go on.
 
     Codes: `forge-token` (no token, or the forge does not take it) · `forge-rights` (the token may not do this) ·
-    `forge-not-found` · `forge-archived` · `forge-protected` (branch rules refuse the merge) · `forge-conflict` (cannot be
-    merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` · `forge-timeout` ·
+    `forge-not-found` · `forge-archived` · `forge-protected` (branch rules refuse the merge) · `forge-conflict` (cannot
+    be merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` · `forge-timeout` ·
     `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else, with its words).
     """
 
@@ -82,7 +82,7 @@ class Forge(Protocol):
     kind: ForgeKind
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
-        """Return the newest pull request from branch `head` of this project into `base`: an open one if there is one."""
+        """Return the newest pull request from branch `head` of this project into `base`; an open one goes first."""
 
     def create(self, project: Project, new: NewPull) -> Pull:
         """Open a pull request. An unclear answer is never repeated before `find` has looked: none is opened twice."""

@@ -5,11 +5,66 @@ differently are all NotStatic, with the place and the reason: nothing is guessed
 that Nix refuses.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+from flakesync.errors import FlakeRefError, plain
 from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.scopes import check_expression, formal_names
+from flakesync.nix.syntax import (
+    Document,
+    Entry,
+    Group,
+    NotLiteralError,
+    Opaque,
+    read_document,
+    string_value,
+    unwrap,
+    without_comments,
+)
 from flakesync.terms import InputPath
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
+_FOLLOWS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9_-]*(?:/[a-zA-Z][a-zA-Z0-9_-]*)*)?", re.ASCII)
+_TOP = ("description", "inputs", "outputs", "nixConfig")
+_LITERAL = frozenset({"description", "inputs", "nixConfig"})
+_REV = "[0-9a-f]{40}"
+_WORD = r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9][A-Za-z0-9_-]*)*(?<!\.lock)"
+_REF = rf"{_WORD}(?:/{_WORD})*"
+_PATH = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+"
+_HOST = r"[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{0,3})?"
+_URL = rf"(?:https?://{_HOST}|ssh://(?:[a-z]+@)?{_HOST}|file://){_PATH}"
+_GIT_QUERY = rf"(?:ref={_REF}|rev={_REV}|(?:submodules|shallow)=1)"
+# What every version since 2.8 reads alike and writes back to the letter.
+_PORTABLE_URL = re.compile(
+    rf"{_ID.pattern}(?:/{_REF})?(?:/{_REV})?"
+    rf"|(?:github|gitlab|sourcehut):~?{_WORD}/{_WORD}(?:/{_REF})?(?:\?(?:ref={_REF}|rev={_REV}|dir={_REF}))?"
+    rf"|git\+{_URL}(?:\?{_GIT_QUERY}(?:&{_GIT_QUERY})*)?"
+    rf"|https?://{_HOST}{_PATH}\.(?:zip|tar|tgz|tar\.(?:gz|xz|bz2|zst))"
+    rf"|path:{_PATH}",
+    re.ASCII,
+)
+_PORTABLE_ATTRS = {
+    "id": _ID.pattern,
+    "owner": rf"~?{_WORD}",
+    "repo": _WORD,
+    "ref": _REF,
+    "rev": _REV,
+    "dir": _REF,
+    "url": _URL,
+    "path": _PATH,
+}
+_PORTABLE_KEYS = {
+    **dict.fromkeys(("github", "gitlab", "sourcehut"), frozenset({"owner", "repo", "ref", "rev", "dir"})),
+    "git": frozenset({"url", "ref", "rev", "submodules", "shallow"}),
+    "indirect": frozenset({"id", "ref", "rev"}),
+    "path": frozenset({"path"}),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +110,141 @@ class NotStatic:
 
 def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotStatic:
     """Return the inputs of the flake.nix in `source`; `file` is its name in reasons. Raises nothing."""
-    raise NotImplementedError
+    try:
+        return FlakeInputs(_read(read_document(source, _LITERAL.__contains__)))
+    except NotLiteralError as stop:
+        return NotStatic(
+            stop.row + 1, stop.column + 1, f"{file}:{stop.row + 1}:{stop.column + 1}: {plain(stop.reason)}"
+        )
+
+
+def _read(document: Document) -> dict[str, InputSpec]:
+    top = document.top.entries
+    if document.shadowed:
+        raise NotLiteralError((0, 0), "a `rec` set may give `true` and `false` another meaning")
+    for name, entry in top.items():
+        if name not in _TOP:
+            raise NotLiteralError(entry.name, f"a flake has no attribute {name!r}")
+    description = top.get("description")
+    if description is not None and not isinstance(description.value, str):
+        raise NotLiteralError(description.name, "the description is not a string literal")
+    if "nixConfig" in top:
+        _check_config(top["nixConfig"])
+    inputs = _specs(top["inputs"], top_level=True) if "inputs" in top else {}
+    outputs = top.get("outputs")
+    if outputs is None:
+        raise NotLiteralError((0, 0), "the flake has no outputs")
+    if not isinstance(outputs.value, Opaque) or outputs.value.node.type != "function_expression":
+        raise NotLiteralError(outputs.name, "the outputs are not a function")
+    check_expression(outputs.value.node, top if document.recursive else ())
+    return {**_asked_for(outputs.value.node), **inputs}
+
+
+def _asked_for(function: "Node") -> dict[str, InputSpec]:
+    """Return the inputs that a function of outputs takes by name."""
+    specs = {}
+    for child in function.named_children:
+        if child.type == "formals":
+            for name, node in formal_names(child).items():
+                if not _ID.fullmatch(name):
+                    raise NotLiteralError(node, f"{name!r} is no name for an input")
+                if name != "self":
+                    specs[name] = _indirect(name, node)
+    return specs
+
+
+def _indirect(name: str, node: "Node") -> InputSpec:
+    row, column = node.start_point
+    return InputSpec(FlakeRef("indirect", {"id": name}), None, True, {}, False, True, row + 1, column + 1)
+
+
+def _specs(inputs: Entry, *, top_level: bool) -> dict[str, InputSpec]:
+    if not isinstance(inputs.value, Group):
+        raise NotLiteralError(inputs.name, "the inputs are not a literal set")
+    found = {}
+    for name, entry in inputs.value.entries.items():
+        if name == "self":
+            raise NotLiteralError(entry.name, "Nix versions read an input `self` differently")
+        found[name] = _spec(name, entry, top_level=top_level)
+    return found
+
+
+def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
+    if not isinstance(entry.value, Group):
+        raise NotLiteralError(entry.name, f"the input {name!r} is not a literal set")
+    row, column = entry.name.start_point
+    spec = InputSpec(None, None, True, {}, False, True, row + 1, column + 1)
+    attrs: dict[str, str | int | bool] = {}
+    for key, attr in entry.value.entries.items():
+        value = attr.value
+        if key == "inputs":
+            spec = replace(spec, inputs=_specs(attr, top_level=False))
+        elif isinstance(value, Opaque | Group):
+            raise NotLiteralError(attr.name, f"{key!r} has to be evaluated")
+        elif key == "flake":
+            if not isinstance(value, bool):
+                raise NotLiteralError(attr.name, "`flake` is neither true nor false")
+            spec = replace(spec, flake=value)
+        elif key == "follows":
+            spec = replace(spec, follows=_follows(value, attr))
+        else:
+            attrs[key] = value
+    if spec.follows is not None:
+        if attrs:
+            raise NotLiteralError(entry.name, f"{name!r} has both `follows` and a reference")
+        return spec
+    if not attrs and not top_level:
+        return spec
+    return _with_reference(spec, attrs or {"type": "indirect", "id": name}, entry)
+
+
+def _follows(value: str | int | bool, attr: Entry) -> InputPath:
+    if not isinstance(value, str) or not _FOLLOWS.fullmatch(value):
+        raise NotLiteralError(attr.name, "`follows` is no input path")
+    return tuple(value.split("/")) if value else ()
+
+
+def _with_reference(spec: InputSpec, attrs: Mapping[str, str | int | bool], entry: Entry) -> InputSpec:
+    try:
+        if "type" in attrs:
+            ref, portable = FlakeRef.from_attrs(attrs), _is_portable(attrs)
+        else:
+            unknown = sorted(attrs.keys() - {"url"})
+            url = attrs.get("url")
+            if unknown or not isinstance(url, str):
+                raise NotLiteralError(entry.name, f"{unknown[0] if unknown else 'url'!r} is not as it should be")
+            ref = FlakeRef.parse(url, flake=spec.flake)
+            portable = _PORTABLE_URL.fullmatch(url) is not None
+    except FlakeRefError as error:
+        raise NotLiteralError(entry.name, error.message) from None
+    relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
+    return replace(spec, ref=ref, relative=relative, portable=portable and not relative)
+
+
+def _is_portable(attrs: Mapping[str, str | int | bool]) -> bool:
+    known = _PORTABLE_KEYS.get(str(attrs["type"]), frozenset())
+    return (
+        all(
+            value is True
+            if key in ("submodules", "shallow")
+            else re.fullmatch(_PORTABLE_ATTRS[key], str(value)) is not None
+            for key, value in attrs.items()
+            if key != "type"
+        )
+        if attrs.keys() - {"type"} <= known
+        else False
+    )
+
+
+def _check_config(config: Entry) -> None:
+    """Check nixConfig, which Nix reads with the inputs: strings, numbers, truths, lists of strings."""
+    if not isinstance(config.value, Group):
+        raise NotLiteralError(config.name, "nixConfig is not a literal set")
+    for name, entry in config.value.entries.items():
+        value = entry.value
+        if isinstance(value, Opaque) and value.node.type == "list_expression":
+            elements = without_comments(value.node)
+            if all(string_value(unwrap(element)) is not None for element in elements):
+                continue
+        if isinstance(value, Opaque | Group):
+            raise NotLiteralError(entry.name, f"the setting {name!r} has to be evaluated")

@@ -1,0 +1,276 @@
+"""Literal Nix: what the parser of Nix holds as a plain value already, before anything is evaluated.
+
+tree-sitter finds the shape of the text; what stands between its nodes is checked again here, because it takes more than
+Nix does: other white space, a lone carriage return, an unfinished escape. Mirrors `src/libexpr/lexer.l`, `parser.y`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Parser
+
+Literal = "str | int | bool | Group | Opaque"
+
+_ODD = re.compile(
+    rb"[\x00\x0b\x0c]|\r(?!\n)|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
+)
+_LAST_COMMA = re.compile(rb",(?=(?:[ \t\r\n]++|#[^\n]*+|/\*(?s:.*?)\*/)*+\})")
+_STRING = re.compile(r'(?:[^$"\\]|\$[^{"\\]|\\.|\$\\.)*\$?', re.DOTALL)
+_INDENTED = re.compile(r"(?:[^$']|\$[^{']|'[^'$])*", re.DOTALL)
+_URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re.ASCII)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+_GREATEST = 2**63 - 1
+_DEEPEST = 64
+
+
+class NotLiteralError(Exception):
+    """What keeps a text from being read as it stands; row and column count from 0, columns in bytes."""
+
+    def __init__(self, where: "Node | tuple[int, int]", reason: str) -> None:
+        """Stop at a node, or at (row, column)."""
+        super().__init__(reason)
+        self.row, self.column = where if isinstance(where, tuple) else tuple(where.start_point)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A value that is no literal; `node` is its expression, without parentheses."""
+
+    node: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An attribute of a set: its value, and the node of its name where it is first spoken of."""
+
+    value: "str | int | bool | Group | Opaque"
+    name: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An attribute set, several definitions of it merged as Nix merges them."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The attribute set of a file. recursive: it is a `rec { }`.
+
+    shadowed: some `rec` set of literals gives `true` or `false` another meaning, so they mean nothing certain.
+    """
+
+    top: Group
+    recursive: bool
+    shadowed: bool
+
+
+def _place(source: bytes, offset: int) -> tuple[int, int]:
+    return source.count(b"\n", 0, offset), offset - (source.rfind(b"\n", 0, offset) + 1)
+
+
+def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
+    """Return the attribute set that `source` consists of.
+
+    literal: which of its attributes are looked into; the others, where they are one expression, stay Opaque.
+
+    Raises: NotLiteralError.
+    """
+    odd = _ODD.search(source)
+    if odd is not None:
+        raise NotLiteralError(_place(source, odd.start()), "a character that Nix and others read differently")
+    try:
+        source.decode()
+    except UnicodeDecodeError as error:
+        raise NotLiteralError(_place(source, error.start), "not UTF-8") from None
+    root = _tree(source)
+    if root.has_error:
+        raise NotLiteralError(_first_error(root), "a syntax error")
+    expressions = without_comments(root)
+    if len(expressions) != 1:
+        raise NotLiteralError(root, "the file is not one expression")
+    top = unwrap(expressions[0])
+    if top.type not in SETS:
+        raise NotLiteralError(top, "the file is not an attribute set but has to be evaluated to one")
+    reader = _Reader(literal)
+    group = reader.group(top, 0)
+    return Document(group, top.type == "rec_attrset_expression", reader.shadowed)
+
+
+def _tree(source: bytes) -> "Node":
+    """Return the root of the syntax tree, without the commas at the end of formals: this grammar lacks them."""
+    commas = [found.start() for found in _LAST_COMMA.finditer(source)]
+    if not commas:
+        return _parser().parse(source).root_node
+    root = _parser().parse(_blanked(source, commas)).root_node
+    trailing = [comma for comma in commas if _ends_formals(root, comma)]
+    return root if trailing == commas else _parser().parse(_blanked(source, trailing)).root_node
+
+
+def _blanked(source: bytes, places: list[int]) -> bytes:
+    text = bytearray(source)
+    for place in places:
+        text[place] = 0x20
+    return bytes(text)
+
+
+def _ends_formals(root: "Node", place: int) -> bool:
+    """Whether a byte is between the last formal of a function and its closing brace."""
+    node = root.descendant_for_byte_range(place, place)
+    if node is None or node.type != "formals":
+        return False
+    formals = [child for child in node.named_children if child.type in ("formal", "ellipses")]
+    return bool(formals) and formals[-1].type == "formal" and formals[-1].end_byte <= place
+
+
+SETS = frozenset({"attrset_expression", "rec_attrset_expression"})
+
+
+@cache
+def _parser() -> "Parser":
+    import tree_sitter
+    import tree_sitter_nix
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_nix.language()))
+
+
+def without_comments(node: "Node") -> list["Node"]:
+    """Return the named children of a node that are no comments."""
+    return [child for child in node.named_children if child.type != "comment"]
+
+
+def unwrap(node: "Node") -> "Node":
+    """Return an expression without the parentheses around it."""
+    while node.type == "parenthesized_expression":
+        node = without_comments(node)[0]
+    return node
+
+
+def text_of(node: "Node") -> str:
+    """Return the source text of a node."""
+    text = node.text
+    return "" if text is None else text.decode()
+
+
+def static_name(node: "Node") -> str | None:
+    """Return the attribute name that a part of an attribute path is; None: it has to be evaluated."""
+    if node.type == "identifier":
+        return text_of(node)
+    if node.type == "interpolation":
+        node = unwrap(without_comments(node)[0])
+    return string_value(node)
+
+
+def string_value(node: "Node") -> str | None:
+    """Return the value of a string literal or URI; None for other expressions and for strings in several pieces."""
+    match node.type:
+        case "string_expression":
+            inner = text_of(node)[1:-1]
+            if "\r" in inner or not _STRING.fullmatch(inner):
+                return None
+            return _ESCAPE.sub(lambda found: _ESCAPED.get(found[1], found[1]), inner) if "\\" in inner else inner
+        case "indented_string_expression":
+            inner = text_of(node)[2:-2]
+            return None if "\r" in inner or not _INDENTED.fullmatch(inner) else _strip_indentation(inner)
+        case "uri_expression":
+            uri = text_of(node)
+            return uri if _URI.fullmatch(uri) else None
+    return None
+
+
+def _strip_indentation(text: str) -> str:
+    """Mirror `stripIndentation` of the parser, for a string of one piece."""
+    first, newline, rest = text.partition("\n")
+    lines = (rest if newline and not first.strip(" ") else text).split("\n")
+    depths = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip(" ")]
+    least = min(depths, default=len(text))
+    stripped = [line[min(least, len(line) - len(line.lstrip(" "))) :] for line in lines]
+    if len(lines) > 1 and not stripped[-1].strip(" "):
+        stripped[-1] = ""
+    return "\n".join(stripped)
+
+
+def _first_error(node: "Node") -> "Node":
+    while True:
+        child = next((each for each in node.children if each.has_error or each.is_error or each.is_missing), None)
+        if child is None or node.is_error:
+            return node
+        node = child
+
+
+class _Reader:
+    """Builds groups of literals, merging as the parser of Nix does (`addAttr`)."""
+
+    def __init__(self, literal: Callable[[str], bool]) -> None:
+        self._literal = literal
+        self._recursive = False
+        self._truths = False
+
+    @property
+    def shadowed(self) -> bool:
+        """Whether `true` or `false` may be bound by a `rec` set."""
+        return self._recursive and self._truths
+
+    def group(self, node: "Node", depth: int) -> Group:
+        """Return the set of a literal `{ … }`."""
+        if depth > _DEEPEST:
+            raise NotLiteralError(node, "sets nested too deeply")
+        self._recursive |= node.type == "rec_attrset_expression"
+        group = Group()
+        for binding in _bindings(node):
+            if binding.type != "binding":
+                raise NotLiteralError(binding, "`inherit` has to be evaluated")
+            path, expression = without_comments(binding)
+            names = [(static_name(part), part) for part in without_comments(path)]
+            self._define(group, names, unwrap(expression), depth)
+        return group
+
+    def _define(self, group: Group, path: list[tuple[str | None, "Node"]], value: "Node", depth: int) -> None:
+        opaque = not depth and not self._literal(path[0][0] or "")
+        for position, (name, node) in enumerate(path):
+            if name is None:
+                raise NotLiteralError(node, "the name of an attribute has to be evaluated")
+            self._truths |= name in ("true", "false")
+            known = group.entries.get(name)
+            if position < len(path) - 1:
+                if known is None:
+                    known = group.entries[name] = Entry(Group(), node)
+                if not isinstance(known.value, Group):
+                    raise NotLiteralError(node, f"the attribute {name!r} is defined twice")
+                group = known.value
+            elif known is None:
+                group.entries[name] = Entry(Opaque(value) if opaque else self._value(value, depth + len(path)), node)
+            else:
+                self._merge(known, self._value(value, depth + len(path)), node, name)
+
+    def _merge(self, known: Entry, value: "str | int | bool | Group | Opaque", node: "Node", name: str) -> None:
+        if not isinstance(known.value, Group) or not isinstance(value, Group):
+            raise NotLiteralError(node, f"the attribute {name!r} is defined twice")
+        for key, entry in value.entries.items():
+            if key in known.value.entries:
+                raise NotLiteralError(entry.name, f"{key!r} is in two sets that Nix versions merge differently")
+            known.value.entries[key] = entry
+
+    def _value(self, node: "Node", depth: int) -> "str | int | bool | Group | Opaque":
+        if node.type in SETS:
+            return self.group(node, depth)
+        if node.type == "variable_expression":
+            name = text_of(node)
+            return name == "true" if name in ("true", "false") else Opaque(node)
+        if node.type == "integer_expression":
+            digits = text_of(node)
+            return int(digits) if len(digits) < 20 and int(digits) <= _GREATEST else Opaque(node)
+        text = string_value(node)
+        return Opaque(node) if text is None else text
+
+
+def _bindings(node: "Node") -> Iterator["Node"]:
+    for child in without_comments(node):
+        yield from without_comments(child)

@@ -19,8 +19,8 @@ class ForgeError(FlakesyncError):
 
     Codes: `forge-token` (no token, or the forge does not take it) · `forge-rights` (the token may not do this) ·
     `forge-not-found` · `forge-archived` · `forge-protected` (branch rules refuse the merge) · `forge-conflict` (cannot
-    be merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` · `forge-timeout` ·
-    `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else, with its words).
+    be merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` ·
+    `forge-timeout` · `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else, with its words).
     """
 
 

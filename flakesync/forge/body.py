@@ -1,0 +1,203 @@
+"""Title and body of a pull request: made from the update alone, so that every run makes the same.
+
+Ours is what stands between two markers; what people write around them stays byte for byte. Names, references and
+addresses come from locks and servers and are written so that none of them can be markup.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from flakesync.errors import plain
+from flakesync.forge.update import Move, MoveKey, Update, locked_of
+from flakesync.nix.lockfile import LockNode
+from flakesync.terms import RepoName, Rev, show_path
+
+BEGIN = "<!-- flakesync:begin -->"
+END = "<!-- flakesync:end -->"
+
+_BLOCK = re.compile(rf"{BEGIN}(?:(?!{BEGIN}).)*?{END}", re.DOTALL)
+_RUN = re.compile(r"<!-- flakesync:run ([0-9A-Za-z._-]+) -->")
+_SHORT = 7
+_MOST_ROWS = 60
+_MOST_NAMES = 100
+_MOST_SUBJECTS = 3
+_MOST_TITLE = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of the table: its text, and where it leads."""
+
+    text: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What the body says. links: of the moves that have one. depends_on: addresses of the upstreams' pull requests.
+
+    dependents: the repos that lock this update. checks: the commands that had to pass.
+    """
+
+    update: Update
+    links: Mapping[MoveKey, Link]
+    depends_on: Sequence[str]
+    dependents: Sequence[RepoName]
+    checks: Sequence[str]
+
+
+def make_title(template: str, repo: RepoName, update: Update) -> str:
+    """Return the title that a checked template gives: `{pin}` `{old}` `{new}` `{date}` `{repo}`.
+
+    What is named is the pins that moved, or without any the inputs; of several the first three, joined by commas.
+    """
+    named = _subjects(update)
+    parts = named[:_MOST_SUBJECTS]
+    values = {
+        "pin": ", ".join(dict.fromkeys(name for name, _, _ in parts)),
+        "old": ", ".join(dict.fromkeys(_short(move.old) for _, move, _ in parts if move is not None)) or "none",
+        "new": ", ".join(dict.fromkeys(_short(rev) for _, _, rev in parts)),
+        "date": max((_day(move.after) for _, move, _ in parts if move is not None), default=""),
+        "repo": repo,
+    }
+    if len(named) > len(parts):
+        values["pin"] += f" and {len(named) - len(parts)} more"
+    return _line(template.format_map(values))[:_MOST_TITLE]
+
+
+def _subjects(update: Update) -> list[tuple[str, Move | None, Rev | None]]:
+    """Return what the title names: (name, the move that shows it, the new commit)."""
+    by_rev = {move.new: move for move in reversed(update.moves) if move.new is not None}
+    pins: list[tuple[str, Move | None, Rev | None]] = [
+        (name, by_rev.get(rev), rev) for name, rev in sorted(update.pins.items())
+    ]
+    return pins or [(_name(move), move, move.new) for move in update.moves]
+
+
+def make_block(content: Content) -> str:
+    """Return flakesync's part of the body, markers included, without a final line feed."""
+    update = content.update
+    parts = [_table(update.moves, content.links)]
+    if update.below:
+        parts.append(f"{update.below} more {'input' if update.below == 1 else 'inputs'} below these moved with them.")
+    if content.depends_on:
+        parts.append("\n".join(f"Depends-On: {_address(url)}" for url in content.depends_on))
+    if content.dependents:
+        parts.append(f"Dependents, which lock this update: {_listing(content.dependents)}")
+    if content.checks:
+        parts.append(f"Passed before this branch was moved: {_listing(content.checks)}")
+    run = re.sub(r"[^0-9A-Za-z._-]", "", update.run) or "none"
+    parts.append(f"<!-- flakesync:run {run} -->\nThis part is rewritten by every run; what you write around it stays.")
+    return "\n\n".join((BEGIN, *parts, END))
+
+
+def put_into(body: str, block: str) -> str:
+    """Return `body` with flakesync's part replaced by `block`, or with `block` below it if it has none yet.
+
+    A body that has the same part already, maybe with other line ends (browsers send their own), is returned as it is.
+    """
+    found = _BLOCK.search(body)
+    if found is None:
+        return f"{body}\n\n{block}" if body.strip() else block
+    if found[0].replace("\r\n", "\n") == block:
+        return body
+    return body[: found.start()] + block + body[found.end() :]
+
+
+def is_ours(body: str) -> bool:
+    """Tell whether a body has flakesync's part."""
+    return _BLOCK.search(body) is not None
+
+
+def run_of(body: str) -> str | None:
+    """Return the run that the body was last written for; None: it says none."""
+    block = _BLOCK.search(body)
+    found = _RUN.search(block[0]) if block is not None else None
+    return found[1] if found is not None else None
+
+
+def _table(moves: Sequence[Move], links: Mapping[MoveKey, Link]) -> str:
+    rows = ["| input | old | new | dates | changes |", "|---|---|---|---|---|"]
+    for move in moves[:_MOST_ROWS]:
+        link = links.get(move.key)
+        shown = f"[{_text(link.text)}]({_address(link.url)})" if link is not None else ""
+        cells = (_cell(_name(move)), _cell(_locked(move.before)), _cell(_locked(move.after)), _dates(move), shown)
+        rows.append(f"| {' | '.join(cells)} |")
+    if len(moves) > _MOST_ROWS:
+        rows.append(f"| and {len(moves) - _MOST_ROWS} more | | | | |")
+    return "\n".join(rows)
+
+
+def _name(move: Move) -> str:
+    path = show_path(move.path)
+    return path if move.flake == "." else f"{move.flake}#{path}"
+
+
+def _locked(entry: object) -> str:
+    match entry:
+        case None:
+            return "none"
+        case LockNode():
+            locked = locked_of(entry)
+            return _short(str(locked.get("rev") or locked.get("narHash") or "none"))
+        case _:
+            assert isinstance(entry, tuple)
+            return f"follows {show_path(entry)}"
+
+
+def _short(text: str | None) -> str:
+    if text is None:
+        return "none"
+    return text[:_SHORT] if re.fullmatch(r"[0-9a-f]{40,64}", text) else text[:20]
+
+
+def _dates(move: Move) -> str:
+    days = [day for day in (_day(move.before), _day(move.after)) if day]
+    return " → ".join(days)
+
+
+def _day(entry: object) -> str:
+    from datetime import UTC, datetime
+
+    date = locked_of(entry).get("lastModified") if isinstance(entry, LockNode) else None
+    if not isinstance(date, int) or isinstance(date, bool) or date <= 0:
+        return ""
+    try:
+        return datetime.fromtimestamp(date, UTC).date().isoformat()
+    except (OverflowError, OSError, ValueError):
+        return ""  # a lock can hold any number
+
+
+def _listing(words: Iterable[str]) -> str:
+    every = list(words)
+    more = f" and {len(every) - _MOST_NAMES} more" if len(every) > _MOST_NAMES else ""
+    return ", ".join(map(_code, every[:_MOST_NAMES])) + more
+
+
+def _line(text: str) -> str:
+    return " ".join(plain(text).split())
+
+
+def _code(text: str) -> str:
+    """Return foreign text as code: no markup, no mentions, no markers of ours."""
+    text = _line(text).replace("<!--", "<! --").replace("-->", "-- >") or "?"
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
+
+
+def _cell(text: str) -> str:
+    """Return foreign text as code in a table, where a bar would end the cell even inside of code."""
+    return _code(text.replace("\\", "/").replace("|", "\\|"))
+
+
+def _text(text: str) -> str:
+    """Return foreign text as the text of a link in a table."""
+    return re.sub(r"[\\`*_{}\[\]()<>#+!|~@&$:-]", lambda found: f"&#{ord(found[0])};", _line(text))
+
+
+def _address(url: str) -> str:
+    """Return an address without anything that markdown reads as the end of one."""
+    return quote(_line(url), safe="/:?#@!$&=+,;%~.-_")

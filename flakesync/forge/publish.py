@@ -1,0 +1,353 @@
+"""Pushes the update branches and opens a pull request for each, upstream first; a repo that fails fails alone.
+
+Three passes over the repos: look (git and forge, changes nothing), push, open. All that a pass needs is read back from
+branches, commits, locks and pull requests, so a run that was killed is finished by the next one, on any machine.
+"""
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Protocol, runtime_checkable
+
+from flakesync.analysis.graph import RepoGraph
+from flakesync.errors import FlakesyncError
+from flakesync.forge.body import Content, Link, make_block, make_title, put_into, run_of
+from flakesync.forge.branches import Current, clone_of, error_of, find_branches, find_current, push
+from flakesync.forge.choose import Servers
+from flakesync.forge.compare import compare_link
+from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull
+from flakesync.forge.outcome import (
+    PublishDocument,
+    PublishOutcome,
+    PublishStatus,
+    SkipReason,
+    error_document,
+    pull_document,
+)
+from flakesync.forge.update import MoveKey, Update, read_update
+from flakesync.git import process as git_process
+from flakesync.sync.schedule import run_ready
+from flakesync.terms import RepoName, Rev
+from flakesync.workspace.model import Workspace
+from flakesync.workspace.snapshot import RepoState
+
+Tell = Callable[[PublishOutcome, int, int], None]
+"""Is told an outcome as soon as it is known, how many are known now, and of how many."""
+
+_MOST_THREADS = 16
+
+
+def publish(
+    workspace: Workspace,
+    graph: RepoGraph,
+    selected: frozenset[RepoName],
+    servers: Servers,
+    *,
+    reopen: bool = False,
+    tell: Tell = lambda *_: None,
+) -> PublishDocument:
+    """Push the update branches of the selected repos and open or update their pull requests.
+
+    graph: as it was read at the update branches. reopen: open also those again that a person has closed.
+    """
+    return _Publishing(workspace, graph, selected, servers, reopen=reopen, tell=tell).carry_out()
+
+
+@runtime_checkable
+class _Dresses(Protocol):
+    """A forge that can add labels to a pull request that is there already."""
+
+    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+        """Add the labels that it has not."""
+
+
+@dataclass
+class _Work:
+    """One repo, and what is known of it so far. wanted: False where only its pull request is looked up.
+
+    current, update: None where there is nothing to publish. pull: the newest, in any state. outcome: None until it is
+    settled.
+    """
+
+    state: RepoState
+    wanted: bool
+    current: Current | None = None
+    update: Update | None = None
+    url: str = ""
+    forge: Forge | None = None
+    project: Project | None = None
+    pull: Pull | None = None
+    pushed: bool = False
+    notes: list[str] = field(default_factory=list)
+    outcome: PublishOutcome | None = None
+
+    @property
+    def name(self) -> RepoName:
+        """The repo's name."""
+        return self.state.name
+
+
+class _Publishing:
+    """One run."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        graph: RepoGraph,
+        selected: frozenset[RepoName],
+        servers: Servers,
+        *,
+        reopen: bool,
+        tell: Tell,
+    ) -> None:
+        self._workspace = workspace
+        self._graph = graph
+        self._servers = servers
+        self._reopen = reopen
+        self._tell = tell
+        states = graph.states
+        near = {name for one in selected for name in graph.upstreams(one) if states[name].updated} - selected
+        self._works = {
+            name: _Work(states[name], name in selected)
+            for wave in graph.waves
+            for name in wave
+            if name in selected or name in near
+        }
+        # Where one server is slow, the others need not wait: their repos come in turns.
+        self._order = [name for wave in graph.waves for name in _in_turns(wave, states) if name in self._works]
+        self._by_commit: dict[Rev, _Work] = {}
+        self._told: set[RepoName] = set()
+
+    def carry_out(self) -> PublishDocument:
+        """Do all three passes."""
+        nothing: Mapping[RepoName, frozenset[RepoName]] = dict.fromkeys(self._works, frozenset())
+        self._pass(self._look, nothing)
+        self._by_commit = {work.update.commit: work for work in self._works.values() if work.update is not None}
+        upstreams = {name: frozenset(up.name for up in self._upstreams(work)) for name, work in self._works.items()}
+        # Also dependents are pushed after their upstreams: what checks them there can fetch what they lock.
+        self._pass(self._push, upstreams)
+        self._pass(self._open, upstreams)
+        outcomes = [work.outcome for work in self._works.values() if work.wanted and work.outcome is not None]
+        return PublishDocument(branch=self._workspace.branch, repos=outcomes)
+
+    def _pass(self, step: Callable[[_Work], None], upstreams: Mapping[RepoName, frozenset[RepoName]]) -> None:
+        def work_on(name: RepoName) -> None:
+            work = self._works[name]
+            if work.outcome is not None:
+                return
+            try:
+                step(work)
+            except (FlakesyncError, OSError) as error:
+                self._fail(work, error_of(error))
+
+        jobs = self._workspace.jobs
+        threads = jobs if jobs == 1 else max(jobs, _MOST_THREADS)  # they wait for servers, hardly for the processor
+        run_ready(self._order, upstreams, work_on, self._finish, jobs=threads, stop=git_process.stop_all)
+
+    def _finish(self, name: RepoName, _: None) -> None:
+        work = self._works[name]
+        if work.outcome is not None and work.wanted and name not in self._told:
+            self._told.add(name)
+            self._tell(work.outcome, len(self._told), sum(each.wanted for each in self._works.values()))
+
+    # ---- look ----------------------------------------------------------------------------------------------------
+
+    def _look(self, work: _Work) -> None:
+        branch = self._workspace.branch
+        with clone_of(work.state) as repository:
+            branches = find_branches(repository, work.state, branch, self._servers)
+            work.current = find_current(repository, branches)
+            if work.current is None:
+                there = branches.local is not None or branches.remote is not None
+                return self._skip(work, "merged" if there else "no-update")
+            work.update = read_update(repository, work.current.commits)
+        if branches.url is None:
+            work.notes.append("it has no `url` in the manifest, and its clone no remote called origin")
+            return self._skip(work, "no-server")
+        work.url = branches.url
+        if branches.local is not None and branches.local != work.update.commit:
+            work.notes.append("the server's update branch is on a newer base than the one here, and was taken")
+        work.forge, work.project = self._servers.for_repo(work.state.repo, branches.url)
+        if work.forge is None:
+            return None
+        assert work.state.base is not None
+        work.pull = work.forge.find(work.project, head=branch, base=work.state.base)
+        return self._respect(work, work.update)
+
+    def _respect(self, work: _Work, update: Update) -> None:
+        """Leave alone what has been merged, and what a person has closed."""
+        pull = work.pull
+        if pull is None or pull.state == "open":
+            return
+        # Where the branch is gone, some servers do not know any more what its tip was.
+        same = pull.head == update.commit
+        if not pull.head or pull.state == "closed":
+            same = same or run_of(pull.body) == update.run
+        if pull.state == "merged" and same:
+            self._skip(work, "merged")
+        elif pull.state == "closed" and same and not self._reopen:
+            self._skip(work, "closed")
+        elif not same:
+            work.pull = None
+
+    # ---- push ----------------------------------------------------------------------------------------------------
+
+    def _push(self, work: _Work) -> None:
+        assert work.current is not None
+        assert work.update is not None
+        if not work.wanted or work.current.old == work.update.commit:
+            return
+        with clone_of(work.state) as repository:
+            push(repository, work.url, self._workspace.branch, work.update.commit, work.current.old, self._servers)
+        work.pushed = True
+
+    # ---- open ----------------------------------------------------------------------------------------------------
+
+    def _open(self, work: _Work) -> None:
+        assert work.update is not None
+        if not work.wanted:
+            return
+        status: PublishStatus = "updated" if work.pushed else "unchanged"
+        if work.forge is not None and work.project is not None:
+            title = make_title(self._workspace.publish.title, work.name, work.update)
+            block = make_block(self._content(work, work.update))
+            done = self._bring(work, work.forge, work.project, title, block)
+            status = done if done != "unchanged" else status
+            if done != "unchanged" and work.pull is not None:
+                self._depend(work, work.forge, work.project, work.pull)
+            self._note_lacking(work)
+        self._settle(work, status)
+
+    def _bring(self, work: _Work, forge: Forge, project: Project, title: str, block: str) -> PublishStatus:
+        """Open the pull request, or make it what it should be; nothing is told to a forge that it knows."""
+        labels = self._workspace.publish.labels
+        pull = work.pull
+        status: PublishStatus = "unchanged"
+        if pull is not None and pull.state == "closed":
+            pull, status = _reopened(forge, project, pull), "opened"
+        if pull is None:
+            work.pull = forge.create(project, self._new_pull(work.state, title, block))
+            return "opened"
+        work.pull = pull
+        body = put_into(pull.body, block)
+        if (pull.title, pull.body) != (title, body):
+            work.pull = pull = forge.update(project, pull, title=title, body=body)
+            status = "updated" if status == "unchanged" else status
+        if isinstance(forge, _Dresses) and not {*labels} <= {*pull.labels}:
+            # A run was cut off between opening and labelling it.
+            work.pull = forge.dress(project, pull, labels=labels, reviewers=())
+            status = "updated" if status == "unchanged" else status
+        return status
+
+    def _new_pull(self, state: RepoState, title: str, block: str) -> NewPull:
+        settings = self._workspace.publish
+        assert state.base is not None
+        return NewPull(
+            head_branch=self._workspace.branch,
+            base_branch=state.base,
+            title=title,
+            body=block,
+            draft=settings.draft,
+            labels=settings.labels,
+            reviewers=settings.reviewers,
+        )
+
+    def _content(self, work: _Work, update: Update) -> Content:
+        links: dict[MoveKey, Link] = {}
+        for move in update.moves:
+            upstream = self._by_commit.get(move.new) if move.new is not None else None
+            if upstream is not None and upstream.pull is not None:
+                links[move.key] = Link(f"pull request of {upstream.name}", upstream.pull.url)
+            elif (link := compare_link(move, self._servers)) is not None:
+                links[move.key] = link
+        upstreams = [up.pull.url for up in self._upstreams(work) if up.pull is not None]
+        checks = [shlex.join(argv) for argv in work.state.repo.checks]
+        return Content(update, links, upstreams, self._dependents(work.name, update), checks)
+
+    def _upstreams(self, work: _Work) -> list[_Work]:
+        """Return the repos whose update a repo's update locks, by name."""
+        if work.update is None:
+            return []
+        found = {move.new: self._by_commit.get(move.new) for move in work.update.moves if move.new is not None}
+        return sorted((up for up in found.values() if up is not None and up is not work), key=lambda up: up.name)
+
+    def _dependents(self, name: RepoName, update: Update) -> Sequence[RepoName]:
+        """Return the repos that lock an update: those of the graph, and those whose branch is only on a server."""
+        into = (edge for edge in self._graph.edges if edge.upstream == name)
+        edges = (edge.dependent for edge in into if edge.locked_rev == update.commit)
+        looked = (
+            other.name
+            for other in self._works.values()
+            if other.update is not None and any(move.new == update.commit for move in other.update.moves)
+        )
+        return sorted({*edges, *looked} - {name})
+
+    def _depend(self, work: _Work, forge: Forge, project: Project, pull: Pull) -> None:
+        on = [(up.project, up.pull) for up in self._upstreams(work) if up.project is not None and up.pull is not None]
+        try:
+            if on:
+                forge.depend(project, pull, on)
+        except ForgeError as error:
+            work.notes.append(f"the forge did not take its dependencies: {error.message}")
+
+    def _note_lacking(self, work: _Work) -> None:
+        for upstream in self._upstreams(work):
+            if upstream.pull is None and upstream.outcome is not None and upstream.outcome.status == "failed":
+                work.notes.append(f"the pull request of {upstream.name} is not linked: that repo failed")
+
+    # ---- outcomes ------------------------------------------------------------------------------------------------
+
+    def _settle(self, work: _Work, status: PublishStatus) -> None:
+        work.outcome = PublishOutcome(
+            repo=work.name,
+            status=status,
+            branch=self._workspace.branch,
+            commit=work.update.commit if work.update is not None else None,
+            pushed=work.pushed,
+            pull=pull_document(work.pull) if work.pull is not None else None,
+            notes=work.notes,
+        )
+
+    def _skip(self, work: _Work, reason: SkipReason) -> None:
+        work.outcome = PublishOutcome(
+            repo=work.name,
+            status="skipped",
+            reason=reason,
+            branch=self._workspace.branch if work.update is not None else None,
+            commit=work.update.commit if work.update is not None else None,
+            pull=pull_document(work.pull) if work.pull is not None else None,
+            notes=work.notes,
+        )
+
+    def _fail(self, work: _Work, error: FlakesyncError) -> None:
+        work.outcome = PublishOutcome(
+            repo=work.name,
+            status="failed",
+            branch=self._workspace.branch if work.update is not None else None,
+            commit=work.update.commit if work.update is not None else None,
+            pushed=work.pushed,
+            pull=pull_document(work.pull) if work.pull is not None else None,
+            notes=work.notes,
+            error=error_document(error, self._servers),
+        )
+
+
+def _reopened(forge: Forge, project: Project, pull: Pull) -> Pull | None:
+    """Open a pull request again; None: the forge does not do that any more, a new one is needed."""
+    try:
+        return forge.reopen(project, pull)
+    except ForgeError as error:
+        if error.code != "forge":
+            raise
+        return None
+
+
+def _in_turns(names: Sequence[RepoName], states: Mapping[RepoName, RepoState]) -> list[RepoName]:
+    """Return names so that those of one host are spread evenly."""
+    hosts: dict[str, list[RepoName]] = {}
+    for name in names:
+        url = states[name].repo.url
+        identity = url.identity if url is not None else None
+        hosts.setdefault(identity.host if identity is not None else "", []).append(name)
+    return [name for turn in zip_longest(*hosts.values()) for name in turn if name is not None]

@@ -1,0 +1,122 @@
+"""What an update branch holds, read back from its commits and locks alone: any machine can publish it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from flakesync.errors import SyncError, plain
+from flakesync.git.repository import Repository
+from flakesync.git.values import Commit
+from flakesync.nix.flakeref import Attr
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.sync.branch import PIN, RUN, is_ours, trailer
+from flakesync.sync.difference import Difference, differences, entries
+from flakesync.terms import FlakeDir, InputPath, PinName, Rev
+from flakesync.workspace.inputs import rev_of
+
+MoveKey = tuple[FlakeDir, InputPath]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One input that an update moves. before, after: its node, or the path that it follows; None: no such input."""
+
+    flake: FlakeDir
+    path: InputPath
+    before: LockNode | InputPath | None
+    after: LockNode | InputPath | None
+
+    @property
+    def key(self) -> MoveKey:
+        """What tells it from the other moves of the same update."""
+        return self.flake, self.path
+
+    @property
+    def old(self) -> Rev | None:
+        """The commit that was locked; None: there was none."""
+        return rev_of(locked_of(self.before))
+
+    @property
+    def new(self) -> Rev | None:
+        """The commit that is locked now; None: there is none."""
+        return rev_of(locked_of(self.after))
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The content of an update branch.
+
+    commit: its tip. base: the commit of the base branch that it was made on. run: of the sync that made it. pins: that
+    it moves, with their targets. moves: the inputs that the plan moved. below: how many inputs of theirs moved along.
+    """
+
+    commit: Rev
+    base: Rev
+    run: str
+    pins: Mapping[PinName, Rev]
+    moves: tuple[Move, ...]
+    below: int
+
+
+def locked_of(entry: LockNode | InputPath | None) -> Mapping[str, Attr]:
+    """Return the locked attributes of an input; none for one that follows another, or is not there."""
+    return entry.locked or {} if isinstance(entry, LockNode) else {}
+
+
+def own_commits(repository: Repository, branch: str, tip: Rev, bases: Sequence[Rev], where: str = "") -> list[Commit]:
+    """Return the commits of an update branch that no base has, newest first; all of them are flakesync's.
+
+    bases: the base branch, as it is known here and there. where: says in a message whose branch it is.
+
+    Raises:
+        SyncError: `branch-taken`, somebody else's commit is on it.
+    """
+    commits = repository.log(tip, not_in=bases)
+    for commit in commits:
+        if not is_ours(repository, commit):
+            raise SyncError(
+                "branch-taken",
+                f"{branch}{where} has a commit that flakesync did not make: {commit.rev[:12]} "
+                f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
+                hint="move that commit to another branch, or merge it; then sync and publish again",
+            )
+    return commits
+
+
+def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
+    """Return what an update branch holds. commits: those of `own_commits`, at least one.
+
+    Raises:
+        LockError: a lock on it cannot be used.
+    """
+    tip, base = commits[0], commits[-1].parents[0]
+    moves: list[Move] = []
+    below = 0
+    for file in sorted(repository.changed_paths(base, tip.rev)):
+        found = list(_differences(repository.read(base, file), repository.read(tip.rev, file), file))
+        top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
+        below += len(found) - len(top)
+        flake = FlakeDir(file.rpartition("/")[0] or ".")
+        moves += [Move(flake, each.path, each.before, each.after) for each in found if each.path in top]
+    return Update(tip.rev, base, trailer(tip, RUN) or "", dict(_pins(tip)), tuple(moves), below)
+
+
+def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterator[Difference]:
+    if after is None:
+        return
+    new = LockFile.parse(after, file=file)
+    if before is None:
+        yield from (Difference(path, None, entry) for path, entry in entries(new).items())
+    else:
+        yield from differences(LockFile.parse(before, file=file), new)
+
+
+def _is_below(path: InputPath, others: set[InputPath]) -> bool:
+    return any(path[:length] in others for length in range(1, len(path)))
+
+
+def _pins(commit: Commit) -> Iterator[tuple[PinName, Rev]]:
+    for line in commit.message.rstrip().rpartition("\n\n")[2].splitlines():
+        key, _, value = line.partition(":")
+        name, _, rev = value.strip().partition(" ")
+        if key == PIN and rev:
+            yield PinName(name), Rev(rev)

@@ -136,7 +136,7 @@ class Client:
             follow = _NEXT.search(reply.headers.get("link", ""))
             if follow is None:
                 return
-            url = urljoin(reply.url, follow[1])
+            url = _joined(reply.url, follow[1])
             if _origin(url) != _origin(self._base):
                 raise self._error("forge-answer", f"the next page of {path} is said to be at {_shown(url)}")
             with self._turn:
@@ -204,7 +204,7 @@ class Client:
             reply = self._send(method, url, body)
             if reply.status not in _MOVED:
                 return reply
-            target = urljoin(url, reply.headers.get("location", ""))
+            target = _joined(url, reply.headers.get("location", ""))
             if _origin(target) != _origin(url) or target == url:
                 message = f"{_shown(url)} redirects to {_shown(target)}, and the token is not sent there"
                 raise self._error(
@@ -336,6 +336,14 @@ def _encoded(body: Body) -> bytes:
             for name, value in body.items()
         }
         return msgspec.json.encode(sound)
+
+
+def _joined(url: str, reference: str) -> str:
+    """Return where a reference on a page leads; the reference itself where that is no URL."""
+    try:
+        return urljoin(url, reference)
+    except ValueError:
+        return reference
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

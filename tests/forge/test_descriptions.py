@@ -1,0 +1,86 @@
+"""The descriptions that all scripted requests are held against do refuse what the forges refuse."""
+
+import json
+
+import pytest
+
+from tests.forge import described
+from tests.forge.described import Description
+
+JSON = {"content-type": "application/json"}
+PULLS = "/repos/acme/lib/pulls"
+NEW = {"title": "T", "head": "h", "base": "b", "body": ""}
+needs_shared = pytest.mark.skipif(not described.SHARED.exists(), reason="the descriptions are not here")
+
+
+def send(description: Description, method: str, target: str, body: object = None) -> None:
+    description.check(method, target, JSON if body is not None else {}, json.dumps(body).encode() if body else b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", PULLS, {"title": "T", "head": "h"}),
+        ("POST", PULLS, {**NEW, "labels": ["x"]}),
+        ("POST", PULLS, {**NEW, "draft": "yes"}),
+        ("PATCH", f"{PULLS}/7", {"state": "merged"}),
+        ("PUT", f"{PULLS}/7/merge", {"merge_method": "fast-forward"}),
+        ("PUT", f"{PULLS}/7/merge", {"head": "x"}),
+        ("POST", f"{PULLS}/7/requested_reviewers", {"reviewers": "ann"}),
+        ("POST", "/repos/acme/lib/issues/7/labels", {"labels": [1]}),
+        ("GET", f"{PULLS}?state=opened", None),
+        ("GET", f"{PULLS}?branch=main", None),
+        ("GET", f"{PULLS}/seven", None),
+        ("GET", "/projects/7", None),
+    ],
+)
+def test_github_refuses(method: str, target: str, body: object) -> None:
+    with pytest.raises(AssertionError):
+        send(described.github(), method, target, body)
+
+
+def test_github_accepts_both_prefixes() -> None:
+    send(described.github(), "POST", PULLS, {**NEW, "draft": True})
+    send(described.github(), "POST", f"/api/v3{PULLS}", NEW)
+
+
+MERGES = "/api/v4/projects/acme%2Flib/merge_requests"
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", MERGES, {"source_branch": "a", "target_branch": "b"}),
+        ("POST", MERGES, {"source_branch": "a", "target_branch": "b", "title": "T", "body": "B"}),
+        ("POST", MERGES, {"source_branch": "a", "target_branch": "b", "title": "T", "reviewer_ids": ["ann"]}),
+        ("PUT", f"{MERGES}/7", {"state_event": "closed"}),
+        ("PUT", f"{MERGES}/7/merge", {"squash": "yes"}),
+        ("PUT", f"{MERGES}/7/merge", {"merge_method": "squash"}),
+        ("GET", f"{MERGES}?state=open", None),
+        ("GET", f"{MERGES}?head=main", None),
+        ("GET", "/api/v4/projects/acme/lib/merge_requests", None),
+    ],
+)
+def test_gitlab_refuses(method: str, target: str, body: object) -> None:
+    with pytest.raises(AssertionError):
+        send(described.gitlab(), method, target, body)
+
+
+@needs_shared
+@pytest.mark.parametrize(
+    ("method", "target", "body"),
+    [
+        ("POST", PULLS, {"title": "T", "head": "h"}),
+        ("POST", PULLS, {**NEW, "labels": ["x"]}),
+        ("POST", PULLS, {**NEW, "draft": True}),
+        ("POST", f"{PULLS}/7/merge", {"do": "merge"}),
+        ("POST", f"{PULLS}/7/merge", {"Do": "fast-forward"}),
+        ("POST", f"{PULLS}/7/merge", {"Do": "merge", "sha": "x"}),
+        ("GET", f"{PULLS}?state=opened", None),
+        ("GET", f"{PULLS}?per_page=10", None),
+    ],
+)
+def test_forgejo_refuses(method: str, target: str, body: object) -> None:
+    with pytest.raises(AssertionError):
+        send(described.forgejo(), method, f"/api/v1{target}", body)

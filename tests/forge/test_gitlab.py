@@ -1,0 +1,240 @@
+from typing import Any
+
+import pytest
+
+from flakesync.forge.gitlab import GitLab, headers
+from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing
+from flakesync.terms import Rev
+from tests.forge import described
+from tests.forge.scripted import Script
+
+LIB = Project("gitlab.com", "acme/core/lib")
+APP = Project("gitlab.com", "acme/app")
+AT = "/projects/acme%2Fcore%2Flib"
+HEAD, NEXT, MERGED = Rev("1" * 40), Rev("2" * 40), Rev("3" * 40)
+NEW = NewPull("flakesync/update", "main", "Update", "Body")
+
+
+@pytest.fixture
+def script() -> Script:
+    return Script("https://gitlab.com/api/v4", described.gitlab() if described.SHARED.exists() else None)
+
+
+@pytest.fixture
+def forge(script: Script) -> GitLab:
+    return GitLab(script.client(headers("s3cret"), "gitlab.com"))
+
+
+def shown(iid: int = 7, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": 1000 + iid,
+        "iid": iid,
+        "web_url": f"https://gitlab.com/acme/core/lib/-/merge_requests/{iid}",
+        "state": "opened",
+        "title": "Update",
+        "description": "Body",
+        "draft": False,
+        "labels": [],
+        "source_branch": "flakesync/update",
+        "target_branch": "main",
+        "source_project_id": 1,
+        "target_project_id": 1,
+        "sha": HEAD,
+        "merge_commit_sha": None,
+        "squash_commit_sha": None,
+        "merge_status": "can_be_merged",
+        "detailed_merge_status": "mergeable",
+        "head_pipeline": None,
+        **changes,
+    }
+
+
+PULL = Pull(
+    7, "https://gitlab.com/acme/core/lib/-/merge_requests/7", "open", "Update", "Body", HEAD, "flakesync/update", "main"
+)
+
+
+def test_find_asks_once_and_encodes_the_subgroup(script: Script, forge: GitLab) -> None:
+    script.then(200, [shown(labels=["flake-lock"])])
+    found = forge.find(LIB, head="flakesync/update", base="main")
+    assert found is not None
+    assert (found.number, found.state, found.title, found.body) == (7, "open", "Update", "Body")
+    assert (found.head, found.labels, found.merged_rev, found.mergeable) == (HEAD, ("flake-lock",), None, True)
+    query = "state=all&source_branch=flakesync%2Fupdate&target_branch=main&order_by=created_at&sort=desc&per_page=100"
+    assert script.told == [f"GET {AT}/merge_requests?{query}"]
+    assert script.headers[0]["authorization"] == "Bearer s3cret"
+
+
+def test_find_prefers_the_open_one_and_passes_over_forks(script: Script, forge: GitLab) -> None:
+    script.then(200, [shown(9, source_project_id=5), shown(8, state="closed"), shown(7)])
+    assert forge.find(LIB, head="flakesync/update", base="main").number == 7  # type: ignore[union-attr]
+    script.then(200, [shown(9, source_project_id=5)])
+    assert forge.find(LIB, head="flakesync/update", base="main") is None
+
+
+@pytest.mark.parametrize(
+    ("merge", "squash", "merged"),
+    [(MERGED, None, MERGED), (MERGED, NEXT, MERGED), (None, NEXT, NEXT), (None, None, HEAD)],
+)
+def test_the_merged_commit_is_the_merge_else_the_squash_else_the_head(
+    script: Script, forge: GitLab, merge: str | None, squash: str | None, merged: str
+) -> None:
+    script.then(200, shown(state="merged", merge_commit_sha=merge, squash_commit_sha=squash))
+    found = forge.get(LIB, 7)
+    assert (found.state, found.merged_rev) == ("merged", merged)
+
+
+def test_a_fresh_merge_request_takes_three_calls_and_a_person_is_looked_up_once(script: Script, forge: GitLab) -> None:
+    new = NewPull("flakesync/update", "main", "Update", "Body", True, ("flake-lock", "nix"), ("ann",))
+    script.then(200, []).then(200, [{"id": 42, "username": "ann"}])
+    script.then(201, shown(title="Draft: Update", draft=True, labels=["flake-lock", "nix"]))
+    assert forge.find(LIB, head="flakesync/update", base="main") is None
+    made = forge.create(LIB, new)
+    assert (made.title, made.draft, made.labels) == ("Update", True, ("flake-lock", "nix"))
+    assert script.told[1:] == ["GET /users?username=ann", f"POST {AT}/merge_requests"]
+    assert script.bodies[2] == {
+        "title": "Draft: Update", "description": "Body", "source_branch": "flakesync/update", "target_branch": "main",
+        "labels": ["flake-lock", "nix"], "reviewer_ids": [42],
+    }  # fmt: skip
+    script.then(201, shown(labels=["flake-lock", "nix"]))
+    forge.create(LIB, new)
+    assert len(script.told) == 4
+
+
+def test_an_unknown_reviewer_is_named_and_nothing_is_opened(script: Script, forge: GitLab) -> None:
+    script.then(200, [])
+    with pytest.raises(ForgeError, match="there is no user `nobody`"):
+        forge.create(LIB, NewPull("flakesync/update", "main", "T", "B", reviewers=("nobody",)))
+    assert len(script.told) == 1
+
+
+def test_one_that_is_there_already_is_taken_and_gets_title_and_labels(script: Script, forge: GitLab) -> None:
+    new = NewPull("flakesync/update", "main", "Update", "Body", labels=("flake-lock",))
+    script.then(409, {"message": ["Another open merge request already exists for this source branch: !7"]})
+    script.then(200, [shown(title="Draft: Old", draft=True)])
+    script.then(200, shown(title="Draft: Update", draft=True)).then(200, shown(labels=["flake-lock"]))
+    assert forge.create(LIB, new).labels == ("flake-lock",)
+    assert script.bodies[-2:] == [{"title": "Draft: Update", "description": "Body"}, {"add_labels": ["flake-lock"]}]
+
+
+def test_after_a_lost_answer_it_looks_before_it_opens_again(script: Script, forge: GitLab) -> None:
+    script.breaks().then(200, [shown()])
+    assert forge.create(LIB, NEW).number == 7
+    assert [line.partition(" ")[0] for line in script.told] == ["POST", "GET"]
+
+
+def test_closing_and_opening_again_are_events(script: Script, forge: GitLab) -> None:
+    script.then(200, shown(state="closed")).then(200, shown())
+    assert forge.close(LIB, PULL).state == "closed"
+    assert forge.reopen(LIB, PULL).state == "open"
+    assert script.bodies == [{"state_event": "close"}, {"state_event": "reopen"}]
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("default", {}),
+        ("squash", {"squash": True}),
+        ("merge", {"squash": False}),
+        ("rebase", {"squash": False}),
+        ("fast-forward", {"squash": False}),
+    ],
+)
+def test_only_squashing_is_chosen_with_a_merge(
+    script: Script, forge: GitLab, method: Any, body: dict[str, bool]
+) -> None:
+    script.then(200, shown(state="merged", merge_commit_sha=MERGED))
+    assert forge.merge(LIB, PULL, head=HEAD, method=method).merged_rev == MERGED
+    assert script.bodies == [{"sha": HEAD, **body}]
+
+
+def test_it_waits_while_gitlab_is_checking(script: Script, forge: GitLab) -> None:
+    script.then(405, {"message": "405 Method Not Allowed"}).then(200, shown(detailed_merge_status="checking"))
+    script.then(200, shown(state="merged", merge_commit_sha=MERGED))
+    assert forge.merge(LIB, PULL, head=HEAD, method="default").merged_rev == MERGED
+    assert script.pauses == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes", "code", "words"),
+    [
+        (409, {"sha": NEXT}, "head-moved", "somebody has pushed"),
+        (405, {"detailed_merge_status": "not_approved"}, "forge-protected", "not approved"),
+        (405, {"detailed_merge_status": "ci_must_pass"}, "forge-protected", "ci must pass"),
+        (405, {"detailed_merge_status": "draft_status", "draft": True}, "forge-protected", "draft"),
+        (405, {"detailed_merge_status": "merge_request_blocked"}, "forge-protected", "blocked"),
+        (422, {"detailed_merge_status": "conflict"}, "forge-conflict", "conflict"),
+        (405, {"detailed_merge_status": "need_rebase"}, "forge-conflict", "need rebase"),
+        (405, {"detailed_merge_status": "", "merge_status": "cannot_be_merged"}, "forge-conflict", "cannot be merged"),
+        (405, {"detailed_merge_status": "not_open", "state": "closed"}, "forge", "is closed"),
+    ],
+)
+def test_why_it_cannot_be_merged(
+    script: Script, forge: GitLab, answer: int, changes: dict[str, Any], code: str, words: str
+) -> None:
+    script.then(answer, {"message": f"{answer} No"}).then(200, shown(**changes))
+    with pytest.raises(ForgeError) as caught:
+        forge.merge(LIB, PULL, head=HEAD, method="merge")
+    assert caught.value.code == code
+    assert words in caught.value.message
+
+
+def test_401_at_a_merge_is_about_rights(script: Script, forge: GitLab) -> None:
+    script.then(401, {"message": "401 Unauthorized"})
+    with pytest.raises(ForgeError) as caught:
+        forge.merge(LIB, PULL, head=HEAD, method="merge")
+    assert caught.value.code == "forge-rights"
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "approved_by", "standing"),
+    [
+        (None, [], Standing("none", "none")),
+        ({"status": "success"}, [{"user": {"id": 1}}], Standing("passed", "approved")),
+        ({"status": "running"}, [], Standing("pending", "none")),
+        ({"status": "manual"}, [], Standing("pending", "none")),
+        ({"status": "failed"}, [], Standing("failed", "none")),
+        ({"status": "canceled"}, [], Standing("failed", "none")),
+    ],
+)
+def test_standing_is_the_pipeline_and_the_approvals(
+    script: Script, forge: GitLab, pipeline: object, approved_by: list[object], standing: Standing
+) -> None:
+    script.then(200, shown(head_pipeline=pipeline)).then(200, {"approved_by": approved_by})
+    assert forge.standing(LIB, PULL) == standing
+
+
+def test_a_reviewer_who_wants_changes_is_heard(script: Script, forge: GitLab) -> None:
+    script.then(200, shown(detailed_merge_status="requested_changes"))
+    assert forge.standing(LIB, PULL).reviews == "changes-requested"
+
+
+def test_dependencies_are_told_by_the_other_number(script: Script, forge: GitLab) -> None:
+    script.then(200, shown(7)).then(201, {}).then(200, shown(3)).then(409, {"message": "exists"})
+    upstream = forge.get(LIB, 7)
+    other = Pull(3, "u", "open", "T", "B", HEAD, "flakesync/update", "main")
+    elsewhere = Project("github.com", "acme/x")
+    forge.depend(APP, PULL, [(LIB, upstream), (LIB, other), (elsewhere, other)])
+    assert script.told[1:] == [
+        "POST /projects/acme%2Fapp/merge_requests/7/blocks?blocking_merge_request_id=1007",
+        f"GET {AT}/merge_requests/3",
+        "POST /projects/acme%2Fapp/merge_requests/7/blocks?blocking_merge_request_id=1003",
+    ]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_without_the_licence_for_dependencies_it_goes_on(script: Script, forge: GitLab, status: int) -> None:
+    script.then(200, shown()).then(status, {"message": f"{status} No"})
+    forge.depend(APP, PULL, [(LIB, PULL), (LIB, PULL)])
+    assert len(script.told) == 2
+
+
+def test_compare_url_has_the_dash(forge: GitLab) -> None:
+    assert forge.compare_url(LIB, HEAD, NEXT) == f"https://gitlab.com/acme/core/lib/-/compare/{HEAD}...{NEXT}"
+
+
+def test_a_map_of_errors_is_told_in_one_line(script: Script, forge: GitLab) -> None:
+    script.then(400, {"message": {"title": ["is too long"], "base": ["You can't use same project/branch"]}})
+    with pytest.raises(ForgeError) as caught:
+        forge.create(LIB, NEW)
+    assert caught.value.message.endswith("title is too long; base You can't use same project/branch")

@@ -18,23 +18,24 @@ _KEPT_SECTIONS = ("user.", "author.", "committer.", "gpg.")
 def borrow(repository: "Repository", tmp: Path, refs: Mapping[str, Rev]) -> Path:
     """Make a repository in `tmp` that takes objects from `repository` and has `refs`; return its path.
 
-    Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both.
+    Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both. It is not bare,
+    though it has no files: Nix copies a bare one into its cache, and that would stay.
     """
     name = repository.path.name.removesuffix(".git") or "repository"
     path = tmp
     try:
-        path = Path(tempfile.mkdtemp(prefix=f"{name}-", suffix=".git", dir=tmp))
-        (path / "objects" / "info").mkdir(parents=True)
-        (path / "refs" / "heads").mkdir(parents=True)
-        (path / "objects/info/alternates").write_text(f"{_quote_path(repository.common_dir / 'objects')}\n")
-        branch = repository.default_branch() or "main"
-        (path / "HEAD").write_text(f"ref: refs/heads/{branch}\n")
-        (path / "config").write_text(_config(repository.config), "utf-8", "surrogateescape")
+        path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tmp))
+        git_dir = path / ".git"
+        (git_dir / "objects" / "info").mkdir(parents=True)
+        (git_dir / "refs" / "heads").mkdir(parents=True)
+        (git_dir / "objects/info/alternates").write_text(f"{_quote_path(repository.common_dir / 'objects')}\n")
+        (git_dir / "HEAD").write_text("ref: refs/heads/borrowed\n")  # no branch of ours: none counts as checked out
+        (git_dir / "config").write_text(_config(repository.config), "utf-8", "surrogateescape")
         if (repository.common_dir / "shallow").is_file():
-            shutil.copyfile(repository.common_dir / "shallow", path / "shallow")
+            shutil.copyfile(repository.common_dir / "shallow", git_dir / "shallow")
         for ref, rev in refs.items():
-            (path / ref).parent.mkdir(parents=True, exist_ok=True)
-            (path / ref).write_text(f"{rev}\n")
+            (git_dir / ref).parent.mkdir(parents=True, exist_ok=True)
+            (git_dir / ref).write_text(f"{rev}\n")
     except OSError as error:
         raise GitError("git", f"{path}: {error.strerror}") from None
     return path
@@ -50,7 +51,7 @@ def _quote_path(path: Path) -> str:
 
 def _config(settings: Mapping[str, str]) -> str:
     sha256 = settings.get("extensions.objectformat") == "sha256"
-    lines = ["[core]", f"\trepositoryformatversion = {int(sha256)}", "\tbare = true"]
+    lines = ["[core]", f"\trepositoryformatversion = {int(sha256)}", "\tbare = false"]
     if sha256:
         lines += ["[extensions]", "\tobjectFormat = sha256"]
     for key, value in settings.items():

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ _FLAGS = (
 _USERINFO = re.compile(r"\b(https?|git|ftps?)://[^/\s@]*@|\b((?:git\+)?ssh://[^/\s@:]*):[^/\s@]*@", re.IGNORECASE)
 _SECRET = re.compile(r"([?&][^=&\s]*(?:token|secret|password|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
 
+_PIECE_BYTES = 1 << 16
 _running: set["subprocess.Popen[bytes]"] = set()
 _running_lock = threading.Lock()
 
@@ -86,6 +87,40 @@ def git(
     if check and answer.status != 0:
         raise failure(argv[0], answer)
     return answer
+
+
+def stream(argv: Sequence[str], *, cwd: str | Path = "/", config: Sequence[tuple[str, str]] = ()) -> Iterator[bytes]:
+    """Run `git ARGV` in `cwd` and give its output in pieces; leaving early ends it.
+
+    Raises: GitError(`no-git`), and GitError(`git`) after the last piece if it fails.
+    """
+    extra = {**_quiet_environment(), **_config_environment(config)}
+    process = _start([*_unset(extra), "git", *_FLAGS, *argv], cwd, extra, reads=False)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    told: list[bytes] = []
+    errors = threading.Thread(target=lambda err: told.append(err.read()), args=(process.stderr,), daemon=True)
+    with _running_lock:
+        _running.add(process)
+    try:
+        errors.start()
+        while piece := process.stdout.read(_PIECE_BYTES):
+            yield piece
+        status = process.wait()
+        errors.join()
+    except BaseException:
+        _signal(process, signal.SIGKILL)
+        process.wait()
+        errors.join()
+        raise
+    finally:
+        process.stdout.close()
+        process.stderr.close()
+        with _running_lock:
+            _running.discard(process)
+    if status != 0:
+        words = hide_secrets(plain(b"".join(told).decode("utf-8", "replace"))).strip()
+        raise failure(argv[0], Answer(status, b"", words))
 
 
 def failure(command: str, answer: Answer) -> GitError:

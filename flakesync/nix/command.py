@@ -105,7 +105,7 @@ class Nix:
     @classmethod
     def _recognised(cls, program: Path, answer: str, environ: Mapping[str, str]) -> Self:
         said = next((match for line in answer.splitlines() if (match := _VERSION.search(line))), None)
-        if said is None:
+        if said is None or not ("Nix" in said["name"] or "Lix" in said["name"]):
             raise NixError("no-nix", f"{program} --version says {answer.strip()[:200]!r}", hint=_INSTALL_HINT)
         name, number = said["name"], said["number"]
         flavour: Flavour = "lix" if "Lix" in name else "determinate" if "Determinate" in name else "nix"

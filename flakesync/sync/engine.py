@@ -74,6 +74,7 @@ class _Run:
         self.states = states
         self.changes = dict(plan.changes())
         self.outcomes: dict[RepoName, Outcome] = {}
+        self.partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
         for name, detail in plan.problems.items():
             error = states[name].error
             code = error.code if error is not None else "bad-lock"
@@ -118,7 +119,8 @@ class _Run:
     def leave(self, name: RepoName) -> Outcome:
         """Return the outcome of a repo that the plan leaves alone; an update branch that it no longer needs goes."""
         source = self.setting.sources.get(name)
-        if source is None or self.setting.dry_run:
+        # With only some repos selected, an upstream that was not may be why there is nothing to do.
+        if source is None or self.setting.dry_run or self.partial:
             return Outcome(repo=name, status="unchanged")
         try:
             with Repository.open(source.repository) as repository:

@@ -1,5 +1,6 @@
 """`sync --dry-run` shows every change of every lock, and leaves no trace."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -88,3 +89,21 @@ def test_a_dry_run_may_go_on_beside_a_real_one(any_nix: object, space: Space) ->
 
     assert run_sync(manifest, listener=listen).errors == {}
     assert inside == ["dry"]
+
+
+@pytest.mark.usefixtures("nix")
+def test_a_dry_run_leaves_no_copy_of_a_repository_in_the_cache_of_nix(space: Space) -> None:
+    caches = Path(os.environ["XDG_CACHE_HOME"]) / "nix"
+    manifest = space.manifest()
+    before = {path.name for path in caches.glob("gitv3/*")}
+    dry = run_sync(manifest, dry_run=True)
+    assert set(dry.statuses.values()) == {"updated"}, dry.errors
+    assert {path.name for path in caches.glob("gitv3/*")} == before
+
+
+def test_an_update_branch_stays_when_an_upstream_was_not_selected(any_nix: object, space: Space) -> None:
+    manifest = space.manifest()
+    run_sync(manifest)
+    before = space.ref("tool")
+    run_sync(manifest, only=["app"])
+    assert space.ref("tool") == before is not None

@@ -89,12 +89,12 @@ def git(
     return answer
 
 
-def stream(argv: Sequence[str], *, cwd: str | Path = "/", config: Sequence[tuple[str, str]] = ()) -> Iterator[bytes]:
+def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str] | None = None) -> Iterator[bytes]:
     """Run `git ARGV` in `cwd` and give its output in pieces; leaving early ends it.
 
     Raises: GitError(`no-git`), and GitError(`git`) after the last piece if it fails.
     """
-    extra = {**_quiet_environment(), **_config_environment(config)}
+    extra = {**_quiet_environment(), **(env or {})}
     process = _start([*_unset(extra), "git", *_FLAGS, *argv], cwd, extra, reads=False)
     assert process.stdout is not None
     assert process.stderr is not None
@@ -120,7 +120,7 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", config: Sequence[tuple
             _running.discard(process)
     if status != 0:
         words = hide_secrets(plain(b"".join(told).decode("utf-8", "replace"))).strip()
-        raise failure(argv[0], Answer(status, b"", words))
+        raise failure(_command(argv), Answer(status, b"", words))
 
 
 def failure(command: str, answer: Answer) -> GitError:
@@ -131,6 +131,10 @@ def failure(command: str, answer: Answer) -> GitError:
     if "dubious ownership" in answer.err:
         return GitError("git", f"git {command}: {reason}", hint="git does not use a repository that another user owns")
     return GitError("git", f"git {command}: {reason}")
+
+
+def _command(argv: Sequence[str]) -> str:
+    return next((word for word in argv if not word.startswith("-") and "=" not in word), "git")
 
 
 def stop_all() -> None:

@@ -35,6 +35,27 @@ class Fault:
         return True
 
 
+@dataclass
+class RateLimit:
+    """Lets so many requests through in any `per_s` seconds; `action` is what becomes of the others."""
+
+    requests: int
+    per_s: float
+    action: Action
+    refused: int = 0
+    passed: list[float] = field(default_factory=list)
+
+    def __call__(self, request: Request, perform: Perform) -> Answer | None:
+        """Carry the request out, or refuse it."""
+        now = time.monotonic()
+        self.passed = [at for at in self.passed if now - at < self.per_s]
+        if len(self.passed) < self.requests:
+            self.passed.append(now)
+            return perform()
+        self.refused += 1
+        return self.action(request, perform)
+
+
 class Faults:
     """The script of a forge; the first fault that strikes has its way."""
 
@@ -71,6 +92,10 @@ class Faults:
         with self._guard:
             self._script.append(fault)
         return fault
+
+    def limit(self, limit: RateLimit, *, method: str | None = None, host: str | None = None, path: str = "") -> None:
+        """Limit the requests of a method, to a host, with a target that `path` is found in."""
+        self.add(limit, method=method, host=host, path=path, times=None)
 
     def clear(self) -> None:
         """Let everything go right again."""

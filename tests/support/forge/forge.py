@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from tests.support.forge import faults, forgejo, github, gitlab, smart_http
+from tests.support.forge import faults, forgejo, github, gitlab, pulls, smart_http
 from tests.support.forge.certificates import Certificates, make_certificates
 from tests.support.forge.messages import Answer, BadRequestError, Exchange, Request
-from tests.support.forge.model import Kind, Project, Site
+from tests.support.forge.model import Kind, Site
 from tests.support.forge.server import Server
 
 _GIT = re.compile(r"/(?P<path>.+?)(?P<suffix>\.git)?/(?P<what>info/refs|git-upload-pack|git-receive-pack)")
@@ -25,8 +25,10 @@ class Forge:
     answered with 500; leaving the context raises the first.
     """
 
-    def __init__(self, root: Path, sites: Iterable[tuple[str, Kind]] = ()) -> None:
-        """root: a folder of its own, for the repositories (ROOT/HOST/OWNER/NAME.git) and the certificates."""
+    def __init__(
+        self, root: Path, sites: Iterable[tuple[str, Kind]] = (), certificates: Certificates | None = None
+    ) -> None:
+        """root: a folder of its own, for the repositories (ROOT/HOST/OWNER/NAME.git). certificates: None makes some."""
         self.root = root
         self.sites: dict[str, Site] = {}
         self.log: list[Exchange] = []
@@ -37,7 +39,7 @@ class Forge:
         self._guard = threading.Lock()
         for host, kind in sites:
             self.sites[host] = Site(kind, host, root / host)
-        self.certificates: Certificates = make_certificates(root / "certificates", self.hosts)
+        self.certificates = certificates or make_certificates(root / "certificates", self.hosts)
 
     def __enter__(self) -> "Forge":
         return self
@@ -137,9 +139,6 @@ def _git(site: Site, request: Request, found: re.Match[str]) -> Answer:
             return Answer(403, b"You are not allowed to push to this repository.\n", (), "text/plain")
     answer = smart_http.answer(project.storage, request, found["what"], account.login if account else None)
     if found["what"] == "git-receive-pack":
-        after_push(site, project)
+        with site.lock:
+            pulls.after_push(site, project)
     return answer
-
-
-def after_push(site: Site, project: Project) -> None:
-    """Bring what depends on branches up to date."""

@@ -1,0 +1,22 @@
+"""A forge with a site of each kind."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.forge import Certificates, Forge, make_certificates
+from tests.support.forge.client import HOSTS
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Certificates for all tests: making them takes longer than most of these."""
+    return make_certificates(tmp_path_factory.mktemp("forge") / "certificates", HOSTS.values())
+
+
+@pytest.fixture
+def forge(tmp_path: Path, certificates: Certificates) -> Iterator[Forge]:
+    """A forge of the test's own, with github.com, gitlab.com and codeberg.org."""
+    with Forge(tmp_path / "forge", [(host, kind) for kind, host in HOSTS.items()], certificates) as forge:
+        yield forge

@@ -1,0 +1,128 @@
+"""The documents that GitLab answers with."""
+
+from tests.support.forge import pulls
+from tests.support.forge.messages import Json, Request
+from tests.support.forge.model import Account, Project, Pull, Site
+from tests.support.forge.storage import MergeMethod
+from tests.support.forge.times import maybe, time
+
+STATES = {"open": "opened", "closed": "closed", "merged": "merged"}
+"""What GitLab calls the states of a merge request."""
+
+METHODS: dict[str, tuple[MergeMethod, str]] = {
+    "merge": ("merge", "merge"),
+    "rebase-merge": ("merge", "rebase_merge"),
+    "fast-forward": ("fast-forward", "ff"),
+}
+"""A project's merge method → how it is carried out, and what GitLab calls it."""
+
+
+def user(site: Site, account: Account) -> Json:
+    """Return an `API_Entities_UserBasic`."""
+    return {
+        "id": account.id, "username": account.login, "name": account.login, "state": "active", "locked": False,
+        "public_email": None, "avatar_url": None, "web_url": f"https://{site.host}/{account.login}",
+    }  # fmt: skip
+
+
+def project_document(site: Site, project: Project, request: Request) -> Json:
+    """Return an `API_Entities_Project`."""
+    web = f"https://{request.authority}/{project.path}"
+    return {
+        "id": project.id, "name": project.name, "path": project.name, "path_with_namespace": project.path,
+        "name_with_namespace": project.path.replace("/", " / "), "description": None,
+        "default_branch": project.storage.default_branch, "web_url": web, "http_url_to_repo": f"{web}.git",
+        "ssh_url_to_repo": f"git@{site.host}:{project.path}.git", "archived": project.archived,
+        "visibility": "private" if project.private else "public", "created_at": time(project.created),
+        "last_activity_at": time(project.created), "topics": [], "forks_count": 0, "star_count": 0,
+        "merge_method": METHODS[way(project)][1], "squash_option": "default_off",
+        "merge_requests_enabled": True, "remove_source_branch_after_merge": False,
+        "only_allow_merge_if_pipeline_succeeds": any(rules.checks for rules in project.rules.values()),
+        "namespace": {"id": 1, "kind": "group", **dict.fromkeys(("name", "path", "full_path"), project.owner)},
+    }  # fmt: skip
+
+
+def way(project: Project) -> str:
+    """Return what every merge of a project does."""
+    return next(method for method in project.methods if method in METHODS)
+
+
+def _pipeline(site: Site, project: Project, rev: str) -> Json | None:
+    results = project.results(rev).values()
+    if not results:
+        return None
+    states = {check.state for check in results}
+    status = "failed" if states & {"failure", "error"} else "running" if "pending" in states else "success"
+    newest = max(results, key=lambda check: check.id)
+    return {
+        "id": newest.id, "iid": 1, "project_id": project.id, "sha": rev, "ref": "refs/heads/x", "status": status,
+        "source": "push", "created_at": time(newest.at), "updated_at": time(newest.at),
+        "web_url": f"https://{site.host}/{project.path}/-/pipelines/{newest.id}",
+    }  # fmt: skip
+
+
+def merge_status(site: Site, project: Project, pull: Pull) -> str:
+    """Return `detailed_merge_status`."""
+    if pull.state != "open":
+        return "not_open"
+    mergeable = pulls.can_be_merged(site, project, pull)
+    if mergeable is None:
+        return "checking"
+    if pull.draft:
+        return "draft_status"
+    rules = project.rules.get(pull.base)
+    if rules and len(pulls.approvals(pull)) < rules.approvals:
+        return "not_approved"
+    if pulls.missing(project, pull):
+        return "ci_must_pass"
+    if any(other.state != "merged" for other in pull.blocked_by):
+        return "merge_request_blocked"
+    if not mergeable:
+        return "conflict"
+    ahead = project.storage.is_ancestor(pull.base_rev, pull.head_rev)
+    return "mergeable" if ahead or way(project) == "merge" else "need_rebase"
+
+
+def basic(site: Site, project: Project, pull: Pull, request: Request) -> Json:
+    """Return an `API_Entities_MergeRequestBasic`, as lists have it."""
+    status = merge_status(site, project, pull)
+    old = {"mergeable": "can_be_merged", "checking": "checking", "conflict": "cannot_be_merged"}
+    number = f"!{pull.number}"
+    merged_by = user(site, pull.merged_by) if pull.merged_by else None
+    reviewers = [user(site, person) for person in pull.reviewers]
+    branch = project.storage.branch(pull.head)
+    return {
+        "id": pull.id, "iid": pull.number, "project_id": project.id, "title": pull.title,
+        "description": pull.body or None, "state": STATES[pull.state], "created_at": time(pull.created),
+        "updated_at": time(pull.updated), "merged_by": merged_by, "merge_user": merged_by,
+        "merged_at": maybe(pull.merged), "closed_by": None,
+        "closed_at": maybe(pull.closed) if pull.state == "closed" else None, "target_branch": pull.base,
+        "source_branch": pull.head, "user_notes_count": len(pull.comments), "upvotes": 0, "downvotes": 0,
+        "author": user(site, pull.by), "assignees": [], "assignee": None, "reviewers": reviewers,
+        "source_project_id": project.id, "target_project_id": project.id,
+        "labels": sorted(label.name for label in pull.labels), "draft": pull.draft, "work_in_progress": pull.draft,
+        "milestone": None, "merge_when_pipeline_succeeds": False,
+        "merge_status": old.get(status, "can_be_merged" if pull.state != "open" else "unchecked"),
+        "detailed_merge_status": status, "merge_after": None,
+        "sha": pull.head_rev if branch or pull.state == "merged" else None, "merge_commit_sha": pull.merge_commit,
+        "squash_commit_sha": pull.squash_commit, "discussion_locked": None, "should_remove_source_branch": None,
+        "force_remove_source_branch": False, "prepared_at": time(pull.created), "reference": number,
+        "references": {"short": number, "relative": number, "full": f"{project.path}{number}"},
+        "web_url": f"https://{request.authority}/{project.path}/-/merge_requests/{pull.number}",
+        "time_stats": {
+            "time_estimate": 0, "total_time_spent": 0, "human_time_estimate": None, "human_total_time_spent": None,
+        },
+        "squash": False, "squash_on_merge": False, "task_completion_status": {"count": 0, "completed_count": 0},
+        "has_conflicts": status == "conflict", "blocking_discussions_resolved": True, "imported": False,
+        "imported_from": "none", "approvals_before_merge": None,
+    }  # fmt: skip
+
+
+def full(site: Site, project: Project, pull: Pull, request: Request) -> Json:
+    """Return an `API_Entities_MergeRequest`."""
+    return {
+        **basic(site, project, pull, request), "subscribed": True, "changes_count": "1",
+        "head_pipeline": _pipeline(site, project, pull.head_rev), "rebase_in_progress": False, "merge_error": None,
+        "diff_refs": {"base_sha": pull.base_rev, "head_sha": pull.head_rev, "start_sha": pull.base_rev},
+        "user": {"can_merge": True}, "first_contribution": False, "diverged_commits_count": 0,
+    }  # fmt: skip

@@ -1,0 +1,251 @@
+"""The life of a pull request, the same on all forges: opened, pushed to, merged, closed, opened again."""
+
+from typing import Literal
+
+from tests.support.forge.model import Account, Check, Label, Project, Pull, Review, Site
+from tests.support.forge.storage import MergeConflictError, MergeMethod, Storage
+
+Reason = Literal[
+    "archived", "checking", "conflict", "draft", "exists", "method", "moved", "no-base", "no-commits", "no-head",
+    "not-open", "protected",
+]  # fmt: skip
+
+
+class RefusedError(Exception):
+    """What was asked is not done. other: the pull request that is there already."""
+
+    def __init__(self, reason: Reason, words: str = "", other: Pull | None = None) -> None:
+        """words: why, for people, where there is more to say."""
+        super().__init__(words or reason)
+        self.reason = reason
+        self.words = words
+        self.other = other
+
+
+def open_pull(
+    site: Site, project: Project, head: str, base: str, title: str, body: str, by: Account, *, draft: bool
+) -> Pull:
+    """Open a pull request. Raises RefusedError."""
+    storage = project.storage
+    if project.archived:
+        raise RefusedError("archived")
+    branches = storage.branches()
+    if base not in branches:
+        raise RefusedError("no-base")
+    if head not in branches:
+        raise RefusedError("no-head")
+    for pull in project.pulls:
+        if (pull.state, pull.head, pull.base) == ("open", head, base):
+            raise RefusedError("exists", other=pull)
+    if site.kind != "gitlab" and not storage.commits(branches[base], branches[head]):
+        raise RefusedError("no-commits")
+    now = site.time()
+    pull = Pull(
+        next(site.ids), len(project.pulls) + 1, head, base, title, body, by, draft, branches[head], branches[base],
+        created=now, updated=now,
+    )  # fmt: skip
+    project.pulls.append(pull)
+    _keep(storage, pull)
+    return pull
+
+
+def can_be_merged(site: Site, project: Project, pull: Pull) -> bool | None:
+    """Return whether the branches go together, as far as the site knows by now; None: it has not found out yet."""
+    if pull.state != "open":
+        return None
+    pull.looks += 1
+    if pull.looks <= site.thinks_for:
+        return None
+    return goes_together(project, pull)
+
+
+def goes_together(project: Project, pull: Pull) -> bool:
+    """Tell whether the branches of an open pull request can be merged without a person."""
+    try:
+        project.storage.merged_tree(pull.base_rev, pull.head_rev)
+    except MergeConflictError:
+        return False
+    return project.storage.branch(pull.head) is not None
+
+
+def missing(project: Project, pull: Pull) -> str | None:
+    """Return what the rules of the base still demand, in GitHub's words; None: nothing."""
+    rules = project.rules.get(pull.base)
+    if rules is None:
+        return None
+    results = project.results(pull.head_rev)
+    for name in sorted(rules.checks):
+        check = results.get(name)
+        if check is None:
+            return f'Required status check "{name}" is expected.'
+        if check.state != "success":
+            return f'Required status check "{name}" is {"pending" if check.state == "pending" else "failing"}.'
+    if len(approvals(pull)) < rules.approvals:
+        return f"At least {rules.approvals} approving review is required by reviewers with write access."
+    return None
+
+
+def approvals(pull: Pull) -> list[Account]:
+    """Return who approves of it: the last word of each counts, and a comment is none."""
+    last = {review.by.id: review for review in pull.reviews if review.opinion != "commented"}
+    return [review.by for review in last.values() if review.opinion == "approved"]
+
+
+def merge(
+    site: Site,
+    project: Project,
+    pull: Pull,
+    method: MergeMethod,
+    by: Account,
+    *,
+    guard: str | None,
+    message: str,
+    waits: bool,
+) -> None:
+    """Merge it for real. guard: the commit that its head has to be at. waits: refuse while the site is thinking.
+
+    Raises RefusedError.
+    """
+    _may_be_merged(site, project, pull, guard, waits=waits)
+    storage = project.storage
+    try:
+        pull.merged_rev = storage.merge(pull.base_rev, pull.head_rev, method, message)
+    except MergeConflictError:
+        raise RefusedError("conflict") from None
+    if method in ("merge", "rebase-merge"):
+        pull.merge_commit = pull.merged_rev
+    elif method == "squash":
+        pull.squash_commit = pull.merged_rev
+    _bring_in(site, project, pull, by)
+
+
+def squash_and_merge(
+    site: Site, project: Project, pull: Pull, method: MergeMethod, by: Account, *, guard: str | None, message: str
+) -> None:
+    """Merge as GitLab does when it squashes: one commit in the place of the branch, then the project's own method.
+
+    Raises RefusedError.
+    """
+    _may_be_merged(site, project, pull, guard, waits=True)
+    storage = project.storage
+    onto = pull.base_rev if method == "fast-forward" else storage.git("merge-base", pull.base_rev, pull.head_rev)
+    try:
+        pull.squash_commit = storage.merge(onto, pull.head_rev, "squash", message)
+        pull.merged_rev = storage.merge(pull.base_rev, pull.squash_commit, method, message)
+    except MergeConflictError:
+        pull.squash_commit = None
+        raise RefusedError("conflict") from None
+    if method != "fast-forward":
+        pull.merge_commit = pull.merged_rev
+    _bring_in(site, project, pull, by)
+
+
+def close(site: Site, pull: Pull) -> None:
+    """Close it without merging; one that is not open stays as it is."""
+    if pull.state == "open":
+        pull.state = "closed"
+        pull.closed = pull.updated = site.time()
+
+
+def reopen(site: Site, project: Project, pull: Pull) -> None:
+    """Open a closed one again. Raises RefusedError."""
+    if pull.state == "open":
+        return
+    tip = project.storage.branch(pull.head)
+    if pull.state == "merged" or tip is None:
+        raise RefusedError("no-head")
+    if any((other.state, other.head, other.base) == ("open", pull.head, pull.base) for other in project.pulls):
+        raise RefusedError("exists")
+    pull.state, pull.closed, pull.updated, pull.looks = "open", None, site.time(), 0
+    after_push(site, project)
+
+
+def set_labels(pull: Pull, labels: list[Label]) -> None:
+    """Give it exactly these labels, each once."""
+    pull.labels = list({label.id: label for label in labels}.values())
+
+
+def review(site: Site, pull: Pull, by: Account, opinion: str, body: str) -> Review:
+    """Add what somebody thinks of it."""
+    known = {"APPROVE": "approved", "APPROVED": "approved", "REQUEST_CHANGES": "changes-requested"}
+    found = Review(next(site.ids), by, known.get(opinion, "commented"), pull.head_rev, body, site.time())  # type: ignore[arg-type]
+    pull.reviews.append(found)
+    return found
+
+
+def add_check(
+    site: Site, project: Project, rev: str, name: str, state: str, by: Account,
+    *, description: str = "", url: str = "", run: bool = False,
+) -> Check:  # fmt: skip
+    """Give a commit a result."""
+    check = Check(next(site.ids), name, state, description, url, by, site.time(), run)  # type: ignore[arg-type]
+    project.checks.setdefault(rev, []).append(check)
+    return check
+
+
+def after_push(site: Site, project: Project) -> None:
+    """Bring the open pull requests up to date with the branches, as the forges do after every push and merge."""
+    branches = project.storage.branches()
+    for pull in project.pulls:
+        if pull.state != "open":
+            continue
+        head, base = branches.get(pull.head), branches.get(pull.base, pull.base_rev)
+        if head is None:
+            if site.kind != "gitlab":  # a merge request without its branch stays open
+                close(site, pull)
+            continue
+        moved = (head, base) != (pull.head_rev, pull.base_rev)
+        brought_in = base != pull.base_rev and project.storage.is_ancestor(head, base)
+        pull.head_rev, pull.base_rev = head, base
+        if moved:
+            pull.looks, pull.updated = 0, site.time()
+            _keep(project.storage, pull)
+        if brought_in:
+            pull.merged_rev = pull.merge_commit = head
+            _merged(site, pull, None)
+
+
+def delete_branch(site: Site, project: Project, name: str) -> bool:
+    """Delete a branch; False: there is none."""
+    tip = project.storage.branch(name)
+    if tip is None:
+        return False
+    project.storage.set_branch(name, None, tip)
+    after_push(site, project)
+    return True
+
+
+def _may_be_merged(site: Site, project: Project, pull: Pull, guard: str | None, *, waits: bool) -> None:
+    if project.archived:
+        raise RefusedError("archived")
+    if pull.state != "open" or project.storage.branch(pull.head) is None:
+        raise RefusedError("not-open")
+    if guard is not None and guard != pull.head_rev:
+        raise RefusedError("moved", pull.head_rev)
+    if pull.draft:
+        raise RefusedError("draft")
+    if words := missing(project, pull):
+        raise RefusedError("protected", words)
+    if any(other.state != "merged" for other in pull.blocked_by):
+        raise RefusedError("protected", "blocked by another merge request")
+    if waits and can_be_merged(site, project, pull) is None:
+        raise RefusedError("checking")
+    if not goes_together(project, pull):
+        raise RefusedError("conflict")
+
+
+def _bring_in(site: Site, project: Project, pull: Pull, by: Account) -> None:
+    project.storage.set_branch(pull.base, pull.merged_rev, pull.base_rev)
+    _merged(site, pull, by)
+    after_push(site, project)
+
+
+def _merged(site: Site, pull: Pull, by: Account | None) -> None:
+    pull.state = "merged"
+    pull.closed = pull.merged = pull.updated = site.time()
+    pull.merged_by = by
+
+
+def _keep(storage: Storage, pull: Pull) -> None:
+    """Keep the commits of a pull request when its branch goes, as GitHub and Forgejo do."""
+    storage.git("update-ref", f"refs/pull/{pull.number}/head", pull.head_rev)

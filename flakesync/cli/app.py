@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
-COMMANDS = ("init", "graph", "drift", "plan", "sync", "schema", "demo")
+COMMANDS = ("init", "graph", "drift", "plan", "sync", "publish", "status", "abandon", "schema", "demo")
 PROGRAM = "flakesync"
 
 
@@ -77,6 +77,7 @@ def _root(
       flakesync drift               who is behind
       flakesync plan                what a sync would move
       flakesync sync                bump all of them, in order
+      flakesync publish             push, and open a pull request for each
 
     \b
     Exit status: 0 in step or done, 1 findings or failed repos, 2 could not run,

@@ -13,7 +13,8 @@ from flakesync.errors import EXIT_OK
 def schema(
     common: Common,
     name: Annotated[
-        Literal["graph", "drift", "plan", "sync"], typer.Argument(help="The command whose JSON document it is.")
+        Literal["graph", "drift", "plan", "sync", "publish", "status", "abandon"],
+        typer.Argument(help="The command whose JSON document it is."),
     ],
 ) -> int:
     """Print the JSON Schema of what a command answers with --json.

@@ -7,7 +7,6 @@ branches, commits, locks and pull requests, so a run that was killed is finished
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Protocol, runtime_checkable
 
 from flakesync.analysis.graph import RepoGraph
@@ -25,17 +24,14 @@ from flakesync.forge.outcome import (
     error_document,
     pull_document,
 )
+from flakesync.forge.turns import in_order, work_on
 from flakesync.forge.update import MoveKey, Update, read_update
-from flakesync.git import process as git_process
-from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.model import Workspace
 from flakesync.workspace.snapshot import RepoState
 
 Tell = Callable[[PublishOutcome, int, int], None]
 """Is told an outcome as soon as it is known, how many are known now, and of how many."""
-
-_MOST_THREADS = 16
 
 
 def publish(
@@ -114,15 +110,13 @@ class _Publishing:
             for name in wave
             if name in selected or name in near
         }
-        # Where one server is slow, the others need not wait: their repos come in turns.
-        self._order = [name for wave in graph.waves for name in _in_turns(wave, states) if name in self._works]
+        self._order = in_order(graph, self._works)
         self._by_commit: dict[Rev, _Work] = {}
         self._told: set[RepoName] = set()
 
     def carry_out(self) -> PublishDocument:
         """Do all three passes."""
-        nothing: Mapping[RepoName, frozenset[RepoName]] = dict.fromkeys(self._works, frozenset())
-        self._pass(self._look, nothing)
+        self._pass(self._look, {})
         self._by_commit = {work.update.commit: work for work in self._works.values() if work.update is not None}
         upstreams = {name: frozenset(up.name for up in self._upstreams(work)) for name, work in self._works.items()}
         # Also dependents are pushed after their upstreams: what checks them there can fetch what they lock.
@@ -132,7 +126,7 @@ class _Publishing:
         return PublishDocument(branch=self._workspace.branch, repos=outcomes)
 
     def _pass(self, step: Callable[[_Work], None], upstreams: Mapping[RepoName, frozenset[RepoName]]) -> None:
-        def work_on(name: RepoName) -> None:
+        def take(name: RepoName) -> None:
             work = self._works[name]
             if work.outcome is not None:
                 return
@@ -141,11 +135,9 @@ class _Publishing:
             except (FlakesyncError, OSError) as error:
                 self._fail(work, error_of(error))
 
-        jobs = self._workspace.jobs
-        threads = jobs if jobs == 1 else max(jobs, _MOST_THREADS)  # they wait for servers, hardly for the processor
-        run_ready(self._order, upstreams, work_on, self._finish, jobs=threads, stop=git_process.stop_all)
+        work_on(self._order, take, jobs=self._workspace.jobs, upstreams=upstreams, finished=self._finish)
 
-    def _finish(self, name: RepoName, _: None) -> None:
+    def _finish(self, name: RepoName) -> None:
         work = self._works[name]
         if work.outcome is not None and work.wanted and name not in self._told:
             self._told.add(name)
@@ -341,13 +333,3 @@ def _reopened(forge: Forge, project: Project, pull: Pull) -> Pull | None:
         if error.code != "forge":
             raise
         return None
-
-
-def _in_turns(names: Sequence[RepoName], states: Mapping[RepoName, RepoState]) -> list[RepoName]:
-    """Return names so that those of one host are spread evenly."""
-    hosts: dict[str, list[RepoName]] = {}
-    for name in names:
-        url = states[name].repo.url
-        identity = url.identity if url is not None else None
-        hosts.setdefault(identity.host if identity is not None else "", []).append(name)
-    return [name for turn in zip_longest(*hosts.values()) for name in turn if name is not None]

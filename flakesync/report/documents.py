@@ -9,6 +9,9 @@ DOCUMENTS = {
     "drift": ("flakesync.analysis.drift", "DriftReport"),
     "plan": ("flakesync.analysis.plan", "PlanDocument"),
     "sync": ("flakesync.sync.outcome", "SyncDocument"),
+    "publish": ("flakesync.forge.outcome", "PublishDocument"),
+    "status": ("flakesync.forge.outcome", "StatusDocument"),
+    "abandon": ("flakesync.forge.outcome", "AbandonDocument"),
 }
 """The class of each document; its module is imported when it is asked for."""
 

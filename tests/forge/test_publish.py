@@ -1,16 +1,11 @@
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from flakesync.forge.model import ForgeError, Project
 from flakesync.forge.outcome import PublishDocument, PublishOutcome
 from flakesync.forge.publish import publish
-from flakesync.git.repository import Repository
 from flakesync.terms import RepoName
-from tests.forge.town import BRANCH, NEW, NEWER, OLD, Town, TownServers, make_town
-from tests.support import repos
+from tests.forge.town import BRANCH, NEW, OLD, Town, make_town
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 

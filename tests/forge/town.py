@@ -161,7 +161,7 @@ class Town:
     def everything(self) -> frozenset[RepoName]:
         return frozenset(map(RepoName, self.names))
 
-    def read(self):  # type: ignore[no-untyped-def] # noqa: ANN201
+    def read(self):  # type: ignore[no-untyped-def]
         return read_graph(self.workspace, at="update")
 
     def clone(self, name: str) -> Path:
@@ -229,7 +229,7 @@ def make_town(root: Path, takes: Mapping[str, Sequence[str]]) -> Town:
     for name, upstreams in takes.items():
         inputs = {"nixpkgs": locks.github("NixOS", "nixpkgs", ref="nixos-25.11", rev=OLD, last_modified=DATES[OLD])}
         inputs |= {up: locks.git(town.url(up), rev=tips[up]) for up in upstreams}
-        files = {"flake.nix": "{ outputs = _: { }; }\n", "flake.lock": locks.to_bytes(locks.lock(inputs))}
+        files = {"flake.nix": "{ outputs = _: { }; }\n", "flake.lock": locks.to_bytes(locks.lock(inputs)).decode()}
         tips[name] = repos.make_repo(town.clone(name), files)
         repos.clone_bare(town.clone(name), town.server(name))
         repos.run_git("remote", "add", "origin", town.url(name), cwd=town.clone(name))

@@ -1,0 +1,80 @@
+"""`flakesync publish`."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flakesync.cli import screen
+from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.options import Common, with_common
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
+
+if TYPE_CHECKING:
+    from flakesync.forge.outcome import PublishDocument, PublishOutcome
+    from flakesync.terms import RepoName
+    from flakesync.workspace.manifest import Workspace
+
+
+@with_common()
+def publish(
+    common: Common,
+    reopen: Annotated[
+        bool, typer.Option("--reopen", help="Open pull requests again that a person has closed.")
+    ] = False,
+) -> int:
+    """Push the update branches and open a pull request for each, upstream first.
+
+    What sync left is published: running it again updates what is there, and opens
+    nothing twice. A branch with somebody else's commit is left alone. What people
+    write around flakesync's part of a pull request's text stays. Tokens are taken
+    from GITHUB_TOKEN, GITLAB_TOKEN, FORGEJO_TOKEN, or as the manifest says. Exits
+    with 1 when a repo failed.
+
+    \b
+    Examples:
+      flakesync publish
+      flakesync publish --group core --reopen
+      flakesync publish --json > publish.json
+    """
+    refuse_offline(common, "publish")
+    workspace, selected = open_workspace(common)
+    document = _publish(common, workspace, selected, reopen=reopen)
+    if common.json:
+        from flakesync.report.documents import to_json
+
+        screen.answer_text(to_json(document).decode())
+    else:
+        from flakesync.report.publish import render_publish
+
+        screen.answer(render_publish(document, width=screen.width()))
+    return EXIT_FINDINGS if any(outcome.status == "failed" for outcome in document.repos) else EXIT_OK
+
+
+def _publish(
+    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, reopen: bool
+) -> "PublishDocument":
+    from flakesync.forge.choose import Servers
+    from flakesync.forge.publish import publish as carry_out
+    from flakesync.report.publish import progress_line
+    from flakesync.survey import cache_dir, read_graph
+    from flakesync.sync.engine import only_run
+
+    def tell(outcome: "PublishOutcome", done: int, total: int) -> None:
+        if not common.quiet and outcome.reason != "no-update":
+            screen.tell(progress_line(outcome, done, total))
+
+    servers = Servers(workspace, os.environ)
+    try:
+        with only_run(workspace.file, cache_dir()):
+            with screen.busy(reading(workspace), quiet=common.quiet):
+                graph = read_graph(workspace, at="update")
+            return carry_out(workspace, graph, selected, servers, reopen=reopen, tell=tell)
+    finally:
+        servers.close()
+
+
+def refuse_offline(common: Common, command: str) -> None:
+    """Raise FlakesyncError (`offline`) where the options forbid what the command is for."""
+    if common.offline:
+        raise FlakesyncError("offline", f"{command} speaks to servers: it cannot be done with --offline")

@@ -1,0 +1,43 @@
+"""`flakesync status`."""
+
+import os
+
+from flakesync.cli import screen
+from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.options import Common, with_common
+from flakesync.errors import EXIT_OK
+
+
+@with_common()
+def status(common: Common) -> int:
+    """Show where every update stands: branch, pull request, checks, landed.
+
+    And for each repo, which others have to land before it. Writes nothing. With
+    --offline only the branches are looked at, as they were last fetched.
+
+    \b
+    Examples:
+      flakesync status
+      flakesync status --json | jq '.repos[] | select(.landed | not) | .repo'
+    """
+    from flakesync.forge.choose import Servers
+    from flakesync.forge.status import status as look
+    from flakesync.survey import read_graph
+
+    workspace, selected = open_workspace(common)
+    servers = Servers(workspace, os.environ)
+    try:
+        with screen.busy(reading(workspace), quiet=common.quiet):
+            graph = read_graph(workspace, at="update", offline=common.offline)
+            document = look(workspace, graph, selected, servers, offline=common.offline)
+    finally:
+        servers.close()
+    if common.json:
+        from flakesync.report.documents import to_json
+
+        screen.answer_text(to_json(document).decode())
+    else:
+        from flakesync.report.status import render_status
+
+        screen.answer(render_status(document, width=screen.width()))
+    return EXIT_OK

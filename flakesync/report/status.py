@@ -1,0 +1,83 @@
+"""Where the updates stand, as text: a line a repo, and a second one for what it waits for or why it is not known."""
+
+from collections import Counter
+
+from flakesync.forge.outcome import PullStanding, RepoStatus, Stage, StatusDocument
+from flakesync.report.publish import error_lines
+from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, with_detail
+
+_STYLES: dict[Stage, Style] = {
+    "none": "dim",
+    "local": "warn",
+    "pushed": "warn",
+    "open": "name",
+    "closed": "bad",
+    "landed": "good",
+    "failed": "bad",
+}
+_STAGES: tuple[Stage, ...] = ("landed", "open", "pushed", "local", "closed", "failed")
+_STAGE_WIDTH = 6
+
+
+def render_status(document: StatusDocument, *, width: int) -> list[Line]:
+    """Return every repo that has an update, in the order of landing; then the others by name."""
+    lines: list[Line] = []
+    touched = [status for status in document.repos if status.stage != "none"]
+    names = widest((status.repo for status in touched), most=32)
+    places = widest(map(_place, touched), most=60)
+    for status in touched:
+        lines += _repo(status, names, places, width)
+        lines += error_lines(status.error, width)
+    without = [Span(shown(status.repo)) for status in document.repos if status.stage == "none"]
+    if without:
+        head = line(Span("no update", "dim"), "  ")
+        lines += hang(head, flow(without, width - 11), 11)
+    return [*lines, *([BLANK] if lines else []), _summary(document)]
+
+
+def _repo(status: RepoStatus, names: int, places: int, width: int) -> list[Line]:
+    place = _place(status)
+    head = line(
+        Span(pad(status.stage, _STAGE_WIDTH), _STYLES[status.stage]),
+        "  ",
+        Span(pad(shown(status.repo), names), "name"),
+        "  ",
+        Span(pad(short(status.commit) if status.commit is not None else "", 7), "rev"),
+        "  ",
+        pad(place, places),
+        "  ",
+    )
+    at = _STAGE_WIDTH + 2 + max(names, len(status.repo)) + 2 + 7 + 2 + max(places, len(place)) + 2
+    return with_detail(head, ", ".join(_details(status)), at, _STAGE_WIDTH + 2, width)
+
+
+def _place(status: RepoStatus) -> str:
+    return shown(status.pull.url) if status.pull is not None else f"→ {shown(status.base)}" if status.base else ""
+
+
+def _details(status: RepoStatus) -> list[str]:
+    found = _of_pull(status.pull) if status.pull is not None and status.pull.state == "open" else []
+    if status.stage in ("pushed", "open") and status.remote != status.commit:
+        found.append("not pushed yet")
+    if status.waits_for:
+        found.append(f"waits for {' '.join(map(shown, status.waits_for))}")
+    return found
+
+
+def _of_pull(pull: PullStanding) -> list[str]:
+    found = ["draft"] if pull.draft else []
+    if pull.checks not in (None, "none"):
+        found.append(f"checks {pull.checks}")
+    if pull.reviews == "approved":
+        found.append("approved")
+    elif pull.reviews == "changes-requested":
+        found.append("changes requested")
+    if pull.mergeable is False:
+        found.append("cannot be merged")
+    return found
+
+
+def _summary(document: StatusDocument) -> Line:
+    numbers = Counter(status.stage for status in document.repos)
+    parts = [f"{numbers[stage]} {stage}" for stage in _STAGES if numbers[stage]]
+    return line(Span(", ".join(parts) or "no updates", "bad" if numbers["failed"] else "head"))

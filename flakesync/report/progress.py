@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TextIO, assert_never
 from flakesync.report import colour
 from flakesync.report.sync import STATUS_STYLES, because
 from flakesync.report.text import Line, Span, line, short, shown
-from flakesync.sync.outcome import Event, Finished, Listener, Note, Outcome, Started, Step
+from flakesync.sync.outcome import Ended, Event, Finished, Listener, Note, Outcome, Started, Step
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -34,6 +34,8 @@ def event_line(event: Event, *, verbose: bool) -> Line | None:
     match event:
         case Finished(outcome=outcome, done=done, total=total):
             return _finished(outcome, done, total)
+        case Ended(repo=repo, words=words, good=good):
+            return line(Span(shown(repo), "name"), "  ", Span(shown(words), "good" if good else "warn"))
         case Note(text=text):
             return line(Span("note: ", "dim"), shown(text))
         case Started(repo=repo):
@@ -106,6 +108,8 @@ class Board:
                 case Finished(outcome=outcome, done=done, total=total):
                     self._running.pop(outcome.repo, None)
                     self._done = (max(done, self._done[0]), total)
+                case Ended(repo=repo):
+                    self._running.pop(repo, None)
                 case Note():
                     pass
                 case _:

@@ -40,7 +40,7 @@ class Setting:
     """What all repos of a run share.
 
     author: None for git's own identity. check: runs one check in a folder. carry_over: whether checks that the update
-    branch has passed count for a commit that holds the same trees.
+    branch, or the base, has passed count for a commit that holds the same trees.
     """
 
     run: str
@@ -101,7 +101,8 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         text = message(setting.run, described, _pins(changes, wanted))
         commit = write_update(repository, source.base, files, text, setting.author, _dates(after, wanted))
         checks: list[CheckResult] = []
-        passed = setting.carry_over and existing is not None and same_trees(repository, existing.tip, commit)
+        tested = (source.base,) if existing is None else (existing.tip, source.base)
+        passed = setting.carry_over and any(same_trees(repository, each, commit) for each in tested)
         if state.repo.checks and not setting.dry_run and not passed:
             checks = _check(setting, state, repository, commit)
         repository.update_ref(ref, commit, old=old, message=f"flakesync: run {setting.run}")

@@ -90,11 +90,20 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """Work on a repo has ended for now, with these words. good: whether it is what was wanted."""
+
+    repo: RepoName
+    words: str
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something that a person should know and that stops nothing."""
 
     text: str
 
 
-Event = Started | Step | Finished | Note
+Event = Started | Step | Finished | Ended | Note
 Listener = Callable[[Event], None]

@@ -1,0 +1,216 @@
+"""What there is to land, read from the servers' branches: bases, update branches, locks that name update commits."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+
+from flakesync.analysis.graph import Edge, RepoGraph, build_graph
+from flakesync.analysis.pins import Target, is_archive, last_modified
+from flakesync.analysis.plan import MOVABLE
+from flakesync.analysis.situation import Situation
+from flakesync.errors import FlakesyncError, GitError, SyncError
+from flakesync.forge.update import Update, locked_of, own_commits, read_update
+from flakesync.git.repository import Repository
+from flakesync.nix.lockfile import LockNode
+from flakesync.survey import look_at
+from flakesync.sync.branch import is_ours
+from flakesync.terms import PinName, RepoName, Rev
+from flakesync.workspace.history import Answer
+from flakesync.workspace.inputs import Source, own_input, rev_of
+from flakesync.workspace.manifest import Workspace, matches
+from flakesync.workspace.model import Repo
+from flakesync.workspace.snapshot import RepoState, Snapshot, read_repo
+
+_FARTHEST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One repo as its server has it.
+
+    tip: of its update branch; None: there is none. update: what that branch has and the base lacks; None: nothing.
+    error: why that cannot be said.
+    """
+
+    state: RepoState
+    tip: Rev | None = None
+    update: Update | None = None
+    error: FlakesyncError | None = None
+
+
+class Ground:
+    """The repos as they were last read. Threads may share it; each renews the repo that it works on.
+
+    Repos are read from mirrors, as if the manifest had no `path` where it has a `url`: local clones do not count.
+    """
+
+    def __init__(self, workspace: Workspace, cache: Path, was_head: Callable[[RepoState, Rev], bool]) -> None:
+        """was_head: tells whether a commit that git cannot get was the head of a merged pull request of ours."""
+        self.workspace = replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
+        self.branch = workspace.branch
+        self._cache = cache
+        self._was_head = was_head
+        self._states: dict[RepoName, RepoState] = {}
+        self._known: dict[tuple[RepoName, Rev, Rev | None], bool] = {}
+        self._guard = Lock()
+
+    def read(self, names: Iterable[RepoName]) -> None:
+        """Read these repos anew."""
+        with ThreadPoolExecutor(max_workers=self.workspace.jobs) as pool:
+            for _ in pool.map(self.renew, names):
+                pass
+
+    def renew(self, name: RepoName) -> RepoState:
+        """Read one repo anew."""
+        state = read_repo(self.workspace, self.workspace.repo(name), cache=self._cache)
+        with self._guard:
+            self._states[name] = state
+        return state
+
+    def graph(self) -> RepoGraph:
+        """Return the graph of the bases."""
+        return build_graph(self._snapshot())
+
+    def look(self, name: RepoName) -> Found:
+        """Return what there is of a repo as it was last read."""
+        with self._guard:
+            state = self._states[name]
+        if state.error is not None:
+            return Found(state, error=state.error)
+        if state.clone is None or state.base_rev is None:
+            return Found(state)
+        with Repository.open(state.clone) as repository:
+            if state.repo.url is None:
+                return self._without_server(repository, state, state.base_rev)
+            tip = repository.ref(f"refs/remotes/origin/{self.branch}")
+            if tip is None:
+                return Found(state)
+            try:
+                commits = own_commits(repository, self.branch, tip, [state.base_rev], " of the server")
+                update = read_update(repository, commits) if commits else None
+            except FlakesyncError as error:
+                return Found(state, tip, error=error)
+        return Found(state, tip, None if update is None or has_content(state, update) else update)
+
+    def _without_server(self, repository: Repository, state: RepoState, base: Rev) -> Found:
+        tip = repository.ref(f"refs/heads/{self.branch}")
+        if tip is None or repository.is_ancestor(tip, base):
+            return Found(state)
+        message = f"{state.name} has no `url`: there is no server to land its update on"
+        return Found(state, tip, error=SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`"))
+
+    def _snapshot(self) -> Snapshot:
+        with self._guard:
+            return Snapshot(self.workspace, "base", dict(sorted(self._states.items())))
+
+    # ---- edges -----------------------------------------------------------------------------------------------------
+
+    def names_update(self, edge: Edge) -> bool:
+        """Tell whether a base lock names an update commit that the upstream's base does not have as one of its own.
+
+        A person merged the repo before its upstream: such a lock lives as long as the update branch.
+        """
+        rev = edge.locked_rev
+        if rev is None:
+            return False
+        if str(edge.locked.get("ref", "")).removeprefix("refs/heads/") == self.branch:
+            return True
+        with self._guard:
+            state = self._states[edge.upstream]
+            known = self._known.get((edge.upstream, rev, state.base_rev))
+        if rev == state.base_rev or state.clone is None or state.base_rev is None:
+            return False
+        if known is None:
+            known = self._is_update_commit(state, state.clone, rev, state.base_rev)
+            with self._guard:
+                self._known[edge.upstream, rev, state.base_rev] = known
+        return known
+
+    def _is_update_commit(self, state: RepoState, clone: Path, rev: Rev, base: Rev) -> bool:
+        url = state.repo.url.git_url() if state.repo.url is not None else None
+        with Repository.open(clone) as repository:
+            try:
+                if not repository.has(rev) and url is not None:
+                    # Its branch is gone, but many servers still have the commit.
+                    repository.fetch(url, rev)
+                return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, base)
+            except GitError:
+                return self._was_head(state, rev)
+
+    # ---- decisions -------------------------------------------------------------------------------------------------
+
+    def situation(self, found: Found, landed: Iterable[Edge]) -> Situation:
+        """Return what the plan of one repo is decided on.
+
+        Targets are what its update branch says, never newly resolved: what was tested is what lands. landed: inputs
+        at update commits that may move to the base of their upstream.
+        """
+        targets: dict[PinName, Target] = {}
+        external: dict[Source, Target] = {}
+        if found.update is not None:
+            external = dict(_sources(found.update))
+            by_rev = {target.rev: target for target in external.values()}
+            targets = {name: by_rev.get(rev, Target(rev, None)) for name, rev in found.update.pins.items()}
+        situation = look_at(self._snapshot(), found.state.name, targets, external)
+        history = dict(situation.history)
+        for edge in landed:
+            rev, tip = edge.locked_rev, situation.snapshot.states[edge.upstream].base_rev
+            if rev is not None and tip is not None:
+                history[edge.upstream, edge.branch, rev] = Answer("landed", tip, None, on_base=True)
+        return replace(situation, history=history)
+
+
+def _without_clone(repo: Repo) -> Repo:
+    return repo if repo.url is None or repo.url.git_url() is None else replace(repo, path=None)
+
+
+def _sources(update: Update) -> Iterator[tuple[Source, Target]]:
+    for move in update.moves:
+        if isinstance(move.after, LockNode) and move.after.locked is not None:
+            item = own_input(move.path, move.after)
+            if item.source is not None and item.rev is not None:
+                locked = item.locked if is_archive(item.locked) else None
+                yield item.source, Target(item.rev, last_modified(item.locked), locked)
+
+
+def has_content(state: RepoState, update: Update) -> bool:
+    """Tell whether a repo's base has every input where an update has it, however that got there."""
+    locks = {flake.dir: flake.lock for flake in state.flakes}
+    for move in update.moves:
+        lock = locks.get(move.flake)
+        node = lock.node(move.path) if lock is not None else None
+        if not isinstance(move.after, LockNode):
+            continue
+        here, there = (node.locked or {}) if node is not None else {}, locked_of(move.after)
+        if rev_of(here) != rev_of(there) or (rev_of(there) is None and here.get("narHash") != there.get("narHash")):
+            return False
+    return True
+
+
+def _on_line(repository: Repository, rev: Rev, tip: Rev) -> bool:
+    """Tell whether a branch was once at `rev`: whether it is reached by first parents."""
+    oldest = repository.commit(rev).committer.time
+    at = tip
+    for _ in range(_FARTHEST):
+        if at == rev:
+            return True
+        commit = repository.commit(at)
+        if not commit.parents or commit.committer.time < oldest:
+            return False
+        at = commit.parents[0]
+    return False
+
+
+def movable_edges(graph: RepoGraph) -> Mapping[RepoName, Sequence[Edge]]:
+    """Return the inputs of each repo that landing may move: they track the base branch of another repo."""
+    found: dict[RepoName, list[Edge]] = {name: [] for name in graph.states}
+    for edge in graph.edges:
+        if edge.fixed or edge.follows is not None or edge.upstream == edge.dependent:
+            continue
+        on_base = edge.branch in (None, graph.states[edge.upstream].base)
+        hold = graph.states[edge.dependent].repo.hold
+        if on_base and edge.locked.get("type") in MOVABLE and not matches(hold, edge.input):
+            found[edge.dependent].append(edge)
+    return found

@@ -1,0 +1,243 @@
+"""Landing: whatever way the forge merges, the set ends in step and no lock names an update branch."""
+
+from pathlib import Path
+
+import pytest
+
+from flakesync.forge.model import ForgeError, Project
+from tests.support.landing import Landing, Way
+from tests.support.nix import RealNix
+from tests.support.nixspace import Space, Take
+
+pytestmark = pytest.mark.usefixtures("use_nix")
+
+
+def four(root: Path) -> Space:
+    """Return `lib`, `tool` and `app` above it, and `top` above both."""
+    space = Space(root)
+    space.add("lib")
+    space.add("tool", {"nixpkgs": Take(), "lib": Take()})
+    space.add("app", {"nixpkgs": Take(), "lib": Take()})
+    space.add("top", {"tool": Take(), "app": Take()})
+    return space
+
+
+@pytest.fixture
+def landing(tmp_path: Path, any_nix: RealNix) -> Landing:
+    """Return a workspace that has been synced and published."""
+    found = Landing(four(tmp_path), defaults={"checks": ["test -f flake.nix"]})
+    assert set(found.sync().statuses.values()) == {"updated"}
+    assert {outcome.status for outcome in found.publish().repos} == {"opened"}
+    return found
+
+
+ALL_LANDED = {"lib": "landed", "app": "landed", "tool": "landed", "top": "landed"}
+
+
+@pytest.mark.parametrize("way", ["merge", "squash", "rebase", "rebase-merge", "fast-forward"])
+def test_a_set_lands_in_one_run_whatever_way_the_forge_merges(landing: Landing, way: Way) -> None:
+    landing.forge.way = way
+    landed = landing.land()
+    assert landed.statuses == ALL_LANDED, landed.errors
+    landing.assert_done()
+    # The lock of app has changed, and so has its narHash: what top was tested with is not what it gets.
+    assert landed.checks == {"lib": "as-published", "app": "carried-over", "tool": "carried-over", "top": "ran"}
+    assert landed["lib"].merged == landing.tip("lib")
+    assert landing.base_locked("app", "lib")["rev"] == landing.tip("lib")
+    assert landing.base_locked("top", "app/lib")["rev"] == landing.tip("lib")
+    assert sorted(landed.document.deleted) == ["app", "lib", "tool", "top"]
+    assert landing.land().document.repos == []
+
+
+def test_a_person_merges_the_upstream_in_between(landing: Landing) -> None:
+    landing.forge.press("lib", "squash")
+    landed = landing.land()
+    assert landed.statuses == {"app": "landed", "tool": "landed", "top": "landed"}, landed.errors
+    landing.assert_done()
+
+
+@pytest.mark.parametrize("way", ["merge", "squash", "fast-forward"])
+@pytest.mark.parametrize("delete", [False, True])
+def test_dependents_that_a_person_merged_first_are_locked_anew(landing: Landing, way: Way, delete: bool) -> None:
+    landing.forge.delete = delete
+    landing.forge.press("top", way)
+    landing.forge.press("app", way)
+    landed = landing.land()
+    assert landed.statuses == ALL_LANDED, landed.errors
+    assert len(landing.forge.pulls["app"]) == len(landing.forge.pulls["top"]) == 2
+    landing.assert_done()
+
+
+def test_a_set_that_people_merged_upside_down_is_mended_without_an_update_branch(landing: Landing) -> None:
+    landing.forge.delete = True
+    for name in ("top", "app", "tool", "lib"):
+        landing.forge.press(name, "squash")
+    assert landing.drift() != []
+    landed = landing.land()
+    assert landed.statuses == {"app": "landed", "tool": "landed", "top": "landed"}, landed.errors
+    landing.assert_done()
+
+
+def test_somebody_s_commit_on_a_base_in_between_lands_too(landing: Landing) -> None:
+    landing.space.commit("lib", {"news": "of lib"}, message="News")
+    landing.forge.on_merge = lambda project, _: once(landing, project.path)
+    landed = landing.land()
+    assert landed.statuses == ALL_LANDED, landed.errors
+    assert set(landed.checks.values()) == {"ran"}
+    landing.assert_done()
+
+
+def once(landing: Landing, name: str) -> None:
+    """Commit to the base of `app` when `lib` is merged."""
+    if name == "lib":
+        landing.space.commit("app", {"news": "of app"}, message="News")
+
+
+def test_a_branch_with_somebody_s_commit_fails_and_what_takes_it_is_skipped(landing: Landing) -> None:
+    tip = landing.space.commit("app", {"mine": "x"}, branch="flakesync/update", message="Mine")
+    landed = landing.land()
+    assert landed.statuses == {"lib": "landed", "tool": "landed", "app": "failed", "top": "skipped"}
+    assert landed.errors == {"app": "branch-taken", "top": "upstream-failed"}
+    assert landing.update("app") == tip
+    # Its update still locks a commit of lib's, so that has to stay for now.
+    assert landing.update("lib") is not None
+
+
+def test_running_checks_are_waited_for(landing: Landing) -> None:
+    landing.forge.checks = {"app": "pending"}
+    landed = landing.land()
+    assert landed.statuses == {"lib": "landed", "tool": "landed", "app": "waiting", "top": "waiting"}
+    assert (landed["app"].detail, landed["top"].waits_for) == ("its checks on the forge are running", ["app"])
+
+    def passes() -> None:
+        landing.forge.checks = {"app": "passed"}
+
+    assert landing.land(wait=passes).statuses == {"app": "landed", "top": "landed"}
+    landing.assert_done()
+
+
+def test_waiting_ends_at_its_time(landing: Landing) -> None:
+    landing.forge.checks = {"lib": "pending"}
+    assert set(landing.land(wait=lambda: None).statuses.values()) == {"waiting"}
+
+
+def test_failed_checks_on_the_forge_fail_the_repo(landing: Landing) -> None:
+    landing.forge.checks = {"app": "failed"}
+    landed = landing.land()
+    assert landed.errors == {"app": "pull-checks-failed", "top": "upstream-failed"}
+    assert landed.statuses["tool"] == "landed"
+
+
+def test_a_wish_for_changes_is_waited_for(landing: Landing) -> None:
+    landing.forge.reviews = {"lib": "changes-requested"}
+    landed = landing.land()
+    assert set(landed.statuses.values()) == {"waiting"}
+    assert landed["lib"].detail == "a review asks for changes"
+
+
+def test_checks_that_the_forge_has_not_begun_are_not_taken_for_none(landing: Landing) -> None:
+    app = landing.update("app")
+    assert app is not None
+    landing.forge.checks = {app: "passed"}
+    landing.space.commit("app", {"news": "x"}, message="News")
+    landed = landing.land()
+    assert landed.statuses["app"] == "waiting"
+    assert landed["app"].detail == "its checks on the forge have not begun yet"
+
+
+def test_a_pull_request_that_a_person_closed_stays_closed(landing: Landing) -> None:
+    (pull,) = landing.forge.pulls["app"]
+    landing.forge.close(Project("forge.test", "app"), pull)
+    landed = landing.land()
+    assert landed.statuses == {"lib": "landed", "tool": "landed", "app": "skipped", "top": "skipped"}
+    assert landed.errors == {"app": "pull-closed", "top": "upstream-failed"}
+    assert len(landing.forge.pulls["app"]) == 1
+
+
+def test_a_head_that_moved_is_looked_at_again(landing: Landing) -> None:
+    moves = iter(["mine", "yours"])
+
+    def push(project: Project, _: object) -> None:
+        if project.path == "lib" and (name := next(moves, None)) is not None:
+            landing.space.commit("lib", {name: "x"}, message=name)  # the base moves
+            raise ForgeError("head-moved", "it moved")
+
+    landing.forge.on_merge = push
+    assert landing.land().statuses == ALL_LANDED
+    landing.assert_done()
+
+
+def test_a_protected_branch_fails_with_the_words_of_the_forge(landing: Landing) -> None:
+    def protect(project: Project, _: object) -> None:
+        if project.path == "tool":
+            raise ForgeError("forge-protected", "tool: main is protected")
+
+    landing.forge.on_merge = protect
+    landed = landing.land()
+    assert landed.errors == {"tool": "forge-protected", "top": "upstream-failed"}
+    assert landed.statuses["app"] == "landed"
+
+
+def test_without_merging_branches_are_made_anew_for_people_to_merge(landing: Landing) -> None:
+    first = landing.land(merge=False)
+    assert first.statuses == {"lib": "waiting", "app": "waiting", "tool": "waiting", "top": "waiting"}
+    landing.forge.press("lib", "squash")
+    second = landing.land(merge=False)
+    assert second.statuses == {"app": "repinned", "tool": "repinned", "top": "waiting"}
+    assert landing.space.locked("app", "lib")["rev"] == landing.tip("lib")
+    landing.forge.press("app", "squash")
+    landing.forge.press("tool", "squash")
+    assert landing.land(merge=False).statuses == {"top": "repinned"}
+    landing.forge.press("top", "squash")
+    assert landing.land(merge=False).document.repos == []
+    landing.assert_done()
+
+
+def test_a_repo_that_was_not_chosen_is_waited_for(landing: Landing) -> None:
+    landed = landing.land("app", "top")
+    assert landed.statuses == {"app": "waiting", "top": "waiting"}
+    assert landed["app"].waits_for == ["lib"]
+
+
+def test_a_revert_on_the_base_is_not_undone(landing: Landing) -> None:
+    before = landing.space.tip("lib")
+    landing.forge.press("lib", "squash")
+    lock = landing.forge.storage("lib").git("show", f"{before}:flake.lock") + "\n"
+    landing.space.commit("lib", {"flake.lock": lock}, message="Revert")
+    assert landing.land("lib").statuses == {"lib": "landed"}
+    assert landing.base_locked("lib", "nixpkgs")["rev"] == landing.space.first_nixpkgs
+
+
+def test_an_input_that_somebody_moved_on_is_not_moved_back(landing: Landing) -> None:
+    newest = landing.space.commit("nixpkgs", {"three": "3"})
+    landing.space.lock("lib", {".": {"nixpkgs": Take(at=newest)}})
+    landed = landing.land("lib")
+    assert landed.statuses == {"lib": "landed"}
+    assert landing.base_locked("lib", "nixpkgs")["rev"] == newest
+    assert [pull.state for pull in landing.forge.pulls["lib"]] == ["closed"]
+
+
+def test_plain_servers_are_landed_on_by_a_push_where_that_is_wished(tmp_path: Path, any_nix: RealNix) -> None:
+    space = four(tmp_path)
+    landing = Landing(space, plain=space.names)
+    landing.sync()
+    landing.publish()
+    landed = landing.land()
+    assert set(landed.statuses.values()) == {"waiting"}
+    assert landed["lib"].detail == "somebody has to merge flakesync/update into main"
+    with landing.file.open("a") as manifest:
+        manifest.write('\n[publish]\nmerge-method = "fast-forward"\n')
+    assert landing.land().statuses == ALL_LANDED
+    landing.assert_done()
+
+
+def test_a_failed_check_of_the_new_commit_fails_the_repo(tmp_path: Path, any_nix: RealNix) -> None:
+    landing = Landing(four(tmp_path), tables={"app": {"checks": ["test ! -e broken"]}})
+    landing.sync()
+    landing.publish()
+    before = landing.update("app")
+    landing.space.commit("app", {"broken": "yes"}, message="Break")
+    landed = landing.land()
+    assert landed.errors == {"app": "check-failed", "top": "upstream-failed"}
+    assert landed["app"].results[0].exit_status == 1
+    assert landing.update("app") == before

@@ -91,6 +91,10 @@ class _Pull(msgspec.Struct, frozen=True):
         )
 
 
+class _Project(msgspec.Struct, frozen=True):
+    archived: bool = False
+
+
 class _User(msgspec.Struct, frozen=True):
     id: int
     username: str = ""
@@ -193,8 +197,17 @@ class GitLab(Adapter):
         return pull.value()
 
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
-        path = f"{_at(project)}/merge_requests/{pull.number}"
-        return self._seen(project, self._client.call("PUT", path, _Pull, body=body))
+        return self._write(project, "PUT", f"{_at(project)}/merge_requests/{pull.number}", body)
+
+    def _write(self, project: Project, method: str, path: str, body: dict[str, object]) -> Pull:
+        try:
+            return self._seen(project, self._client.call(method, path, _Pull, body=body))
+        except Refused as refusal:
+            # "403 Forbidden" is all it says, of missing rights and of an archive.
+            if refusal.status == 403 and self._client.call("GET", _at(project), _Project).archived:
+                words = f"{self._client.host}: {project.path} is archived: nothing can be changed there"
+                raise ForgeError("forge-archived", words) from None
+            raise
 
     def _open(self, project: Project, new: NewPull) -> Pull:
         body: dict[str, object] = {
@@ -207,7 +220,7 @@ class GitLab(Adapter):
             body["labels"] = list(new.labels)
         if new.reviewers:
             body["reviewer_ids"] = [self._user(name) for name in new.reviewers]
-        return self._seen(project, self._client.call("POST", f"{_at(project)}/merge_requests", _Pull, body=body))
+        return self._write(project, "POST", f"{_at(project)}/merge_requests", body)
 
     def _user(self, name: str) -> int:
         """Return the number of a person, asked once per host."""
@@ -227,7 +240,7 @@ class GitLab(Adapter):
             body["squash"] = method == "squash"
         path = f"{_at(project)}/merge_requests/{pull.number}/merge"
         try:
-            merged = self._seen(project, self._client.call("PUT", path, _Pull, body=body))
+            merged = self._write(project, "PUT", path, body)
         except Refused as refusal:
             if refusal.status == 401:
                 # It knows the token, or it would not have shown the merge request.

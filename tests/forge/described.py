@@ -95,8 +95,10 @@ class Description:
 
 @cache
 def github() -> Description:
-    """GitHub's, cut down; its request bodies are strict in the file."""
-    return Description(json.loads((HERE / "github.json").read_text()), "/api/v3")
+    """GitHub's, cut down; its request bodies are strict in the file. What it calls deprecated need not be there."""
+    document = json.loads((HERE / "github.json").read_text())
+    _without_the_deprecated(document)
+    return Description(document, "/api/v3")
 
 
 @cache
@@ -120,6 +122,19 @@ def forgejo() -> Description:
     document = _strict(json.loads((SHARED / "forgejo.json").read_text()))
     document["components"]["schemas"]["CreatePullRequestOption"]["required"] = ["title", "head", "base"]
     return Description(document, "/api/v1", r"/orgs/[^/]+/labels")
+
+
+def _without_the_deprecated(schema: object) -> None:
+    if isinstance(schema, list):
+        for item in schema:
+            _without_the_deprecated(item)
+    elif isinstance(schema, dict):
+        described = schema.get("properties")
+        if isinstance(described, dict) and isinstance(schema.get("required"), list):
+            kept = [name for name in schema["required"] if not described.get(name, {}).get("deprecated")]
+            schema["required"] = kept
+        for value in schema.values():
+            _without_the_deprecated(value)
 
 
 def _query_names(document: dict[str, Any], operations: dict[str, Any]) -> dict[str, set[str]]:
@@ -151,7 +166,13 @@ def _strict(document: dict[str, Any]) -> dict[str, Any]:
 def _all(errors: Iterable[BaseException]) -> str:
     told = []
     for error in errors:
-        told.append(f"{type(error).__name__}: {error}")
+        told.append(f"{type(error).__name__}: {str(error)[:200]}")
         cause = error.__cause__
-        told += [f"  {detail}" for detail in getattr(cause, "schema_errors", [cause] if cause else [])]
+        told += [f"  {_place(detail)}" for detail in getattr(cause, "schema_errors", [cause] if cause else [])]
     return "\n".join(told)
+
+
+def _place(error: BaseException) -> str:
+    """Return what is wrong and where, without the schema around it."""
+    path = getattr(error, "json_path", "")
+    return f"{path}: {getattr(error, 'message', error)}"

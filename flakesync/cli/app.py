@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
-COMMANDS = ("init", "graph", "drift", "plan", "sync", "publish", "status", "abandon", "schema", "demo")
+COMMANDS = ("init", "graph", "drift", "plan", "sync", "publish", "status", "land", "abandon", "schema", "demo")
 PROGRAM = "flakesync"
 
 
@@ -78,8 +78,9 @@ def _root(
       flakesync plan                what a sync would move
       flakesync sync                bump all of them, in order
       flakesync publish             push, and open a pull request for each
+      flakesync land                merge them in order
 
     \b
     Exit status: 0 in step or done, 1 findings or failed repos, 2 could not run,
-    3 a bug, 130 interrupted. Options may stand before or after the command.
+    3 a bug, 4 something still waits (land), 130 interrupted. Options may stand before or after the command.
     """

@@ -92,7 +92,7 @@ def find_branches(repository: Repository, state: RepoState, branch: str, servers
         tracked_base = repository.ref(f"refs/remotes/origin/{base_name}")
         return Branches(branch, None, local, tracked, base, tracked_base)
     names = (f"refs/heads/{branch}", f"refs/heads/{base_name}")
-    address = _with_token(url, servers)
+    address = with_token(url, servers)
     refs = list_refs(parse_remote(address), names)
     lacking = [name for name in names if name in refs and not repository.has(refs[name])]
     if lacking:
@@ -130,10 +130,10 @@ def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Re
     Raises:
         GitError: `ref-moved` (it is not at `old`), or the server does not take it.
     """
-    repository.push(_with_token(url, servers), f"refs/heads/{branch}", new, old=old)
+    repository.push(with_token(url, servers), f"refs/heads/{branch}", new, old=old)
 
 
-def _with_token(url: str, servers: Servers) -> str:
+def with_token(url: str, servers: Servers) -> str:
     """Return an https address with the host's token, which git gets out of sight (see `parse_remote`)."""
     token = git_access(url, servers).environment.get(VARIABLE)
     if token is None:

@@ -100,7 +100,7 @@ class _Landing:
         self._selected = selected
         self._servers = servers
         self._listener = one_at_a_time(listener)
-        self._ground = Ground(workspace, cache, self._was_head)
+        self._ground = Ground(workspace, cache, servers, self._was_head)
         self._outcomes: dict[RepoName, LandOutcome] = {}
         self._open: set[RepoName] = set()
         self._deleted: list[RepoName] = []

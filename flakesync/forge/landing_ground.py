@@ -11,7 +11,11 @@ from flakesync.analysis.pins import Target, is_archive, last_modified
 from flakesync.analysis.plan import MOVABLE
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
+from flakesync.forge.branches import with_token
+from flakesync.forge.choose import Servers
+from flakesync.forge.model import ForgeError
 from flakesync.forge.update import Update, locked_of, own_commits, read_update
+from flakesync.git.mirror import mirror
 from flakesync.git.repository import Repository
 from flakesync.nix.lockfile import LockNode
 from flakesync.survey import look_at
@@ -46,11 +50,14 @@ class Ground:
     Repos are read from mirrors, as if the manifest had no `path` where it has a `url`: local clones do not count.
     """
 
-    def __init__(self, workspace: Workspace, cache: Path, was_head: Callable[[RepoState, Rev], bool]) -> None:
+    def __init__(
+        self, workspace: Workspace, cache: Path, servers: Servers, was_head: Callable[[RepoState, Rev], bool]
+    ) -> None:
         """was_head: tells whether a commit that git cannot get was the head of a merged pull request of ours."""
         self.workspace = replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
         self.branch = workspace.branch
         self._cache = cache
+        self._servers = servers
         self._was_head = was_head
         self._states: dict[RepoName, RepoState] = {}
         self._known: dict[tuple[RepoName, Rev, Rev | None], bool] = {}
@@ -64,7 +71,14 @@ class Ground:
 
     def renew(self, name: RepoName) -> RepoState:
         """Read one repo anew."""
-        state = read_repo(self.workspace, self.workspace.repo(name), cache=self._cache)
+        repo = self.workspace.repo(name)
+        try:
+            address = self._address(repo)
+            if address is not None:
+                mirror(address, self._cache, offline=False)
+            state = read_repo(self.workspace, repo, cache=self._cache, offline=True)
+        except (GitError, ForgeError) as error:
+            state = RepoState(repo, None, repo.base, None, None, (), error=error)
         with self._guard:
             self._states[name] = state
         return state
@@ -101,6 +115,11 @@ class Ground:
         message = f"{state.name} has no `url`: there is no server to land its update on"
         return Found(state, tip, error=SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`"))
 
+    def _address(self, repo: Repo) -> str | None:
+        """Return where git reaches a repo's server, with the host's token; None: it is read from a folder."""
+        url = repo.url.git_url() if repo.url is not None and repo.path is None else None
+        return with_token(url, self._servers) if url is not None else None
+
     def _snapshot(self) -> Snapshot:
         with self._guard:
             return Snapshot(self.workspace, "base", dict(sorted(self._states.items())))
@@ -129,12 +148,12 @@ class Ground:
         return known
 
     def _is_update_commit(self, state: RepoState, clone: Path, rev: Rev, base: Rev) -> bool:
-        url = state.repo.url.git_url() if state.repo.url is not None else None
+        address = self._address(state.repo)
         with Repository.open(clone) as repository:
             try:
-                if not repository.has(rev) and url is not None:
+                if not repository.has(rev) and address is not None:
                     # Its branch is gone, but many servers still have the commit.
-                    repository.fetch(url, rev)
+                    repository.fetch(address, rev)
                 return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, base)
             except GitError:
                 return self._was_head(state, rev)

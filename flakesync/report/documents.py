@@ -11,6 +11,7 @@ DOCUMENTS = {
     "sync": ("flakesync.sync.outcome", "SyncDocument"),
     "publish": ("flakesync.forge.outcome", "PublishDocument"),
     "status": ("flakesync.forge.outcome", "StatusDocument"),
+    "land": ("flakesync.forge.landing_outcome", "LandDocument"),
     "abandon": ("flakesync.forge.outcome", "AbandonDocument"),
 }
 """The class of each document; its module is imported when it is asked for."""

@@ -1,0 +1,91 @@
+"""`flakesync land`."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flakesync.cli import screen
+from flakesync.cli.opening import open_workspace
+from flakesync.cli.options import Common, with_common
+from flakesync.cli.publish import refuse_offline
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
+
+if TYPE_CHECKING:
+    from flakesync.forge.land import Patience
+    from flakesync.forge.landing_outcome import LandDocument
+    from flakesync.terms import RepoName
+    from flakesync.workspace.manifest import Workspace
+
+
+@with_common()
+def land(
+    common: Common,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for checks and people, and go on.")] = False,
+    timeout: Annotated[
+        str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most: `90m`, `12h`.")
+    ] = "60m",
+    no_merge: Annotated[
+        bool, typer.Option("--no-merge", help="Make branches anew on what has landed; merge nothing.")
+    ] = False,
+) -> int:
+    """Merge the published updates, upstream first, and lock what was merged.
+
+    A repo's turn comes when all that it takes has landed. Where that was merged as
+    another commit (squash, rebase, merge commit), or the base has moved, the update
+    branch is made anew; checks carry over where the trees are the same, else they
+    run again. What is published counts, not what lies in local clones. Without
+    --wait it does what can be done now. Exits with 1 when a repo failed or was
+    skipped, with 4 when something still waits.
+
+    \b
+    Examples:
+      flakesync land
+      flakesync land --wait --timeout 3h
+      flakesync land --no-merge
+    """
+    refuse_offline(common, "land")
+    workspace, selected = open_workspace(common)
+    document = _land(common, workspace, selected, _patience(wait, timeout), merge=not no_merge)
+    if common.json:
+        from flakesync.report.documents import to_json
+
+        screen.answer_text(to_json(document).decode())
+    else:
+        from flakesync.report.land import render_land
+
+        screen.answer(render_land(document, width=screen.width(), full=common.verbose))
+    statuses = {outcome.status for outcome in document.repos}
+    if statuses & {"failed", "skipped"}:
+        return EXIT_FINDINGS
+    return EXIT_WAITING if "waiting" in statuses and not no_merge else EXIT_OK
+
+
+def _patience(wait: bool, timeout: str) -> "Patience":
+    from flakesync.errors import ManifestError
+    from flakesync.forge.land import Patience
+    from flakesync.workspace.values import duration
+
+    try:
+        return Patience(wait=wait, timeout_s=duration(timeout))
+    except ManifestError as error:
+        raise ManifestError("usage", f"--timeout: {error.message}", hint=error.hint) from None
+
+
+def _land(
+    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", patience: "Patience", *, merge: bool
+) -> "LandDocument":
+    from flakesync.forge.choose import Servers
+    from flakesync.forge.land import land as carry_out
+    from flakesync.report.progress import listener
+    from flakesync.survey import cache_dir
+
+    servers = Servers(workspace, os.environ)
+    try:
+        with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
+            return carry_out(
+                workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience, listener=listen
+            )
+    finally:
+        servers.close()

@@ -67,7 +67,7 @@ def _borrowing(folder: Path, reader: ObjectReader, *, sha256: bool) -> None:
 
 
 def _check_formats(folder: str, reader: ObjectReader, rev: Rev) -> None:
-    argv = [f"--git-dir={folder}", "grep", "-lazF", "-e", "$Format:", "--end-of-options", rev]
+    argv = [f"--git-dir={folder}", "grep", "-lazF", "-e", "$Format:", rev, "--"]
     found = process.git(argv, env=_ENVIRONMENT, check=False)
     if found.status > 1:
         raise process.failure("grep", found)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flakesync.errors import FlakeRefError, plain
+from flakesync.nix.agreement import ambiguous, is_portable
 from flakesync.nix.flakeref import FlakeRef
 from flakesync.nix.scopes import check_expression, formal_names
 from flakesync.nix.syntax import (
@@ -33,47 +34,15 @@ _ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
 _FOLLOWS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9_-]*(?:/[a-zA-Z][a-zA-Z0-9_-]*)*)?", re.ASCII)
 _TOP = ("description", "inputs", "outputs", "nixConfig")
 _LITERAL = frozenset({"description", "inputs", "nixConfig"})
-_REV = "[0-9a-f]{40}"
-_WORD = r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9][A-Za-z0-9_-]*)*(?<!\.lock)"
-_REF = rf"{_WORD}(?:/{_WORD})*"
-_PATH = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+"
-_HOST = r"[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{0,3})?"
-_URL = rf"(?:https?://{_HOST}|ssh://(?:[a-z]+@)?{_HOST}|file://){_PATH}"
-_GIT_QUERY = rf"(?:ref={_REF}|rev={_REV}|(?:submodules|shallow)=1)"
-# What every version since 2.8 reads alike and writes back to the letter.
-_PORTABLE_URL = re.compile(
-    rf"{_ID.pattern}(?:/{_REF})?(?:/{_REV})?"
-    rf"|(?:github|gitlab|sourcehut):~?{_WORD}/{_WORD}(?:/{_REF})?(?:\?(?:ref={_REF}|rev={_REV}|dir={_REF}))?"
-    rf"|git\+{_URL}(?:\?{_GIT_QUERY}(?:&{_GIT_QUERY})*)?"
-    rf"|https?://{_HOST}{_PATH}\.(?:zip|tar|tgz|tar\.(?:gz|xz|bz2|zst))"
-    rf"|path:{_PATH}",
-    re.ASCII,
-)
-_PORTABLE_ATTRS = {
-    "id": _ID.pattern,
-    "owner": rf"~?{_WORD}",
-    "repo": _WORD,
-    "ref": _REF,
-    "rev": _REV,
-    "dir": _REF,
-    "url": _URL,
-    "path": _PATH,
-}
-_PORTABLE_KEYS = {
-    **dict.fromkeys(("github", "gitlab", "sourcehut"), frozenset({"owner", "repo", "ref", "rev", "dir"})),
-    "git": frozenset({"url", "ref", "rev", "submodules", "shallow"}),
-    "indirect": frozenset({"id", "ref", "rev"}),
-    "path": frozenset({"path"}),
-}
 
 
 @dataclass(frozen=True, slots=True)
 class InputSpec:
     """What a flake says about one of its inputs, or, nested in another's `inputs`, about an input of that input.
 
-    ref: the reference in canonical attributes, as Nix 2.26 and later write it as `original`; `indirect` for a top-level
-    input that names none. None: the input follows another, or it is a nested override that names neither (below it
-    may be more; Nix up to 2.29 takes such a one for `indirect`).
+    ref: the reference in canonical attributes, as every Nix from 2.26 on writes it as `original`; `indirect` for a
+    top-level input that names none. None: the input follows another, or it is a nested override that names neither
+    (there may be more below it; Nix up to 2.29 takes such a one for `indirect`).
     follows: the input path it follows, relative to this flake, `()` for the flake itself; None: it follows none.
     Never both. flake: False for `flake = false`. inputs: overrides of the inputs of this input, by name.
     relative: `ref` is a path relative to this flake's folder (Nix before 2.26 makes a store path of it).
@@ -207,33 +176,22 @@ def _follows(value: str | int | bool, attr: Entry) -> InputPath:
 def _with_reference(spec: InputSpec, attrs: Mapping[str, str | int | bool], entry: Entry) -> InputSpec:
     try:
         if "type" in attrs:
-            ref, portable = FlakeRef.from_attrs(attrs), _is_portable(attrs)
+            ref, portable = FlakeRef.from_attrs(attrs), is_portable(attrs)
         else:
             unknown = sorted(attrs.keys() - {"url"})
             url = attrs.get("url")
             if unknown or not isinstance(url, str):
                 raise NotLiteralError(entry.name, f"{unknown[0] if unknown else 'url'!r} is not as it should be")
             ref = FlakeRef.parse(url, flake=spec.flake)
-            portable = _PORTABLE_URL.fullmatch(url) is not None
+            portable = is_portable(attrs)
     except FlakeRefError as error:
         raise NotLiteralError(entry.name, error.message) from None
+    if key := ambiguous(attrs):
+        raise NotLiteralError(entry.name, f"Nix versions read this {key} differently")
+    if ref.rev is not None and all(ref.rev not in value for value in attrs.values() if isinstance(value, str)):
+        raise NotLiteralError(entry.name, "Nix versions write a rev in upper case differently")
     relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
     return replace(spec, ref=ref, relative=relative, portable=portable and not relative)
-
-
-def _is_portable(attrs: Mapping[str, str | int | bool]) -> bool:
-    known = _PORTABLE_KEYS.get(str(attrs["type"]), frozenset())
-    return (
-        all(
-            value is True
-            if key in ("submodules", "shallow")
-            else re.fullmatch(_PORTABLE_ATTRS[key], str(value)) is not None
-            for key, value in attrs.items()
-            if key != "type"
-        )
-        if attrs.keys() - {"type"} <= known
-        else False
-    )
 
 
 def _check_config(config: Entry) -> None:

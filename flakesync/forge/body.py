@@ -24,6 +24,9 @@ _MOST_ROWS = 60
 _MOST_NAMES = 100
 _MOST_SUBJECTS = 3
 _MOST_TITLE = 250
+_MOST_CODE = 200
+_MOST_RUN = 64
+_MOST_ADDRESS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +91,7 @@ def make_block(content: Content) -> str:
         parts.append(f"Dependents, which lock this update: {_listing(content.dependents)}")
     if content.checks:
         parts.append(f"Passed before this branch was moved: {_listing(content.checks)}")
-    run = re.sub(r"[^0-9A-Za-z._-]", "", update.run) or "none"
+    run = re.sub(r"[^0-9A-Za-z._-]", "", update.run)[:_MOST_RUN] or "none"
     parts.append(f"<!-- flakesync:run {run} -->\nThis part is rewritten by every run; what you write around it stays.")
     return "\n\n".join((BEGIN, *parts, END))
 
@@ -121,13 +124,18 @@ def run_of(body: str) -> str | None:
 def _table(moves: Sequence[Move], links: Mapping[MoveKey, Link]) -> str:
     rows = ["| input | old | new | dates | changes |", "|---|---|---|---|---|"]
     for move in moves[:_MOST_ROWS]:
-        link = links.get(move.key)
-        shown = f"[{_text(link.text)}]({_address(link.url)})" if link is not None else ""
+        shown = _link(links.get(move.key))
         cells = (_cell(_name(move)), _cell(_locked(move.before)), _cell(_locked(move.after)), _dates(move), shown)
         rows.append(f"| {' | '.join(cells)} |")
     if len(moves) > _MOST_ROWS:
         rows.append(f"| and {len(moves) - _MOST_ROWS} more | | | | |")
     return "\n".join(rows)
+
+
+def _link(link: Link | None) -> str:
+    if link is None or len(link.url) > _MOST_ADDRESS:  # a lock can hold names of any length
+        return ""
+    return f"[{_text(link.text)}]({_address(link.url)})"
 
 
 def _name(move: Move) -> str:
@@ -182,7 +190,7 @@ def _line(text: str) -> str:
 
 def _code(text: str) -> str:
     """Return foreign text as code: no markup, no mentions, no markers of ours."""
-    text = _line(text).replace("<!--", "<! --").replace("-->", "-- >") or "?"
+    text = _line(text)[:_MOST_CODE].replace("<!--", "<! --").replace("-->", "-- >") or "?"
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"

@@ -1,11 +1,16 @@
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from flakesync.forge.model import ForgeError, Project
 from flakesync.forge.outcome import PublishDocument, PublishOutcome
 from flakesync.forge.publish import publish
+from flakesync.git.repository import Repository
 from flakesync.terms import RepoName
-from tests.forge.town import BRANCH, NEW, OLD, Town, make_town
+from tests.forge.town import BRANCH, NEW, NEWER, OLD, Town, TownServers, make_town
+from tests.support import repos
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 
@@ -55,3 +60,284 @@ def test_a_fresh_set_is_pushed_and_opened_upstream_first(town: Town) -> None:
         "app": ["https://forge.test/lib/pull/1"],
         "site": ["https://forge.test/app/pull/1", "https://forge.test/lib/pull/1"],
     }
+
+
+def test_a_second_run_changes_nothing_and_asks_once_for_each_repo(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    bodies = {name: town.forge.one(name).body for name in CHAIN}
+    town.forge.calls.clear()
+    again = run(town)
+    assert statuses(again) == ["unchanged"] * 3
+    assert sorted(town.forge.calls) == [("find", "app"), ("find", "lib"), ("find", "site")]
+    assert bodies == {name: town.forge.one(name).body for name in CHAIN}
+
+
+def test_another_machine_that_has_no_update_branches_changes_nothing(town: Town, tmp_path: Path) -> None:
+    town.bump_all()
+    run(town)
+    for name in CHAIN:
+        repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.clone(name))
+    town.forge.calls.clear()
+    again = run(town)
+    assert statuses(again) == ["unchanged"] * 3
+    assert [what for what, _ in town.forge.calls] == ["find"] * 3
+
+
+def test_repos_that_are_mirrored_are_published_from_their_mirrors(town: Town) -> None:
+    commits = town.bump_all()
+    town.manifest(repos={name: {"url": f"git+{town.url(name)}"} for name in CHAIN})
+    for name in CHAIN:
+        repos.run_git("push", "-q", "origin", BRANCH, cwd=town.clone(name))
+    outcomes = run(town)
+    assert [(each.status, each.pushed, each.commit) for each in outcomes.values()] == [
+        ("opened", False, commits[name]) for name in CHAIN
+    ]
+
+
+def test_a_new_update_moves_the_branches_and_rewrites_the_same_pull_requests(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    commits = town.bump_all(NEWER)
+    outcomes = run(town)
+    assert [(each.status, each.pushed) for each in outcomes.values()] == [("updated", True)] * 3
+    assert {name: town.forge.one(name).head for name in CHAIN} == commits
+    assert town.forge.one("lib").title == f"flake.lock: update nixpkgs to {NEWER[:7]}"
+
+
+def test_what_people_write_around_the_markers_stays(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    pull = town.forge.one("lib")
+    before, after = "Please\r\nlook  \n\n", "\r\n\r\n- [x] done <!-- mine -->"
+    town.forge.put(Project("", "lib"), replace(pull, body=before + pull.body.replace("\n", "\r\n") + after))
+    assert run(town)["lib"].status == "unchanged"
+    town.bump_all(NEWER)
+    assert run(town)["lib"].status == "updated"
+    body = town.forge.one("lib").body
+    assert body.startswith(before + "<!-- flakesync:begin -->")
+    assert body.endswith("<!-- flakesync:end -->" + after)
+    assert NEWER[:7] in body
+    assert NEW[:7] not in body
+
+
+def test_a_branch_with_somebody_elses_commit_is_left_alone(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    theirs = repos.commit(town.server("app"), {"note": "mine"}, message="Fix", branch=BRANCH)
+    pull = town.forge.one("app")
+    town.bump_all(NEWER)
+    outcomes = run(town)
+    assert [each.status for each in outcomes.values()] == ["updated", "failed", "updated"]
+    error = outcomes["app"].error
+    assert error is not None
+    assert error.code == "branch-taken"
+    assert theirs[:12] in error.message
+    assert town.ref(town.server("app")) == theirs
+    assert (town.forge.one("app").title, town.forge.one("app").body) == (pull.title, pull.body)
+
+
+def test_a_commit_of_ours_that_somebody_amended_here_is_left_alone(town: Town) -> None:
+    town.bump_all()
+    repos.commit(town.clone("app"), {"note": "mine"}, message="Fix", branch=BRANCH, checkout=False)
+    outcomes = run(town)
+    assert statuses(outcomes) == ["opened", "failed", "opened"]
+    assert town.ref(town.server("app")) is None
+
+
+def test_the_update_of_a_stale_machine_does_not_take_the_place_of_a_newer_one(town: Town) -> None:
+    stale = town.bump("lib", nixpkgs=NEW)
+    base = repos.commit(town.clone("lib"), {"more": "1"}, message="More", checkout=False)
+    repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.clone("lib"))
+    newer = town.bump("lib", nixpkgs=NEWER)
+    repos.run_git("push", "-q", "origin", "main", BRANCH, cwd=town.clone("lib"))
+    repos.run_git("update-ref", f"refs/heads/{BRANCH}", stale, cwd=town.clone("lib"))
+    outcome = run(town, "lib")["lib"]
+    assert (outcome.status, outcome.pushed, outcome.commit) == ("opened", False, newer)
+    assert outcome.notes
+    assert town.ref(town.server("lib")) == newer
+    assert base != stale
+
+
+def test_a_pull_request_that_a_person_closed_is_opened_again_only_when_asked(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    town.forge.calls.clear()
+    outcome = run(town)["lib"]
+    assert (outcome.status, outcome.reason) == ("skipped", "closed")
+    assert {what for what, _ in town.forge.calls} == {"find"}
+    assert run(town, reopen=True)["lib"].status == "opened"
+    assert town.forge.one("lib").state == "open"
+
+
+def test_the_update_after_a_closed_one_gets_a_pull_request_of_its_own(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    town.bump_all(NEWER)
+    assert run(town)["lib"].status == "opened"
+    assert [pull.state for pull in town.forge.pulls["lib"]] == ["closed", "open"]
+
+
+def test_a_closed_branch_is_not_pushed_again(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.server("lib"))
+    assert run(town)["lib"].reason == "closed"
+    assert town.ref(town.server("lib")) is None
+
+
+def test_a_forge_that_opens_nothing_again_gets_a_new_pull_request(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    town.forge.fail["reopen", "lib"] = ForgeError("forge", "the branch was deleted")
+    assert run(town, reopen=True)["lib"].status == "opened"
+    assert [pull.state for pull in town.forge.pulls["lib"]] == ["closed", "open"]
+
+
+def test_what_has_been_merged_is_not_published_again(town: Town) -> None:
+    commits = town.bump_all()
+    run(town)
+    squashed = repos.commit(town.server("lib"), {"flake.lock": "{}"}, message="Squashed", branch="main")
+    merged = replace(town.forge.one("lib"), state="merged", merged_rev=squashed)
+    town.forge.put(Project("", "lib"), merged)
+    repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.server("lib"))
+    repos.run_git("update-ref", "refs/heads/main", commits["app"], cwd=town.server("app"))
+    outcomes = run(town)
+    assert [(each.status, each.reason) for each in outcomes.values()] == [
+        ("skipped", "merged"),
+        ("skipped", "merged"),
+        ("updated", None),  # app is in its base: nothing to wait for any more
+    ]
+    assert town.ref(town.server("lib")) is None
+
+
+@pytest.mark.parametrize("step", ["find", "create"])
+def test_a_repo_that_fails_fails_alone_and_its_dependents_say_what_they_lack(town: Town, step: str) -> None:
+    town.bump_all()
+    town.forge.fail[step, "lib"] = ForgeError("forge-rights", "the token may not do this", hint="another token")
+    outcomes = run(town)
+    assert statuses(outcomes) == ["failed", "opened", "opened"]
+    assert outcomes["lib"].error is not None
+    assert outcomes["lib"].error.code == "forge-rights"
+    assert any("lib" in note for note in outcomes["app"].notes)
+    assert "Depends-On" not in town.forge.one("app").body
+    del town.forge.fail[step, "lib"]
+    assert statuses(run(town)) == ["opened", "updated", "updated"]
+    assert "Depends-On: https://forge.test/lib/pull/1" in town.forge.one("app").body
+
+
+def test_a_server_that_does_not_answer_fails_its_repo_only(town: Town) -> None:
+    town.bump_all()
+    town.server("app").rename(town.root / "gone")
+    outcomes = run(town)
+    assert statuses(outcomes) == ["opened", "failed", "opened"]
+    assert outcomes["app"].error is not None
+    assert outcomes["app"].error.code == "unreachable"
+
+
+def test_a_run_that_was_cut_off_before_labelling_is_finished_by_the_next(town: Town) -> None:
+    town.bump_all()
+    run(town)
+    town.manifest(publish={"labels": ["flake-lock"], "title": "flake.lock: update {pin} to {new}"})
+    assert statuses(run(town)) == ["updated"] * 3
+    assert town.forge.one("site").labels == ("flake-lock",)
+    assert statuses(run(town)) == ["unchanged"] * 3
+
+
+def test_a_few_repos_can_be_published_alone_and_still_link_their_upstreams(town: Town) -> None:
+    town.bump_all()
+    assert [*run(town, "lib")] == ["lib"]
+    assert [*run(town, "app")] == ["app"]
+    assert "Depends-On: https://forge.test/lib/pull/1" in town.forge.one("app").body
+    assert "`app`, `site`" in town.forge.one("lib").body
+    assert statuses(run(town, "lib", "app")) == ["unchanged", "unchanged"]
+
+
+def test_repos_without_an_update_are_skipped_without_a_call(town: Town) -> None:
+    outcomes = run(town)
+    assert [(each.status, each.reason) for each in outcomes.values()] == [("skipped", "no-update")] * 3
+    assert town.forge.calls == []
+
+
+def test_without_a_forge_branches_are_only_pushed(town: Town) -> None:
+    commits = town.bump_all()
+    servers = TownServers(town.workspace, None)
+    first = by_name(publish(town.workspace, town.read(), town.everything, servers))
+    assert [(each.status, each.pushed, each.pull) for each in first.values()] == [("updated", True, None)] * 3
+    assert {name: town.ref(town.server(name)) for name in CHAIN} == commits
+    again = by_name(publish(town.workspace, town.read(), town.everything, servers))
+    assert [(each.status, each.pushed) for each in again.values()] == [("unchanged", False)] * 3
+
+
+def test_a_repo_without_url_is_pushed_to_the_origin_of_its_clone(town: Town) -> None:
+    commits = town.bump_all()
+    town.manifest(repos={name: {"path": f"repos/{name}"} for name in CHAIN})
+    repos.run_git("remote", "remove", "origin", cwd=town.clone("site"))
+    outcomes = by_name(publish(town.workspace, town.read(), town.everything, TownServers(town.workspace, None)))
+    assert [(each.status, each.reason) for each in outcomes.values()] == [
+        ("updated", None),
+        ("updated", None),
+        ("skipped", "no-server"),
+    ]
+    assert town.ref(town.server("app")) == commits["app"]
+
+
+def test_a_fresh_set_costs_at_most_four_calls_a_repo(town: Town) -> None:
+    town.manifest(publish={"labels": ["flake-lock"], "reviewers": ["jo"]})
+    town.bump_all()
+    run(town)
+    # The adapters' `create` is at most three requests: the pull request, its labels, its reviewers.
+    assert {name: [what for what, other in town.forge.calls if other == name] for name in CHAIN} == {
+        "lib": ["find", "create"],
+        "app": ["find", "create", "depend"],
+        "site": ["find", "create", "depend"],
+    }
+
+
+def test_outcomes_are_told_as_they_come(town: Town) -> None:
+    town.bump_all()
+    told: list[tuple[str, int, int]] = []
+    publish(
+        town.workspace, town.read(), town.everything, town.servers,
+        tell=lambda outcome, done, total: told.append((outcome.repo, done, total)),
+    )  # fmt: skip
+    assert told == [("lib", 1, 3), ("app", 2, 3), ("site", 3, 3)]
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_the_number_of_jobs_changes_nothing(town: Town, jobs: int) -> None:
+    town.bump_all()
+    document = publish(replace(town.workspace, jobs=jobs), town.read(), town.everything, town.servers)
+    assert [outcome.status for outcome in document.repos] == ["opened"] * 3
+    assert "Depends-On: https://forge.test/app/pull/1" in town.forge.one("site").body
+
+
+def test_working_trees_and_other_branches_stay_as_they_are(town: Town) -> None:
+    town.bump_all()
+    before = {name: _refs(town.clone(name)) for name in CHAIN}
+    run(town)
+    assert before == {name: _refs(town.clone(name)) for name in CHAIN}
+    assert repos.run_git("status", "--porcelain", cwd=town.clone("app")) == ""
+
+
+def _refs(path: Path) -> Sequence[str]:
+    return repos.run_git("for-each-ref", cwd=path).splitlines()
+
+
+def test_a_second_push_of_the_same_moment_loses(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    town.bump_all()
+    real = Repository.push
+
+    def push(self: Repository, url: str, ref: str, new, *, old, timeout_s=None) -> None:  # type: ignore[no-untyped-def]
+        if "lib" in url:
+            repos.commit(town.server("lib"), {"note": "first"}, branch=BRANCH, parents=[], message="First")
+        real(self, url, ref, new, old=old, timeout_s=timeout_s)
+
+    monkeypatch.setattr(Repository, "push", push)
+    outcome = run(town)["lib"]
+    assert outcome.error is not None
+    assert outcome.error.code == "ref-moved"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tomli_w
 
+from flakesync.analysis.graph import RepoGraph
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import (
     Forge,
@@ -161,7 +162,8 @@ class Town:
     def everything(self) -> frozenset[RepoName]:
         return frozenset(map(RepoName, self.names))
 
-    def read(self):  # type: ignore[no-untyped-def]
+    def read(self) -> RepoGraph:
+        """Return the graph at the update branches."""
         return read_graph(self.workspace, at="update")
 
     def clone(self, name: str) -> Path:

@@ -1,0 +1,191 @@
+from types import MappingProxyType
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from flakesync.forge.body import BEGIN, END, Content, Link, is_ours, make_block, make_title, put_into, run_of
+from flakesync.forge.update import Move, Update
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.terms import FlakeDir, PinName, RepoName, Rev
+from tests.support import locks
+
+OLD, NEW = Rev(locks.rev_of("old")), Rev(locks.rev_of("new"))
+LIB = RepoName("lib")
+
+
+def node(rev: str, date: int = 1_762_387_200) -> LockNode:
+    lock = locks.lock({"x": locks.github("o", "r", rev=rev, last_modified=date)})
+    found = LockFile.parse(locks.to_bytes(lock)).node(("x",))
+    assert found is not None
+    return found
+
+
+def move(name: str = "nixpkgs", old: str | None = OLD, new: str | None = NEW, flake: str = ".") -> Move:
+    return Move(
+        FlakeDir(flake),
+        tuple(name.split("/")),
+        node(old) if old is not None else None,
+        node(new, 1_763_596_800) if new is not None else None,
+    )
+
+
+def update(*moves: Move, pins: dict[str, Rev] | None = None, below: int = 0, run: str = "7717c8704f96") -> Update:
+    named = {PinName(name): rev for name, rev in (pins or {}).items()}
+    return Update(Rev("c" * 40), Rev("b" * 40), run, MappingProxyType(named), moves, below)
+
+
+def content(what: Update, **more: object) -> Content:
+    known: dict[str, object] = {"links": {}, "depends_on": (), "dependents": (), "checks": ()}
+    return Content(what, **{**known, **more})  # type: ignore[arg-type]
+
+
+def test_the_block_says_what_moves_and_where_to_look() -> None:
+    first, second = move(), move("lib", flake="dev")
+    revs = f"`{OLD[:7]}` | `{NEW[:7]}` | 2025-11-06 → 2025-11-20"
+    block = make_block(
+        content(
+            update(first, second, below=2),
+            links={
+                first.key: Link("compare", f"https://github.com/o/r/compare/{OLD}...{NEW}"),
+                second.key: Link("pull request of lib", "https://forge.test/lib/pull/1"),
+            },
+            depends_on=["https://forge.test/lib/pull/1"],
+            dependents=[RepoName("app"), RepoName("site")],
+            checks=["nix flake check"],
+        )
+    )
+    assert block.splitlines() == [
+        BEGIN,
+        "",
+        "| input | old | new | dates | changes |",
+        "|---|---|---|---|---|",
+        f"| `nixpkgs` | {revs} | [compare](https://github.com/o/r/compare/{OLD}...{NEW}) |",
+        f"| `dev#lib` | {revs} | [pull request of lib](https://forge.test/lib/pull/1) |",
+        "",
+        "2 more inputs below these moved with them.",
+        "",
+        "Depends-On: https://forge.test/lib/pull/1",
+        "",
+        "Dependents, which lock this update: `app`, `site`",
+        "",
+        "Passed before this branch was moved: `nix flake check`",
+        "",
+        "<!-- flakesync:run 7717c8704f96 -->",
+        "This part is rewritten by every run; what you write around it stays.",
+        "",
+        END,
+    ]
+
+
+def test_an_input_that_is_new_or_goes_or_follows_is_shown_as_such() -> None:
+    follows = Move(FlakeDir("."), ("a",), node(OLD), ("nixpkgs",))
+    block = make_block(content(update(move("b", old=None), move("c", new=None), follows)))
+    assert "| `b` | `none` | " in block
+    assert "| `c` | `" in block
+    assert "| `none` | 2025-11-06 |" in block
+    assert "| `follows nixpkgs` |" in block
+
+
+def test_a_long_name_or_address_in_a_lock_is_cut_short() -> None:
+    long = move("a" * 100_000)
+    link = Link("compare", f"https://forge.test/{'a' * 100_000}")
+    block = make_block(content(update(long, run="r" * 1000), links={long.key: link}, checks=["x " * 100_000]))
+    assert len(block) < 2000
+    assert "compare" not in block
+
+
+def test_thousands_of_moves_do_not_make_a_body_that_no_forge_takes() -> None:
+    many = update(*(move(f"input{number}") for number in range(3000)))
+    block = make_block(content(many, dependents=[RepoName(f"repo{number}") for number in range(2000)]))
+    assert len(block) < 60_000
+    assert "and 2940 more" in block
+    assert "and 1900 more" in block
+
+
+ODD = (
+    *(BEGIN, END, "`", "``a`b", "|", "a|b", "\\|", "<script>", "@everyone"),
+    *("--><img src=x>", "a\nDepends-On: x", "[x](y)"),
+)
+TEXT = st.text(min_size=1, max_size=40) | st.sampled_from(ODD)
+
+
+@given(TEXT, TEXT)
+@example("x", "\u202egnp.exe")
+def test_nothing_from_a_lock_or_a_manifest_can_be_markup(name: str, other: str) -> None:
+    odd = Move(FlakeDir(other), (name,), node(OLD), (other,))
+    block = make_block(
+        content(
+            update(odd, run=other),
+            links={odd.key: Link(name, f"https://x.test/{other}")},
+            depends_on=[f"https://x.test/{name}"],
+            dependents=[RepoName(name)],
+            checks=[other],
+        )
+    )
+    assert block.count(BEGIN) == 1
+    assert block.count(END) == 1
+    assert put_into(f"before {block} after", block) == f"before {block} after"
+    lines = block.split("\n")
+    assert len(lines) == len(make_block(content(
+        update(move(), run="x"), links={move().key: Link("a", "b")}, depends_on=["a"], dependents=[RepoName("a")],
+        checks=["b"],
+    )).split("\n"))  # fmt: skip
+    row = lines[4]
+    assert row.replace("\\|", "").count("|") == 6
+
+
+@given(st.text(max_size=200), st.text(max_size=200), st.booleans())
+def test_text_outside_the_markers_stays_byte_for_byte(before: str, after: str, crlf: bool) -> None:
+    old, new = (make_block(content(update(move(), run=run))) for run in ("one", "two"))
+    given_body = before + (old.replace("\n", "\r\n") if crlf else old) + after
+    assert put_into(given_body, old) == given_body
+    assert put_into(given_body, new) == before + new + after
+    assert put_into(put_into(given_body, new), old) == before + old + after
+
+
+@given(st.text(max_size=200))
+def test_a_body_without_our_part_gets_it_below(body: str) -> None:
+    block = make_block(content(update(move())))
+    made = put_into(body, block)
+    assert is_ours(made)
+    assert made == (f"{body}\n\n{block}" if body.strip() else block)
+    assert put_into(made, block) == made
+
+
+def test_a_marker_that_lost_its_other_half_swallows_nothing() -> None:
+    block = make_block(content(update(move())))
+    broken = f"{BEGIN}\nmine, not yours"
+    made = put_into(broken, block)
+    assert made.startswith(broken)
+    assert put_into(made, block) == made
+    assert "mine, not yours" in put_into(made, make_block(content(update(move(), run="other"))))
+
+
+def test_the_run_can_be_read_back() -> None:
+    block = make_block(content(update(move())))
+    assert run_of(f"text {block}") == "7717c8704f96"
+    assert run_of("<!-- flakesync:run 1 -->") is None
+
+
+@pytest.mark.parametrize(
+    ("template", "moves", "pins", "title"),
+    [
+        ("update {pin} to {new}", [move()], {"nixpkgs": NEW}, f"update nixpkgs to {NEW[:7]}"),
+        ("{repo}: {pin} {old} → {new} ({date})", [move()], {}, f"lib: nixpkgs {OLD[:7]} → {NEW[:7]} (2025-11-20)"),
+        ("update {pin}", [move("a"), move("b"), move("c"), move("d"), move("e")], {}, "update a, b, c and 2 more"),
+        ("{{x}} {pin}", [move("lib"), move()], {"nixpkgs": NEW}, "{x} nixpkgs"),
+        ("{pin} {old}", [], {"nixpkgs": NEW}, "nixpkgs none"),
+        ("Update flake inputs", [move()], {}, "Update flake inputs"),
+    ],
+)
+def test_a_title_names_the_pins_or_else_the_inputs(
+    template: str, moves: list[Move], pins: dict[str, Rev], title: str
+) -> None:
+    assert make_title(template, LIB, update(*moves, pins=pins)) == title
+
+
+def test_a_title_is_one_line_of_bounded_length() -> None:
+    title = make_title("{pin}", LIB, update(move("a\n\x1b[31mb" + "x" * 1000)))
+    assert title.startswith("a b")
+    assert len(title) == 250

@@ -1,0 +1,175 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from flakesync.forge.model import ForgeError, Project, Standing
+from flakesync.forge.outcome import RepoStatus
+from flakesync.forge.publish import publish
+from flakesync.forge.status import status
+from flakesync.report.status import render_status
+from flakesync.report.text import to_text
+from flakesync.terms import RepoName
+from tests.forge.town import BRANCH, Town, TownServers, make_town
+from tests.support import repos
+
+CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    return make_town(tmp_path, CHAIN)
+
+
+def look(town: Town, *names: str, offline: bool = False, forge: bool = True) -> dict[str, RepoStatus]:
+    selected = frozenset(map(RepoName, names)) if names else town.everything
+    servers = TownServers(town.workspace, town.forge if forge else None)
+    document = status(town.workspace, town.read(), selected, servers, offline=offline)
+    return {each.repo: each for each in document.repos}
+
+
+def put_out(town: Town) -> None:
+    publish(town.workspace, town.read(), town.everything, town.servers)
+
+
+def merge(town: Town, name: str, *, squash: bool = False) -> None:
+    """Merge a pull request, and delete its branch as a forge may do."""
+    pull = town.forge.one(name)
+    if squash:
+        merged = repos.commit(town.server(name), {"flake.lock": "{}"}, message="Squashed", branch="main")
+    else:
+        merged = pull.head
+        repos.run_git("update-ref", "refs/heads/main", merged, cwd=town.server(name))
+    town.forge.put(Project("", name), replace(pull, state="merged", merged_rev=merged))
+    repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.server(name))
+
+
+def stages(found: dict[str, RepoStatus]) -> list[str]:
+    return [each.stage for each in found.values()]
+
+
+def test_without_updates_no_forge_is_asked(town: Town) -> None:
+    assert stages(look(town)) == ["none"] * 3
+    assert town.forge.calls == []
+
+
+def test_an_update_goes_from_local_to_open_to_landed(town: Town) -> None:
+    commits = town.bump_all()
+    found = look(town)
+    assert stages(found) == ["local"] * 3
+    assert (found["app"].local, found["app"].remote, found["app"].commit) == (commits["app"], None, commits["app"])
+    put_out(town)
+    town.forge.standings["lib"] = Standing("passed", "approved")
+    found = look(town)
+    assert stages(found) == ["open"] * 3
+    lib = found["lib"].pull
+    assert lib is not None
+    assert (lib.number, lib.state, lib.checks, lib.reviews) == (1, "open", "passed", "approved")
+    assert found["lib"].remote == commits["lib"]
+    assert [found[name].waits_for for name in CHAIN] == [[], ["lib"], ["app", "lib"]]
+    merge(town, "lib")
+    found = look(town)
+    assert stages(found) == ["landed", "open", "open"]
+    assert [found[name].waits_for for name in CHAIN] == [[], [], ["app"]]
+
+
+def test_a_squash_merge_has_landed_although_the_base_has_another_commit(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    merge(town, "lib", squash=True)
+    found = look(town)
+    assert stages(found) == ["landed", "open", "open"]
+    assert found["app"].waits_for == []
+
+
+def test_a_merge_that_was_taken_out_of_the_base_has_not_landed(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    before = town.ref(town.server("lib"), "refs/heads/main")
+    merge(town, "lib", squash=True)
+    repos.run_git("update-ref", "refs/heads/main", str(before), cwd=town.server("lib"))
+    found = look(town)
+    assert found["lib"].landed is False
+    assert found["app"].waits_for == ["lib"]
+
+
+def test_without_a_forge_the_branches_tell(town: Town) -> None:
+    commits = town.bump_all()
+    assert stages(look(town, forge=False)) == ["local"] * 3
+    publish(town.workspace, town.read(), town.everything, TownServers(town.workspace, None))
+    found = look(town, forge=False)
+    assert stages(found) == ["pushed"] * 3
+    repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.server("lib"))
+    assert stages(look(town, forge=False)) == ["landed", "pushed", "pushed"]
+
+
+def test_a_closed_pull_request_is_shown_as_closed(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    found = look(town)
+    assert stages(found) == ["closed", "open", "open"]
+    assert found["lib"].pull is not None
+    assert found["lib"].pull.checks is None
+
+
+def test_offline_nobody_is_asked_and_the_last_fetch_counts(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    repos.run_git("fetch", "-q", "origin", cwd=town.clone("lib"))
+    (town.root / "server").rename(town.root / "gone")
+    town.forge.calls.clear()
+    assert stages(look(town, offline=True)) == ["pushed", "local", "local"]
+    assert town.forge.calls == []
+
+
+def test_a_repo_that_cannot_be_asked_does_not_hide_the_others(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    town.forge.fail["find", "lib"] = ForgeError("forge-timeout", "no answer\x1b[31m")
+    theirs = repos.commit(town.server("site"), {"note": "mine"}, message="Fix", branch=BRANCH)
+    found = look(town)
+    assert stages(found) == ["failed", "open", "failed"]
+    errors = [found[name].error for name in ("lib", "site")]
+    assert [error.code for error in errors if error is not None] == ["forge-timeout", "branch-taken"]
+    assert errors[1] is not None
+    assert theirs[:12] in errors[1].message
+
+
+def test_a_selected_repo_still_waits_for_what_is_not_selected(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    town.forge.calls.clear()
+    found = look(town, "app")
+    assert [*found] == ["app"]
+    assert found["app"].waits_for == ["lib"]
+    assert sorted(town.forge.calls) == [("find", "app"), ("find", "lib"), ("get", "app"), ("standing", "app")]
+
+
+def test_nothing_is_written_by_looking(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    before = [
+        repos.run_git("for-each-ref", cwd=path) for name in CHAIN for path in (town.clone(name), town.server(name))
+    ]
+    look(town)
+    assert before == [
+        repos.run_git("for-each-ref", cwd=path) for name in CHAIN for path in (town.clone(name), town.server(name))
+    ]
+    assert not {what for what, _ in town.forge.calls} & {"close", "reopen", "merge"}
+
+
+def test_the_text_has_a_line_for_each_repo(town: Town) -> None:
+    commits = town.bump_all()
+    put_out(town)
+    town.forge.standings["lib"] = Standing("failed", "changes-requested")
+    merge(town, "lib")
+    town.forge.standings["app"] = Standing("pending", "none")
+    document = status(town.workspace, town.read(), town.everything, town.servers)
+    assert to_text(render_status(document, width=120)).splitlines() == [
+        f"landed  lib   {commits['lib'][:7]}  https://forge.test/lib/pull/1",
+        f"open    app   {commits['app'][:7]}  https://forge.test/app/pull/1   checks pending",
+        f"open    site  {commits['site'][:7]}  https://forge.test/site/pull/1  waits for app",
+        "",
+        "1 landed, 2 open",
+    ]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import repos
 from tests.support.forge import Forge, make_ssh_command
-from tests.support.forge.client import HOSTS, READER, branch, client_of
+from tests.support.forge.client import HOSTS, READER, branch, client_of, pushed
 from tests.support.forge.model import Kind
 
 Kinds = pytest.mark.parametrize("kind", list(HOSTS))
@@ -80,6 +80,29 @@ def test_deleting_the_branch_closes_the_pull_request_except_on_gitlab(forge: For
     assert client.call("DELETE", target).status == 204
     assert client.project.storage.branch("update") is None
     assert client.project.pulls[0].state == ("open" if kind == "gitlab" else "closed")
+
+
+def test_a_branch_that_is_set_back_to_its_base_closes_the_pull_request_on_github(forge: Forge) -> None:
+    client = client_of(forge, "github")
+    storage = client.project.storage
+    client.open()
+    storage.set_branch("update", storage.branch("main"), storage.branch("update"))
+    pushed(client)
+    assert client.project.pulls[0].state == "closed"
+
+
+def test_what_no_branch_has_is_forgotten_when_the_test_says_so(forge: Forge) -> None:
+    client = client_of(forge, "github")
+    storage = client.project.storage
+    client.open()
+    update = client.project.pulls[0].head_rev
+    client.merge("squash")
+    client.call("DELETE", "/git/refs/heads/update")
+    assert storage.rev(update) == update  # the forge keeps it for the pull request
+    storage.forget_unreachable()
+    assert storage.rev(update) is None
+    assert client.call("GET", f"/tarball/{update}").status == 404
+    assert client.project.pulls[0].merged_rev == storage.branch("main")
 
 
 @Kinds

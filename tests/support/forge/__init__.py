@@ -6,7 +6,9 @@
         with network(tmp_path / "net", forge.hosts) as net: # all sites, by their real names (tests.support.netns)
             forge.serve(net.listener)
 
-`forge.log` has every request, `forge.faults.add(faults.drop_after, method="POST", path="/pulls$")` makes one go wrong.
+`tests.support.forge.client` calls its APIs with nothing but urllib; `tests.support.forge.world` has both of the above,
+a Nix and clones. `forge.log` has every request with its answer, `forge.faults.add(faults.drop_after, method="POST",
+path="/pulls$")` makes one go wrong, and what it knows is in `forge.site(HOST).find(PATH)` for everybody to read and change.
 """
 
 from tests.support.forge.certificates import Certificates, make_certificates

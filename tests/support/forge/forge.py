@@ -105,7 +105,7 @@ class Forge:
             self.bugs.append(error)
             answer = Answer(500, {"message": repr(error)})
         with self._guard:
-            self.log.append(Exchange(request, answer.status if answer is not None else None, time.monotonic()))
+            self.log.append(Exchange(request, answer, time.monotonic()))
         return answer
 
     def _perform(self, site: Site | None, request: Request) -> Answer:

@@ -196,12 +196,6 @@ def get_pull(site: Site, project: Project, request: Request, parts: dict[str, st
     return Answer(200, pull_document(site, project, request, pull)) if pull is not None else not_found(site)
 
 
-@reads("GET", f"{_REPO}/pulls/{{base}}/{{head*}}")
-def find_pull(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    found = [pull for pull in project.pulls if (pull.base, pull.head) == (parts["base"], parts["head"])]
-    return Answer(200, pull_document(site, project, request, found[-1])) if found else not_found(site)
-
-
 @writes("PATCH", _PULL)
 def update_pull(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     pull, fields = _pull_of(project, parts), request.fields()
@@ -300,6 +294,12 @@ def add_review(site: Site, project: Project, account: Account, request: Request,
         return error(site, 422, "approve your own pull is not allowed")
     review = pulls.review(site, pull, account, str(fields.get("event")), str(fields.get("body") or ""))
     return Answer(200, review_document(site, pull, review))
+
+
+@reads("GET", f"{_REPO}/pulls/{{base}}/{{head*}}")
+def find_pull(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    found = [pull for pull in project.pulls if (pull.base, pull.head) == (parts["base"], parts["head"])]
+    return Answer(200, pull_document(site, project, request, found[-1])) if found else not_found(site)
 
 
 @reads("GET", f"{_REPO}/labels")

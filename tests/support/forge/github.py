@@ -297,9 +297,10 @@ def list_labels(made: Documents, project: Project, request: Request, parts: dict
 
 @writes("POST PUT", f"{_REPO}/issues/{{number}}/labels")
 def add_labels(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
-    pull, names = _pull_of(project, parts), request.fields().get("labels")
+    pull, document = _pull_of(project, parts), request.document()
     if pull is None:
         return not_found()
+    names = document.get("labels") if isinstance(document, dict) else document  # both are taken
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return refusal(422, "Invalid request.\n\nFor 'properties/labels', is not an array of names.")
     kept = pull.labels if request.method == "POST" else []

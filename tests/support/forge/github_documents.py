@@ -74,6 +74,7 @@ class Documents:
             "ssh_url": f"git@{self.site.host}:{project.path}.git", "mirror_url": None, "homepage": None,
             "default_branch": project.storage.default_branch, "archived": project.archived, "disabled": False,
             "has_issues": True, "has_projects": True, "has_wiki": False, "has_pages": False, "has_discussions": False,
+            "has_downloads": False,
             "language": "Nix", "license": None, "visibility": "private" if project.private else "public",
             "pushed_at": at, "created_at": at, "updated_at": at, **dict.fromkeys((*_COUNTS, *_MORE_COUNTS), 0),
             "permissions": {"admin": False, "maintain": False, "push": pushes, "triage": pushes, "pull": True},
@@ -91,7 +92,7 @@ class Documents:
         url = f"{self.api}/repos/{project.path}/labels/{label.name}"
         return {
             "id": label.id, "node_id": f"LA_{label.id}", "url": url, "name": label.name, "color": label.color,
-            "default": False, "description": None,
+            "default": False, "description": "",
         }  # fmt: skip
 
     def simple_pull(self, project: Project, pull: Pull) -> Json:
@@ -199,7 +200,7 @@ class Documents:
         page = f"{self.web}/{project.path}/commit"
         return {
             "url": f"{url}/commits/{rev}", "sha": rev, "node_id": f"C_{rev[:12]}", "html_url": f"{page}/{rev}",
-            "comments_url": f"{url}/commits/{rev}/comments", "author": None, "committer": None,
+            "comments_url": f"{url}/commits/{rev}/comments", "author": {}, "committer": {},
             "commit": {
                 "url": f"{url}/git/commits/{rev}", "message": message, "comment_count": 0,
                 "author": {"name": name, "email": email, "date": time(int(date))},

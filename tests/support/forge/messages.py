@@ -70,13 +70,17 @@ class Request:
             return {}
         if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            raise BadRequestError from None
+        found = self.document()
         if not isinstance(found, dict):
             raise BadRequestError
         return found
+
+    def document(self) -> object:
+        """Return the body's JSON. Raises BadRequestError if it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise BadRequestError from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +108,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request that was made, and how it was answered. status: None where the connection was just closed."""
+    """A request that was made, and its answer (None where the connection was just closed)."""
 
     request: Request
-    status: int | None
+    answer: Answer | None
     at_s: float = field(compare=False)
+
+    @property
+    def status(self) -> int | None:
+        """The answer's status."""
+        return self.answer.status if self.answer is not None else None
 
     def __str__(self) -> str:
         return f"{self.request.method} {self.request.host}{unquote(self.request.target)} {self.status}"

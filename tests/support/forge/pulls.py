@@ -203,6 +203,8 @@ def after_push(site: Site, project: Project) -> None:
         if brought_in:
             pull.merged_rev = pull.merge_commit = head
             _merged(site, pull, None)
+        elif moved and site.kind == "github" and project.storage.is_ancestor(head, base):
+            close(site, pull)  # nothing is left on it
 
 
 def delete_branch(site: Site, project: Project, name: str) -> bool:

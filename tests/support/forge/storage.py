@@ -136,6 +136,12 @@ class Storage:
         else:
             self.git("update-ref", f"refs/heads/{name}", new, old or "0" * 40)
 
+    def forget_unreachable(self) -> None:
+        """Drop what no branch and no tag has, as a server may at any time: nothing should depend on it."""
+        for ref in self.git("for-each-ref", "--format=%(refname)", "refs/pull").splitlines():
+            self.git("update-ref", "-d", ref)
+        self.git("gc", "-q", "--prune=now")
+
     def merged_tree(self, base: str, head: str) -> str:
         """Return the tree of both together. Raises MergeConflictError."""
         done = self._run(["merge-tree", "--write-tree", base, head])

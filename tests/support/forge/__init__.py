@@ -8,7 +8,8 @@
 
 `tests.support.forge.client` calls its APIs with nothing but urllib; `tests.support.forge.world` has both of the above,
 a Nix and clones. `forge.log` has every request with its answer, `forge.faults.add(faults.drop_after, method="POST",
-path="/pulls$")` makes one go wrong, and what it knows is in `forge.site(HOST).find(PATH)` for everybody to read and change.
+path="/pulls$")` makes one go wrong, and what it knows is in `forge.site(HOST).find(PATH)`,
+to be read and changed.
 """
 
 from tests.support.forge.certificates import Certificates, make_certificates

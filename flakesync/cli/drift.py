@@ -16,6 +16,9 @@ def drift(
     at: Annotated[
         Literal["base", "update"], typer.Option("--at", help="Read base branches, or update branches where there are.")
     ] = "base",
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Answer in markdown, for the summary page of a CI job.")
+    ] = False,
 ) -> int:
     """Show who locks what, how old it is and how far behind.
 
@@ -26,10 +29,13 @@ def drift(
     Examples:
       flakesync drift
       flakesync drift --offline --repo lib
+      flakesync drift --markdown >> "$GITHUB_STEP_SUMMARY"
       flakesync drift --json | jq '.findings[] | select(.kind == "upstream")'
     """
     from flakesync.analysis.drift import find_drift
 
+    if markdown and common.json:
+        raise typer.BadParameter("only one of --json and --markdown can be given")
     workspace, selected = open_workspace(common)
     situation = look(common, workspace, at=at)
     report = find_drift(situation, selected)
@@ -37,6 +43,13 @@ def drift(
         from flakesync.report.documents import to_json
 
         screen.answer_text(to_json(report).decode())
+    elif markdown:
+        from flakesync.report.drift_markdown import render_drift_markdown
+
+        text = render_drift_markdown(
+            report, workspace=workspace.name, at=at, now=situation.now, repos=len(selected), full=common.verbose
+        )
+        screen.answer_text(text)
     else:
         from flakesync.report.drift import render_drift
 

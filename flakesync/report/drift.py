@@ -48,12 +48,12 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
     for repo, findings in by_repo.items():
         lines.append(line(Span(repo, "name")))
         lines += _of_repo(findings, width, full)
-    return [*lines, BLANK, _summary(report.findings, len(by_repo), repos)] if lines else [_summary([], 0, repos)]
+    return [*lines, BLANK, _summary(report.findings, repos)] if lines else [_summary([], repos)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """One commit of a pin. cells: as in _TITLES, without the repos."""
+class PinRow:
+    """One commit of a pin. cells: name (in its first row only), rev, date, age, how far behind."""
 
     cells: tuple[str, ...]
     at_target: bool
@@ -61,7 +61,7 @@ class _Row:
 
 
 def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[Line]:
-    rows = [row for pin in pins for row in _rows(pin, now)]
+    rows = [row for pin in pins for row in pin_rows(pin, now)]
     if not rows:
         return []
     columns = [
@@ -78,12 +78,13 @@ def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[L
     return [*lines, *hang(line(Span("→ ", "good")), flow(legend, width - 2, separator="; "), 2)]
 
 
-def _rows(pin: PinDrift, now: int) -> list[_Row]:
+def pin_rows(pin: PinDrift, now: int) -> list[PinRow]:
+    """Return the target, if no repo is on it, and every commit that repos are on, newest first."""
     locked = list(pin.locked)
     if pin.target_rev is not None and all(entry.rev != pin.target_rev for entry in locked):
         nobody = Locked(rev=pin.target_rev, last_modified=pin.target_last_modified, repos=[])
         locked.insert(0, nobody)
-    rows: list[_Row] = []
+    rows: list[PinRow] = []
     for entry in locked:
         at_target = entry.rev is not None and entry.rev == pin.target_rev
         date = entry.last_modified
@@ -92,7 +93,7 @@ def _rows(pin: PinDrift, now: int) -> list[_Row]:
         name = pin.name if not rows else ""
         age = days(now - date) if date is not None else "?"
         rows.append(
-            _Row((name, short(entry.rev), day(date), age, _behind(pin, date, at_target, now)), at_target, entry.repos)
+            PinRow((name, short(entry.rev), day(date), age, _behind(pin, date, at_target, now)), at_target, entry.repos)
         )
     return rows
 
@@ -110,7 +111,7 @@ def _behind(pin: PinDrift, date: int | None, at_target: bool, now: int) -> str:
     return days(pin.target_last_modified - date)
 
 
-def _row_lines(row: _Row, columns: Sequence[int], indent: int, width: int, full: bool) -> list[Line]:
+def _row_lines(row: PinRow, columns: Sequence[int], indent: int, width: int, full: bool) -> list[Line]:
     styles: tuple[Style, ...] = ("head", "rev", "", "", "good" if row.at_target else "warn")
     mark = Span("→ ", "good") if row.at_target else Span("  ")
     cells: list[Span] = [mark]
@@ -176,11 +177,18 @@ def _revs(finding: Finding) -> Line:
     return (locked, Span(" → "), Span(short(finding.wanted_rev), "good"))
 
 
-def _summary(findings: Sequence[Finding], with_findings: int, repos: int) -> Line:
+def _summary(findings: Sequence[Finding], repos: int) -> Line:
     if not findings:
-        return line(Span(f"in step: {count(repos, 'repo')}, no drift", "good"))
+        return line(Span(summary_text(findings, repos), "good"))
+    head, _, kinds = summary_text(findings, repos).partition(": ")
+    return line(Span(f"{head}: ", "head"), kinds)
+
+
+def summary_text(findings: Sequence[Finding], repos: int) -> str:
+    """Return how many findings there are, in how many of `repos` repos, of which kinds."""
+    if not findings:
+        return f"in step: {count(repos, 'repo')}, no drift"
     kinds = Counter(finding.kind for finding in findings)
     parts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
-    return line(
-        Span(f"{count(len(findings), 'finding')} in {with_findings} of {count(repos, 'repo')}: ", "head"), parts
-    )
+    with_findings = len({finding.repo for finding in findings})
+    return f"{count(len(findings), 'finding')} in {with_findings} of {count(repos, 'repo')}: {parts}"

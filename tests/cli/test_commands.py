@@ -229,3 +229,19 @@ def test_notes_go_to_stderr_and_quiet_keeps_them(flakesync: Flakesync, acme: Pat
     manifest.write_text(manifest.read_text().replace('target = "newest-locked"\n', ""))
     assert flakesync("drift", "--offline").err.startswith("note: offline: ")
     assert flakesync("drift", "--offline", "-q").err == ""
+
+
+@pytest.mark.usefixtures("acme")
+def test_drift_in_markdown_is_a_page_with_the_same_exit_status(flakesync: Flakesync) -> None:
+    ran = flakesync("drift", "--markdown")
+    assert ran.status == 1
+    assert ran.out.startswith("## Drift of acme (base branches)\n")
+    assert "| `lib` | pin | `nixpkgs` |" in ran.out
+    assert flakesync("drift", "--markdown", "--repo", "docs").status == 0
+
+
+@pytest.mark.usefixtures("acme")
+def test_an_answer_has_one_form(flakesync: Flakesync) -> None:
+    ran = flakesync("drift", "--markdown", "--json")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error[usage]: ")

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from string import Formatter
 from typing import cast, get_args
 from urllib.parse import urlsplit
 
@@ -25,17 +24,20 @@ KNOWN_HOSTS: dict[str, ForgeKind] = {
 
 _KINDS: tuple[str, ...] = get_args(ForgeKind)
 _METHODS: tuple[str, ...] = get_args(MergeMethod)
-_HOST = re.compile(r"(?!-)[a-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SECRET = re.compile(r"(?:gh[pousr]|github_pat|glpat|gloas|gldt)[_-][A-Za-z0-9_-]{10,}|[0-9a-f]{40}")
+# Compiled when they are needed: most manifests declare no forge.
+_HOST = r"(?!-)[a-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
+_VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+_SECRET = r"(?:gh[pousr]|github_pat|glpat|gloas|gldt)[_-][A-Za-z0-9_-]{10,}|[0-9a-f]{40}"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def read_forge(host: str, table: Table, folder: Path) -> ForgeSettings | None:
     """Return what the table of a host says; None where it is not usable. folder: where relative files begin."""
-    if not _HOST.fullmatch(host):
+    if not re.fullmatch(_HOST, host):
         hint = (
-            f'write `[forges."{host.lower()}"]`' if _HOST.fullmatch(host.lower()) else "for example `git.example.com`"
+            f'write `[forges."{host.lower()}"]`'
+            if re.fullmatch(_HOST, host.lower())
+            else "for example `git.example.com`"
         )
         table.wrong("", bad(f"`{host}` is not a host name as it stands in the address of a repo", hint))
     kind = table.take("kind", _kind, KNOWN_HOSTS.get(host))
@@ -90,9 +92,9 @@ def _api(value: object) -> str:
 
 def _variable(value: object) -> str:
     word = values.text(value)
-    if _SECRET.fullmatch(word):
+    if re.fullmatch(_SECRET, word):
         raise bad("looks like a token", "name the environment variable that holds the token")
-    if not _VARIABLE.fullmatch(word):
+    if not re.fullmatch(_VARIABLE, word):
         raise bad(f"`{word}` is not the name of an environment variable", "for example `ACME_GITLAB_TOKEN`")
     return word
 
@@ -106,6 +108,8 @@ def _reviewer(value: object) -> str:
 
 def _title(value: object) -> str:
     """Return a template whose every placeholder is known; `{{` and `}}` are braces."""
+    from string import Formatter  # rarely needed
+
     word = values.text(value)
     try:
         parts = [*Formatter().parse(word)]

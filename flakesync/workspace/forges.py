@@ -27,7 +27,7 @@ _METHODS: tuple[str, ...] = get_args(MergeMethod)
 # Compiled when they are needed: most manifests declare no forge.
 _HOST = r"(?!-)[a-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
-_TOKEN_LIKE = r"(?:gh[pousr]|github_pat|glpat|gloas|gldt)[_-][A-Za-z0-9_-]{10,}|[0-9a-f]{40}"
+_CREDENTIAL = r"(?:gh[pousr]|github_pat|glpat|gloas|gldt)[_-][A-Za-z0-9_-]{10,}|[0-9a-f]{40}"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -92,7 +92,7 @@ def _api(value: object) -> str:
 
 def _variable(value: object) -> str:
     word = values.text(value)
-    if re.fullmatch(_TOKEN_LIKE, word):
+    if re.fullmatch(_CREDENTIAL, word):
         raise bad("looks like a token", "name the environment variable that holds the token")
     if not re.fullmatch(_VARIABLE, word):
         raise bad(f"`{word}` is not the name of an environment variable", "for example `ACME_GITLAB_TOKEN`")

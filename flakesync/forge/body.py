@@ -6,7 +6,7 @@ addresses come from locks and servers and are written so that none of them can b
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from flakesync.errors import plain
@@ -35,6 +35,17 @@ class Link:
 
     text: str
     url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What branches do not tell while a set lands.
+
+    landed: commits of base branches, each with the pull request that it came by. dependents: of the published repos.
+    """
+
+    landed: Mapping[Rev, Link] = field(default_factory=dict)
+    dependents: Sequence[RepoName] = ()
 
 
 @dataclass(frozen=True, slots=True)

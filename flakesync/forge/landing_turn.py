@@ -1,6 +1,6 @@
 """The turn of one repo, when all that it takes has landed: make its branch anew, publish it, merge it, read it back."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -10,7 +10,7 @@ from flakesync.analysis.pins import last_modified
 from flakesync.analysis.plan import Change, ToRev, make_plan
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
-from flakesync.forge.body import run_of
+from flakesync.forge.body import Around, Link, run_of
 from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
 from flakesync.forge.landing_ground import Found, Ground, has_content, movable_edges
@@ -228,7 +228,7 @@ class Turn:
             has_checks = forge.standing(project, pull).checks != "none"
         if made.anew or pull is None or pull.state != "open":
             self.setting.listener(Step(state.name, "publishing"))
-            pull = self._publish(situation, state, forge, project)
+            pull = self._publish(situation, state, made, forge, project)
             if has_checks and made.tested != "carried-over":
                 self._pushed[state.name] = (made.commit, self.clock())
         for pause in _LAGS_S:
@@ -248,8 +248,13 @@ class Turn:
         merged = forge.merge(project, pull, head=made.commit, method=self.method)
         return self._read_back(found, made, merged, merged.merged_rev)
 
-    def _publish(self, situation: Situation, state: RepoState, forge: Forge, project: Project) -> Pull:
-        document = publish(self.ground.workspace, situation.graph, frozenset({state.name}), self.servers)
+    def _publish(self, situation: Situation, state: RepoState, made: Made, forge: Forge, project: Project) -> Pull:
+        workspace, graph, name = self.ground.workspace, situation.graph, state.name
+        edges = movable_edges(graph)
+        dependents = [each for each in self.waiting if any(edge.upstream == name for edge in edges[each])]
+        upstreams = sorted({edge.upstream for edge in edges[name]})
+        around = Around(dict(self._links(upstreams, situation, made)), sorted(dependents))
+        document = publish(workspace, graph, frozenset({name}), self.servers, around=around)
         outcome = document.repos[0]
         if outcome.error is not None:
             raise SyncError(outcome.error.code, outcome.error.message, hint=outcome.error.hint)
@@ -260,6 +265,18 @@ class Turn:
         if pull is None or pull.state != "open":
             raise ForgeError("head-moved", f"{state.name}: its pull request is no longer open")
         return pull
+
+    def _links(self, upstreams: Sequence[RepoName], situation: Situation, made: Made) -> Iterator[tuple[Rev, Link]]:
+        """Give the pull requests by which the commits came that are locked now."""
+        wanted = {change.to.get("rev") for change in made.outcome.changes}
+        for upstream in upstreams:
+            state = situation.snapshot.states[upstream]
+            if state.base_rev is None or state.base_rev not in wanted or state.base is None:
+                continue
+            forge, project = self.servers.for_repo(state.repo)
+            pull = forge.find(project, head=self.ground.branch, base=state.base) if forge is not None else None
+            if pull is not None and pull.state == "merged" and pull.merged_rev == state.base_rev:
+                yield state.base_rev, Link(f"pull request of {upstream}", pull.url)
 
     def _in_the_way(self, name: RepoName, made: Made, forge: Forge, project: Project, pull: Pull) -> str | None:
         """Return what the merge waits for; None: nothing. Raises ForgeError(`pull-checks-failed`)."""

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError
-from flakesync.forge.body import Content, Link, make_block, make_title, put_into, run_of
+from flakesync.forge.body import Around, Content, Link, make_block, make_title, put_into, run_of
 from flakesync.forge.branches import Current, clone_of, error_of, find_branches, find_current, push
 from flakesync.forge.choose import Servers
 from flakesync.forge.compare import compare_link
@@ -42,12 +42,14 @@ def publish(
     *,
     reopen: bool = False,
     tell: Tell = lambda *_: None,
+    around: Around | None = None,
 ) -> PublishDocument:
     """Push the update branches of the selected repos and open or update their pull requests.
 
-    graph: as it was read at the update branches. reopen: open also those again that a person has closed.
+    graph: as it was read at the update branches. reopen: open also those again that a person has closed. around: what
+    a landing knows of the rest of the set.
     """
-    return _Publishing(workspace, graph, selected, servers, reopen=reopen, tell=tell).carry_out()
+    return _Publishing(workspace, graph, selected, servers, reopen, tell, around or Around()).carry_out()
 
 
 @runtime_checkable
@@ -93,15 +95,16 @@ class _Publishing:
         graph: RepoGraph,
         selected: frozenset[RepoName],
         servers: Servers,
-        *,
         reopen: bool,
         tell: Tell,
+        around: Around,
     ) -> None:
         self._workspace = workspace
         self._graph = graph
         self._servers = servers
         self._reopen = reopen
         self._tell = tell
+        self._around = around
         states = graph.states
         near = {name for one in selected for name in graph.upstreams(one) if states[name].updated} - selected
         self._works = {
@@ -251,9 +254,13 @@ class _Publishing:
             upstream = self._by_commit.get(move.new) if move.new is not None else None
             if upstream is not None and upstream.pull is not None:
                 links[move.key] = Link(f"pull request of {upstream.name}", upstream.pull.url)
+            elif move.new is not None and move.new in self._around.landed:
+                links[move.key] = self._around.landed[move.new]
             elif (link := compare_link(move, self._servers)) is not None:
                 links[move.key] = link
         upstreams = [up.pull.url for up in self._upstreams(work) if up.pull is not None]
+        landed = self._around.landed
+        upstreams += dict.fromkeys(landed[move.new].url for move in update.moves if move.new and move.new in landed)
         checks = [shlex.join(argv) for argv in work.state.repo.checks]
         return Content(update, links, upstreams, self._dependents(work.name, update), checks)
 
@@ -273,7 +280,7 @@ class _Publishing:
             for other in self._works.values()
             if other.update is not None and any(move.new == update.commit for move in other.update.moves)
         )
-        return sorted({*edges, *looked} - {name})
+        return sorted({*edges, *looked, *self._around.dependents} - {name})
 
     def _depend(self, work: _Work, forge: Forge, project: Project, pull: Pull) -> None:
         on = [(up.project, up.pull) for up in self._upstreams(work) if up.project is not None and up.pull is not None]

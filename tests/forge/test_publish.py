@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from flakesync.forge.outcome import PublishDocument, PublishOutcome
 from flakesync.forge.publish import publish
 from flakesync.git.repository import Repository
 from flakesync.terms import RepoName
-from tests.forge.town import BRANCH, NEW, NEWER, OLD, Town, TownServers, make_town
+from tests.forge.town import BRANCH, NEW, NEWER, OLD, MemoryForge, Town, TownServers, make_town
 from tests.support import repos
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
@@ -341,3 +341,44 @@ def test_a_second_push_of_the_same_moment_loses(town: Town, monkeypatch: pytest.
     outcome = run(town)["lib"]
     assert outcome.error is not None
     assert outcome.error.code == "ref-moved"
+
+
+class Killed(BaseException):
+    """The end of a run, at any point."""
+
+
+@pytest.mark.parametrize("acted", [False, True])
+@pytest.mark.parametrize("moment", range(7))
+def test_a_run_that_was_killed_is_finished_by_the_next(
+    town: Town, monkeypatch: pytest.MonkeyPatch, moment: int, acted: bool
+) -> None:
+    """moment: which push or call to a forge was the last. acted: whether the server had done it by then."""
+    town.bump_all()
+    real_push, real_create = Repository.push, MemoryForge.create
+    left = [moment]
+
+    def dying(real: Callable[..., object]) -> Callable[..., object]:
+        def call(*arguments: object, **named: object) -> object:
+            left[0] -= 1
+            if left[0] < 0 and not acted:
+                raise Killed
+            done = real(*arguments, **named)
+            if left[0] < 0:
+                raise Killed
+            return done
+
+        return call
+
+    monkeypatch.setattr(Repository, "push", dying(real_push))
+    monkeypatch.setattr(MemoryForge, "create", dying(real_create))
+    workspace = replace(town.workspace, jobs=1)
+    if moment < 6:
+        with pytest.raises(Killed):
+            publish(workspace, town.read(), town.everything, town.servers)
+    else:
+        publish(workspace, town.read(), town.everything, town.servers)
+    monkeypatch.undo()
+    assert {outcome.status for outcome in run(town).values()} <= {"opened", "updated", "unchanged"}
+    assert statuses(run(town)) == ["unchanged"] * 3
+    assert [len(town.forge.pulls[name]) for name in CHAIN] == [1, 1, 1]
+    assert "Depends-On: https://forge.test/app/pull/1" in town.forge.one("site").body

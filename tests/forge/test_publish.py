@@ -8,6 +8,8 @@ from flakesync.forge.model import ForgeError, Project
 from flakesync.forge.outcome import PublishDocument, PublishOutcome
 from flakesync.forge.publish import publish
 from flakesync.git.repository import Repository
+from flakesync.report.publish import progress_line, render_publish
+from flakesync.report.text import to_text
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, NEW, NEWER, OLD, MemoryForge, Town, TownServers, make_town
 from tests.support import repos
@@ -382,3 +384,24 @@ def test_a_run_that_was_killed_is_finished_by_the_next(
     assert statuses(run(town)) == ["unchanged"] * 3
     assert [len(town.forge.pulls[name]) for name in CHAIN] == [1, 1, 1]
     assert "Depends-On: https://forge.test/app/pull/1" in town.forge.one("site").body
+
+
+def test_the_text_has_a_line_for_each_repo_and_why_one_failed(town: Town) -> None:
+    commits = town.bump_all()
+    town.forge.fail["create", "app"] = ForgeError("forge-rights", "the token may not do this", hint="another token")
+    document = run_whole(town)
+    assert to_text(render_publish(document, width=100)).splitlines() == [
+        "opened     lib   https://forge.test/lib/pull/1",
+        f"failed     app   {commits['app'][:7]}  flakesync/update",
+        "    error[forge-rights]: the token may not do this",
+        "    hint: another token",
+        "opened     site  https://forge.test/site/pull/1",
+        "    note: the pull request of app is not linked: that repo failed",
+        "",
+        "2 opened, 1 failed",
+    ]
+    assert to_text([progress_line(document.repos[0], 1, 3)]) == "[1/3] opened  lib  https://forge.test/lib/pull/1\n"
+    repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.clone("site"))
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    lines = to_text(render_publish(run_whole(town, "lib"), width=100)).splitlines()
+    assert lines[0] == "skipped    lib  https://forge.test/lib/pull/1  a person has closed it (--reopen)"

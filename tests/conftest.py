@@ -19,7 +19,7 @@ from tests.support import nix as real_nix
 from tests.support.nix import RealNix
 
 _NIX_FIXTURES = {"nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
-_KEPT = {"FLAKESYNC_NIX_PATHS", "FLAKESYNC_REQUIRE_NIX"}
+_KEPT = {"FLAKESYNC_FIDELITY", "FLAKESYNC_FIDELITY_FIRST", "FLAKESYNC_NIX_PATHS", "FLAKESYNC_REQUIRE_NIX"}
 _DROPPED_PREFIXES = ("GIT_", "NIX_", "XDG_", "FLAKESYNC_", "SSH_", "GITHUB_", "GITLAB_", "LC_", "GPG_")
 _DROPPED = {
     "GH_TOKEN",

@@ -37,7 +37,7 @@ class NixLocker:
     def lock(self, request: Request) -> LockFile:
         """Return the new lock; see Locker."""
         moves = [replace(move, source=_exact_source(move)) for move in request.moves]
-        overrides = [Override(move.input, _override(move)) for move in moves]
+        overrides = [Override(move.input, override_reference(move)) for move in moves]
         with ExitStack() as stack:
             # What several repos take is fetched by the first of them; the others find it in Nix's cache.
             stack.enter_context(self._fetches.of({override.ref for override in overrides if override.ref}))
@@ -50,7 +50,8 @@ class NixLocker:
         return lock
 
 
-def _override(move: Move) -> str:
+def override_reference(move: Move) -> str:
+    """Return the reference that an input is locked from: of the server, or of the local repository."""
     match move.source:
         case FromClone(rev=rev, repository=repository, ref=ref):
             reference = FlakeRef.from_attrs(

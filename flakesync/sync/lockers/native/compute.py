@@ -1,0 +1,362 @@
+"""The lock that Nix would write: `computeLocks` of `src/libflake/flake.cc`, on values.
+
+Nothing is fetched here but through a Fetcher, and nothing is recursive: locks nest as deep as workspaces do.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from flakesync.errors import FlakeRefError
+from flakesync.nix import lockgraph
+from flakesync.nix.flakefile import InputSpec
+from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.sync.lockers.native.values import Dialect, Fetched, Fetcher, Flake, NotNativeError
+from flakesync.terms import InputPath, NodeLabel, show_path
+
+Moves = Mapping[InputPath, Fetched]
+_VERSION = 7
+_MAX_NODES = 1_000_000
+
+
+def compute(
+    old: LockFile,
+    inputs: Mapping[str, InputSpec],
+    moves: Moves,
+    fetcher: Fetcher,
+    dialects: Sequence[Dialect],
+) -> LockFile:
+    """Return the lock that Nix writes when it moves exactly `moves`; `old` itself if that changes nothing.
+
+    old, inputs: the flake's lock and the inputs of its flake.nix. dialects: those that the lock may be written in; what
+    they write has to agree.
+
+    Raises:
+        NotNativeError: flake.nix and flake.lock disagree, a source is out of reach, the dialects differ, or Nix itself
+            would refuse.
+    """
+    first, *others = dialects
+    computation = _Computation(old, moves, fetcher, first)
+    lock = computation.run(inputs)
+    for dialect in others if computation.differs else ():
+        try:
+            other = _Computation(old, moves, fetcher, dialect).run(inputs)
+        except NotNativeError as error:
+            raise NotNativeError(f"{error.reason} (in {dialect.name})") from None
+        if other.nodes != lock.nodes:
+            raise NotNativeError(f"{first.name} and {dialect.name} write different locks here: {computation.differs}")
+    return old if not _differ(old, lock) else lock
+
+
+def _differ(old: LockFile, new: LockFile) -> bool:
+    return new.nodes != old.nodes and new.nodes != old.renamed().nodes
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One input of a node that is being computed, from a flake.nix or (spec None) from a lock.
+
+    ref: None for one that only follows, or whose reference stands in `node`. follows: from the root of the new lock.
+    node: where a lock is trusted, its node.
+    """
+
+    spec: InputSpec | None
+    follows: InputPath | None
+    flake: bool
+    node: LockNode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A call of computeLocks. old, old_nodes: the node whose entries may be kept, and the graph that it is of.
+
+    made: the inputs of the new node, to be filled. follows_prefix: what the follows of the old graph are relative to.
+    trusted: the inputs were read off the lock. parents: the references that are being fetched, outermost first.
+    """
+
+    inputs: Mapping[str, _Input]
+    made: dict[str, NodeLabel | InputPath]
+    path: InputPath
+    old: LockNode | None
+    old_nodes: Mapping[NodeLabel, LockNode]
+    follows_prefix: InputPath
+    trusted: bool
+    parents: tuple[FlakeRef, ...]
+
+
+class _Computation:
+    """One run of the algorithm. differs: where a dialect decided something; empty if none did."""
+
+    def __init__(self, old: LockFile, moves: Moves, fetcher: Fetcher, dialect: Dialect) -> None:
+        self.old = old
+        self.moves = moves
+        self.fetcher = fetcher
+        self.dialect = dialect
+        self.differs = ""
+        self.nodes: dict[NodeLabel, LockNode] = {}
+        self.overrides: dict[InputPath, tuple[InputSpec, InputPath]] = {}
+        self.frames: list[_Frame] = []
+        self.moved: set[InputPath] = set()
+        self.above_moves = {path[:length] for path in moves for length in range(1, len(path))}
+        # Every path at or below which something is overridden or moved: the rest of a trusted lock is copied as it is.
+        self.touched = self.above_moves | set(moves)
+
+    def run(self, inputs: Mapping[str, InputSpec]) -> LockFile:
+        made: dict[str, NodeLabel | InputPath] = {}
+        self.nodes[lockgraph.ROOT] = LockNode(inputs=made)
+        root = self.old.nodes[self.old.root]
+        self.frames.append(_Frame(self._from_flake(inputs, ()), made, (), root, self.old.nodes, (), False, ()))
+        while self.frames:
+            self._compute(self.frames.pop())
+        for path in self.moves.keys() - self.moved:
+            raise NotNativeError(f"flake.nix and flake.lock disagree on whether there is an input {show_path(path)}")
+        lock = LockFile(_VERSION, lockgraph.ROOT, lockgraph.rename(self.nodes, lockgraph.ROOT), {}, False, {})
+        _check_follows(lock)
+        return lock
+
+    def _from_flake(self, inputs: Mapping[str, InputSpec], path: InputPath) -> dict[str, _Input]:
+        """Return the inputs that a flake.nix gives to the node at `path`, and note what it overrides below it."""
+        for name, spec in inputs.items():
+            self._add_overrides((*path, name), spec, path)
+        return {
+            name: _Input(spec, (*path, *spec.follows) if spec.follows is not None else None, spec.flake)
+            for name, spec in inputs.items()
+        }
+
+    def _add_overrides(self, path: InputPath, spec: InputSpec, flake: InputPath) -> None:
+        for name, inner in spec.inputs.items():
+            below = (*path, name)
+            if inner.ref is None and inner.follows is None and not self.dialect.deep_overrides:
+                raise NotNativeError(f"input {show_path(below)} has nested overrides, which Nix up to 2.29 misreads")
+            if (inner.ref is not None or inner.follows is not None) and below not in self.overrides:
+                self.overrides[below] = (inner, flake)
+                self.touched.update(below[:length] for length in range(1, len(below) + 1))
+            if inner.inputs:
+                self.differs = f"overrides of the inputs of {show_path(below)}"
+                if self.dialect.deep_overrides:
+                    self._add_overrides(below, inner, flake)
+
+    def _compute(self, frame: _Frame) -> None:
+        children: list[_Frame] = []
+        for name in sorted(frame.inputs):
+            path = (*frame.path, name)
+            given = frame.inputs[name]
+            if given.node is not None and path not in self.touched:
+                frame.made[name] = self._copy(given.node, frame.old_nodes, frame.follows_prefix)
+                continue
+            override = self._override(path, given)
+            if path in self.moves:
+                child = self._move(frame, path, given, overridden=override is not given)
+            elif override.follows is not None:
+                frame.made[name] = override.follows
+                continue
+            else:
+                kept = self._keep(frame, path, given, override)
+                child = self._fetch(frame, path, given, override) if kept is None else kept
+            children += child
+        self.frames += reversed(children)
+
+    def _override(self, path: InputPath, given: _Input) -> _Input:
+        """Return what another flake says of this input, with the `flake` that it has itself; else `given`."""
+        found = self.overrides.get(path)
+        if found is None:
+            return given
+        spec, flake = found
+        if spec.follows is None:
+            self.differs = f"input {show_path(path)} has its reference from another flake"
+        return _Input(spec, (*flake, *spec.follows) if spec.follows is not None else None, given.flake)
+
+    # ---- the three things that can become of an input -------------------------------------------------------------
+
+    def _keep(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame] | None:
+        """Take the node that the old lock has; None if it has none, or of another source."""
+        old = _child(frame, path[-1])
+        if old is None or not self._is_same(old, override):
+            return None
+        if override is not given and self.dialect.overrides_refetch:
+            return None
+        made = self._add(frame, path, LockNode(flake=old.flake, locked=old.locked, original=old.original, inputs={}))
+        refetch = path in self.above_moves
+        inputs: dict[str, _Input] = {}
+        for name, target in old.inputs.items():
+            if not isinstance(target, tuple):
+                node = frame.old_nodes[target]
+                inputs[name] = _Input(None, None, node.flake, node)
+                continue
+            inputs[name] = _Input(None, (*frame.follows_prefix, *target), True)
+            # A follows that nobody asks for here is the input's own, or one that has been taken out of flake.nix: only
+            # its own flake.nix tells.
+            refetch |= not frame.trusted and (*path, name) not in self.overrides and (*path, name) not in self.moves
+        if refetch:
+            inputs = self._from_flake(self._flake(path, lambda: self.fetcher.at(old.locked or {})).inputs, path)
+        elif not inputs:
+            return []
+        return [_Frame(inputs, made, path, old, frame.old_nodes, frame.follows_prefix, not refetch, frame.parents)]
+
+    def _move(self, frame: _Frame, path: InputPath, given: _Input, *, overridden: bool) -> list[_Frame]:
+        """Take the node to where it is to be."""
+        self.moved.add(path)
+        if overridden:
+            self.differs = f"input {show_path(path)} has its reference from another flake"
+            if self.dialect.overrides_refetch:
+                raise NotNativeError(self.differs)
+        if given.spec is None or given.spec.ref is None:
+            raise NotNativeError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
+        old = self.old.node(path)
+        original = self._original(given.spec, old.original if old is not None else None, path)
+        return self._new(frame, path, original, given.flake, self.moves[path], None)
+
+    def _fetch(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame]:
+        """Lock an input that the old lock does not have."""
+        refetched = override is not given and self.dialect.overrides_refetch
+        if not refetched and not any(path[:length] in self.moves for length in range(1, len(path))):
+            raise NotNativeError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
+        old = _child(frame, path[-1])
+        if old is not None:
+            self.differs = f"input {show_path(path)} has another reference than in the lock of its flake"
+        spec = override.spec
+        assert spec is not None
+        if spec.ref is None or spec.relative:
+            raise NotNativeError(f"input {show_path(path)} is a path relative to its flake")
+        fetched = self.fetcher.newest(spec.ref)
+        source = given if self.dialect.overrides_keep_original and given.flake else override
+        if source.spec is not None and source.spec.ref is not None:
+            original = self._original(source.spec, None, path)
+        elif source.node is not None and source.node.original is not None:
+            original = source.node.original
+        else:
+            original = self._original(spec, None, path)
+        return self._new(frame, path, original, given.flake, fetched, old if self.dialect.keeps_nested else None)
+
+    # ---- parts ----------------------------------------------------------------------------------------------------
+
+    def _new(
+        self,
+        frame: _Frame,
+        path: InputPath,
+        original: Mapping[str, Attr],
+        flake: bool,
+        fetched: Fetched,
+        old: LockNode | None,
+    ) -> list[_Frame]:
+        """Make a node for what was fetched. old: where its nested inputs may be kept; None: in its own lock."""
+        made = self._add(
+            frame, path, LockNode(flake=flake, original=original, locked=fetched.locked(original), inputs={})
+        )
+        if not flake:
+            return []
+        if fetched.ref in frame.parents:
+            raise NotNativeError(f"input {show_path(path)} is a circular import of {fetched.ref}")
+        found = self._flake(path, fetched.flake)
+        inputs = self._from_flake(found.inputs, path)
+        parents = (*frame.parents, fetched.ref)
+        if old is not None:
+            return [_Frame(inputs, made, path, old, frame.old_nodes, frame.follows_prefix, False, parents)]
+        own = found.lock
+        root = own.nodes[own.root] if own is not None else None
+        return [_Frame(inputs, made, path, root, own.nodes if own is not None else {}, path, False, parents)]
+
+    def _flake(self, path: InputPath, read: Callable[[], Flake]) -> Flake:
+        try:
+            return read()
+        except NotNativeError as error:
+            raise NotNativeError(f"input {show_path(path)}: {error.reason}") from None
+
+    def _add(self, frame: _Frame, path: InputPath, node: LockNode) -> dict[str, NodeLabel | InputPath]:
+        """Put a node into the lock and return its inputs, to be filled."""
+        label = self._put(node)
+        frame.made[path[-1]] = label
+        assert isinstance(node.inputs, dict)
+        return node.inputs
+
+    def _put(self, node: LockNode) -> NodeLabel:
+        if len(self.nodes) > _MAX_NODES:
+            raise NotNativeError("the lock would have more than a million nodes")
+        _require_usual(node)
+        label = NodeLabel(f"{len(self.nodes)}")
+        self.nodes[label] = node
+        return label
+
+    def _copy(self, node: LockNode, nodes: Mapping[NodeLabel, LockNode], prefix: InputPath) -> NodeLabel:
+        """Copy a node with all below it."""
+        top: dict[str, NodeLabel | InputPath] = {}
+        stack: list[tuple[dict[str, NodeLabel | InputPath], str, LockNode]] = [(top, "", node)]
+        while stack:
+            above, name, found = stack.pop()
+            inputs: dict[str, NodeLabel | InputPath] = {}
+            above[name] = self._put(
+                LockNode(
+                    flake=found.flake, locked=found.locked, original=found.original, parent=found.parent, inputs=inputs
+                )
+            )
+            for inner, target in found.inputs.items():
+                if isinstance(target, tuple):
+                    inputs[inner] = (*prefix, *target)
+                else:
+                    stack.append((inputs, inner, nodes[target]))
+        label = top[""]
+        assert isinstance(label, str)
+        return label
+
+    def _is_same(self, old: LockNode, given: _Input) -> bool:
+        """Tell whether a node is of the source that is asked for (Nix compares references, not repositories)."""
+        if given.node is not None:
+            return True  # it was read off this very lock
+        spec = given.spec
+        if spec is None or spec.ref is None or old.original is None:
+            return False
+        if spec.relative:
+            raise NotNativeError("an input is a path relative to its flake")
+        if dict(old.original) == spec.ref.to_attrs():
+            return True
+        try:
+            same = FlakeRef.from_attrs(old.original) == spec.ref
+        except FlakeRefError:
+            return False
+        if same:
+            self.differs = f"{spec.ref} is spelled otherwise in the lock"
+        return same and not self.dialect.exact_originals
+
+    def _original(self, spec: InputSpec, old: Mapping[str, Attr] | None, path: InputPath) -> Mapping[str, Attr]:
+        """Return a reference of a flake.nix as `original`. old: as the lock has it so far."""
+        assert spec.ref is not None
+        if spec.relative:
+            raise NotNativeError(f"input {show_path(path)} is a path relative to its flake")
+        attrs = spec.ref.to_attrs()
+        if spec.portable or self.dialect.name != "nix-2.8":
+            self.differs = self.differs or ("" if spec.portable else f"{spec.ref} is written differently")
+            return attrs
+        self.differs = f"{spec.ref} is written differently"
+        try:
+            if old is not None and FlakeRef.from_attrs(old) == spec.ref:
+                return old
+        except FlakeRefError:
+            pass
+        raise NotNativeError(f"how Nix 2.8 writes the reference {spec.ref} of input {show_path(path)}")
+
+
+def _child(frame: _Frame, name: str) -> LockNode | None:
+    """Return the node that the old lock has for an input; None for a follows, and where there is none."""
+    target = frame.old.inputs.get(name) if frame.old is not None else None
+    return None if target is None or isinstance(target, tuple) else frame.old_nodes[target]
+
+
+def _require_usual(node: LockNode) -> None:
+    """Refuse a node that Nix would not write back as it is."""
+    if node.parent is not None:
+        raise NotNativeError("an input is a path relative to its flake")
+    for attrs in (node.locked, node.original):
+        if attrs is None:
+            raise NotNativeError("a node of the lock has no `original`")
+
+
+def _check_follows(lock: LockFile) -> None:
+    for label, node in lock.nodes.items():
+        for name, target in node.inputs.items():
+            if isinstance(target, tuple):
+                try:
+                    found = lock.resolve(target)
+                except lockgraph.FollowsCycleError:
+                    raise NotNativeError(f"the follows of input {name} of {label} leads back to itself") from None
+                if found is None:
+                    raise NotNativeError(f"input {name} of {label} follows {show_path(target)}, which does not exist")

@@ -1,0 +1,138 @@
+"""The Locker that writes locks itself."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from flakesync.errors import FlakeRefError
+from flakesync.nix.flakefile import InputSpec
+from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.sync.lockers import FromClone, FromServer, Move, Request
+from flakesync.sync.lockers.native.compute import compute
+from flakesync.sync.lockers.native.sources import Sources
+from flakesync.sync.lockers.native.values import NIX_2_8, NIX_2_26, NIX_2_34, Dialect, Fetched, NotNativeError
+from flakesync.sync.lockers.nix import canonical_locked, override_reference
+from flakesync.terms import InputPath, show_path
+
+DIALECTS: Mapping[str, tuple[Dialect, ...]] = {"nix-2.8": (NIX_2_8,), "nix-2.26+": (NIX_2_34, NIX_2_26)}
+_ALL = (NIX_2_34, NIX_2_26, NIX_2_8)
+_NEWER_ATTRS = frozenset({"lfs", "exportIgnore", "allRefs", "dirtyRev"})
+
+
+class NativeLocker:
+    """A Locker that needs no Nix; may be used from several threads at once.
+
+    dialect: the versions of Nix to write like, a key of DIALECTS; None: those that the lock at hand may be from.
+    """
+
+    name = "native"
+
+    def __init__(self, sources: Sources, dialect: str | None = None) -> None:
+        self._sources = sources
+        self._dialects = DIALECTS[dialect] if dialect is not None else None
+
+    def lock(self, request: Request) -> LockFile:
+        """Return the new lock; see Locker.
+
+        Raises:
+            NotNativeError: it cannot be written exactly.
+        """
+        dir = None if request.dir == "." else request.dir
+        inputs = self._sources.flake(request.repository, request.rev, dir).inputs
+        moves = {move.input: self._fetch(move) for move in request.moves}
+        dialects = self._dialects or self._shown(request.lock, inputs, moves)
+        return compute(request.lock, inputs, moves, self._sources, dialects)
+
+    def _shown(
+        self, lock: LockFile, inputs: Mapping[str, InputSpec], moves: Mapping[InputPath, Fetched]
+    ) -> Sequence[Dialect]:
+        """Return the dialects that the lock may be written in; if it shows none, those of the locks it takes in."""
+        shown = shown_dialects(lock, self._overrides(lock, inputs))
+        for path, fetched in moves.items() if len(shown) == len(_ALL) else ():
+            spec = inputs.get(path[0])
+            if len(path) == 1 and spec is not None and spec.flake:
+                own = fetched.flake().lock
+                shown = shown_dialects(own, ()) if own is not None else shown
+                if len(shown) < len(_ALL):
+                    break
+        return shown
+
+    def _overrides(self, lock: LockFile, inputs: Mapping[str, InputSpec]) -> Iterator[bool]:
+        """Tell for each input whose reference flake.nix overrides whether the lock has that or the input's own."""
+        for name, spec in inputs.items():
+            for inner, override in spec.inputs.items():
+                above, node = lock.node((name,)), lock.node((name, inner))
+                if override.ref is None or node is None or node.original is None or above is None:
+                    continue
+                if not node.flake:  # which have the override in both
+                    continue
+                if dict(node.original) != override.ref.to_attrs():
+                    yield False
+                    continue
+                try:
+                    own = self._sources.at(above.locked or {}).inputs.get(inner)
+                except NotNativeError:
+                    continue
+                if own is not None and own.ref != override.ref:
+                    yield True
+
+    def _fetch(self, move: Move) -> Fetched:
+        try:
+            ref = FlakeRef.parse(override_reference(move))
+        except FlakeRefError as error:
+            raise NotNativeError(error.message) from error
+        match move.source:
+            case FromServer():
+                return _with_address(self._sources.fetch(ref))
+            case FromClone(rev=rev, repository=repository) as source:
+                unusual = sorted({"submodules", "lfs", "exportIgnore", "verifyCommit"} & move.original.keys())
+                if unusual:
+                    raise NotNativeError(f"input {show_path(move.input)}: it cannot fetch with `{unusual[0]}`")
+                facts = self._sources.facts(repository, rev)
+                found: dict[str, Attr] = {"narHash": facts.nar_hash, "lastModified": facts.last_modified, "type": "git"}
+                if facts.rev_count is not None:
+                    found["revCount"] = facts.rev_count
+                dir = move.original.get("dir")
+                return Fetched(
+                    ref,
+                    lambda original: canonical_locked(move, source, LockNode(locked=found, original=original)),
+                    lambda: self._sources.flake(repository, rev, str(dir) if dir is not None else None),
+                )
+
+
+def _with_address(fetched: Fetched) -> Fetched:
+    """Return a source with its address as `original` has it: versions differ in whether it holds `?dir=` too."""
+
+    def locked(original: Mapping[str, Attr]) -> Mapping[str, Attr]:
+        attrs = dict(fetched.locked(original))
+        if "dir" in attrs and "url" in attrs and original.get("type") == attrs["type"]:
+            attrs["url"] = original["url"]
+        return attrs
+
+    return Fetched(fetched.ref, locked, fetched.flake)
+
+
+def shown_dialects(lock: LockFile, overrides: Iterable[bool]) -> Sequence[Dialect]:
+    """Return the dialects that a lock may be written in, the newest first: one, or all that nothing speaks against.
+
+    overrides: of inputs whose references the flake overrides, whether their `original` is the override.
+    """
+    newer = older = False
+    for node in lock.nodes.values():
+        locked, original = node.locked, node.original
+        if locked is None or original is None:
+            continue
+        kind, ref = locked.get("type"), str(locked.get("ref", ""))
+        newer |= not _NEWER_ATTRS.isdisjoint(locked) or node.parent is not None
+        newer |= ref.startswith("refs/heads/") and not str(original.get("ref", "")).startswith("refs/")
+        newer |= kind == "tarball" and "lastModified" in locked
+        if "dir" in original and "url" in original:
+            # Nix before 2.24.15 leaves `?dir=` in the address too.
+            if "dir=" in str(original["url"]):
+                older = True
+            else:
+                newer = True
+    for kept in overrides:  # as Nix from 2.20 on does
+        newer, older = newer or kept, older or not kept
+    if newer == older:
+        return _ALL
+    return DIALECTS["nix-2.26+" if newer else "nix-2.8"]

@@ -1,0 +1,296 @@
+"""What commits hold: found in clones, in locks of the workspace, and in mirrors; each is looked at once a run."""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar, cast
+from urllib.parse import unquote, urlsplit
+
+from flakesync.errors import FlakesyncError, GitError, LockError
+from flakesync.git.repository import Repository
+from flakesync.nix.flakefile import NotStatic, read_inputs
+from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
+from flakesync.nix.lockfile import LockFile
+from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
+from flakesync.terms import Rev
+
+Result = TypeVar("Result")
+
+FORGES = ("github", "gitlab", "sourcehut")
+_PLAIN = {
+    "git": frozenset({"type", "url", "ref", "rev", "dir", "shallow"}),
+    **dict.fromkeys(FORGES, frozenset({"type", "owner", "repo", "ref", "rev", "host", "dir"})),
+}
+_FACTS = frozenset({"narHash", "lastModified", "revCount"})
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Nix notes of a commit. rev_count: None where it is not known (a forge's archive does not tell)."""
+
+    nar_hash: str
+    last_modified: int
+    rev_count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a lock of the workspace says of a commit. bare: whether the flake has no inputs."""
+
+    facts: Facts
+    bare: bool
+
+
+class Sources:
+    """Finds out what commits hold; may be used from several threads at once.
+
+    repositories: clones and mirrors of the workspace's repos. locks: every lock of the workspace. cache: flakesync's
+    cache folder. offline: whether no server is asked.
+    """
+
+    def __init__(
+        self, repositories: Mapping[Identity, Path], locks: Iterable[LockFile], cache: Path, *, offline: bool = False
+    ) -> None:
+        self._repositories = repositories
+        self._locks = locks
+        self._cache = cache
+        self._offline = offline
+        self._once = _Once()
+
+    # ---- commits of local repositories ----------------------------------------------------------------------------
+
+    def facts(self, repository: Path, rev: Rev) -> Facts:
+        """Return what Nix would note of a commit that `repository` has, whether by git or by a forge's archive.
+
+        Raises:
+            NotNativeError: the two differ there, or versions of Nix do.
+        """
+        return self._once.get(("facts", repository, rev), lambda: _facts(repository, rev))
+
+    def flake(self, repository: Path, rev: Rev, dir: str | None) -> Flake:
+        """Return the flake in a folder (None: the top) of a commit that `repository` has."""
+        return self._once.get(("flake", repository, rev, dir), lambda: _read_flake(repository, rev, dir))
+
+    # ---- references -----------------------------------------------------------------------------------------------
+
+    def at(self, locked: Mapping[str, Attr]) -> Flake:
+        """Return the flake that a node of a lock is locked to."""
+        rev, dir = _rev(locked), _text(locked, "dir")
+        if (known := self._known(locked)) is not None and known.bare:
+            return Flake({}, None)
+        return self.flake(self._locate(locked), rev, dir)
+
+    def fetch(self, ref: FlakeRef) -> Fetched:
+        """Return what a reference with a full rev leads to."""
+        attrs = ref.to_attrs()
+        _require_plain(attrs)
+        rev = _rev(attrs)
+        known = self._known(attrs)
+        facts = known.facts if known is not None else self.facts(self._locate(attrs), rev)
+        locked = {**attrs, "rev": rev, "narHash": facts.nar_hash, "lastModified": facts.last_modified}
+        if ref.type == "git" and not attrs.get("shallow"):
+            if facts.rev_count is None:
+                raise NotNativeError(f"the number of commits of {ref} is not known")
+            if "ref" not in attrs:
+                raise NotNativeError(f"the branch of {ref} is not known")
+            locked["revCount"] = facts.rev_count
+        return Fetched(ref, lambda _: locked, lambda: self.at(locked))
+
+    def newest(self, ref: FlakeRef) -> Fetched:
+        """Return what a reference leads to now."""
+        if ref.rev is not None:
+            return self.fetch(ref)
+        if ref.type != "git" or ref.ref is None:
+            raise NotNativeError(f"only Nix can tell what {ref} leads to now")
+        rev = self._once.get(("newest", ref), lambda: self._newest(ref))
+        return self.fetch(ref.at(rev, ref.ref))
+
+    def _newest(self, ref: FlakeRef) -> Rev:
+        from flakesync.git.remote import ls_remote
+
+        assert ref.ref is not None
+        branch = ref.ref if ref.ref.startswith("refs/") else f"refs/heads/{ref.ref}"
+        local = _local_path(ref.to_attrs())
+        try:
+            if local is not None:
+                with Repository.open(local) as repository:
+                    found = repository.ref(branch)
+                if found is None:
+                    raise NotNativeError(f"{local} has no {branch}")
+                return found
+            if self._offline:
+                raise NotNativeError(f"offline: what {ref} leads to now is not known")
+            return ls_remote(ref.git_url() or "", branch)
+        except GitError as error:
+            raise NotNativeError(error.message) from error
+
+    def _locate(self, attrs: Mapping[str, Attr]) -> Path:
+        """Return a repository that has the commit of a reference."""
+        rev = _rev(attrs)
+        identity = identity_of(attrs)
+        own = self._repositories.get(identity) if identity is not None else None
+        for place in (own, _local_path(attrs)):
+            if place is not None and _has(place, rev):
+                return place
+        shown = FlakeRef.from_attrs({key: attrs[key] for key in attrs if key not in _FACTS})
+        if attrs.get("type") != "git" or _local_path(attrs) is not None:
+            raise NotNativeError(f"no clone and no lock of the workspace has {shown}")
+        mirrored = self._once.get(("mirror", attrs["url"]), lambda: self._mirror(shown))
+        if not _has(mirrored, rev):
+            raise NotNativeError(f"no branch of it has {shown}")
+        return mirrored
+
+    def _mirror(self, ref: FlakeRef) -> Path:
+        from flakesync.git.mirror import mirror
+
+        try:
+            return mirror(ref.git_url() or "", self._cache, offline=self._offline)
+        except GitError as error:
+            raise NotNativeError(error.message) from error
+
+    # ---- locks of the workspace -----------------------------------------------------------------------------------
+
+    def _known(self, attrs: Mapping[str, Attr]) -> _Known | None:
+        """Return what a lock of the workspace says of a commit; None: nothing, or not all say the same."""
+        index = self._once.get(("locks",), lambda: _index(self._locks))
+        key = _key(attrs)
+        return index.get(key) if key is not None else None
+
+
+def _index(locks: Iterable[LockFile]) -> dict[Hashable, _Known | None]:
+    found: dict[Hashable, _Known | None] = {}
+    for lock in locks:
+        for node in lock.nodes.values():
+            locked = node.locked
+            if locked is None or (key := _key(locked)) is None:
+                continue
+            hash, date, count = locked.get("narHash"), locked.get("lastModified"), locked.get("revCount")
+            if not isinstance(hash, str) or not isinstance(date, int):
+                continue
+            facts = Facts(hash, date, count if isinstance(count, int) else None)
+            if key[0] == "git" and facts.rev_count is None:
+                continue
+            bare = node.flake and not node.inputs
+            old = found.get(key)
+            if key not in found or (old is not None and old.facts == facts):
+                found[key] = _Known(facts, bare or (old is not None and old.bare))
+            else:
+                found[key] = None
+    return found
+
+
+def _key(attrs: Mapping[str, Attr]) -> tuple[str, Identity, str, Attr] | None:
+    """Return what locks with the same facts have in common; None for what they are not looked up for."""
+    kind, rev = attrs.get("type"), attrs.get("rev")
+    if not isinstance(kind, str) or not isinstance(rev, str) or kind not in _PLAIN:
+        return None
+    if not attrs.keys() <= _PLAIN[kind] | _FACTS or "shallow" in attrs:
+        return None
+    identity = identity_of(attrs)
+    return (kind, identity, rev, attrs.get("dir", "")) if identity is not None else None
+
+
+def _require_plain(attrs: Mapping[str, Attr]) -> None:
+    kind = str(attrs["type"])
+    if kind not in _PLAIN:
+        raise NotNativeError(f"it cannot fetch sources of type {kind}")
+    unusual = sorted(attrs.keys() - _PLAIN[kind])
+    if unusual:
+        raise NotNativeError(f"it cannot fetch with `{unusual[0]}`")
+
+
+def _local_path(attrs: Mapping[str, Attr]) -> Path | None:
+    """Return the path that a `file:` address of git names; None for all others."""
+    url = attrs.get("url")
+    if attrs.get("type") != "git" or not isinstance(url, str):
+        return None
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None
+
+
+def _has(repository: Path, rev: Rev) -> bool:
+    try:
+        with Repository.open(repository) as opened:
+            return opened.has(rev)
+    except GitError:
+        return False
+
+
+def _facts(path: Path, rev: Rev) -> Facts:
+    from flakesync.git.attributes import find_hazards
+    from flakesync.git.contents import TreeContents
+    from flakesync.git.objects import ObjectReader
+    from flakesync.nix.narhash import nar_hash_of_tree
+
+    try:
+        reader = ObjectReader.open(path)
+        # What counts is the tree as others will fetch it: attributes in it, none of this clone's or this user's.
+        hazards = find_hazards(reader, rev, Path("/dev/null"), {"core.attributesfile": "/dev/null"})
+        if hazards:
+            first = hazards[0]
+            raise NotNativeError(f"{first.file} line {first.line} has {first.attribute}, where Nix versions differ")
+        with Repository.open(path) as repository:
+            if (repository.common_dir / "shallow").exists():
+                raise NotNativeError(f"{path} is a shallow clone")
+            commit = repository.commit(rev)
+            count = repository.rev_count(rev)
+        return Facts(nar_hash_of_tree(TreeContents(reader), commit.tree), commit.committer.time, count)
+    except GitError as error:
+        raise NotNativeError(error.message) from error
+
+
+def _read_flake(path: Path, rev: Rev, dir: str | None) -> Flake:
+    folder = f"{dir.strip('/')}/" if dir is not None else ""
+    try:
+        with Repository.open(path) as repository:
+            source, lock = (repository.read(rev, folder + name) for name in ("flake.nix", "flake.lock"))
+        if source is None:
+            raise NotNativeError(f"there is no {folder}flake.nix in {rev}")
+        inputs = read_inputs(source, file=f"{folder}flake.nix")
+        if isinstance(inputs, NotStatic):
+            raise NotNativeError(inputs.reason)
+        return Flake(inputs.inputs, LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None)
+    except (GitError, LockError) as error:
+        raise NotNativeError(error.message) from error
+
+
+def _rev(attrs: Mapping[str, Attr]) -> Rev:
+    rev = attrs.get("rev")
+    if not isinstance(rev, str) or len(rev) != 40:
+        raise NotNativeError(f"a source of type {attrs.get('type')} has no commit to look at")
+    return Rev(rev)
+
+
+def _text(attrs: Mapping[str, Attr], key: str) -> str | None:
+    value = attrs.get(key)
+    return value if isinstance(value, str) else None
+
+
+class _Once:
+    """Makes each thing once, for whoever asks first; the others wait for it. A failure is the same for all."""
+
+    def __init__(self) -> None:
+        self._guard = Lock()
+        self._made: dict[Hashable, Future[object]] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """Return what `make` has made for `key`, now or earlier."""
+        with self._guard:
+            future = self._made.get(key)
+            mine = future is None
+            if future is None:
+                future = self._made[key] = Future()
+        if mine:
+            try:
+                future.set_result(make())
+            except FlakesyncError as error:
+                future.set_exception(error)
+            except BaseException:
+                with self._guard:
+                    del self._made[key]
+                future.cancel()
+                future.set_running_or_notify_cancel()
+                raise
+        return cast("Result", future.result())

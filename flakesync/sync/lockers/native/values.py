@@ -1,0 +1,77 @@
+"""What the parts of the native locker hand to each other."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from flakesync.errors import SyncError
+from flakesync.nix.flakefile import InputSpec
+from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.nix.lockfile import LockFile
+
+
+class NotNativeError(SyncError):
+    """A lock that the native locker cannot write exactly. reason: a phrase for people."""
+
+    def __init__(self, reason: str) -> None:
+        """Refuse, with the reason."""
+        super().__init__(
+            "not-native",
+            f"the native locker cannot write this lock: {reason}",
+            hint="with --locker auto or nix, Nix writes it",
+        )
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Flake:
+    """A flake as it lies in its source: the inputs of its flake.nix, and its flake.lock (None: it has none)."""
+
+    inputs: Mapping[str, InputSpec]
+    lock: LockFile | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a reference leads to.
+
+    ref: the reference that was fetched. locked: gives `locked` as it is to be written beside an `original`. flake:
+    reads its flake; only called for an input that is one.
+    """
+
+    ref: FlakeRef
+    locked: Callable[[Mapping[str, Attr]], Mapping[str, Attr]]
+    flake: Callable[[], Flake]
+
+
+class Fetcher(Protocol):
+    """Where the algorithm gets sources from. Both raise NotNativeError for what they cannot tell exactly."""
+
+    def at(self, locked: Mapping[str, Attr]) -> Flake:
+        """Return the flake that a node of a lock is locked to."""
+
+    def newest(self, ref: FlakeRef) -> Fetched:
+        """Return what a reference leads to now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where the versions of Nix write different locks from the same flakes (nix-locks 3.3, 3.4).
+
+    overrides_refetch: an input whose reference another flake overrides is fetched anew each time (before 2.20).
+    overrides_keep_original: its `original` is what its own flake says (before 2.20). exact_originals: `original` of a
+    lock is compared as it is written (before 2.28.4). keeps_nested: an input fetched anew takes its nested
+    inputs from where the old lock had them (before 2.30.1). deep_overrides: overrides may be nested (from 2.30).
+    """
+
+    name: str
+    overrides_refetch: bool = False
+    overrides_keep_original: bool = False
+    exact_originals: bool = False
+    keeps_nested: bool = False
+    deep_overrides: bool = False
+
+
+NIX_2_8 = Dialect("nix-2.8", overrides_refetch=True, overrides_keep_original=True, keeps_nested=True)
+NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True)
+NIX_2_34 = Dialect("nix-2.34", deep_overrides=True)

@@ -1,0 +1,76 @@
+"""Native against real Nix, byte for byte, on random workspaces.
+
+FLAKESYNC_FIDELITY is the number of workspaces for each version (60 by default; `make fidelity` takes 5,000).
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flakesync.errors import FlakesyncError
+from flakesync.nix.command import Nix
+from flakesync.sync.lockers import Locker, Request
+from flakesync.sync.lockers.native.locker import NativeLocker
+from flakesync.sync.lockers.native.sources import Sources
+from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.sync.lockers.nix import NixLocker
+from tests.fidelity.graphs import World
+from tests.support.nix import RealNix
+
+GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "60"))
+FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
+_CHUNK = 10
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("use_nix")
+@pytest.mark.parametrize("first", range(FIRST, FIRST + GRAPHS, _CHUNK))
+def test_native_writes_what_nix_writes(nix: RealNix, tmp_path: Path, first: int) -> None:
+    locker = NixLocker(Nix.find())
+    compared = sum(
+        _compare(seed, tmp_path / str(seed), nix, locker) for seed in range(first, min(first + _CHUNK, FIRST + GRAPHS))
+    )
+    assert compared > 0 or GRAPHS < _CHUNK
+
+
+def _compare(seed: int, folder: Path, nix: RealNix, real: Locker) -> int:
+    """Compare on one workspace and return how many locks were equal."""
+    folder.mkdir()
+    world = World(seed, folder / "space", nix)
+    names = world.build()
+    native = NativeLocker(Sources({}, (), folder / "cache"))
+    equal = 0
+    for name in names:
+        request = world.request(name)
+        if request is None:
+            continue
+        mine, theirs = (_lock(locker, request) for locker in (native, real))
+        told = f"seed {seed}, {name}, nix {nix.full_version}, moves {[move.input for move in request.moves]}"
+        if isinstance(mine, NotNativeError):
+            assert isinstance(theirs, FlakesyncError) or _may_refuse(world, name, mine), f"{told}: {mine.message}"
+        else:
+            assert not isinstance(theirs, FlakesyncError), f"{told}: Nix refuses what native writes: {theirs}"
+            assert not isinstance(mine, FlakesyncError), f"{told}: {mine}"
+            assert mine.decode() == theirs.decode(), told
+            equal += 1
+    return equal
+
+
+def _may_refuse(world: World, name: str, error: NotNativeError) -> bool:
+    """Tell whether flake.nix and flake.lock disagree there, or those of an upstream, so that Nix asks its HEAD.
+
+    Or an override says what the input says itself: then nothing tells which Nix has written the lock.
+    """
+    if "write different locks" in error.reason:
+        return world.overrides
+    if "leads to now" in error.reason:
+        return bool(world.refused) or world.overrides
+    return name in world.refused
+
+
+def _lock(locker: Locker, request: Request) -> bytes | FlakesyncError:
+    try:
+        return locker.lock(request).to_bytes()
+    except FlakesyncError as error:
+        return error

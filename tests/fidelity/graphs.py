@@ -222,7 +222,7 @@ class World:
         assert node is not None
         assert node.locked is not None
         assert node.original is not None
-        upstream = Path(str(node.locked["url"]).removeprefix("file://").partition("?")[0])
+        upstream = Path(str(node.original["url"]).removeprefix("file://").partition("?")[0])
         with Repository.open(upstream) as repository:
             tip = repository.branch("main")
             update = repository.branch(UPDATE)

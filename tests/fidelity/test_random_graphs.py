@@ -28,9 +28,8 @@ _CHUNK = 10
 @pytest.mark.parametrize("first", range(FIRST, FIRST + GRAPHS, _CHUNK))
 def test_native_writes_what_nix_writes(nix: RealNix, tmp_path: Path, first: int) -> None:
     locker = NixLocker(Nix.find())
-    compared = sum(
-        _compare(seed, tmp_path / str(seed), nix, locker) for seed in range(first, min(first + _CHUNK, FIRST + GRAPHS))
-    )
+    seeds = range(first, min(first + _CHUNK, FIRST + GRAPHS))
+    compared = sum(_compare(seed, tmp_path / str(seed), nix, locker) for seed in seeds)
     assert compared > 0 or GRAPHS < _CHUNK
 
 
@@ -64,6 +63,8 @@ def _may_refuse(world: World, name: str, error: NotNativeError) -> bool:
     """
     if "write different locks" in error.reason:
         return world.overrides
+    if "has its reference from another flake" in error.reason:
+        return world.overrides and world.nix.version == (2, 8)
     if "leads to now" in error.reason:
         return bool(world.refused) or world.overrides
     return name in world.refused

@@ -72,7 +72,7 @@ class NativeLocker:
                     own = self._sources.at(above.locked or {}).inputs.get(inner)
                 except NotNativeError:
                     continue
-                if own is not None and own.ref != override.ref:
+                if own is not None and own.ref not in (None, override.ref):
                     yield True
 
     def _fetch(self, move: Move) -> Fetched:

@@ -8,14 +8,14 @@ import httpx2
 import msgspec
 import pytest
 
+from flakesync.demo.forge.certificates import Certificates, make_certificates
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.server import Server
 from flakesync.forge import http
 from flakesync.forge.http import Client, Endpoint
 from flakesync.forge.model import ForgeError
 from flakesync.forge.refusal import Refused, Unclear
 from tests.forge.scripted import Script
-from tests.support.forge.certificates import Certificates, make_certificates
-from tests.support.forge.messages import Answer, Request
-from tests.support.forge.server import Server
 
 API = "https://forge.test/api"
 TOKEN = "s3cret+/="

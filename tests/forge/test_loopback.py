@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
+from flakesync.demo.forge.model import Kind
 from flakesync.forge import forgejo, github, gitlab
 from flakesync.forge.http import Client, Endpoint
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, NewPull, Project, Pull
@@ -17,7 +18,6 @@ from tests.support.forge import Forge as Loopback
 from tests.support.forge import faults
 from tests.support.forge.client import READER, TOKEN, branch, client_of, pushed
 from tests.support.forge.client import Client as Hand
-from tests.support.forge.model import Kind
 
 KINDS: list[Kind] = ["github", "gitlab", "forgejo"]
 NEW = NewPull("update", "main", "Update", "Body")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import tomli_w
 
+from flakesync.demo.forge.model import Kind
 from flakesync.forge.branches import with_token
 from flakesync.forge.choose import Servers
 from tests.cli.conftest import spawn
@@ -19,7 +20,6 @@ from tests.forge.town import BRANCH, NEWER, Town, make_town
 from tests.support import repos
 from tests.support.forge import Forge, Project, faults
 from tests.support.forge.client import HOSTS
-from tests.support.forge.model import Kind
 
 TOKEN = "t0ken-0f-the-b0t"
 KINDS: list[Kind] = ["github", "gitlab", "forgejo"]

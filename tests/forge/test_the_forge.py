@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from flakesync.demo.forge.model import Kind
 from tests.support.forge import Forge
 from tests.support.forge.client import HOSTS, READER, REVIEWER, branch, client_of, pushed, thought
-from tests.support.forge.model import Kind
 
 Kinds = pytest.mark.parametrize("kind", list(HOSTS))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.demo.forge.model import Kind
 from tests.support.forge import Certificates, Forge, faults
 from tests.support.forge.client import HOSTS, client_of
-from tests.support.forge.model import Kind
 
 Kinds = pytest.mark.parametrize("kind", list(HOSTS))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.demo.forge.model import Kind
 from tests.support import repos
 from tests.support.forge import Forge, make_ssh_command
 from tests.support.forge.client import HOSTS, READER, branch, client_of, pushed
-from tests.support.forge.model import Kind
 
 Kinds = pytest.mark.parametrize("kind", list(HOSTS))
 

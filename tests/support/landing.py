@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from flakesync.demo.forge.storage import MergeConflictError, Storage
 from flakesync.forge.choose import Servers
 from flakesync.forge.land import Patience, land
 from flakesync.forge.landing_outcome import LandDocument, LandOutcome
@@ -16,7 +17,6 @@ from flakesync.survey import cache_dir, read_graph
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.model import ForgeKind, Repo
-from tests.support.forge.storage import MergeConflictError, Storage
 from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, drift_of, run_sync
 
 Way = Literal["merge", "squash", "rebase", "rebase-merge", "fast-forward"]

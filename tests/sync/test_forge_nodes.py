@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.demo.forge.model import Kind
 from flakesync.nix.lockfile import LockFile
 from tests.support import repos
-from tests.support.forge.model import Kind
 from tests.support.forge.world import NO_INPUTS, Json, World, make_world
 from tests.support.nix import RealNix
 

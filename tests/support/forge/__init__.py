@@ -1,4 +1,4 @@
-"""A forge for tests: GitHub, GitLab and Forgejo on loopback, over TLS, with real git below, and faults on demand.
+"""The example forge, for tests: with a log, and with faults on demand.
 
     with Forge(tmp_path / "forge", [("github.com", "github"), ("codeberg.org", "forgejo")]) as forge:
         lib = forge.site("github.com").create("acme/lib")
@@ -12,12 +12,12 @@ path="/pulls$")` makes one go wrong, and what it knows is in `forge.site(HOST).f
 to be read and changed.
 """
 
-from tests.support.forge.certificates import Certificates, make_certificates
-from tests.support.forge.forge import Forge
-from tests.support.forge.messages import Answer, Exchange, Request
-from tests.support.forge.model import Account, Project, Site
+from flakesync.demo.forge.certificates import Certificates, make_certificates
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.model import Account, Project, Site
+from flakesync.demo.forge.storage import Storage
+from tests.support.forge.forge import Exchange, Forge
 from tests.support.forge.ssh import make_ssh_command
-from tests.support.forge.storage import Storage
 
 __all__ = [
     "Account",

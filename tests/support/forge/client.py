@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.forge import Forge
+from flakesync.demo.forge.messages import Json
+from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.terms import Rev
 from tests.support import repos
-from tests.support.forge import pulls
-from tests.support.forge.forge import Forge
-from tests.support.forge.messages import Json
-from tests.support.forge.model import Kind, Project, Site
 
 HOSTS: dict[Kind, str] = {"github": "github.com", "gitlab": "gitlab.com", "forgejo": "codeberg.org"}
 """The site of each kind."""

@@ -11,9 +11,9 @@ import pytest
 import tomli_w
 
 import flakesync
+from flakesync.demo.forge.model import Kind
 from tests.support import repos
 from tests.support.forge import Forge, Project, make_ssh_command
-from tests.support.forge.model import Kind
 from tests.support.netns import Network, network
 from tests.support.nix import RealNix, remove_state
 

@@ -1,4 +1,4 @@
-"""A certificate authority of the tests' own, and one certificate for all the names of a forge."""
+"""A certificate authority of the forge's own, and one certificate for all the names of a forge."""
 
 import subprocess
 from collections.abc import Iterable
@@ -37,11 +37,11 @@ def make_certificates(folder: Path, hosts: Iterable[str]) -> Certificates:
     (folder / "extensions").write_text(_EXTENSIONS.format(names=",".join(names)))
     # The key usages are written out, as Python 3.13 and later insist on them.
     _openssl(
-        folder, "req", "-x509", *_NEW_KEY, "-days", "30", "-subj", "/CN=Authority of the test forge",
+        folder, "req", "-x509", *_NEW_KEY, "-days", "30", "-subj", "/CN=Authority of the example forge",
         "-keyout", "ca.key", "-out", "ca.pem",
         "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign",
     )  # fmt: skip
-    _openssl(folder, "req", *_NEW_KEY, "-subj", "/CN=test forge", "-keyout", "server.key", "-out", "server.csr")
+    _openssl(folder, "req", *_NEW_KEY, "-subj", "/CN=example forge", "-keyout", "server.key", "-out", "server.csr")
     _openssl(
         folder, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
         "-days", "30", "-extfile", "extensions", "-out", "server.pem",

@@ -1,10 +1,10 @@
 """The documents that GitLab answers with."""
 
-from tests.support.forge import pulls
-from tests.support.forge.messages import Json, Request
-from tests.support.forge.model import Account, Project, Pull, Site
-from tests.support.forge.storage import MergeMethod
-from tests.support.forge.times import maybe, time
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.messages import Json, Request
+from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.storage import MergeMethod
+from flakesync.demo.forge.times import maybe, time
 
 STATES = {"open": "opened", "closed": "closed", "merged": "merged"}
 """What GitLab calls the states of a merge request."""

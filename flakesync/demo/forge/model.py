@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tests.support.forge.messages import Request
-from tests.support.forge.storage import Storage
+from flakesync.demo.forge.messages import Request
+from flakesync.demo.forge.storage import Storage
 
 Kind = Literal["github", "gitlab", "forgejo"]
 Right = Literal["none", "read", "write"]

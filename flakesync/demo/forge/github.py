@@ -4,14 +4,14 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from tests.support.forge import pulls
-from tests.support.forge.github_documents import Documents
-from tests.support.forge.messages import Answer, Json, Request
-from tests.support.forge.model import Account, Project, Pull, Site
-from tests.support.forge.paging import answer_page
-from tests.support.forge.pulls import Reason, RefusedError
-from tests.support.forge.routing import Router
-from tests.support.forge.storage import MergeMethod
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.github_documents import Documents
+from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.paging import answer_page
+from flakesync.demo.forge.pulls import Reason, RefusedError
+from flakesync.demo.forge.routing import Router
+from flakesync.demo.forge.storage import MergeMethod
 
 api: Router[Site] = Router()
 pages: Router[Site] = Router()

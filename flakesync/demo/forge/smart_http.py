@@ -3,8 +3,8 @@
 import subprocess
 from collections.abc import Mapping
 
-from tests.support.forge.messages import Answer, Request
-from tests.support.forge.storage import Storage, environment
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.storage import Storage, environment
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.support.forge import pulls
-from tests.support.forge.messages import Json, Request
-from tests.support.forge.model import Account, Check, Label, Project, Pull, Review, Site
-from tests.support.forge.storage import Storage
-from tests.support.forge.times import maybe, time
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.messages import Json, Request
+from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
+from flakesync.demo.forge.storage import Storage
+from flakesync.demo.forge.times import maybe, time
 
 _USER_LINKS = (
     "followers", "following", "gists", "starred", "subscriptions", "organizations", "repos", "events",

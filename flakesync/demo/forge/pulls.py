@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from tests.support.forge.model import Account, Check, Label, Project, Pull, Review, Site
-from tests.support.forge.storage import MergeConflictError, MergeMethod, Storage
+from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
+from flakesync.demo.forge.storage import MergeConflictError, MergeMethod, Storage
 
 Reason = Literal[
     "archived", "checking", "conflict", "draft", "exists", "method", "moved", "no-base", "no-commits", "no-head",

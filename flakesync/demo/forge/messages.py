@@ -4,8 +4,8 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlsplit
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
 
 Json = dict[str, object]
 
@@ -104,20 +104,3 @@ class Answer:
     def plus(self, *headers: tuple[str, str]) -> "Answer":
         """Return the answer with more headers."""
         return Answer(self.status, self.body, (*self.headers, *headers), self.content_type)
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request that was made, and its answer (None where the connection was just closed)."""
-
-    request: Request
-    answer: Answer | None
-    at_s: float = field(compare=False)
-
-    @property
-    def status(self) -> int | None:
-        """The answer's status."""
-        return self.answer.status if self.answer is not None else None
-
-    def __str__(self) -> str:
-        return f"{self.request.method} {self.request.host}{unquote(self.request.target)} {self.status}"

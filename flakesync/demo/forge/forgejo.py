@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tests.support.forge import pulls
-from tests.support.forge.forgejo_documents import (
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.forgejo_documents import (
     PREFIX,
     label_document,
     pull_document,
@@ -13,12 +13,12 @@ from tests.support.forge.forgejo_documents import (
     status,
     user,
 )
-from tests.support.forge.messages import Answer, Json, Request
-from tests.support.forge.model import Account, Label, Project, Pull, Site
-from tests.support.forge.paging import page_of
-from tests.support.forge.pulls import RefusedError
-from tests.support.forge.routing import Router
-from tests.support.forge.storage import MergeMethod
+from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.model import Account, Label, Project, Pull, Site
+from flakesync.demo.forge.paging import page_of
+from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.routing import Router
+from flakesync.demo.forge.storage import MergeMethod
 
 Item = TypeVar("Item")
 

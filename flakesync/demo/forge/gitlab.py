@@ -3,14 +3,23 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tests.support.forge import pulls
-from tests.support.forge.gitlab_documents import METHODS, STATES, basic, full, merge_status, project_document, user, way
-from tests.support.forge.messages import Answer, Json, Request
-from tests.support.forge.model import Account, Check, Project, Pull, Site
-from tests.support.forge.paging import page_of
-from tests.support.forge.pulls import RefusedError
-from tests.support.forge.routing import Router
-from tests.support.forge.storage import MergeConflictError
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.gitlab_documents import (
+    METHODS,
+    STATES,
+    basic,
+    full,
+    merge_status,
+    project_document,
+    user,
+    way,
+)
+from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.model import Account, Check, Project, Pull, Site
+from flakesync.demo.forge.paging import page_of
+from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.routing import Router
+from flakesync.demo.forge.storage import MergeConflictError
 
 Item = TypeVar("Item")
 

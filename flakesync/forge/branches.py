@@ -1,14 +1,13 @@
 """A repo's update branch in two places: in its clone or mirror, and on its server."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from urllib.parse import quote, urlsplit, urlunsplit
+from dataclasses import dataclass, replace
 
 from flakesync.errors import FlakesyncError, GitError, ManifestError
 from flakesync.forge.choose import Servers
-from flakesync.forge.credentials import VARIABLE, git_access
+from flakesync.forge.credentials import git_access
 from flakesync.forge.update import own_commits
-from flakesync.git.remote import list_refs, parse_remote
+from flakesync.git.remote import Remote, list_refs, parse_remote
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit
 from flakesync.terms import Rev
@@ -92,11 +91,11 @@ def find_branches(repository: Repository, state: RepoState, branch: str, servers
         tracked_base = repository.ref(f"refs/remotes/origin/{base_name}")
         return Branches(branch, None, local, tracked, base, tracked_base)
     names = (f"refs/heads/{branch}", f"refs/heads/{base_name}")
-    address = with_token(url, servers)
-    refs = list_refs(parse_remote(address), names)
+    remote = remote_of(url, servers)
+    refs = list_refs(remote, names)
     lacking = [name for name in names if name in refs and not repository.has(refs[name])]
     if lacking:
-        repository.fetch(address, *lacking)
+        repository.fetch(remote, *lacking)
     for name in lacking:
         if not repository.has(refs[name]):
             raise GitError("ref-moved", f"{state.name}: {name} moved on its server just now", hint="run it again")
@@ -130,18 +129,13 @@ def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Re
     Raises:
         GitError: `ref-moved` (it is not at `old`), or the server does not take it.
     """
-    repository.push(with_token(url, servers), f"refs/heads/{branch}", new, old=old)
+    repository.push(remote_of(url, servers), f"refs/heads/{branch}", new, old=old)
 
 
-def with_token(url: str, servers: Servers) -> str:
-    """Return an https address with the host's token, which git gets out of sight (see `parse_remote`)."""
-    token = git_access(url, servers).environment.get(VARIABLE)
-    if token is None:
-        return url
-    parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    user = servers.account(place).user
-    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(token, safe='')}@{place}"))
+def remote_of(url: str, servers: Servers) -> Remote:
+    """Return the remote at `url`, with the host's certificates and a credential helper that knows its token."""
+    remote, access = parse_remote(url), git_access(url, servers)
+    return replace(remote, secret=(*remote.secret, *access.config), environment=access.environment)
 
 
 def has_landed(repository: Repository, branches: Branches, commit: Rev) -> bool:

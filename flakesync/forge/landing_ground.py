@@ -11,15 +11,18 @@ from flakesync.analysis.pins import Target, is_archive, last_modified
 from flakesync.analysis.plan import MOVABLE
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
-from flakesync.forge.branches import with_token
+from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import ForgeError
 from flakesync.forge.update import Update, locked_of, own_commits, read_update
 from flakesync.git.mirror import mirror
+from flakesync.git.remote import Remote
 from flakesync.git.repository import Repository
 from flakesync.nix.lockfile import LockNode
 from flakesync.survey import look_at
 from flakesync.sync.branch import is_ours
+from flakesync.sync.bump import Source as CommitSource
+from flakesync.sync.bump import branch_ref
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.history import Answer
 from flakesync.workspace.inputs import Source, own_input, rev_of
@@ -115,10 +118,10 @@ class Ground:
         message = f"{state.name} has no `url`: there is no server to land its update on"
         return Found(state, tip, error=SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`"))
 
-    def _address(self, repo: Repo) -> str | None:
-        """Return where git reaches a repo's server, with the host's token; None: it is read from a folder."""
+    def _address(self, repo: Repo) -> Remote | None:
+        """Return where git reaches a repo's server, and how it logs in there; None: it is read from a folder."""
         url = repo.url.git_url() if repo.url is not None and repo.path is None else None
-        return with_token(url, self._servers) if url is not None else None
+        return remote_of(url, self._servers) if url is not None else None
 
     def _snapshot(self) -> Snapshot:
         with self._guard:
@@ -169,7 +172,7 @@ class Ground:
         targets: dict[PinName, Target] = {}
         external: dict[Source, Target] = {}
         if found.update is not None:
-            external = dict(_sources(found.update))
+            external = dict(_targets(found.update))
             by_rev = {target.rev: target for target in external.values()}
             targets = {name: by_rev.get(rev, Target(rev, None)) for name, rev in found.update.pins.items()}
         situation = look_at(self._snapshot(), found.state.name, targets, external)
@@ -185,7 +188,7 @@ def _without_clone(repo: Repo) -> Repo:
     return repo if repo.url is None or repo.url.git_url() is None else replace(repo, path=None)
 
 
-def _sources(update: Update) -> Iterator[tuple[Source, Target]]:
+def _targets(update: Update) -> Iterator[tuple[Source, Target]]:
     for move in update.moves:
         if isinstance(move.after, LockNode) and move.after.locked is not None:
             item = own_input(move.path, move.after)
@@ -232,4 +235,18 @@ def movable_edges(graph: RepoGraph) -> Mapping[RepoName, Sequence[Edge]]:
         hold = graph.states[edge.dependent].repo.hold
         if on_base and edge.locked.get("type") in MOVABLE and not matches(hold, edge.input):
             found[edge.dependent].append(edge)
+    return found
+
+
+def sources_of(situation: Situation, names: Iterable[RepoName | None]) -> dict[RepoName, CommitSource]:
+    """Return where the commits of these repos are; None, and what cannot be read, is left out."""
+    found: dict[RepoName, CommitSource] = {}
+    for name in names:
+        state = situation.snapshot.states[name] if name is not None else None
+        if state is None or state.clone is None or state.base is None or state.base_rev is None:
+            continue
+        with Repository.open(state.clone) as repository:
+            found[state.name] = CommitSource(
+                state.clone, state.base, branch_ref(repository, state.base), state.base_rev
+            )
     return found

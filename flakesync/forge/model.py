@@ -20,7 +20,8 @@ class ForgeError(FlakesyncError):
     Codes: `forge-token` (no token, or the forge does not take it) · `forge-rights` (the token may not do this) ·
     `forge-not-found` · `forge-archived` · `forge-protected` (branch rules refuse the merge) · `forge-conflict` (cannot
     be merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` ·
-    `forge-timeout` · `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else, with its words).
+    `forge-timeout` · `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else,
+    with its words).
     """
 
 
@@ -89,6 +90,9 @@ class Forge(Protocol):
 
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body."""
+
+    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+        """Add the labels that it has not, and ask the reviewers; return it so."""
 
     def reopen(self, project: Project, pull: Pull) -> Pull:
         """Open a closed pull request again."""

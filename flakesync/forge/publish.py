@@ -7,7 +7,6 @@ branches, commits, locks and pull requests, so a run that was killed is finished
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
 
 from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError
@@ -50,14 +49,6 @@ def publish(
     a landing knows of the rest of the set.
     """
     return _Publishing(workspace, graph, selected, servers, reopen, tell, around or Around()).carry_out()
-
-
-@runtime_checkable
-class _Dresses(Protocol):
-    """A forge that can add labels to a pull request that is there already."""
-
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        """Add the labels that it has not."""
 
 
 @dataclass
@@ -229,7 +220,7 @@ class _Publishing:
         if (pull.title, pull.body) != (title, body):
             work.pull = pull = forge.update(project, pull, title=title, body=body)
             status = "updated" if status == "unchanged" else status
-        if isinstance(forge, _Dresses) and not {*labels} <= {*pull.labels}:
+        if not {*labels} <= {*pull.labels}:
             # A run was cut off between opening and labelling it.
             work.pull = forge.dress(project, pull, labels=labels, reviewers=())
             status = "updated" if status == "unchanged" else status

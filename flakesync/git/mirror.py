@@ -16,7 +16,7 @@ from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.lock import cache_error, exclusive
 from flakesync.git.objects import ObjectReader
-from flakesync.git.remote import Remote, list_refs, parse_remote, run
+from flakesync.git.remote import Address, Remote, list_refs, parse_remote, run
 from flakesync.terms import Rev
 
 _COMPLETE = "flakesync-complete"
@@ -41,7 +41,7 @@ _FETCH = (
 )
 
 
-def mirror(url: str, cache: Path, *, offline: bool, timeout_s: float | None = None) -> Path:
+def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None = None) -> Path:
     """Return the folder of the bare mirror of `url` below `cache`, made or brought up to date.
 
     offline: the remote is not contacted; what is there is used. timeout_s: how long the fetch may take; None: no limit.
@@ -65,7 +65,7 @@ def mirror(url: str, cache: Path, *, offline: bool, timeout_s: float | None = No
     return path
 
 
-def mirror_path(url: str, cache: Path) -> Path:
+def mirror_path(url: Address, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
     address = parse_remote(url).url
     words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))

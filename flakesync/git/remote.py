@@ -36,10 +36,15 @@ _MISSING = ("does not appear to be a git repository", "not found", "does not exi
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """An address that git may contact. url: without password. secret: the settings that hold the password."""
+    """An address that git may contact, and how it logs in there.
+
+    url: without password. secret: settings for it, which may hold the password. environment: variables for a credential
+    helper among the settings.
+    """
 
     url: str
     secret: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def config(self) -> tuple[tuple[str, str], ...]:
@@ -52,11 +57,17 @@ class Remote:
         return _NAME
 
 
-def parse_remote(url: str) -> Remote:
+Address = str | Remote
+"""What functions that contact a server take: an address, or one that has been parsed and knows how to log in."""
+
+
+def parse_remote(url: Address) -> Remote:
     """Return the remote that `url` names: http(s), ssh, git, file, `user@host:path`, or a path.
 
     Raises: GitError(`bad-url`): a transport that runs programs, or nothing that git could contact.
     """
+    if isinstance(url, Remote):
+        return url
     shown = process.hide_secrets(url)
     scheme = _SCHEME.match(url)
     if url.startswith("-") or not url or re.search(r"[\x00-\x20\x7f]", url):
@@ -151,7 +162,7 @@ def run(
         answer = process.git(
             argv,
             cwd=where,
-            env=_ssh(where),
+            env={**_ssh(where), **remote.environment},
             config=remote.config,
             timeout_s=timeout_s,
             check=False,

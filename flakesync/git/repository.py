@@ -16,6 +16,7 @@ from flakesync.terms import Rev
 
 if TYPE_CHECKING:
     from flakesync.git.history import History
+    from flakesync.git.remote import Address
 
 
 class Repository:
@@ -273,7 +274,7 @@ class Repository:
 
         return checkout(self, rev)
 
-    def fetch(self, url: str, *refspecs: str, timeout_s: float | None = None) -> None:
+    def fetch(self, url: "Address", *refspecs: str, timeout_s: float | None = None) -> None:
         """Fetch what `refspecs` name from `url`; only the refs they say are written, and no remote is configured.
 
         Raises: GitError(`no-such-ref` | `access-denied` | `unreachable` | `bad-url`).
@@ -282,7 +283,9 @@ class Repository:
 
         fetch(self.path, url, refspecs, timeout_s=timeout_s)
 
-    def push(self, url: str, ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None = None) -> None:
+    def push(
+        self, url: "Address", ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None = None
+    ) -> None:
         """Move `ref` of the repository at `url` from `old` (None: it must not exist) to `new` (None: delete it).
 
         Raises: GitError(`ref-moved` | `push-rejected` | `access-denied` | `unreachable` | `bad-url`).

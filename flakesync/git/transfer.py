@@ -5,14 +5,14 @@ from pathlib import Path
 
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.remote import explain, parse_remote, run
+from flakesync.git.remote import Address, explain, parse_remote, run
 from flakesync.git.values import check_ref_name
 from flakesync.terms import Rev
 
 _FETCH_FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
 
 
-def fetch(path: Path, url: str, refspecs: Sequence[str], *, timeout_s: float | None) -> None:
+def fetch(path: Path, url: Address, refspecs: Sequence[str], *, timeout_s: float | None) -> None:
     """Fetch `refspecs` (`+refs/heads/main:refs/flakesync/main`, or a full rev) from `url`; see `Repository.fetch`."""
     remote = parse_remote(url)
     if any(spec.startswith("-") for spec in refspecs):
@@ -20,7 +20,7 @@ def fetch(path: Path, url: str, refspecs: Sequence[str], *, timeout_s: float | N
     run(["fetch", *_FETCH_FLAGS, "--", remote.name, *refspecs], remote, cwd=path, timeout_s=timeout_s)
 
 
-def push(path: Path, url: str, ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None) -> None:
+def push(path: Path, url: Address, ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None) -> None:
     """Move `ref` at `url` from `old` to `new`; see `Repository.push`."""
     remote = parse_remote(url)
     check_ref_name(ref)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PREFIX = "flakesync-checkout-"
 _LOCK = "lock"
 _TRIES = 20
+_RACES = ("failed to read", "could not create directory of")
 _SETTINGS = (
     # The same bytes as in the commit, all of them, whatever the user has set for working trees of his own.
     "core.autocrlf=false",
@@ -69,8 +70,9 @@ def _add(repository: "Repository", tree: Path, rev: Rev) -> None:
     argv = ["worktree", "add", "--quiet", "--detach", "--", str(tree), rev]
     for _ in range(_TRIES):
         answer = process.git(argv, cwd=repository.path, config=settings, check=False)
-        # git reads the entries of all worktrees, also one that another process is writing at this moment.
-        if answer.status == 0 or "failed to read" not in answer.err:
+        # git reads the entries of all worktrees, also one that another process is writing at this moment; and the
+        # folder of the entries goes with the last of them.
+        if answer.status == 0 or not any(words in answer.err for words in _RACES):
             break
         time.sleep(0.05)
     if answer.status != 0:

@@ -7,6 +7,7 @@ import pytest
 from flakesync.forge.model import ForgeError, Project
 from flakesync.forge.outcome import PublishDocument, PublishOutcome
 from flakesync.forge.publish import publish
+from flakesync.git.remote import Address, parse_remote
 from flakesync.git.repository import Repository
 from flakesync.report.publish import progress_line, render_publish
 from flakesync.report.text import to_text
@@ -334,8 +335,8 @@ def test_a_second_push_of_the_same_moment_loses(town: Town, monkeypatch: pytest.
     town.bump_all()
     real = Repository.push
 
-    def push(self: Repository, url: str, ref: str, new, *, old, timeout_s=None) -> None:  # type: ignore[no-untyped-def]
-        if "lib" in url:
+    def push(self: Repository, url: Address, ref: str, new, *, old, timeout_s=None) -> None:  # type: ignore[no-untyped-def]
+        if "lib" in parse_remote(url).url:
             repos.commit(town.server("lib"), {"note": "first"}, branch=BRANCH, parents=[], message="First")
         real(self, url, ref, new, old=old, timeout_s=timeout_s)
 

@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from flakesync.demo.forge.model import Kind
-from flakesync.forge.branches import with_token
+from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from tests.cli.conftest import spawn
 from tests.forge.town import BRANCH, NEWER, Town, make_town
@@ -190,9 +190,11 @@ def test_the_token_is_in_no_output_no_list_of_processes_and_no_file(
 
 def test_a_token_never_goes_to_another_host(github: Online) -> None:
     servers = Servers(github.town.workspace, {"ACME_TOKEN": TOKEN})
-    assert TOKEN in with_token(f"https://{github.host}/acme/lib", servers)
+    remote = remote_of(f"https://{github.host}/acme/lib", servers)
+    assert TOKEN in remote.environment.values()
+    assert TOKEN not in repr(remote.config)
     for url in ("https://localhost/acme/lib", f"http://{github.host}/acme/lib", "ssh://git@localhost/acme/lib"):
-        assert TOKEN not in with_token(url, servers)
+        assert TOKEN not in remote_of(url, servers).environment.values()
 
 
 def test_a_rate_limit_is_waited_for(github: Online) -> None:

@@ -12,7 +12,7 @@ from threading import Lock
 
 import msgspec
 
-from flakesync.analysis.graph import RepoGraph
+from flakesync.analysis.graph import Edge, RepoGraph
 from flakesync.errors import FlakesyncError
 from flakesync.forge.branches import error_of, push
 from flakesync.forge.choose import Servers
@@ -73,8 +73,14 @@ def land(
     deadline = patience.clock() + patience.timeout_s
     pause = _FIRST_PAUSE_S
     while True:
-        with only_run(workspace.file, cache):
-            progress = landing.round()
+        progress = False
+        try:
+            with only_run(workspace.file, cache):
+                progress = landing.round()
+        except FlakesyncError as error:
+            # Between two rounds another run may come in; after the first, that is no reason to give up.
+            if error.code != "busy" or not landing.begun:
+                raise
         pause = _FIRST_PAUSE_S if progress else min(pause * 2, _LONGEST_PAUSE_S)
         if not patience.wait or not landing.waits or patience.clock() + pause > deadline:
             return landing.document()
@@ -82,7 +88,7 @@ def land(
 
 
 class _Landing:
-    """One run: rounds over all that has not landed yet."""
+    """One run: rounds over all that has not landed yet. begun: whether there has been one."""
 
     def __init__(
         self,
@@ -107,7 +113,7 @@ class _Landing:
         self._order: list[RepoName] = []
         self._needs: Mapping[RepoName, frozenset[RepoName]] = {}
         self._guard = Lock()
-        self._begun = False
+        self.begun = False
         setting = Setting(
             run="",
             branch=workspace.branch,
@@ -130,12 +136,20 @@ class _Landing:
     def round(self) -> bool:
         """Give every repo its turn that has not landed and has not failed; return whether anything has landed."""
         before = self._landed()
-        everything = [repo.name for repo in self._workspace.repos]
-        self._ground.read(self._undone() if self._begun else everything)
+        # A turn reads its own repo anew; of the others only those matter that chosen ones may wait for.
+        names = [
+            repo.name for repo in self._workspace.repos if not self.begun or repo.name in self._open - self._selected
+        ]
+        self._ground.read(names)
         graph = self._ground.graph()
-        if not self._begun:
-            self._begin(graph)
+        self._order = [name for wave in graph.waves for name in wave]
         edges = movable_edges(graph)
+        for name in names:
+            if self._has_something(name, edges[name]):
+                self._open.add(name)
+            else:
+                self._open.discard(name)
+        self.begun = True
         self._needs = {
             name: frozenset(edge.upstream for edge in edges[name] if not graph.is_opened(edge)) & self._open
             for name in self._open
@@ -151,15 +165,10 @@ class _Landing:
         repos = [self._outcomes[name] for name in self._order if name in self._outcomes]
         return LandDocument(branch=self._workspace.branch, repos=repos, deleted=sorted(self._deleted))
 
-    def _begin(self, graph: RepoGraph) -> None:
-        """Find out what there is to land in the whole workspace."""
-        self._begun = True
-        self._order = [name for wave in graph.waves for name in wave]
-        edges = movable_edges(graph)
-        for name in self._order:
-            found = self._ground.look(name)
-            if found.error is not None or found.update is not None or any(map(self._ground.names_update, edges[name])):
-                self._open.add(name)
+    def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
+        """Tell whether there is something to land of a repo, as it was last read."""
+        found = self._ground.look(name)
+        return found.error is not None or found.update is not None or any(map(self._ground.names_update, edges))
 
     def _undone(self) -> list[RepoName]:
         final = ("landed", "failed", "skipped")

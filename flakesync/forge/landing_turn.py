@@ -1,26 +1,26 @@
 """The turn of one repo, when all that it takes has landed: make its branch anew, publish it, merge it, read it back."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flakesync.analysis.graph import Edge
 from flakesync.analysis.pins import last_modified
-from flakesync.analysis.plan import Change, ToRev, make_plan
+from flakesync.analysis.plan import Change, make_plan
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
 from flakesync.forge.body import Around, Link, run_of
 from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
-from flakesync.forge.landing_ground import Found, Ground, has_content, movable_edges
+from flakesync.forge.landing_ground import Found, Ground, has_content, movable_edges, sources_of
 from flakesync.forge.landing_outcome import LandOutcome, Tested
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, Project, Pull
 from flakesync.forge.outcome import error_document
 from flakesync.forge.publish import publish
 from flakesync.forge.update import Update, locked_of, own_commits, read_update
 from flakesync.git.repository import Repository
-from flakesync.sync.bump import Setting, Source, branch_ref, bump
+from flakesync.sync.bump import Setting, bump
 from flakesync.sync.carry import same_trees
 from flakesync.sync.outcome import Outcome, Step
 from flakesync.terms import RepoName, Rev
@@ -160,7 +160,8 @@ class Turn:
         assert state.clone is not None
         with Repository.open(state.clone) as repository:
             self._align(repository, found.tip)
-        sources = dict(self._sources(state.name, changes, situation))
+        upstreams = (change.to.upstream for change in changes)
+        sources = sources_of(situation, {state.name, *upstreams})
         outcome = bump(replace(self.setting, run=run, sources=sources), state, changes, {})
         commit = Rev(outcome.commit or "")
         if commit == found.tip:
@@ -182,17 +183,6 @@ class Turn:
             repository.update_ref(ref, tip, old=here, message="flakesync: as on the server")
         elif tip is None and here is not None:
             repository.delete_ref(ref, old=here)
-
-    def _sources(self, name: RepoName, changes: Sequence[Change], situation: Situation) -> Mapping[RepoName, Source]:
-        upstreams = {change.to.upstream for change in changes if isinstance(change.to, ToRev)}
-        found: dict[RepoName, Source] = {}
-        for each in sorted({name, *(upstream for upstream in upstreams if upstream is not None)}):
-            state = situation.snapshot.states[each]
-            if state.clone is None or state.base is None or state.base_rev is None:
-                continue
-            with Repository.open(state.clone) as repository:
-                found[each] = Source(state.clone, state.base, branch_ref(repository, state.base), state.base_rev)
-        return found
 
     def _require_unmoved(self, found: Found) -> None:
         """Look whether base and branch are still what they were before the checks. Raises GitError(`ref-moved`)."""
@@ -280,6 +270,8 @@ class Turn:
 
     def _in_the_way(self, name: RepoName, made: Made, forge: Forge, project: Project, pull: Pull) -> str | None:
         """Return what the merge waits for; None: nothing. Raises ForgeError(`pull-checks-failed`)."""
+        if pull.draft:
+            return "it is a draft"
         standing = forge.standing(project, pull)
         if standing.checks == "failed":
             raise ForgeError("pull-checks-failed", f"{pull.url}: its checks failed", hint="look at them on the forge")

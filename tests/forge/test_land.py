@@ -241,3 +241,45 @@ def test_a_failed_check_of_the_new_commit_fails_the_repo(tmp_path: Path, any_nix
     assert landed.errors == {"app": "check-failed", "top": "upstream-failed"}
     assert landed["app"].results[0].exit_status == 1
     assert landing.update("app") == before
+
+
+def test_a_draft_waits_for_the_person_who_marks_it_as_ready(landing: Landing) -> None:
+    landing.forge.drafts = {"lib"}
+    landed = landing.land("lib")
+    assert (landed["lib"].status, landed["lib"].detail) == ("waiting", "it is a draft")
+
+
+def test_an_upstream_that_was_not_chosen_may_be_merged_meanwhile(landing: Landing) -> None:
+    presses = iter(["lib"])
+
+    def press() -> None:
+        for name in presses:
+            landing.forge.press(name, "squash")
+
+    assert landing.land("app", wait=press).statuses == {"app": "landed"}
+
+
+def test_repos_that_take_each_other_land_in_their_order_and_that_is_all(tmp_path: Path, any_nix: RealNix) -> None:
+    space = Space(tmp_path)
+    space.add("one").add("two", {"nixpkgs": Take(), "one": Take()})
+    space.lock("one", {".": {"nixpkgs": Take(), "two": Take()}})
+    landing = Landing(space)
+    landing.sync()
+    landing.publish()
+    landing.forge.way = "squash"
+    assert landing.land().statuses == {"one": "landed", "two": "landed"}
+    # The first of a cycle took the base commit of the second, as it always does.
+    assert [found[:2] for found in landing.drift() if found[0] != "duplicate"] == [("upstream", "one")]
+    assert landing.land().document.repos == []
+
+
+def test_a_repo_without_an_address_is_not_landed_and_stops_what_takes_it(tmp_path: Path, any_nix: RealNix) -> None:
+    space = Space(tmp_path)
+    space.add("lib").add("app", {"nixpkgs": Take(), "lib": Take()})
+    landing = Landing(space)
+    text = landing.file.read_text().replace(f'url = "git+{space.url("lib")}"', 'path = "./lib"')
+    landing.file.write_text(text)
+    landing.sync()
+    landing.publish("app")
+    landed = landing.land()
+    assert landed.errors == {"lib": "no-url", "app": "upstream-failed"}

@@ -36,6 +36,7 @@ class MemoryForge:
     kind: ForgeKind = "github"
     checks: dict[str, Checks] = field(default_factory=dict)
     reviews: dict[str, Reviews] = field(default_factory=dict)
+    drafts: set[str] = field(default_factory=set)
     pulls: dict[str, list[Pull]] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     on_merge: Callable[[Project, Pull], None] = lambda *_: None
@@ -113,6 +114,7 @@ class MemoryForge:
 
     def _now(self, project: Project, pull: Pull) -> Pull:
         head = self.storage(project.path).branch(pull.head_branch)
+        pull = replace(pull, draft=project.path in self.drafts)
         return replace(pull, head=Rev(head)) if pull.state == "open" and head is not None else pull
 
     def _put(self, project: Project, pull: Pull) -> Pull:

@@ -29,7 +29,7 @@ def test_every_nix_writes_the_locks_that_are_committed_in_examples(use_nix: Real
 
 def test_each_repo_ends_as_its_folder_in_examples(use_nix: RealNix, any_nix: RealNix, tmp_path: Path) -> None:
     directory = build_workspace(tmp_path / "acme").parent
-    for folder in (entry for entry in examples().iterdir() if entry.is_dir()):
+    for folder in (file.parent for file in examples().glob("*/flake.nix")):
         with Repository.open(directory / folder.name) as repository:
             head = repository.ref("HEAD")
             assert head is not None
@@ -112,7 +112,7 @@ def test_time_goes_forward_in_the_history() -> None:
 
 def test_the_manifest_of_the_checkout_lists_every_example() -> None:
     repos = tomllib.loads(manifest_template().read_text("utf-8"))["repos"]
-    folders = {entry.name for entry in examples().iterdir() if entry.is_dir()}
+    folders = {file.parent.name for file in examples().glob("*/flake.nix")}
     assert set(repos) == folders - {"nixpkgs"}
 
 

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,11 @@ FORGE = "git+https://git.acme.example"
 
 MANIFEST = "workspace.toml"
 
+Address = Callable[[RepoName], str]
+"""The flake reference of a repo, without a query: where the others take it from."""
+
 _PERSON = {"NAME": "Alex Doe", "EMAIL": "alex@acme.example"}
+_AT_FORGE = re.compile(re.escape(FORGE) + r"/([a-z-]+)")
 _VERSION = re.compile(r'(lib\.version = )"[^"]*"')
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~-]+")
 _CONFIG = (
@@ -51,13 +55,13 @@ def manifest_template() -> Path:
 
 
 def build_workspace(
-    directory: Path, base_url: str | None = None, *, nix: Nix | None = None, last_day: date = LAST_DAY
+    directory: Path, address: Address | None = None, *, nix: Nix | None = None, last_day: date = LAST_DAY
 ) -> Path:
     """Make the example repositories in `directory`, with a workspace.toml over them; return that file.
 
-    directory: is made if it is not there, and must be empty. base_url: what their flake.nix files put before the name
-    of a repo (`git+https://git.acme.example`); None: the folder itself (`git+file://…`). nix: None: the one on PATH.
-    last_day: when the last commit was made. The same arguments always give the same commits, with any version of Nix.
+    directory: is made if it is not there, and must be empty. address: what their flake.nix files call a repo; None:
+    its folder (`git+file://…`). nix: None: the one on PATH. last_day: when the last commit was made. The same
+    arguments always give the same commits, with any version of Nix.
 
     Raises:
         FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
@@ -69,7 +73,7 @@ def build_workspace(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
-            return _build(directory.resolve(), base_url, nix, last_day, Path(scratch))
+            return _build(directory.resolve(), address, nix, last_day, Path(scratch))
     except BaseException as error:
         _empty(directory, keep=existed)
         if isinstance(error, OSError):
@@ -77,13 +81,38 @@ def build_workspace(
         raise
 
 
-def _build(directory: Path, base_url: str | None, nix: Nix, last_day: date, scratch: Path) -> Path:
-    builder = _Builder(directory, base_url or f"git+file://{directory}", nix, scratch)
+def _build(directory: Path, address: Address | None, nix: Nix, last_day: date, scratch: Path) -> Path:
+    address = address or (lambda name: f"git+file://{directory}/{name}")
+    builder = _Builder(directory, address, nix, scratch)
     for step in steps(last_day):
         builder.carry_out(step)
     manifest = directory / MANIFEST
-    manifest.write_text(_manifest(manifest_template().read_text("utf-8"), builder.url), "utf-8")
+    tables = re.sub(r"^url = .*\n", "", manifest_tables(address), flags=re.MULTILINE)
+    made = "# The repositories beside this file were made by `flakesync demo`: do with them what you like.\n\n"
+    manifest.write_text(made + tables.replace('path = "examples/', 'path = "./'), "utf-8")
     return manifest
+
+
+def manifest_tables(address: Address) -> str:
+    """Return the manifest of the checkout for repos at these addresses that git can ask."""
+    _, _, tables = manifest_template().read_text("utf-8").partition("\n\n")
+    return moved(tables, address).replace('target = "newest-locked"', 'target = "latest"')
+
+
+def moved(text: str, address: Address) -> str:
+    """Return `text` with every repo's address at the forge replaced."""
+    return _AT_FORGE.sub(lambda found: address(RepoName(found[1])), text)
+
+
+def found_in(directory: Path, prefixes: Iterable[str]) -> Mapping[str, str]:
+    """Return the environment in which git reads from `directory` what has an address that begins like one of these."""
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    env: dict[str, str] = {}
+    count = first
+    for count, prefix in enumerate(prefixes, first + 1):
+        env[f"GIT_CONFIG_KEY_{count - 1}"] = f"url.file://{directory}/.insteadOf"
+        env[f"GIT_CONFIG_VALUE_{count - 1}"] = f"{prefix.removeprefix('git+')}/"
+    return {**env, "GIT_CONFIG_COUNT": str(count)}
 
 
 def _empty(directory: Path, *, keep: bool) -> None:
@@ -111,8 +140,8 @@ def _check(directory: Path) -> None:
 class _Builder:
     """Carries out the steps of the history, one after the other."""
 
-    def __init__(self, directory: Path, url: str, nix: Nix, scratch: Path) -> None:
-        self.url = url
+    def __init__(self, directory: Path, address: Address, nix: Nix, scratch: Path) -> None:
+        self._address = address
         self._directory = directory
         self._nix = nix
         self._scratch = scratch
@@ -155,7 +184,7 @@ class _Builder:
             top = examples() / step.repo
             paths = sorted(path for path in top.rglob("*") if path.is_file() and path.name != "flake.lock")
             self._templates[step.repo] = {
-                path.relative_to(top).as_posix(): path.read_text("utf-8").replace(FORGE, self.url) for path in paths
+                path.relative_to(top).as_posix(): moved(path.read_text("utf-8"), self._address) for path in paths
             }
         content = dict(self._templates[step.repo])
         content["flake.nix"] = _VERSION.sub(rf'\1"{step.version}"', content["flake.nix"])
@@ -172,12 +201,3 @@ class _Builder:
 
 def _git(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:
     process.git(argv, cwd=folder, config=_CONFIG, env=env)
-
-
-def _manifest(text: str, url: str) -> str:
-    """Return the manifest of the checkout, made to fit the repositories in its own folder."""
-    _, _, tables = text.partition("\n\n")
-    tables = re.sub(r"^url = .*\n", "", tables, flags=re.MULTILINE)
-    tables = tables.replace('path = "examples/', 'path = "./').replace(FORGE, url)
-    tables = tables.replace('target = "newest-locked"', 'target = "latest"')
-    return f"# The repositories beside this file were made by `flakesync demo`: do with them what you like.\n\n{tables}"

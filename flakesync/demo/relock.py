@@ -7,10 +7,9 @@ https://git.acme.example, which does not exist. The locks that Nix then writes a
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.demo.build import FORGE, build_workspace, examples
+from flakesync.demo.build import FORGE, build_workspace, examples, found_in
 from flakesync.demo.timeline import steps
 from flakesync.errors import EXIT_CANNOT_RUN, EXIT_OK, FlakesyncError
 from flakesync.nix.command import Nix
@@ -24,19 +23,10 @@ def example_locks() -> dict[str, bytes]:
     """
     with tempfile.TemporaryDirectory(prefix="flakesync-relock-") as scratch:
         directory = Path(scratch).resolve() / "acme"
-        build_workspace(directory, FORGE, nix=Nix.find({**os.environ, **_found_in(directory)}))
+        nix = Nix.find({**os.environ, **found_in(directory, [FORGE])})
+        build_workspace(directory, lambda name: f"{FORGE}/{name}", nix=nix)
         paths = {f"{step.repo}/{flake}/flake.lock".replace("/./", "/") for step in steps() for flake in step.locked}
         return {path: (directory / path).read_bytes() for path in sorted(paths)}
-
-
-def _found_in(directory: Path) -> Mapping[str, str]:
-    """Return the environment in which git reads from `directory` what has an address at the forge."""
-    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    return {
-        "GIT_CONFIG_COUNT": str(first + 1),
-        f"GIT_CONFIG_KEY_{first}": f"url.file://{directory}/.insteadOf",
-        f"GIT_CONFIG_VALUE_{first}": f"{FORGE.removeprefix('git+')}/",
-    }
 
 
 def main() -> int:

@@ -6,6 +6,8 @@
 import re
 from collections.abc import Mapping
 
+from flakesync.nix.flakeref import FlakeRef
+
 _ID = "[a-zA-Z][a-zA-Z0-9_-]*"
 _REV = "[0-9a-f]{40}"
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9][A-Za-z0-9_-]*)*(?<!\.lock)"
@@ -26,7 +28,7 @@ _PORTABLE_URL = re.compile(
 )
 _PORTABLE_TEXTS = {
     "id": _ID,
-    "owner": rf"~?{_WORD}",
+    "owner": rf"~?{_WORD}(?:%2F{_WORD})*",
     "repo": _WORD,
     "ref": _REF,
     "rev": _REV,
@@ -47,11 +49,12 @@ _AMBIGUOUS_URL = re.compile(
     | (?<!:)(?<!:/)//              # slashes in a row
     | ^(?:git\+)?file:(?!///)      # relative to the working directory
     | ["\[\s\\\#] | [^\x00-\x7f]
-    | [?&](?:lfs|type)= | ref=_
-    | //[^/?]*:(?:[^/?]*@|(?![0-9]))  # passwords, a port that is empty
+    | [?&](?:lfs|type)=
+    | ://(?!(?:[A-Za-z0-9._~-]+@)?[A-Za-z0-9._-]*(?::[0-9]+)?(?:[/?]|\Z))  # passwords, odd hosts, empty ports
     | ^git\+(?:git|ftp)""",
     re.VERBOSE,
 )
+_ANY_REF = re.compile(r"[a-zA-Z0-9@][a-zA-Z0-9_./@+-]*", re.ASCII)
 _AMBIGUOUS_TEXT = re.compile(r"[^\x21-\x7e]|//")
 
 Attrs = Mapping[str, str | int | bool]
@@ -73,10 +76,19 @@ def _is_portable_value(key: str, value: str | int | bool) -> bool:
     return value is True if pattern is None else re.fullmatch(pattern, str(value), re.ASCII) is not None
 
 
-def ambiguous(attrs: Attrs) -> str | None:
-    """Return the attribute (as written) that not every Nix since 2.26 reads as 2.32 does; None if they agree."""
+def ambiguous(attrs: Attrs, ref: FlakeRef) -> str | None:
+    """Return the attribute that not every Nix since 2.26 reads as 2.32 does; None if they agree.
+
+    attrs: as written. ref: what they mean.
+    """
     for key, value in attrs.items():
         pattern = _AMBIGUOUS_URL if key == "url" else _AMBIGUOUS_TEXT
         if key == "lfs" or (isinstance(value, str) and pattern.search(value)):
             return key
+    if "type" in attrs and attrs.get("url") != ref.attrs.get("url"):
+        return "url"  # older versions leave an attribute as it is
+    if ref.ref is not None and not _ANY_REF.fullmatch(ref.ref):
+        return "ref"
+    if ref.rev is not None and all(ref.rev not in value for value in attrs.values() if isinstance(value, str)):
+        return "rev"  # in upper case
     return None

@@ -186,10 +186,8 @@ def _with_reference(spec: InputSpec, attrs: Mapping[str, str | int | bool], entr
             portable = is_portable(attrs)
     except FlakeRefError as error:
         raise NotLiteralError(entry.name, error.message) from None
-    if key := ambiguous(attrs):
+    if key := ambiguous(attrs, ref):
         raise NotLiteralError(entry.name, f"Nix versions read this {key} differently")
-    if ref.rev is not None and all(ref.rev not in value for value in attrs.values() if isinstance(value, str)):
-        raise NotLiteralError(entry.name, "Nix versions write a rev in upper case differently")
     relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
     return replace(spec, ref=ref, relative=relative, portable=portable and not relative)
 

@@ -5,10 +5,11 @@ versions merge sets differently, and what is legal in a few of them only is lega
 """
 
 import math
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from flakesync.nix.syntax import SETS, NotLiteralError, static_name, text_of, unwrap, without_comments
+from flakesync.nix.syntax import SETS, NotLiteralError, identifier, static_name, text_of, unwrap, without_comments
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -26,11 +27,12 @@ BASE_NAMES = frozenset({
 """What every Nix from 2.4 on has in scope without `with`, in pure evaluation; names with underscores are left out."""
 
 _LEAVES = frozenset({
-    "comment", "dollar_escape", "ellipses", "escape_sequence", "identifier", "path_fragment", "string_fragment",
+    "comment", "dollar_escape", "ellipses", "escape_sequence", "path_fragment", "string_fragment",
     "uri_expression",
 })  # fmt: skip
 _EQUALITIES = frozenset({"==", "!="})
 _ORDERS = frozenset({"<", ">", "<=", ">="})
+_PATH = re.compile(rb"[a-zA-Z0-9._+-]*(?:/[a-zA-Z0-9._+-]+)+")
 _GREATEST = 2**63 - 1
 
 
@@ -62,15 +64,17 @@ def formal_names(formals: "Node") -> dict[str, "Node"]:
     return found
 
 
-def _bind(found: dict[str, "Node"], identifier: "Node") -> None:
-    name = text_of(identifier)
+def _bind(found: dict[str, "Node"], node: "Node") -> None:
+    name = identifier(node)
     if name in found or name == "or":
-        raise NotLiteralError(identifier, f"{name!r} is named twice" if name in found else "`or` is no name")
-    found[name] = identifier
+        raise NotLiteralError(node, f"{name!r} is named twice" if name in found else "`or` is no name")
+    found[name] = node
 
 
 def _variable(node: "Node", scope: "Scope", work: "Work") -> None:
-    name = text_of(node)
+    name = identifier(node)
+    if name == "or":
+        raise NotLiteralError(node, "`or` is no variable")
     while scope is not None:
         names, scope = scope
         if names is None or name in names:
@@ -239,10 +243,19 @@ def _has_attribute(node: "Node", scope: "Scope", work: "Work") -> None:
     work += [(child, scope) for child in node.named_children]
 
 
+def _identifier(node: "Node", scope: "Scope", work: "Work") -> None:
+    identifier(node)
+
+
 def _path(node: "Node", scope: "Scope", work: "Work") -> None:
-    text = text_of(node)
-    if text.endswith("/"):
-        raise NotLiteralError(node, "a path with a slash at its end")
+    """Refuse a slash at the end, and `a//b`, which Nix takes for an update."""
+    start = node.start_byte
+    text = text_of(node).encode()
+    for child in reversed(node.named_children):
+        if child.type == "interpolation":
+            text = text[: child.start_byte - start] + b"x" + text[child.end_byte - start :]
+    if not _PATH.fullmatch(text):
+        raise NotLiteralError(node, "a path that Nix reads otherwise")
     work += [(child, scope) for child in node.named_children]
 
 
@@ -263,6 +276,7 @@ def _refused(node: "Node", scope: "Scope", work: "Work") -> None:
 
 
 _HANDLERS = {
+    "identifier": _identifier,
     "variable_expression": _variable,
     "function_expression": _function,
     "with_expression": _with,

@@ -24,6 +24,7 @@ _INDENTED = re.compile(r"(?:[^$']|\$[^{']|'[^'$])*", re.DOTALL)
 _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re.ASCII)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
+_KEYWORDS = frozenset({"assert", "else", "if", "in", "inherit", "let", "rec", "then", "with"})
 _GREATEST = 2**63 - 1
 _DEEPEST = 64
 
@@ -162,10 +163,18 @@ def text_of(node: "Node") -> str:
 def static_name(node: "Node") -> str | None:
     """Return the attribute name that a part of an attribute path is; None: it has to be evaluated."""
     if node.type == "identifier":
-        return text_of(node)
+        return identifier(node)
     if node.type == "interpolation":
         node = unwrap(without_comments(node)[0])
     return string_value(node)
+
+
+def identifier(node: "Node") -> str:
+    """Return the name that an identifier is. Raises: NotLiteralError for a keyword, which this grammar lets through."""
+    name = text_of(node)
+    if name in _KEYWORDS:
+        raise NotLiteralError(node, f"`{name}` is a keyword")
+    return name
 
 
 def string_value(node: "Node") -> str | None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from flakesync.analysis.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.report.text import (
     BLANK,
-    SHORT_REV,
     Line,
     Span,
     Style,
@@ -22,6 +21,7 @@ from flakesync.report.text import (
     short,
     shown,
     widest,
+    width_of,
     with_detail,
 )
 
@@ -29,7 +29,6 @@ _TITLES = ("pin", "rev", "date", "age", "behind", "repos")
 _MOST_REPO_LINES = 4
 _MOST_OF_A_KIND = 5
 _KIND_WIDTH = 11
-_REVS_WIDTH = 2 * SHORT_REV + len(" → ")
 _GRAVE = frozenset({"foreign", "bad-lock", "unreachable", "no-lock", "unlocked"})
 AT_TARGET = "–"
 
@@ -142,24 +141,29 @@ def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:
 
 def _of_repo(findings: Sequence[Finding], width: int, full: bool) -> Iterable[Line]:
     column = widest((_name(found) for found in findings), most=28)
+    room = max(sum(len(span.text) for span in _revs(found)) for found in findings)
     seen: Counter[str] = Counter()
     for finding in findings:
         seen[finding.kind] += 1
         if full or seen[finding.kind] <= _MOST_OF_A_KIND:
-            yield from _finding(finding, column, width)
+            yield from _finding(finding, column, room, width)
     for kind, number in seen.items():
         if not full and number > _MOST_OF_A_KIND:
             yield line("  ", pad(kind, _KIND_WIDTH), "  ", Span(f"and {number - _MOST_OF_A_KIND} more (-v)", "dim"))
 
 
-def _finding(finding: Finding, column: int, width: int) -> list[Line]:
+def _finding(finding: Finding, column: int, room: int, width: int) -> list[Line]:
+    """Return one finding. column, room: the widths of its name and of its revs."""
     name = _name(finding)
     revs = _revs(finding)
     used = sum(len(span.text) for span in revs)
     style: Style = "bad" if finding.kind in _GRAVE else "warn"
-    head = line("  ", Span(pad(finding.kind, _KIND_WIDTH), style), "  ", pad(name, column), "  ", *revs)
-    head += (Span(" " * (_REVS_WIDTH - used) + "  "),)
-    at = 2 + _KIND_WIDTH + 2 + max(column, len(name)) + 2 + _REVS_WIDTH + 2
+    head = line("  ", Span(pad(finding.kind, _KIND_WIDTH), style), "  ")
+    if column:
+        head += line(pad(name, column), "  ")
+    if room:
+        head += (*revs, Span(" " * (room - used) + "  "))
+    at = sum(width_of(span.text) for span in head)
     return with_detail(head, shown(finding.detail), at, 6, width)
 
 

@@ -103,7 +103,7 @@ def test_a_narrow_terminal_gets_details_below() -> None:
     long = finding(
         "lib", detail="a second copy of nixpkgs; to remove it: inputs.crane.inputs.nixpkgs.follows", wanted_rev=None
     )
-    assert render([], [long], width=60) == (
+    assert render([], [long], width=50) == (
         "lib\n"
         "  pin          nixpkgs  1a2b3c4\n"
         "      a second copy of nixpkgs; to remove it:\n"
@@ -131,6 +131,15 @@ def test_a_finding_of_a_whole_repo_or_flake_has_no_input() -> None:
         ["no-lock", "flake.lock", "no", "flake.lock"],
         ["bad-lock", "dev", "not", "JSON"],
     ]
+
+
+def test_a_column_that_would_be_empty_takes_no_room() -> None:
+    text = render([], [
+        finding("app", "unreachable", flake=None, input=None, locked_rev=None, wanted_rev=None, detail="no route"),
+        finding("lib", "bad-lock", flake=".", input=None, locked_rev=None, wanted_rev=None, detail="not JSON"),
+    ])  # fmt: skip
+    assert text.splitlines()[1] == "  unreachable  no route"
+    assert text.splitlines()[3] == "  bad-lock     flake.lock  not JSON"
 
 
 def test_a_date_beyond_all_calendars_is_unknown() -> None:

@@ -24,11 +24,14 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def cache_dir() -> Path:
-    """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync."""
+    """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync.
+
+    It is absolute, as git runs in other folders; a relative XDG_CACHE_HOME is ignored, as its specification says.
+    """
     if own := os.environ.get("FLAKESYNC_CACHE"):
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "flakesync"
+        return Path.cwd() / own
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "flakesync"
 
 
 def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False) -> RepoGraph:

@@ -192,3 +192,12 @@ def test_the_cache_lies_where_the_user_says(monkeypatch: pytest.MonkeyPatch, own
     monkeypatch.setenv("XDG_CACHE_HOME", xdg)
     monkeypatch.setenv("HOME", "/home/x")
     assert cache_dir() == Path(expected)
+
+
+def test_the_cache_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/x")
+    monkeypatch.setenv("XDG_CACHE_HOME", "caches")
+    assert cache_dir() == Path("/home/x/.cache/flakesync")
+    monkeypatch.setenv("FLAKESYNC_CACHE", "own")
+    assert cache_dir() == tmp_path / "own"

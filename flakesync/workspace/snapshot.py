@@ -22,6 +22,8 @@ from flakesync.workspace.manifest import Repo, Workspace
 At = Literal["base", "update"]
 ProblemKind = Literal["no-lock", "bad-lock"]
 
+_NO_REPOS_OWN = frozenset({"cache", "no-git"})
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -92,6 +94,7 @@ def read_snapshot(workspace: Workspace, *, at: At = "base", cache: Path, offline
 
     Raises:
         ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
+        GitError: no repo could be mirrored: there is no git, or the cache cannot be written (`no-git`, `cache`).
     """
     local = [repo for repo in workspace.repos if repo.path is not None]
     remote = [repo for repo in workspace.repos if repo.path is None]
@@ -137,6 +140,8 @@ def _read_mirror(workspace: Workspace, repo: Repo, at: At, cache: Path, offline:
     try:
         clone = mirror(url, cache, offline=offline)
     except GitError as error:
+        if error.code in _NO_REPOS_OWN:
+            raise
         return RepoState(repo, None, repo.base, None, None, (), error=error)
     try:
         return _read_git(workspace, repo, clone, at)

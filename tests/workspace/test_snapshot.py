@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.errors import ManifestError
+from flakesync.errors import GitError, ManifestError
 from flakesync.nix.flakeref import FlakeRef
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo, load_workspace
@@ -194,6 +194,23 @@ def test_a_repo_that_cannot_be_reached_is_a_state_with_an_error(tmp_path: Path) 
     assert lib.error is not None
     assert (lib.clone, lib.rev, lib.flakes) == (None, None, ())
     assert found.states[RepoName("app")].rev == ground.tips["app"]
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_and_no_fault_of_a_repo(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {}, "app": {}}, mirrored=["lib"])
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(GitError) as caught:
+        read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache")
+    assert caught.value.code == "cache"
+    assert caught.value.hint is not None
+
+
+def test_without_git_no_mirror_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ground = make_ground(tmp_path, {"lib": {}}, mirrored=["lib"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GitError) as caught:
+        read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache")
+    assert caught.value.code == "no-git"
 
 
 def test_offline_a_repo_that_was_never_mirrored_is_a_state_with_an_error(tmp_path: Path) -> None:

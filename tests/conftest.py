@@ -8,6 +8,7 @@ store of its own, and `cold_nix_env` such a one that is cleaned up after the tes
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -97,6 +98,9 @@ def make_home(home: Path) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell ignores SIGINT for what it runs in the background, and every child inherits that: tests send it to some.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Imports, collection and session fixtures have no home at all; each test gets one of its own below.
     real_nix.installed()
     nowhere = Path("/nonexistent/home-of-the-test-suite")

@@ -99,6 +99,12 @@ class RepoGraph:
         """The repos that have to be done before `name`, sorted."""
         return tuple(sorted(self.digraph.predecessors(name)))
 
+    def downstream(self, names: Iterable[RepoName]) -> frozenset[RepoName]:
+        """All repos that have to wait for one of `names`, over any number of waves."""
+        import networkx as nx
+
+        return frozenset(each for name in names for each in nx.descendants(self.digraph, name))
+
 
 def build_graph(snapshot: Snapshot) -> RepoGraph:
     """Return the graph of a snapshot."""

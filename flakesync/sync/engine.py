@@ -58,7 +58,7 @@ def sync(
             listener=one_at_a_time(listener),
             sources=sources,
         )
-        run = _Run(setting, states, plan)
+        run = _Run(setting, situation, plan)
         run.carry_out(jobs)
         unchanged = [run.leave(name) for name in plan.unchanged]
     outcomes = [run.outcomes[name] for name, _ in plan.changes()]
@@ -69,12 +69,15 @@ def sync(
 class _Run:
     """One run: the outcomes so far."""
 
-    def __init__(self, setting: Setting, states: Mapping[RepoName, RepoState], plan: Plan) -> None:
+    def __init__(self, setting: Setting, situation: Situation, plan: Plan) -> None:
+        states = situation.snapshot.states
         self.setting = setting
         self.states = states
         self.changes = dict(plan.changes())
         self.outcomes: dict[RepoName, Outcome] = {}
-        self.partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
+        # An upstream that was not selected, or could not be read, may be why there is nothing to do.
+        partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
+        self.undecided = frozenset(states) if partial else situation.graph.downstream(plan.problems)
         for name, detail in plan.problems.items():
             error = states[name].error
             code = error.code if error is not None else "bad-lock"
@@ -119,8 +122,7 @@ class _Run:
     def leave(self, name: RepoName) -> Outcome:
         """Return the outcome of a repo that the plan leaves alone; an update branch that it no longer needs goes."""
         source = self.setting.sources.get(name)
-        # With only some repos selected, an upstream that was not may be why there is nothing to do.
-        if source is None or self.setting.dry_run or self.partial:
+        if source is None or self.setting.dry_run or name in self.undecided:
             return Outcome(repo=name, status="unchanged")
         try:
             with Repository.open(source.repository) as repository:

@@ -159,6 +159,13 @@ def test_repos_without_a_usable_lock_are_in_the_graph_without_edges() -> None:
     assert graph_of({"app": broken, "lib": {}}).waves == (("app", "lib"),)
 
 
+def test_downstream_is_all_that_waits_for_a_repo() -> None:
+    graph = graph_of({"lib": {}, "tool": {"lib": takes("lib")}, "app": {"tool": takes("tool")}, "other": {}})
+    assert graph.downstream([RepoName("lib")]) == {"tool", "app"}
+    assert graph.downstream([RepoName("tool"), RepoName("other")]) == {"app"}
+    assert graph.downstream([]) == frozenset()
+
+
 def test_an_input_that_is_the_repo_itself_is_opened_and_delays_nothing() -> None:
     graph = graph_of({"lib": {"self-old": takes("lib"), "tool": takes("tool")}, "tool": {}})
     assert graph.waves == (("tool",), ("lib",))

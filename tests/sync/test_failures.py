@@ -82,6 +82,19 @@ def test_dependents_of_a_repo_that_cannot_be_reached_keep_its_commit(any_nix: ob
     assert space.locked("user", "nixpkgs")["rev"] == space.tip("nixpkgs")
 
 
+def test_an_update_branch_stays_while_an_upstream_cannot_be_read(any_nix: object, space: Space) -> None:
+    manifest = space.manifest(mirrored=["tool"])
+    run_sync(manifest)
+    update = space.ref("app")
+    assert update is not None
+    space.path("tool").rename(space.root / "moved")
+    ran = run_sync(manifest)
+    assert ran.statuses == {"lib": "unchanged", "tool": "failed", "app": "unchanged", "other": "unchanged"}
+    assert space.ref("app") == update, "it takes the update of tool"
+    (space.root / "moved").rename(space.path("tool"))
+    assert set(run_sync(manifest).statuses.values()) == {"unchanged"}
+
+
 def test_a_broken_lock_fails_alone_and_says_where(any_nix: object, space: Space) -> None:
     space.commit("tool", {"flake.lock": '{"nodes": {"root": {}}, "root": "root", "version": 99}'})
     ran = run_sync(space.manifest(tables={"app": {"hold": ["tool"]}}))

@@ -23,7 +23,7 @@ _FILE = 0o100644
 _PROGRAM = 0o100755
 _PIECE_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 1 << 22
-_MARK_BYTES = 1024
+_BLOCK_BYTES = 512
 
 GREATEST_BYTES = 1 << 35
 """How much an archive may hold, unpacked, by default: 32 GiB."""
@@ -70,7 +70,8 @@ def read_tar(
                     tree.take(archive, member)
                     archive.members.clear()  # type: ignore[attr-defined]  # it remembers all it has seen
                 comment = archive.pax_headers.get("comment")
-            stream.finish()
+                end = archive.offset
+            stream.finish(end)
         except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
             raise NixError("bad-archive", f"the archive cannot be read: {error}") from None
         return TarTree(
@@ -112,7 +113,8 @@ class _Stream(io.RawIOBase):
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._rest = b""
-        self._end = b""
+        self._size = 0
+        self._last = 0
 
     def read(self, size: int = -1, /) -> bytes:
         """Return the next `size` bytes, fewer only at the end."""
@@ -126,15 +128,20 @@ class _Stream(io.RawIOBase):
             have += len(piece)
         data = b"".join(gathered)
         data, self._rest = data[:size], data[size:]
-        self._end = (self._end + data[-_MARK_BYTES:])[-_MARK_BYTES:]
+        if written := len(data.rstrip(b"\0")):
+            self._last = self._size + written
+        self._size += len(data)
         return data
 
-    def finish(self) -> None:
-        """Read up to the end, so that all of it is checked; the last two blocks are zeros, or it was cut off."""
+    def finish(self, end: int) -> None:
+        """Read all that is left: after `end`, where tarfile has stopped, come two blocks of zeros and nothing else.
+
+        Else it was cut off, or there is an entry that tarfile cannot read, over which it says nothing.
+        """
         while self.read(_PIECE_BYTES):
             pass
-        if self._end != bytes(_MARK_BYTES):
-            raise EOFError("the archive is cut off")
+        if self._last > end or self._size < end + 2 * _BLOCK_BYTES or self._size % _BLOCK_BYTES:
+            raise EOFError("it is cut off or damaged")
 
 
 @dataclass(slots=True)

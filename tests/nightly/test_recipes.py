@@ -41,6 +41,7 @@ def place(tmp_path: Path, index: Path) -> Place:
     place.env |= {
         "PIP_NO_INDEX": "1",
         "PIP_NO_DEPS": "1",
+        "PIP_IGNORE_INSTALLED": "1",
         "PIP_FIND_LINKS": str(index),
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PYTHONPATH": os.pathsep.join(libraries),

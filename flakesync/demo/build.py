@@ -1,10 +1,11 @@
 """Make real git repositories of the folders in `examples/`, with a history and with locks that real Nix writes."""
 
+import contextlib
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from importlib.resources import files
 from pathlib import Path
@@ -66,14 +67,23 @@ def build_workspace(
     Raises:
         FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
     """
+    nix = nix or Nix.find()
+    with new_folder(directory) as folder, tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
+        return _build(folder, address, nix, last_day, Path(scratch))
+
+
+@contextlib.contextmanager
+def new_folder(directory: Path) -> Iterator[Path]:
+    """Give a folder to make something in, with its links resolved; if that fails, it is as empty as it was.
+
+    Raises: FlakesyncError(`demo-folder`): it is not empty, or cannot be used or made.
+    """
     directory = directory.absolute()
     _check(directory)
-    nix = nix or Nix.find()
     existed = directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
-            return _build(directory.resolve(), address, nix, last_day, Path(scratch))
+        yield directory.resolve()
     except BaseException as error:
         _empty(directory, keep=existed)
         if isinstance(error, OSError):

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from flakesync.demo import story
-from flakesync.demo.story import Scene, run_demo
+from flakesync.demo.stage import Scene
+from flakesync.demo.story import run_demo
 from flakesync.git.repository import Repository
 from tests.support.nix import RealNix
 

@@ -1,0 +1,74 @@
+"""What the stories are told with: one sentence, the command as a user would type it, and the command itself."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import flakesync
+from flakesync.errors import EXIT_OK
+from flakesync.report.colour import write
+from flakesync.report.text import BLANK, Line, Span, line, wrap
+
+_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One command of the story. tells: what to look at. status: how it has to end."""
+
+    tells: str
+    arguments: tuple[str, ...]
+    status: int = EXIT_OK
+
+
+def play(scenes: Sequence[Scene], place: Path, env: Mapping[str, str]) -> bool:
+    """Show scenes in `place`, in this environment; return whether all of them ended as they have to."""
+    for scene in scenes:
+        say(scene.tells)
+        show(typed("flakesync", *scene.arguments))
+        status = _run(scene.arguments, place, env)
+        if status != scene.status:
+            _failed(scene, status, place)
+            return False
+        show(BLANK)
+    return True
+
+
+def say(text: str) -> None:
+    """Tell what comes next."""
+    show(*(line(Span(part, "dim")) for part in wrap(text, _WIDTH)))
+
+
+def typed(*words: str) -> Line:
+    """Return what a user types."""
+    return line(Span("$", "good"), " ", Span(" ".join(words), "head"))
+
+
+def show(*lines: Line) -> None:
+    """Write lines at once: what a command writes next comes after them."""
+    write(sys.stdout, lines)
+    sys.stdout.flush()
+
+
+def _run(arguments: Sequence[str], place: Path, env: Mapping[str, str]) -> int:
+    """Run flakesync with these arguments in `place`, on our own output, and return its exit status."""
+    # -P: not even a folder called `site` or `flakesync` in there is taken for a Python module.
+    argv = [sys.executable, "-P", "-m", "flakesync", *arguments]
+    above = str(Path(flakesync.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, (above, env.get("PYTHONPATH"))))
+    env = {**env, "PYTHONPATH": path}
+    return subprocess.run(argv, cwd=place, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _failed(scene: Scene, status: int, place: Path) -> None:
+    command = " ".join(("flakesync", *scene.arguments))
+    write(
+        sys.stderr,
+        [
+            line(Span("error[demo-step]:", "bad"), f" `{command}` ended with status {status}, not {scene.status}"),
+            line(Span("hint:", "name"), f" the workspace is still there: {place}"),
+        ],
+    )

@@ -15,15 +15,25 @@ def demo(
         Path | None,
         typer.Argument(metavar="[DIR]", help="Where to make it.  [default: a temporary folder]", show_default=False),
     ] = None,
+    forge: Annotated[
+        bool, typer.Option("--forge", help="Put the repos on three forges, and go on: publish, status, land.")
+    ] = False,
 ) -> int:
     """Make a real example workspace and run the whole pipeline on it.
 
-    Needs git and nix, and no network. The repos stay in DIR to look around in.
+    Needs git and nix, and no network. The repos stay in DIR to look around in. The
+    forges of --forge are part of the demo, listen on loopback (TLS, with certificates
+    made by openssl), and end with it.
 
     \b
-    Example:
+    Examples:
       flakesync demo /tmp/acme
+      flakesync demo --forge
     """
+    if forge:
+        from flakesync.demo.forge_story import run_forge_demo
+
+        return run_forge_demo(directory)
     from flakesync.demo.story import run_demo
 
     return run_demo(directory)

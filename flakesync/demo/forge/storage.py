@@ -22,9 +22,9 @@ _ENVIRONMENT = {
     "GIT_CONFIG_KEY_2": "uploadpack.allowAnySHA1InWant",
     "GIT_CONFIG_VALUE_2": "true",
     "GIT_AUTHOR_NAME": "Forge",
-    "GIT_AUTHOR_EMAIL": "noreply@forge.test",
+    "GIT_AUTHOR_EMAIL": "noreply@forge.example",
     "GIT_COMMITTER_NAME": "Forge",
-    "GIT_COMMITTER_EMAIL": "noreply@forge.test",
+    "GIT_COMMITTER_EMAIL": "noreply@forge.example",
     "LC_ALL": "C.UTF-8",
 }
 _FULL_REV = re.compile(r"[0-9a-f]{40}")

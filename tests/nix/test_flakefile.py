@@ -208,14 +208,14 @@ def test_depth_does_no_harm(depth: int) -> None:
     read_inputs((f"{'(' * depth}{flake('')}{')' * depth}").encode())
 
 
-def test_a_usual_file_takes_less_than_a_millisecond() -> None:
+def test_a_usual_file_takes_about_a_millisecond() -> None:
     text = legal(3, references=["github:o/r"], nested_references=False).text.encode()
     best = 1.0
     for _ in range(200):
         start = time.perf_counter()
         read_inputs(text)
         best = min(best, time.perf_counter() - start)
-    assert best < 0.001
+    assert best < 0.003
 
 
 def test_tree_sitter_is_imported_when_first_needed() -> None:

@@ -10,12 +10,16 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_OK
 
 
-@with_common("workspace", "quiet", "verbose")
+@with_common("quiet", "verbose")
 def init(
     common: Common,
     folders: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[DIR]...", help="Where to look.  [default: here]", show_default=False),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--workspace", "-w", metavar="FILE", help="What to write.  [default: workspace.toml, here]"),
     ] = None,
 ) -> int:
     """Find flake repos and write the workspace.toml that lists them.
@@ -31,7 +35,7 @@ def init(
     from flakesync.workspace.discover import discover
     from flakesync.workspace.manifest import MANIFEST
 
-    file = common.workspace or Path(MANIFEST)
+    file = manifest or common.workspace or Path(MANIFEST)
     with screen.busy("looking for flakes", quiet=common.quiet):
         found = discover(folders or [Path()], file)
     found.write()

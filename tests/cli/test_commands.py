@@ -152,6 +152,13 @@ def test_init_writes_a_manifest_that_graph_reads(flakesync: Flakesync, acme: Pat
     assert again.err.startswith("error[manifest-exists]: ")
 
 
+@pytest.mark.parametrize("argv", [("init", "-w", "other.toml"), ("-w", "other.toml", "init")])
+def test_init_writes_the_file_that_is_named(flakesync: Flakesync, acme: Path, argv: tuple[str, ...]) -> None:
+    assert flakesync(*argv).out.startswith("other.toml: 3 repos\n")
+    assert (acme / "other.toml").is_file()
+    assert "upward" not in flakesync("init", "--help").out, "it looks for no manifest"
+
+
 @pytest.mark.usefixtures("acme")
 def test_sync_refuses_plain_folders(flakesync: Flakesync) -> None:
     ran = flakesync("sync")

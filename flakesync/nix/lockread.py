@@ -134,7 +134,7 @@ def _read_strictly(data: bytes, file: str) -> Contents:
     top = _object(lockjson.decode(data, file), (), file)
     version = _member(top, "version", (), file)
     if type(version) is not int:
-        raise bad_lock(file, ("version",), f"must be a number, not {_kind(version)}")
+        raise bad_lock(file, ("version",), f"must be a whole number, not {_kind(version)}")
     if version not in VERSIONS:
         hint = "let Nix write it anew: nix flake update" if version < VERSIONS[0] else "update flakesync"
         raise bad_lock(file, ("version",), f"the format version {version} is none of 5, 6 and 7", hint=hint)

@@ -146,18 +146,24 @@ def test_a_build_that_fails_leaves_nothing_behind(
     [
         ({"git": "echo git version 2.39.5"}, "no-openssl"),
         ({"git": "echo git version 2.37.9", "openssl": "exit 0"}, "git-too-old"),
+        ({"openssl": "echo unknown option -addext >&2; exit 1"}, "openssl"),
     ],
 )
-def test_what_the_forge_needs_is_looked_for_first(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: dict[str, str], code: str
+def test_without_what_the_forge_needs_nothing_is_made(
+    use_nix: RealNix,
+    any_nix: RealNix,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    programs: dict[str, str],
+    code: str,
 ) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
     for name, does in programs.items():
-        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
-        (tmp_path / name).chmod(0o755)
-    if "openssl" in programs:  # and what git is started with
-        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    else:
-        monkeypatch.setenv("PATH", str(tmp_path))
+        (bin_folder / name).write_text(f"#!/bin/sh\n{does}\n")
+        (bin_folder / name).chmod(0o755)
+    others = [os.environ["PATH"]] if "openssl" in programs else []
+    monkeypatch.setenv("PATH", os.pathsep.join([str(bin_folder), *others]))
     with pytest.raises(FlakesyncError) as caught:
         run_forge_demo(tmp_path / "acme")
     assert caught.value.code == code

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flakesync.errors import FlakesyncError, plain
+
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 _EXTENSIONS = """\
 basicConstraints = CA:FALSE
@@ -31,7 +33,10 @@ class Certificates:
 
 
 def make_certificates(folder: Path, hosts: Iterable[str]) -> Certificates:
-    """Make an authority and a certificate for `hosts`, localhost and the loopback addresses in `folder` (new)."""
+    """Make an authority and a certificate for `hosts`, localhost and the loopback addresses in `folder` (new).
+
+    Raises: FlakesyncError(`openssl`): it failed.
+    """
     folder.mkdir(parents=True)
     names = [f"DNS:{host}" for host in dict.fromkeys([*hosts, "localhost"])] + ["IP:127.0.0.1", "IP:::1"]
     (folder / "extensions").write_text(_EXTENSIONS.format(names=",".join(names)))
@@ -50,4 +55,8 @@ def make_certificates(folder: Path, hosts: Iterable[str]) -> Certificates:
 
 
 def _openssl(folder: Path, *argv: str) -> None:
-    subprocess.run(["openssl", *argv], cwd=folder, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    command = ["openssl", *argv]
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        words = plain(done.stderr.decode("utf-8", "replace")).strip()
+        raise FlakesyncError("openssl", f"openssl {argv[0]} failed: {words}")

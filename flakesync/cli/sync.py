@@ -1,7 +1,7 @@
 """`flakesync sync`."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -10,17 +10,19 @@ from flakesync.cli.opening import look, open_workspace
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
-if TYPE_CHECKING:
-    from flakesync.analysis.situation import Situation
-    from flakesync.sync.outcome import SyncDocument
-    from flakesync.terms import RepoName
-
 
 @with_common()
 def sync(
     common: Common,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Lock and check, but make no commit; show the changed locks.")
+    ] = False,
+    locker: Annotated[
+        Literal["auto", "nix", "native"],
+        typer.Option("--locker", help="Who writes the locks: flakesync itself where that is exact, else Nix (auto)."),
+    ] = "auto",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
     ] = False,
 ) -> int:
     """Bump every repo in order and commit on its update branch.
@@ -35,8 +37,26 @@ def sync(
       flakesync sync --dry-run --repo lib
       flakesync sync --jobs 4 --json > sync.json
     """
+    from flakesync.analysis.plan import make_plan
+    from flakesync.report.progress import listener
+    from flakesync.survey import cache_dir
+    from flakesync.sync.engine import sync as carry_out
+
     workspace, selected = open_workspace(common)
-    document = _sync(common, dry_run, look(common, workspace), selected)
+    situation = look(common, workspace)
+    plan = make_plan(situation, selected)
+    with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
+        document = carry_out(
+            situation,
+            plan,
+            jobs=situation.snapshot.workspace.jobs,
+            dry_run=dry_run,
+            listener=listen,
+            cache=cache_dir(),
+            locker=locker,
+            verify=verify,
+            offline=common.offline,
+        )
     if common.json:
         from flakesync.report.documents import to_json
 
@@ -47,16 +67,3 @@ def sync(
         screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
     failed = any(outcome.status in ("failed", "skipped") for outcome in document.repos)
     return EXIT_FINDINGS if failed else EXIT_OK
-
-
-def _sync(common: Common, dry_run: bool, situation: "Situation", selected: "frozenset[RepoName]") -> "SyncDocument":
-    from flakesync.analysis.plan import make_plan
-    from flakesync.report.progress import listener
-    from flakesync.survey import cache_dir
-    from flakesync.sync.engine import sync as carry_out
-
-    plan = make_plan(situation, selected)
-    with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
-        return carry_out(
-            situation, plan, jobs=situation.snapshot.workspace.jobs, dry_run=dry_run, listener=listen, cache=cache_dir()
-        )

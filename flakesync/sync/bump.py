@@ -196,7 +196,7 @@ def _lock(
             for change in changes
             if change.flake == dir
         ]
-        request = Request(source.repository, source.base, dir, before[dir], moves)
+        request = Request(source.repository, source.base, dir, before[dir], moves, state.name)
         after[dir] = setting.locker.lock(request)
         planned = {move.input: wanted[dir, move.input] for move in moves}
         verify(before[dir], after[dir], planned, file=_file(dir))

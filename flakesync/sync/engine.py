@@ -18,10 +18,10 @@ from flakesync.git.lock import exclusive
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix import process as nix_process
-from flakesync.nix.command import Nix
 from flakesync.sync.branch import find_update_branch
 from flakesync.sync.bump import ChecksFailedError, Setting, Source, branch_ref, bump
-from flakesync.sync.lockers.nix import NixLocker
+from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
+from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.outcome import ErrorDocument, Event, Finished, Listener, Note, Outcome, Started, SyncDocument
 from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName, Rev
@@ -29,33 +29,47 @@ from flakesync.workspace.snapshot import RepoState
 
 
 def sync(
-    situation: Situation, plan: Plan, *, jobs: int, dry_run: bool, listener: Listener, cache: Path
+    situation: Situation,
+    plan: Plan,
+    *,
+    jobs: int,
+    dry_run: bool,
+    listener: Listener,
+    cache: Path,
+    locker: LockerChoice = "auto",
+    verify: bool = False,
+    offline: bool = False,
 ) -> SyncDocument:
     """Bump every repo of the plan and return what became of each.
 
     dry_run: commits go to throw-away repositories that borrow the objects of the real ones; nothing is left of them.
-    cache: where the lock file is that keeps two runs of one workspace apart.
+    cache: where mirrors are, and the lock file that keeps two runs of one workspace apart. locker: who writes the
+    locks. verify: whether Nix looks over what the native locker writes. offline: whether the native locker asks no
+    server.
 
     Raises:
-        FlakesyncError: nothing could be begun: no git, no Nix, a plain folder, or another run is going on (`busy`).
+        FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, a plain folder, or another
+            run is going on (`busy`).
     """
     states = situation.snapshot.states
     _refuse_folders(states, plan)
     git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
-    nix = Nix.find()
+    nix = FoundNix()
+    listener = one_at_a_time(listener)
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(only_run(situation.snapshot.workspace.file, cache))
         sources = stack.enter_context(_sources(situation, dict(plan.changes()) if dry_run else {}))
         author = author_of(situation.snapshot.workspace.author)
+        known = native_sources(situation, sources, cache, offline=offline)
         setting = Setting(
             run=plan.run,
             branch=situation.snapshot.workspace.branch,
             author=author,
-            locker=NixLocker(nix),
+            locker=choose_locker(locker, known, nix, lambda text: listener(Note(text)), verify=verify),
             check=nix.run_check,
             dry_run=dry_run,
-            listener=one_at_a_time(listener),
+            listener=listener,
             sources=sources,
         )
         run = _Run(setting, situation, plan)
@@ -201,6 +215,16 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
                     path = repository.borrow(Path(tmp), refs)
             found[name] = Source(path, state.base, base_ref, state.base_rev)
         yield found
+
+
+def native_sources(situation: Situation, sources: Mapping[RepoName, Source], cache: Path, *, offline: bool) -> Sources:
+    """Return where the native locker finds commits: the repos' own repositories, all locks, the cache."""
+    states = situation.snapshot.states
+    repositories = {
+        identity: source.repository for name, source in sources.items() for identity in states[name].repo.identities
+    }
+    locks = [flake.lock for state in states.values() for flake in state.flakes if flake.lock is not None]
+    return Sources(repositories, locks, cache, offline=offline)
 
 
 def stopper() -> Callable[[], None]:

@@ -59,10 +59,10 @@ def _compare(seed: int, folder: Path, nix: RealNix, real: Locker) -> int:
 def _may_refuse(world: World, name: str, error: NotNativeError) -> bool:
     """Tell whether flake.nix and flake.lock disagree there, or those of an upstream, so that Nix asks its HEAD.
 
-    Or an override says what the input says itself: then nothing tells which Nix has written the lock.
+    Or nothing tells which Nix has written the lock, and that matters because of an override, or a stale lock above.
     """
-    if "write different locks" in error.reason:
-        return world.overrides
+    if "write different locks" in error.reason or "how Nix 2.8 writes" in error.reason:
+        return bool(world.refused) or world.overrides
     if "has its reference from another flake" in error.reason:
         return world.overrides and world.nix.version == (2, 8)
     if "leads to now" in error.reason:

@@ -51,7 +51,7 @@ class Move:
 class Request:
     """One flake whose lock is to be written anew.
 
-    repository, rev: where its files are read. dir: its folder. lock: the lock at `rev`.
+    repository, rev: where its files are read. dir: its folder. lock: the lock at `rev`. repo: what people call it.
     """
 
     repository: Path
@@ -59,6 +59,7 @@ class Request:
     dir: FlakeDir
     lock: LockFile
     moves: Sequence[Move]
+    repo: str = ""
 
 
 class Locker(Protocol):

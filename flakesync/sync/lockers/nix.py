@@ -41,7 +41,7 @@ class NixLocker:
         with ExitStack() as stack:
             # What several repos take is fetched by the first of them; the others find it in Nix's cache.
             stack.enter_context(self._fetches.of({override.ref for override in overrides if override.ref}))
-            folder, root = stack.enter_context(_flake_folder(request))
+            folder, root = stack.enter_context(flake_folder(request))
             data = self._nix.lock(folder, overrides, git_root=root)
         file = _file(request.dir)
         lock = LockFile.parse(data, file=file)
@@ -147,7 +147,7 @@ def _exact_source(move: Move) -> FromServer | FromClone:
 
 
 @contextmanager
-def _flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
+def flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
     """Give a folder with the flake's flake.nix and flake.lock; with relative inputs, a worktree that has all of it.
 
     Nix reads no other file to lock a flake, and would copy the whole tree into its store first.

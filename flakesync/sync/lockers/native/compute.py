@@ -11,7 +11,7 @@ from flakesync.nix import lockgraph
 from flakesync.nix.flakefile import InputSpec
 from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.sync.lockers.native.values import Dialect, Fetched, Fetcher, Flake, NotNativeError
+from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Fetched, Fetcher, Flake, NotNativeError
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 Moves = Mapping[InputPath, Fetched]
@@ -28,24 +28,32 @@ def compute(
 ) -> LockFile:
     """Return the lock that Nix writes when it moves exactly `moves`; `old` itself if that changes nothing.
 
-    old, inputs: the flake's lock and the inputs of its flake.nix. dialects: those that the lock may be written in; what
-    they write has to agree.
+    old, inputs: the flake's lock and the inputs of its flake.nix. dialects: those that the lock may be written in. It
+    is in none where it disagrees with flake.nix; what the others write has to agree.
 
     Raises:
         NotNativeError: flake.nix and flake.lock disagree, a source is out of reach, the dialects differ, or Nix itself
             would refuse.
     """
-    first, *others = dialects
-    computation = _Computation(old, moves, fetcher, first)
-    lock = computation.run(inputs)
-    for dialect in others if computation.differs else ():
+    written: tuple[LockFile, Dialect] | None = None
+    disagreement: DisagreementError | None = None
+    for dialect in dialects:
+        computation = _Computation(old, moves, fetcher, dialect)
         try:
-            other = _Computation(old, moves, fetcher, dialect).run(inputs)
-        except NotNativeError as error:
-            raise NotNativeError(f"{error.reason} (in {dialect.name})") from None
-        if other.nodes != lock.nodes:
-            raise NotNativeError(f"{first.name} and {dialect.name} write different locks here: {computation.differs}")
-    return old if not _differ(old, lock) else lock
+            lock = computation.run(inputs)
+        except DisagreementError as error:
+            disagreement = disagreement or error
+            continue
+        if written is None:
+            written = (lock, dialect)
+        elif lock.nodes != written[0].nodes:
+            names = f"{written[1].name} and {dialect.name}"
+            raise NotNativeError(f"{names} write different locks here: {computation.differs}")
+        if not computation.differs:
+            break
+    if written is None:
+        raise disagreement or NotNativeError("there is no dialect to write in")
+    return written[0] if _differ(old, written[0]) else old
 
 
 def _differ(old: LockFile, new: LockFile) -> bool:
@@ -71,7 +79,8 @@ class _Frame:
     """A call of computeLocks. old, old_nodes: the node whose entries may be kept, and the graph that it is of.
 
     made: the inputs of the new node, to be filled. follows_prefix: what the follows of the old graph are relative to.
-    trusted: the inputs were read off the lock. parents: the references that are being fetched, outermost first.
+    trusted: the inputs were read off the lock. fresh: something above was fetched anew. parents: the references
+    that are being fetched, outermost first.
     """
 
     inputs: Mapping[str, _Input]
@@ -81,6 +90,7 @@ class _Frame:
     old_nodes: Mapping[NodeLabel, LockNode]
     follows_prefix: InputPath
     trusted: bool
+    fresh: bool
     parents: tuple[FlakeRef, ...]
 
 
@@ -105,11 +115,11 @@ class _Computation:
         made: dict[str, NodeLabel | InputPath] = {}
         self.nodes[lockgraph.ROOT] = LockNode(inputs=made)
         root = self.old.nodes[self.old.root]
-        self.frames.append(_Frame(self._from_flake(inputs, ()), made, (), root, self.old.nodes, (), False, ()))
+        self.frames.append(_Frame(self._from_flake(inputs, ()), made, (), root, self.old.nodes, (), False, False, ()))
         while self.frames:
             self._compute(self.frames.pop())
         for path in self.moves.keys() - self.moved:
-            raise NotNativeError(f"flake.nix and flake.lock disagree on whether there is an input {show_path(path)}")
+            raise DisagreementError(f"flake.nix and flake.lock disagree on whether there is an input {show_path(path)}")
         lock = LockFile(_VERSION, lockgraph.ROOT, lockgraph.rename(self.nodes, lockgraph.ROOT), {}, False, {})
         _check_follows(lock)
         return lock
@@ -127,7 +137,7 @@ class _Computation:
         for name, inner in spec.inputs.items():
             below = (*path, name)
             if inner.ref is None and inner.follows is None and not self.dialect.deep_overrides:
-                raise NotNativeError(f"input {show_path(below)} has nested overrides, which Nix up to 2.29 misreads")
+                raise DisagreementError(f"input {show_path(below)} has nested overrides, which Nix up to 2.29 misreads")
             if (inner.ref is not None or inner.follows is not None) and below not in self.overrides:
                 self.overrides[below] = (inner, flake)
                 self.touched.update(below[:length] for length in range(1, len(below) + 1))
@@ -171,9 +181,11 @@ class _Computation:
     def _keep(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame] | None:
         """Take the node that the old lock has; None if it has none, or of another source."""
         old = _child(frame, path[-1])
-        if old is None or not self._is_same(old, override):
+        if old is not None and override is not given and self.dialect.overrides_refetch:
+            if not frame.fresh:
+                self._check_override(frame, path, given, override, old)
             return None
-        if override is not given and self.dialect.overrides_refetch:
+        if old is None or not self._is_same(old, override):
             return None
         made = self._add(frame, path, LockNode(flake=old.flake, locked=old.locked, original=old.original, inputs={}))
         refetch = path in self.above_moves
@@ -191,7 +203,24 @@ class _Computation:
             inputs = self._from_flake(self._flake(path, lambda: self.fetcher.at(old.locked or {})).inputs, path)
         elif not inputs:
             return []
-        return [_Frame(inputs, made, path, old, frame.old_nodes, frame.follows_prefix, not refetch, frame.parents)]
+        return [
+            _Frame(
+                inputs, made, path, old, frame.old_nodes, frame.follows_prefix, not refetch, frame.fresh, frame.parents
+            )
+        ]
+
+    def _check_override(self, frame: _Frame, path: InputPath, given: _Input, override: _Input, old: LockNode) -> None:
+        """Find out whether Nix up to 2.19 may have locked an input whose reference another flake overrides.
+
+        It notes the reference that the input's own flake gives, or, where there is none, the override.
+        """
+        own = given.spec
+        if own is None and frame.old is not None:
+            above = frame.old.locked or {}
+            own = self._flake(path[:-1], lambda: self.fetcher.at(above)).inputs.get(path[-1])
+        noted = own if own is not None and own.ref is not None and given.flake else override.spec
+        if not self._is_same(old, _Input(noted, None, given.flake)):
+            raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
 
     def _move(self, frame: _Frame, path: InputPath, given: _Input, *, overridden: bool) -> list[_Frame]:
         """Take the node to where it is to be."""
@@ -201,7 +230,7 @@ class _Computation:
             if self.dialect.overrides_refetch:
                 raise NotNativeError(self.differs)
         if given.spec is None or given.spec.ref is None:
-            raise NotNativeError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
+            raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
         old = self.old.node(path)
         original = self._original(given.spec, old.original if old is not None else None, path)
         return self._new(frame, path, original, given.flake, self.moves[path], None)
@@ -209,8 +238,8 @@ class _Computation:
     def _fetch(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame]:
         """Lock an input that the old lock does not have."""
         refetched = override is not given and self.dialect.overrides_refetch
-        if not refetched and not any(path[:length] in self.moves for length in range(1, len(path))):
-            raise NotNativeError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
+        if not refetched and not frame.fresh:
+            raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
         old = _child(frame, path[-1])
         if old is not None:
             self.differs = f"input {show_path(path)} has another reference than in the lock of its flake"
@@ -240,9 +269,11 @@ class _Computation:
         old: LockNode | None,
     ) -> list[_Frame]:
         """Make a node for what was fetched. old: where its nested inputs may be kept; None: in its own lock."""
-        made = self._add(
-            frame, path, LockNode(flake=flake, original=original, locked=fetched.locked(original), inputs={})
-        )
+        if self.dialect.name == "nix-2.8" and "dir" in original and "dir=" not in str(original.get("url", "dir=")):
+            self.differs = f"the address of input {show_path(path)}"
+            raise DisagreementError(f"{self.differs} holds no `?dir=`, as it would in {self.dialect.name}")
+        node = LockNode(flake=flake, original=original, locked=fetched.locked(original), inputs={})
+        made = self._add(frame, path, node)
         if not flake:
             return []
         if fetched.ref in frame.parents:
@@ -251,10 +282,10 @@ class _Computation:
         inputs = self._from_flake(found.inputs, path)
         parents = (*frame.parents, fetched.ref)
         if old is not None:
-            return [_Frame(inputs, made, path, old, frame.old_nodes, frame.follows_prefix, False, parents)]
+            return [_Frame(inputs, made, path, old, frame.old_nodes, frame.follows_prefix, False, True, parents)]
         own = found.lock
         root = own.nodes[own.root] if own is not None else None
-        return [_Frame(inputs, made, path, root, own.nodes if own is not None else {}, path, False, parents)]
+        return [_Frame(inputs, made, path, root, own.nodes if own is not None else {}, path, False, True, parents)]
 
     def _flake(self, path: InputPath, read: Callable[[], Flake]) -> Flake:
         try:

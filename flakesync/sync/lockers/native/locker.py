@@ -1,6 +1,6 @@
 """The Locker that writes locks itself."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.flakefile import InputSpec
@@ -46,34 +46,15 @@ class NativeLocker:
         self, lock: LockFile, inputs: Mapping[str, InputSpec], moves: Mapping[InputPath, Fetched]
     ) -> Sequence[Dialect]:
         """Return the dialects that the lock may be written in; if it shows none, those of the locks it takes in."""
-        shown = shown_dialects(lock, self._overrides(lock, inputs))
+        shown = shown_dialects(lock)
         for path, fetched in moves.items() if len(shown) == len(_ALL) else ():
             spec = inputs.get(path[0])
             if len(path) == 1 and spec is not None and spec.flake:
                 own = fetched.flake().lock
-                shown = shown_dialects(own, ()) if own is not None else shown
+                shown = shown_dialects(own) if own is not None else shown
                 if len(shown) < len(_ALL):
                     break
         return shown
-
-    def _overrides(self, lock: LockFile, inputs: Mapping[str, InputSpec]) -> Iterator[bool]:
-        """Tell for each input whose reference flake.nix overrides whether the lock has that or the input's own."""
-        for name, spec in inputs.items():
-            for inner, override in spec.inputs.items():
-                above, node = lock.node((name,)), lock.node((name, inner))
-                if override.ref is None or node is None or node.original is None or above is None:
-                    continue
-                if not node.flake:  # which have the override in both
-                    continue
-                if dict(node.original) != override.ref.to_attrs():
-                    yield False
-                    continue
-                try:
-                    own = self._sources.at(above.locked or {}).inputs.get(inner)
-                except NotNativeError:
-                    continue
-                if own is not None and own.ref not in (None, override.ref):
-                    yield True
 
     def _fetch(self, move: Move) -> Fetched:
         try:
@@ -111,11 +92,8 @@ def _with_address(fetched: Fetched) -> Fetched:
     return Fetched(fetched.ref, locked, fetched.flake)
 
 
-def shown_dialects(lock: LockFile, overrides: Iterable[bool]) -> Sequence[Dialect]:
-    """Return the dialects that a lock may be written in, the newest first: one, or all that nothing speaks against.
-
-    overrides: of inputs whose references the flake overrides, whether their `original` is the override.
-    """
+def shown_dialects(lock: LockFile) -> Sequence[Dialect]:
+    """Return the dialects that a lock may be written in, the newest first: one, or all that nothing speaks against."""
     newer = older = False
     for node in lock.nodes.values():
         locked, original = node.locked, node.original
@@ -125,14 +103,8 @@ def shown_dialects(lock: LockFile, overrides: Iterable[bool]) -> Sequence[Dialec
         newer |= not _NEWER_ATTRS.isdisjoint(locked) or node.parent is not None
         newer |= ref.startswith("refs/heads/") and not str(original.get("ref", "")).startswith("refs/")
         newer |= kind == "tarball" and "lastModified" in locked
-        if "dir" in original and "url" in original:
-            # Nix before 2.24.15 leaves `?dir=` in the address too.
-            if "dir=" in str(original["url"]):
-                older = True
-            else:
-                newer = True
-    for kept in overrides:  # as Nix from 2.20 on does
-        newer, older = newer or kept, older or not kept
+        # Nix before 2.24.15 leaves `?dir=` in the address too.
+        older |= "dir" in original and "dir=" in str(original.get("url"))
     if newer == older:
         return _ALL
     return DIALECTS["nix-2.26+" if newer else "nix-2.8"]

@@ -1,4 +1,4 @@
-"""What commits hold: found in clones, in locks of the workspace, and in mirrors; each is looked at once a run."""
+"""What commits hold: found in clones, in locks of the workspace, and by git; each is looked at once a run."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
@@ -137,18 +137,18 @@ class Sources:
         shown = FlakeRef.from_attrs({key: attrs[key] for key in attrs if key not in _FACTS})
         if attrs.get("type") != "git" or _local_path(attrs) is not None:
             raise NotNativeError(f"no clone and no lock of the workspace has {shown}")
-        mirrored = self._once.get(("mirror", attrs["url"]), lambda: self._mirror(shown))
-        if not _has(mirrored, rev):
-            raise NotNativeError(f"no branch of it has {shown}")
-        return mirrored
+        return self._once.get(("commit", shown.git_url(), shown.ref, rev), lambda: self._fetch(shown, rev))
 
-    def _mirror(self, ref: FlakeRef) -> Path:
-        from flakesync.git.mirror import mirror
+    def _fetch(self, ref: FlakeRef, rev: Rev) -> Path:
+        from flakesync.git.fetched import fetch_commit
 
         try:
-            return mirror(ref.git_url() or "", self._cache, offline=self._offline)
+            found = fetch_commit(ref.git_url() or "", ref.ref, rev, self._cache, offline=self._offline)
         except GitError as error:
             raise NotNativeError(error.message) from error
+        if found is None:
+            raise NotNativeError(f"{ref} is not on that branch" if not self._offline else f"offline, and without {ref}")
+        return found
 
     # ---- locks of the workspace -----------------------------------------------------------------------------------
 

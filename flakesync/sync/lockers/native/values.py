@@ -23,6 +23,10 @@ class NotNativeError(SyncError):
         self.reason = reason
 
 
+class DisagreementError(NotNativeError):
+    """A flake.nix and a flake.lock that disagree; perhaps only as one dialect reads them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flake:
     """A flake as it lies in its source: the inputs of its flake.nix, and its flake.lock (None: it has none)."""

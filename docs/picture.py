@@ -1,6 +1,6 @@
 """Draws docs/drift.svg: `flakesync graph` and `flakesync drift` on the demo workspace, as a terminal shows them.
 
-    python docs/picture.py DIR        DIR: where `flakesync demo DIR` has built the workspace
+python docs/picture.py DIR        DIR: where `flakesync demo DIR` has built the workspace
 """
 
 import os

@@ -18,6 +18,7 @@ from flakesync.analysis.drift import Finding, find_drift
 from flakesync.analysis.plan import Plan, make_plan
 from flakesync.survey import cache_dir, survey
 from flakesync.sync.engine import sync
+from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.outcome import Event, Outcome, SyncDocument
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select
@@ -275,6 +276,8 @@ def run_sync(
     only: Sequence[str] = (),
     offline: bool = False,
     listener: Callable[[Event], None] | None = None,
+    locker: LockerChoice = "auto",
+    verify: bool = False,
 ) -> Ran:
     """Do what `flakesync sync` does, in this process."""
     workspace = load_workspace(manifest)
@@ -287,7 +290,8 @@ def run_sync(
         if listener is not None:
             listener(event)
 
-    document = sync(situation, plan, jobs=jobs, dry_run=dry_run, listener=listen, cache=cache_dir())
+    document = sync(situation, plan, jobs=jobs, dry_run=dry_run, listener=listen, cache=cache_dir(),
+                    locker=locker, verify=verify, offline=offline)  # fmt: skip
     return Ran(document, plan, tuple(events))
 
 

@@ -12,6 +12,7 @@ import pytest
 import flakesync
 from flakesync.errors import FlakesyncError
 from flakesync.survey import cache_dir
+from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nixspace import Space, Take, run_sync
 from tests.support.repos import run_git
 
@@ -28,9 +29,9 @@ def fixed_pin(space: Space) -> dict[str, dict[str, object]]:
     return {"nixpkgs": {"source": f"git+{space.url('nixpkgs')}?ref=main", "target": space.tip("nixpkgs")}}
 
 
-def refused(manifest: Path) -> str:
+def refused(manifest: Path, *, locker: LockerChoice = "auto", verify: bool = False) -> str:
     with pytest.raises(FlakesyncError) as caught:
-        run_sync(manifest)
+        run_sync(manifest, locker=locker, verify=verify)
     return caught.value.code
 
 
@@ -44,11 +45,12 @@ def only(folder: Path, *programs: str) -> str:
     return str(folder)
 
 
-def test_without_nix_nothing_is_begun(
+def test_without_nix_nothing_is_begun_that_nix_is_asked_for(
     any_nix: object, space: Space, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", only(tmp_path / "bin", "git"))
-    assert refused(space.manifest()) == "no-nix"
+    assert refused(space.manifest(), locker="nix") == "no-nix"
+    assert refused(space.manifest(), verify=True) == "no-nix"
 
 
 @pytest.mark.parametrize("pinned", ["latest", "rev"])
@@ -62,7 +64,7 @@ def test_without_git_nothing_is_begun(
 
 def test_a_nix_that_is_no_nix_is_refused(any_nix: object, space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLAKESYNC_NIX", "git")
-    assert refused(space.manifest()) == "no-nix"
+    assert refused(space.manifest(), locker="nix") == "no-nix"
 
 
 def test_a_cache_that_cannot_be_written_is_told(any_nix: object, space: Space) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, Take, drift_of, read, run_sync
 from tests.support.repos import run_git
@@ -17,9 +18,9 @@ def space(tmp_path: Path) -> Space:
     return Space(tmp_path / "space")
 
 
-def synced(space: Space, nix: RealNix, manifest: Path) -> Ran:
+def synced(space: Space, nix: RealNix, manifest: Path, *, locker: LockerChoice = "auto") -> Ran:
     """Sync twice, and check that all went well, that the second run did nothing, and that Nix takes every lock."""
-    ran = run_sync(manifest)
+    ran = run_sync(manifest, locker=locker)
     assert ran.errors == {}
     before = {name: space.ref(name) for name in space.names}
     again = run_sync(manifest)
@@ -248,9 +249,9 @@ def test_the_trailers_name_the_run_and_the_pins(any_nix: RealNix, space: Space) 
 def test_a_subfolder_locked_by_another_nix_is_moved_too(
     nix_versions: list[RealNix], nix: RealNix, space: Space
 ) -> None:
-    """Versions differ in whether `?dir=` is part of the address in the lock as well."""
+    """Versions differ in whether `?dir=` is part of the address in the lock as well; native writes what is there."""
     space.add("lib", dev={"nixpkgs": Take()}).add("app", {"tool": Take("lib", dir="dev")})
     other = nix_versions[-1] if nix.version < (2, 25) else nix_versions[0]
     relock(space, other, "app")
-    synced(space, nix, space.manifest())
+    synced(space, nix, space.manifest(), locker="nix")
     assert space.locked("app", "tool")["rev"] == space.ref("lib")

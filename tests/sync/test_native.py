@@ -1,0 +1,125 @@
+"""Sync without Nix, with Nix for the rest, and with Nix looking over it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flakesync.sync.lockers.auto import LockerChoice
+from flakesync.sync.lockers.nix import NixLocker
+from flakesync.sync.outcome import Event, Note
+from tests.support.nix import RealNix
+from tests.support.nixspace import Space, Take, chain, read, run_sync
+
+ATTRIBUTES = {".gitattributes": "*.txt export-ignore\n", "a.txt": "a"}
+
+
+@pytest.fixture
+def no_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave nothing but git on PATH."""
+    git = shutil.which("git")
+    assert git is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(git)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+
+def mixed(root: Path) -> Space:
+    """Return sources, follows, cycles and several flakes in a repo."""
+    space = chain(root, 4)
+    space.add("src", {"nixpkgs": Take(), "r2": Take(flake=False), "r0": Take(follows={"nixpkgs": "nixpkgs"})})
+    space.add("end", {"nixpkgs": "src/nixpkgs", "src": Take(), "r1": Take(ref=None)}, dev={"r0": Take()})
+    space.add(
+        "cut",
+        {"end": Take(follows={"src": "", "nixpkgs": "pkgs"}), "pkgs": Take("nixpkgs"), "sub": Take("end", dir="dev")},
+    )
+    return space
+
+
+@pytest.mark.usefixtures("no_nix")
+@pytest.mark.parametrize("locker", ["auto", "native"])
+def test_a_sync_needs_no_nix(tmp_path: Path, locker: LockerChoice) -> None:
+    space = mixed(tmp_path / "space")
+    ran = run_sync(space.manifest(), locker=locker)
+    assert set(ran.statuses.values()) == {"updated"}, ran.errors
+    assert ran.document.locker == "native"
+    assert set(run_sync(space.manifest(), locker=locker).statuses.values()) == {"unchanged"}
+
+
+@pytest.mark.usefixtures("use_nix")
+def test_native_makes_the_commits_that_nix_makes(nix: RealNix, tmp_path: Path) -> None:
+    space = mixed(tmp_path / "space")
+    manifest = space.manifest()
+    made = []
+    for locker in ("nix", "native"):
+        ran = run_sync(manifest, locker="nix" if locker == "nix" else "native")
+        assert set(ran.statuses.values()) == {"updated"}, ran.errors
+        made.append(
+            {name: read(space.path(name), space.tip(name, "flakesync/update"), "flake.lock") for name in space.names}
+        )
+        for name in space.names:
+            (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
+    assert made[0] == made[1]
+
+
+@pytest.mark.usefixtures("use_nix")
+def test_every_nix_agrees_when_it_looks_over_the_locks(nix: RealNix, tmp_path: Path) -> None:
+    space = chain(tmp_path / "space", 3)
+    ran = run_sync(space.manifest(), verify=True, locker="native")
+    assert set(ran.statuses.values()) == {"updated"}, ran.errors
+    assert ran.document.locker == f"native, verified by nix {nix.full_version}"
+
+
+@pytest.mark.usefixtures("use_nix")
+def test_a_lock_that_differs_from_that_of_nix_is_refused(
+    any_nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = chain(tmp_path / "space", 2)
+    monkeypatch.setattr(NixLocker, "lock", lambda _, request: request.lock)
+    ran = run_sync(space.manifest(), verify=True)
+    assert ran.errors == {"r0": "native-differs", "r1": "upstream-failed"}
+
+
+def relative(root: Path) -> Space:
+    """Return a repo that native leaves to Nix, as an upstream's attributes change its tree, and one that it does not."""
+    space = Space(root)
+    space.add("lib", files=ATTRIBUTES).add("app", {"lib": Take()}).add("other")
+    # Only what has been pushed can be locked at all: the library is where it should be.
+    space.lock("lib", {".": {"nixpkgs": Take(at=space.tip("nixpkgs"))}})
+    return space
+
+
+@pytest.mark.usefixtures("use_nix")
+def test_what_native_cannot_do_exactly_nix_does_and_it_is_told(any_nix: RealNix, tmp_path: Path) -> None:
+    space = relative(tmp_path / "space")
+    told: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Note):
+            told.append(event.text)
+
+    ran = run_sync(space.manifest(), listener=listen)
+    assert ran.statuses == {"app": "updated", "other": "updated", "lib": "unchanged"}, ran.errors
+    assert ran.document.locker == f"native, nix {any_nix.full_version}"
+    assert told == ["app: Nix writes its lock: .gitattributes line 1 has export-ignore, where Nix versions differ"]
+
+
+@pytest.mark.usefixtures("no_nix")
+@pytest.mark.parametrize(("locker", "hint"), [("auto", "install Nix"), ("native", "--locker auto")])
+def test_without_nix_only_that_repo_fails(tmp_path: Path, locker: LockerChoice, hint: str) -> None:
+    space = relative(tmp_path / "space")
+    ran = run_sync(space.manifest(), locker=locker)
+    assert ran.statuses == {"app": "failed", "other": "updated", "lib": "unchanged"}
+    error = ran["app"].error
+    assert error is not None
+    assert error.code == "not-native"
+    assert ".gitattributes line 1" in error.message
+    assert hint in (error.hint or "")
+
+
+@pytest.mark.usefixtures("no_nix")
+def test_checks_run_without_nix(tmp_path: Path) -> None:
+    space = Space(tmp_path / "space").add("lib")
+    ran = run_sync(space.manifest(tables={"lib": {"checks": ["git --version"]}}))
+    assert ran.statuses == {"lib": "updated"}
+    assert [check.exit_status for check in ran["lib"].checks] == [0]

@@ -9,7 +9,7 @@ from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.nix import NixLocker
 from flakesync.sync.outcome import Event, Note
 from tests.support.nix import RealNix
-from tests.support.nixspace import Space, Take, chain, read, run_sync
+from tests.support.nixspace import UPDATE_BRANCH, Space, Take, chain, read, run_sync
 
 ATTRIBUTES = {".gitattributes": "*.txt export-ignore\n", "a.txt": "a"}
 
@@ -24,15 +24,13 @@ def no_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
 
 
-def mixed(root: Path) -> Space:
-    """Return sources, follows, cycles and several flakes in a repo."""
+def mixed(root: Path, *, subfolder: bool = True) -> Space:
+    """Return sources, follows, several flakes in a repo, and an input that is one of them (Nix 2.8 writes it its way)."""
     space = chain(root, 4)
     space.add("src", {"nixpkgs": Take(), "r2": Take(flake=False), "r0": Take(follows={"nixpkgs": "nixpkgs"})})
     space.add("end", {"nixpkgs": "src/nixpkgs", "src": Take(), "r1": Take(ref=None)}, dev={"r0": Take()})
-    space.add(
-        "cut",
-        {"end": Take(follows={"src": "", "nixpkgs": "pkgs"}), "pkgs": Take("nixpkgs"), "sub": Take("end", dir="dev")},
-    )
+    cut = {"end": Take(follows={"src": "", "nixpkgs": "pkgs"}), "pkgs": Take("nixpkgs")}
+    space.add("cut", {**cut, **({"sub": Take("end", dir="dev")} if subfolder else {})})
     return space
 
 
@@ -48,15 +46,15 @@ def test_a_sync_needs_no_nix(tmp_path: Path, locker: LockerChoice) -> None:
 
 @pytest.mark.usefixtures("use_nix")
 def test_native_makes_the_commits_that_nix_makes(nix: RealNix, tmp_path: Path) -> None:
-    space = mixed(tmp_path / "space")
+    space = mixed(tmp_path / "space", subfolder=nix.version > (2, 8))
     manifest = space.manifest()
     made = []
-    for locker in ("nix", "native"):
-        ran = run_sync(manifest, locker="nix" if locker == "nix" else "native")
+    lockers: tuple[LockerChoice, ...] = ("nix", "native")
+    for locker in lockers:
+        ran = run_sync(manifest, locker=locker)
         assert set(ran.statuses.values()) == {"updated"}, ran.errors
-        made.append(
-            {name: read(space.path(name), space.tip(name, "flakesync/update"), "flake.lock") for name in space.names}
-        )
+        tips = {name: space.tip(name, UPDATE_BRANCH) for name in space.names}
+        made.append({name: (tip, read(space.path(name), tip, "flake.lock")) for name, tip in tips.items()})
         for name in space.names:
             (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
     assert made[0] == made[1]
@@ -80,8 +78,8 @@ def test_a_lock_that_differs_from_that_of_nix_is_refused(
     assert ran.errors == {"r0": "native-differs", "r1": "upstream-failed"}
 
 
-def relative(root: Path) -> Space:
-    """Return a repo that native leaves to Nix, as an upstream's attributes change its tree, and one that it does not."""
+def hazardous(root: Path) -> Space:
+    """Return a repo that native leaves to Nix, as attributes change the tree of its upstream, and one that it does."""
     space = Space(root)
     space.add("lib", files=ATTRIBUTES).add("app", {"lib": Take()}).add("other")
     # Only what has been pushed can be locked at all: the library is where it should be.
@@ -91,7 +89,7 @@ def relative(root: Path) -> Space:
 
 @pytest.mark.usefixtures("use_nix")
 def test_what_native_cannot_do_exactly_nix_does_and_it_is_told(any_nix: RealNix, tmp_path: Path) -> None:
-    space = relative(tmp_path / "space")
+    space = hazardous(tmp_path / "space")
     told: list[str] = []
 
     def listen(event: Event) -> None:
@@ -107,7 +105,7 @@ def test_what_native_cannot_do_exactly_nix_does_and_it_is_told(any_nix: RealNix,
 @pytest.mark.usefixtures("no_nix")
 @pytest.mark.parametrize(("locker", "hint"), [("auto", "install Nix"), ("native", "--locker auto")])
 def test_without_nix_only_that_repo_fails(tmp_path: Path, locker: LockerChoice, hint: str) -> None:
-    space = relative(tmp_path / "space")
+    space = hazardous(tmp_path / "space")
     ran = run_sync(space.manifest(), locker=locker)
     assert ran.statuses == {"app": "failed", "other": "updated", "lib": "unchanged"}
     error = ran["app"].error

@@ -1,15 +1,17 @@
 # Everything starts from a plain clone with python3 (3.11 or later), git and make.
 #   make demo [DIR=folder]     build the example workspace and run the whole pipeline on it
 #   make test [PYTEST=options] run the test suite
+#   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces for each installed version
 #   make lint                  ruff, mypy, import-linter
 PYTHON ?= python3
 PYTEST ?=
+GRAPHS ?= 5000
 DIR ?=
 BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test fidelity lint format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -22,6 +24,9 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --timeout 300 $(PYTEST)
+
+fidelity: setup
+	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) tests/fidelity
 
 lint: setup
 	$(BIN)/ruff check

@@ -3,6 +3,7 @@
 import math
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.measure import Timing, interleaved, peak_bytes, python, run, show
@@ -14,6 +15,12 @@ import json, sys
 for number in range(int(sys.argv[1])):
     with open(f"r{number}/flake.lock", "rb") as file:
         json.loads(file.read())
+"""
+GIT_SCRIPT = """
+import json, subprocess, sys
+for number in range(int(sys.argv[1])):
+    command = ["git", "-C", f"r{number}", "cat-file", "blob", "main:flake.lock"]
+    json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 """
 REV = "{:040x}".format
 
@@ -65,6 +72,16 @@ def main() -> None:
             ratio = drift.best / script.best
             rows.append((f"drift, {count} repos / read and decode the files", f"{ratio:.2f} ({figures})", wanted))
             if count == 1000:
+                begin = time.perf_counter()
+                run(python("-c", GIT_SCRIPT, str(count)), cwd=str(root))
+                from_git = time.perf_counter() - begin
+                rows.append(
+                    (
+                        "drift, 1000 repos / read the base branches with git and decode",
+                        f"{drift.best / from_git:.2f} ({drift.best * 1000:.0f} ms against {from_git * 1000:.0f} ms)",
+                        "–",
+                    )
+                )
                 peak = peak_bytes(python("-m", "flakesync", "drift", "--json"), cwd=str(root), statuses=(1,))
                 rows.append(("drift, 1000 repos: greatest memory", f"{peak / 1e6:.0f} MB", "≤ 150 MB"))
         exponent = math.log(best[5000] / best[100]) / math.log(50)

@@ -25,7 +25,7 @@ def no_nix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mixed(root: Path, *, subfolder: bool = True) -> Space:
-    """Return sources, follows, several flakes in a repo, and one of those as an input (as Nix 2.8 does not write it)."""
+    """Return sources, follows, several flakes in a repo, one of them an input (Nix 2.8 differs there)."""
     space = chain(root, 4)
     space.add("src", {"nixpkgs": Take(), "r2": Take(flake=False), "r0": Take(follows={"nixpkgs": "nixpkgs"})})
     space.add("end", {"nixpkgs": "src/nixpkgs", "src": Take(), "r1": Take(ref=None)}, dev={"r0": Take()})

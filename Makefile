@@ -3,6 +3,7 @@
 #   make test [PYTEST=options] run the test suite
 #   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces for each installed version
 #   make lint                  ruff, mypy, import-linter
+#   make bench                 measure speed, as ratios (on a quiet machine)
 PYTHON ?= python3
 PYTEST ?=
 GRAPHS ?= 5000
@@ -11,7 +12,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fidelity lint format clean
+.PHONY: help setup demo test fidelity lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,6 +34,12 @@ lint: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.sync
+	$(BIN)/python -m benchmarks.native
 
 format: setup
 	$(BIN)/ruff check --fix

@@ -1,1 +1,1 @@
-"""Speed as ratios, measured in one run: `python -m benchmarks.startup`, `.drift`, `.sync`, `.native`; `make bench` runs all."""
+"""Speed as ratios, measured in one run: `make bench`, or `python -m benchmarks.NAME` for one of them."""

@@ -5,7 +5,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from flakesync.errors import FlakesyncError, GitError, LockError
@@ -15,6 +15,9 @@ from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.nix.lockfile import LockFile
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    from flakesync.sync.lockers.native.archives import Archive
 
 Result = TypeVar("Result")
 
@@ -80,7 +83,10 @@ class Sources:
         rev, dir = _rev(locked), _text(locked, "dir")
         if (known := self._known(locked)) is not None and known.bare:
             return Flake({}, None)
-        return self.flake(self._locate(locked), rev, dir)
+        place = self._locate(locked)
+        return (
+            self.flake(place, rev, dir) if place is not None else _parse(self._archive(locked).files, rev, _folder(dir))
+        )
 
     def fetch(self, ref: FlakeRef) -> Fetched:
         """Return what a reference with a full rev leads to."""
@@ -88,7 +94,13 @@ class Sources:
         _require_plain(attrs)
         rev = _rev(attrs)
         known = self._known(attrs)
-        facts = known.facts if known is not None else self.facts(self._locate(attrs), rev)
+        if known is not None:
+            facts = known.facts
+        elif (place := self._locate(attrs)) is not None:
+            facts = self.facts(place, rev)
+        else:
+            archive = self._archive(attrs)
+            facts = Facts(archive.nar_hash, archive.last_modified, None)
         locked = {**attrs, "rev": rev, "narHash": facts.nar_hash, "lastModified": facts.last_modified}
         if ref.type == "git" and not attrs.get("shallow"):
             if facts.rev_count is None:
@@ -126,15 +138,17 @@ class Sources:
         except GitError as error:
             raise NotNativeError(error.message) from error
 
-    def _locate(self, attrs: Mapping[str, Attr]) -> Path:
-        """Return a repository that has the commit of a reference."""
+    def _locate(self, attrs: Mapping[str, Attr]) -> Path | None:
+        """Return a repository that has the commit of a reference; None: its forge's archive has to be asked for it."""
         rev = _rev(attrs)
         identity = identity_of(attrs)
         own = self._repositories.get(identity) if identity is not None else None
         for place in (own, _local_path(attrs)):
             if place is not None and _has(place, rev):
                 return place
-        shown = FlakeRef.from_attrs({key: attrs[key] for key in attrs if key not in _FACTS})
+        if attrs.get("type") in FORGES:
+            return None
+        shown = _reference(attrs)
         if attrs.get("type") != "git" or _local_path(attrs) is not None:
             raise NotNativeError(f"no clone and no lock of the workspace has {shown}")
         return self._once.get(("commit", shown.git_url(), shown.ref, rev), lambda: self._fetch(shown, rev))
@@ -149,6 +163,12 @@ class Sources:
         if found is None:
             raise NotNativeError(f"{ref} is not on that branch" if not self._offline else f"offline, and without {ref}")
         return found
+
+    def _archive(self, attrs: Mapping[str, Attr]) -> "Archive":
+        from flakesync.sync.lockers.native.archives import read_archive
+
+        ref = _reference(attrs)
+        return self._once.get(("archive", ref), lambda: read_archive(ref, self._cache, offline=self._offline))
 
     # ---- locks of the workspace -----------------------------------------------------------------------------------
 
@@ -201,6 +221,10 @@ def _require_plain(attrs: Mapping[str, Attr]) -> None:
         raise NotNativeError(f"it cannot fetch with `{unusual[0]}`")
 
 
+def _reference(attrs: Mapping[str, Attr]) -> FlakeRef:
+    return FlakeRef.from_attrs({key: value for key, value in attrs.items() if key not in _FACTS})
+
+
 def _local_path(attrs: Mapping[str, Attr]) -> Path | None:
     """Return the path that a `file:` address of git names; None for all others."""
     url = attrs.get("url")
@@ -242,17 +266,29 @@ def _facts(path: Path, rev: Rev) -> Facts:
 
 
 def _read_flake(path: Path, rev: Rev, dir: str | None) -> Flake:
-    folder = f"{dir.strip('/')}/" if dir is not None else ""
+    folder = _folder(dir)
     try:
         with Repository.open(path) as repository:
-            source, lock = (repository.read(rev, folder + name) for name in ("flake.nix", "flake.lock"))
+            files = {folder + name: repository.read(rev, folder + name) for name in ("flake.nix", "flake.lock")}
+    except GitError as error:
+        raise NotNativeError(error.message) from error
+    return _parse(files, rev, folder)
+
+
+def _folder(dir: str | None) -> str:
+    return f"{dir.strip('/')}/" if dir is not None else ""
+
+
+def _parse(files: Mapping[str, bytes | None], rev: Rev, folder: str) -> Flake:
+    source, lock = (files.get(folder + name) for name in ("flake.nix", "flake.lock"))
+    try:
         if source is None:
             raise NotNativeError(f"there is no {folder}flake.nix in {rev}")
         inputs = read_inputs(source, file=f"{folder}flake.nix")
         if isinstance(inputs, NotStatic):
             raise NotNativeError(inputs.reason)
         return Flake(inputs.inputs, LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None)
-    except (GitError, LockError) as error:
+    except LockError as error:
         raise NotNativeError(error.message) from error
 
 

@@ -1,0 +1,117 @@
+"""External sources that native fetches itself, each once: from archives of forges, and by git; the locks are Nix's."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flakesync.demo.forge.model import Kind
+from flakesync.nix.flakeref import FlakeRef
+from flakesync.sync.lockers.native.archives import archive_url, find_token
+from tests.support import repos
+from tests.support.forge.world import World, make_world
+from tests.support.nix import RealNix
+
+UPDATE = "flakesync/update"
+SITES: list[tuple[str, Kind]] = [
+    ("github.com", "github"),
+    ("gitlab.com", "gitlab"),
+    ("codeberg.org", "forgejo"),
+    ("git.acme.example", "gitlab"),
+]
+SOURCES = {
+    "hub": ("github.com", "acme/hub", "github:acme/hub"),
+    "lab": ("gitlab.com", "acme/lab", "gitlab:acme/lab"),
+    "own": ("git.acme.example", "acme/own", "gitlab:acme/own?host=git.acme.example"),
+    "plain": ("codeberg.org", "acme/plain", "git+https://codeberg.org/acme/plain?ref=main"),
+}
+ATTRIBUTES = "tool export-ignore\n"
+DAY_S = 86_400
+REV = "a" * 40
+
+
+def flake(**inputs: str) -> str:
+    lines = "".join(f'  inputs.{name}.url = "{url}";\n' for name, url in inputs.items())
+    return f"{{\n{lines}  outputs = _: {{ }};\n}}\n"
+
+
+@pytest.fixture
+def world(nix: RealNix, tmp_path: Path) -> Iterator[World]:
+    """Sources on four forges, each of which takes `base`, and a repo that takes them all; they have all moved on."""
+    with make_world(tmp_path, nix, SITES) as world:
+        base = world.forge.site("github.com").create("acme/base")
+        world.add("base", base, "https://github.com/acme/base", {"flake.nix": flake()}, lock=False)
+        for name, (host, path, _) in SOURCES.items():
+            files = {"flake.nix": flake(base="github:acme/base"), "tool": "exec:#!sh\n", "b/link": "link:../tool"}
+            if name == "hub":
+                files[".gitattributes"] = ATTRIBUTES
+            world.add(name, world.forge.site(host).create(path), f"https://{host}/{path}", files)
+        references = {name: reference for name, (_, _, reference) in SOURCES.items()}
+        for name in ("app", "tool"):
+            project = world.forge.site("github.com").create(f"acme/{name}")
+            text = flake(**references).replace("outputs", 'inputs.lab.inputs.base.follows = "own/base";\n  outputs')
+            world.add(name, project, f"https://github.com/acme/{name}", {"flake.nix": text})
+        for name in SOURCES:
+            repos.commit(world.clone(name), {"new.txt": name}, date=repos.DATE + DAY_S)
+            world.git(name, "push", "-q", "origin", "main")
+        world.manifest = {
+            "workspace": {"name": "acme", "jobs": 2, "external": "latest"},
+            "repos": {name: {"url": f"github:acme/{name}", "path": f"repos/{name}"} for name in ("app", "tool")},
+        }
+        yield world
+
+
+def synced(world: World, locker: str) -> dict[str, str]:
+    """Sync with a locker, take the update branches away, and return their commits."""
+    document = world.flakesync("sync", "--locker", locker)
+    assert document["locker"] == locker if locker == "native" else True
+    commits = {}
+    for name in ("app", "tool"):
+        ref = world.clone(name) / ".git/refs/heads" / UPDATE
+        commits[name] = ref.read_text().strip()
+        ref.unlink()
+    return commits
+
+
+def test_the_commits_are_those_of_nix_and_each_source_is_fetched_once(world: World) -> None:
+    world.forge.forget_log()
+    native = synced(world, "native")
+    asked = [str(exchange) for exchange in world.forge.log if re.search("archive|tarball", str(exchange))]
+    assert len(asked) == len(set(asked)) == 3
+    world.forge.forget_log()
+    assert synced(world, "native") == native
+    assert not [exchange for exchange in world.forge.log if re.search("archive|tarball", str(exchange))]
+    assert synced(world, "nix") == native
+    folder = world.root / "checkout"
+    repos.run_git("clone", "-q", str(world.clone("app")), str(folder), cwd=world.root)
+    repos.run_git("fetch", "-q", "origin", native["app"], cwd=folder)
+    repos.run_git("checkout", "-q", native["app"], cwd=folder)
+    with world.cold() as env:
+        world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
+
+
+@pytest.mark.parametrize(
+    ("reference", "token", "url"),
+    [
+        (f"github:o/r/{REV}", False, f"https://github.com/o/r/archive/{REV}.tar.gz"),
+        (f"github:o/r/{REV}", True, f"https://api.github.com/repos/o/r/tarball/{REV}"),
+        (f"github:o/r/{REV}?host=ghe.acme.example", True, f"https://ghe.acme.example/api/v3/repos/o/r/tarball/{REV}"),
+        (f"gitlab:o/r/{REV}", False, f"https://gitlab.com/api/v4/projects/o%2Fr/repository/archive.tar.gz?sha={REV}"),
+        (f"sourcehut:~o/r/{REV}", False, f"https://git.sr.ht/~o/r/archive/{REV}.tar.gz"),
+    ],
+)
+def test_archives_are_where_nix_looks_for_them(reference: str, token: bool, url: str) -> None:
+    assert archive_url(FlakeRef.parse(reference), token=token) == url
+
+
+def test_a_gitlab_subgroup_is_one_name() -> None:
+    attrs = {"type": "gitlab", "owner": "a%2Fb", "repo": "r", "rev": REV}
+    assert "/projects/a%2Fb%2Fr/" in archive_url(FlakeRef.from_attrs(attrs), token=False)
+
+
+def test_tokens_go_to_their_own_hosts_only() -> None:
+    settings = "access-tokens = git.acme.example=PAT:own\nextra-access-tokens = gitlab.com=OAuth2:lab"
+    environ = {"GITHUB_TOKEN": "hub", "GITLAB_TOKEN": "other", "NIX_CONFIG": settings}
+    hosts = ("github.com", "gitlab.com", "git.acme.example", "ghe.acme.example", "git.sr.ht")
+    assert [find_token(host, environ) for host in hosts] == ["hub", "lab", "own", None, None]

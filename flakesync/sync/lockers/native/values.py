@@ -66,6 +66,7 @@ class Dialect:
     overrides_keep_original: its `original` is what its own flake says (before 2.20). exact_originals: `original` of a
     lock is compared as it is written (before 2.28.4). keeps_nested: an input fetched anew takes its nested
     inputs from where the old lock had them (before 2.30.1). deep_overrides: overrides may be nested (from 2.30).
+    follows_once: no way to an input may lead through the same follows twice (from 2.19).
     """
 
     name: str
@@ -74,8 +75,9 @@ class Dialect:
     exact_originals: bool = False
     keeps_nested: bool = False
     deep_overrides: bool = False
+    follows_once: bool = False
 
 
 NIX_2_8 = Dialect("nix-2.8", overrides_refetch=True, overrides_keep_original=True, keeps_nested=True)
-NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True)
-NIX_2_34 = Dialect("nix-2.34", deep_overrides=True)
+NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True)
+NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True)

@@ -21,6 +21,10 @@ def sync(
         Literal["auto", "nix", "native"],
         typer.Option("--locker", help="Who writes the locks: flakesync itself where that is exact, else Nix (auto)."),
     ] = "auto",
+    dialect: Annotated[
+        Literal["nix-2.8", "nix-2.26+"] | None,
+        typer.Option("--dialect", help="Write like these versions of Nix.  [default: what each lock shows]"),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
     ] = False,
@@ -56,6 +60,7 @@ def sync(
             locker=locker,
             verify=verify,
             offline=common.offline,
+            dialect=dialect,
         )
     if common.json:
         from flakesync.report.documents import to_json

@@ -39,13 +39,14 @@ def sync(
     locker: LockerChoice = "auto",
     verify: bool = False,
     offline: bool = False,
+    dialect: str | None = None,
 ) -> SyncDocument:
     """Bump every repo of the plan and return what became of each.
 
     dry_run: commits go to throw-away repositories that borrow the objects of the real ones; nothing is left of them.
     cache: where mirrors are, and the lock file that keeps two runs of one workspace apart. locker: who writes the
     locks. verify: whether Nix looks over what the native locker writes. offline: whether the native locker asks no
-    server.
+    server. dialect: the versions of Nix that it writes like (`nix-2.8`, `nix-2.26+`); None: what each lock shows.
 
     Raises:
         FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, a plain folder, or another
@@ -66,7 +67,7 @@ def sync(
             run=plan.run,
             branch=situation.snapshot.workspace.branch,
             author=author,
-            locker=choose_locker(locker, known, nix, lambda text: listener(Note(text)), verify=verify),
+            locker=choose_locker(locker, known, nix, lambda text: listener(Note(text)), verify=verify, dialect=dialect),
             check=nix.run_check,
             dry_run=dry_run,
             listener=listener,

@@ -121,18 +121,25 @@ class _LazyNixLocker:
 
 
 def choose_locker(
-    choice: LockerChoice, sources: Sources, nix: FoundNix, note: Callable[[str], None], *, verify: bool = False
+    choice: LockerChoice,
+    sources: Sources,
+    nix: FoundNix,
+    note: Callable[[str], None],
+    *,
+    verify: bool = False,
+    dialect: str | None = None,
 ) -> Locker:
     """Return the locker of a run.
 
-    note: is told which locks Nix writes, and why. verify: whether Nix looks over what native writes.
+    note: is told which locks Nix writes, and why. verify: whether Nix looks over what native writes. dialect: see
+    NativeLocker.
 
     Raises:
         NixError: it is Nix, and there is none.
     """
     if choice == "nix":
         return NixLocker(nix.get())
-    native: Locker = NativeLocker(sources)
+    native: Locker = NativeLocker(sources, dialect)
     if verify:
         nix.get()
         native = VerifiedLocker(native, nix)

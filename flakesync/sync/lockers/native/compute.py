@@ -11,6 +11,7 @@ from flakesync.nix import lockgraph
 from flakesync.nix.flakefile import InputSpec
 from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.sync.lockers.native.follows import check_follows
 from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Fetched, Fetcher, Flake, NotNativeError
 from flakesync.terms import InputPath, NodeLabel, show_path
 
@@ -121,7 +122,7 @@ class _Computation:
         for path in self.moves.keys() - self.moved:
             raise DisagreementError(f"flake.nix and flake.lock disagree on whether there is an input {show_path(path)}")
         lock = LockFile(_VERSION, lockgraph.ROOT, lockgraph.rename(self.nodes, lockgraph.ROOT), {}, False, {})
-        _check_follows(lock, once=self.dialect.follows_once)
+        check_follows(lock, once=self.dialect.follows_once)
         return lock
 
     def _from_flake(self, inputs: Mapping[str, InputSpec], path: InputPath) -> dict[str, _Input]:
@@ -379,40 +380,3 @@ def _require_usual(node: LockNode) -> None:
     for attrs in (node.locked, node.original):
         if attrs is None:
             raise NotNativeError("a node of the lock has no `original`")
-
-
-def _check_follows(lock: LockFile, *, once: bool) -> None:
-    """Refuse follows that lead nowhere, as `LockFile::check` does.
-
-    once: as Nix from 2.19 on, refuse also the way to an input that goes through the same follows twice; it takes that
-    for a cycle (`doFind` in `src/libflake/lockfile.cc`).
-    """
-    for label, node in lock.nodes.items():
-        for name, target in node.inputs.items():
-            if not isinstance(target, tuple):
-                continue
-            try:
-                if lock.resolve(target) is None:
-                    raise NotNativeError(f"input {name} of {label} follows {show_path(target)}, which does not exist")
-            except lockgraph.FollowsCycleError:
-                raise NotNativeError(f"the follows of input {name} of {label} leads back to itself") from None
-            if once and _goes_twice(lock, target):
-                raise NotNativeError(f"Nix takes the follows of input {name} of {label} for a cycle")
-
-
-def _goes_twice(lock: LockFile, path: InputPath) -> bool:
-    """Tell whether the way to an input that exists leads through the same follows more than once."""
-    seen = {path}
-    node = lock.nodes[lock.root]
-    names = list(reversed(path))
-    while names:
-        target = node.inputs[names.pop()]
-        if isinstance(target, tuple):
-            if target in seen:
-                return True
-            seen.add(target)
-            node = lock.nodes[lock.root]
-            names += reversed(target)
-        else:
-            node = lock.nodes[target]
-    return False

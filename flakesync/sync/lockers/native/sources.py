@@ -1,18 +1,19 @@
 """What commits hold: found in clones, in locks of the workspace, and by git; each is looked at once a run."""
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from concurrent.futures import Future
+import contextlib
+import os
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from flakesync.errors import FlakesyncError, GitError, LockError
+from flakesync.errors import GitError, LockError, NixError
 from flakesync.git.repository import Repository
 from flakesync.nix.flakefile import NotStatic, read_inputs
 from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.nix.lockfile import LockFile
+from flakesync.sync.lockers.native.once import Once
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
 
@@ -60,7 +61,7 @@ class Sources:
         self._locks = locks
         self._cache = cache
         self._offline = offline
-        self._once = _Once()
+        self._once = Once()
 
     # ---- commits of local repositories ----------------------------------------------------------------------------
 
@@ -70,7 +71,9 @@ class Sources:
         Raises:
             NotNativeError: the two differ there, or versions of Nix do.
         """
-        return self._once.get(("facts", repository, rev), lambda: _facts(repository, rev))
+        # A large external source takes seconds to hash; a commit's id says all that there is to know of it.
+        kept = self._cache / "facts" / f"{rev}.json" if repository.parent == self._cache / "commits" else None
+        return self._once.get(("facts", repository, rev), lambda: _facts(repository, rev, kept))
 
     def flake(self, repository: Path, rev: Rev, dir: str | None) -> Flake:
         """Return the flake in a folder (None: the top) of a commit that `repository` has."""
@@ -242,7 +245,24 @@ def _has(repository: Path, rev: Rev) -> bool:
         return False
 
 
-def _facts(path: Path, rev: Rev) -> Facts:
+def _facts(path: Path, rev: Rev, kept: Path | None) -> Facts:
+    """Return the facts of a commit. kept: the file that they are kept in between runs; None: nowhere."""
+    import msgspec
+
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        if kept is not None:
+            return msgspec.json.decode(kept.read_bytes(), type=Facts)
+    found = _find_facts(path, rev)
+    with contextlib.suppress(OSError):
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_name(f"{kept.name}.{os.getpid()}")
+            part.write_bytes(msgspec.json.encode(found))
+            part.replace(kept)
+    return found
+
+
+def _find_facts(path: Path, rev: Rev) -> Facts:
     from flakesync.git.attributes import find_hazards
     from flakesync.git.contents import TreeContents
     from flakesync.git.objects import ObjectReader
@@ -261,7 +281,7 @@ def _facts(path: Path, rev: Rev) -> Facts:
             commit = repository.commit(rev)
             count = repository.rev_count(rev)
         return Facts(nar_hash_of_tree(TreeContents(reader), commit.tree), commit.committer.time, count)
-    except GitError as error:
+    except (GitError, NixError) as error:
         raise NotNativeError(error.message) from error
 
 
@@ -302,31 +322,3 @@ def _rev(attrs: Mapping[str, Attr]) -> Rev:
 def _text(attrs: Mapping[str, Attr], key: str) -> str | None:
     value = attrs.get(key)
     return value if isinstance(value, str) else None
-
-
-class _Once:
-    """Makes each thing once, for whoever asks first; the others wait for it. A failure is the same for all."""
-
-    def __init__(self) -> None:
-        self._guard = Lock()
-        self._made: dict[Hashable, Future[object]] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Result]) -> Result:
-        """Return what `make` has made for `key`, now or earlier."""
-        with self._guard:
-            future = self._made.get(key)
-            mine = future is None
-            if future is None:
-                future = self._made[key] = Future()
-        if mine:
-            try:
-                future.set_result(make())
-            except FlakesyncError as error:
-                future.set_exception(error)
-            except BaseException:
-                with self._guard:
-                    del self._made[key]
-                future.cancel()
-                future.set_running_or_notify_cancel()
-                raise
-        return cast("Result", future.result())

@@ -1,0 +1,43 @@
+"""Whether the follows of a new lock lead somewhere, as Nix finds out before it writes one."""
+
+from flakesync.nix import lockgraph
+from flakesync.nix.lockfile import LockFile
+from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.terms import InputPath, show_path
+
+
+def check_follows(lock: LockFile, *, once: bool) -> None:
+    """Refuse follows that lead nowhere, as `LockFile::check` does.
+
+    once: as Nix from 2.19 on, refuse also the way to an input that goes through the same follows twice; it takes that
+    for a cycle (`doFind` in `src/libflake/lockfile.cc`).
+    """
+    for label, node in lock.nodes.items():
+        for name, target in node.inputs.items():
+            if not isinstance(target, tuple):
+                continue
+            try:
+                if lock.resolve(target) is None:
+                    raise NotNativeError(f"input {name} of {label} follows {show_path(target)}, which does not exist")
+            except lockgraph.FollowsCycleError:
+                raise NotNativeError(f"the follows of input {name} of {label} leads back to itself") from None
+            if once and _goes_twice(lock, target):
+                raise NotNativeError(f"Nix takes the follows of input {name} of {label} for a cycle")
+
+
+def _goes_twice(lock: LockFile, path: InputPath) -> bool:
+    """Tell whether the way to an input that exists leads through the same follows more than once."""
+    seen = {path}
+    node = lock.nodes[lock.root]
+    names = list(reversed(path))
+    while names:
+        target = node.inputs[names.pop()]
+        if isinstance(target, tuple):
+            if target in seen:
+                return True
+            seen.add(target)
+            node = lock.nodes[lock.root]
+            names += reversed(target)
+        else:
+            node = lock.nodes[target]
+    return False

@@ -73,5 +73,13 @@ class NixError(FlakesyncError):
     """nix is missing, too old, or failed."""
 
 
+def as_error(error: FlakesyncError | OSError) -> FlakesyncError:
+    """Return an error as one of ours: what the system refuses (a full disk, a folder that went away) has code `os`."""
+    if isinstance(error, FlakesyncError):
+        return error
+    where = f"{error.filename}: " if error.filename else ""
+    return FlakesyncError("os", f"{where}{error.strerror or error}")
+
+
 class SyncError(FlakesyncError):
     """One repo's bump could not be carried out; its dependents are skipped."""

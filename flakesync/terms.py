@@ -21,6 +21,31 @@ InputPath = tuple[str, ...]
 """The names of the inputs from the root node down: `("a", "b")` is written `a/b`."""
 
 
+def flake_file(dir: FlakeDir, name: str = "flake.lock") -> str:
+    """Return where a file of a flake (its lock, if none is named) lies in its repo: `dev/flake.lock`."""
+    return name if dir == "." else f"{dir}/{name}"
+
+
+def is_lock_file(path: str) -> bool:
+    """Tell whether a path in a repo is that of a lock."""
+    return path == "flake.lock" or path.endswith("/flake.lock")
+
+
+def iso_day(date: int | None) -> str | None:
+    """Return the UTC day of a time (seconds since the epoch) as ISO 8601; None where there is none.
+
+    A lock can hold any number, so some of them are no time of a calendar.
+    """
+    from datetime import UTC, datetime
+
+    if date is None:
+        return None
+    try:
+        return datetime.fromtimestamp(date, UTC).date().isoformat()
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
 def show_path(path: InputPath) -> str:
     """Return the way Nix writes an input path: `a/b`; the root itself is the empty string."""
     return "/".join(path)

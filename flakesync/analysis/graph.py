@@ -207,12 +207,6 @@ def _put_back(graph: "nx.DiGraph[RepoName]", opened: set[tuple[RepoName, RepoNam
             opened.discard((upstream, dependent))
 
 
-def describe_edge(edge: Edge) -> str:
-    """Return `dependent:flake#input`, the way messages name an input."""
-    flake = "" if edge.flake == "." else f"/{edge.flake}"
-    return f"{edge.dependent}{flake}#{show_path(edge.input)}"
-
-
 class RepoDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One repo as it was read. url null: it is given by path only; base and rev null: a plain folder, or unreadable."""
 

@@ -207,7 +207,7 @@ class _Planner:
         opened = situation.graph.is_opened(edge)
         if updating and on_base and not opened:
             return self._change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated")
-        if opened and on_base and (updating or edge.upstream == edge.dependent or self._waits(edge)):
+        if opened and on_base:  # whether it really takes less is known when all is decided: see _matters
             why = "an input that is itself" if edge.upstream == edge.dependent else "opens a cycle"
             self.deferred.append(stays(f"{why}: takes the base commit"))
         if behind and answer is not None and answer.tip is not None:
@@ -217,10 +217,6 @@ class _Planner:
         if answer is not None and answer.standing == "unlanded":
             return stays(f"its commit is only on the update branch of {edge.upstream}")
         return None
-
-    def _waits(self, edge: Edge) -> bool:
-        """Tell whether an opened edge's upstream comes later in the order, so that it may still be updated."""
-        return edge.upstream not in self.changes
 
     def _change(self, edge: Edge, to: ToRev | ToUpdate, reason: str) -> Change:
         return Change(edge.dependent, edge.flake, edge.input, edge.original, edge.locked, to, reason)

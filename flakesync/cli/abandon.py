@@ -1,14 +1,14 @@
 """`flakesync abandon`."""
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.opening import open_workspace, reading, refuse_offline
 from flakesync.cli.options import Common, with_common
-from flakesync.cli.publish import refuse_offline
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ def abandon(
     workspace, selected = open_workspace(common)
     document = _abandon(common, workspace, selected, dry_run=dry_run)
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(document).decode())
+        screen.answer_json(document)
     else:
         from flakesync.report.publish import render_abandon
 
@@ -56,10 +54,10 @@ def _abandon(
     from flakesync.survey import cache_dir, read_graph
     from flakesync.sync.engine import only_run
 
-    servers = Servers(workspace, os.environ)
-    try:
-        with only_run(workspace.file, cache_dir()), screen.busy(reading(workspace), quiet=common.quiet):
-            graph = read_graph(workspace, at="update")
-            return carry_out(workspace, graph, selected, servers, dry_run=dry_run)
-    finally:
-        servers.close()
+    with (
+        closing(Servers(workspace, os.environ)) as servers,
+        only_run(workspace.file, cache_dir()),
+        screen.busy(reading(workspace), quiet=common.quiet),
+    ):
+        graph = read_graph(workspace, at="update")
+        return carry_out(workspace, graph, selected, servers, dry_run=dry_run)

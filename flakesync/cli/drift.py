@@ -40,9 +40,7 @@ def drift(
     situation = look(common, workspace, at=at)
     report = find_drift(situation, selected)
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(report).decode())
+        screen.answer_json(report)
     elif markdown:
         from flakesync.report.drift_markdown import render_drift_markdown
 

@@ -48,9 +48,8 @@ def _answer(graph: "RepoGraph", format: Format, title: str) -> None:  # noqa: A0
     match format:
         case "json":
             from flakesync.analysis.graph import graph_document
-            from flakesync.report.documents import to_json
 
-            screen.answer_text(to_json(graph_document(graph)).decode())
+            screen.answer_json(graph_document(graph))
         case "tree":
             from flakesync.report.graph import render_tree
 

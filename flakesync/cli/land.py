@@ -2,14 +2,14 @@
 
 import os
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace
+from flakesync.cli.opening import open_workspace, refuse_offline
 from flakesync.cli.options import Common, with_common
-from flakesync.cli.publish import refuse_offline
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
@@ -49,9 +49,7 @@ def land(
     workspace, selected = open_workspace(common)
     document = _land(common, workspace, selected, _patience(wait, timeout), merge=not no_merge)
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(document).decode())
+        screen.answer_json(document)
     else:
         from flakesync.report.land import render_land
 
@@ -81,11 +79,10 @@ def _land(
     from flakesync.report.progress import listener
     from flakesync.survey import cache_dir
 
-    servers = Servers(workspace, os.environ)
-    try:
-        with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
-            return carry_out(
-                workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience, listener=listen
-            )
-    finally:
-        servers.close()
+    with (
+        closing(Servers(workspace, os.environ)) as servers,
+        listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen,
+    ):
+        return carry_out(
+            workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience, listener=listen
+        )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flakesync.cli import screen
 from flakesync.cli.options import Common
+from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
     from flakesync.analysis.situation import Situation
@@ -41,3 +42,9 @@ def reading(workspace: "Workspace") -> str:
     """Return what is shown while the repos are read."""
     number = len(workspace.repos)
     return f"reading {number} repo{'' if number == 1 else 's'}"
+
+
+def refuse_offline(common: Common, command: str) -> None:
+    """Raise FlakesyncError (`offline`) where the options forbid what the command is for."""
+    if common.offline:
+        raise FlakesyncError("offline", f"{command} speaks to servers: it cannot be done with --offline")

@@ -24,9 +24,7 @@ def plan(common: Common) -> int:
     workspace, selected = open_workspace(common)
     document = plan_document(make_plan(look(common, workspace), selected))
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(document).decode())
+        screen.answer_json(document)
     else:
         from flakesync.report.plan import render_plan
 

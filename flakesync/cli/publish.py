@@ -1,14 +1,15 @@
 """`flakesync publish`."""
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.opening import open_workspace, reading, refuse_offline
 from flakesync.cli.options import Common, with_common
-from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
     from flakesync.forge.outcome import PublishDocument, PublishOutcome
@@ -41,9 +42,7 @@ def publish(
     workspace, selected = open_workspace(common)
     document = _publish(common, workspace, selected, reopen=reopen)
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(document).decode())
+        screen.answer_json(document)
     else:
         from flakesync.report.publish import render_publish
 
@@ -64,17 +63,7 @@ def _publish(
         if not common.quiet and outcome.reason != "no-update":
             screen.tell(progress_line(outcome, done, total))
 
-    servers = Servers(workspace, os.environ)
-    try:
-        with only_run(workspace.file, cache_dir()):
-            with screen.busy(reading(workspace), quiet=common.quiet):
-                graph = read_graph(workspace, at="update")
-            return carry_out(workspace, graph, selected, servers, reopen=reopen, tell=tell)
-    finally:
-        servers.close()
-
-
-def refuse_offline(common: Common, command: str) -> None:
-    """Raise FlakesyncError (`offline`) where the options forbid what the command is for."""
-    if common.offline:
-        raise FlakesyncError("offline", f"{command} speaks to servers: it cannot be done with --offline")
+    with closing(Servers(workspace, os.environ)) as servers, only_run(workspace.file, cache_dir()):
+        with screen.busy(reading(workspace), quiet=common.quiet):
+            graph = read_graph(workspace, at="update")
+        return carry_out(workspace, graph, selected, servers, reopen=reopen, tell=tell)

@@ -6,11 +6,14 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from flakesync.errors import plain
 from flakesync.report import colour
 from flakesync.report.text import MIN_WIDTH, Line, Span, line
+
+if TYPE_CHECKING:
+    from msgspec import Struct
 
 PIPE_WIDTH = 100
 
@@ -41,6 +44,13 @@ def answer(lines: Iterable[Line]) -> None:
 def answer_text(text: str) -> None:
     """Write an answer that is meant for other programs. Raises OSError where stdout takes nothing."""
     _stdout().write(text)
+
+
+def answer_json(document: "Struct") -> None:
+    """Write an answer as a JSON document. Raises OSError where stdout takes nothing."""
+    from flakesync.report.documents import to_json
+
+    answer_text(to_json(document).decode())
 
 
 def _stdout() -> TextIO:

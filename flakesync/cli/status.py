@@ -1,6 +1,7 @@
 """`flakesync status`."""
 
 import os
+from contextlib import closing
 
 from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, reading
@@ -25,17 +26,11 @@ def status(common: Common) -> int:
     from flakesync.survey import read_graph
 
     workspace, selected = open_workspace(common)
-    servers = Servers(workspace, os.environ)
-    try:
-        with screen.busy(reading(workspace), quiet=common.quiet):
-            graph = read_graph(workspace, at="update", offline=common.offline)
-            document = look(workspace, graph, selected, servers, offline=common.offline)
-    finally:
-        servers.close()
+    with closing(Servers(workspace, os.environ)) as servers, screen.busy(reading(workspace), quiet=common.quiet):
+        graph = read_graph(workspace, at="update", offline=common.offline)
+        document = look(workspace, graph, selected, servers, offline=common.offline)
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(document).decode())
+        screen.answer_json(document)
     else:
         from flakesync.report.status import render_status
 

@@ -63,9 +63,7 @@ def sync(
             dialect=dialect,
         )
     if common.json:
-        from flakesync.report.documents import to_json
-
-        screen.answer_text(to_json(document).decode())
+        screen.answer_json(document)
     else:
         from flakesync.report.sync import render_sync
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from flakesync.analysis.graph import RepoGraph
-from flakesync.errors import FlakesyncError, GitError
+from flakesync.errors import FlakesyncError, GitError, as_error
 from flakesync.forge.body import is_ours
-from flakesync.forge.branches import Branches, clone_of, error_of, find_branches, push
+from flakesync.forge.branches import Branches, clone_of, find_branches, push
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import Pull
 from flakesync.forge.outcome import AbandonDocument, AbandonOutcome, error_document, pull_document
@@ -57,7 +57,7 @@ class _Abandoning:
                 with clone_of(self.state) as repository:
                     self._take_away(repository)
         except (FlakesyncError, OSError) as error:
-            return self._outcome(error_of(error))
+            return self._outcome(as_error(error))
         return self._outcome(None)
 
     def _outcome(self, error: FlakesyncError | None) -> AbandonOutcome:

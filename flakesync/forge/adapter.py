@@ -128,6 +128,15 @@ class Adapter(ABC):
         return ForgeError("head-moved", message)
 
 
+def reviewers_body(reviewers: Sequence[str]) -> dict[str, list[str]]:
+    """Return how GitHub and Forgejo are asked for reviewers: people by name, a team as `org/team`."""
+    body = {
+        "reviewers": [name for name in reviewers if "/" not in name],
+        "team_reviewers": [name.rpartition("/")[2] for name in reviewers if "/" in name],
+    }
+    return {key: names for key, names in body.items() if names}
+
+
 def no_method(host: str, method: str, known: str) -> ForgeError:
     """Return the error for a merge method that a forge does not have."""
     return ForgeError("forge", f"{host}: pull requests cannot be merged by {method}", hint=f"merge-method: {known}")

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from flakesync.analysis.pins import last_modified
 from flakesync.errors import plain
 from flakesync.forge.update import Move, MoveKey, Update, locked_of
 from flakesync.nix.lockfile import LockNode
-from flakesync.terms import RepoName, Rev, show_path
+from flakesync.terms import InputPath, RepoName, Rev, iso_day, show_path
 
 BEGIN = "<!-- flakesync:begin -->"
 END = "<!-- flakesync:end -->"
@@ -177,16 +178,8 @@ def _dates(move: Move) -> str:
     return " → ".join(days)
 
 
-def _day(entry: object) -> str:
-    from datetime import UTC, datetime
-
-    date = locked_of(entry).get("lastModified") if isinstance(entry, LockNode) else None
-    if not isinstance(date, int) or isinstance(date, bool) or date <= 0:
-        return ""
-    try:
-        return datetime.fromtimestamp(date, UTC).date().isoformat()
-    except (OverflowError, OSError, ValueError):
-        return ""  # a lock can hold any number
+def _day(entry: LockNode | InputPath | None) -> str:
+    return iso_day(last_modified(locked_of(entry))) or ""
 
 
 def _listing(words: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from flakesync.errors import FlakesyncError, GitError, ManifestError
+from flakesync.errors import GitError, ManifestError
 from flakesync.forge.choose import Servers
 from flakesync.forge.credentials import git_access
 from flakesync.forge.update import own_commits
@@ -145,11 +145,3 @@ def has_landed(repository: Repository, branches: Branches, commit: Rev) -> bool:
 
 def _is_later(repository: Repository, one: Rev, other: Rev) -> bool:
     return one != other and repository.is_ancestor(other, one)
-
-
-def error_of(error: FlakesyncError | OSError) -> FlakesyncError:
-    """Return what went wrong with one repo; the others go on."""
-    if isinstance(error, FlakesyncError):
-        return error
-    where = f"{error.filename}: " if error.filename else ""
-    return GitError("os", f"{where}{error.strerror or error}")

@@ -6,7 +6,7 @@ from itertools import islice
 
 import msgspec
 
-from flakesync.forge.adapter import Adapter, no_method
+from flakesync.forge.adapter import Adapter, no_method, reviewers_body
 from flakesync.forge.http import Query, repository
 from flakesync.forge.model import Checks, ForgeKind, MergeMethod, NewPull, Project, Pull, Reviews, Standing
 from flakesync.forge.refusal import Refused
@@ -158,12 +158,8 @@ class GitHub(Adapter):
             self._client.tell("POST", path, body={"labels": missing}, again=True)
             pull = replace(pull, labels=(*pull.labels, *missing))
         if reviewers:
-            body = {
-                "reviewers": [name for name in reviewers if "/" not in name],
-                "team_reviewers": [name.rpartition("/")[2] for name in reviewers if "/" in name],
-            }
             path = f"{_at(project)}/pulls/{pull.number}/requested_reviewers"
-            self._client.tell("POST", path, body={key: names for key, names in body.items() if names}, again=True)
+            self._client.tell("POST", path, body=reviewers_body(reviewers), again=True)
         return pull
 
     def standing(self, project: Project, pull: Pull) -> Standing:

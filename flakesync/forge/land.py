@@ -13,8 +13,8 @@ from threading import Lock
 import msgspec
 
 from flakesync.analysis.graph import Edge, RepoGraph
-from flakesync.errors import FlakesyncError
-from flakesync.forge.branches import error_of, push
+from flakesync.errors import FlakesyncError, as_error
+from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
 from flakesync.forge.landing_ground import Found, Ground, movable_edges
 from flakesync.forge.landing_outcome import LandDocument, LandOutcome
@@ -197,7 +197,7 @@ class _Landing:
         except ChecksFailedError as error:
             return msgspec.structs.replace(self._turn.failed(name, error), results=error.results)
         except (FlakesyncError, OSError) as error:
-            return self._turn.failed(name, error_of(error))
+            return self._turn.failed(name, as_error(error))
 
     def _blocked(self, name: RepoName) -> LandOutcome | None:
         """Return the outcome of a repo whose upstreams have not all landed; None: it is its turn."""

@@ -6,10 +6,10 @@ from typing import Literal, Protocol
 
 from flakesync.errors import FlakesyncError
 from flakesync.terms import Rev
+from flakesync.workspace.model import ForgeKind as ForgeKind
+from flakesync.workspace.model import MergeMethod as MergeMethod
 
-ForgeKind = Literal["github", "gitlab", "forgejo", "none"]
 PullState = Literal["open", "closed", "merged"]
-MergeMethod = Literal["default", "merge", "squash", "rebase", "fast-forward"]
 Checks = Literal["none", "pending", "passed", "failed"]
 Reviews = Literal["none", "approved", "changes-requested"]
 

@@ -8,10 +8,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from flakesync.analysis.graph import RepoGraph
-from flakesync.errors import FlakesyncError
+from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.body import Around, Content, Link, make_block, make_title, put_into, run_of
-from flakesync.forge.branches import Current, clone_of, error_of, find_branches, find_current, push
+from flakesync.forge.branches import Current, clone_of, find_branches, find_current, push
 from flakesync.forge.choose import Servers
 from flakesync.forge.compare import compare_link
 from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull
@@ -127,7 +129,7 @@ class _Publishing:
             try:
                 step(work)
             except (FlakesyncError, OSError) as error:
-                self._fail(work, error_of(error))
+                self._fail(work, as_error(error))
 
         work_on(self._order, take, jobs=self._workspace.jobs, upstreams=upstreams, finished=self._finish)
 
@@ -289,37 +291,23 @@ class _Publishing:
     # ---- outcomes ------------------------------------------------------------------------------------------------
 
     def _settle(self, work: _Work, status: PublishStatus) -> None:
-        work.outcome = PublishOutcome(
-            repo=work.name,
-            status=status,
-            branch=self._workspace.branch,
-            commit=work.update.commit if work.update is not None else None,
-            pushed=work.pushed,
-            pull=pull_document(work.pull) if work.pull is not None else None,
-            notes=work.notes,
-        )
+        work.outcome = self._outcome(work, status)
 
     def _skip(self, work: _Work, reason: SkipReason) -> None:
-        work.outcome = PublishOutcome(
-            repo=work.name,
-            status="skipped",
-            reason=reason,
-            branch=self._workspace.branch if work.update is not None else None,
-            commit=work.update.commit if work.update is not None else None,
-            pull=pull_document(work.pull) if work.pull is not None else None,
-            notes=work.notes,
-        )
+        work.outcome = structs.replace(self._outcome(work, "skipped"), reason=reason)
 
     def _fail(self, work: _Work, error: FlakesyncError) -> None:
-        work.outcome = PublishOutcome(
+        work.outcome = structs.replace(self._outcome(work, "failed"), error=error_document(error, self._servers))
+
+    def _outcome(self, work: _Work, status: PublishStatus) -> PublishOutcome:
+        return PublishOutcome(
             repo=work.name,
-            status="failed",
+            status=status,
             branch=self._workspace.branch if work.update is not None else None,
             commit=work.update.commit if work.update is not None else None,
             pushed=work.pushed,
             pull=pull_document(work.pull) if work.pull is not None else None,
             notes=work.notes,
-            error=error_document(error, self._servers),
         )
 
 

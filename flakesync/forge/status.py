@@ -3,8 +3,8 @@
 from msgspec import structs
 
 from flakesync.analysis.graph import RepoGraph
-from flakesync.errors import FlakesyncError
-from flakesync.forge.branches import Branches, clone_of, error_of, find_branches, find_current, has_landed
+from flakesync.errors import FlakesyncError, as_error
+from flakesync.forge.branches import Branches, clone_of, find_branches, find_current, has_landed
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import Pull
 from flakesync.forge.outcome import PullStanding, RepoStatus, Stage, StatusDocument, error_document
@@ -52,7 +52,7 @@ class _Look:
         try:
             return self._look(state, wanted)
         except (FlakesyncError, OSError) as error:
-            document = error_document(error_of(error), self._servers)
+            document = error_document(as_error(error), self._servers)
             return _Found(RepoStatus(repo=state.name, stage="failed", base=state.base, error=document))
 
     def _look(self, state: RepoState, wanted: bool) -> _Found:

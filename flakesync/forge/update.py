@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from flakesync.errors import SyncError, plain
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit
 from flakesync.nix.flakeref import Attr
 from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.sync.branch import PIN, RUN, is_ours, trailer
+from flakesync.sync.branch import PIN, RUN, trailer, trailers
+from flakesync.sync.branch import own_commits as branch_commits
 from flakesync.sync.difference import Difference, differences, entries
 from flakesync.terms import FlakeDir, InputPath, PinName, Rev
 from flakesync.workspace.inputs import rev_of
@@ -63,23 +63,11 @@ def locked_of(entry: LockNode | InputPath | None) -> Mapping[str, Attr]:
 
 
 def own_commits(repository: Repository, branch: str, tip: Rev, bases: Sequence[Rev], where: str = "") -> list[Commit]:
-    """Return the commits of an update branch that no base has, newest first; all of them are flakesync's.
+    """Return the commits of an update branch that no base has, newest first; see `sync.branch.own_commits`.
 
     bases: the base branch, as it is known here and there. where: says in a message whose branch it is.
-
-    Raises:
-        SyncError: `branch-taken`, somebody else's commit is on it.
     """
-    commits = repository.log(tip, not_in=bases)
-    for commit in commits:
-        if not is_ours(repository, commit):
-            raise SyncError(
-                "branch-taken",
-                f"{branch}{where} has a commit that flakesync did not make: {commit.rev[:12]} "
-                f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
-                hint="move that commit to another branch, or merge it; then sync and publish again",
-            )
-    return commits
+    return branch_commits(repository, f"{branch}{where}", tip, bases, hint="then sync and publish again")
 
 
 def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
@@ -115,8 +103,7 @@ def _is_below(path: InputPath, others: set[InputPath]) -> bool:
 
 
 def _pins(commit: Commit) -> Iterator[tuple[PinName, Rev]]:
-    for line in commit.message.rstrip().rpartition("\n\n")[2].splitlines():
-        key, _, value = line.partition(":")
-        name, _, rev = value.strip().partition(" ")
-        if key == PIN and rev:
+    for value in trailers(commit, PIN):
+        name, _, rev = value.partition(" ")
+        if rev:
             yield PinName(name), Rev(rev)

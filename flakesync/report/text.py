@@ -7,10 +7,10 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Literal
 
 from flakesync.errors import plain
+from flakesync.terms import iso_day
 
 Style = Literal["", "head", "name", "rev", "good", "bad", "warn", "dim"]
 DAY_S = 86_400
@@ -108,12 +108,7 @@ def input_name(flake: str | None, path: str | None) -> str:
 
 def day(date: int | None) -> str:
     """Return the UTC day of a time (seconds since the epoch) as ISO 8601; `?` where it is not known."""
-    if date is None:
-        return UNKNOWN
-    try:
-        return datetime.fromtimestamp(date, UTC).date().isoformat()
-    except (OverflowError, OSError, ValueError):
-        return UNKNOWN  # a lock can hold any number
+    return iso_day(date) or UNKNOWN
 
 
 def days(seconds: int) -> str:

@@ -4,18 +4,19 @@ An update commit is a function of its base and of what it locks: author and date
 machine with the same identity, makes the same commit again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit, Signature
 from flakesync.nix.lockfile import LockFile
-from flakesync.terms import PinName, Rev
+from flakesync.terms import PinName, Rev, is_lock_file
 
 SUBJECT = "flake.lock: Update"
 RUN = "Flakesync-Run"
 PIN = "Flakesync-Pin"
+_REBUILT = "an update branch is rebuilt on every run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +40,29 @@ def find_update_branch(repository: Repository, branch: str, base: Rev) -> Update
     tip = repository.branch(branch)
     pushed = repository.ref(f"refs/remotes/origin/{branch}")
     if pushed is not None and pushed != tip:
-        _our_commits(repository, f"origin/{branch}", pushed, base)
-    commits = _our_commits(repository, branch, tip, base) if tip is not None else []
+        own_commits(repository, f"origin/{branch}", pushed, [base], hint=_REBUILT)
+    commits = own_commits(repository, branch, tip, [base], hint=_REBUILT) if tip is not None else []
     if tip is None or not commits:
         return None
     return UpdateBranch(tip, commits[-1].parents[0], single=len(commits) == 1)
 
 
-def _our_commits(repository: Repository, name: str, tip: Rev, base: Rev) -> list[Commit]:
-    """Return the commits that `tip` has and the base lacks, newest first. Raises SyncError(`branch-taken`)."""
-    commits = repository.log(tip, not_in=base) if tip != base else []
+def own_commits(repository: Repository, name: str, tip: Rev, bases: Sequence[Rev], *, hint: str) -> list[Commit]:
+    """Return the commits of an update branch that no base has, newest first; all of them are flakesync's.
+
+    name: the branch, and hint: what to do, in the message.
+
+    Raises:
+        SyncError: `branch-taken`, somebody else's commit is on it.
+    """
+    commits = repository.log(tip, not_in=bases) if tip not in bases else []
     for commit in commits:
         if not is_ours(repository, commit):
             raise SyncError(
                 "branch-taken",
                 f"{name} has a commit that flakesync did not make: {commit.rev[:12]} "
                 f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
-                hint="move that commit to another branch, or merge it; an update branch is rebuilt on every run",
+                hint=f"move that commit to another branch, or merge it; {hint}",
             )
     return commits
 
@@ -70,7 +77,7 @@ def is_ours(repository: Repository, commit: Commit) -> bool:
     if trailer(commit, RUN) is None or len(commit.parents) != 1 or commit.author != commit.committer:
         return False
     changed = repository.changed_paths(commit.parents[0], commit.rev)
-    if not all(path == "flake.lock" or path.endswith("/flake.lock") for path in changed):
+    if not all(map(is_lock_file, changed)):
         return False
     dates: set[object] = {repository.commit(commit.parents[0]).committer.time}
     for path in changed:
@@ -87,20 +94,23 @@ def _dates_in(data: bytes, file: str) -> set[object]:
 
 
 def trailer(commit: Commit, name: str) -> str | None:
-    """Return the value of a trailer in the last paragraph of a commit message; None: it has none."""
-    last = commit.message.rstrip().rpartition("\n\n")[2]
-    for line in last.splitlines():
+    """Return the value of the first trailer of this name; None: a commit message has none."""
+    return next(trailers(commit, name), None)
+
+
+def trailers(commit: Commit, name: str) -> Iterator[str]:
+    """Yield the values of the trailers of this name in the last paragraph of a commit message."""
+    for line in commit.message.rstrip().rpartition("\n\n")[2].splitlines():
         key, separator, value = line.partition(":")
         if separator and key == name:
-            return value.strip()
-    return None
+            yield value.strip()
 
 
 def message(run: str, changed: Iterable[str], pins: Mapping[PinName, Rev]) -> str:
     """Return the message of an update commit: Nix's own subject and lines, then the trailers."""
-    trailers = [f"{RUN}: {run}", *(f"{PIN}: {name} {rev}" for name, rev in sorted(pins.items()))]
+    lines = [f"{RUN}: {run}", *(f"{PIN}: {name} {rev}" for name, rev in sorted(pins.items()))]
     body = "\n".join(changed)
-    return f"{SUBJECT}\n\nFlake lock file updates:\n\n{body}\n\n" + "\n".join(trailers) + "\n"
+    return f"{SUBJECT}\n\nFlake lock file updates:\n\n{body}\n\n" + "\n".join(lines) + "\n"
 
 
 def write_update(

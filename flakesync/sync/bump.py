@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from flakesync.analysis.pins import last_modified
 from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate, change_document
 from flakesync.errors import LockError, SyncError
 from flakesync.git.repository import Repository
@@ -21,7 +22,7 @@ from flakesync.sync.difference import describe_all
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
 from flakesync.sync.outcome import CheckResult, Listener, Outcome, Step
 from flakesync.sync.verify import verify
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
 from flakesync.workspace.snapshot import RepoState
 
 
@@ -96,8 +97,8 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
             )
         setting.listener(Step(state.name, "locking"))
         after = _lock(setting, state, source, changes, wanted, before)
-        files = {_file(dir): lock.to_bytes() for dir, lock in after.items()}
-        described = list(describe_all({_file(dir): (before[dir], lock) for dir, lock in after.items()}))
+        files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
+        described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
         text = message(setting.run, described, _pins(changes, wanted))
         commit = write_update(repository, source.base, files, text, setting.author, _dates(after, wanted))
         checks: list[CheckResult] = []
@@ -127,10 +128,6 @@ def _document(change: Change, rev: Rev) -> ChangeDocument:
     return msgspec.structs.replace(change_document(change), to={"rev": rev})
 
 
-def _file(dir: FlakeDir) -> str:
-    return "flake.lock" if dir == "." else f"{dir}/flake.lock"
-
-
 def _is_current(
     repository: Repository,
     existing: UpdateBranch,
@@ -147,16 +144,16 @@ def _is_current(
     if not existing.single or existing.base != base:
         return False
     dirs = {dir for dir, _ in wanted}
-    if not repository.changed_paths(base, existing.tip) <= {_file(dir) for dir in dirs}:
+    if not repository.changed_paths(base, existing.tip) <= {flake_file(dir) for dir in dirs}:
         return False
     for dir in dirs:
-        data = repository.read(existing.tip, _file(dir))
+        data = repository.read(existing.tip, flake_file(dir))
         if data is None:
             return False
         planned = {path: rev for (flake, path), rev in wanted.items() if flake == dir}
         try:
             lock = LockFile.parse(data)
-            verify(before[dir], lock, planned, file=_file(dir))
+            verify(before[dir], lock, planned, file=flake_file(dir))
         except (SyncError, LockError):
             return False
         if any(branches[dir, path] not in (None, _ref(lock, path)) for path in planned):
@@ -199,7 +196,7 @@ def _lock(
         request = Request(source.repository, source.base, dir, before[dir], moves, state.name)
         after[dir] = setting.locker.lock(request)
         planned = {move.input: wanted[dir, move.input] for move in moves}
-        verify(before[dir], after[dir], planned, file=_file(dir))
+        verify(before[dir], after[dir], planned, file=flake_file(dir))
     return after
 
 
@@ -236,8 +233,8 @@ def _dates(after: Mapping[FlakeDir, LockFile], wanted: Iterable[tuple[FlakeDir, 
     dates: list[int] = []
     for dir, path in wanted:
         node = after[dir].node(path)
-        date = node.locked.get("lastModified") if node is not None and node.locked is not None else None
-        if isinstance(date, int):
+        date = last_modified(node.locked) if node is not None and node.locked is not None else None
+        if date is not None:
             dates.append(date)
     return dates
 

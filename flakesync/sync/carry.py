@@ -4,7 +4,7 @@ from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.difference import entries
-from flakesync.terms import InputPath, Rev
+from flakesync.terms import InputPath, Rev, is_lock_file
 
 _NAMES_A_COMMIT = frozenset({"rev", "ref", "revCount", "lastModified"})
 
@@ -15,7 +15,7 @@ def same_trees(repository: Repository, tested: Rev, new: Rev) -> bool:
     Only locks may differ, and those only in how a source is named: a squash gives the same tree another commit.
     """
     for path in repository.changed_paths(tested, new):
-        if path != "flake.lock" and not path.endswith("/flake.lock"):
+        if not is_lock_file(path):
             return False
         before, after = repository.read(tested, path), repository.read(new, path)
         try:

@@ -1,13 +1,13 @@
 """What changed between two locks, by input path, in Nix's words (`nix flake update` and its commit messages)."""
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from flakesync.analysis.pins import last_modified
 from flakesync.errors import FlakeRefError, plain
 from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.terms import InputPath, NodeLabel, show_path
+from flakesync.terms import InputPath, NodeLabel, iso_day, show_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,8 @@ def _show(entry: LockNode | InputPath | None) -> str:
     if not isinstance(entry, LockNode):
         return f"follows '{show_path(entry or ())}'"
     locked = entry.locked or {}
-    date = locked.get("lastModified")
-    day = f" ({time.strftime('%Y-%m-%d', time.gmtime(date))})" if isinstance(date, int) and date > 0 else ""
-    return f"'{show_reference(locked)}'{day}"
+    day = iso_day(last_modified(locked))
+    return f"'{show_reference(locked)}'" + (f" ({day})" if day is not None else "")
 
 
 def show_reference(attrs: Mapping[str, Attr]) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from flakesync.analysis.plan import Change, Plan, ToUpdate
 from flakesync.analysis.situation import Situation
-from flakesync.errors import FlakesyncError, ManifestError, SyncError
+from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.lock import exclusive
 from flakesync.git.repository import Repository
@@ -127,12 +127,8 @@ class _Run:
             return bump(self.setting, self.states[name], changes, commits)
         except ChecksFailedError as error:
             return msgspec.structs.replace(_failed(name, error), checks=error.results)
-        except FlakesyncError as error:
-            return _failed(name, error)
-        except OSError as error:
-            # A full disk, a folder that went away: this repo fails, the others may still succeed.
-            where = f"{error.filename}: " if error.filename else ""
-            return _failed(name, SyncError("os", f"{where}{error.strerror or error}"))
+        except (FlakesyncError, OSError) as error:  # on a full disk too, the others may still succeed
+            return _failed(name, as_error(error))
 
     def leave(self, name: RepoName) -> Outcome:
         """Return the outcome of a repo that the plan leaves alone; an update branch that it no longer needs goes."""
@@ -181,15 +177,15 @@ def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:
 def only_run(manifest: Path, cache: Path) -> Iterator[None]:
     """Keep other runs of the same manifest away until the block ends. Raises FlakesyncError (`busy`)."""
     digest = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:16]
-    try:
-        with exclusive(cache / "runs" / f"{digest}.lock", wait=False):
-            yield
-    except FlakesyncError as error:
-        if error.code != "busy":
-            raise
-        raise FlakesyncError(
-            "busy", f"another run holds {manifest}", hint="wait for it to end; nothing was changed"
-        ) from error
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(cache / "runs" / f"{digest}.lock", wait=False))
+        except FlakesyncError as error:
+            if error.code != "busy":
+                raise
+            hint = "wait for it to end; nothing was changed"
+            raise FlakesyncError("busy", f"another run holds {manifest}", hint=hint) from error
+        yield
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
 from flakesync.git.objects import ObjectReader, read_base
 from flakesync.nix.flakeref import Identity
 from flakesync.nix.lockfile import LockFile
-from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev
+from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.inputs import OwnInput, copies, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
 
@@ -151,9 +151,9 @@ def _read_mirror(workspace: Workspace, repo: Repo, at: At, cache: Path, offline:
 
 def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At) -> RepoState:
     update = workspace.branch if at == "update" else None
-    base = read_base(clone, repo.base, [_file(dir, "flake.lock") for dir in repo.flakes], update=update)
+    base = read_base(clone, repo.base, [flake_file(dir) for dir in repo.flakes], update=update)
     files = base.files
-    without = [_file(dir, "flake.nix") for dir in repo.flakes if files[_file(dir, "flake.lock")] is None]
+    without = [flake_file(dir, "flake.nix") for dir in repo.flakes if files[flake_file(dir)] is None]
     if without:  # flake.nix only tells whether a lock is missing
         reader = ObjectReader.open(clone)
         files = {**files, **{file: reader.read(base.rev, file) for file in without}}
@@ -166,29 +166,26 @@ def _read_folder(repo: Repo) -> RepoState:
     files: dict[str, bytes | None] = {}
     for dir in repo.flakes:
         for name in ("flake.lock", "flake.nix"):
-            path = repo.path / _file(dir, name)
+            path = repo.path / flake_file(dir, name)
             try:
-                files[_file(dir, name)] = path.read_bytes() if path.is_file() else None
+                files[flake_file(dir, name)] = path.read_bytes() if path.is_file() else None
             except OSError as error:
                 raise ManifestError("unreadable", f"repos.{repo.name}: {path}: {error.strerror}") from error
     return RepoState(repo, None, repo.base, None, None, tuple(_flake(repo, dir, files) for dir in repo.flakes))
 
 
-def _file(dir: FlakeDir, name: str) -> str:
-    return name if dir == "." else f"{dir}/{name}"
-
-
 def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None]) -> FlakeState:
-    data = files[_file(dir, "flake.lock")]
+    data = files[flake_file(dir)]
     if data is None:
-        flake_nix = files[_file(dir, "flake.nix")]
+        file = flake_file(dir, "flake.nix")
+        flake_nix = files[file]
         if flake_nix is None:
-            return FlakeState(dir, None, Problem("no-lock", f"there is no {_file(dir, 'flake.nix')}"))
+            return FlakeState(dir, None, Problem("no-lock", f"there is no {file}"))
         if may_have_inputs(flake_nix):
-            return FlakeState(dir, None, Problem("no-lock", f"{_file(dir, 'flake.nix')} has inputs but no flake.lock"))
+            return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock"))
         return FlakeState(dir, None)
     try:
-        return FlakeState(dir, LockFile.parse(data, file=f"{repo.name}/{_file(dir, 'flake.lock')}"))
+        return FlakeState(dir, LockFile.parse(data, file=f"{repo.name}/{flake_file(dir)}"))
     except LockError as error:
         return FlakeState(dir, None, Problem("bad-lock", error.message))
 

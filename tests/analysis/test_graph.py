@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flakesync.analysis.graph import Edge, RepoGraph, build_graph, describe_edge, graph_document
-from flakesync.terms import RepoName
+from flakesync.analysis.graph import Edge, RepoGraph, build_graph, graph_document
+from flakesync.terms import RepoName, show_path
 from flakesync.workspace.snapshot import Problem
 from tests.support import locks
 from tests.support.locks import Inputs
 from tests.support.workspaces import Flakes, commit_id, repo, scene, takes
+
+
+def describe_edge(edge: Edge) -> str:
+    """Return `dependent:flake#input`, the way messages name an input."""
+    flake = "" if edge.flake == "." else f"/{edge.flake}"
+    return f"{edge.dependent}{flake}#{show_path(edge.input)}"
 
 
 def graph_of(flakes: dict[str, Inputs | Flakes], **values: object) -> RepoGraph:

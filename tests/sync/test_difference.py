@@ -109,6 +109,15 @@ def test_an_input_without_a_date_has_none() -> None:
     assert told({}, {"in": dated}).endswith("(2023-11-14)")
 
 
+def test_a_date_that_no_calendar_has_is_left_out() -> None:
+    before = locks.github("acme", "lib", rev="1" * 40)
+    after = Input({**before.locked, "rev": "2" * 40, "lastModified": 2**63 - 1}, before.original, {}, True)
+    lines = told({"lib": before}, {"lib": after}).splitlines()
+    assert lines[-2].endswith(")")
+    assert lines[-1].startswith(f"  → 'github:acme/lib/{'2' * 40}")
+    assert lines[-1].endswith("'")
+
+
 def test_a_subfolder_in_the_address_as_well_is_no_difference() -> None:
     def one(url: str, dir: str = "sub") -> LockFile:
         known = locks.git("https://x.example/r")

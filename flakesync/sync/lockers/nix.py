@@ -18,7 +18,7 @@ from flakesync.nix.command import Nix, Override
 from flakesync.nix.flakeref import Attr, FlakeRef, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
-from flakesync.terms import FlakeDir, show_path
+from flakesync.terms import flake_file, show_path
 
 
 class NixLocker:
@@ -43,7 +43,7 @@ class NixLocker:
             stack.enter_context(self._fetches.of({override.ref for override in overrides if override.ref}))
             folder, root = stack.enter_context(flake_folder(request))
             data = self._nix.lock(folder, overrides, git_root=root)
-        file = _file(request.dir)
+        file = flake_file(request.dir)
         lock = LockFile.parse(data, file=file)
         for move in moves:
             lock = _canonical(lock, move, file)
@@ -157,9 +157,9 @@ def flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
             with repository.checkout(request.rev) as root:
                 yield root / request.dir, root
             return
-        flake_nix = repository.read(request.rev, _file(request.dir, "flake.nix"))
+        flake_nix = repository.read(request.rev, flake_file(request.dir, "flake.nix"))
     if flake_nix is None:
-        raise SyncError("no-flake", f"there is no {_file(request.dir, 'flake.nix')} in {request.rev}")
+        raise SyncError("no-flake", f"there is no {flake_file(request.dir, 'flake.nix')} in {request.rev}")
     with tempfile.TemporaryDirectory(prefix="flakesync-") as top:
         # The folder's name is part of no hash, but Nix resolves symlinks (/tmp on macOS) with a warning.
         folder = Path(top).resolve()
@@ -174,10 +174,6 @@ def _has_relative_inputs(lock: LockFile) -> bool:
         or any(attrs.get("type") == "path" for attrs in (node.locked or {}, node.original or {}))
         for node in lock.nodes.values()
     )
-
-
-def _file(dir: FlakeDir, name: str = "flake.lock") -> str:
-    return name if dir == "." else f"{dir}/{name}"
 
 
 class _OnceEach:

@@ -9,7 +9,7 @@ import typer
 
 from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, refuse_offline
-from flakesync.cli.options import Common, with_common
+from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ def land(
     no_merge: Annotated[
         bool, typer.Option("--no-merge", help="Make branches anew on what has landed; merge nothing.")
     ] = False,
+    locker: LockerOption = "auto",
+    dialect: DialectOption = None,
 ) -> int:
     """Merge the published updates, upstream first, and lock what was merged.
 
@@ -47,7 +49,9 @@ def land(
     """
     refuse_offline(common, "land")
     workspace, selected = open_workspace(common)
-    document = _land(common, workspace, selected, _patience(wait, timeout), merge=not no_merge)
+    document = _land(
+        common, workspace, selected, _patience(wait, timeout), merge=not no_merge, locker=locker, dialect=dialect
+    )
     if common.json:
         screen.answer_json(document)
     else:
@@ -72,7 +76,14 @@ def _patience(wait: bool, timeout: str) -> "Patience":
 
 
 def _land(
-    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", patience: "Patience", *, merge: bool
+    common: Common,
+    workspace: "Workspace",
+    selected: "frozenset[RepoName]",
+    patience: "Patience",
+    *,
+    merge: bool,
+    locker: LockerOption,
+    dialect: DialectOption,
 ) -> "LandDocument":
     from flakesync.forge.choose import Servers
     from flakesync.forge.land import land as carry_out
@@ -84,5 +95,13 @@ def _land(
         listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen,
     ):
         return carry_out(
-            workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience, listener=listen
+            workspace,
+            selected,
+            servers,
+            cache=cache_dir(),
+            merge=merge,
+            patience=patience,
+            listener=listen,
+            locker=locker,
+            dialect=dialect,
         )

@@ -1,14 +1,23 @@
-"""The options that every command has, accepted before or after the command's name."""
+"""Options of several commands; those that every command has are accepted before or after the command's name."""
 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
 R = TypeVar("R")
+
+LockerOption = Annotated[
+    Literal["auto", "nix", "native"],
+    typer.Option("--locker", help="Who writes the locks: flakesync itself where that is exact, else Nix (auto)."),
+]
+DialectOption = Annotated[
+    Literal["nix-2.8", "nix-2.26+"] | None,
+    typer.Option("--dialect", help="Write like these versions of Nix.  [default: what each lock shows]"),
+]
 
 
 @dataclass(frozen=True, slots=True)

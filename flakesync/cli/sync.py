@@ -1,13 +1,13 @@
 """`flakesync sync`."""
 
 import sys
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from flakesync.cli import screen
 from flakesync.cli.opening import look, open_workspace
-from flakesync.cli.options import Common, with_common
+from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 
@@ -17,14 +17,8 @@ def sync(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", "-n", help="Lock and check, but make no commit; show the changed locks.")
     ] = False,
-    locker: Annotated[
-        Literal["auto", "nix", "native"],
-        typer.Option("--locker", help="Who writes the locks: flakesync itself where that is exact, else Nix (auto)."),
-    ] = "auto",
-    dialect: Annotated[
-        Literal["nix-2.8", "nix-2.26+"] | None,
-        typer.Option("--dialect", help="Write like these versions of Nix.  [default: what each lock shows]"),
-    ] = None,
+    locker: LockerOption = "auto",
+    dialect: DialectOption = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
     ] = False,

@@ -19,20 +19,17 @@ from flakesync.forge.choose import Servers
 from flakesync.forge.landing_ground import Found, Ground, movable_edges
 from flakesync.forge.landing_outcome import LandDocument, LandOutcome
 from flakesync.forge.landing_turn import Turn
-from flakesync.forge.model import ForgeError
 from flakesync.forge.outcome import error_document
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
-from flakesync.nix.command import Nix
 from flakesync.sync.branch import is_ours
 from flakesync.sync.bump import ChecksFailedError, Setting
 from flakesync.sync.engine import author_of, one_at_a_time, only_run, stopper
-from flakesync.sync.lockers.nix import NixLocker
+from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
 from flakesync.sync.outcome import Ended, ErrorDocument, Listener, Note, Started
 from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import RepoState
 
 TIMEOUT_S = 3600.0
 """How long `--wait` waits by default."""
@@ -60,16 +57,36 @@ def land(
     merge: bool = True,
     patience: Patience = Patience(),
     listener: Listener = lambda _: None,
+    locker: LockerChoice = "auto",
+    dialect: str | None = None,
 ) -> LandDocument:
     """Land the update branches of the selected repos as far as they can be, and return what became of each.
 
     merge: False: branches are made anew on what has landed, but nothing is merged. cache: where the mirrors are.
+    locker, dialect: as for `sync`.
 
     Raises:
-        FlakesyncError: nothing could be begun (no git, no Nix), or another run is going on (`busy`).
+        FlakesyncError: nothing could be begun (no git, no Nix where it is needed for all), or another run is going on
+            (`busy`).
     """
     git_process.git(["--version"])
-    landing = _Landing(workspace, selected, servers, cache=cache, merge=merge, patience=patience, listener=listener)
+    told = one_at_a_time(listener)
+    ground = Ground(workspace, cache, servers)
+    nix = FoundNix()
+    setting = Setting(
+        run="",
+        branch=workspace.branch,
+        author=author_of(workspace.author),
+        locker=choose_locker(locker, ground.sources, nix, lambda text: told(Note(text)), dialect=dialect),
+        check=nix.run_check,
+        dry_run=False,
+        listener=told,
+        sources={},
+        carry_over=True,
+    )
+    method = workspace.publish.merge_method
+    turn = Turn(ground, servers, setting, method, merge, patience.sleep, patience.clock)
+    landing = _Landing(selected, turn)
     deadline = patience.clock() + patience.timeout_s
     pause = _FIRST_PAUSE_S
     while True:
@@ -90,23 +107,13 @@ def land(
 class _Landing:
     """One run: rounds over all that has not landed yet. begun: whether there has been one."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        selected: frozenset[RepoName],
-        servers: Servers,
-        *,
-        cache: Path,
-        merge: bool,
-        patience: Patience,
-        listener: Listener,
-    ) -> None:
-        nix = Nix.find()
-        self._workspace = workspace
+    def __init__(self, selected: frozenset[RepoName], turn: Turn) -> None:
         self._selected = selected
-        self._servers = servers
-        self._listener = one_at_a_time(listener)
-        self._ground = Ground(workspace, cache, servers, self._was_head)
+        self._turn = turn
+        self._ground = turn.ground
+        self._workspace = turn.ground.workspace
+        self._servers = turn.servers
+        self._listener = turn.setting.listener
         self._outcomes: dict[RepoName, LandOutcome] = {}
         self._open: set[RepoName] = set()
         self._deleted: list[RepoName] = []
@@ -114,19 +121,6 @@ class _Landing:
         self._needs: Mapping[RepoName, frozenset[RepoName]] = {}
         self._guard = Lock()
         self.begun = False
-        setting = Setting(
-            run="",
-            branch=workspace.branch,
-            author=author_of(workspace.author),
-            locker=NixLocker(nix),
-            check=nix.run_check,
-            dry_run=False,
-            listener=self._listener,
-            sources={},
-            carry_over=True,
-        )
-        method = workspace.publish.merge_method
-        self._turn = Turn(self._ground, servers, setting, method, merge, patience.sleep, patience.clock)
 
     @property
     def waits(self) -> bool:
@@ -163,7 +157,12 @@ class _Landing:
     def document(self) -> LandDocument:
         """Return what has become of all repos that had something to land."""
         repos = [self._outcomes[name] for name in self._order if name in self._outcomes]
-        return LandDocument(branch=self._workspace.branch, repos=repos, deleted=sorted(self._deleted))
+        return LandDocument(
+            branch=self._workspace.branch,
+            locker=self._turn.setting.locker.name,
+            repos=repos,
+            deleted=sorted(self._deleted),
+        )
 
     def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
         """Tell whether there is something to land of a repo, as it was last read."""
@@ -228,17 +227,6 @@ class _Landing:
         elif outcome.detail is not None or outcome.waits_for:
             words += f": {outcome.detail or ', '.join(outcome.waits_for)}"
         self._listener(Ended(name, words, good=outcome.status in ("landed", "repinned")))
-
-    def _was_head(self, state: RepoState, rev: Rev) -> bool:
-        """Tell whether a commit that git cannot get any more was the head of the newest merged pull request."""
-        if state.base is None:
-            return False
-        try:
-            forge, project = self._servers.for_repo(state.repo)
-            pull = forge.find(project, head=self._workspace.branch, base=state.base) if forge is not None else None
-        except ForgeError:
-            return False
-        return pull is not None and pull.state == "merged" and pull.head == rev
 
     # ---- what is left over -----------------------------------------------------------------------------------------
 

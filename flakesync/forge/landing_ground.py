@@ -1,6 +1,6 @@
 """What there is to land, read from the servers' branches: bases, update branches, locks that name update commits."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,11 +18,13 @@ from flakesync.forge.update import Update, locked_of, own_commits, read_update
 from flakesync.git.mirror import mirror
 from flakesync.git.remote import Remote
 from flakesync.git.repository import Repository
-from flakesync.nix.lockfile import LockNode
+from flakesync.nix.flakeref import Identity
+from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.survey import look_at
 from flakesync.sync.branch import is_ours
 from flakesync.sync.bump import Source as CommitSource
 from flakesync.sync.bump import branch_ref
+from flakesync.sync.lockers.native.sources import Sources
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.history import Answer
 from flakesync.workspace.inputs import Source, own_input, rev_of
@@ -51,18 +53,18 @@ class Ground:
     """The repos as they were last read. Threads may share it; each renews the repo that it works on.
 
     Repos are read from mirrors, as if the manifest had no `path` where it has a `url`: local clones do not count.
+    sources: where the native locker finds commits, from the first reading on.
     """
 
-    def __init__(
-        self, workspace: Workspace, cache: Path, servers: Servers, was_head: Callable[[RepoState, Rev], bool]
-    ) -> None:
-        """was_head: tells whether a commit that git cannot get was the head of a merged pull request of ours."""
+    def __init__(self, workspace: Workspace, cache: Path, servers: Servers) -> None:
+        """cache: where the mirrors are. servers: those that the repos are landed on."""
         self.workspace = replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
         self.branch = workspace.branch
         self._cache = cache
         self._servers = servers
-        self._was_head = was_head
         self._states: dict[RepoName, RepoState] = {}
+        self._repositories: dict[Identity, Path] = {}
+        self.sources = Sources(self._repositories, self._locks(), cache)
         self._known: dict[tuple[RepoName, Rev, Rev | None], bool] = {}
         self._guard = Lock()
 
@@ -84,6 +86,8 @@ class Ground:
             state = RepoState(repo, None, repo.base, None, None, (), error=error)
         with self._guard:
             self._states[name] = state
+            if state.clone is not None:
+                self._repositories.update(dict.fromkeys(repo.identities, state.clone))
         return state
 
     def graph(self) -> RepoGraph:
@@ -127,6 +131,19 @@ class Ground:
         with self._guard:
             return Snapshot(self.workspace, "base", dict(sorted(self._states.items())))
 
+    def _locks(self) -> Iterator[LockFile]:
+        """Give the locks of all bases and update branches: what was published is known without fetching it again."""
+        with self._guard:
+            states = list(self._states.values())
+        for state in states:
+            yield from (flake.lock for flake in state.flakes if flake.lock is not None)
+            update = self.look(state.name).update
+            if update is not None and state.clone is not None:
+                with Repository.open(state.clone) as repository:
+                    files = sorted(repository.changed_paths(update.base, update.commit))
+                    found = {file: repository.read(update.commit, file) for file in files}
+                yield from (LockFile.parse(data, file=file) for file, data in found.items() if data is not None)
+
     # ---- edges -----------------------------------------------------------------------------------------------------
 
     def names_update(self, edge: Edge) -> bool:
@@ -160,6 +177,17 @@ class Ground:
                 return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, base)
             except GitError:
                 return self._was_head(state, rev)
+
+    def _was_head(self, state: RepoState, rev: Rev) -> bool:
+        """Tell whether a commit that git cannot get any more was the head of the newest merged pull request."""
+        if state.base is None:
+            return False
+        try:
+            forge, project = self._servers.for_repo(state.repo)
+            pull = forge.find(project, head=self.branch, base=state.base) if forge is not None else None
+        except ForgeError:
+            return False
+        return pull is not None and pull.state == "merged" and pull.head == rev
 
     # ---- decisions -------------------------------------------------------------------------------------------------
 

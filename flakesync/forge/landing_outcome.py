@@ -37,9 +37,13 @@ class LandOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LandDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync land`; repos in the order of the waves. deleted: whose update branch was deleted."""
+    """The answer of `flakesync land`; repos in the order of the waves.
+
+    locker: what wrote the locks that were made anew. deleted: whose update branch was deleted.
+    """
 
     schema: Literal["flakesync/land/1"] = "flakesync/land/1"
     branch: str
+    locker: str
     repos: list[LandOutcome]
     deleted: list[str]

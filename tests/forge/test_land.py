@@ -1,13 +1,20 @@
 """Landing: whatever way the forge merges, the set ends in step and no lock names an update branch."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from flakesync.forge.model import ForgeError, Project
+from flakesync.nix.lockfile import LockFile
+from flakesync.sync.lockers import Request
+from flakesync.sync.lockers.auto import LockerChoice
+from flakesync.sync.lockers.native.locker import NativeLocker
+from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.sync.outcome import Note
 from tests.support.landing import Landing, Way
 from tests.support.nix import RealNix
-from tests.support.nixspace import Space, Take
+from tests.support.nixspace import UPDATE_BRANCH, Space, Take
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 
@@ -34,11 +41,24 @@ def landing(tmp_path: Path, any_nix: RealNix) -> Landing:
 ALL_LANDED = {"lib": "landed", "app": "landed", "tool": "landed", "top": "landed"}
 
 
-@pytest.mark.parametrize("way", ["merge", "squash", "rebase", "rebase-merge", "fast-forward"])
-def test_a_set_lands_in_one_run_whatever_way_the_forge_merges(landing: Landing, way: Way) -> None:
+@pytest.mark.parametrize(
+    ("way", "locker"),
+    [
+        ("merge", "auto"),
+        ("squash", "auto"),
+        ("squash", "nix"),
+        ("rebase", "auto"),
+        ("rebase-merge", "auto"),
+        ("fast-forward", "auto"),
+    ],
+)
+def test_a_set_lands_in_one_run_whatever_way_the_forge_merges(
+    landing: Landing, any_nix: RealNix, way: Way, locker: LockerChoice
+) -> None:
     landing.forge.way = way
-    landed = landing.land()
+    landed = landing.land(locker=locker)
     assert landed.statuses == ALL_LANDED, landed.errors
+    assert landed.document.locker == (f"nix {any_nix.full_version}" if locker == "nix" else "native")
     landing.assert_done()
     # The lock of app has changed, and so has its narHash: what top was tested with is not what it gets.
     assert landed.checks == {"lib": "as-published", "app": "carried-over", "tool": "carried-over", "top": "ran"}
@@ -47,6 +67,56 @@ def test_a_set_lands_in_one_run_whatever_way_the_forge_merges(landing: Landing, 
     assert landing.base_locked("top", "app/lib")["rev"] == landing.tip("lib")
     assert sorted(landed.document.deleted) == ["app", "lib", "tool", "top"]
     assert landing.land().document.repos == []
+
+
+def test_landing_makes_the_commits_that_it_makes_with_nix(tmp_path: Path, nix: RealNix) -> None:
+    landing = Landing(four(tmp_path))
+    landing.sync()
+    landing.publish()
+    landing.forge.press("lib", "squash")
+    published = {name: landing.update(name) for name in ("app", "tool")}
+    made = []
+    lockers: tuple[LockerChoice, ...] = ("nix", "native")
+    for locker in lockers:
+        assert landing.land(merge=False, locker=locker).statuses["app"] == "repinned"
+        made.append({name: landing.update(name) for name in published})
+        for name, tip in published.items():
+            landing.forge.storage(name).git("update-ref", f"refs/heads/{UPDATE_BRANCH}", str(tip))
+    assert made[0] == made[1]
+    assert made[0].keys() == published.keys()
+    assert not {*made[0].values()} & {*published.values()}
+
+
+def test_landing_needs_no_nix_and_fetches_nothing_that_was_published(
+    landing: Landing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/git").symlink_to(git)
+    (tmp_path / "bin/test").symlink_to("/usr/bin/test")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    landing.space.path("nixpkgs").rename(tmp_path / "gone")
+    landing.forge.press("lib", "squash")
+    landed = landing.land()
+    assert landed.statuses == {"app": "landed", "tool": "landed", "top": "landed"}, landed.errors
+    (tmp_path / "gone").rename(landing.space.path("nixpkgs"))
+    landing.assert_done()
+
+
+def test_what_native_cannot_do_exactly_nix_does_and_it_is_told(
+    landing: Landing, any_nix: RealNix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: NativeLocker, request: Request) -> LockFile:
+        raise NotNativeError("it is a hard one")
+
+    monkeypatch.setattr(NativeLocker, "lock", refuse)
+    landing.forge.press("lib", "squash")
+    told: list[str] = []
+    landed = landing.land("app", listener=lambda event: told.append(event.text) if isinstance(event, Note) else None)
+    assert landed.statuses == {"app": "landed"}, landed.errors
+    assert landed.document.locker == f"native, nix {any_nix.full_version}"
+    assert told == ["app: Nix writes its lock: it is a hard one"]
 
 
 def test_a_person_merges_the_upstream_in_between(landing: Landing) -> None:

@@ -42,7 +42,7 @@ def test_what_waits_is_exit_status_4_and_landing_is_0(landing: Landing) -> None:
     assert run(landing, "--no-merge").returncode == 0
     with landing.file.open("a") as manifest:
         manifest.write('\n[publish]\nmerge-method = "fast-forward"\n')
-    landed = run(landing)
+    landed = run(landing, "--locker", "nix")
     assert landed.returncode == 0, landed.stderr
     assert landed.stdout.splitlines()[-1] == "2 landed  (2 update branches deleted)"
     assert "r0  landed as" in landed.stderr
@@ -60,7 +60,12 @@ def test_a_failed_repo_is_exit_status_1(landing: Landing) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "words"), [(("--offline",), "error[offline]"), (("--wait", "--timeout", "soon"), "is not a duration")]
+    ("options", "words"),
+    [
+        (("--offline",), "error[offline]"),
+        (("--wait", "--timeout", "soon"), "is not a duration"),
+        (("--locker", "lix"), "is not one of 'auto', 'nix', 'native'"),
+    ],
 )
 def test_what_cannot_be_is_exit_status_2(landing: Landing, options: tuple[str, ...], words: str) -> None:
     refused = run(landing, *options)

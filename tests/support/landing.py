@@ -14,6 +14,8 @@ from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, NewPul
 from flakesync.forge.outcome import PublishDocument
 from flakesync.forge.publish import publish
 from flakesync.survey import cache_dir, read_graph
+from flakesync.sync.lockers.auto import LockerChoice
+from flakesync.sync.outcome import Listener
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.model import ForgeKind, Repo
@@ -160,7 +162,14 @@ class Landing:
         assert [outcome.error for outcome in document.repos if outcome.error] == []
         return document
 
-    def land(self, *only: str, merge: bool = True, wait: Callable[[], None] | None = None) -> "Landed":
+    def land(
+        self,
+        *only: str,
+        merge: bool = True,
+        wait: Callable[[], None] | None = None,
+        locker: LockerChoice = "auto",
+        listener: Listener = lambda _: None,
+    ) -> "Landed":
         """Do what `flakesync land` does. wait: `--wait`, and called for each pause."""
         workspace = load_workspace(self.file)
         ticks = itertools.count()
@@ -172,7 +181,11 @@ class Landing:
         patience = Patience(wait=wait is not None, sleep=sleep, clock=lambda: float(next(ticks)), timeout_s=1000)
         servers = MemoryServers(self, self.plain)
         selected = select(workspace, only, (), ())
-        return Landed(land(workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience))
+        document = land(
+            workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience, locker=locker,
+            listener=listener,
+        )  # fmt: skip
+        return Landed(document)
 
     def tip(self, name: str, branch: str = "main") -> Rev | None:
         """Return the tip of a branch."""

@@ -4,9 +4,10 @@ import os
 import time
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+import msgspec
 
 from flakesync.analysis.graph import RepoGraph, build_graph
 from flakesync.analysis.pins import Latest, Target, all_governed, choose_targets, pins_to_ask
@@ -73,7 +74,7 @@ def look_at(
 ) -> Situation:
     """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
     graph = build_graph(snapshot)
-    governed = tuple(all_governed(replace(snapshot, states={repo: snapshot.states[repo]})))
+    governed = tuple(all_governed(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
     history = ask(snapshot, questions(graph, into=repo))
     return Situation(snapshot, graph, governed, targets, history, int(time.time()), external)
 

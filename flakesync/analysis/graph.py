@@ -5,7 +5,6 @@ resolved from the root node, never by node label (in 15 % of real locks they dif
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 EdgeKind = Literal["flake", "source"]
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True):
     """One root input of a flake that is a repo of the workspace.
 
     kind: `source` for `flake = false`. follows: the path of the node that a follows leads to; None for an input

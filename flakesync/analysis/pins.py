@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+
+import msgspec
 
 from flakesync.errors import FlakesyncError
 from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
@@ -14,8 +15,7 @@ from flakesync.workspace.snapshot import FlakeState, Snapshot
 _Pins = Sequence[tuple[Pin, Source]]
 
 
-@dataclass(frozen=True, slots=True)
-class Governed:
+class Governed(msgspec.Struct, frozen=True):
     """An input that a pin governs. fixed: flake.nix names the commit itself, so it is never moved."""
 
     pin: Pin
@@ -32,8 +32,7 @@ class Governed:
         return rev_of(self.locked)
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(msgspec.Struct, frozen=True):
     """The newest commit of a source, as its server or the locks of the workspace tell.
 
     last_modified: seconds since the epoch, None where the server was asked (it tells no dates).
@@ -45,8 +44,7 @@ class Latest:
     locked: Mapping[str, Attr] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Where the inputs of a pin (or of an external source) should be. note: how it was found, where that matters."""
 
     rev: Rev

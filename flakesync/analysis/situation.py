@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
+
+import msgspec
 
 from flakesync.analysis.graph import Edge, RepoGraph, repo_by_identity
 from flakesync.analysis.pins import Governed, Target, pin_source
@@ -14,8 +15,7 @@ from flakesync.workspace.inputs import Source
 from flakesync.workspace.snapshot import Snapshot
 
 
-@dataclass(frozen=True)
-class Situation:
+class Situation(msgspec.Struct, frozen=True, dict=True):
     """All that drift and plan are decided on.
 
     targets: of each pin, as far as known. external: of the sources that are neither pinned nor repos, where the
@@ -28,7 +28,7 @@ class Situation:
     targets: Mapping[PinName, Target]
     history: History
     now: int
-    external: Mapping[Source, Target] = field(default_factory=dict)
+    external: Mapping[Source, Target] = msgspec.field(default_factory=dict)
 
     @cached_property
     def pin_sources(self) -> frozenset[Source]:

@@ -1,6 +1,5 @@
 """From the common options to the workspace that a command works on."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,8 @@ def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
 
     workspace = load_workspace(common.workspace or find_manifest(Path.cwd()))
     if common.jobs is not None:
+        from msgspec.structs import replace
+
         workspace = replace(workspace, jobs=common.jobs)
     return workspace, select(workspace, common.repo, common.group, common.exclude)
 

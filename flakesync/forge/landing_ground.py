@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+
+import msgspec
 
 from flakesync.analysis.graph import Edge, RepoGraph, build_graph
 from flakesync.analysis.pins import Target, is_archive, last_modified
@@ -14,7 +16,7 @@ from flakesync.errors import FlakesyncError, GitError, SyncError
 from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import ForgeError
-from flakesync.forge.update import Update, locked_of, own_commits, read_update
+from flakesync.forge.update import Update, has_content, own_commits, read_update
 from flakesync.git.mirror import mirror
 from flakesync.git.remote import Remote
 from flakesync.git.repository import Repository
@@ -27,7 +29,7 @@ from flakesync.sync.bump import branch_ref
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.history import Answer
-from flakesync.workspace.inputs import Source, own_input, rev_of
+from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
 from flakesync.workspace.model import Repo
 from flakesync.workspace.snapshot import RepoState, Snapshot, read_repo
@@ -58,7 +60,7 @@ class Ground:
 
     def __init__(self, workspace: Workspace, cache: Path, servers: Servers) -> None:
         """cache: where the mirrors are. servers: those that the repos are landed on."""
-        self.workspace = replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
+        self.workspace = msgspec.structs.replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
         self.branch = workspace.branch
         self._cache = cache
         self._servers = servers
@@ -113,7 +115,8 @@ class Ground:
                 update = read_update(repository, commits) if commits else None
             except FlakesyncError as error:
                 return Found(state, tip, error=error)
-        return Found(state, tip, None if update is None or has_content(state, update) else update)
+            done = update is None or has_content(repository, state.base_rev, update)
+        return Found(state, tip, None if done else update)
 
     def _without_server(self, repository: Repository, state: RepoState, base: Rev) -> Found:
         tip = repository.ref(f"refs/heads/{self.branch}")
@@ -209,11 +212,11 @@ class Ground:
             rev, tip = edge.locked_rev, situation.snapshot.states[edge.upstream].base_rev
             if rev is not None and tip is not None:
                 history[edge.upstream, edge.branch, rev] = Answer("landed", tip, None, on_base=True)
-        return replace(situation, history=history)
+        return msgspec.structs.replace(situation, history=history)
 
 
 def _without_clone(repo: Repo) -> Repo:
-    return repo if repo.url is None or repo.url.git_url() is None else replace(repo, path=None)
+    return repo if repo.url is None or repo.url.git_url() is None else msgspec.structs.replace(repo, path=None)
 
 
 def _targets(update: Update) -> Iterator[tuple[Source, Target]]:
@@ -223,20 +226,6 @@ def _targets(update: Update) -> Iterator[tuple[Source, Target]]:
             if item.source is not None and item.rev is not None:
                 locked = item.locked if is_archive(item.locked) else None
                 yield item.source, Target(item.rev, last_modified(item.locked), locked)
-
-
-def has_content(state: RepoState, update: Update) -> bool:
-    """Tell whether a repo's base has every input where an update has it, however that got there."""
-    locks = {flake.dir: flake.lock for flake in state.flakes}
-    for move in update.moves:
-        lock = locks.get(move.flake)
-        node = lock.node(move.path) if lock is not None else None
-        if not isinstance(move.after, LockNode):
-            continue
-        here, there = (node.locked or {}) if node is not None else {}, locked_of(move.after)
-        if rev_of(here) != rev_of(there) or (rev_of(there) is None and here.get("narHash") != there.get("narHash")):
-            return False
-    return True
 
 
 def _on_line(repository: Repository, rev: Rev, tip: Rev) -> bool:

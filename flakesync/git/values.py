@@ -1,8 +1,9 @@
 """What git's objects say, as values."""
 
 import re
-from dataclasses import dataclass, replace
 from typing import Self
+
+import msgspec
 
 from flakesync.errors import GitError
 from flakesync.terms import Rev
@@ -10,8 +11,7 @@ from flakesync.terms import Rev
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[./-]|[./]$|^@$")
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """Who wrote a commit, and when: seconds since 1970, and the minutes that the writer's clock is east of UTC."""
 
     name: str
@@ -21,7 +21,7 @@ class Signature:
 
     def at(self, time: int, offset: int = 0) -> Self:
         """Return the same person at another time."""
-        return replace(self, time=time, offset=offset)
+        return msgspec.structs.replace(self, time=time, offset=offset)
 
     def encode(self) -> bytes:
         """Return the bytes git writes after `author ` and `committer `: `Name <email> 1700000000 +0100`."""
@@ -30,8 +30,7 @@ class Signature:
         return f"{name} <{email}> {self.time} {sign}{minutes // 60:02}{minutes % 60:02}".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """One commit. The message is text; bytes that are not in the commit's encoding are replaced."""
 
     rev: Rev
@@ -42,8 +41,7 @@ class Commit:
     message: str
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Hazard:
+class Hazard(msgspec.Struct, frozen=True, order=True):
     """A line of an attributes file that makes `git archive` give other bytes than the raw tree (a different narHash).
 
     file: path in the tree, or `$GIT_DIR/info/attributes`, `git config`. line: counted from 1; 0 where there are none.

@@ -14,7 +14,8 @@ without a host, a transport that git does not know, `x.y` where `./x.y` is meant
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.identity import Identity, identity_of
@@ -35,8 +36,7 @@ def is_full_rev(text: str) -> bool:
     return _FULL_REV.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class FlakeRef:
+class FlakeRef(msgspec.Struct, frozen=True):
     """A flake reference; two are equal when their type and all attributes are, as in Nix.
 
     type: github, gitlab, sourcehut, git, hg, path, tarball, file or indirect. attrs: canonical, without `type`.

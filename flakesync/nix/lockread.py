@@ -1,8 +1,8 @@
 """Read the bytes of a flake.lock: everything is checked once, here, so that the rest of flakesync can rely on it.
 
-There are two ways through. Nearly every lock is as Nix wrote it and goes the quick one: it is decoded straight into
-LockNodes, which checks the types, and looked over once. Whatever is unusual about a lock (version 5, unknown keys, or
-anything wrong) sends it the strict way, which is slower, tells the harmless from the wrong, and names the place.
+There are two ways through. Nearly every lock is as Nix wrote it and goes the quick one: its text is cut into nodes, and
+a node that another lock had too (the same nixpkgs at the same commit) is neither decoded nor checked again. Whatever
+is unusual about a lock (another layout, unknown keys, or anything wrong) sends it the strict way (lockstrict).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,22 +10,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from flakesync.nix import lockgraph, lockjson
-from flakesync.nix.lockjson import bad_lock
-from flakesync.nix.locknode import (
-    FLAG_ATTRS,
-    GREATEST_NUMBER,
-    NUMBER_ATTRS,
-    TEXT_ATTRS,
-    LockNode,
-    LockNodeWithExtra,
-    is_commit_id,
-)
-from flakesync.terms import InputPath, NodeLabel, show_path
+from flakesync.nix import lockgraph
+from flakesync.nix.locknode import LockNode, is_commit_id
+from flakesync.terms import NodeLabel
 
 VERSIONS = (5, 6, 7)
-_NODE_KEYS = frozenset({"flake", "info", "inputs", "locked", "original", "parent"})
-_TOP_KEYS = frozenset({"nodes", "root", "version"})
+
+_BEGIN = b'{\n  "nodes": {\n    "'
+_BETWEEN = b'\n    },\n    "'
+_ENDS = {b'\n    }\n  },\n  "root": "root",\n  "version": %d\n}\n' % version: version for version in VERSIONS}
+_MOST_KNOWN = 1 << 16
 
 
 class Contents(NamedTuple):
@@ -39,13 +33,17 @@ class Contents(NamedTuple):
     followed: lockgraph.Followed
 
 
-class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    nodes: dict[NodeLabel, LockNode]
-    root: NodeLabel
-    version: int
+class _Known(NamedTuple):
+    """A node, and what its inputs are: the labels of nodes of their own, and those that follow others."""
+
+    label: NodeLabel
+    node: LockNode
+    own: tuple[NodeLabel, ...]
+    follows: tuple[lockgraph.Edge, ...]
 
 
-_decoder = msgspec.json.Decoder(_Document)
+_known: dict[bytes, _Known] = {}
+_decoder = msgspec.json.Decoder(dict[NodeLabel, LockNode])
 
 
 def read(data: bytes, file: str) -> Contents:
@@ -54,69 +52,88 @@ def read(data: bytes, file: str) -> Contents:
     Raises:
         LockError: `bad-lock`, with the place.
     """
-    try:
-        document = _decoder.decode(data)
-    except (ValueError, RecursionError):
-        contents = None
-    else:
-        contents = _look_over(document, data.count(b","))
+    contents = _read_usual(data)
     if contents is None:
-        contents = _read_strictly(data, file)
+        from flakesync.nix.lockstrict import read_strictly
+
+        contents = read_strictly(data, file)
     if contents.shared or len(contents.nodes) > lockgraph.MAX_DEPTH:
         try:
             lockgraph.check_size(contents.nodes, contents.root)
         except lockgraph.TooBigError:
+            from flakesync.nix.lockjson import bad_lock
+
             raise bad_lock(file, ("nodes",), "the input paths are too many or too deep") from None
     return contents
 
 
-def _look_over(document: _Document, commas: int) -> Contents | None:
-    """Return the contents of a lock with nothing unusual in it, else None.
+def _read_usual(data: bytes) -> Contents | None:
+    """Return the contents of a lock that is laid out as Nix does it and has nothing unusual in it, else None.
 
-    Duplicate keys and unknown attributes vanish in decoding, and with each at least one comma: there is none of them
-    if the commas of the text are as many as what was decoded needs. A comma inside a string only leads the strict way.
+    What stands between `_BEGIN`, `_BETWEEN` and one of `_ENDS` is cut out as text. Each piece has to be a whole JSON
+    member with its last brace put back, so that together they are the JSON that the file is, whatever stands in them.
     """
-    nodes, root = document.nodes, document.root
-    if document.version not in VERSIONS or root not in nodes:
+    end = data[data.rfind(b"\n    }\n  },") :]
+    version = _ENDS.get(end)
+    if version is None or not data.startswith(_BEGIN):
         return None
-    needed = 1 + len(nodes)
+    pieces = data[len(_BEGIN) : -len(end)].split(_BETWEEN)
+    nodes: dict[NodeLabel, LockNode] = {}
     own: list[NodeLabel] = []
     follows: list[lockgraph.Edge] = []
-    revs: list[str | int | bool] = []
-    for label, node in nodes.items():
-        members = -1
-        locked, original, inputs = node.locked, node.original, node.inputs
-        if locked is not None:
-            members += len(locked)
-            if "rev" in locked:
-                revs.append(locked["rev"])
-        elif label != root:
+    for piece in pieces:
+        known = _known.get(piece) or _learn(piece)
+        if known is None:
             return None
-        if original is not None:
-            members += len(original)
-            if "rev" in original:
-                revs.append(original["rev"])
-        if inputs:
-            members += len(inputs)
-            for name, target in inputs.items():
-                if isinstance(target, tuple):
-                    follows.append((label, name))
-                    needed += len(target) - 1 if target else 0
-                else:
-                    own.append(target)
-        if not node.flake:
-            members += 1
-        if node.parent is not None:
-            members += len(node.parent) or 1
-        if members > 0:
-            needed += members
+        nodes[known[0]] = known[1]
+        if known[2]:
+            own += known[2]
+        if known[3]:
+            follows += known[3]
     targets = set(own)
-    if commas != needed or not targets <= nodes.keys() or root in targets or not all(map(is_commit_id, revs)):
+    root = lockgraph.ROOT
+    if len(nodes) < len(pieces) or root not in nodes or root in targets or not targets <= nodes.keys():
         return None
     followed = _look_up(follows, nodes, root)
     if followed is None:
         return None
-    return Contents(document.version, root, nodes, {}, len(targets) < len(own), followed)
+    return Contents(version, root, nodes, {}, len(targets) < len(own), followed)
+
+
+def _learn(piece: bytes) -> _Known | None:
+    """Return the node that a piece of text is; None if anything about it is unusual.
+
+    Duplicate keys and unknown attributes vanish in decoding, and with each at least one comma: there is none of them
+    if the commas of the text are as many as what was decoded needs. A comma inside a string only leads the strict way.
+    """
+    try:
+        ((label, node),) = _decoder.decode(b'{"%b\n    }}' % piece).items()
+    except (ValueError, RecursionError):
+        return None
+    own: list[NodeLabel] = []
+    follows: list[lockgraph.Edge] = []
+    commas = -1
+    for attrs in (node.locked, node.original):
+        if attrs is not None:
+            commas += len(attrs)
+            if "rev" in attrs and not is_commit_id(attrs["rev"]):
+                return None
+    for name, target in node.inputs.items():
+        if isinstance(target, tuple):
+            follows.append((label, name))
+            commas += len(target) or 1
+        else:
+            own.append(target)
+            commas += 1
+    commas += not node.flake
+    if node.parent is not None:
+        commas += len(node.parent) or 1
+    if piece.count(b",") != max(commas, 0) or (node.locked is None and label != lockgraph.ROOT):
+        return None
+    known = _Known(label, node, tuple(own), tuple(follows))
+    if len(_known) < _MOST_KNOWN:
+        _known[piece] = known
+    return known
 
 
 def _look_up(follows: Sequence[lockgraph.Edge], nodes: lockgraph.Nodes, root: NodeLabel) -> lockgraph.Followed | None:
@@ -127,180 +144,4 @@ def _look_up(follows: Sequence[lockgraph.Edge], nodes: lockgraph.Nodes, root: No
                 return None
     except lockgraph.FollowsCycleError:
         return None
-    return followed
-
-
-def _read_strictly(data: bytes, file: str) -> Contents:
-    top = _object(lockjson.decode(data, file), (), file)
-    version = _member(top, "version", (), file)
-    if type(version) is not int:
-        raise bad_lock(file, ("version",), f"must be a whole number, not {_kind(version)}")
-    if version not in VERSIONS:
-        hint = "let Nix write it anew: nix flake update" if version < VERSIONS[0] else "update flakesync"
-        raise bad_lock(file, ("version",), f"the format version {version} is none of 5, 6 and 7", hint=hint)
-    nodes = {
-        NodeLabel(label): _node(_object(value, ("nodes", label), file), label, file)
-        for label, value in _object(_member(top, "nodes", (), file), ("nodes",), file).items()
-    }
-    root = NodeLabel(_text(_member(top, "root", (), file), ("root",), file))
-    if root not in nodes:
-        raise bad_lock(file, ("root",), f"there is no node {_quote(root)}")
-    shared = _check_own_edges(nodes, root, file)
-    followed = _check_follows(nodes, root, file)
-    extra = {key: value for key, value in top.items() if key not in _TOP_KEYS}
-    return Contents(version, root, nodes, extra, shared, followed)
-
-
-def _node(value: Mapping[str, object], label: str, file: str) -> LockNode:
-    place = ("nodes", label)
-    locked = original = parent = None
-    inputs: dict[str, NodeLabel | InputPath] = {}
-    flake = value.get("flake", True)
-    if not isinstance(flake, bool):
-        raise bad_lock(file, (*place, "flake"), f"must be true or false, not {_kind(flake)}")
-    if value.get("inputs") is not None:  # Nix takes null, which some tools write, for no inputs
-        place_of_inputs = (*place, "inputs")
-        for name, target in _object(value["inputs"], place_of_inputs, file).items():
-            inputs[name] = _target(target, (*place_of_inputs, name), file)
-    if "locked" in value:
-        # Version 5 keeps what is known of the source tree beside `locked`; as in Nix, it wins.
-        info = _attrs(value["info"], (*place, "info"), file) if "info" in value else {}
-        locked = _source(_attrs(value["locked"], (*place, "locked"), file) | info, (*place, "locked"), file)
-    if "original" in value:
-        place_of_original = (*place, "original")
-        original = _source(_attrs(value["original"], place_of_original, file), place_of_original, file)
-    if "parent" in value:
-        parent = _path(value["parent"], (*place, "parent"), file)
-    unknown = {key: item for key, item in value.items() if key not in _NODE_KEYS}
-    if unknown:
-        return LockNodeWithExtra(flake, inputs, locked, original, parent, unknown)
-    return LockNode(flake, inputs, locked, original, parent)
-
-
-def _attrs(value: object, place: Sequence[str], file: str) -> dict[str, str | int | bool]:
-    attrs: dict[str, str | int | bool] = {}
-    for name, item in _object(value, place, file).items():
-        here = (*place, name)
-        match item:
-            case bool() if name not in TEXT_ATTRS and name not in NUMBER_ATTRS:
-                attrs[name] = item
-            case str() if name not in NUMBER_ATTRS and name not in FLAG_ATTRS:
-                attrs[name] = item
-            case int() if not isinstance(item, bool) and name not in TEXT_ATTRS and name not in FLAG_ATTRS:
-                if not 0 <= item <= GREATEST_NUMBER:
-                    raise bad_lock(file, here, "must be a number from 0 to 2^63 - 1")
-                attrs[name] = item
-            case _:
-                raise bad_lock(file, here, f"must be {_expected(name)}, not {_kind(item)}")
-    return attrs
-
-
-def _expected(name: str) -> str:
-    if name in TEXT_ATTRS:
-        return "text"
-    if name in NUMBER_ATTRS:
-        return "a whole number"
-    return "true or false" if name in FLAG_ATTRS else "text, a whole number, true or false"
-
-
-def _source(attrs: dict[str, str | int | bool], place: Sequence[str], file: str) -> Mapping[str, str | int | bool]:
-    if "type" not in attrs:
-        raise bad_lock(file, (*place, "type"), "is missing")
-    if "rev" in attrs and not is_commit_id(attrs["rev"]):
-        raise bad_lock(file, (*place, "rev"), "must be a full commit id: 40 or 64 hex digits")
-    return attrs
-
-
-def _target(value: object, place: Sequence[str], file: str) -> NodeLabel | InputPath:
-    if isinstance(value, str):
-        return NodeLabel(value)
-    if isinstance(value, list):
-        return _path(value, place, file)
-    raise bad_lock(file, place, f"must be the name of a node or a list of input names, not {_kind(value)}")
-
-
-def _path(value: object, place: Sequence[str], file: str) -> InputPath:
-    if not isinstance(value, list):
-        raise bad_lock(file, place, f"must be a list of input names, not {_kind(value)}")
-    return tuple(_text(item, (*place, str(index)), file) for index, item in enumerate(value))
-
-
-def _text(value: object, place: Sequence[str], file: str) -> str:
-    if not isinstance(value, str):
-        raise bad_lock(file, place, f"must be text, not {_kind(value)}")
-    return value
-
-
-def _object(value: object, place: Sequence[str], file: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise bad_lock(file, place, f"must be an object, not {_kind(value)}")
-    return value
-
-
-def _member(value: Mapping[str, object], key: str, place: Sequence[str], file: str) -> object:
-    if key not in value:
-        raise bad_lock(file, (*place, key), "is missing")
-    return value[key]
-
-
-def _quote(text: str) -> str:
-    return repr(text) if len(text) <= 100 else repr(text[:100] + "…")
-
-
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return "text"
-        case int() | float():
-            return f"the number {value!r:.30}"
-        case list():
-            return "a list"
-        case _:
-            return "an object"
-
-
-def _check_own_edges(nodes: lockgraph.Nodes, root: NodeLabel, file: str) -> bool:
-    """Check what can be reached from the root, as Nix does: other nodes are left-overs and may be wrong.
-
-    Returns whether some node has several parents.
-    """
-    shared = False
-    reached = {root}
-    queue = [root]
-    for label in queue:
-        if label != root and nodes[label].locked is None:
-            raise bad_lock(file, ("nodes", label, "locked"), "is missing")
-        for name, target in nodes[label].inputs.items():
-            if isinstance(target, tuple):
-                continue
-            place = ("nodes", label, "inputs", name)
-            if target not in nodes:
-                raise bad_lock(file, place, f"there is no node {_quote(target)}")
-            if target == root:
-                raise bad_lock(file, place, "leads back to the root node", hint="an empty list follows the root flake")
-            if target in reached:
-                shared = True
-            else:
-                reached.add(target)
-                queue.append(target)
-    return shared
-
-
-def _check_follows(nodes: lockgraph.Nodes, root: NodeLabel, file: str) -> lockgraph.Followed:
-    followed: lockgraph.Followed = {}
-    for label in lockgraph.reachable(nodes, root):
-        for name, target in nodes[label].inputs.items():
-            if not isinstance(target, tuple):
-                continue
-            place = ("nodes", label, "inputs", name)
-            try:
-                found = lockgraph.resolve_edge(nodes, root, (label, name), followed)
-            except lockgraph.FollowsCycleError:
-                raise bad_lock(file, place, f"follows {_quote(show_path(target))}, which leads back to it") from None
-            if found is None:
-                raise bad_lock(file, place, f"follows {_quote(show_path(target))}, which is no input of this flake")
     return followed

@@ -7,8 +7,9 @@ keeps the path as it was written and encodes queries with lower-case hex.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
+
+import msgspec
 
 _HEX = r"%[0-9A-Fa-f]{2}"
 _PCHAR = rf"[A-Za-z0-9\-._~!$&'()*+,;=:@]|{_HEX}"
@@ -29,8 +30,7 @@ _URL = re.compile(
 _SCP = re.compile(r"([^/]*)@(.*):(.*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Url:
+class Url(msgspec.Struct, frozen=True):
     """A URL in its canonical parts.
 
     authority: canonical text between `//` and the path; None where there is no `//`. path: canonical, percent-encoded.
@@ -65,7 +65,7 @@ class Url:
 
     def with_(self, scheme: str, query: Mapping[str, str]) -> "Url":
         """Return the same place under another scheme and query."""
-        return replace(self, scheme=scheme, query=query)
+        return msgspec.structs.replace(self, scheme=scheme, query=query)
 
     def __str__(self) -> str:
         """Return the canonical text."""

@@ -1,8 +1,9 @@
 """Where a locked commit stands in its upstream's history: the answers that drift and plan are decided on."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from flakesync.errors import GitError
 from flakesync.terms import RepoName, Rev
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 Standing = Literal["at", "behind", "landed", "unlanded", "ahead", "tag", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Where a locked commit stands against a branch of its upstream.
 
     tip: the branch's commit; None: there is no such branch. behind: the number of commits that the branch is ahead

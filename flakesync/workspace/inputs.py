@@ -84,24 +84,19 @@ def own_inputs(lock: LockFile) -> Iterator[OwnInput]:
 
 def own_input(path: InputPath, node: LockNode) -> OwnInput:
     """Return the input of a node that is not the root."""
-    locked = node.locked
-    assert locked is not None
-    original = node.original if node.original is not None else locked
-    said, has = original.get, locked.get
-    # Thousands of locks name the same few sources: what follows from the attributes is worked out once for each.
-    key = (
-        *(said("type"), said("owner"), said("repo"), said("host"), said("url"), said("path"), said("ref"), said("id")),
-        "rev" in original,
-        *(has("type"), has("owner"), has("repo"), has("host"), has("url"), has("path")),
-    )
+    # Locks share the nodes that they have in common (lockread), and so their inputs; what is kept keeps the node's id.
+    key = (id(node), path)
     known = _known.get(key)
     if known is None:
-        known = _known[key] = (source_of(original, locked), is_fixed(original), identity_of(locked))
-    source, fixed, found = known
-    return OwnInput(path, node, original, locked, rev_of(locked), source, fixed, found)
+        locked = node.locked
+        assert locked is not None
+        original = node.original if node.original is not None else locked
+        source, found = source_of(original, locked), identity_of(locked)
+        known = _known[key] = OwnInput(path, node, original, locked, rev_of(locked), source, is_fixed(original), found)
+    return known
 
 
-_known: dict[tuple[object, ...], tuple[Source | None, bool, Identity | None]] = {}
+_known: dict[tuple[int, InputPath], OwnInput] = {}
 
 
 def paths_to(lock: LockFile, labels: AbstractSet[NodeLabel]) -> Iterator[tuple[InputPath, NodeLabel]]:

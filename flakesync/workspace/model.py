@@ -1,9 +1,11 @@
 """The workspace as the rest of the program sees it: values, checked and filled in."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from flakesync.errors import ManifestError
 from flakesync.nix.flakeref import FlakeRef, Identity
@@ -20,8 +22,7 @@ MergeMethod = Literal["default", "merge", "squash", "rebase", "fast-forward"]
 """How pull requests are merged; `default`: as the repository is set up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgeSettings:
+class ForgeSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A forge that the manifest declares.
 
     api: base URL, None for the usual one of its kind. token_env: the variable with the token, None for the usual ones.
@@ -34,8 +35,7 @@ class ForgeSettings:
     ca_file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishSettings:
+class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How pull requests look and are merged. title: a template (`flakesync.workspace.forges.PLACEHOLDERS`)."""
 
     labels: tuple[str, ...] = ()
@@ -45,8 +45,7 @@ class PublishSettings:
     title: str = "Update flake inputs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin:
+class Pin(msgspec.Struct, frozen=True, kw_only=True):
     """A source that all repos share at one rev.
 
     target: `latest`, `newest-locked`, `repo:NAME` or a full rev. max_age_s: None means no age is reported.
@@ -60,8 +59,7 @@ class Pin:
     inputs: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repo:
+class Repo(msgspec.Struct, frozen=True, kw_only=True):
     """One repo of the workspace, with the values of `[defaults]` and `[workspace]` filled in.
 
     url: the flake reference without ref, None for a repo known only by its folder. path: absolute folder of the
@@ -81,8 +79,7 @@ class Repo:
     identities: frozenset[Identity] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
+class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
 
     forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).
@@ -97,13 +94,12 @@ class Workspace:
     author: str | None
     pins: tuple[Pin, ...]
     repos: tuple[Repo, ...]
-    forges: Mapping[str, ForgeSettings] = field(default_factory=dict)
+    forges: Mapping[str, ForgeSettings] = msgspec.field(default_factory=dict)
     publish: PublishSettings = PublishSettings()
-    _by_name: Mapping[str, Repo] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Index the repos by name."""
-        object.__setattr__(self, "_by_name", {repo.name: repo for repo in self.repos})
+    @cached_property
+    def _by_name(self) -> Mapping[str, Repo]:
+        return {repo.name: repo for repo in self.repos}
 
     @property
     def names(self) -> Collection[str]:

@@ -6,10 +6,11 @@ What comes after (`analysis`) is a pure function of a Snapshot.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
 from flakesync.git.objects import ObjectReader, read_base
@@ -25,16 +26,14 @@ ProblemKind = Literal["no-lock", "bad-lock"]
 _NO_REPOS_OWN = frozenset({"cache", "no-git"})
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """Why a flake has no usable lock."""
 
     kind: ProblemKind
     detail: str
 
 
-@dataclass(frozen=True)
-class FlakeState:
+class FlakeState(msgspec.Struct, frozen=True, dict=True):
     """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`."""
 
     dir: FlakeDir
@@ -52,8 +51,7 @@ class FlakeState:
         return copies(self.lock, self.inputs) if self.lock is not None else {}
 
 
-@dataclass(frozen=True, slots=True)
-class RepoState:
+class RepoState(msgspec.Struct, frozen=True):
     """One repo as it was read.
 
     clone: the local clone or the mirror; None for a plain folder and for what could not be read.
@@ -77,8 +75,7 @@ class RepoState:
         return self.repo.name
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """All repos of a workspace, in the order of their names."""
 
     workspace: Workspace
@@ -114,11 +111,11 @@ def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path,
 
 def _read_local(workspace: Workspace, repo: Repo, at: At) -> RepoState:
     assert repo.path is not None
-    if not (repo.path / ".git").exists() and not _is_bare(repo.path):
-        return _read_folder(repo)
     try:
         return _read_git(workspace, repo, repo.path, at)
     except GitError as error:
+        if error.code == "not-a-repository" and not (repo.path / ".git").exists() and not _is_bare(repo.path):
+            return _read_folder(repo)
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
 
 

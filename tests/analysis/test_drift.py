@@ -1,8 +1,8 @@
 """Every kind of finding, on generated locks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,7 +40,7 @@ def drift_of(found: Scene, answers: Mapping[str, Latest] | None = None) -> Drift
 
 def pinned(flakes: Mapping[str, Inputs], target: Rev = NEW, **values: object) -> DriftReport:
     """Return the drift of repos with one pin, whose server says `target`."""
-    found = scene(flakes, pins=[replace(pin("nixpkgs", NIXPKGS), **values)])  # type: ignore[arg-type]
+    found = scene(flakes, pins=[msgspec.structs.replace(pin("nixpkgs", NIXPKGS), **values)])
     return drift_of(found, {"nixpkgs": Latest(target)})
 
 
@@ -481,7 +481,7 @@ def test_a_repo_that_could_not_be_read_is_one_finding_and_its_dependents_none() 
     states = dict(situation.snapshot.states)
     lib = states[RepoName("lib")]
     states[RepoName("lib")] = RepoState(lib.repo, None, None, None, None, (), error=GitError("unreachable", "gone"))
-    broken = replace(situation, snapshot=replace(situation.snapshot, states=states))
+    broken = msgspec.structs.replace(situation, snapshot=msgspec.structs.replace(situation.snapshot, states=states))
     finding = one(find_drift(broken, everything(broken)))
     assert (finding.kind, finding.repo, finding.flake, finding.detail) == ("unreachable", "lib", None, "gone")
 

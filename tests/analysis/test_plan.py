@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -520,7 +521,7 @@ def test_no_lock_goes_backwards_and_no_commit_is_made_up(found: Scene) -> None:
 @settings(max_examples=60)
 def test_the_order_of_repos_in_the_manifest_changes_nothing(found: Scene, order: list[str]) -> None:
     repos = tuple(sorted(found.workspace.repos, key=lambda repo: order.index(repo.name)))
-    shuffled = replace(found, workspace=replace(found.workspace, repos=repos))
+    shuffled = replace(found, workspace=msgspec.structs.replace(found.workspace, repos=repos))
     assert plan_of(found, SERVER) == plan_of(shuffled, SERVER)
 
 

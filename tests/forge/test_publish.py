@@ -2,6 +2,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flakesync.forge.model import ForgeError, Project
@@ -314,7 +315,7 @@ def test_outcomes_are_told_as_they_come(town: Town) -> None:
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_the_number_of_jobs_changes_nothing(town: Town, jobs: int) -> None:
     town.bump_all()
-    document = publish(replace(town.workspace, jobs=jobs), town.read(), town.everything, town.servers)
+    document = publish(msgspec.structs.replace(town.workspace, jobs=jobs), town.read(), town.everything, town.servers)
     assert [outcome.status for outcome in document.repos] == ["opened"] * 3
     assert "Depends-On: https://forge.test/app/pull/1" in town.forge.one("site").body
 
@@ -374,7 +375,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(
 
     monkeypatch.setattr(Repository, "push", dying(real_push))
     monkeypatch.setattr(MemoryForge, "create", dying(real_create))
-    workspace = replace(town.workspace, jobs=1)
+    workspace = msgspec.structs.replace(town.workspace, jobs=1)
     if moment < 6:
         with pytest.raises(Killed):
             publish(workspace, town.read(), town.everything, town.servers)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import tomli_w
 
 from flakesync.analysis.graph import RepoGraph, build_graph
@@ -39,12 +40,12 @@ def repo(name: str, *, url: str | None = None, aliases: Sequence[str] = (), **va
     others = tuple(found for found in map(identity_of_url, aliases) if found is not None)
     known = {where.identity, *others} - {None}
     made = Repo(name=RepoName(name), url=where, aliases=others, identities=frozenset(known))  # type: ignore[arg-type]
-    return replace(made, **values)  # type: ignore[arg-type]
+    return msgspec.structs.replace(made, **values)
 
 
 def pin(name: str, source: str, target: str = "latest", **values: object) -> Pin:
     """Return a pin; values: other fields of Pin."""
-    return replace(Pin(name=PinName(name), source=FlakeRef.parse(source), target=target), **values)  # type: ignore[arg-type]
+    return msgspec.structs.replace(Pin(name=PinName(name), source=FlakeRef.parse(source), target=target), **values)
 
 
 def workspace(repos: Iterable[Repo], pins: Iterable[Pin] = (), external: External = "hold") -> Workspace:
@@ -63,7 +64,7 @@ def state_of(repo: Repo, flakes: Inputs | Flakes, tip: Rev | None, *, base: str 
     """Return a repo as it would have been read: `flakes` may be the top flake's inputs. tip None: a folder."""
     by_dir: Flakes = flakes if is_flakes(flakes) else {".": flakes}  # type: ignore[assignment, dict-item]
     states = tuple(_flake(repo, FlakeDir(dir), content) for dir, content in by_dir.items())
-    named = replace(repo, flakes=tuple(state.dir for state in states))
+    named = msgspec.structs.replace(repo, flakes=tuple(state.dir for state in states))
     return RepoState(named, None, base if tip else None, tip, tip, states)
 
 
@@ -103,7 +104,7 @@ class Scene:
             update = branches.get(UPDATE_BRANCH) if self.at == "update" else None
             state = state_of(repo, self.locks.get(repo.name, {".": None}), tip)
             if update:
-                state = replace(state, rev=update[-1], updated=True)
+                state = msgspec.structs.replace(state, rev=update[-1], updated=True)
             states[repo.name] = state
         return Snapshot(self.workspace, self.at, states)
 
@@ -150,7 +151,7 @@ class Scene:
         if self.workspace.external == "hold":
             return found
         moved = external_targets(found, external_sources(found), external)
-        return replace(found, external=moved)
+        return msgspec.structs.replace(found, external=moved)
 
     def after(self, plan: Plan) -> "Scene":
         """Return the scene in which a plan has landed: locks moved, the base of each repo with one commit more."""

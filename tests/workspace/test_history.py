@@ -1,8 +1,8 @@
 """Where a locked commit stands, asked of real repositories."""
 
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flakesync.analysis.graph import build_graph
@@ -33,7 +33,7 @@ def lib(tmp_path: Path) -> dict[str, Rev]:
 
 
 def snapshot(tmp_path: Path, at: At = "base", **values: object) -> Snapshot:
-    found = workspace([replace(repo("lib"), path=tmp_path / "lib", **values)])  # type: ignore[arg-type]
+    found = workspace([msgspec.structs.replace(repo("lib"), path=tmp_path / "lib", **values)])
     return read_snapshot(found, at=at, cache=tmp_path / "cache")
 
 
@@ -136,7 +136,7 @@ def test_a_scene_of_values_answers_as_real_git_does(tmp_path: Path, lib: dict[st
         stub = scene.snapshot()
         graph = build_graph(stub)
         real = snapshot(tmp_path, at)
-        answers = ask(replace(real, states={**stub.states, **real.states}), questions(graph))
+        answers = ask(msgspec.structs.replace(real, states={**stub.states, **real.states}), questions(graph))
         wanted = scene.history(graph, stub)
         assert answers.keys() == wanted.keys()
         for question, found in answers.items():

@@ -2,9 +2,9 @@
 
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flakesync.errors import GitError, ManifestError
@@ -27,7 +27,7 @@ def read(tmp_path: Path, *found: Repo, **values: object) -> Snapshot:
 def read_one(tmp_path: Path, **values: object) -> RepoState:
     """Return the state of the repo that lies in `lib`."""
     at = values.pop("at", "base")
-    lib = replace(repo("lib"), path=tmp_path / "lib", **values)  # type: ignore[arg-type]
+    lib = msgspec.structs.replace(repo("lib"), path=tmp_path / "lib", **values)
     return read(tmp_path, lib, at=at).states[RepoName("lib")]
 
 

@@ -112,7 +112,7 @@ def _git(site: Site, request: Request, found: re.Match[str]) -> Answer:
             return smart_http.ask_for_password()
         if account.right != "write" or project.archived:
             return Answer(403, b"You are not allowed to push to this repository.\n", (), "text/plain")
-    answer = smart_http.answer(project.storage, request, found["what"], account.login if account else None)
+    answer = smart_http.answer(project.storage, request, found["what"])
     if found["what"] == "git-receive-pack":
         with site.lock:
             pulls.after_push(site, project)

@@ -142,8 +142,7 @@ class Project:
     def protect(self, branch: str, *, checks: Iterable[str] = (), approvals: int = 0) -> None:
         """Let nobody push to `branch` any more, and merge into it only what these rules allow."""
         self.rules[branch] = Rules(frozenset(checks), approvals)
-        protected = "".join(f"refs/heads/{name}\n" for name in self.rules)
-        (self.storage.path / "protected").write_text(protected)
+        self.storage.protect(self.rules)
 
     def results(self, rev: str) -> dict[str, Check]:
         """Return the newest result of each check of a commit."""

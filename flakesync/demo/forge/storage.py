@@ -1,19 +1,24 @@
 """A bare git repository of the forge, and what a forge does with one: read, archive, merge without a working tree."""
 
+import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from flakesync.errors import GitError
+from flakesync.git.repository import Repository
+from flakesync.terms import Rev
 
 MergeMethod = Literal["merge", "squash", "rebase", "rebase-merge", "fast-forward"]
 
 _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_COUNT": "3",
+    "GIT_CONFIG_COUNT": "4",
     "GIT_CONFIG_KEY_0": "safe.directory",
     "GIT_CONFIG_VALUE_0": "*",
     "GIT_CONFIG_KEY_1": "http.receivepack",
@@ -21,6 +26,8 @@ _ENVIRONMENT = {
     # GitHub and others serve a commit by its id; fetches of an exact rev rely on it.
     "GIT_CONFIG_KEY_2": "uploadpack.allowAnySHA1InWant",
     "GIT_CONFIG_VALUE_2": "true",
+    "GIT_CONFIG_KEY_3": "receive.autogc",
+    "GIT_CONFIG_VALUE_3": "false",
     "GIT_AUTHOR_NAME": "Forge",
     "GIT_AUTHOR_EMAIL": "noreply@forge.example",
     "GIT_COMMITTER_NAME": "Forge",
@@ -32,7 +39,7 @@ _FULL_REV = re.compile(r"[0-9a-f]{40}")
 # What the forges say to a push to a protected branch, and to an archived repository.
 _UPDATE_HOOK = """\
 #!/bin/sh
-if grep -qxF "$1" protected 2>/dev/null; then
+if grep -qxF "$1" protected; then
     echo "GH006: Protected branch update failed for $1." >&2
     exit 1
 fi
@@ -67,11 +74,15 @@ class Storage:
             ["git", "init", "-q", "--bare", "--template=", "-b", default_branch, path],
             env=environment(), check=True, capture_output=True,
         )  # fmt: skip
-        hook = path / "hooks" / "update"
+        return cls(path)
+
+    def protect(self, branches: Iterable[str]) -> None:
+        """Refuse every push to these branches, and to no others."""
+        (self.path / "protected").write_text("".join(f"refs/heads/{name}\n" for name in branches))
+        hook = self.path / "hooks" / "update"
         hook.parent.mkdir(exist_ok=True)
         hook.write_text(_UPDATE_HOOK)
         hook.chmod(0o755)
-        return cls(path)
 
     def git(self, *argv: str, env: Mapping[str, str] | None = None, data: bytes | None = None) -> str:
         """Return what a git command prints. Raises GitFailedError."""
@@ -82,16 +93,24 @@ class Storage:
 
     def rev(self, name: str) -> str | None:
         """Return the commit that a branch, a tag, HEAD or a commit id stands for; None: there is none."""
-        candidates = [name] if name == "HEAD" else [f"refs/heads/{name}", f"refs/tags/{name}", name]
-        for candidate in candidates:
-            done = self._run(["rev-parse", "--verify", "-q", "--end-of-options", f"{candidate}^{{commit}}"])
-            if done.returncode == 0:
-                return done.stdout.decode().strip()
-        return None
+        if name == "HEAD":
+            return self.branch(self.default_branch)
+        with contextlib.suppress(GitError), Repository.open(self.path) as repository:
+            if is_full_rev(name):
+                return repository.commit(Rev(name)).rev
+        tip = self.branch(name)
+        return tip or next(filter(None, map(self._resolved, (f"refs/tags/{name}", name))), None)
+
+    def _resolved(self, name: str) -> str | None:
+        done = self._run(["rev-parse", "--verify", "-q", "--end-of-options", f"{name}^{{commit}}"])
+        return done.stdout.decode().strip() if done.returncode == 0 else None
 
     def branch(self, name: str) -> str | None:
         """Return the tip of a branch; None: there is none."""
-        return self.branches().get(name)
+        # Asked with most answers of an API: no process for that.
+        with contextlib.suppress(GitError), Repository.open(self.path) as repository:
+            return repository.ref(f"refs/heads/{name}")
+        return None
 
     def branches(self) -> dict[str, str]:
         """Return name → commit of all branches."""
@@ -100,15 +119,17 @@ class Storage:
 
     @property
     def default_branch(self) -> str:
-        return self.git("symbolic-ref", "--short", "HEAD")
+        return (self.path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
 
     def tree(self, rev: str) -> str:
         """Return the tree of a commit."""
-        return self.git("rev-parse", f"{rev}^{{tree}}")
+        with Repository.open(self.path) as repository:
+            return repository.commit(Rev(rev)).tree
 
     def parents(self, rev: str) -> list[str]:
         """Return the parents of a commit."""
-        return self.git("rev-list", "--parents", "-n1", rev).split()[1:]
+        with Repository.open(self.path) as repository:
+            return [*repository.commit(Rev(rev)).parents]
 
     def show(self, rev: str, form: str) -> str:
         """Return a commit in one of git's pretty formats, such as `%B`."""
@@ -116,7 +137,9 @@ class Storage:
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` has `old` in its history (or is it)."""
-        return self._run(["merge-base", "--is-ancestor", old, new]).returncode == 0
+        with contextlib.suppress(GitError), Repository.open(self.path) as repository:
+            return repository.is_ancestor(Rev(old), Rev(new))
+        return False
 
     def commits(self, base: str, head: str) -> list[str]:
         """Return what `head` has and `base` has not, oldest first."""

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from flakesync.errors import GitError
@@ -16,6 +17,7 @@ TIMEOUT_S = 30.0
 """How long a server may take to list its refs."""
 
 _NAME = "flakesync-remote"
+_CONFIGURES = re.compile(r"HOME|XDG_CONFIG_HOME|GIT_CONFIG\w*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(?:\[[^\]/]+\]|[^@/:\s]+):")
 _DENIED = (
@@ -200,10 +202,13 @@ def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
 
 def _ssh(cwd: str) -> Mapping[str, str]:
     """Return the environment that keeps ssh from asking, unless the user runs an ssh command of his own."""
-    if os.environ.get("GIT_SSH_COMMAND") or os.environ.get("GIT_SSH") or _own_ssh_command(cwd):
+    environ = frozenset((key, value) for key, value in os.environ.items() if _CONFIGURES.fullmatch(key))
+    if os.environ.get("GIT_SSH_COMMAND") or os.environ.get("GIT_SSH") or _own_ssh_command(cwd, environ):
         return {}
     return {"GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=20"}
 
 
-def _own_ssh_command(cwd: str) -> bool:
+@lru_cache(maxsize=4096)
+def _own_ssh_command(cwd: str, environ: frozenset[tuple[str, str]]) -> bool:
+    """Whether git's settings there name an ssh command; asked once a folder. environ: what decides which they are."""
     return process.git(["config", "--get", "core.sshCommand"], cwd=cwd, check=False).status == 0

@@ -1,6 +1,5 @@
 """A forge in memory that merges for real, and a workspace that is synced, published and landed on it."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -172,13 +171,14 @@ class Landing:
     ) -> "Landed":
         """Do what `flakesync land` does. wait: `--wait`, and called for each pause."""
         workspace = load_workspace(self.file)
-        ticks = itertools.count()
+        slept: list[float] = []
 
-        def sleep(_: float) -> None:
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
             if wait is not None:
                 wait()
 
-        patience = Patience(wait=wait is not None, sleep=sleep, clock=lambda: float(next(ticks)), timeout_s=1000)
+        patience = Patience(wait=wait is not None, sleep=sleep, clock=lambda: sum(slept), timeout_s=1000)
         servers = MemoryServers(self, self.plain)
         selected = select(workspace, only, (), ())
         document = land(

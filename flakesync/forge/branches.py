@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from flakesync.errors import GitError, ManifestError
 from flakesync.forge.choose import Servers
 from flakesync.forge.credentials import git_access
-from flakesync.forge.update import own_commits
+from flakesync.forge.update import Update, has_content, has_other_locks, own_commits
 from flakesync.git.remote import Remote, list_refs, parse_remote
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit
@@ -141,6 +142,19 @@ def remote_of(url: str, servers: Servers) -> Remote:
 def has_landed(repository: Repository, branches: Branches, commit: Rev) -> bool:
     """Tell whether the base branch has a commit."""
     return repository.has(commit) and any(repository.is_ancestor(commit, base) for base in branches.bases)
+
+
+def find_overtaken(repository: Repository, branches: Branches, update: Update) -> Literal["merged", "stale"] | None:
+    """Tell whether the base on the server has gone on without an update; None: it can still be merged as it is.
+
+    `merged`: it has the same inputs, by whatever way. `stale`: its locks are others than those that were updated.
+    """
+    base = branches.remote_base
+    if base is None or base == update.base:
+        return None
+    if has_content(repository, base, update):
+        return "merged"
+    return "stale" if has_other_locks(repository, base, update) else None
 
 
 def _is_later(repository: Repository, one: Rev, other: Rev) -> bool:

@@ -13,12 +13,12 @@ from flakesync.errors import FlakesyncError, GitError, SyncError
 from flakesync.forge.body import Around, Link, run_of
 from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
-from flakesync.forge.landing_ground import Found, Ground, has_content, movable_edges, sources_of
+from flakesync.forge.landing_ground import Found, Ground, movable_edges, sources_of
 from flakesync.forge.landing_outcome import LandOutcome, Tested
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, Project, Pull
 from flakesync.forge.outcome import error_document
 from flakesync.forge.publish import publish
-from flakesync.forge.update import Update, locked_of, own_commits, read_update
+from flakesync.forge.update import Update, has_content, locked_of, own_commits, read_update
 from flakesync.git.repository import Repository
 from flakesync.sync.bump import Setting, bump
 from flakesync.sync.carry import same_trees
@@ -250,6 +250,8 @@ class Turn:
             raise SyncError(outcome.error.code, outcome.error.message, hint=outcome.error.hint)
         if outcome.reason == "closed":
             raise Closed("pull-closed", f"{outcome.pull.url if outcome.pull else state.name} was closed by a person")
+        if outcome.status == "skipped":
+            raise ForgeError("head-moved", f"{state.name}: its base has moved on: {outcome.reason}")
         assert state.base is not None
         pull = forge.find(project, head=self.ground.branch, base=state.base)
         if pull is None or pull.state != "open":
@@ -297,8 +299,11 @@ class Turn:
             if pause:
                 self.sleep(pause)
             now = self.ground.renew(state.name)
-            if now.error is None and now.base_rev != state.base_rev and has_content(now, update):
-                return self._outcome(found, made, "landed", pull, merged=merged or now.base_rev)
+            if now.error is not None or now.base_rev is None or now.base_rev == state.base_rev:
+                continue
+            with Repository.open(state.clone) as repository:
+                if has_content(repository, now.base_rev, update):
+                    return self._outcome(found, made, "landed", pull, merged=merged or now.base_rev)
         where = pull.url if pull is not None else self.ground.branch
         raise SyncError("not-landed", f"{where} was merged, but {state.base} does not have its locks")
 

@@ -10,7 +10,7 @@ from flakesync.forge.model import Checks, Pull, PullState, Reviews
 from flakesync.sync.outcome import ErrorDocument
 
 PublishStatus = Literal["opened", "updated", "unchanged", "failed", "skipped"]
-SkipReason = Literal["no-update", "no-server", "closed", "merged"]
+SkipReason = Literal["no-update", "no-server", "closed", "merged", "stale"]
 Stage = Literal["none", "local", "pushed", "open", "closed", "landed", "failed"]
 AbandonStatus = Literal["abandoned", "unchanged", "failed"]
 
@@ -28,7 +28,8 @@ class PublishOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     status: `opened` (or opened again), `updated` (its branch, title or body; or a branch without a forge was pushed),
     `unchanged`, `failed`, `skipped` for a `reason`: `no-update` (nothing to publish), `no-server` (nowhere to push to),
-    `closed` (a person closed its pull request), `merged` (the update is in the base). branch, commit: what is
+    `closed` (a person closed its pull request), `merged` (the update is in the base), `stale` (the base, or the
+    base of an upstream, has gone on without it). branch, commit: what is
     published, null where there is none. pull: null where there is none, or no forge. notes: what a person should know
     and what stopped nothing. error: null unless it failed.
     """

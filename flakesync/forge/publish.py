@@ -13,7 +13,7 @@ from msgspec import structs
 from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.body import Around, Content, Link, make_block, make_title, put_into, run_of
-from flakesync.forge.branches import Current, clone_of, find_branches, find_current, push
+from flakesync.forge.branches import Branches, Current, clone_of, find_branches, find_current, find_overtaken, push
 from flakesync.forge.choose import Servers
 from flakesync.forge.compare import compare_link
 from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull
@@ -30,6 +30,8 @@ from flakesync.forge.update import MoveKey, Update, read_update
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.model import Workspace
 from flakesync.workspace.snapshot import RepoState
+
+_GONE: frozenset[SkipReason | None] = frozenset({"merged", "stale"})
 
 Tell = Callable[[PublishOutcome, int, int], None]
 """Is told an outcome as soon as it is known, how many are known now, and of how many."""
@@ -77,6 +79,12 @@ class _Work:
     def name(self) -> RepoName:
         """The repo's name."""
         return self.state.name
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the server has this very update, with an open pull request where there is a forge."""
+        there = self.current is not None and self.update is not None and self.current.old == self.update.commit
+        return there and (self.forge is None or (self.pull is not None and self.pull.state == "open"))
 
 
 class _Publishing:
@@ -150,6 +158,7 @@ class _Publishing:
                 there = branches.local is not None or branches.remote is not None
                 return self._skip(work, "merged" if there else "no-update")
             work.update = read_update(repository, work.current.commits)
+            overtaken = find_overtaken(repository, branches, work.update)
         if branches.url is None:
             work.notes.append("it has no `url` in the manifest, and its clone no remote called origin")
             return self._skip(work, "no-server")
@@ -157,11 +166,13 @@ class _Publishing:
         if branches.local is not None and branches.local != work.update.commit:
             work.notes.append("the server's update branch is on a newer base than the one here, and was taken")
         work.forge, work.project = self._servers.for_repo(work.state.repo, branches.url)
-        if work.forge is None:
-            return None
-        assert work.state.base is not None
-        work.pull = work.forge.find(work.project, head=branch, base=work.state.base)
-        return self._respect(work, work.update)
+        if work.forge is not None:
+            assert work.state.base is not None
+            work.pull = work.forge.find(work.project, head=branch, base=work.state.base)
+            self._respect(work, work.update)
+        if overtaken is not None and work.outcome is None and not work.is_out:
+            self._skip(work, overtaken, _how_to_renew(work.state, branches) if overtaken == "stale" else None)
+        return None
 
     def _respect(self, work: _Work, update: Update) -> None:
         """Leave alone what has been merged, and what a person has closed."""
@@ -185,6 +196,12 @@ class _Publishing:
         assert work.current is not None
         assert work.update is not None
         if not work.wanted or work.current.old == work.update.commit:
+            return
+        gone = [up.name for up in self._upstreams(work) if up.outcome is not None and up.outcome.reason in _GONE]
+        if gone:
+            # No base has that commit, and none will: it landed as another one.
+            note = f"it locks an update of {gone[0]} that has not landed as such: `flakesync sync` makes it anew"
+            self._skip(work, "stale", note)
             return
         with clone_of(work.state) as repository:
             push(repository, work.url, self._workspace.branch, work.update.commit, work.current.old, self._servers)
@@ -293,7 +310,9 @@ class _Publishing:
     def _settle(self, work: _Work, status: PublishStatus) -> None:
         work.outcome = self._outcome(work, status)
 
-    def _skip(self, work: _Work, reason: SkipReason) -> None:
+    def _skip(self, work: _Work, reason: SkipReason, note: str | None = None) -> None:
+        if note is not None:
+            work.notes.append(note)
         work.outcome = structs.replace(self._outcome(work, "skipped"), reason=reason)
 
     def _fail(self, work: _Work, error: FlakesyncError) -> None:
@@ -309,6 +328,13 @@ class _Publishing:
             pull=pull_document(work.pull) if work.pull is not None else None,
             notes=work.notes,
         )
+
+
+def _how_to_renew(state: RepoState, branches: Branches) -> str:
+    pull = ""
+    if branches.base != branches.remote_base:
+        pull = f"bring {state.base} up to date in {state.clone}, and "
+    return f"the locks of {state.base} have changed since it was made: {pull}`flakesync sync` makes it anew"
 
 
 def _reopened(forge: Forge, project: Project, pull: Pull) -> Pull | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit
 from flakesync.nix.flakeref import Attr
@@ -10,7 +11,7 @@ from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.branch import PIN, RUN, trailer, trailers
 from flakesync.sync.branch import own_commits as branch_commits
 from flakesync.sync.difference import Difference, differences, entries
-from flakesync.terms import FlakeDir, InputPath, PinName, Rev
+from flakesync.terms import FlakeDir, InputPath, PinName, Rev, flake_file
 from flakesync.workspace.inputs import rev_of
 
 MoveKey = tuple[FlakeDir, InputPath]
@@ -86,6 +87,35 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
         flake = FlakeDir(file.rpartition("/")[0] or ".")
         moves += [Move(flake, each.path, each.before, each.after) for each in found if each.path in top]
     return Update(tip.rev, base, trailer(tip, RUN) or "", dict(_pins(tip)), tuple(moves), below)
+
+
+def has_content(repository: Repository, base: Rev, update: Update) -> bool:
+    """Tell whether a commit of the base has every input where an update has it, however that got there."""
+    locks = {move.flake: _lock_at(repository, base, move.flake) for move in update.moves}
+    for move in update.moves:
+        if not isinstance(move.after, LockNode):
+            continue
+        lock = locks[move.flake]
+        here, there = locked_of(lock.node(move.path) if lock is not None else None), locked_of(move.after)
+        if rev_of(here) != rev_of(there) or (rev_of(there) is None and here.get("narHash") != there.get("narHash")):
+            return False
+    return True
+
+
+def _lock_at(repository: Repository, rev: Rev, flake: FlakeDir) -> LockFile | None:
+    """Return the lock of a flake in a commit; None: there is none that can be used."""
+    file = flake_file(flake)
+    data = repository.read(rev, file)
+    try:
+        return LockFile.parse(data, file=file) if data is not None else None
+    except LockError:
+        return None
+
+
+def has_other_locks(repository: Repository, base: Rev, update: Update) -> bool:
+    """Tell whether a commit of the base has other locks than the one that an update was made on."""
+    files = {flake_file(move.flake) for move in update.moves}
+    return any(repository.read(base, file) != repository.read(update.base, file) for file in files)
 
 
 def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterator[Difference]:

@@ -21,6 +21,7 @@ REASONS: dict[SkipReason, str] = {
     "no-server": "nowhere to push to",
     "closed": "a person has closed it (--reopen)",
     "merged": "merged",
+    "stale": "stale",
 }
 _PUBLISH_STYLES: dict[PublishStatus, Style] = {
     "opened": "good",

@@ -42,12 +42,13 @@ class RateLimit:
     requests: int
     per_s: float
     action: Action
+    clock: Callable[[], float] = time.monotonic
     refused: int = 0
     passed: list[float] = field(default_factory=list)
 
     def __call__(self, request: Request, perform: Perform) -> Answer | None:
         """Carry the request out, or refuse it."""
-        now = time.monotonic()
+        now = self.clock()
         self.passed = [at for at in self.passed if now - at < self.per_s]
         if len(self.passed) < self.requests:
             self.passed.append(now)
@@ -137,12 +138,31 @@ def drop_after(_request: Request, perform: Perform) -> None:
     perform()
 
 
+def drop_now_act_later(seconds: float) -> Action:
+    """Return: the connection is closed without a word, and only then it is done, as behind a proxy that gave up."""
+
+    def action(_request: Request, perform: Perform) -> None:
+        threading.Timer(seconds, perform).start()
+
+    return action
+
+
 def delay(seconds: float) -> Action:
     """Return: it takes that long."""
 
     def action(_request: Request, perform: Perform) -> Answer:
         time.sleep(seconds)
         return perform()
+
+    return action
+
+
+def act_and_hang(until: threading.Event) -> Action:
+    """Return: it is done, and nothing comes until the event is set."""
+
+    def action(_request: Request, perform: Perform) -> None:
+        perform()
+        until.wait()
 
     return action
 
@@ -161,17 +181,21 @@ def too_many_requests(retry_after_s: int = 1) -> Action:
     return answer(429, {"message": "429 Too Many Requests"}, headers=(("Retry-After", str(retry_after_s)),))
 
 
-def secondary_limit(retry_after_s: int = 1) -> Action:
-    """Return: GitHub's answer to too many pull requests in a short time: 403, and only Retry-After tells why."""
+def secondary_limit(retry_after_s: int | None = 1) -> Action:
+    """Return: GitHub's answer to too many pull requests in a short time: 403, and only Retry-After tells why.
+
+    retry_after_s: None for the answers without it: only the words tell.
+    """
     body: Json = {
         "documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"
         "#about-secondary-rate-limits",
         "message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
     }
-    return answer(403, body, headers=(("Retry-After", str(retry_after_s)), ("X-RateLimit-Remaining", "4990")))
+    asked = (("Retry-After", str(retry_after_s)),) if retry_after_s is not None else ()
+    return answer(403, body, headers=(*asked, ("X-RateLimit-Remaining", "4990")))
 
 
-def primary_limit(reset_in_s: int = 1) -> Action:
+def primary_limit(reset_in_s: int = 1, clock: Callable[[], float] = time.time) -> Action:
     """Return: GitHub's answer when the hour's requests are used up: 403, no Retry-After, the time of the reset."""
 
     def action(_request: Request, _perform: Perform) -> Answer:
@@ -179,7 +203,7 @@ def primary_limit(reset_in_s: int = 1) -> Action:
             "message": "API rate limit exceeded for user ID 1.",
             "documentation_url": "https://docs.github.com/rest",
         }
-        reset = str(int(time.time()) + reset_in_s)
+        reset = str(int(clock()) + reset_in_s)
         headers = (
             ("X-RateLimit-Limit", "5000"),
             ("X-RateLimit-Remaining", "0"),

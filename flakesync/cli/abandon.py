@@ -26,7 +26,7 @@ def abandon(
 
     Only what flakesync made: a branch with somebody else's commit stays, and so
     does its pull request. Base branches and working trees are never touched. The
-    next sync makes the update again; `publish --reopen` opens the same one again.
+    next sync makes the update again, and publish opens new pull requests for it.
     Exits with 1 when a repo failed.
 
     \b

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError, GitError, as_error
-from flakesync.forge.body import is_ours
+from flakesync.forge.body import is_ours, mark_abandoned
 from flakesync.forge.branches import Branches, clone_of, find_branches, push
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import Pull
@@ -100,7 +100,7 @@ class _Abandoning:
         pull = forge.find(project, head=branches.branch, base=self.state.base)
         if pull is None or pull.state != "open" or not is_ours(pull.body):
             return
-        self.pull = pull if self.dry_run else forge.close(project, pull)
+        self.pull = pull if self.dry_run else forge.close(project, pull, body=mark_abandoned(pull.body))
 
     def _delete_remote(self, repository: Repository, branches: Branches, url: str, tip: Rev) -> None:
         if not self.dry_run:

@@ -18,6 +18,7 @@ from flakesync.terms import InputPath, RepoName, Rev, iso_day, show_path
 BEGIN = "<!-- flakesync:begin -->"
 END = "<!-- flakesync:end -->"
 
+_ABANDONED = "<!-- flakesync:abandoned -->"
 _BLOCK = re.compile(rf"{BEGIN}(?:(?!{BEGIN}).)*?{END}", re.DOTALL)
 _RUN = re.compile(r"<!-- flakesync:run ([0-9A-Za-z._-]+) -->")
 _SHORT = 7
@@ -124,6 +125,18 @@ def put_into(body: str, block: str) -> str:
 def is_ours(body: str) -> bool:
     """Tell whether a body has flakesync's part."""
     return _BLOCK.search(body) is not None
+
+
+def mark_abandoned(body: str) -> str:
+    """Return a body whose flakesync's part says that flakesync itself closes the pull request."""
+    block = _BLOCK.search(body)
+    return body if block is None else f"{body[: block.end() - len(END)]}{_ABANDONED}\n{body[block.end() - len(END) :]}"
+
+
+def was_abandoned(body: str) -> bool:
+    """Tell whether the pull request of a body was closed by `abandon`, and not by a person."""
+    block = _BLOCK.search(body)
+    return block is not None and _ABANDONED in block[0]
 
 
 def run_of(body: str) -> str | None:

@@ -146,9 +146,10 @@ class GitHub(Adapter):
         """Open a closed pull request again."""
         return self._edit(project, pull, {"state": "open"})
 
-    def close(self, project: Project, pull: Pull) -> Pull:
-        """Close an open pull request without merging it."""
-        return self._edit(project, pull, {"state": "closed"})
+    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
+        """Close an open pull request without merging it. body: its new text; None: it stays."""
+        more = {} if body is None else {"body": body}
+        return self._edit(project, pull, {"state": "closed", **more})
 
     def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""

@@ -149,9 +149,10 @@ class GitLab(Adapter):
         """Open a closed merge request again."""
         return self._edit(project, pull, {"state_event": "reopen"})
 
-    def close(self, project: Project, pull: Pull) -> Pull:
-        """Close an open merge request without merging it."""
-        return self._edit(project, pull, {"state_event": "close"})
+    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
+        """Close an open merge request without merging it. body: its new text; None: it stays."""
+        more = {} if body is None else {"description": body}
+        return self._edit(project, pull, {"state_event": "close", **more})
 
     def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not; those of a new one, and its reviewers, have been told when it was opened."""

@@ -10,7 +10,7 @@ from flakesync.analysis.pins import last_modified
 from flakesync.analysis.plan import Change, make_plan
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
-from flakesync.forge.body import Around, Link, run_of
+from flakesync.forge.body import Around, Link, run_of, was_abandoned
 from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
 from flakesync.forge.landing_ground import Found, Ground, movable_edges, sources_of
@@ -96,7 +96,7 @@ class Turn:
         if found.update is not None and pull is not None and _is_of(pull, found.update):
             if pull.state == "merged":
                 found = replace(found, update=None)
-            elif pull.state == "closed":
+            elif pull.state == "closed" and not was_abandoned(pull.body):
                 message = f"{pull.url} was closed by a person"
                 hint = "open it again (`flakesync publish --reopen`), or take the update back (`flakesync abandon`)"
                 raise Closed("pull-closed", message, hint=hint)

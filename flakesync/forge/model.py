@@ -97,8 +97,8 @@ class Forge(Protocol):
     def reopen(self, project: Project, pull: Pull) -> Pull:
         """Open a closed pull request again."""
 
-    def close(self, project: Project, pull: Pull) -> Pull:
-        """Close an open pull request without merging it."""
+    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
+        """Close an open pull request without merging it. body: its new text; None: it stays."""
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""

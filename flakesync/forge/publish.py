@@ -12,7 +12,7 @@ from msgspec import structs
 
 from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError, as_error
-from flakesync.forge.body import Around, Content, Link, make_block, make_title, put_into, run_of
+from flakesync.forge.body import Around, Content, Link, make_block, make_title, put_into, run_of, was_abandoned
 from flakesync.forge.branches import Branches, Current, clone_of, find_branches, find_current, find_overtaken, push
 from flakesync.forge.choose import Servers
 from flakesync.forge.compare import compare_link
@@ -185,10 +185,10 @@ class _Publishing:
             same = same or run_of(pull.body) == update.run
         if pull.state == "merged" and same:
             self._skip(work, "merged")
-        elif pull.state == "closed" and same and not self._reopen:
-            self._skip(work, "closed")
-        elif not same:
+        elif not same or was_abandoned(pull.body):
             work.pull = None
+        elif pull.state == "closed" and not self._reopen:
+            self._skip(work, "closed")
 
     # ---- push ----------------------------------------------------------------------------------------------------
 

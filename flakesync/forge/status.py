@@ -4,6 +4,7 @@ from msgspec import structs
 
 from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError, as_error
+from flakesync.forge.body import was_abandoned
 from flakesync.forge.branches import Branches, clone_of, find_branches, find_current, has_landed
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import Pull
@@ -123,7 +124,7 @@ class _Look:
 def _stage(branches: Branches, pull: Pull | None, commit: Rev) -> Stage:
     if pull is not None and pull.state == "open":
         return "open"
-    if pull is not None and pull.state == "closed" and pull.head in ("", commit):
+    if pull is not None and pull.state == "closed" and pull.head in ("", commit) and not was_abandoned(pull.body):
         return "closed"
     return "pushed" if branches.remote == commit else "local"
 

@@ -123,13 +123,39 @@ def test_mirrors_lose_their_update_branch_too(town: Town) -> None:
     assert not any(state.updated for state in town.read().states.values())
 
 
-def test_what_was_abandoned_comes_back_only_when_asked(town: Town) -> None:
+def test_the_same_update_is_published_anew_after_it_was_abandoned(town: Town) -> None:
     drop(town)
     town.bump_all()
     outcomes = publish(town.workspace, town.read(), town.everything, town.servers).repos
-    assert [outcome.reason for outcome in outcomes] == ["closed"] * 3
-    again = publish(town.workspace, town.read(), town.everything, town.servers, reopen=True).repos
-    assert [outcome.status for outcome in again] == ["opened"] * 3
+    assert [outcome.status for outcome in outcomes] == ["opened"] * 3
+    assert [[pull.state for pull in town.forge.pulls[name]] for name in CHAIN] == [["closed", "open"]] * 3
+    # What a person closes then stays closed.
+    town.forge.put(Project("", "lib"), replace(town.forge.pulls["lib"][1], state="closed"))
+    outcomes = publish(town.workspace, town.read(), town.everything, town.servers).repos
+    assert [outcome.reason for outcome in outcomes] == ["closed", None, None]
+
+
+def test_an_abandoned_pull_request_that_a_person_opened_again_and_closed_stays_closed(town: Town) -> None:
+    body = town.forge.one("lib").body
+    drop(town, "lib")
+    town.bump_all()
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="open"))
+    publish(town.workspace, town.read(), town.everything, town.servers)
+    assert town.forge.one("lib").body == body
+    town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
+    outcomes = publish(town.workspace, town.read(), town.everything, town.servers).repos
+    assert [outcome.reason for outcome in outcomes] == ["closed", None, None]
+
+
+def test_what_people_wrote_stays_when_their_pull_request_is_closed(town: Town) -> None:
+    pull = town.forge.one("lib")
+    town.forge.put(Project("", "lib"), replace(pull, body=f"before\r\n{pull.body}after"))
+    drop(town, "lib")
+    body = town.forge.one("lib").body
+    assert body.startswith("before\r\n<!-- flakesync:begin -->")
+    assert body.endswith("<!-- flakesync:end -->after")
+    assert town.ref(town.clone("lib")) is None
+    assert body.replace("<!-- flakesync:abandoned -->\n", "") == f"before\r\n{pull.body}after"
 
 
 def test_the_text_says_what_went(town: Town) -> None:

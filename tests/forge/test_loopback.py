@@ -160,6 +160,14 @@ def test_it_is_closed_and_opened_again(side: Side) -> None:
     assert side.forge.get(side.project, made.number).state == "open"
 
 
+def test_it_is_closed_with_another_text_in_one_call(side: Side) -> None:
+    made = side.forge.create(side.project, NEW)
+    side.calls()
+    closed = side.forge.close(side.project, made, body="Bye")
+    assert side.calls() == 1
+    assert (closed.state, closed.title, closed.body) == ("closed", "Update", "Bye")
+
+
 def test_after_a_closed_one_a_new_one_is_found(side: Side) -> None:
     first = side.forge.create(side.project, NEW)
     side.forge.close(side.project, first)

@@ -104,9 +104,9 @@ class MemoryForge:
         self._call("reopen", project)
         return self.put(project, replace(pull, state="open"))
 
-    def close(self, project: Project, pull: Pull) -> Pull:
+    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
         self._call("close", project)
-        return self.put(project, replace(pull, state="closed"))
+        return self.put(project, replace(pull, state="closed", body=pull.body if body is None else body))
 
     def get(self, project: Project, number: int) -> Pull:
         self._call("get", project)

@@ -74,9 +74,10 @@ class MemoryForge:
     def reopen(self, project: Project, pull: Pull) -> Pull:
         return self._put(project, replace(self.get(project, pull.number), state="open"))
 
-    def close(self, project: Project, pull: Pull) -> Pull:
+    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
         self.calls.append(f"close {project.path}")
-        return self._put(project, replace(self.get(project, pull.number), state="closed"))
+        pull = self.get(project, pull.number)
+        return self._put(project, replace(pull, state="closed", body=pull.body if body is None else body))
 
     def get(self, project: Project, number: int) -> Pull:
         return self._now(project, self.pulls[project.path][number - 1])

@@ -86,8 +86,8 @@ class _HttpServer(http.server.ThreadingHTTPServer):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Head and body in one piece: the second of two waits until the client has acknowledged the first, 40 ms.
-    wbufsize = -1
+    # A body is not held back until the client has acknowledged the head, 40 ms later.
+    disable_nagle_algorithm = True
     server: _HttpServer
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -117,7 +117,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.send_response_only(100)
             self.end_headers()
-            self.wfile.flush()
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
         chunks = []

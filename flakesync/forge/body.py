@@ -25,6 +25,7 @@ _SHORT = 7
 _MOST_ROWS = 60
 _MOST_NAMES = 100
 _MOST_SUBJECTS = 3
+_SEVERAL = "flake.lock: update {pin}"
 _MOST_TITLE = 250
 _MOST_CODE = 200
 _MOST_RUN = 64
@@ -64,23 +65,31 @@ class Content:
     checks: Sequence[str]
 
 
-def make_title(template: str, repo: RepoName, update: Update) -> str:
+def make_title(template: str | None, repo: RepoName, update: Update) -> str:
     """Return the title that a checked template gives: `{pin}` `{old}` `{new}` `{date}` `{repo}`.
 
-    What is named is the pins that moved, or without any the inputs; of several the first three, joined by commas.
+    What is named is the pins that moved, or without any the inputs; of several the first three. template: None for the
+    usual one, which names the new commit only where there is no more than one.
     """
     named = _subjects(update)
+    if template is None:
+        news = {rev for _, _, rev in named}
+        template = "flake.lock: update {pin} to {new}" if len(news) == 1 and None not in news else _SEVERAL
     parts = named[:_MOST_SUBJECTS]
     values = {
-        "pin": ", ".join(dict.fromkeys(name for name, _, _ in parts)),
+        "pin": _joined([*dict.fromkeys(name for name, _, _ in parts)], len(named) - len(parts)),
         "old": ", ".join(dict.fromkeys(_short(move.old) for _, move, _ in parts if move is not None)) or "none",
         "new": ", ".join(dict.fromkeys(_short(rev) for _, _, rev in parts)),
         "date": max((_day(move.after) for _, move, _ in parts if move is not None), default=""),
         "repo": repo,
     }
-    if len(named) > len(parts):
-        values["pin"] += f" and {len(named) - len(parts)} more"
     return _line(template.format_map(values))[:_MOST_TITLE]
+
+
+def _joined(names: Sequence[str], more: int) -> str:
+    """Return `a`, `a and b`, `a, b and c`, `a, b, c and 2 more`."""
+    *first, last = [*names, f"{more} more"] if more else names or [""]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _subjects(update: Update) -> list[tuple[str, Move | None, Rev | None]]:

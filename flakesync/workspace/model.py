@@ -36,13 +36,16 @@ class ForgeSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How pull requests look and are merged. title: a template (`flakesync.workspace.forges.PLACEHOLDERS`)."""
+    """How pull requests look and are merged.
+
+    title: a template (`flakesync.workspace.forges.PLACEHOLDERS`); None: what moved, and where to if that is one commit.
+    """
 
     labels: tuple[str, ...] = ()
     draft: bool = False
     reviewers: tuple[str, ...] = ()
     merge_method: MergeMethod = "default"
-    title: str = "Update flake inputs"
+    title: str | None = None
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,6 +177,20 @@ def test_the_run_can_be_read_back() -> None:
         ("{{x}} {pin}", [move("lib"), move()], {"nixpkgs": NEW}, "{x} nixpkgs"),
         ("{pin} {old}", [], {"nixpkgs": NEW}, "nixpkgs none"),
         ("Update flake inputs", [move()], {}, "Update flake inputs"),
+        (
+            "{pin}: {old} → {new}",
+            [move("a"), move("b", NEW, OLD)],
+            {},
+            f"a and b: {OLD[:7]}, {NEW[:7]} → {NEW[:7]}, {OLD[:7]}",
+        ),
+        (None, [move()], {"nixpkgs": NEW}, f"flake.lock: update nixpkgs to {NEW[:7]}"),
+        (None, [move("lib")], {}, f"flake.lock: update lib to {NEW[:7]}"),
+        (None, [move("lib"), move("lib", flake="dev")], {}, f"flake.lock: update lib and dev#lib to {NEW[:7]}"),
+        (None, [], {"nixpkgs": NEW, "unstable": OLD}, "flake.lock: update nixpkgs and unstable"),
+        (None, [move("a"), move("b"), move("c", NEW, OLD)], {}, "flake.lock: update a, b and c"),
+        (None, [move("a"), move("b"), move("c"), move("d", NEW, OLD)], {}, "flake.lock: update a, b, c and 1 more"),
+        (None, [move("a", new=None)], {}, "flake.lock: update a"),
+        (None, [], {}, "flake.lock: update"),
     ],
 )
 def test_a_title_names_the_pins_or_else_the_inputs(

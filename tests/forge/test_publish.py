@@ -407,3 +407,10 @@ def test_the_text_has_a_line_for_each_repo_and_why_one_failed(town: Town) -> Non
     town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
     lines = to_text(render_publish(run_whole(town, "lib"), width=100)).splitlines()
     assert lines[0] == "skipped    lib  https://forge.test/lib/pull/1  a person has closed it (--reopen)"
+
+
+def test_without_a_template_a_title_names_the_pin_and_its_new_commit(town: Town) -> None:
+    town.manifest(publish={})
+    town.bump_all()
+    run(town)
+    assert {town.forge.one(name).title for name in CHAIN} == {f"flake.lock: update nixpkgs to {NEW[:7]}"}

@@ -70,7 +70,7 @@ def test_without_the_tables_nothing_is_declared_and_publish_has_its_defaults(loa
     workspace = load("")
     assert workspace.forges == {}
     assert workspace.publish == PublishSettings(
-        labels=(), draft=False, reviewers=(), merge_method="default", title="Update flake inputs"
+        labels=(), draft=False, reviewers=(), merge_method="default", title=None
     )
 
 

@@ -130,7 +130,13 @@ def _started(place: Path) -> Iterator[Hosted]:
 
 def _environment(place: Path) -> dict[str, str]:
     """Return what all programs need: the forge's own authority, and a cache that goes with the folder."""
-    env = {"GIT_SSL_CAINFO": str(place / _CERTIFICATES / "ca.pem"), "XDG_CACHE_HOME": str(place / "cache")}
+    authority = place / _CERTIFICATES
+    # Without the folder, git's curl would read all authorities of the machine besides: 30 ms for each process.
+    env = {
+        "GIT_SSL_CAINFO": str(authority / "ca.pem"),
+        "GIT_SSL_CAPATH": str(authority),
+        "XDG_CACHE_HOME": str(place / "cache"),
+    }
     if any(name.lower().endswith("_proxy") for name in os.environ):
         env |= {"no_proxy": "localhost", "NO_PROXY": "localhost"}
     return env

@@ -1,7 +1,7 @@
 """Pushes the update branches and opens a pull request for each, upstream first; a repo that fails fails alone.
 
-Three passes over the repos: look (git and forge, changes nothing), push, open. All that a pass needs is read back from
-branches, commits, locks and pull requests, so a run that was killed is finished by the next one, on any machine.
+Two passes over the repos: look (git and forge, changes nothing), then push and open. All that a pass needs is read back
+from branches, commits, locks and pull requests, so a run that was killed is finished by the next one, on any machine.
 """
 
 import shlex
@@ -119,13 +119,13 @@ class _Publishing:
         self._told: set[RepoName] = set()
 
     def carry_out(self) -> PublishDocument:
-        """Do all three passes."""
+        """Do both passes."""
         self._pass(self._look, {})
         self._by_commit = {work.update.commit: work for work in self._works.values() if work.update is not None}
         upstreams = {name: frozenset(up.name for up in self._upstreams(work)) for name, work in self._works.items()}
-        # Also dependents are pushed after their upstreams: what checks them there can fetch what they lock.
-        self._pass(self._push, upstreams)
-        self._pass(self._open, upstreams)
+        # Also dependents are pushed after their upstreams: what checks them there can fetch what they lock. And while
+        # one repo is pushed another is opened: calls take turns at a forge, and should never wait for git.
+        self._pass(self._push_and_open, upstreams)
         outcomes = [work.outcome for work in self._works.values() if work.wanted and work.outcome is not None]
         return PublishDocument(branch=self._workspace.branch, repos=outcomes)
 
@@ -139,7 +139,14 @@ class _Publishing:
             except (FlakesyncError, OSError) as error:
                 self._fail(work, as_error(error))
 
-        work_on(self._order, take, jobs=self._workspace.jobs, upstreams=upstreams, finished=self._finish)
+        work_on(
+            self._order,
+            take,
+            jobs=self._workspace.jobs,
+            stop=self._servers.stop,
+            upstreams=upstreams,
+            finished=self._finish,
+        )
 
     def _finish(self, name: RepoName) -> None:
         work = self._works[name]
@@ -190,7 +197,12 @@ class _Publishing:
         elif pull.state == "closed" and not self._reopen:
             self._skip(work, "closed")
 
-    # ---- push ----------------------------------------------------------------------------------------------------
+    # ---- push and open -------------------------------------------------------------------------------------------
+
+    def _push_and_open(self, work: _Work) -> None:
+        self._push(work)
+        if work.wanted:
+            self._open(work)
 
     def _push(self, work: _Work) -> None:
         assert work.current is not None
@@ -207,12 +219,8 @@ class _Publishing:
             push(repository, work.url, self._workspace.branch, work.update.commit, work.current.old, self._servers)
         work.pushed = True
 
-    # ---- open ----------------------------------------------------------------------------------------------------
-
     def _open(self, work: _Work) -> None:
         assert work.update is not None
-        if not work.wanted:
-            return
         status: PublishStatus = "updated" if work.pushed else "unchanged"
         if work.forge is not None and work.project is not None:
             title = make_title(self._workspace.publish.title, work.name, work.update)

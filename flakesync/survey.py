@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable, Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +10,6 @@ import msgspec
 
 from flakesync.analysis.graph import RepoGraph, build_graph
 from flakesync.analysis.pins import Latest, Target, all_governed, choose_targets, pins_to_ask
-from flakesync.analysis.plan import external_sources, external_targets
 from flakesync.analysis.situation import Situation, questions
 from flakesync.errors import FlakesyncError
 from flakesync.nix.flakeref import FlakeRef
@@ -62,6 +60,8 @@ def survey(
     situation = Situation(snapshot, graph, governed, targets, ask(snapshot, questions(graph)), int(time.time()))
     if workspace.external == "hold":
         return situation
+    from flakesync.analysis.plan import external_sources, external_targets
+
     sources = external_sources(situation)
     online = workspace.external == "latest" and not offline
     latest = ask_servers(sources, workspace.jobs) if online else None
@@ -87,6 +87,8 @@ def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int) -> dict[Key, Latest]:
     """
     if not wanted:
         return {}
+    from concurrent.futures import ThreadPoolExecutor
+
     unique = {reference.to_url(): reference for reference in wanted.values()}
     with ThreadPoolExecutor(max_workers=min(jobs, len(unique))) as pool:
         futures = {url: pool.submit(_newest, reference) for url, reference in unique.items()}

@@ -214,7 +214,7 @@ def _of_inputs(situation: Situation, state: RepoState, flake: FlakeState) -> Ite
             detail = _unlocked(item.locked)
             if detail is not None:
                 yield _finding("unlocked", state.name, flake.dir, path, detail=detail)
-        elif (foreign := _foreign(situation, item)) is not None:
+        elif (source is None or source[0] != item.found) and (foreign := _foreign(situation, item)) is not None:
             yield _finding("foreign", state.name, flake.dir, path, locked=item.rev, detail=foreign)
         if source is not None and source[0] in pinned and path not in governed:
             ref = source[1] or "the default branch"
@@ -233,7 +233,7 @@ def _unlocked(locked: Mapping[str, Attr]) -> str | None:
 
 def _foreign(situation: Situation, item: OwnInput) -> str | None:
     wanted, found = item.source[0] if item.source is not None else None, item.found
-    if wanted is None or found is None or wanted == found:
+    if wanted is None or found is None:
         return None
     if item.original.get("type") == "indirect" or is_archive(item.original):
         return None

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,7 +34,11 @@ def main() -> NoReturn:
         print(f"flakesync {__version__}")
         raise SystemExit(EXIT_OK)
     signal.signal(signal.SIGTERM, _terminate)
-    raise SystemExit(run(arguments))
+    status = run(arguments)
+    with suppress(OSError, AttributeError):  # closed, or none
+        sys.stderr.flush()
+    # At once: to free what was read, one object at a time, takes a tenth of the time of a short command.
+    os._exit(status)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -10,12 +10,13 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from flakesync.errors import GitError
 from flakesync.git.commits import OBJECT_ID, header_id, parse_commit
+from flakesync.git.kept import KeptFiles
 from flakesync.git.values import Commit, check_ref_name
 from flakesync.terms import Rev
 
@@ -45,10 +46,17 @@ class BaseFiles(NamedTuple):
     files: dict[str, bytes | None]
 
 
-def read_base(path: str | Path, branch: str | None, files: Iterable[str], *, update: str | None = None) -> BaseFiles:
+def read_base(
+    path: str | Path,
+    branch: str | None,
+    files: Sequence[str],
+    *,
+    update: str | None = None,
+    kept: KeptFiles | None = None,
+) -> BaseFiles:
     """Return the tip of `branch` (None: the repo's own default branch) in the repository at `path`, and its `files`.
 
-    update: a branch whose files are read instead, if there is one of that name.
+    update: a branch whose files are read instead, if there is one of that name. kept: asked before the objects are.
 
     Raises: GitError(`not-a-repository` | `no-such-branch` | `corrupt` | …).
     """
@@ -60,7 +68,12 @@ def read_base(path: str | Path, branch: str | None, files: Iterable[str], *, upd
     if base_rev is None:
         raise GitError("no-such-branch", f"{path}: there is no branch {name!r}", hint="set `base` in the manifest")
     rev = (reader.branch(update) if update is not None else None) or base_rev
-    return BaseFiles(name, rev, base_rev, {file: reader.read(rev, file) for file in files})
+    known = kept.files(rev, files) if kept is not None else None
+    if known is None:
+        known = {file: reader.read(rev, file) for file in files}
+        if kept is not None:
+            kept.add(rev, known)
+    return BaseFiles(name, rev, base_rev, known)
 
 
 class ObjectReader:
@@ -94,7 +107,7 @@ class ObjectReader:
                 return cls(top, top, top, bare=not top.endswith("/.git") and not os.path.exists(top + "/index"))  # noqa: PTH110
             raise _not_a_repository(path) from None
         if stat.S_ISDIR(mode):
-            if not _is_git_dir(dot_git):
+            if not os.path.lexists(dot_git + "/HEAD"):
                 raise _not_a_repository(path)
             return cls(top, dot_git, dot_git, bare=False)
         text = _read_file(dot_git) or b""

@@ -1,6 +1,7 @@
 """What git's objects say, as values."""
 
 import re
+from functools import lru_cache
 from typing import Self
 
 import msgspec
@@ -52,6 +53,7 @@ class Hazard(msgspec.Struct, frozen=True, order=True):
     attribute: str
 
 
+@lru_cache
 def check_ref_name(name: str) -> str:
     """Return `name` if git could take it as a branch or a ref (`git check-ref-format`).
 

@@ -122,13 +122,22 @@ def paths_to(lock: LockFile, labels: AbstractSet[NodeLabel]) -> Iterator[tuple[I
             yield tuple(reversed(path)), label
 
 
-def copies(lock: LockFile, own: Sequence[OwnInput]) -> Mapping[Identity, Sequence[NodeLabel]]:
-    """Return the nodes of a lock by the repository that they are of, at any depth; `own`: its own inputs."""
+def copies(lock: LockFile) -> Mapping[Identity, Sequence[NodeLabel]]:
+    """Return the nodes of a lock by the repository that they are of, at any depth."""
     found: dict[Identity, list[NodeLabel]] = {}
-    known = {id(item.node): item.source[0] if item.source is not None else item.found for item in own}
     for label, node in lock.nodes.items():
-        if node.locked is not None:
-            identity = known.get(id(node)) or identity_of(node.original or node.locked) or identity_of(node.locked)
-            if identity is not None:
-                found.setdefault(identity, []).append(label)
+        known = _repositories.get(id(node))
+        if known is None:
+            known = _repositories[id(node)] = node, _repository(node)
+        if known[1] is not None:
+            found.setdefault(known[1], []).append(label)
     return found
+
+
+_repositories: dict[int, tuple[LockNode, Identity | None]] = {}
+
+
+def _repository(node: LockNode) -> Identity | None:
+    if node.locked is None:
+        return None
+    return identity_of(node.original or node.locked) or identity_of(node.locked)

@@ -3,9 +3,10 @@
 What comes after (`analysis`) is a pure function of a Snapshot.
 """
 
+import os
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
+from flakesync.git.kept import KeptFiles
 from flakesync.git.objects import ObjectReader, read_base
 from flakesync.nix.flakeref import Identity
 from flakesync.nix.lockfile import LockFile
@@ -48,7 +50,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def copies(self) -> Mapping[Identity, Sequence[NodeLabel]]:
         """The nodes of the lock by the repository that they are of, at any depth."""
-        return copies(self.lock, self.inputs) if self.lock is not None else {}
+        return copies(self.lock) if self.lock is not None else {}
 
 
 class RepoState(msgspec.Struct, frozen=True):
@@ -93,12 +95,17 @@ def read_snapshot(workspace: Workspace, *, at: At = "base", cache: Path, offline
         ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
         GitError: no repo could be mirrored: there is no git, or the cache cannot be written (`no-git`, `cache`).
     """
+    # Two manifests that share a file by accident keep more in it, and nothing wrong.
+    kept = KeptFiles(cache / "files" / f"{zlib.crc32(os.fsencode(workspace.file)):08x}")
     local = [repo for repo in workspace.repos if repo.path is not None]
     remote = [repo for repo in workspace.repos if repo.path is None]
-    states = [_read_local(workspace, repo, at) for repo in local]
+    states = [_read_local(workspace, repo, at, kept) for repo in local]
     if remote:
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(max_workers=workspace.jobs) as pool:
-            states += pool.map(lambda repo: read_repo(workspace, repo, at=at, cache=cache, offline=offline), remote)
+            states += pool.map(lambda repo: _read_mirror(workspace, repo, at, cache, offline, kept), remote)
+    kept.write()
     return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
 
 
@@ -109,10 +116,10 @@ def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path,
     return _read_mirror(workspace, repo, at, cache, offline)
 
 
-def _read_local(workspace: Workspace, repo: Repo, at: At) -> RepoState:
+def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
     assert repo.path is not None
     try:
-        return _read_git(workspace, repo, repo.path, at)
+        return _read_git(workspace, repo, repo.path, at, kept)
     except GitError as error:
         if error.code == "not-a-repository" and not (repo.path / ".git").exists() and not _is_bare(repo.path):
             return _read_folder(repo)
@@ -123,7 +130,9 @@ def _is_bare(path: Path) -> bool:
     return (path / "HEAD").is_file() and (path / "objects").is_dir()
 
 
-def _read_mirror(workspace: Workspace, repo: Repo, at: At, cache: Path, offline: bool) -> RepoState:
+def _read_mirror(
+    workspace: Workspace, repo: Repo, at: At, cache: Path, offline: bool, kept: KeptFiles | None = None
+) -> RepoState:
     from flakesync.git.mirror import mirror
 
     assert repo.url is not None
@@ -141,14 +150,14 @@ def _read_mirror(workspace: Workspace, repo: Repo, at: At, cache: Path, offline:
             raise
         return RepoState(repo, None, repo.base, None, None, (), error=error)
     try:
-        return _read_git(workspace, repo, clone, at)
+        return _read_git(workspace, repo, clone, at, kept)
     except GitError as error:
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
 
 
-def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At) -> RepoState:
+def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At, kept: KeptFiles | None) -> RepoState:
     update = workspace.branch if at == "update" else None
-    base = read_base(clone, repo.base, [flake_file(dir) for dir in repo.flakes], update=update)
+    base = read_base(clone, repo.base, [flake_file(dir) for dir in repo.flakes], update=update, kept=kept)
     files = base.files
     without = [flake_file(dir, "flake.nix") for dir in repo.flakes if files[flake_file(dir)] is None]
     if without:  # flake.nix only tells whether a lock is missing

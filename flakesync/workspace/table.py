@@ -1,10 +1,11 @@
 """TOML → tables that hand out their values and gather what is wrong, so that one run reports every problem."""
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+import tomli
 
 from flakesync.errors import FlakesyncError, ManifestError
 from flakesync.workspace.values import bad, kind_of
@@ -52,7 +53,7 @@ def read_toml(file: Path) -> dict[str, object]:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ManifestError("no-manifest", f"{file} cannot be read: {reason}") from None
     try:
-        return tomllib.loads(data.decode())
+        return tomli.loads(data.decode())
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - (data.rfind(b"\n", 0, error.start) + 1) + 1

@@ -4,12 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 
 from flakesync.demo.build import FORGE, build_workspace, examples, manifest_template
 from flakesync.demo.relock import example_locks
@@ -111,7 +111,7 @@ def test_time_goes_forward_in_the_history() -> None:
 
 
 def test_the_manifest_of_the_checkout_lists_every_example() -> None:
-    repos = tomllib.loads(manifest_template().read_text("utf-8"))["repos"]
+    repos = tomli.loads(manifest_template().read_text("utf-8"))["repos"]
     folders = {file.parent.name for file in examples().glob("*/flake.nix")}
     assert set(repos) == folders - {"nixpkgs"}
 

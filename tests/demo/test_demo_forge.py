@@ -4,12 +4,12 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
+import tomli
 
 from flakesync.demo import forge_story, hosting
 from flakesync.demo.forge.storage import Storage
@@ -99,7 +99,7 @@ def _check_secrets(told: str, place: Path) -> None:
 
 
 def _check_the_forges_have_ended(place: Path) -> None:
-    forges = tomllib.loads((place / "workspace.toml").read_text())["forges"]
+    forges = tomli.loads((place / "workspace.toml").read_text())["forges"]
     assert sorted(table["kind"] for table in forges.values()) == ["forgejo", "github", "gitlab"]
     for table in forges.values():
         with pytest.raises(urllib.error.URLError, match="refused"):

@@ -17,7 +17,7 @@ from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from tests.cli.conftest import spawn
 from tests.forge.town import BRANCH, NEWER, Town, make_town
-from tests.support import repos
+from tests.support import forked, repos
 from tests.support.forge import Forge, Project, faults
 from tests.support.forge.client import HOSTS
 
@@ -64,7 +64,8 @@ class Online:
 
     def run(self, *argv: str, status: int = 0, token: str = TOKEN) -> Any:
         """Run a command; return its document."""
-        ran = spawn(*argv, "--json", cwd=self.town.root, ACME_TOKEN=token, **self.forge.certificates.environment())
+        env = {**os.environ, "ACME_TOKEN": token, **self.forge.certificates.environment()}
+        ran = forked.flakesync(*argv, "--json", cwd=self.town.root, env=env)
         assert ran.returncode == status, ran.stdout + ran.stderr
         return json.loads(ran.stdout)
 
@@ -206,6 +207,6 @@ def test_a_rate_limit_is_waited_for(github: Online) -> None:
 
 def test_without_a_network_publish_and_abandon_do_not_begin(github: Online) -> None:
     for command in ("publish", "abandon"):
-        ran = spawn(command, "--offline", cwd=github.town.root)
+        ran = forked.flakesync(command, "--offline", cwd=github.town.root, env=os.environ)
         assert ran.returncode == 2
         assert "error[offline]" in ran.stderr

@@ -16,14 +16,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import forked
+
 _INSIDE = Path(__file__).with_name("netns_inside.py")
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network. listener: its port 443, on the address that all its names have."""
+    """A network. listener: its port 443, on the address that all its names have. keeper: a process that is in it."""
 
     listener: socket.socket
+    keeper: int
     _enter: tuple[str, ...]
 
     def command(self, cwd: Path, argv: Sequence[str | Path]) -> list[str]:
@@ -43,14 +46,21 @@ class Network:
 
         env: the whole environment; proxies in it are ignored.
         """
-        kept = {name: value for name, value in env.items() if not name.lower().endswith("_proxy")}
         done = subprocess.run(
-            self.command(cwd, argv), env=kept, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=timeout_s, check=False,
+            self.command(cwd, argv), env=_without_proxies(env), stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=timeout_s, check=False,
         )  # fmt: skip
         if check and done.returncode != 0:
             pytest.fail(f"{' '.join(map(str, argv))}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
+
+    def flakesync(self, *argv: str, cwd: Path, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+        """Run a command of flakesync in this network, as `forked.flakesync` does; proxies in `env` are ignored."""
+        return forked.flakesync(*argv, cwd=cwd, env=_without_proxies(env), network_of=self.keeper)
+
+
+def _without_proxies(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if not name.lower().endswith("_proxy")}
 
 
 @contextlib.contextmanager
@@ -84,7 +94,7 @@ def network(folder: Path, names: Iterable[str]) -> Iterator[Network]:
                 enter = ["nsenter", f"--target={process.pid}", "--net", "--mount"]
                 enter += [] if root else ["--user", "--preserve-credentials"]
                 with socket.socket(fileno=sockets[0]) as listener:
-                    yield Network(listener, (*enter, "--"))
+                    yield Network(listener, process.pid, (*enter, "--"))
             finally:
                 ours.close()  # tells the process to end
 

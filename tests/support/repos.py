@@ -1,5 +1,6 @@
 """Builders of real git repositories, fast enough for a thousand: libgit2, in process, fixed people and dates."""
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,6 +88,24 @@ def clone_bare(source: Path, to: Path) -> Path:
     """Make a bare copy of the local repository `source` with all its branches; return `to`."""
     pygit2.clone_repository(str(source), str(to), bare=True).free()
     return to
+
+
+def put_on_server(clone: Path, storage: Path, url: str) -> None:
+    """Do what `git push` to the bare repository `storage` and `git remote add origin URL` do, without a process.
+
+    For HEAD's branch, and objects that git has not packed: how they got there is not what is tested.
+    """
+    git_dir = clone / ".git"
+    head = (git_dir / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
+    tip = (git_dir / "refs/heads" / head).read_text()
+    shutil.copytree(git_dir / "objects", storage / "objects", dirs_exist_ok=True)
+    origin = git_dir / "refs/remotes/origin"
+    for ref in (storage / "refs/heads" / head, origin / head):
+        ref.parent.mkdir(parents=True, exist_ok=True)
+        ref.write_text(tip)
+    (origin / "HEAD").write_text(f"ref: refs/remotes/origin/{head}\n")
+    with (git_dir / "config").open("a") as config:
+        config.write(f'[remote "origin"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n')
 
 
 def run_git(*argv: str, cwd: Path) -> str:

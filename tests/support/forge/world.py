@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +9,6 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-import flakesync
 from flakesync.demo.forge.model import Kind
 from tests.support import repos
 from tests.support.forge import Forge, Project, make_ssh_command
@@ -49,19 +47,13 @@ class World:
 
         url: what the clone calls its origin.
         """
-        clone, branch = self.clone(name), project.storage.default_branch
-        repos.make_repo(clone, files, branch=branch)
+        clone = self.clone(name)
+        repos.make_repo(clone, files, branch=project.storage.default_branch)
         if lock:
             self.run_nix("flake", "lock", cwd=clone)
             if (clone / "flake.lock").exists():  # a flake without inputs gets none
                 repos.commit(clone, {"flake.lock": (clone / "flake.lock").read_text()}, message="Lock")
-        # Straight into the storage: how it got there is not what is tested.
-        repos.run_git("push", "-q", str(project.storage.path), branch, cwd=clone)
-        repos.run_git("remote", "add", "origin", url, cwd=clone)
-        origin = clone / ".git/refs/remotes/origin"
-        origin.mkdir(parents=True)
-        (origin / branch).write_text((clone / ".git/refs/heads" / branch).read_text())
-        (origin / "HEAD").write_text(f"ref: refs/remotes/origin/{branch}\n")
+        repos.put_on_server(clone, project.storage.path, url)
 
     def git(self, name: str, *argv: str) -> str:
         """Run git in the clone of a repo, as a person with the right to push would."""
@@ -84,9 +76,7 @@ class World:
     def flakesync(self, *argv: str, statuses: Sequence[int] = (0,)) -> Json:
         """Run a command of flakesync with `--json` on the manifest as it is now; return its document."""
         (self.root / "workspace.toml").write_text(tomli_w.dumps(self.manifest))
-        done = self.net.run(
-            sys.executable, "-m", "flakesync", *argv, "--json", cwd=self.root, env=self.env, check=False
-        )
+        done = self.net.flakesync(*argv, "--json", cwd=self.root, env=self.env)
         if done.returncode not in statuses:
             pytest.fail(f"flakesync {argv[0]}: exit status {done.returncode}\n{done.stdout}\n{done.stderr}")
         document: Json = json.loads(done.stdout)
@@ -113,7 +103,6 @@ def _environment(root: Path, nix: RealNix, forge: Forge) -> Mapping[str, str]:
         **nix.env(root / "nix-state"),
         **forge.certificates.environment(),
         "NIX_CONFIG": _PATIENCE,
-        "PYTHONPATH": str(Path(flakesync.__file__).parents[1]),
         "GIT_SSH_COMMAND": str(ssh),
         "GIT_SSH_VARIANT": "ssh",
         "GIT_CONFIG_COUNT": "1",

@@ -1,0 +1,88 @@
+"""What `forked` talks to: forked_server.py SOCKET. Imports flakesync, then forks for each command it is sent."""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import random
+import socket
+import sys
+import tempfile
+import time
+
+NAMESPACES = ("user", "net", "mnt")
+PRELOADED = (
+    "git", "httpx2", "networkx", "pygit2", "rich.console", "typer", "flakesync.cli.app", "flakesync.cli.main",
+    "flakesync.cli.abandon", "flakesync.cli.drift", "flakesync.cli.graph", "flakesync.cli.land", "flakesync.cli.plan",
+    "flakesync.cli.publish", "flakesync.cli.status", "flakesync.cli.sync", "flakesync.forge.choose",
+    "flakesync.sync.lockers.auto", "flakesync.sync.lockers.native.locker",
+)  # fmt: skip
+
+
+def main(channel: int) -> None:
+    """Serve until the other end is closed."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    with socket.socket(fileno=channel) as parent:
+        while True:
+            data, streams, _, _ = socket.recv_fds(parent, 1 << 20, 2)
+            if not data:
+                return
+            child = os.fork()
+            if child == 0:
+                parent.close()
+                become(json.loads(data), streams)
+            for stream in streams:
+                os.close(stream)
+            _, status = os.waitpid(child, 0)
+            parent.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def become(order: dict[str, object], streams: list[int]) -> None:
+    """Become the command."""
+    for number, stream in enumerate(streams, 1):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(order["env"])  # type: ignore[call-overload]
+    if order["network_of"] is not None:
+        enter(f"/proc/{order['network_of']}/ns")
+    os.chdir(str(order["cwd"]))
+    sys.argv = ["flakesync", *order["argv"]]  # type: ignore[misc]
+    forget()
+    from flakesync.cli.main import main as flakesync
+
+    flakesync()
+
+
+def enter(namespaces: str) -> None:
+    """Enter another process's namespaces (setns(2)); those that are ours already stay."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    others = [
+        name for name in NAMESPACES if os.readlink(f"{namespaces}/{name}") != os.readlink(f"/proc/self/ns/{name}")
+    ]
+    handles = [os.open(f"{namespaces}/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in others]
+    for handle in handles:
+        if libc.setns(handle, 0) != 0:
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        os.close(handle)
+
+
+def forget() -> None:
+    """Forget what libraries have remembered of the environment that they were imported in."""
+    import pygit2
+    from pygit2.enums import ConfigLevel
+
+    time.tzset()
+    random.seed()
+    tempfile.tempdir = None
+    home = os.environ["HOME"]
+    pygit2.settings.search_path[ConfigLevel.GLOBAL] = home
+    pygit2.settings.search_path[ConfigLevel.XDG] = f"{os.environ.get('XDG_CONFIG_HOME', f'{home}/.config')}/git"
+    pygit2.settings.search_path[ConfigLevel.SYSTEM] = ""
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -64,7 +64,10 @@ class History:
         """Return the commits of `tip` that none of `not_in` has, newest first, children before parents."""
         if tip in not_in:
             return []
-        self._require(tip, *not_in)
+        commit = self._reader.commit(tip)
+        if commit.parents and set(commit.parents) <= set(not_in):
+            return [commit]
+        self._require(*not_in)
         from pygit2.enums import SortMode
 
         walker = self.repository.walk(tip, SortMode.TOPOLOGICAL | SortMode.TIME)

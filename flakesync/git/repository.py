@@ -79,11 +79,22 @@ class Repository:
         Raises: GitError(`ref-moved` | `branch-checked-out` | `ref-conflict` | `ref-locked` | `git`).
         """
         self._require_not_checked_out(ref)
+        if self._move_branch(ref, new, old, message):
+            return
         zero = "0" * len(new)
         answer = process.git(
             ["update-ref", "--no-deref", "-m", message, ref, new, old or zero], cwd=self.path, check=False
         )
         self._check_moved(ref, old, answer)
+
+    def _move_branch(self, ref: str, new: Rev, old: Rev | None, message: str) -> bool:
+        from flakesync.git.refs import move_branch
+
+        try:
+            who = self.identity("committer")
+        except GitError:  # git makes one up
+            return False
+        return move_branch(self._reader, ref, new, old=old, who=who, message=message, settings=self.config)
 
     def delete_ref(self, ref: str, *, old: Rev) -> None:
         """Delete `ref` if it is at `old`. Raises: GitError as `update_ref`."""
@@ -209,14 +220,9 @@ class Repository:
     @cached_property
     def config(self) -> Mapping[str, str]:
         """git's settings here, as git itself reads them: lower-case key → last value (`true` for a key alone)."""
-        settings: dict[str, str] = {}
-        for entry in process.git(["config", "--null", "--list"], cwd=self.path).text.split("\0"):
-            key, newline, value = entry.partition("\n")
-            if key:
-                section, _, rest = key.partition(".")
-                middle, _, last = rest.rpartition(".")
-                settings[".".join(filter(None, (section.lower(), middle, last.lower())))] = value if newline else "true"
-        return settings
+        from flakesync.git.settings import read_settings
+
+        return read_settings(self._reader)
 
     def remote_url(self, name: str = "origin") -> str | None:
         """Return the address of a remote, as it is configured; None: there is no such remote."""
@@ -259,9 +265,10 @@ class Repository:
 
         Raises: GitError(`lock-is-symlink` | `bad-path` | `repository-format` | `git`).
         """
+        from flakesync.git.settings import is_off
         from flakesync.git.write import write_commit
 
-        signed = self.config.get("commit.gpgsign", "false").lower() not in ("false", "no", "off", "0", "")
+        signed = not is_off(self.config.get("commit.gpgsign"))
         return write_commit(
             self._reader, parents, base_tree_of, files, message, author=author, committer=committer, signed=signed
         )

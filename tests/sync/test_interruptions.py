@@ -23,23 +23,25 @@ MOMENTS = 10
 _steps: list[int] = []
 
 _DRIVER = """
-import atexit, os, signal, sys, threading
+import os, signal, sys, threading
 number, delay_s = int(sys.argv.pop(1)), float(sys.argv.pop(1))
 seen = 0
 def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 def hook(event, _):
     global seen
-    if event in ("subprocess.Popen", "os.rename"):
+    if event in ("subprocess.Popen", "os.rename", "os.link"):
         seen += 1
         if seen == number:
             threading.Timer(delay_s, kill).start() if delay_s else kill()
 sys.addaudithook(hook)
-atexit.register(lambda: print("steps", seen, file=sys.stderr))
-from flakesync.cli.main import main
-main()
+from flakesync.cli.main import run
+status = run(sys.argv[1:])
+print("steps", seen, file=sys.stderr)
+sys.exit(status)
 """
-"""Runs flakesync and kills it when it is about to start its `number`th process or to rename a file, or a bit later."""
+"""Runs flakesync and kills it when it is about to start its `number`th process or to rename or link a file, or a bit
+later."""
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def workspace(root: Path) -> Space:
 
 
 def steps(tmp_path: Path) -> int:
-    """Return how many processes and renames an undisturbed run of such a workspace has; found out once."""
+    """Return how many processes, renames and links an undisturbed run of such a workspace has; found out once."""
     if not _steps:
         manifest = workspace(tmp_path / "counted").manifest(defaults={"checks": ["true"]})
         with started(manifest, "-j1", program=("-c", _DRIVER, "0", "0")) as process:

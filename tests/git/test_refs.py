@@ -1,0 +1,249 @@
+"""Branches moved without the git program: what git would write, and left to git where anything is unusual."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.repository import Repository
+from flakesync.git.values import Signature
+from flakesync.terms import Rev
+from tests.support.repos import make_bare, make_repo, run_git
+
+UPDATE = "refs/heads/flakesync/update"
+BOT = Signature("Bot", "bot@test.example", 1_700_000_500)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    make_repo(tmp_path / "r", {"flake.lock": "{}"})
+    return tmp_path / "r"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The git commands that are started from here on."""
+    commands: list[str] = []
+    real = process.git
+
+    def spy(argv: list[str], **options: object) -> process.Answer:
+        commands.append(argv[0])
+        return real(argv, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(process, "git", spy)
+    return commands
+
+
+def write(repo: Repository, text: str, parent: Rev | None = None) -> Rev:
+    base = parent or repo.branch("main")
+    assert base is not None
+    files = {"flake.lock": text.encode()}
+    return repo.write_commit(
+        parents=[base], base_tree_of=base, files=files, message="m", author=BOT, committer=BOT.at(1_700_000_600)
+    )
+
+
+def left_behind(path: Path) -> list[str]:
+    return [
+        file.name
+        for file in (path / ".git").rglob("*")
+        if file.name.startswith("tmp_obj_") or file.name.endswith(".lock")
+    ]
+
+
+def reflog(path: Path, ref: str = UPDATE) -> list[str]:
+    """Return the entries of a reflog, without the times."""
+    file = path / ".git/logs" / ref
+    text = file.read_text() if file.exists() else ""
+    return [re.sub(r"> \d+ ", "> TIME ", line) for line in text.splitlines()]
+
+
+def test_a_branch_is_made_and_moved_without_the_git_program(path: Path, started: list[str]) -> None:
+    with Repository.open(path) as repo:
+        one, two = write(repo, "1"), write(repo, "2")
+        started.clear()
+        repo.update_ref(UPDATE, one, old=None, message="flakesync: run  1\n")
+        repo.update_ref(UPDATE, two, old=one, message="flakesync: run 2")
+        assert started == []
+    assert run_git("rev-parse", UPDATE, cwd=path) == two
+    assert left_behind(path) == []
+    run_git("fsck", "--strict", cwd=path)
+
+
+def test_the_reflog_is_what_git_writes(path: Path, tmp_path: Path) -> None:
+    ours, gits = Repository.open(path), "refs/heads/git"
+    one, two = write(ours, "1"), write(ours, "2")
+    moves: list[tuple[Rev, Rev | None]] = [(one, None), (two, one)]
+    for new, old in moves:
+        ours.update_ref(UPDATE, new, old=old, message="flakesync: run 1")
+        run_git("update-ref", "-m", "flakesync: run 1", gits, new, old or "0" * 40, cwd=path)
+    assert reflog(path) == reflog(path, gits) != []
+    ours.close()
+
+
+@pytest.mark.parametrize("value", ["false", "true", "always", "no"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_a_reflog_is_begun_where_git_begins_one(tmp_path: Path, value: str, bare: bool) -> None:
+    (make_bare if bare else make_repo)(tmp_path / "r", {"flake.lock": "{}"})
+    top = tmp_path / "r"
+    run_git("config", "core.logAllRefUpdates", value, cwd=top)
+    with Repository.open(top) as repo:
+        repo.update_ref(UPDATE, rev := write(repo, "1"), old=None, message="m")
+    run_git("update-ref", "-m", "m", "refs/heads/git", rev, cwd=top)
+    logs = (top if bare else top / ".git") / "logs/refs/heads"
+    assert (logs / "flakesync/update").exists() == (logs / "git").exists()
+
+
+def packed(path: Path) -> None:
+    run_git("pack-refs", "--all", cwd=path)
+
+
+def with_folder(path: Path) -> None:
+    run_git("update-ref", "-d", UPDATE, cwd=path)
+    (path / ".git" / UPDATE / "empty").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("prepare", [packed, with_folder])
+def test_what_is_packed_or_beside_an_empty_folder_is_moved_too(path: Path, prepare: Callable[[Path], None]) -> None:
+    with Repository.open(path) as repo:
+        one, two = write(repo, "1"), write(repo, "2")
+        repo.update_ref(UPDATE, one, old=None, message="m")
+        prepare(path)
+        repo.update_ref(UPDATE, two, old=repo.ref(UPDATE), message="m")
+        assert repo.ref(UPDATE) == two
+    assert left_behind(path) == []
+
+
+@pytest.mark.parametrize("other", ["refs/heads/flakesync", f"{UPDATE}/x"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_branch_whose_name_is_in_the_way_is_named(path: Path, other: str, is_packed: bool) -> None:
+    run_git("update-ref", other, "HEAD", cwd=path)
+    if is_packed:
+        packed(path)
+    with Repository.open(path) as repo, pytest.raises(GitError) as caught:
+        repo.update_ref(UPDATE, write(repo, "1"), old=None, message="m")
+    assert caught.value.code == "ref-conflict"
+    assert left_behind(path) == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["core.sharedRepository=group", "core.fsync=all", "extensions.partialClone=origin", "core.logAllRefUpdates=yes"],
+)
+def test_git_moves_the_branch_of_an_unusual_repository(path: Path, started: list[str], setting: str) -> None:
+    run_git("config", *setting.split("="), cwd=path)
+    with Repository.open(path) as repo:
+        repo.update_ref(UPDATE, rev := write(repo, "1"), old=None, message="m")
+        assert repo.ref(UPDATE) == rev
+    assert started[-1] == "update-ref"
+
+
+def test_a_symbolic_branch_is_left_to_git(path: Path, started: list[str]) -> None:
+    run_git("symbolic-ref", UPDATE, "refs/heads/elsewhere", cwd=path)
+    with Repository.open(path) as repo:
+        repo.update_ref("refs/heads/elsewhere", one := write(repo, "1"), old=None, message="m")
+        started.clear()
+        with pytest.raises(GitError):
+            repo.update_ref(UPDATE, write(repo, "2"), old=None, message="m")
+        assert started == ["update-ref"]
+        assert repo.ref("refs/heads/elsewhere") == one
+
+
+def test_a_lock_of_gits_is_respected(path: Path) -> None:
+    lock = path / ".git" / f"{UPDATE}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    with Repository.open(path) as repo, pytest.raises(GitError) as caught:
+        repo.update_ref(UPDATE, write(repo, "1"), old=None, message="m")
+    assert caught.value.code == "ref-locked"
+    assert lock.exists()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from flakesync.git.repository import Repository
+def hook(event, arguments):
+    if event == sys.argv[2] and "objects" not in str(arguments[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+with Repository.open(Path(sys.argv[1])) as repo:
+    repo.config
+    sys.addaudithook(hook)
+    repo.update_ref(sys.argv[3], sys.argv[4], old=None, message="killed")
+"""
+
+
+@pytest.mark.parametrize("event", ["os.link", "os.rename"])
+def test_the_lock_of_a_killed_run_is_in_nobodys_way(path: Path, started: list[str], event: str) -> None:
+    with Repository.open(path) as repo:
+        one, two = write(repo, "1"), write(repo, "2")
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        argv = [sys.executable, "-c", _KILLED, str(path), event, UPDATE, one]
+        assert subprocess.run(argv, env=env, capture_output=True).returncode == -signal.SIGKILL
+        assert (path / ".git" / f"{UPDATE}.lock").exists() == (event == "os.rename")
+        assert repo.ref(UPDATE) is None
+        started.clear()
+        repo.update_ref(UPDATE, two, old=None, message="m")
+        assert started == []
+        assert repo.ref(UPDATE) == two
+    run_git("gc", "--quiet", "--prune=now", cwd=path)
+    assert left_behind(path) == []
+    run_git("fsck", "--strict", cwd=path)
+
+
+def test_the_lock_of_a_living_run_is_respected(path: Path) -> None:
+    with Repository.open(path) as repo:
+        rev = write(repo, "1")
+        lock = path / ".git" / f"{UPDATE}.lock"
+        lock.parent.mkdir(parents=True)
+        lock.touch()
+        os.link(lock, path / ".git/objects/tmp_obj_of_another_run")
+        with lock.open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            with pytest.raises(GitError) as caught:
+                repo.update_ref(UPDATE, rev, old=None, message="m")
+        assert caught.value.code == "ref-locked"
+        repo.update_ref(UPDATE, rev, old=None, message="m")
+        assert repo.ref(UPDATE) == rev
+
+
+@pytest.mark.parametrize("with_git", [False, True])
+def test_of_many_that_move_a_branch_at_once_one_wins(path: Path, with_git: bool) -> None:
+    with Repository.open(path) as repo:
+        tips = [write(repo, str(number)) for number in range(6)]
+    won: list[Rev] = []
+    codes: set[str] = set()
+
+    def move(number: int) -> None:
+        rev = tips[number]
+        if with_git and number % 2:
+            argv = ["git", "update-ref", UPDATE, rev, "0" * 40]
+            if subprocess.run(argv, cwd=path, capture_output=True).returncode == 0:
+                won.append(rev)
+            return
+        with Repository.open(path) as repo:
+            try:
+                repo.update_ref(UPDATE, rev, old=None, message="m")
+            except GitError as error:
+                codes.add(error.code)
+            else:
+                won.append(rev)
+
+    threads = [threading.Thread(target=move, args=(number,)) for number in range(len(tips))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes <= {"ref-moved", "ref-locked"}
+    assert won == [Rev(run_git("rev-parse", UPDATE, cwd=path))]
+    assert len(reflog(path)) == 1
+    assert left_behind(path) == []

@@ -7,7 +7,8 @@ that Nix refuses.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flakesync.errors import FlakeRefError, plain
@@ -141,30 +142,32 @@ def _specs(inputs: Entry, *, top_level: bool) -> dict[str, InputSpec]:
 def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
     if not isinstance(entry.value, Group):
         raise NotLiteralError(entry.name, f"the input {name!r} is not a literal set")
-    row, column = entry.name.start_point
-    spec = InputSpec(None, None, True, {}, False, True, row + 1, column + 1)
     attrs: dict[str, str | int | bool] = {}
+    inputs: Mapping[str, InputSpec] = {}
+    follows: InputPath | None = None
+    flake = True
     for key, attr in entry.value.entries.items():
         value = attr.value
         if key == "inputs":
-            spec = replace(spec, inputs=_specs(attr, top_level=False))
+            inputs = _specs(attr, top_level=False)
         elif isinstance(value, Opaque | Group):
             raise NotLiteralError(attr.name, f"{key!r} has to be evaluated")
         elif key == "flake":
             if not isinstance(value, bool):
                 raise NotLiteralError(attr.name, "`flake` is neither true nor false")
-            spec = replace(spec, flake=value)
+            flake = value
         elif key == "follows":
-            spec = replace(spec, follows=_follows(value, attr))
+            follows = _follows(value, attr)
         else:
             attrs[key] = value
-    if spec.follows is not None:
-        if attrs:
-            raise NotLiteralError(entry.name, f"{name!r} has both `follows` and a reference")
-        return spec
-    if not attrs and not top_level:
-        return spec
-    return _with_reference(spec, attrs or {"type": "indirect", "id": name}, entry)
+    row, column = entry.name.start_point
+    if follows is not None and attrs:
+        raise NotLiteralError(entry.name, f"{name!r} has both `follows` and a reference")
+    if follows is not None or not (attrs or top_level):
+        return InputSpec(None, follows, flake, inputs, False, True, row + 1, column + 1)
+    ref, portable = _reference(attrs or {"type": "indirect", "id": name}, entry, flake=flake)
+    relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
+    return InputSpec(ref, None, flake, inputs, relative, portable and not relative, row + 1, column + 1)
 
 
 def _follows(value: str | int | bool, attr: Entry) -> InputPath:
@@ -173,23 +176,30 @@ def _follows(value: str | int | bool, attr: Entry) -> InputPath:
     return tuple(value.split("/")) if value else ()
 
 
-def _with_reference(spec: InputSpec, attrs: Mapping[str, str | int | bool], entry: Entry) -> InputSpec:
+def _reference(attrs: Mapping[str, str | int | bool], entry: Entry, *, flake: bool) -> tuple[FlakeRef, bool]:
+    """Return the reference of an input, and whether it is portable."""
     try:
         if "type" in attrs:
-            ref, portable = FlakeRef.from_attrs(attrs), is_portable(attrs)
+            ref = FlakeRef.from_attrs(attrs)
+            portable, key = is_portable(attrs), ambiguous(attrs, ref)
         else:
             unknown = sorted(attrs.keys() - {"url"})
             url = attrs.get("url")
             if unknown or not isinstance(url, str):
                 raise NotLiteralError(entry.name, f"{unknown[0] if unknown else 'url'!r} is not as it should be")
-            ref = FlakeRef.parse(url, flake=spec.flake)
-            portable = is_portable(attrs)
+            ref, portable, key = _read_url(url, flake)
     except FlakeRefError as error:
         raise NotLiteralError(entry.name, error.message) from None
-    if key := ambiguous(attrs, ref):
+    if key is not None:
         raise NotLiteralError(entry.name, f"Nix versions read this {key} differently")
-    relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
-    return replace(spec, ref=ref, relative=relative, portable=portable and not relative)
+    return ref, portable
+
+
+@lru_cache(maxsize=4096)
+def _read_url(url: str, flake: bool) -> tuple[FlakeRef, bool, str | None]:
+    """Return what a URL means, whether it is portable, and what is ambiguous in it; many flakes name the same."""
+    ref = FlakeRef.parse(url, flake=flake)
+    return ref, is_portable({"url": url}), ambiguous({"url": url}, ref)
 
 
 def _check_config(config: Entry) -> None:

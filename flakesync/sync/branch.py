@@ -79,18 +79,20 @@ def is_ours(repository: Repository, commit: Commit) -> bool:
     changed = repository.changed_paths(commit.parents[0], commit.rev)
     if not all(map(is_lock_file, changed)):
         return False
-    dates: set[object] = {repository.commit(commit.parents[0]).committer.time}
-    for path in changed:
-        dates |= _dates_in(repository.read(commit.rev, path) or b"", path)
-    return commit.committer.time in dates
+    time = commit.committer.time
+    return time == repository.commit(commit.parents[0]).committer.time or any(
+        _has_date(repository.read(commit.rev, path) or b"", time, path) for path in changed
+    )
 
 
-def _dates_in(data: bytes, file: str) -> set[object]:
+def _has_date(data: bytes, time: int, file: str) -> bool:
+    if b"%d" % time not in data:
+        return False
     try:
         nodes = LockFile.parse(data, file=file).nodes.values()
     except LockError:
-        return set()
-    return {(node.locked or {}).get("lastModified") for node in nodes}
+        return False
+    return any((node.locked or {}).get("lastModified") == time for node in nodes)
 
 
 def trailer(commit: Commit, name: str) -> str | None:

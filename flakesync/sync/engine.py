@@ -90,6 +90,7 @@ class _Run:
         self.states = states
         self.changes = dict(plan.changes())
         self.outcomes: dict[RepoName, Outcome] = {}
+        self.done = 0
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
         self.undecided = frozenset(states) if partial else situation.graph.downstream(plan.problems)
@@ -111,8 +112,8 @@ class _Run:
 
     def _finish(self, name: RepoName, outcome: Outcome) -> None:
         self.outcomes[name] = outcome
-        done = sum(name in self.outcomes for name in self.changes)
-        self.setting.listener(Finished(outcome, done, len(self.changes)))
+        self.done += 1
+        self.setting.listener(Finished(outcome, self.done, len(self.changes)))
 
     def _work(self, name: RepoName) -> Outcome:
         commits: dict[RepoName, Rev] = {}

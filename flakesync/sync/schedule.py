@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from heapq import heappop, heappush
 from typing import TypeVar
 
 _STOP_AGAIN_S = 0.1
@@ -34,18 +35,26 @@ def run_ready(
             for task in tasks:
                 finished(task, work(task))
         return
-    waiting = {task: set(upstreams[task]) for task in tasks}
+    place = {task: number for number, task in enumerate(tasks)}
+    missing = {task: len(upstreams[task]) for task in tasks}
+    dependents: dict[Task, list[Task]] = {task: [] for task in tasks}
+    for task in tasks:
+        for upstream in upstreams[task]:
+            dependents[upstream].append(task)
+    ready = [place[task] for task in tasks if not missing[task]]  # in order, so it is a heap
     with ThreadPoolExecutor(max_workers=jobs) as pool, _stopping(stop, running):
-        while waiting or running:
-            for task in [task for task, needs in waiting.items() if not needs][: jobs - len(running)]:
-                del waiting[task]
+        while ready or running:
+            while ready and len(running) < jobs:
+                task = tasks[heappop(ready)]
                 running[pool.submit(work, task)] = task
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(done, key=lambda future: tasks.index(running[future])):
+            for future in sorted(done, key=lambda future: place[running[future]]):
                 task = running.pop(future)
                 finished(task, future.result())
-                for needs in waiting.values():
-                    needs.discard(task)
+                for dependent in dependents[task]:
+                    missing[dependent] -= 1
+                    if not missing[dependent]:
+                        heappush(ready, place[dependent])
 
 
 @contextmanager

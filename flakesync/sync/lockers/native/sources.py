@@ -77,7 +77,7 @@ class Sources:
 
     def flake(self, repository: Path, rev: Rev, dir: str | None) -> Flake:
         """Return the flake in a folder (None: the top) of a commit that `repository` has."""
-        return self._once.get(("flake", repository, rev, dir), lambda: _read_flake(repository, rev, dir))
+        return self._once.get(("flake", repository, rev, dir), lambda: self._read_flake(repository, rev, dir))
 
     # ---- references -----------------------------------------------------------------------------------------------
 
@@ -88,7 +88,9 @@ class Sources:
             return Flake({}, None)
         place = self._locate(locked)
         return (
-            self.flake(place, rev, dir) if place is not None else _parse(self._archive(locked).files, rev, _folder(dir))
+            self.flake(place, rev, dir)
+            if place is not None
+            else self._parse(self._archive(locked).files, rev, _folder(dir))
         )
 
     def fetch(self, ref: FlakeRef) -> Fetched:
@@ -172,6 +174,28 @@ class Sources:
 
         ref = _reference(attrs)
         return self._once.get(("archive", ref), lambda: read_archive(ref, self._cache, offline=self._offline))
+
+    def _read_flake(self, path: Path, rev: Rev, dir: str | None) -> Flake:
+        folder = _folder(dir)
+        try:
+            with Repository.open(path) as repository:
+                files = {folder + name: repository.read(rev, folder + name) for name in ("flake.nix", "flake.lock")}
+        except GitError as error:
+            raise NotNativeError(error.message) from error
+        return self._parse(files, rev, folder)
+
+    def _parse(self, files: Mapping[str, bytes | None], rev: Rev, folder: str) -> Flake:
+        source, lock = (files.get(folder + name) for name in ("flake.nix", "flake.lock"))
+        try:
+            if source is None:
+                raise NotNativeError(f"there is no {folder}flake.nix in {rev}")
+            # An update commit has the flake.nix of its base.
+            inputs = self._once.get(("inputs", source), lambda: read_inputs(source, file=f"{folder}flake.nix"))
+            if isinstance(inputs, NotStatic):
+                raise NotNativeError(inputs.reason)
+            return Flake(inputs.inputs, LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None)
+        except LockError as error:
+            raise NotNativeError(error.message) from error
 
     # ---- locks of the workspace -----------------------------------------------------------------------------------
 
@@ -285,31 +309,8 @@ def _find_facts(path: Path, rev: Rev) -> Facts:
         raise NotNativeError(error.message) from error
 
 
-def _read_flake(path: Path, rev: Rev, dir: str | None) -> Flake:
-    folder = _folder(dir)
-    try:
-        with Repository.open(path) as repository:
-            files = {folder + name: repository.read(rev, folder + name) for name in ("flake.nix", "flake.lock")}
-    except GitError as error:
-        raise NotNativeError(error.message) from error
-    return _parse(files, rev, folder)
-
-
 def _folder(dir: str | None) -> str:
     return f"{dir.strip('/')}/" if dir is not None else ""
-
-
-def _parse(files: Mapping[str, bytes | None], rev: Rev, folder: str) -> Flake:
-    source, lock = (files.get(folder + name) for name in ("flake.nix", "flake.lock"))
-    try:
-        if source is None:
-            raise NotNativeError(f"there is no {folder}flake.nix in {rev}")
-        inputs = read_inputs(source, file=f"{folder}flake.nix")
-        if isinstance(inputs, NotStatic):
-            raise NotNativeError(inputs.reason)
-        return Flake(inputs.inputs, LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None)
-    except LockError as error:
-        raise NotNativeError(error.message) from error
 
 
 def _rev(attrs: Mapping[str, Attr]) -> Rev:

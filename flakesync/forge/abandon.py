@@ -34,7 +34,7 @@ def abandon(
     def work(name: RepoName) -> AbandonOutcome:
         return _Abandoning(workspace, graph.states[name], servers, dry_run).carry_out()
 
-    found = work_on(in_order(graph, selected), work, jobs=workspace.jobs)
+    found = work_on(in_order(graph, selected), work, jobs=workspace.jobs, stop=servers.stop)
     return AbandonDocument(branch=workspace.branch, dry_run=dry_run, repos=[found[name] for name in sorted(selected)])
 
 

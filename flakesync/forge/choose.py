@@ -55,6 +55,12 @@ class Servers:
             for client in self._clients:
                 client.close()
 
+    def stop(self) -> None:
+        """Let whoever waits for a forge's limits give up; from now on no forge is called."""
+        with self._guard:
+            for client in self._clients:
+                client.stop()
+
     def for_repo(self, repo: Repo, url: str | None = None) -> tuple[Forge | None, Project]:
         """Return the forge of a repo and what the repo is called there; None: its branches are only pushed.
 

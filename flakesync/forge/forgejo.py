@@ -7,7 +7,8 @@ from itertools import islice
 import msgspec
 
 from flakesync.forge.adapter import Adapter, reviewers_body
-from flakesync.forge.http import Client, Query, repository, segment
+from flakesync.forge.addresses import repository, segment
+from flakesync.forge.http import Client, Query
 from flakesync.forge.model import Checks, ForgeKind, MergeMethod, NewPull, Project, Pull, Reviews, Standing
 from flakesync.forge.refusal import Refused
 from flakesync.terms import Rev

@@ -7,12 +7,14 @@ from itertools import islice
 import msgspec
 
 from flakesync.forge.adapter import Adapter, no_method, reviewers_body
-from flakesync.forge.http import Query, repository
+from flakesync.forge.addresses import repository
+from flakesync.forge.http import Query
 from flakesync.forge.model import Checks, ForgeKind, MergeMethod, NewPull, Project, Pull, Reviews, Standing
 from flakesync.forge.refusal import Refused
 from flakesync.terms import Rev
 
 PAGE = 100
+_RUN_PAGES = 50
 _STATUSES: dict[str, Checks] = {"success": "passed", "pending": "pending"}
 _GOOD = frozenset({"success", "neutral", "skipped"})
 
@@ -186,12 +188,13 @@ class GitHub(Adapter):
 
     def _runs(self, path: str) -> list[_Run]:
         found: list[_Run] = []
-        while True:
-            query: Query = {"filter": "latest", "per_page": PAGE, "page": len(found) // PAGE + 1}
+        for number in range(1, _RUN_PAGES + 1):
+            query: Query = {"filter": "latest", "per_page": PAGE, "page": number}
             page = self._client.call("GET", path, _Runs, query=query).check_runs
             found += page
             if len(page) < PAGE:
-                return found
+                break
+        return found
 
     def _open(self, project: Project, new: NewPull) -> Pull:
         body = {

@@ -11,7 +11,8 @@ from itertools import islice
 import msgspec
 
 from flakesync.forge.adapter import Adapter
-from flakesync.forge.http import Client, repository, segment
+from flakesync.forge.addresses import repository, segment
+from flakesync.forge.http import Client
 from flakesync.forge.model import (
     Checks,
     ForgeError,

@@ -4,7 +4,6 @@ What may be asked twice is asked again when the server stumbles. A POST is not: 
 server has acted (a timeout, a dropped connection, 5xx) it ends in `Unclear`, and the adapter looks before acting again.
 """
 
-import re
 import ssl
 import threading
 import time
@@ -12,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 import flakesync
 from flakesync.errors import plain
+from flakesync.forge.addresses import joined, length_of_list, next_page, origin, shown
 from flakesync.forge.model import ForgeError
 from flakesync.forge.refusal import Refused, Unclear, said_in
 from flakesync.forge.waiting import Limits
@@ -39,7 +39,6 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS = 5
 _PAGES = 200
-_NEXT = re.compile(r"<([^<>]*)>\s*;[^,<]*\brel=\"?next\"?(?=[\s;,]|$)")
 _CODES = {401: "forge-token", 403: "forge-rights", 404: "forge-not-found", 423: "forge-archived"}
 _DOWN = frozenset({502, 503, 504})
 
@@ -79,19 +78,23 @@ class Client:
         headers: Mapping[str, str],
         *,
         transport: "httpx2.BaseTransport | None" = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.time,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """headers: those that every call has, the one with the token among them. transport: for tests."""
+        """headers: those that every call has, the one with the token among them. transport: for tests.
+
+        sleep: None for one that `stop` ends.
+        """
         self.host = endpoint.host
-        self.sleep = sleep
+        self._stopped = threading.Event()
+        self.sleep = self._stopped.wait if sleep is None else sleep
         self._endpoint = endpoint
         self._base = endpoint.api.rstrip("/")
         self._headers = {"User-Agent": f"flakesync/{flakesync.__version__}", **headers}
         self._transport = transport
         self._clock = clock
-        self._limits = Limits(self.host, sleep, clock, patience_s)
+        self._limits = Limits(self.host, self.sleep, clock, patience_s)
         self._turn = threading.Lock()
         self._client: httpx2.Client | None = None
         self._down: tuple[float, ForgeError] | None = None
@@ -102,6 +105,10 @@ class Client:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+
+    def stop(self) -> None:
+        """Wake up whoever waits to call the server again; from now on there are no more calls."""
+        self._stopped.set()
 
     def call(
         self,
@@ -115,7 +122,7 @@ class Client:
     ) -> T:
         """Make a call and return its answer.
 
-        path: below the API's base, encoded (see `segment`). again: a POST that does no harm when it is done twice.
+        path: below the API's base, encoded (`addresses.segment`). again: a POST that does no harm when done twice.
 
         Raises: Refused, Unclear, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` | `forge-timeout` |
         `forge-answer` | `forge-rate-limit`).
@@ -131,14 +138,21 @@ class Client:
     def each(self, path: str, item: type[T], *, query: Query | None = None) -> Iterator[T]:
         """Give the items of a list, page by page as far as they are asked for; raises as `call` does."""
         reply = self._ask("GET", path, query, None)
-        for _ in range(_PAGES):
-            yield from self._read("GET", path, reply, list[item])  # type: ignore[valid-type]
-            follow = _NEXT.search(reply.headers.get("link", ""))
+        seen = 0
+        for page in range(2, _PAGES + 2):
+            items = self._read("GET", path, reply, list[item])  # type: ignore[valid-type]
+            yield from items
+            seen += len(items)
+            if "link" not in reply.headers and items and seen < length_of_list(reply.headers):
+                # Of some lists Gitea and Forgejo tell how long they are, and not where they go on.
+                reply = self._ask("GET", path, {**(query or {}), "page": page}, None)
+                continue
+            follow = next_page(reply.headers)
             if follow is None:
                 return
-            url = _joined(reply.url, follow[1])
-            if _origin(url) != _origin(self._base):
-                raise self._error("forge-answer", f"the next page of {path} is said to be at {_shown(url)}")
+            url = joined(reply.url, follow)
+            if origin(url) != origin(self._base):
+                raise self._error("forge-answer", f"the next page of {path} is said to be at {shown(url)}")
             with self._turn:
                 reply = self._patiently("GET", url, None, repeatable=True)
 
@@ -171,6 +185,8 @@ class Client:
         self._limits.begin()
         while True:
             self._limits.wait()
+            if self._stopped.is_set():
+                raise ForgeError("interrupted", f"{self.host}: interrupted")
             try:
                 reply = self._follow(method, url, body)
             except _Broken as broken:
@@ -204,19 +220,19 @@ class Client:
             reply = self._send(method, url, body)
             if reply.status not in _MOVED:
                 return reply
-            target = _joined(url, reply.headers.get("location", ""))
-            if _origin(target) != _origin(url) or target == url:
-                message = f"{_shown(url)} redirects to {_shown(target)}, and the token is not sent there"
+            target = joined(url, reply.headers.get("location", ""))
+            if origin(target) != origin(url) or target == url:
+                message = f"{shown(url)} redirects to {shown(target)}, and the token is not sent there"
                 raise self._error(
                     "forge-answer", message, hint="are the repo's `url` and the forge's `api` up to date?"
                 )
             if method != "GET" and reply.status not in (307, 308):
-                message = f"{method} {_shown(url)} redirects to {_shown(target)}"
+                message = f"{method} {shown(url)} redirects to {shown(target)}"
                 raise self._error(
                     "forge-answer", message, hint="has the repository moved? Then its `url` has to follow"
                 )
             url = target
-        raise self._error("forge-answer", f"{_shown(url)} redirects in a circle")
+        raise self._error("forge-answer", f"{shown(url)} redirects in a circle")
 
     def _send(self, method: str, url: str, body: Body | None) -> _Reply:
         import httpx2
@@ -230,13 +246,13 @@ class Client:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise self._not_connected(error) from None
         except httpx2.TimeoutException:
-            slow = self._error("forge-timeout", f"{method} {_shown(url)}: no answer within {READ_TIMEOUT_S:g} s")
+            slow = self._error("forge-timeout", f"{method} {shown(url)}: no answer within {READ_TIMEOUT_S:g} s")
             raise _Broken(slow, sent=True, tries=1) from None
         except httpx2.DecodingError as error:
-            raise self._error("forge-answer", f"{method} {_shown(url)}: {error}") from None
+            raise self._error("forge-answer", f"{method} {shown(url)}: {error}") from None
         except httpx2.RequestError as error:
             words = str(error) or type(error).__name__
-            lost = self._error("forge-unreachable", f"{method} {_shown(url)}: the connection broke: {words}")
+            lost = self._error("forge-unreachable", f"{method} {shown(url)}: the connection broke: {words}")
             raise _Broken(lost, sent=True) from None
         headers_in = {name.lower(): value for name, value in answer.headers.items()}
         return _Reply(answer.status_code, headers_in, answer.content, url)
@@ -276,7 +292,7 @@ class Client:
     def _read(self, method: str, path: str, reply: _Reply, expect: type[T]) -> T:
         try:
             return msgspec.json.decode(reply.content, type=expect)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             where = f"{method} {path}: status {reply.status}"
             kind = reply.headers.get("content-type", "").partition(";")[0].strip() or "nothing"
             if isinstance(error, msgspec.ValidationError):
@@ -295,7 +311,7 @@ class Client:
             "forge-rights": "the token may not do this: look at its scopes, and at the role of its owner",
             "forge-not-found": "a repository that the token may not see looks the same as one that is not there",
         }
-        message = self.clean(f"{self.host}: {method} {_shown(reply.url)}: status {status}")
+        message = self.clean(f"{self.host}: {method} {shown(reply.url)}: status {status}")
         full = f"{message}: {words}" if words else message
         return Refused(code, full, status=status, words=words, hint=hints.get(code))
 
@@ -316,16 +332,6 @@ class _Broken(Exception):  # noqa: N818
         self.tries = tries
 
 
-def segment(text: str) -> str:
-    """Return a text as one part of a URL's path: with its slashes encoded."""
-    return quote(text, safe="")
-
-
-def repository(path: str) -> str:
-    """Return `owner/name` as two parts of a URL's path."""
-    return "/".join(segment(part) for part in path.split("/"))
-
-
 def _encoded(body: Body) -> bytes:
     try:
         return msgspec.json.encode(body)
@@ -336,24 +342,3 @@ def _encoded(body: Body) -> bytes:
             for name, value in body.items()
         }
         return msgspec.json.encode(sound)
-
-
-def _joined(url: str, reference: str) -> str:
-    """Return where a reference on a page leads; the reference itself where that is no URL."""
-    try:
-        return urljoin(url, reference)
-    except ValueError:
-        return reference
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:
-        return "", None, None
-
-
-def _shown(url: str) -> str:
-    """Return a URL without its query."""
-    return url.partition("?")[0]

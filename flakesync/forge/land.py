@@ -150,7 +150,13 @@ class _Landing:
         }
         tasks = [name for name in self._undone() if name in self._selected]
         upstreams = {name: self._needs[name] & set(tasks) for name in tasks}
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=self._workspace.jobs, stop=stopper())
+        stop_processes = stopper()
+
+        def stop() -> None:
+            self._servers.stop()
+            stop_processes()
+
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=self._workspace.jobs, stop=stop)
         self._clean(graph)
         return self._landed() != before
 

@@ -200,24 +200,24 @@ class _Publishing:
     # ---- push and open -------------------------------------------------------------------------------------------
 
     def _push_and_open(self, work: _Work) -> None:
-        self._push(work)
         if work.wanted:
+            self._push(work)
+        if work.wanted and work.outcome is None:
             self._open(work)
 
     def _push(self, work: _Work) -> None:
         assert work.current is not None
         assert work.update is not None
-        if not work.wanted or work.current.old == work.update.commit:
-            return
+        if work.current.old == work.update.commit:
+            return None
         gone = [up.name for up in self._upstreams(work) if up.outcome is not None and up.outcome.reason in _GONE]
         if gone:
-            # No base has that commit, and none will: it landed as another one.
             note = f"it locks an update of {gone[0]} that has not landed as such: `flakesync sync` makes it anew"
-            self._skip(work, "stale", note)
-            return
+            return self._skip(work, "stale", note)
         with clone_of(work.state) as repository:
             push(repository, work.url, self._workspace.branch, work.update.commit, work.current.old, self._servers)
         work.pushed = True
+        return None
 
     def _open(self, work: _Work) -> None:
         assert work.update is not None
@@ -230,7 +230,7 @@ class _Publishing:
             if done != "unchanged" and work.pull is not None:
                 self._depend(work, work.forge, work.project, work.pull)
             self._note_lacking(work)
-        self._settle(work, status)
+        work.outcome = self._outcome(work, status)
 
     def _bring(self, work: _Work, forge: Forge, project: Project, title: str, block: str) -> PublishStatus:
         """Open the pull request, or make it what it should be; nothing is told to a forge that it knows."""
@@ -315,9 +315,6 @@ class _Publishing:
 
     # ---- outcomes ------------------------------------------------------------------------------------------------
 
-    def _settle(self, work: _Work, status: PublishStatus) -> None:
-        work.outcome = self._outcome(work, status)
-
     def _skip(self, work: _Work, reason: SkipReason, note: str | None = None) -> None:
         if note is not None:
             work.notes.append(note)
@@ -339,10 +336,8 @@ class _Publishing:
 
 
 def _how_to_renew(state: RepoState, branches: Branches) -> str:
-    pull = ""
-    if branches.base != branches.remote_base:
-        pull = f"bring {state.base} up to date in {state.clone}, and "
-    return f"the locks of {state.base} have changed since it was made: {pull}`flakesync sync` makes it anew"
+    first = "" if branches.base == branches.remote_base else f"bring {state.base} up to date in {state.clone}, and "
+    return f"the locks of {state.base} have changed since it was made: {first}`flakesync sync` makes it anew"
 
 
 def _reopened(forge: Forge, project: Project, pull: Pull) -> Pull | None:

@@ -25,12 +25,11 @@ class Unclear(ForgeError):  # noqa: N818
 
 
 def said_in(content: bytes) -> str:
-    """Return what a server says about a refusal, in one line; empty where it is no JSON."""
+    """Return what a server says about a refusal, in one line; empty where it is no JSON, or absurd."""
     try:
-        document = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = list(dict.fromkeys(_told(msgspec.json.decode(content))))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    said = list(dict.fromkeys(_told(document)))
     return plain(" ".join("; ".join(said).split()))[:_WORDS_MAX]
 
 

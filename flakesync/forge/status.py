@@ -27,7 +27,9 @@ def status(
     near = {name for one in selected for name in graph.upstreams(one)} - selected
     look = _Look(workspace, servers, offline=offline)
     order = in_order(graph, selected | near)
-    found = work_on(order, lambda name: look.at(graph.states[name], name in selected), jobs=workspace.jobs)
+    found = work_on(
+        order, lambda name: look.at(graph.states[name], name in selected), jobs=workspace.jobs, stop=servers.stop
+    )
     names = [name for wave in graph.waves for name in wave if name in selected]
     return StatusDocument(branch=workspace.branch, repos=[_waiting(found[name], found) for name in names])
 

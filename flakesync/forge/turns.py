@@ -26,13 +26,14 @@ def work_on(
     work: Callable[[RepoName], T],
     *,
     jobs: int,
+    stop: Callable[[], None],
     upstreams: Mapping[RepoName, frozenset[RepoName]] | None = None,
     finished: Callable[[RepoName], None] = lambda _: None,
 ) -> dict[RepoName, T]:
     """Return what `work` makes of each repo; it begins when those of its upstreams that are named have ended.
 
     jobs: 1 does one after the other in this thread; anything else is only the least number of threads.
-    finished: is called in this thread.
+    stop: is called when the work is broken off; git ends anyway. finished: is called in this thread.
     """
     tasks = list(names)
     among = frozenset(tasks)
@@ -43,8 +44,12 @@ def work_on(
         found[name] = result
         finished(name)
 
+    def end() -> None:
+        stop()
+        git_process.stop_all()
+
     threads = 1 if jobs == 1 else max(jobs, _THREADS)
-    run_ready(tasks, needs, work, finish, jobs=threads, stop=git_process.stop_all)
+    run_ready(tasks, needs, work, finish, jobs=threads, stop=end)
     return found
 
 

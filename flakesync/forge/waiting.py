@@ -9,13 +9,14 @@ SECONDARY_PAUSE_S = 60.0
 """The first pause after a limit without a time: GitHub asks for a minute at least, and more each time."""
 
 _SHORTEST_S = 0.2
+_EVER_S = 1e12
 
 
 class Limits:
     """Keeps one host's limits. Its times are seconds since the epoch, as the servers give them."""
 
     def __init__(
-        self, host: str, sleep: Callable[[float], None], clock: Callable[[], float], patience_s: float
+        self, host: str, sleep: Callable[[float], object], clock: Callable[[], float], patience_s: float
     ) -> None:
         """patience_s: how long one call may wait in all."""
         self._host = host
@@ -64,11 +65,11 @@ class Limits:
     def _asked(self, headers: Mapping[str, str]) -> float | None:
         """Return the seconds that Retry-After asks for; None: it is not there, or cannot be read."""
         text = headers.get("retry-after", "").strip()
-        if text.isascii() and text.isdigit():
-            return float(text)
+        if (seconds := _number(text)) is not None:
+            return seconds
         try:
             return parsedate_to_datetime(text).timestamp() - self._clock()
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return None
 
 
@@ -78,5 +79,9 @@ def _spent(headers: Mapping[str, str]) -> bool:
 
 def _reset(headers: Mapping[str, str]) -> float | None:
     """Return when the requests are counted anew (GitHub and GitLab both give seconds since the epoch)."""
-    text = headers.get("x-ratelimit-reset", headers.get("ratelimit-reset", ""))
-    return float(text) if text.isascii() and text.isdigit() else None
+    return _number(headers.get("x-ratelimit-reset", headers.get("ratelimit-reset", "")))
+
+
+def _number(text: str) -> float | None:
+    """Return a number of seconds, and none that is longer than any; None: it is none."""
+    return min(float(text), _EVER_S) if text.isascii() and text.isdigit() else None

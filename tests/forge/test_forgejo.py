@@ -117,6 +117,14 @@ def test_labels_come_from_the_organisation_or_are_made(script: Script, forge: Fo
     assert script.bodies[3]["labels"] == [8, 9]  # type: ignore[index]
 
 
+def test_a_label_on_the_second_page_is_not_made_again(script: Script, forge: Forgejo) -> None:
+    first = [{"id": number, "name": f"label-{number}"} for number in range(50)]
+    script.then(200, first, X_Total_Count="51").then(200, [{"id": 77, "name": "ours"}], X_Total_Count="51")
+    script.then(201, shown(labels=[{"id": 77, "name": "ours"}]))
+    forge.create(LIB, NewPull("flakesync/update", "main", "Update", "Body", labels=("ours",)))
+    assert script.told == [f"GET {AT}/labels?limit=50", f"GET {AT}/labels?limit=50&page=2", f"POST {AT}/pulls"]
+
+
 def test_one_that_is_there_already_is_taken(script: Script, forge: Forgejo) -> None:
     script.then(409, {"message": "pull request already exists for these targets"}).then(200, [shown()])
     assert forge.create(LIB, NEW).number == 7

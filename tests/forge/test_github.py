@@ -1,5 +1,6 @@
 from typing import Any
 
+import httpx2
 import pytest
 
 from flakesync.forge.github import GitHub, headers
@@ -159,6 +160,14 @@ def test_update_close_and_reopen_change_only_what_they_say(script: Script, forge
     assert forge.close(LIB, PULL).state == "closed"
     assert forge.reopen(LIB, PULL).state == "open"
     assert script.bodies == [{"title": "T", "body": "B"}, {"state": "closed"}, {"state": "open"}]
+
+
+def test_check_runs_without_end_are_not_read_for_ever(script: Script, forge: GitHub) -> None:
+    script.then(200, {"state": "pending", "total_count": 0})
+    for _ in range(60):
+        script.then(200, {"total_count": 10**6, "check_runs": [{"status": "completed", "conclusion": "success"}] * 100})
+    script.answers[51] = httpx2.Response(200, json=[])
+    assert forge.standing(LIB, PULL).checks == "passed"
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])

@@ -250,6 +250,17 @@ def test_pages_are_read_as_far_as_they_are_wanted(script: Script, client: Client
     assert len(script.told) == 3
 
 
+def test_a_list_that_tells_only_its_length_is_read_to_the_end(script: Script, client: Client) -> None:
+    script.then(200, [{"name": "a"}, {"name": "b"}], X_Total_Count="3").then(200, [{"name": "c"}], X_Total_Count="3")
+    assert [thing.name for thing in client.each("/x", Thing, query={"limit": 2})] == ["a", "b", "c"]
+    assert script.told == ["GET /x?limit=2", "GET /x?limit=2&page=2"]
+    # Some of them may be hidden.
+    script.then(200, [{"name": "a"}], X_Total_Count="2").then(200, [], X_Total_Count="2")
+    assert [thing.name for thing in client.each("/x", Thing)] == ["a"]
+    script.then(200, [{"name": "a"}], X_Total_Count="2", Link=f'<{API}/x?page=1>; rel="first"')
+    assert [thing.name for thing in client.each("/x", Thing)] == ["a"]
+
+
 def test_a_next_page_on_another_server_is_refused(script: Script, client: Client) -> None:
     script.then(200, [], Link='<https://evil.test/x>; rel="next"')
     with pytest.raises(ForgeError, match="next page"):
@@ -416,3 +427,34 @@ def test_the_token_is_in_a_header_and_nowhere_else(start: Start, certificates: C
     assert asked[0].headers["authorization"] == TOKEN
     assert TOKEN not in asked[0].target
     client.close()
+
+
+@pytest.mark.parametrize("retry", ["9" * 400, "Mon, 01 Jan 0001 00:00:00 -0000", "Fri, 31 Dec 9999 23:59:59 -2300"])
+def test_a_limit_without_end_is_an_error_of_that_host(script: Script, client: Client, retry: str) -> None:
+    for _ in range(20):
+        script.then(429, None, Retry_After=retry)
+    with pytest.raises(ForgeError) as caught:
+        client.tell("GET", "/x")
+    assert caught.value.code == "forge-rate-limit"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_answer_of_absurd_depth_is_an_error_of_that_host(script: Script, client: Client, status: int) -> None:
+    script.then(status, '{"message": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(ForgeError) as caught:
+        client.call("GET", "/x", Thing)
+    assert caught.value.code == {200: "forge-answer", 404: "forge-not-found"}[status]
+
+
+def test_after_stop_nothing_is_waited_for_and_nothing_called(script: Script) -> None:
+    script.then(429, None, Retry_After="300")
+    endpoint = Endpoint("forge.test", API, "s3cret", ("THE_TOKEN",))
+    client = Client(endpoint, {}, transport=httpx2.MockTransport(script._answer))
+    threading.Timer(0.2, client.stop).start()
+    begin = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(ForgeError) as caught:
+            client.tell("GET", "/x")
+        assert caught.value.code == "interrupted"
+    assert time.monotonic() - begin < 10
+    assert len(script.told) == 1

@@ -112,6 +112,12 @@ def _page(request: Request, items: Sequence[Item], show: Callable[[Item], Json])
     return Answer(200, shown, (*headers, ("X-Total-Count", str(numbers["total"]))))
 
 
+def _counted(request: Request, items: Sequence[Item], show: Callable[[Item], Json]) -> Answer:
+    """Return a page of a list whose length alone is told, as Gitea and Forgejo do with some."""
+    page = _page(request, items, show)
+    return Answer(page.status, page.body, tuple(each for each in page.headers if each[0] != "Link"))
+
+
 @api.on("GET", "/user")
 def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
     account = site.account(request)
@@ -282,7 +288,7 @@ def list_reviews(site: Site, project: Project, request: Request, parts: dict[str
     pull = _pull_of(project, parts)
     if pull is None:
         return not_found(site)
-    return _page(request, pull.reviews, lambda review: review_document(site, pull, review))
+    return _counted(request, pull.reviews, lambda review: review_document(site, pull, review))
 
 
 @writes("POST", f"{_PULL}/reviews")
@@ -304,7 +310,7 @@ def find_pull(site: Site, project: Project, request: Request, parts: dict[str, s
 
 @reads("GET", f"{_REPO}/labels")
 def list_labels(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    return _page(request, project.labels, lambda label: label_document(site, project, label))
+    return _counted(request, project.labels, lambda label: label_document(site, project, label))
 
 
 @writes("POST", f"{_REPO}/labels")

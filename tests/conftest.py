@@ -44,6 +44,8 @@ _GITCONFIG = """\
 \tauto = 0
 [maintenance]
 \tauto = false
+[receive]
+\tautogc = false
 [core]
 \tfsync = none
 """

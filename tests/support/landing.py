@@ -152,7 +152,7 @@ class Landing:
 
     def sync(self, *only: str) -> Ran:
         """Do what `flakesync sync` does."""
-        return run_sync(self.file, only=only)
+        return run_sync(self.file, only=only, locker="auto")
 
     def publish(self, *only: str) -> PublishDocument:
         """Do what `flakesync publish` does; nothing may fail."""

@@ -276,10 +276,13 @@ def run_sync(
     only: Sequence[str] = (),
     offline: bool = False,
     listener: Callable[[Event], None] | None = None,
-    locker: LockerChoice = "auto",
+    locker: LockerChoice = "nix",
     verify: bool = False,
 ) -> Ran:
-    """Do what `flakesync sync` does, in this process."""
+    """Do what `flakesync sync` does, in this process; but Nix writes the locks, where `locker` does not say otherwise.
+
+    What sync itself does is tested with Nix's own locks; those that flakesync writes are compared with Nix's elsewhere.
+    """
     workspace = load_workspace(manifest)
     situation = survey(workspace, offline=offline)
     plan = make_plan(situation, select(workspace, only, (), ()))

@@ -74,7 +74,7 @@ def test_a_lock_that_differs_from_that_of_nix_is_refused(
 ) -> None:
     space = chain(tmp_path / "space", 2)
     monkeypatch.setattr(NixLocker, "lock", lambda _, request: request.lock)
-    ran = run_sync(space.manifest(), verify=True)
+    ran = run_sync(space.manifest(), verify=True, locker="auto")
     assert ran.errors == {"r0": "native-differs", "r1": "upstream-failed"}
 
 
@@ -96,7 +96,7 @@ def test_what_native_cannot_do_exactly_nix_does_and_it_is_told(any_nix: RealNix,
         if isinstance(event, Note):
             told.append(event.text)
 
-    ran = run_sync(space.manifest(), listener=listen)
+    ran = run_sync(space.manifest(), listener=listen, locker="auto")
     assert ran.statuses == {"app": "updated", "other": "updated", "lib": "unchanged"}, ran.errors
     assert ran.document.locker == f"native, nix {any_nix.full_version}"
     assert told == ["app: Nix writes its lock: .gitattributes line 1 has export-ignore, where Nix versions differ"]
@@ -118,6 +118,6 @@ def test_without_nix_only_that_repo_fails(tmp_path: Path, locker: LockerChoice, 
 @pytest.mark.usefixtures("no_nix")
 def test_checks_run_without_nix(tmp_path: Path) -> None:
     space = Space(tmp_path / "space").add("lib")
-    ran = run_sync(space.manifest(tables={"lib": {"checks": ["git --version"]}}))
+    ran = run_sync(space.manifest(tables={"lib": {"checks": ["git --version"]}}), locker="auto")
     assert ran.statuses == {"lib": "updated"}
     assert [check.exit_status for check in ran["lib"].checks] == [0]

@@ -18,12 +18,12 @@ def space(tmp_path: Path) -> Space:
     return Space(tmp_path / "space")
 
 
-def synced(space: Space, nix: RealNix, manifest: Path, *, locker: LockerChoice = "auto") -> Ran:
+def synced(space: Space, nix: RealNix, manifest: Path, *, locker: LockerChoice = "nix") -> Ran:
     """Sync twice, and check that all went well, that the second run did nothing, and that Nix takes every lock."""
     ran = run_sync(manifest, locker=locker)
     assert ran.errors == {}
     before = {name: space.ref(name) for name in space.names}
-    again = run_sync(manifest)
+    again = run_sync(manifest, locker=locker)
     assert set(again.statuses.values()) == {"unchanged"}
     assert {name: space.ref(name) for name in space.names} == before
     for name in space.names:
@@ -253,5 +253,5 @@ def test_a_subfolder_locked_by_another_nix_is_moved_too(
     space.add("lib", dev={"nixpkgs": Take()}).add("app", {"tool": Take("lib", dir="dev")})
     other = nix_versions[-1] if nix.version < (2, 25) else nix_versions[0]
     relock(space, other, "app")
-    synced(space, nix, space.manifest(), locker="nix")
+    synced(space, nix, space.manifest())
     assert space.locked("app", "tool")["rev"] == space.ref("lib")

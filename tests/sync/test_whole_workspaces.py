@@ -5,23 +5,25 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, Take, chain, drift_of, fan, read, run_sync
 from tests.support.repos import run_git
 
 
+@pytest.mark.parametrize("locker", ["nix", "native"])
 @pytest.mark.parametrize("shape", [chain, fan])
 def test_thirty_repos_come_to_one_nixpkgs_in_one_sync(
-    use_nix: RealNix, any_nix: RealNix, tmp_path: Path, shape: type
+    use_nix: RealNix, any_nix: RealNix, tmp_path: Path, shape: type, locker: LockerChoice
 ) -> None:
     space: Space = shape(tmp_path / "space", 30)
     manifest = space.manifest()
-    first = run_sync(manifest)
+    first = run_sync(manifest, locker=locker)
     assert set(first.statuses.values()) == {"updated"}, first.errors
     assert_in_step(space, first)
     assert drift_of(manifest) == []
     before = {name: space.ref(name) for name in space.names}
-    second = run_sync(manifest)
+    second = run_sync(manifest, locker=locker)
     assert set(second.statuses.values()) == {"unchanged"}
     assert {name: space.ref(name) for name in space.names} == before
     assert {outcome.repo: outcome.commit for outcome in second.document.repos} == before

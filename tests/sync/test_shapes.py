@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, Take, drift_of, read, run_sync
 from tests.support.repos import run_git
@@ -18,18 +17,28 @@ def space(tmp_path: Path) -> Space:
     return Space(tmp_path / "space")
 
 
-def synced(space: Space, nix: RealNix, manifest: Path, *, locker: LockerChoice = "nix") -> Ran:
-    """Sync twice, and check that all went well, that the second run did nothing, and that Nix takes every lock."""
-    ran = run_sync(manifest, locker=locker)
+def synced(space: Space, nix: RealNix, manifest: Path, *, alike: bool = True) -> Ran:
+    """Sync twice, and check that all went well, that the second run did nothing, and that Nix takes every lock.
+
+    alike: before that, check that `--locker auto` comes to the same commits.
+    """
+    auto = run_sync(manifest, dry_run=True, locker="auto") if alike else None
+    ran = run_sync(manifest)
     assert ran.errors == {}
+    if auto is not None:
+        assert commits(auto) == commits(ran)
     before = {name: space.ref(name) for name in space.names}
-    again = run_sync(manifest, locker=locker)
+    again = run_sync(manifest)
     assert set(again.statuses.values()) == {"unchanged"}
     assert {name: space.ref(name) for name in space.names} == before
     for name in space.names:
         if space.ref(name) is not None:
             accepted(space, nix, name)
     return ran
+
+
+def commits(ran: Ran) -> dict[str, str | None]:
+    return {outcome.repo: outcome.commit for outcome in ran.document.repos}
 
 
 def accepted(space: Space, nix: RealNix, name: str) -> None:
@@ -253,5 +262,5 @@ def test_a_subfolder_locked_by_another_nix_is_moved_too(
     space.add("lib", dev={"nixpkgs": Take()}).add("app", {"tool": Take("lib", dir="dev")})
     other = nix_versions[-1] if nix.version < (2, 25) else nix_versions[0]
     relock(space, other, "app")
-    synced(space, nix, space.manifest())
+    synced(space, nix, space.manifest(), alike=False)
     assert space.locked("app", "tool")["rev"] == space.ref("lib")

@@ -20,6 +20,7 @@ from flakesync.forge.landing_ground import Found, Ground, movable_edges
 from flakesync.forge.landing_outcome import LandDocument, LandOutcome
 from flakesync.forge.landing_turn import Turn
 from flakesync.forge.outcome import error_document
+from flakesync.forge.turns import work_on
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.sync.branch import is_ours
@@ -240,18 +241,19 @@ class _Landing:
         """Delete the update branches that have landed, once nothing that is still to land can lock a commit of them."""
         undone = self._open - self._landed()
         keep = set(_with_upstreams(graph, undone))
-        for name in self._order:
-            if name in keep or name not in self._selected:
-                continue
-            found = self._ground.look(name)
-            if found.tip is None or found.state.repo.url is None or found.error is not None:
-                continue
-            try:
-                if self._delete(found, found.tip):
-                    self._deleted.append(name)
-            except FlakesyncError as error:
-                words = error_document(error, self._servers).message
-                self._listener(Note(f"{name}: its update branch stays: {words}"))
+        names = [name for name in self._order if name in self._selected and name not in keep]
+        work_on(names, self._clean_one, jobs=self._workspace.jobs, stop=self._servers.stop)
+
+    def _clean_one(self, name: RepoName) -> None:
+        found = self._ground.look(name)
+        if found.tip is None or found.state.repo.url is None or found.error is not None:
+            return
+        try:
+            if self._delete(found, found.tip):
+                self._deleted.append(name)
+        except FlakesyncError as error:
+            words = error_document(error, self._servers).message
+            self._listener(Note(f"{name}: its update branch stays: {words}"))
 
     def _delete(self, found: Found, tip: Rev) -> bool:
         """Delete an update branch on its server and in the mirror, if flakesync made it."""

@@ -1,7 +1,6 @@
 """What there is to land, read from the servers' branches: bases, update branches, locks that name update commits."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -16,6 +15,7 @@ from flakesync.errors import FlakesyncError, GitError, SyncError
 from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import ForgeError
+from flakesync.forge.turns import work_on
 from flakesync.forge.update import Update, has_content, own_commits, read_update
 from flakesync.git.mirror import mirror
 from flakesync.git.remote import Remote
@@ -72,9 +72,7 @@ class Ground:
 
     def read(self, names: Iterable[RepoName]) -> None:
         """Read these repos anew."""
-        with ThreadPoolExecutor(max_workers=self.workspace.jobs) as pool:
-            for _ in pool.map(self.renew, names):
-                pass
+        work_on(names, self.renew, jobs=self.workspace.jobs, stop=self._servers.stop)
 
     def renew(self, name: RepoName) -> RepoState:
         """Read one repo anew."""

@@ -21,9 +21,10 @@ def demo(
 ) -> int:
     """Make a real example workspace and run the whole pipeline on it.
 
-    Needs git and nix, and no network. The repos stay in DIR to look around in. The
-    forges of --forge are part of the demo, listen on loopback (TLS, with certificates
-    made by openssl), and end with it.
+    Needs git, and no network; where there is no nix, flakesync writes all locks and
+    checks are left out. The repos stay in DIR to look around in. The forges of --forge
+    are part of the demo, listen on loopback (TLS, with certificates made by openssl),
+    and end with it.
 
     \b
     Examples:

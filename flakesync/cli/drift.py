@@ -23,7 +23,7 @@ def drift(
     """Show who locks what, how old it is and how far behind.
 
     Exits with 1 when something is not as the workspace wants it, so that CI can
-    tell. Reads git only: nothing is built, evaluated or written.
+    tell. Reads git only: nothing is built or evaluated, no repo is written to.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Make real git repositories of the folders in `examples/`, with a history and with locks that real Nix writes."""
+"""Make real git repositories of the folders in `examples/`, with a history and with real locks."""
 
 import contextlib
 import os
@@ -10,10 +10,12 @@ from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
+from flakesync.demo.locking import FirstLocker, FlakesyncWrites, NixWrites
 from flakesync.demo.timeline import LAST_DAY, Step, steps
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
 from flakesync.nix.command import Nix
+from flakesync.nix.flakeref import FlakeRef
 from flakesync.terms import RepoName
 
 FORGE = "git+https://git.acme.example"
@@ -61,13 +63,13 @@ def build_workspace(
     """Make the example repositories in `directory`, with a workspace.toml over them; return that file.
 
     directory: is made if it is not there, and must be empty. address: what their flake.nix files call a repo; None:
-    its folder (`git+file://…`). nix: None: the one on PATH. last_day: when the last commit was made. The same
-    arguments always give the same commits, with any version of Nix.
+    its folder (`git+file://…`). nix: what writes the locks and runs the checks; None: flakesync itself writes them, and
+    the manifest has no checks. last_day: when the last commit was made. The same arguments always give the same
+    commits, with any version of Nix and with none.
 
     Raises:
         FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
     """
-    nix = nix or Nix.find()
     with new_folder(directory) as folder, tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
         return _build(folder, address, nix, last_day, Path(scratch))
 
@@ -91,21 +93,26 @@ def new_folder(directory: Path) -> Iterator[Path]:
         raise
 
 
-def _build(directory: Path, address: Address | None, nix: Nix, last_day: date, scratch: Path) -> Path:
+def _build(directory: Path, address: Address | None, nix: Nix | None, last_day: date, scratch: Path) -> Path:
     address = address or (lambda name: f"git+file://{directory}/{name}")
-    builder = _Builder(directory, address, nix, scratch)
+    names = {step.repo for step in steps(last_day)}
+    places = ((FlakeRef.parse(address(name)), directory / name) for name in names)
+    locker = NixWrites(nix, scratch) if nix is not None else FlakesyncWrites(places, scratch)
+    builder = _Builder(directory, address, locker)
     for step in steps(last_day):
         builder.carry_out(step)
     manifest = directory / MANIFEST
-    tables = re.sub(r"^url = .*\n", "", manifest_tables(address), flags=re.MULTILINE)
+    tables = re.sub(r"^url = .*\n", "", manifest_tables(address, checks=nix is not None), flags=re.MULTILINE)
     made = "# The repositories beside this file were made by `flakesync demo`: do with them what you like.\n\n"
     manifest.write_text(made + tables.replace('path = "examples/', 'path = "./'), "utf-8")
     return manifest
 
 
-def manifest_tables(address: Address) -> str:
-    """Return the manifest of the checkout for repos at these addresses that git can ask."""
+def manifest_tables(address: Address, *, checks: bool) -> str:
+    """Return the manifest of the checkout for repos at these addresses that git can ask. checks: which need Nix."""
     _, _, tables = manifest_template().read_text("utf-8").partition("\n\n")
+    if not checks:
+        tables = re.sub(r"^checks = .*\n", "", tables, flags=re.MULTILINE)
     return moved(tables, address).replace('target = "newest-locked"', 'target = "latest"')
 
 
@@ -150,11 +157,10 @@ def _check(directory: Path) -> None:
 class _Builder:
     """Carries out the steps of the history, one after the other."""
 
-    def __init__(self, directory: Path, address: Address, nix: Nix, scratch: Path) -> None:
+    def __init__(self, directory: Path, address: Address, locker: FirstLocker) -> None:
         self._address = address
         self._directory = directory
-        self._nix = nix
-        self._scratch = scratch
+        self._locker = locker
         self._branches: dict[RepoName, list[str]] = {}
         self._templates: dict[RepoName, Mapping[str, str]] = {}
 
@@ -167,7 +173,7 @@ class _Builder:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, "utf-8")
         for flake in step.locked:
-            (folder / flake / "flake.lock").write_bytes(self._lock(folder / flake, step))
+            (folder / flake / "flake.lock").write_bytes(self._locker.lock(folder / flake))
         person = _PERSON | {"DATE": f"{int(step.moment.timestamp())} +0000"}
         env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
         _git(folder, "add", "--all")
@@ -199,14 +205,6 @@ class _Builder:
         content = dict(self._templates[step.repo])
         content["flake.nix"] = _VERSION.sub(rf'\1"{step.version}"', content["flake.nix"])
         return content
-
-    def _lock(self, flake: Path, step: Step) -> bytes:
-        """Let Nix lock a copy of the flake: it would add the lock to the index, and a copy has no index."""
-        copy = Path(tempfile.mkdtemp(dir=self._scratch, prefix=f"{step.repo}-"))
-        for file in flake.iterdir():
-            if file.is_file() and file.name != "flake.lock":
-                (copy / file.name).write_bytes(file.read_bytes())
-        return self._nix.lock(copy, ())
 
 
 def _git(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:

@@ -1,12 +1,14 @@
 """`flakesync demo --forge`: the whole way, from old locks to merged pull requests, on forges of the demo's own."""
 
 import json
+import os
 import ssl
 import urllib.request
 from pathlib import Path
 
 from flakesync.demo.build import MANIFEST
 from flakesync.demo.hosting import OWNER, SITES, Hosted, check_tools, host_workspace
+from flakesync.demo.locking import find_nix, writer
 from flakesync.demo.stage import Scene, play, say, show, typed
 from flakesync.demo.story import made
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
@@ -45,10 +47,10 @@ def run_forge_demo(directory: Path | None) -> int:
     a command did not end as it has to.
 
     Raises:
-        FlakesyncError: the workspace could not be made: there is no git, no Nix or no openssl, …
+        FlakesyncError: the workspace could not be made: there is no git or no openssl, …
     """
     check_tools()
-    nix = Nix.find()
+    nix = find_nix(os.environ)
     hosted = made(directory, host_workspace)
     with hosted.forge:
         _introduce(hosted, nix)
@@ -61,11 +63,11 @@ def run_forge_demo(directory: Path | None) -> int:
     return EXIT_OK
 
 
-def _introduce(hosted: Hosted, nix: Nix) -> None:
+def _introduce(hosted: Hosted, nix: Nix | None) -> None:
     kinds = ", ".join(f"{kind} at localhost:{hosted.ports[host]}" for host, kind in SITES.items())
     say(f"The same company, but nothing lies here except {MANIFEST}: its repositories are on three forges that run as"
-        f" long as this does ({kinds}), with real git below. {nix.describe()} and git trust the forges' own authority,"
-        " and flakesync has a token for their APIs.")  # fmt: skip
+        f" long as this does ({kinds}), with real git below. {writer(nix)} wrote the locks. git and Nix trust the"
+        " forges' own authority, and flakesync has a token for their APIs.")  # fmt: skip
     show(typed("cd", str(hosted.place)))
     show(*(typed("export", f"{name}={value}") for name, value in hosted.exports.items()), BLANK)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from flakesync.demo.build import MANIFEST, build_workspace, found_in, manifest_tables, new_folder
 from flakesync.demo.forge.forge import Forge
 from flakesync.demo.forge.model import Kind, Project
+from flakesync.demo.locking import find_nix
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
-from flakesync.nix.command import Nix
 from flakesync.terms import RepoName
 
 OWNER = "acme"
@@ -99,10 +99,11 @@ def host_workspace(directory: Path, last_day: date) -> Hosted:
         prefixes = [f"https://localhost:{port}/{OWNER}" for port in hosted.ports.values()]
         # The forge has nothing yet: for once, git looks in the folders that are being made.
         env = {**os.environ, **_environment(place), **found_in(built, prefixes)}
-        build_workspace(built, hosted.address, nix=Nix.find(env), last_day=last_day)
+        nix = find_nix(env)
+        build_workspace(built, hosted.address, nix=nix, last_day=last_day)
         for name in _LIES_ON:
             _put(hosted, name, built / name)
-        (place / MANIFEST).write_text(_manifest(hosted), "utf-8")
+        (place / MANIFEST).write_text(_manifest(hosted, checks=nix is not None), "utf-8")
     return hosted
 
 
@@ -149,9 +150,9 @@ def _put(hosted: Hosted, name: str, clone: Path) -> None:
     project.storage.git("fetch", "--quiet", str(clone), "+refs/heads/*:refs/heads/*")
 
 
-def _manifest(hosted: Hosted) -> str:
+def _manifest(hosted: Hosted, *, checks: bool) -> str:
     """Return the manifest of the checkout for repos that are known by address alone."""
-    tables = re.sub(r"^path = .*\n", "", manifest_tables(hosted.address), flags=re.MULTILINE)
+    tables = re.sub(r"^path = .*\n", "", manifest_tables(hosted.address, checks=checks), flags=re.MULTILINE)
     forges = [
         f'[forges."localhost:{hosted.ports[host]}"]\n'
         f'kind = "{kind}"\n'

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from flakesync.demo.build import MANIFEST, build_workspace
+from flakesync.demo.locking import find_nix, writer
 from flakesync.demo.stage import Scene, play, say, show, typed
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
-from flakesync.nix.command import Nix
 from flakesync.report.text import BLANK
 
 Made = TypeVar("Made")
@@ -48,16 +48,16 @@ def run_demo(directory: Path | None) -> int:
     did not end as it has to.
 
     Raises:
-        FlakesyncError: the workspace could not be made: there is no git or no Nix, `directory` is not empty, …
+        FlakesyncError: the workspace could not be made: there is no git, `directory` is not empty, …
     """
-    nix = Nix.find()
+    nix = find_nix(os.environ)
     place = made(directory, lambda folder, last_day: build_workspace(folder, nix=nix, last_day=last_day).parent)
     say(f"A company of eight flake repositories, and a nixpkgs with some history. All of it is real: git has the"
-        f" commits, {nix.describe()} wrote the locks, and {MANIFEST} lists the repos.")  # fmt: skip
+        f" commits, {writer(nix)} wrote the locks, and {MANIFEST} lists the repos.")  # fmt: skip
     show(typed("cd", str(place)), BLANK)
     if not play(SCENES, place, os.environ):
         return EXIT_FINDINGS
-    _invite(place)
+    _invite(place, evaluate=nix is not None)
     return EXIT_OK
 
 
@@ -77,14 +77,14 @@ def made(directory: Path | None, make: Callable[[Path, date], Made]) -> Made:
         raise
 
 
-def _invite(place: Path) -> None:
+def _invite(place: Path, *, evaluate: bool) -> None:
     """Say where all of it is, and what else could be tried there."""
     fleet = f"'git+file://{place}/fleet?ref=flakesync/update#lib.parts'"
     say("The workspace stays, to play with. To begin with:")
     show(
         typed("cd", str(place)),
         typed("git", "-C", "fleet", "show", "flakesync/update"),
-        typed("nix", "--extra-experimental-features", "'nix-command flakes'", "eval", fleet),
+        *([typed("nix", "--extra-experimental-features", "'nix-command flakes'", "eval", fleet)] if evaluate else []),
         typed("flakesync", "graph", "--format", "mermaid"),
         typed("flakesync", "drift", "--repo", "fleet"),
     )

@@ -16,6 +16,7 @@ from flakesync.demo.relock import example_locks
 from flakesync.demo.timeline import steps
 from flakesync.errors import FlakesyncError
 from flakesync.git.repository import Repository
+from flakesync.nix.command import Nix
 from tests.support.nix import RealNix
 from tests.support.repos import make_repo
 
@@ -27,7 +28,14 @@ def test_every_nix_writes_the_locks_that_are_committed_in_examples(use_nix: Real
     assert example_locks() == committed
 
 
-def test_each_repo_ends_as_its_folder_in_examples(use_nix: RealNix, any_nix: RealNix, tmp_path: Path) -> None:
+def test_flakesync_and_every_nix_make_the_same_commits(use_nix: RealNix, nix: RealNix, tmp_path: Path) -> None:
+    directory = tmp_path / "acme"
+    without = _tips(build_workspace(directory).parent)
+    shutil.rmtree(directory)
+    assert _tips(build_workspace(directory, nix=Nix.find()).parent) == without
+
+
+def test_each_repo_ends_as_its_folder_in_examples(tmp_path: Path) -> None:
     directory = build_workspace(tmp_path / "acme").parent
     for folder in (file.parent for file in examples().glob("*/flake.nix")):
         with Repository.open(directory / folder.name) as repository:
@@ -38,9 +46,7 @@ def test_each_repo_ends_as_its_folder_in_examples(use_nix: RealNix, any_nix: Rea
                 assert found == file.read_bytes().replace(FORGE.encode(), f"git+file://{directory}".encode())
 
 
-def test_the_same_arguments_give_the_same_commits(
-    use_nix: RealNix, any_nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_arguments_give_the_same_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = tmp_path / "acme"
     first = _tips(build_workspace(directory, last_day=date(2026, 5, 1)).parent)
     shutil.rmtree(directory)
@@ -92,17 +98,9 @@ def test_a_nix_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyt
     if existed:
         directory.mkdir()
     with pytest.raises(FlakesyncError):
-        build_workspace(directory)
+        build_workspace(directory, nix=Nix.find())
     assert directory.exists() == existed
     assert not existed or not [*directory.iterdir()]
-
-
-def test_without_a_nix_no_folder_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FLAKESYNC_NIX", "/nonexistent/nix")
-    with pytest.raises(FlakesyncError) as caught:
-        build_workspace(tmp_path / "acme")
-    assert caught.value.code == "no-nix"
-    assert not (tmp_path / "acme").exists()
 
 
 def test_time_goes_forward_in_the_history() -> None:

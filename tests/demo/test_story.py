@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -42,6 +43,41 @@ def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, nix: RealNix, tm
     _check_planted_drift(_drift(directory))
     assert _drift(directory, "--at", "update")["findings"] == []
     _check_update_branches(directory, nix)
+
+
+def test_without_nix_the_demo_ends_the_same(
+    use_nix: RealNix, any_nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "acme"
+    shown: list[list[str]] = []
+    for path in (os.environ["PATH"], str(_without_nix(tmp_path / "bin"))):
+        shutil.rmtree(directory, ignore_errors=True)
+        monkeypatch.setenv("PATH", path)
+        monkeypatch.delenv("FLAKESYNC_NIX", raising=False)
+        run = _flakesync("demo", str(directory), cwd=tmp_path)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert ("for want of Nix" in run.stdout) == (len(shown) == 1)
+        shown.append([line for line in run.stdout.splitlines() if "wrote the locks" not in line])
+    assert [line for line in shown[0] if not line.startswith("$ nix ")] == shown[1]
+
+
+def test_a_nix_that_is_named_and_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLAKESYNC_NIX", "/nonexistent/nix")
+    run = _flakesync("demo", str(tmp_path / "acme"), cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "error[no-nix]" in run.stderr
+    assert not (tmp_path / "acme").exists()
+
+
+def _without_nix(folder: Path) -> Path:
+    """Make a folder with the programs of PATH, without those of Nix."""
+    folder.mkdir()
+    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in place.iterdir() if place.is_dir() else ():
+            link = folder / program.name
+            if not program.name.startswith("nix") and not link.exists():
+                link.symlink_to(program)
+    return folder
 
 
 def _check_planted_drift(drift: dict[str, Any]) -> None:

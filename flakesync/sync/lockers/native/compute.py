@@ -18,6 +18,7 @@ from flakesync.terms import InputPath, NodeLabel, show_path
 Moves = Mapping[InputPath, Fetched]
 _VERSION = 7
 _MAX_NODES = 1_000_000
+_NO_LOCK = LockFile(_VERSION, lockgraph.ROOT, {lockgraph.ROOT: LockNode()}, {}, False, {})
 
 
 def compute(
@@ -36,10 +37,27 @@ def compute(
         NotNativeError: flake.nix and flake.lock disagree, a source is out of reach, the dialects differ, or Nix itself
             would refuse.
     """
+    written = _agreed(lambda dialect: _Computation(old, moves, fetcher, dialect), inputs, dialects)
+    return written if _differ(old, written) else old
+
+
+def first_lock(inputs: Mapping[str, InputSpec], fetcher: Fetcher, dialects: Sequence[Dialect]) -> LockFile:
+    """Return the lock that Nix writes for a flake without one: every input is locked to what it leads to now.
+
+    Raises:
+        NotNativeError: as `compute`.
+    """
+    return _agreed(lambda dialect: _Computation(_NO_LOCK, {}, fetcher, dialect, fresh=True), inputs, dialects)
+
+
+def _agreed(
+    make: "Callable[[Dialect], _Computation]", inputs: Mapping[str, InputSpec], dialects: Sequence[Dialect]
+) -> LockFile:
+    """Return what all dialects write that the lock may be in."""
     written: tuple[LockFile, Dialect] | None = None
     disagreement: DisagreementError | None = None
     for dialect in dialects:
-        computation = _Computation(old, moves, fetcher, dialect)
+        computation = make(dialect)
         try:
             lock = computation.run(inputs)
         except DisagreementError as error:
@@ -54,7 +72,7 @@ def compute(
             break
     if written is None:
         raise disagreement or NotNativeError("there is no dialect to write in")
-    return written[0] if _differ(old, written[0]) else old
+    return written[0]
 
 
 def _differ(old: LockFile, new: LockFile) -> bool:
@@ -96,13 +114,14 @@ class _Frame:
 
 
 class _Computation:
-    """One run of the algorithm. differs: where a dialect decided something; empty if none did."""
+    """One run of the algorithm. fresh: whether there is no old lock. differs: where a dialect decided something; empty if none did."""
 
-    def __init__(self, old: LockFile, moves: Moves, fetcher: Fetcher, dialect: Dialect) -> None:
+    def __init__(self, old: LockFile, moves: Moves, fetcher: Fetcher, dialect: Dialect, *, fresh: bool = False) -> None:
         self.old = old
         self.moves = moves
         self.fetcher = fetcher
         self.dialect = dialect
+        self.fresh = fresh
         self.differs = ""
         self.nodes: dict[NodeLabel, LockNode] = {}
         self.overrides: dict[InputPath, tuple[InputSpec, InputPath]] = {}
@@ -116,7 +135,8 @@ class _Computation:
         made: dict[str, NodeLabel | InputPath] = {}
         self.nodes[lockgraph.ROOT] = LockNode(inputs=made)
         root = self.old.nodes[self.old.root]
-        self.frames.append(_Frame(self._from_flake(inputs, ()), made, (), root, self.old.nodes, (), False, False, ()))
+        given = self._from_flake(inputs, ())
+        self.frames.append(_Frame(given, made, (), root, self.old.nodes, (), False, self.fresh, ()))
         while self.frames:
             self._compute(self.frames.pop())
         for path in self.moves.keys() - self.moved:

@@ -4,14 +4,18 @@ In the end a Nix with an empty store fetches every lock on every base, when all 
 """
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
 from tests.support import repos
+from tests.support.forge.faults import Action, Perform
 from tests.support.forge.world import NO_INPUTS, TOKEN, Json, World, make_world
 from tests.support.nix import RealNix
 
@@ -23,13 +27,16 @@ DAY_S = 86_400
 
 @dataclass(frozen=True)
 class Place:
-    """A repo: the kind of forge it lies on, and the repos that it takes."""
+    """A repo: the kind of forge it lies on, the repos that it takes, and whether git reaches it over ssh."""
 
     kind: Kind
     takes: tuple[str, ...] = ()
+    ssh: bool = False
 
     def url(self, name: str, ref: str = "") -> str:
         """Return the reference that others take it by, and the manifest knows it by."""
+        if self.ssh:
+            return f"git+ssh://git@{HOSTS[self.kind]}/acme/{name}{ref}"
         if self.kind == "forgejo":
             return f"git+https://codeberg.org/acme/{name}{ref}"
         return f"{self.kind}:acme/{name}"
@@ -142,3 +149,44 @@ def test_a_set_lands_over_three_forges_while_people_merge_and_commit(any_nix: Re
         assert statuses(world.flakesync("land", "--wait", "--timeout", "2m")) == dict.fromkeys(places, "landed")
         assert_landed(world, places)
         assert [pull.state for pull in site.pulls] == ["merged"]
+
+
+def see_pushes(world: World) -> Action:
+    """Return what a forge does whose repositories are also pushed to past it: before it answers, it looks."""
+
+    def look(_: Request, perform: Perform) -> Answer:
+        for site in world.forge.sites.values():
+            with site.lock:
+                for project in site.projects.values():
+                    pulls.after_push(site, project)
+        return perform()
+
+    return look
+
+
+@pytest.mark.parametrize(("kind", "locker"), [("gitlab", "auto"), ("forgejo", "nix")])
+def test_a_set_whose_repos_are_reached_over_ssh_lands(
+    any_nix: RealNix, tmp_path: Path, kind: Kind, locker: str
+) -> None:
+    places = {
+        "lib": Place(kind, ssh=True),
+        "app": Place(kind, ("lib",), ssh=True),
+        "site": Place(kind, ("app", "lib"), ssh=True),
+    }
+    with opened(tmp_path, any_nix, places, "squash") as world:
+        world.forge.faults.add(see_pushes(world), path="^/api/", times=None)
+        assert set(statuses(world.flakesync("sync", "--locker", locker)).values()) == {"updated"}
+        assert set(statuses(world.flakesync("publish")).values()) == {"opened"}
+        document = world.flakesync("land", "--locker", locker)
+        assert statuses(document) == dict.fromkeys(CHAIN, "landed")
+        assert document["locker"] == ("native" if locker == "auto" else f"nix {any_nix.full_version}")
+        assert_landed(world, places)
+        log = (tmp_path / "ssh/ssh.log").read_text().splitlines()
+        for name in CHAIN:
+            storage = world.forge.site(HOSTS[kind]).projects[f"acme/{name}"].storage
+            assert f"{HOSTS[kind]} git-receive-pack '/acme/{name}'" in log
+            locked = json.loads(storage.git("show", "main:flake.lock"))["nodes"]
+            for taken in places[name].takes:
+                node = locked[taken]["locked"]
+                url = f"ssh://git@{HOSTS[kind]}/acme/{taken}"
+                assert (node["type"], node["url"], node["ref"].removeprefix("refs/heads/")) == ("git", url, "main")

@@ -175,6 +175,8 @@ def test_the_token_is_in_no_output_no_list_of_processes_and_no_file(
         (["publish", "-v"], wrong),
         (["publish", "-v"], TOKEN),
         (["status"], TOKEN),
+        (["land", "-v", "--locker", "native", "--repo", "lib"], wrong),
+        (["land", "-v", "--locker", "native", "--repo", "lib"], TOKEN),
         (["abandon", "--json"], TOKEN),
     ):
         ran = spawn(*argv, cwd=online.town.root, **{**environ, "ACME_TOKEN": token})

@@ -7,6 +7,7 @@ keeps the path as it was written and encodes queries with lower-case hex.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -73,6 +74,7 @@ class Url(msgspec.Struct, frozen=True):
         return f"{self.scheme}:{authority}{self.path}{encode_query(self.query)}"
 
 
+@lru_cache(maxsize=4096)
 def parse_url(text: str) -> Url:
     """Return the parts of a URL. Raises ValueError with a reason for what Nix refuses, and for a fragment."""
     found = _URL.fullmatch(text)
@@ -132,6 +134,7 @@ def encode_segment(text: str) -> str:
     return _encode(text, ":@")
 
 
+@lru_cache(maxsize=4096)
 def _encode(text: str, keep: str) -> str:
     return quote(text, safe=keep, errors="surrogateescape")
 

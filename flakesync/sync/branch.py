@@ -6,6 +6,7 @@ machine with the same identity, makes the same commit again.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
@@ -89,10 +90,16 @@ def _has_date(data: bytes, time: int, file: str) -> bool:
     if b"%d" % time not in data:
         return False
     try:
-        nodes = LockFile.parse(data, file=file).nodes.values()
+        nodes = read_lock(data, file).nodes.values()
     except LockError:
         return False
     return any((node.locked or {}).get("lastModified") == time for node in nodes)
+
+
+@lru_cache(maxsize=2)
+def read_lock(data: bytes, file: str) -> LockFile:
+    """Return the lock in `data`, which is looked at more than once on the way. Raises LockError."""
+    return LockFile.parse(data, file=file)
 
 
 def trailer(commit: Commit, name: str) -> str | None:

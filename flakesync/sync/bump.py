@@ -16,7 +16,7 @@ from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.command import CheckRun
 from flakesync.nix.lockfile import LockFile
-from flakesync.sync.branch import UpdateBranch, find_update_branch, message, write_update
+from flakesync.sync.branch import UpdateBranch, find_update_branch, message, read_lock, write_update
 from flakesync.sync.carry import same_trees
 from flakesync.sync.difference import describe_all
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
@@ -152,7 +152,7 @@ def _is_current(
             return False
         planned = {path: rev for (flake, path), rev in wanted.items() if flake == dir}
         try:
-            lock = LockFile.parse(data)
+            lock = read_lock(data, flake_file(dir))
             verify(before[dir], lock, planned, file=flake_file(dir))
         except (SyncError, LockError):
             return False

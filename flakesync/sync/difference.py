@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import itemgetter
 
 from flakesync.analysis.pins import last_modified
 from flakesync.errors import FlakeRefError, plain
@@ -21,6 +23,10 @@ class Difference:
 
 def entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
     """Return every input path of a lock (follows are not walked through), parents first, in byte order."""
+    return dict(sorted(_entries(lock).items()))
+
+
+def _entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
     found: dict[InputPath, LockNode | InputPath] = {}
     paths: list[tuple[InputPath, NodeLabel]] = [((), lock.root), *lock.walk()]
     for path, label in paths:
@@ -30,7 +36,7 @@ def entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
         for name, target in node.inputs.items():
             if isinstance(target, tuple):
                 found[(*path, name)] = target
-    return dict(sorted(found.items()))
+    return found
 
 
 def differences(before: LockFile, after: LockFile) -> list[Difference]:
@@ -38,18 +44,20 @@ def differences(before: LockFile, after: LockFile) -> list[Difference]:
 
     Nor does it count whether `?dir=` is in an address that has `dir` beside it: up to 2.25 it is, later it is not.
     """
-    old, new = entries(before), entries(after)
-    return [
-        Difference(path, old.get(path), new.get(path))
-        for path in sorted({*old, *new})
-        if _meaning(old.get(path)) != _meaning(new.get(path))
-    ]
+    old, new = _entries(before), _entries(after)
+    differing = [path for path in old.keys() | new.keys() if not _mean_the_same(old.get(path), new.get(path))]
+    return [Difference(path, old.get(path), new.get(path)) for path in sorted(differing)]
 
 
-def _meaning(entry: LockNode | InputPath | None) -> object:
-    if isinstance(entry, LockNode):
-        return (without_dir(entry.locked or {}), without_dir(entry.original or {}), entry.flake, entry.parent)
-    return entry
+def _mean_the_same(one: LockNode | InputPath | None, other: LockNode | InputPath | None) -> bool:
+    if one is other:
+        return True
+    if not isinstance(one, LockNode) or not isinstance(other, LockNode):
+        return one == other
+    if (one.flake, one.parent) != (other.flake, other.parent):
+        return False
+    pairs = ((one.locked, other.locked), (one.original, other.original))
+    return all(mine == theirs or without_dir(mine or {}) == without_dir(theirs or {}) for mine, theirs in pairs)
 
 
 def without_dir(attrs: Mapping[str, Attr]) -> dict[str, Attr]:
@@ -85,11 +93,16 @@ def _show(entry: LockNode | InputPath | None) -> str:
 
 def show_reference(attrs: Mapping[str, Attr]) -> str:
     """Return a reference as Nix prints it; what is no valid reference is shown by its attributes."""
-    known = {key: value for key, value in attrs.items() if key not in ("lastModified", "revCount")}
+    return _show_attrs(tuple((key, value, type(value)) for key, value in attrs.items()))
+
+
+@lru_cache(maxsize=4096)
+def _show_attrs(attrs: tuple[tuple[str, Attr, type], ...]) -> str:
+    known = {key: value for key, value, _ in attrs if key not in ("lastModified", "revCount")}
     try:
         return FlakeRef.from_attrs(known).to_url()
     except FlakeRefError:
-        return ", ".join(f"{key}={value}" for key, value in sorted(attrs.items()))
+        return ", ".join(f"{key}={value}" for key, value, _ in sorted(attrs, key=itemgetter(0)))
 
 
 def describe_all(locks: Mapping[str, tuple[LockFile, LockFile]]) -> Iterator[str]:

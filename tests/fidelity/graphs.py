@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from flakesync.demo.locking import FlakesyncWrites
 from flakesync.git.repository import Repository
+from flakesync.nix.flakeref import FlakeRef
 from flakesync.nix.lockfile import LockFile
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
+from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.terms import FlakeDir, Rev
 from tests.support import repos
 from tests.support.nix import RealNix
@@ -19,6 +22,8 @@ from tests.support.nix import RealNix
 UPDATE = "flakesync/update"
 NAMES = ("nixpkgs", "nixpkgs_2", "lib", "lib_2", "utils", "root", "a", "B", "b-c", "data", "src", "z9")
 HOUR_S = 3600
+MOST = 12
+"""So many repos a workspace has at most, besides those that are only taken."""
 
 
 @dataclass
@@ -48,7 +53,11 @@ Inputs = dict[str, Item]
 
 
 class World:
-    """A workspace that is being made. exotic: what was put in that native may refuse; empty for most."""
+    """A workspace that is being made.
+
+    refused: repos whose flake.nix and flake.lock disagree. first: for each flake that Nix has locked for the first
+    time: its name, Nix's lock, and the one that flakesync writes (None: it cannot).
+    """
 
     def __init__(self, seed: int, root: Path, nix: RealNix) -> None:
         self.random = random.Random(seed)
@@ -56,6 +65,10 @@ class World:
         self.nix = nix
         self.flakes: dict[tuple[str, str], Inputs] = {}
         self.refused: set[str] = set()
+        self.first: list[tuple[str, bytes, bytes | None]] = []
+        names = ["nixpkgs", "data", *(f"r{number}" for number in range(MOST))]
+        places = [(FlakeRef.parse(f"git+file://{root / name}"), root / name) for name in names]
+        self.first_locks = FlakesyncWrites(places, root.parent / "cache-of-first-locks")
         self.overrides = self.random.random() < 0.15
         self._date = repos.DATE
 
@@ -73,7 +86,7 @@ class World:
         for name, files in (("nixpkgs", {"flake.nix": self.text({})}), ("data", {"x/y.txt": "1", "run": "exec:#!"})):
             repos.make_repo(self.root / name, files, date=self.date())
         self.flakes["nixpkgs", ""] = {}
-        names = [f"r{number}" for number in range(self.random.randint(2, 12))]
+        names = [f"r{number}" for number in range(self.random.randint(2, MOST))]
         for number, name in enumerate(names):
             self.make(name, names[:number])
         for _ in range(2):
@@ -189,7 +202,15 @@ class World:
             repos.commit(path, {f"{prefix}flake.nix": self.text({})}, date=self.date())
             self.relock(name, dir)
         elif done:
+            if old is None:
+                self.first.append((f"{name}/{dir}", done, self.first_lock(self.root.parent / "scratch")))
             repos.commit(path, {f"{prefix}flake.lock": done}, date=self.date())
+
+    def first_lock(self, flake: Path) -> bytes | None:
+        try:
+            return self.first_locks.lock(flake)
+        except NotNativeError:
+            return None
 
     def text_of(self, path: Path, rev: Rev, prefix: str) -> bytes:
         with Repository.open(path) as repository:

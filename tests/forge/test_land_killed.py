@@ -20,7 +20,7 @@ from tests.support.nixspace import Space, Take, chain
 pytestmark = pytest.mark.usefixtures("use_nix")
 
 _DRIVER = """
-import atexit, os, signal, sys, threading
+import os, signal, sys, threading
 number, delay_s = int(sys.argv.pop(1)), float(sys.argv.pop(1))
 seen = 0
 def kill():
@@ -32,9 +32,10 @@ def hook(event, _):
         if seen == number:
             threading.Timer(delay_s, kill).start() if delay_s else kill()
 sys.addaudithook(hook)
-atexit.register(lambda: print("steps", seen, file=sys.stderr))
-from flakesync.cli.main import main
-main()
+from flakesync.cli.main import run
+status = run(sys.argv[1:])
+print("steps", seen, file=sys.stderr)
+sys.exit(status)
 """
 """Runs flakesync and kills it when it is about to start its `number`th process or to rename a file, or a bit later."""
 MOMENTS = 10

@@ -98,10 +98,12 @@ CHAIN = ("lib", "app", "site")
 @pytest.mark.parametrize(
     ("kind", "method"),
     [
+        ("github", "merge"),
         ("github", "squash"),
         ("github", "rebase"),
         ("gitlab", "merge"),
         ("gitlab", "squash"),
+        ("forgejo", "merge"),
         ("forgejo", "squash"),
         ("forgejo", "rebase"),
     ],

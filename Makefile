@@ -40,6 +40,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.native
+	$(BIN)/python -m benchmarks.forge
 
 format: setup
 	$(BIN)/ruff check --fix

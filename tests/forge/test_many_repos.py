@@ -101,7 +101,7 @@ class Run:
 @pytest.fixture
 def run(forge: Forge, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     many = make_many(tmp_path / "many", forge, [HOSTS[kind]], COUNT, pushed=True)
-    for name, value in many.environment().items():
+    for name, value in {**many.environment(), **many.shortcut()}.items():
         monkeypatch.setenv(name, value)
     return Run(many, Clock(), kind)
 

@@ -255,7 +255,9 @@ class ObjectReader:
 
     def commit(self, rev: Rev) -> Commit:
         """Return the commit `rev`. Raises: GitError(`missing-object` | `corrupt`)."""
-        return parse_commit(rev, self._expect(rev, b"commit"), self.path)
+        found = parse_commit(rev, self._expect(rev, b"commit"), self.path)
+        self._roots[rev] = found.tree
+        return found
 
     def has(self, oid: str) -> bool:
         """Whether the object is there, without asking a partial clone's remote for it."""

@@ -24,12 +24,13 @@ _REBUILT = "an update branch is rebuilt on every run"
 class UpdateBranch:
     """An update branch with commits that the base does not have.
 
-    base: the parent of its commit. single: whether it is exactly one commit, on `base`.
+    base: the parent of its commit. single: whether it is exactly one commit, on `base`. run: the run that made it.
     """
 
     tip: Rev
     base: Rev
     single: bool
+    run: str | None = None
 
 
 def find_update_branch(repository: Repository, branch: str, base: Rev) -> UpdateBranch | None:
@@ -45,7 +46,7 @@ def find_update_branch(repository: Repository, branch: str, base: Rev) -> Update
     commits = own_commits(repository, branch, tip, [base], hint=_REBUILT) if tip is not None else []
     if tip is None or not commits:
         return None
-    return UpdateBranch(tip, commits[-1].parents[0], single=len(commits) == 1)
+    return UpdateBranch(tip, commits[-1].parents[0], single=len(commits) == 1, run=trailer(commits[0], RUN))
 
 
 def own_commits(repository: Repository, name: str, tip: Rev, bases: Sequence[Rev], *, hint: str) -> list[Commit]:

@@ -23,6 +23,7 @@ from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
 from flakesync.sync.outcome import CheckResult, Listener, Outcome, Step
 from flakesync.sync.verify import verify
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
+from flakesync.workspace.inputs import rev_of
 from flakesync.workspace.snapshot import RepoState
 
 
@@ -89,7 +90,7 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         existing = find_update_branch(repository, setting.branch, source.base)
         before = {flake.dir: flake.lock for flake in state.flakes if flake.lock is not None}
         branches = {(change.flake, change.input): _branch(setting, change) for change in changes}
-        if existing is not None and _is_current(repository, existing, source.base, before, wanted, branches):
+        if existing is not None and _is_current(setting.run, repository, existing, source, before, wanted, branches):
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=f"flakesync: run {setting.run}")
             return Outcome(
@@ -129,9 +130,10 @@ def _document(change: Change, rev: Rev) -> ChangeDocument:
 
 
 def _is_current(
+    run: str,
     repository: Repository,
     existing: UpdateBranch,
-    base: Rev,
+    source: Source,
     before: Mapping[FlakeDir, LockFile],
     wanted: Mapping[tuple[FlakeDir, InputPath], Rev],
     branches: Mapping[tuple[FlakeDir, InputPath], str | None],
@@ -139,12 +141,14 @@ def _is_current(
     """Tell whether the update branch is what this run would make: one commit on the base with the planned locks.
 
     branches: what `ref` of a git node should name; None: whatever it does. After an upstream has landed, a lock may
-    hold the right commit on an update branch that is gone.
+    hold the right commit on an update branch that is gone. A commit of this very run, which is named after its bases
+    and decisions, was verified when it was made: then only where the planned inputs are is looked at.
     """
-    if not existing.single or existing.base != base:
+    if not existing.single or existing.base != source.base:
         return False
     dirs = {dir for dir, _ in wanted}
-    if not repository.changed_paths(base, existing.tip) <= {flake_file(dir) for dir in dirs}:
+    verified = existing.run == run
+    if not verified and not repository.changed_paths(source.base, existing.tip) <= {flake_file(dir) for dir in dirs}:
         return False
     for dir in dirs:
         data = repository.read(existing.tip, flake_file(dir))
@@ -153,12 +157,20 @@ def _is_current(
         planned = {path: rev for (flake, path), rev in wanted.items() if flake == dir}
         try:
             lock = read_lock(data, flake_file(dir))
-            verify(before[dir], lock, planned, file=flake_file(dir))
+            if not verified:
+                verify(before[dir], lock, planned, file=flake_file(dir))
         except (SyncError, LockError):
+            return False
+        if any(rev != _rev(lock, path) for path, rev in planned.items()):
             return False
         if any(branches[dir, path] not in (None, _ref(lock, path)) for path in planned):
             return False
     return True
+
+
+def _rev(lock: LockFile, path: InputPath) -> Rev | None:
+    node = lock.node(path)
+    return rev_of(node.locked) if node is not None and node.locked is not None else None
 
 
 def _ref(lock: LockFile, path: InputPath) -> str | None:

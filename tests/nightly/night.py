@@ -2,12 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.nightly import recipes
+from tests.support import forked
 from tests.support.nixspace import UPDATE_BRANCH, Space, Take
 from tests.support.repos import run_git
 
@@ -31,7 +31,7 @@ class Place:
     space: Space
     folder: Path
     bin: Path
-    """First on PATH: `flakesync` is this checkout's, run by this Python."""
+    """First on PATH: `flakesync` is this checkout's, forked as `forked` does it."""
 
     env: dict[str, str] = field(default_factory=dict)
 
@@ -85,7 +85,7 @@ def make_place(root: Path, *, checks: Mapping[str, list[str]] | None = None) -> 
     programs = root / "bin"
     programs.mkdir()
     place = Place(space, folder, programs)
-    program(place, "flakesync", f'PYTHONPATH="{recipes.TOP}" exec "{sys.executable}" -P -m flakesync "$@"')
+    program(place, "flakesync", forked.script())
     return place
 
 

@@ -6,10 +6,9 @@ command's own. What is about starting and ending (signals, pipes, imports) is te
 
 import atexit
 import contextlib
-import json
 import os
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,8 +17,11 @@ from functools import cache
 from pathlib import Path
 
 import flakesync as package
+from tests.support import forked_client
 
+_TOP = str(Path(package.__file__).parents[1])
 _SERVER = Path(__file__).with_name("forked_server.py")
+_CLIENT = Path(__file__).with_name("forked_client.py")
 
 
 def flakesync(
@@ -31,42 +33,42 @@ def flakesync(
     """
     order = {"argv": argv, "cwd": str(cwd), "env": dict(env), "network_of": network_of}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        status = _server().run(json.dumps(order).encode(), [out.fileno(), err.fileno()], timeout_s)
+        try:
+            status = forked_client.run(_server().name, order, [out.fileno(), err.fileno()], timeout_s)
+        except TimeoutError:
+            _server().stop()
+            _server.cache_clear()
+            raise
         said = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
     return subprocess.CompletedProcess(["flakesync", *argv], status, *said)
 
 
+def script() -> str:
+    """Return a line of shell that is `flakesync "$@"`; the environment is the script's."""
+    return f'exec {shlex.quote(sys.executable)} -I -S {_CLIENT} {_server().name} "$@"'
+
+
 class _Server:
-    """The process that forks; it runs one command at a time."""
+    """The process that forks; it runs one command at a time, and ends with this one. name: of its socket."""
 
     def __init__(self) -> None:
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.name = f"flakesync-tests-{os.getpid()}-{os.urandom(4).hex()}"
         kept = {name: os.environ[name] for name in ("PATH", "LC_ALL", "TZ") if name in os.environ}
-        env = {**kept, "PYTHONPATH": str(Path(package.__file__).parents[1]), "HOME": "/nonexistent"}
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(_SERVER), str(theirs.fileno())], pass_fds=[theirs.fileno()], env=env,
-                stdin=subprocess.DEVNULL, start_new_session=True,
-            )  # fmt: skip
+        env = {**kept, "PYTHONPATH": _TOP, "HOME": "/nonexistent"}
+        # It listens once it says so, and ends when its stdin does.
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(_SERVER), self.name], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        self._process.stdout.read(1)
         atexit.register(self.stop)
-
-    def run(self, order: bytes, streams: list[int], timeout_s: float) -> int:
-        """Return the exit status, negative for a signal."""
-        self._channel.settimeout(timeout_s)
-        socket.send_fds(self._channel, [order], streams)
-        try:
-            return int(self._channel.recv(100))
-        except TimeoutError:
-            _server.cache_clear()
-            self.stop()
-            raise
 
     def stop(self) -> None:
         """End it, and what it runs."""
-        self._channel.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        self._process.communicate()
 
 
 @cache

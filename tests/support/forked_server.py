@@ -1,4 +1,4 @@
-"""What `forked` talks to: forked_server.py SOCKET. Imports flakesync, then forks for each command it is sent."""
+"""What `forked` talks to: forked_server.py NAME. Imports flakesync, then forks for each command it is sent."""
 
 import ctypes
 import gc
@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import random
+import select
 import socket
 import sys
 import tempfile
@@ -20,31 +21,39 @@ PRELOADED = (
 )  # fmt: skip
 
 
-def main(channel: int) -> None:
-    """Serve until the other end is closed."""
-    for name in PRELOADED:
-        importlib.import_module(name)
+def main(name: str) -> None:
+    """Serve on the socket of this name until stdin is closed."""
+    for module in PRELOADED:
+        importlib.import_module(module)
     gc.freeze()
-    with socket.socket(fileno=channel) as parent:
-        while True:
-            data, streams, _, _ = socket.recv_fds(parent, 1 << 20, 2)
-            if not data:
-                return
-            child = os.fork()
-            if child == 0:
-                parent.close()
-                become(json.loads(data), streams)
-            for stream in streams:
-                os.close(stream)
-            _, status = os.waitpid(child, 0)
-            parent.send(str(os.waitstatus_to_exitcode(status)).encode())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"\0{name}")
+        listener.listen()
+        os.write(1, b"!")
+        while 0 not in select.select([0, listener.fileno()], [], [])[0]:
+            client, _ = listener.accept()
+            with client:
+                data, streams, _, _ = socket.recv_fds(client, 1 << 20, 2)
+                child = os.fork()
+                if child == 0:
+                    client.close()
+                    listener.close()
+                    become(json.loads(data), streams)
+                for stream in streams:
+                    os.close(stream)
+                _, status = os.waitpid(child, 0)
+                client.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def become(order: dict[str, object], streams: list[int]) -> None:
     """Become the command."""
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, stream in enumerate(streams, 1):
         os.dup2(stream, number)
         os.close(stream)
+    # As Python itself opens them, which looks at what they are.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
     os.environ.clear()
     os.environ.update(order["env"])  # type: ignore[call-overload]
     if order["network_of"] is not None:
@@ -85,4 +94,4 @@ def forget() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(sys.argv[1])

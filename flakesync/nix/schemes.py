@@ -22,6 +22,7 @@ _HOST = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*", re.ASCII)
 _BAD_REF = re.compile(
     r"^[-/.]|^@?\Z|//|/\.|\.\.|[\x00-\x20\x7f~^:?*\[\\]|\.lock(?:/|\Z)|@\{|[/.]\Z",
 )
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
 _TARBALL_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
@@ -234,7 +235,7 @@ def _indirect_url(attrs: Mapping[str, Attr], query: dict[str, str]) -> str:
 
 
 def _check_text(key: str, value: str) -> None:
-    if "\0" in value or any("\ud800" <= char <= "\udfff" for char in value):
+    if _NO_TEXT.search(value):
         raise ValueError(f"the attribute {key!r} is not valid text")
 
 

@@ -92,6 +92,13 @@ def _canonical(lock: LockFile, move: Move, file: str) -> LockFile:
     return lock.replace(move.input, locked=canonical_locked(move, move.source, node))
 
 
+def canonical_source(move: Move) -> Mapping[str, Attr]:
+    """Return the reference that the node is written with: `locked`, or `original` where that is of something else."""
+    # A foreign lock is led back to its own reference; an indirect one (`nixpkgs`) has no identity to compare.
+    own = identity_of(move.original) in (None, identity_of(move.locked))
+    return move.locked if own else move.original
+
+
 def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str, Attr]:
     """Return `locked` of an input as its own fetcher would write it, from what Nix found in a local repository.
 
@@ -99,9 +106,9 @@ def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str,
     made sure); github, gitlab and sourcehut nodes carry no `ref` and no `revCount` (input fetchers github.cc, git.cc).
     """
     local = node.locked or {}
-    # A foreign lock is led back to its own reference; an indirect one (`nixpkgs`) has no identity to compare.
-    own = identity_of(move.original) in (None, identity_of(move.locked))
-    locked = dict(move.locked if own else move.original)
+    source_attrs = canonical_source(move)
+    own = source_attrs is move.locked
+    locked = dict(source_attrs)
     locked["rev"] = source.rev
     for key in ("narHash", "lastModified"):
         if key not in local:

@@ -8,9 +8,9 @@ from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.compute import compute
-from flakesync.sync.lockers.native.sources import Sources
+from flakesync.sync.lockers.native.sources import FORGES, Sources
 from flakesync.sync.lockers.native.values import NIX_2_8, NIX_2_26, NIX_2_34, Dialect, Fetched, NotNativeError
-from flakesync.sync.lockers.nix import canonical_locked, override_reference
+from flakesync.sync.lockers.nix import canonical_locked, canonical_source, override_reference
 from flakesync.terms import InputPath, show_path
 
 DIALECTS: Mapping[str, tuple[Dialect, ...]] = {"nix-2.8": (NIX_2_8,), "nix-2.26+": (NIX_2_34, NIX_2_26)}
@@ -37,7 +37,7 @@ class NativeLocker:
             NotNativeError: it cannot be written exactly.
         """
         dir = None if request.dir == "." else request.dir
-        inputs = self._sources.flake(request.repository, request.rev, dir).inputs
+        inputs = self._sources.flake(request.repository, request.rev, dir, served=False).inputs
         moves = {move.input: self._fetch(move) for move in request.moves}
         dialects = self._dialects or self._shown(request.lock, inputs, moves)
         return compute(request.lock, inputs, moves, self._sources, dialects)
@@ -68,7 +68,8 @@ class NativeLocker:
                 unusual = sorted({"submodules", "lfs", "exportIgnore", "verifyCommit"} & move.original.keys())
                 if unusual:
                     raise NotNativeError(f"input {show_path(move.input)}: it cannot fetch with `{unusual[0]}`")
-                facts = self._sources.facts(repository, rev)
+                served = canonical_source(move).get("type") in FORGES
+                facts = self._sources.facts(repository, rev, served=served)
                 found: dict[str, Attr] = {"narHash": facts.nar_hash, "lastModified": facts.last_modified, "type": "git"}
                 if facts.rev_count is not None:
                     found["revCount"] = facts.rev_count
@@ -76,7 +77,7 @@ class NativeLocker:
                 return Fetched(
                     ref,
                     lambda original: canonical_locked(move, source, LockNode(locked=found, original=original)),
-                    lambda: self._sources.flake(repository, rev, str(dir) if dir is not None else None),
+                    lambda: self._sources.flake(repository, rev, str(dir) if dir else None, served=served),
                 )
 
 

@@ -1,7 +1,5 @@
 """What commits hold: found in clones, in locks of the workspace, and by git; each is looked at once a run."""
 
-import contextlib
-import os
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from flakesync.git.repository import Repository
 from flakesync.nix.flakefile import NotStatic, read_inputs
 from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.nix.lockfile import LockFile
+from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
 from flakesync.sync.lockers.native.once import Once
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
@@ -28,15 +27,6 @@ _PLAIN = {
     **dict.fromkeys(FORGES, frozenset({"type", "owner", "repo", "ref", "rev", "host", "dir"})),
 }
 _FACTS = frozenset({"narHash", "lastModified", "revCount"})
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What Nix notes of a commit. rev_count: None where it is not known (a forge's archive does not tell)."""
-
-    nar_hash: str
-    last_modified: int
-    rev_count: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +55,26 @@ class Sources:
 
     # ---- commits of local repositories ----------------------------------------------------------------------------
 
-    def facts(self, repository: Path, rev: Rev) -> Facts:
-        """Return what Nix would note of a commit that `repository` has, whether by git or by a forge's archive.
+    def facts(self, repository: Path, rev: Rev, *, served: bool) -> Facts:
+        """Return what Nix would note of a commit that `repository` has.
+
+        served: whether it fetches what a forge serves: git's archive, in which attributes leave out files and put in
+        text; else git, and then such attributes are where versions of Nix differ.
 
         Raises:
-            NotNativeError: the two differ there, or versions of Nix do.
+            NotNativeError: it cannot be told exactly.
         """
         # A large external source takes seconds to hash; a commit's id says all that there is to know of it.
-        kept = self._cache / "facts" / f"{rev}.json" if repository.parent == self._cache / "commits" else None
-        return self._once.get(("facts", repository, rev), lambda: _facts(repository, rev, kept))
+        keep = not served and repository.parent == self._cache / "commits"
+        kept = self._cache / "facts" / f"{rev}.json" if keep else None
+        return self._once.get(
+            ("facts", repository, rev, served), lambda: find_facts(repository, rev, kept, served=served)
+        )
 
-    def flake(self, repository: Path, rev: Rev, dir: str | None) -> Flake:
-        """Return the flake in a folder (None: the top) of a commit that `repository` has."""
-        return self._once.get(("flake", repository, rev, dir), lambda: self._read_flake(repository, rev, dir))
+    def flake(self, repository: Path, rev: Rev, dir: str | None, *, served: bool) -> Flake:
+        """Return the flake in a folder (None: the top) of a commit that `repository` has; served: as for `facts`."""
+        key = ("flake", repository, rev, dir, served)
+        return self._once.get(key, lambda: self._read_flake(repository, rev, dir, served=served))
 
     # ---- references -----------------------------------------------------------------------------------------------
 
@@ -88,7 +85,7 @@ class Sources:
             return Flake({}, None)
         place = self._locate(locked)
         return (
-            self.flake(place, rev, dir)
+            self.flake(place, rev, dir, served=locked.get("type") in FORGES)
             if place is not None
             else self._parse(self._archive(locked).files, rev, _folder(dir))
         )
@@ -102,7 +99,7 @@ class Sources:
         if known is not None:
             facts = known.facts
         elif (place := self._locate(attrs)) is not None:
-            facts = self.facts(place, rev)
+            facts = self.facts(place, rev, served=ref.type in FORGES)
         else:
             archive = self._archive(attrs)
             facts = Facts(archive.nar_hash, archive.last_modified, None)
@@ -175,12 +172,17 @@ class Sources:
         ref = _reference(attrs)
         return self._once.get(("archive", ref), lambda: read_archive(ref, self._cache, offline=self._offline))
 
-    def _read_flake(self, path: Path, rev: Rev, dir: str | None) -> Flake:
+    def _read_flake(self, path: Path, rev: Rev, dir: str | None, *, served: bool) -> Flake:
         folder = _folder(dir)
+        names = [folder + name for name in ("flake.nix", "flake.lock")]
+        files: Mapping[str, bytes | None]
         try:
-            with Repository.open(path) as repository:
-                files = {folder + name: repository.read(rev, folder + name) for name in ("flake.nix", "flake.lock")}
-        except GitError as error:
+            if served and find_hazards(path, rev):
+                files = read_archived(path, rev, names).files
+            else:
+                with Repository.open(path) as repository:
+                    files = {name: repository.read(rev, name) for name in names}
+        except (GitError, NixError) as error:
             raise NotNativeError(error.message) from error
         return self._parse(files, rev, folder)
 
@@ -267,46 +269,6 @@ def _has(repository: Path, rev: Rev) -> bool:
             return opened.has(rev)
     except GitError:
         return False
-
-
-def _facts(path: Path, rev: Rev, kept: Path | None) -> Facts:
-    """Return the facts of a commit. kept: the file that they are kept in between runs; None: nowhere."""
-    import msgspec
-
-    with contextlib.suppress(OSError, msgspec.DecodeError):
-        if kept is not None:
-            return msgspec.json.decode(kept.read_bytes(), type=Facts)
-    found = _find_facts(path, rev)
-    with contextlib.suppress(OSError):
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_name(f"{kept.name}.{os.getpid()}")
-            part.write_bytes(msgspec.json.encode(found))
-            part.replace(kept)
-    return found
-
-
-def _find_facts(path: Path, rev: Rev) -> Facts:
-    from flakesync.git.attributes import find_hazards
-    from flakesync.git.contents import TreeContents
-    from flakesync.git.objects import ObjectReader
-    from flakesync.nix.narhash import nar_hash_of_tree
-
-    try:
-        reader = ObjectReader.open(path)
-        # What counts is the tree as others will fetch it: attributes in it, none of this clone's or this user's.
-        hazards = find_hazards(reader, rev, Path("/dev/null"), {"core.attributesfile": "/dev/null"})
-        if hazards:
-            first = hazards[0]
-            raise NotNativeError(f"{first.file} line {first.line} has {first.attribute}, where Nix versions differ")
-        with Repository.open(path) as repository:
-            if (repository.common_dir / "shallow").exists():
-                raise NotNativeError(f"{path} is a shallow clone")
-            commit = repository.commit(rev)
-            count = repository.rev_count(rev)
-        return Facts(nar_hash_of_tree(TreeContents(reader), commit.tree), commit.committer.time, count)
-    except (GitError, NixError) as error:
-        raise NotNativeError(error.message) from error
 
 
 def _folder(dir: str | None) -> str:

@@ -1,0 +1,97 @@
+"""What Nix notes of a commit that a local repository has: as git gives it, or as a forge serves it."""
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flakesync.errors import GitError, NixError
+from flakesync.git.repository import Repository
+from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    from flakesync.git.values import Hazard
+    from flakesync.nix.tartree import TarTree
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What Nix notes of a commit. rev_count: None where it is not known (a forge's archive does not tell)."""
+
+    nar_hash: str
+    last_modified: int
+    rev_count: int | None
+
+
+def find_facts(path: Path, rev: Rev, kept: Path | None, *, served: bool) -> Facts:
+    """Return the facts of a commit; kept: the file that they are kept in between runs; None: nowhere.
+
+    served: whether Nix fetches it from a forge, which serves git's archive.
+
+    Raises:
+        NotNativeError: it is not known exactly.
+    """
+    import msgspec
+
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        if kept is not None:
+            return msgspec.json.decode(kept.read_bytes(), type=Facts)
+    found = _facts(path, rev, served=served)
+    with contextlib.suppress(OSError):
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_name(f"{kept.name}.{os.getpid()}")
+            part.write_bytes(msgspec.json.encode(found))
+            part.replace(kept)
+    return found
+
+
+def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
+    from flakesync.git.contents import TreeContents
+    from flakesync.git.objects import ObjectReader
+    from flakesync.nix.narhash import nar_hash_of_tree
+
+    try:
+        hazards = find_hazards(path, rev)
+        if hazards and not served:
+            first = hazards[0]
+            raise NotNativeError(f"{first.file} line {first.line} has {first.attribute}, where Nix versions differ")
+        with Repository.open(path) as repository:
+            if (repository.common_dir / "shallow").exists():
+                raise NotNativeError(f"{path} is a shallow clone")
+            commit = repository.commit(rev)
+            count = repository.rev_count(rev)
+        if hazards:
+            hash = read_archived(path, rev, ()).nar_hash
+        else:
+            hash = nar_hash_of_tree(TreeContents(ObjectReader.open(path)), commit.tree)
+        return Facts(hash, commit.committer.time, count)
+    except (GitError, NixError) as error:
+        raise NotNativeError(error.message) from error
+
+
+def find_hazards(path: Path, rev: Rev) -> tuple["Hazard", ...]:
+    """Return the attributes of a commit that an archive is not the tree with; none of this clone's or this user's."""
+    from flakesync.git import attributes
+    from flakesync.git.objects import ObjectReader
+
+    return attributes.find_hazards(ObjectReader.open(path), rev, Path(os.devnull), {"core.attributesfile": os.devnull})
+
+
+def read_archived(path: Path, rev: Rev, files: Iterable[str]) -> "TarTree":
+    """Return a commit as a forge serves it, and `files` of it.
+
+    Raises:
+        NotNativeError: there are attributes that do more than leave out files or put in text.
+        GitError, NixError: git's archive is not the same everywhere, or cannot be read.
+    """
+    from flakesync.git.archive import archive
+    from flakesync.nix.tartree import read_tar
+
+    for hazard in find_hazards(path, rev):
+        if not hazard.attribute.startswith(("export-ignore", "export-subst")):
+            raise NotNativeError(f"{hazard.file} line {hazard.line} has {hazard.attribute}, which is up to the forge")
+    return read_tar(archive(path, rev), files=files)

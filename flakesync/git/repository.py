@@ -30,10 +30,17 @@ class Repository:
         """Wrap a reader; `open` is the usual way."""
         self._reader = reader
         self._history: History | None = None
-        self.path = Path(reader.path)
-        self.git_dir = Path(reader.git_dir)
-        self.common_dir = Path(reader.common_dir)
         self.bare = reader.bare
+
+    @cached_property
+    def path(self) -> Path:
+        """The top folder."""
+        return Path(self._reader.path)
+
+    @cached_property
+    def common_dir(self) -> Path:
+        """The folder of what all worktrees share: refs, objects, settings."""
+        return Path(self._reader.common_dir)
 
     @classmethod
     def open(cls, path: Path) -> Self:

@@ -4,7 +4,7 @@ import difflib
 import shlex
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,7 @@ from flakesync.sync.carry import same_trees
 from flakesync.sync.difference import describe_all
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
 from flakesync.sync.outcome import CheckResult, Listener, Outcome, Step
+from flakesync.sync.settled import Settled
 from flakesync.sync.verify import verify
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
 from flakesync.workspace.inputs import rev_of
@@ -42,7 +43,8 @@ class Setting:
     """What all repos of a run share.
 
     author: None for git's own identity. check: runs one check in a folder. carry_over: whether checks that the update
-    branch, or the base, has passed count for a commit that holds the same trees.
+    branch, or the base, has passed count for a commit that holds the same trees. settled: update branches that are as
+    planned.
     """
 
     run: str
@@ -54,6 +56,7 @@ class Setting:
     listener: Listener
     sources: Mapping[RepoName, Source]
     carry_over: bool = False
+    settled: Settled = field(default_factory=lambda: Settled(None))
 
 
 class ChecksFailedError(SyncError):
@@ -87,15 +90,19 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         ref = f"refs/heads/{setting.branch}"
         # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
         old = repository.ref(ref)
+        branches = {(change.flake, change.input): _branch(setting, change) for change in changes}
+        decided = (setting.branch, source.base, [(*key, rev, branches[key]) for key, rev in wanted.items()])
+        pushed = repository.ref(f"refs/remotes/origin/{setting.branch}")
+        unchanged = Outcome(repo=state.name, status="unchanged", branch=setting.branch, commit=old, changes=documents)
+        if old is not None and setting.settled.has(old, pushed, decided):
+            return unchanged
         existing = find_update_branch(repository, setting.branch, source.base)
         before = {flake.dir: flake.lock for flake in state.flakes if flake.lock is not None}
-        branches = {(change.flake, change.input): _branch(setting, change) for change in changes}
         if existing is not None and _is_current(setting.run, repository, existing, source, before, wanted, branches):
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=f"flakesync: run {setting.run}")
-            return Outcome(
-                repo=state.name, status="unchanged", branch=setting.branch, commit=existing.tip, changes=documents
-            )
+            setting.settled.add(existing.tip, pushed, decided)
+            return msgspec.structs.replace(unchanged, commit=existing.tip)
         setting.listener(Step(state.name, "locking"))
         after = _lock(setting, state, source, changes, wanted, before)
         files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
@@ -108,6 +115,7 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         if state.repo.checks and not setting.dry_run and not passed:
             checks = _check(setting, state, repository, commit)
         repository.update_ref(ref, commit, old=old, message=f"flakesync: run {setting.run}")
+        setting.settled.add(commit, pushed, decided)
         diff = _diff(repository, source.base, files) if setting.dry_run else None
     return Outcome(
         repo=state.name,

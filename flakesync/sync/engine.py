@@ -24,6 +24,7 @@ from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.outcome import ErrorDocument, Event, Finished, Listener, Note, Outcome, Started, SyncDocument
 from flakesync.sync.schedule import run_ready
+from flakesync.sync.settled import Settled
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import RepoState
 
@@ -63,6 +64,7 @@ def sync(
         sources = stack.enter_context(_sources(situation, dict(plan.changes()) if dry_run else {}))
         author = author_of(situation.snapshot.workspace.author)
         known = native_sources(situation, sources, cache, offline=offline)
+        settled = Settled(None if dry_run else run_file(situation.snapshot.workspace.file, cache, "settled"))
         setting = Setting(
             run=plan.run,
             branch=situation.snapshot.workspace.branch,
@@ -72,9 +74,13 @@ def sync(
             dry_run=dry_run,
             listener=listener,
             sources=sources,
+            settled=settled,
         )
         run = _Run(setting, situation, plan)
-        run.carry_out(jobs)
+        try:
+            run.carry_out(jobs)
+        finally:
+            settled.write()
         unchanged = [run.leave(name) for name in plan.unchanged]
     outcomes = [run.outcomes[name] for name, _ in plan.changes()]
     outcomes += [run.outcomes[name] for name in sorted(plan.problems)]
@@ -174,13 +180,18 @@ def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:
             )
 
 
+def run_file(manifest: Path, cache: Path, ending: str) -> Path:
+    """Return the file in the cache that runs of this manifest share."""
+    digest = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:16]
+    return cache / "runs" / f"{digest}.{ending}"
+
+
 @contextmanager
 def only_run(manifest: Path, cache: Path) -> Iterator[None]:
     """Keep other runs of the same manifest away until the block ends. Raises FlakesyncError (`busy`)."""
-    digest = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:16]
     with ExitStack() as stack:
         try:
-            stack.enter_context(exclusive(cache / "runs" / f"{digest}.lock", wait=False))
+            stack.enter_context(exclusive(run_file(manifest, cache, "lock"), wait=False))
         except FlakesyncError as error:
             if error.code != "busy":
                 raise

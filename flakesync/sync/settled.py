@@ -1,0 +1,59 @@
+"""What earlier runs have found to be as planned, so that the next one need not read it again.
+
+A branch's commit, its base and the decisions say all there is to know, and commits never change: nothing here can be
+out of date.
+"""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from flakesync import __version__
+
+_MOST = 100_000
+
+
+class Settled:
+    """Digests of what is settled. Where the file cannot be read or written, nothing is. Threads may share it."""
+
+    def __init__(self, place: Path | None) -> None:
+        """place: the file it is kept in, which need not exist; None: nothing is kept."""
+        self._place = place
+        self._known: frozenset[bytes] = frozenset()
+        self._found: set[bytes] = set()
+        with contextlib.suppress(OSError, ValueError):
+            if place is not None:
+                self._known = msgspec.msgpack.decode(place.read_bytes(), type=frozenset[bytes])
+
+    def has(self, *what: object) -> bool:
+        """Tell whether this very thing is settled."""
+        digest = _digest(what)
+        if digest not in self._known:
+            return False
+        self._found.add(digest)
+        return True
+
+    def add(self, *what: object) -> None:
+        """Note that this is settled."""
+        self._found.add(_digest(what))
+
+    def write(self) -> None:
+        """Keep what this run has found settled for the next one, and what was known before, up to a size."""
+        if self._place is None or self._found <= self._known:
+            return
+        kept = self._found | self._known
+        part = self._place.with_name(f"{self._place.name}.{os.getpid()}")
+        try:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(msgspec.msgpack.encode(sorted(kept if len(kept) <= _MOST else self._found)))
+            part.replace(self._place)
+        except OSError:  # without it the next run is only slower
+            with contextlib.suppress(OSError):
+                part.unlink()
+
+
+def _digest(what: tuple[object, ...]) -> bytes:
+    return hashlib.sha256(msgspec.msgpack.encode((__version__, what))).digest()

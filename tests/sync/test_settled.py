@@ -1,0 +1,94 @@
+"""What a run found to be as planned is not read again, and nothing that has changed since is missed."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flakesync.git.objects import ObjectReader
+from flakesync.sync.settled import Settled
+from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, chain, run_sync
+from tests.support.repos import commit, run_git
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Space:
+    """A workspace of three repos, synced."""
+    space = chain(tmp_path / "space", 3)
+    assert set(run_sync(space.manifest(), locker="native").statuses.values()) == {"updated"}
+    return space
+
+
+def statuses(space: Space, *, dry_run: bool = False) -> list[str]:
+    found = run_sync(space.root / "workspace.toml", locker="native", dry_run=dry_run).statuses
+    return [found[name] for name in space.names]
+
+
+def test_a_second_run_does_not_read_the_update_commits(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    tips = {space.tip(name, UPDATE_BRANCH) for name in space.names}
+    real = ObjectReader.raw
+    read: set[str] = set()
+
+    def raw(self: ObjectReader, oid: str) -> tuple[bytes, bytes]:
+        read.add(oid)
+        return real(self, oid)
+
+    monkeypatch.setattr(ObjectReader, "raw", raw)
+    assert statuses(space) == ["unchanged"] * 3
+    assert not tips & read
+
+
+def test_a_branch_that_was_taken_away_comes_back(space: Space) -> None:
+    tip = space.tip("r1", UPDATE_BRANCH)
+    run_git("update-ref", "-d", UPDATE, cwd=space.path("r1"))
+    assert statuses(space) == ["unchanged", "updated", "unchanged"]
+    assert space.tip("r1", UPDATE_BRANCH) == tip
+
+
+def test_a_commit_of_somebody_else_is_seen(space: Space) -> None:
+    commit(space.path("r0"), {"more": "x"}, branch=UPDATE_BRANCH)
+    assert statuses(space) == ["failed", "skipped", "skipped"]
+
+
+def test_what_somebody_else_has_pushed_is_seen(space: Space) -> None:
+    old = space.tip("r0", UPDATE_BRANCH)
+    theirs = commit(space.path("r0"), {"more": "x"}, branch="theirs", parents=[old])
+    run_git("update-ref", f"refs/remotes/origin/{UPDATE_BRANCH}", theirs, cwd=space.path("r0"))
+    assert statuses(space) == ["failed", "skipped", "skipped"]
+
+
+def test_a_base_that_moved_is_seen(space: Space) -> None:
+    space.commit("r1", {"more": "x"})
+    assert statuses(space) == ["unchanged", "updated", "updated"]
+
+
+def test_an_upstreams_new_commit_is_seen(space: Space, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_git("update-ref", "-d", UPDATE, cwd=space.path("r0"))
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "Somebody else")
+    assert statuses(space) == ["updated"] * 3
+
+
+def test_a_broken_or_unwritable_file_only_costs_time(space: Space) -> None:
+    (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("*.settled")
+    file.write_bytes(b"\xc1 nonsense")
+    assert statuses(space) == ["unchanged"] * 3
+    file.unlink()
+    file.mkdir()
+    assert statuses(space) == ["unchanged"] * 3
+
+
+def test_a_dry_run_keeps_nothing(space: Space) -> None:
+    (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("*.settled")
+    file.unlink()
+    assert statuses(space, dry_run=True) == ["unchanged"] * 3
+    assert not file.exists()
+
+
+def test_things_are_told_apart(tmp_path: Path) -> None:
+    settled = Settled(tmp_path / "x")
+    settled.add("a", None, [("b", ("c",))])
+    settled.write()
+    again = Settled(tmp_path / "x")
+    assert again.has("a", None, [("b", ("c",))])
+    assert not again.has("a", None, [("b", ("c", "d"))])
+    assert not again.has("a", "None", [("b", ("c",))])

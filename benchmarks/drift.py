@@ -3,7 +3,6 @@
 import math
 import os
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -122,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

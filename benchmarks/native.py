@@ -1,53 +1,185 @@
-"""The native locker in process: milliseconds a lock, against Nix for the same locks, and on the largest lock known."""
+"""`sync` with the native locker: a thousand repos against the shell loop with real Nix, and against bare git.
 
+What is wanted is in the last column. The loop is run on 25 repos of each wave and scaled by count; `fast-import` makes
+the very commits that sync has made, one process a repo, two at once.
+"""
+
+import math
 import os
+import resource
 import shutil
+import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from statistics import median
 
-from benchmarks.measure import show
+from benchmarks.fleet import WAVES, Fleet, make_fleet
+from benchmarks.measure import peak_bytes, python, run, show
+from benchmarks.shares import where_the_time_goes
 from flakesync.nix.command import Nix
 from flakesync.nix.flakefile import InputSpec
 from flakesync.nix.flakeref import Attr, FlakeRef
 from flakesync.nix.lockfile import LockFile
-from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.compute import compute
-from flakesync.sync.lockers.native.locker import NativeLocker
-from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NIX_2_34, Fetched, Flake
-from flakesync.sync.lockers.nix import NixLocker
-from flakesync.terms import FlakeDir
-from tests.support.nixspace import Space, Take
+from tests.support.nixspace import UPDATE
 
 LARGEST = Path(__file__).parents[2] / "shared/corpus/cardano/Plutonomicon/cardano-transaction-lib/flake.lock"
-COUNT = 20
+COUNT = 1000
+LOOPED = 25
+ROUNDS = 3
+WHO = {f"GIT_{role}_{part}": "bench@x.example" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+Row = tuple[str, str, str]
 
 
-def workspace(root: Path) -> list[Request]:
-    """Return requests to move two inputs of repos whose locks have about 20 nodes."""
-    space = Space(root)
-    for number in range(6):
-        takes = {f"w{above}": Take() for above in range(number)[-2:]}
-        space.add(f"w{number}", {"nixpkgs": Take(), **takes})
-    requests = []
-    for number in range(COUNT):
-        name = f"r{number}"
-        space.add(name, {"nixpkgs": Take(), "w5": Take(follows={"nixpkgs": "nixpkgs"})})
-        tip = space.tip(name)
-        lock = LockFile.parse((space.path(name) / "flake.lock").read_bytes())
-        moves = []
-        for path, source in (
-            (("nixpkgs",), FromServer(space.tip("nixpkgs"), "main")),
-            (("w5",), FromClone(space.tip("w5"), space.path("w5"), "refs/heads/main", "main", pushed=True)),
-        ):
-            node = lock.node(path)
-            assert node is not None
-            moves.append(Move(path, node.original or {}, node.locked or {}, source))
-        requests.append(Request(space.path(name), tip, FlakeDir("."), lock, moves))
-    return requests
+class Ground:
+    """A fleet that can be brought back to its beginning. It stays where it is: locks name folders."""
+
+    def __init__(self, folder: Path, count: int, *, checkout: bool = False) -> None:
+        self.kept = folder / f"kept{count}"
+        self.fleet: Fleet = make_fleet(folder / f"fleet{count}", count, checkout=checkout)
+        shutil.copytree(self.fleet.root, self.kept, symlinks=True)
+
+    def reset(self) -> None:
+        """Bring it back, and let the disk come to rest."""
+        shutil.rmtree(self.fleet.root)
+        shutil.copytree(self.kept, self.fleet.root, symlinks=True)
+        os.sync()
+
+    def sync(self, *more: str) -> list[str]:
+        """Return the command that is measured."""
+        return command(self.fleet, *more)
+
+
+def command(fleet: Fleet, *more: str) -> list[str]:
+    """Return the command that syncs a fleet."""
+    return python("-m", "flakesync", "sync", "-q", "--locker", "native", "-w", str(fleet.manifest), *more)
+
+
+def timed(work: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that passed, and those of processors that this process and its children took."""
+
+    def used() -> float:
+        both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+    begin, processor = time.perf_counter(), used()
+    work()
+    return time.perf_counter() - begin, used() - processor
+
+
+def loop(fleet: Fleet) -> None:
+    """Do what the loop does: per repo, move its inputs with one nix call and commit, so that the next one sees it."""
+    nix = Nix.find()
+    by_name = nix.version >= (2, 19)
+    for member in fleet.members:
+        inputs = ["nixpkgs", *member.takes]
+        flags = [part for each in inputs for part in ("--update-input", each)]
+        update = ["flake", "update", *inputs] if by_name else ["flake", "lock", *flags]
+        for command in ([str(nix.program), *update], ["git", "commit", "-qam", "flake.lock: Update"]):
+            run(command, cwd=str(fleet.root / member.name))
+
+
+def streams(fleet: Fleet) -> dict[Path, bytes]:
+    """Return what `git fast-import` is told in each repo to make the commit that sync has made there."""
+    found: dict[Path, bytes] = {}
+    for member in fleet.members:
+        path = fleet.root / member.name
+        commit = _git(path, "cat-file", "commit", UPDATE)
+        head, _, message = commit.partition(b"\n\n")
+        lock = _git(path, "cat-file", "blob", f"{UPDATE}:flake.lock")
+        people = b"\n".join(line for line in head.split(b"\n") if line.startswith((b"author ", b"committer ")))
+        lines = [
+            b"commit %s" % UPDATE.encode(),
+            people,
+            b"data %d\n%s" % (len(message), message),
+            b"from refs/heads/main^0",
+            b"M 644 inline flake.lock\ndata %d\n%s" % (len(lock), lock),
+        ]
+        found[path] = b"\n".join(lines) + b"\n"
+    return found
+
+
+def fast_import(told: Mapping[Path, bytes]) -> None:
+    """Make the same commits, one process a repo, two at once."""
+
+    def one(item: tuple[Path, bytes]) -> None:
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=item[0], input=item[1], check=True)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(one, told.items()))
+
+
+def _git(path: Path, *argv: str) -> bytes:
+    return subprocess.run(["git", *argv], cwd=path, check=True, capture_output=True).stdout
+
+
+def tips(fleet: Fleet) -> list[str]:
+    """Return the update commit of each repo."""
+    return [(fleet.root / member.name / ".git" / UPDATE).read_text() for member in fleet.members]
+
+
+def thousand(folder: Path) -> list[Row]:
+    """Return the rows of the thousand repos. All rounds of all sides take turns; the best of each counts."""
+    ground = Ground(folder, COUNT)
+    run(ground.sync())
+    made, told = tips(ground.fleet), streams(ground.fleet)
+    looped = Ground(folder, LOOPED * WAVES, checkout=True) if shutil.which("nix") is not None else None
+    names = ("first", "second", "first, --jobs 2", "fast-import", "loop")
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for _ in range(ROUNDS):
+        ground.reset()
+        times["first"].append(timed(lambda: run(ground.sync("-j1"))))
+        times["second"].append(timed(lambda: run(ground.sync("-j1"))))
+        ground.reset()
+        times["first, --jobs 2"].append(timed(lambda: run(ground.sync("-j2"))))
+        ground.reset()
+        times["fast-import"].append(timed(lambda: fast_import(told)))
+        if tips(ground.fleet) != made:
+            raise RuntimeError("fast-import has not made the same commits")
+        if looped is not None:
+            looped.reset()
+            wall, processor = timed(lambda: loop(looped.fleet))
+            times["loop"].append((wall * COUNT / (LOOPED * WAVES), processor * COUNT / (LOOPED * WAVES)))
+    best = {name: tuple(map(min, zip(*each, strict=True))) for name, each in times.items() if each}
+    ground.reset()
+    peak = peak_bytes(ground.sync("-j2"))
+
+    def ratio(one: str, other: str) -> str:
+        """Return how many times as long as `other` `one` takes, by the clock and by the processor."""
+        wall, processor = (best[one][which] / best[other][which] for which in (0, 1))
+        return f"{wall:.1f} (processor time {processor:.1f}; {_each(best[one])} a repo against {_each(best[other])})"
+
+    rows: list[Row] = []
+    if "loop" in best:
+        what = (
+            f"serial shell loop with Nix {Nix.find().version_text} (25 repos of each wave, scaled) / sync, 1,000 repos"
+        )
+        rows.append((what, ratio("loop", "first"), "≥ 12, aim 25"))
+    rows.append(("sync / one `git fast-import` a repo, two at once", ratio("first", "fast-import"), "≤ 3"))
+    rows.append(("sync / a second sync with nothing to do", ratio("first", "second"), "≥ 5"))
+    rows.append(("sync, `--jobs 2` / `--jobs 1`", ratio("first, --jobs 2", "first"), "–"))
+    rows.append(("sync of 1,000 repos: greatest memory", f"{peak / 1e6:.0f} MB", "< 400 MB"))
+    return rows
+
+
+def _each(seconds: Sequence[float]) -> str:
+    return f"{seconds[0] / COUNT * 1000:.1f} ms"
+
+
+def growth(folder: Path) -> Row:
+    """Return the row of the growth from 100 to 5,000 repos."""
+    best: dict[int, float] = {}
+    for count, tries in ((100, 3), (5000, 1)):
+        fleets = [make_fleet(folder / f"growth{count}-{number}", count) for number in range(tries)]
+        os.sync()
+        best[count] = min(timed(partial(run, command(fleet, "-j1")))[1] for fleet in fleets)
+    exponent = math.log(best[5000] / best[100]) / math.log(50)
+    figures = f"{exponent:.2f} (processor time {best[100]:.2f} s and {best[5000]:.1f} s)"
+    return "sync: growth from 100 to 5,000 repos, exponent", figures, "≤ 1.1"
 
 
 def largest() -> Callable[[], None]:
@@ -93,31 +225,22 @@ class _Nothing:
 
 
 def main() -> None:
-    """Print the table."""
-    rows: list[tuple[str, str, str]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
-        requests = workspace(Path(folder) / "space")
-        nodes = len(requests[0].lock.nodes)
-        native = NativeLocker(Sources({}, (), Path(folder) / "cache"))
-        times = [_seconds(lambda request=request: native.lock(request)) for request in requests]  # type: ignore[misc]
-        rows.append((f"native, a lock of {nodes} nodes, two inputs", f"{median(times) * 1000:.2f} ms", ""))
-        if shutil.which("nix") is not None:
-            real = NixLocker(Nix.find())
-            theirs = [_seconds(lambda request=request: real.lock(request)) for request in requests]  # type: ignore[misc]
-            rows.append((f"{real.name}, the same", f"{median(theirs) * 1000:.0f} ms", ""))
-            rows.append(("ratio", f"{median(theirs) / median(times):.0f}", ""))
-    if LARGEST.exists():
-        move = largest()
-        best = min(_seconds(move) for _ in range(10))
-        rows.append(("one input moved in a lock of 856 nodes, parsed and written", f"{best * 1000:.0f} ms", "< 50 ms"))
-    show(rows)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
+    """Print the table, and where the time goes."""
+    os.environ |= {**WHO, "NIX_CONFIG": "experimental-features = nix-command flakes"}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["XDG_CACHE_HOME"] = f"{name}/cache"
+        rows = [*thousand(folder), growth(folder)]
+        if LARGEST.exists():
+            move = largest()
+            best = min(timed(move)[0] for _ in range(10))
+            rows.append(
+                ("one input moved in a lock of 856 nodes, parsed and written", f"{best * 1000:.0f} ms", "< 50 ms")
+            )
+        show(rows)
+        ground = Ground(folder, 300)
+        shares = where_the_time_goes(ground.fleet.manifest)
+        print("\nWhere the time of a first run goes: " + ", ".join(f"{kind} {share}" for kind, share in shares.items()))
 
 
 if __name__ == "__main__":

@@ -266,10 +266,11 @@ class _Landing:
             if not is_ours(repository, repository.commit(tip)):
                 return False
             push(repository, url, branch, None, tip, self._servers)
-            local = repository.ref(f"refs/heads/{branch}")
-            if local is not None:
-                repository.delete_ref(f"refs/heads/{branch}", old=local)
-        self._ground.renew(state.name)
+            # What the next fetch would find: the server is not asked again for that.
+            for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+                known = repository.ref(ref)
+                if known is not None:
+                    repository.delete_ref(ref, old=known)
         return True
 
 

@@ -38,15 +38,17 @@ Row = tuple[str, str, str]
 class Ground:
     """A fleet that can be brought back to its beginning. It stays where it is: locks name folders."""
 
-    def __init__(self, folder: Path, count: int, *, checkout: bool = False) -> None:
-        self.kept = folder / f"kept{count}"
-        self.fleet: Fleet = make_fleet(folder / f"fleet{count}", count, checkout=checkout)
-        shutil.copytree(self.fleet.root, self.kept, symlinks=True)
+    def __init__(self, folder: Path, count: int) -> None:
+        self.fleet = make_fleet(folder / f"fleet{count}", count)
+        self._begun = set(self.fleet.root.rglob("*"))
 
     def reset(self) -> None:
-        """Bring it back, and let the disk come to rest."""
-        shutil.rmtree(self.fleet.root)
-        shutil.copytree(self.kept, self.fleet.root, symlinks=True)
+        """Take away what was made since, which is all that sync does, and let the disk come to rest."""
+        for path in sorted(set(self.fleet.root.rglob("*")) - self._begun, reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                path.unlink()
         os.sync()
 
     def sync(self, *more: str) -> list[str]:
@@ -127,10 +129,9 @@ def thousand(folder: Path) -> list[Row]:
     ground = Ground(folder, COUNT)
     run(ground.sync())
     made, told = tips(ground.fleet), streams(ground.fleet)
-    looped = Ground(folder, LOOPED * WAVES, checkout=True) if shutil.which("nix") is not None else None
     names = ("first", "second", "first, --jobs 2", "fast-import", "loop")
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         ground.reset()
         times["first"].append(timed(lambda: run(ground.sync("-j1"))))
         times["second"].append(timed(lambda: run(ground.sync("-j1"))))
@@ -140,9 +141,9 @@ def thousand(folder: Path) -> list[Row]:
         times["fast-import"].append(timed(lambda: fast_import(told)))
         if tips(ground.fleet) != made:
             raise RuntimeError("fast-import has not made the same commits")
-        if looped is not None:
-            looped.reset()
-            wall, processor = timed(lambda: loop(looped.fleet))
+        if shutil.which("nix") is not None:
+            looped = make_fleet(folder / f"looped{number}", LOOPED * WAVES, checkout=True)
+            wall, processor = timed(partial(loop, looped))
             times["loop"].append((wall * COUNT / (LOOPED * WAVES), processor * COUNT / (LOOPED * WAVES)))
     best = {name: tuple(map(min, zip(*each, strict=True))) for name, each in times.items() if each}
     ground.reset()

@@ -114,7 +114,10 @@ class _Frame:
 
 
 class _Computation:
-    """One run of the algorithm. fresh: whether there is no old lock. differs: where a dialect decided something; empty if none did."""
+    """One run of the algorithm.
+
+    fresh: whether there is no old lock. differs: where a dialect decided something; empty if none did.
+    """
 
     def __init__(self, old: LockFile, moves: Moves, fetcher: Fetcher, dialect: Dialect, *, fresh: bool = False) -> None:
         self.old = old

@@ -5,6 +5,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import random
 import select
 import socket
@@ -13,18 +14,21 @@ import tempfile
 import time
 
 NAMESPACES = ("user", "net", "mnt")
+# What commands import when they first need it.
 PRELOADED = (
-    "git", "httpx2", "networkx", "pygit2", "rich.console", "typer", "flakesync.cli.app", "flakesync.cli.main",
-    "flakesync.cli.abandon", "flakesync.cli.drift", "flakesync.cli.graph", "flakesync.cli.land", "flakesync.cli.plan",
-    "flakesync.cli.publish", "flakesync.cli.status", "flakesync.cli.sync", "flakesync.forge.choose",
-    "flakesync.sync.lockers.auto", "flakesync.sync.lockers.native.locker",
+    "concurrent.futures.thread", "encodings.idna", "git", "httpcore2", "httpx2", "netrc", "networkx", "pygit2",
+    "rich.console", "tree_sitter", "tree_sitter_nix", "truststore", "typer",
 )  # fmt: skip
 
 
 def main(name: str) -> None:
     """Serve on the socket of this name until stdin is closed."""
-    for module in PRELOADED:
-        importlib.import_module(module)
+    import flakesync
+
+    ours = (module.name for module in pkgutil.walk_packages(flakesync.__path__, "flakesync."))
+    for module in (*PRELOADED, *ours):
+        if module != "flakesync.__main__":
+            importlib.import_module(module)
     gc.freeze()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(f"\0{name}")

@@ -8,6 +8,7 @@ store of its own, and `cold_nix_env` such a one that is cleaned up after the tes
 
 import itertools
 import os
+import re
 import signal
 import sys
 from collections.abc import Generator, Iterator
@@ -49,6 +50,8 @@ _GITCONFIG = """\
 [core]
 \tfsync = none
 """
+
+_ROOM_BYTES = 4 << 30
 
 settings.register_profile("suite", deadline=None, print_blob=True)
 settings.load_profile("suite")
@@ -103,12 +106,29 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell ignores SIGINT for what it runs in the background, and every child inherits that: tests send it to some.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    in_memory = _in_memory()
+    if in_memory is not None and not hasattr(config, "workerinput"):
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(in_memory))
     # Imports, collection and session fixtures have no home at all; each test gets one of its own below.
     real_nix.installed()
     nowhere = Path("/nonexistent/home-of-the-test-suite")
     wanted = environment(nowhere) | {"TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     config.stash[_SAVED] = dict(os.environ)
     _replace_environ(wanted)
+
+
+def _in_memory() -> Path | None:
+    """Return a folder in memory with room for all that tests write; None: there is none.
+
+    Tests make and remove some hundred thousand small files: with the disk of a virtual machine that doubles their time.
+    """
+    folder = Path("/dev/shm")
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return None
+    found = os.statvfs(folder)
+    available = re.search(r"^MemAvailable: +(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    room = min(found.f_bavail * found.f_frsize, int(available[1]) << 10 if available else 0)
+    return folder if room >= _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

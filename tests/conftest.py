@@ -51,7 +51,7 @@ _GITCONFIG = """\
 \tfsync = none
 """
 
-_ROOM_BYTES = 4 << 30
+_ROOM_BYTES = 1 << 30
 
 settings.register_profile("suite", deadline=None, print_blob=True)
 settings.load_profile("suite")

@@ -1,6 +1,6 @@
 """Native against real Nix, byte for byte, on random workspaces.
 
-FLAKESYNC_FIDELITY is the number of workspaces for each version (10 by default, 500 in CI; `make fidelity` takes 5,000).
+FLAKESYNC_FIDELITY is the number of workspaces for each version (20 by default, 500 in CI; `make fidelity` takes 5,000).
 """
 
 import os
@@ -18,7 +18,7 @@ from flakesync.sync.lockers.nix import NixLocker
 from tests.fidelity.graphs import World
 from tests.support.nix import RealNix
 
-GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "10"))
+GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "20"))
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
 _CHUNK = 10
 FIRST_LOCKS = (2, 26)

@@ -34,7 +34,7 @@ def _inputs(folder: Path) -> str:
     return (folder / "flake.nix").read_text()
 
 
-def timed(shape: str, jobs: int, rounds: int) -> tuple[float, float]:
+def timed(shape: str, locker: str, jobs: int, rounds: int) -> tuple[float, float]:
     """Return the best seconds of sync and of the loop, each on a fresh workspace in turn."""
     ours: list[float] = []
     theirs: list[float] = []
@@ -48,7 +48,7 @@ def timed(shape: str, jobs: int, rounds: int) -> tuple[float, float]:
                 run([str(Nix.find().program), "flake", "metadata", str(space.path("nixpkgs"))])  # the store exists
                 begin = time.perf_counter()
                 if ours_turn:
-                    run(python("-m", "flakesync", "sync", "-w", str(manifest), "--jobs", str(jobs)))
+                    run(python("-m", "flakesync", "sync", "-w", str(manifest), "--locker", locker, "--jobs", str(jobs)))
                 else:
                     loop(space)
                 times.append(time.perf_counter() - begin)
@@ -61,10 +61,11 @@ def main() -> None:
         raise SystemExit("this benchmark needs nix")
     os.environ["NIX_CONFIG"] = "experimental-features = nix-command flakes"
     rows: list[tuple[str, str, str]] = []
-    for shape, jobs, wanted in (("chain", 1, "≥ 1"), ("chain", 2, "≥ 1"), ("fan", 2, "≥ 1.5")):
-        ours, theirs = timed(shape, jobs, 5)
+    cases = [("chain", "nix", 1, "≥ 1"), ("chain", "nix", 2, "≥ 1"), ("fan", "nix", 2, "≥ 1.5")]
+    for shape, locker, jobs, wanted in (*cases, ("chain", "auto", 1, "–"), ("fan", "auto", 2, "–")):
+        ours, theirs = timed(shape, locker, jobs, 5)
         figures = f"{ours / COUNT * 1000:.0f} ms a repo against {theirs / COUNT * 1000:.0f} ms"
-        what = f"serial loop / sync, {COUNT}-repo {shape}, --jobs {jobs}"
+        what = f"serial loop / sync, {COUNT}-repo {shape}, --locker {locker} --jobs {jobs}"
         rows.append((what, f"{theirs / ours:.2f} ({figures})", wanted))
     show(rows)
 

@@ -41,7 +41,6 @@ bench: setup
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.native
 	$(BIN)/python -m benchmarks.forge
-	$(BIN)/python -m benchmarks.land
 
 format: setup
 	$(BIN)/ruff check --fix

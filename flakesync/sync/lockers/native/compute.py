@@ -180,7 +180,7 @@ class _Computation:
                 continue
             override = self._override(path, given)
             if path in self.moves:
-                child = self._move(frame, path, given, overridden=override is not given)
+                child = self._move(frame, path, given, override)
             elif override.follows is not None:
                 frame.made[name] = override.follows
                 continue
@@ -246,12 +246,15 @@ class _Computation:
         if not self._is_same(old, _Input(noted, None, given.flake)):
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
 
-    def _move(self, frame: _Frame, path: InputPath, given: _Input, *, overridden: bool) -> list[_Frame]:
+    def _move(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame]:
         """Take the node to where it is to be."""
         self.moved.add(path)
-        if overridden:
+        if override is not given:
             self.differs = f"input {show_path(path)} has its reference from another flake"
             if self.dialect.overrides_refetch:
+                old = _child(frame, path[-1])
+                if old is not None and not frame.fresh:
+                    self._check_override(frame, path, given, override, old)
                 raise NotNativeError(self.differs)
         if given.spec is None or given.spec.ref is None:
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")

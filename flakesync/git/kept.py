@@ -64,12 +64,16 @@ class KeptFiles:
             if room < 0:
                 break
             kept[rev] = {**kept.get(rev, {}), **files}
-        part = self._place.with_name(f"{self._place.name}.{os.getpid()}")
-        try:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(msgspec.msgpack.encode((_FORMAT, kept)))
-            part.replace(self._place)
-        except OSError:
-            # Without it the next run is only slower.
-            with contextlib.suppress(OSError):
-                part.unlink()
+        keep(self._place, msgspec.msgpack.encode((_FORMAT, kept)))
+
+
+def keep(place: Path, data: bytes) -> None:
+    """Write a file of the cache in one step, its folder too if there is none. Where that cannot be, nothing is kept."""
+    part = place.with_name(f"{place.name}.{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(place)
+    except OSError:  # without it the next run is only slower
+        with contextlib.suppress(OSError):
+            part.unlink()

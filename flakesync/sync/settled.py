@@ -6,12 +6,12 @@ out of date.
 
 import contextlib
 import hashlib
-import os
 from pathlib import Path
 
 import msgspec
 
 from flakesync import __version__
+from flakesync.git.kept import keep
 
 _MOST = 100_000
 
@@ -45,14 +45,7 @@ class Settled:
         if self._place is None or self._found <= self._known:
             return
         kept = self._found | self._known
-        part = self._place.with_name(f"{self._place.name}.{os.getpid()}")
-        try:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(msgspec.msgpack.encode(sorted(kept if len(kept) <= _MOST else self._found)))
-            part.replace(self._place)
-        except OSError:  # without it the next run is only slower
-            with contextlib.suppress(OSError):
-                part.unlink()
+        keep(self._place, msgspec.msgpack.encode(sorted(kept if len(kept) <= _MOST else self._found)))
 
 
 def _digest(what: tuple[object, ...]) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakesync.errors import GitError, NixError
+from flakesync.git.kept import keep
 from flakesync.git.repository import Repository
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.terms import Rev
@@ -40,12 +41,8 @@ def find_facts(path: Path, rev: Rev, kept: Path | None, *, served: bool) -> Fact
         if kept is not None:
             return msgspec.json.decode(kept.read_bytes(), type=Facts)
     found = _facts(path, rev, served=served)
-    with contextlib.suppress(OSError):
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            part = kept.with_name(f"{kept.name}.{os.getpid()}")
-            part.write_bytes(msgspec.json.encode(found))
-            part.replace(kept)
+    if kept is not None:
+        keep(kept, msgspec.json.encode(found))
     return found
 
 
@@ -65,7 +62,7 @@ def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
             commit = repository.commit(rev)
             count = repository.rev_count(rev)
         if hazards:
-            hash = read_archived(path, rev, ()).nar_hash
+            hash = read_archived(path, rev, hazards, ()).nar_hash
         else:
             hash = nar_hash_of_tree(TreeContents(ObjectReader.open(path)), commit.tree)
         return Facts(hash, commit.committer.time, count)
@@ -81,8 +78,8 @@ def find_hazards(path: Path, rev: Rev) -> tuple["Hazard", ...]:
     return attributes.find_hazards(ObjectReader.open(path), rev, Path(os.devnull), {"core.attributesfile": os.devnull})
 
 
-def read_archived(path: Path, rev: Rev, files: Iterable[str]) -> "TarTree":
-    """Return a commit as a forge serves it, and `files` of it.
+def read_archived(path: Path, rev: Rev, hazards: Iterable["Hazard"], files: Iterable[str]) -> "TarTree":
+    """Return a commit as a forge serves it, and `files` of it. hazards: those of the commit, see `find_hazards`.
 
     Raises:
         NotNativeError: there are attributes that do more than leave out files or put in text.
@@ -91,7 +88,7 @@ def read_archived(path: Path, rev: Rev, files: Iterable[str]) -> "TarTree":
     from flakesync.git.archive import archive
     from flakesync.nix.tartree import read_tar
 
-    for hazard in find_hazards(path, rev):
+    for hazard in hazards:
         if not hazard.attribute.startswith(("export-ignore", "export-subst")):
             raise NotNativeError(f"{hazard.file} line {hazard.line} has {hazard.attribute}, which is up to the forge")
     return read_tar(archive(path, rev), files=files)

@@ -177,8 +177,8 @@ class Sources:
         names = [folder + name for name in ("flake.nix", "flake.lock")]
         files: Mapping[str, bytes | None]
         try:
-            if served and find_hazards(path, rev):
-                files = read_archived(path, rev, names).files
+            if served and (hazards := find_hazards(path, rev)):
+                files = read_archived(path, rev, hazards, names).files
             else:
                 with Repository.open(path) as repository:
                     files = {name: repository.read(rev, name) for name in names}

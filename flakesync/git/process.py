@@ -32,6 +32,7 @@ _FLAGS = (
 _USERINFO = re.compile(r"\b(https?|git|ftps?)://[^/\s@]*@|\b((?:git\+)?ssh://[^/\s@:]*):[^/\s@]*@", re.IGNORECASE)
 _SECRET = re.compile(r"([?&][^=&\s]*(?:token|secret|password|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
 
+_ROOT = "/"
 _PIECE_BYTES = 1 << 16
 _running: set["subprocess.Popen[bytes]"] = set()
 _running_lock = threading.Lock()
@@ -61,7 +62,7 @@ def git(
     timeout_s: float | None = None,
     check: bool = True,
 ) -> Answer:
-    """Run `git ARGV` in `cwd` and return its answer.
+    """Run `git ARGV` in `cwd`, whatever its name holds, and return its answer.
 
     data: what it reads on standard input (None: it is closed). config: settings that must not be seen in the list of
     processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
@@ -69,7 +70,7 @@ def git(
     Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
     """
     extra = {**_quiet_environment(), **(env or {}), **_config_environment(config)}
-    process = _start([*_unset(extra), "git", *_FLAGS, *argv], cwd, extra, reads=data is not None)
+    process = _start(argv, cwd, extra, reads=data is not None)
     with _running_lock:
         _running.add(process)
     try:
@@ -95,7 +96,7 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str]
     Raises: GitError(`no-git`), and GitError(`git`) after the last piece if it fails.
     """
     extra = {**_quiet_environment(), **(env or {})}
-    process = _start([*_unset(extra), "git", *_FLAGS, *argv], cwd, extra, reads=False)
+    process = _start(argv, cwd, extra, reads=False)
     assert process.stdout is not None
     assert process.stderr is not None
     told: list[bytes] = []
@@ -151,7 +152,7 @@ def hide_secrets(text: str) -> str:
     return _SECRET.sub(r"\1…", text)
 
 
-def _start(argv: list[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> "subprocess.Popen[bytes]":
+def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> "subprocess.Popen[bytes]":
     if shutil.which("git") is None:
         raise GitError("no-git", "there is no git program on PATH", hint="install git")
     try:
@@ -159,10 +160,13 @@ def _start(argv: list[str], cwd: str | Path, extra: Mapping[str, str], *, reads:
         from git.exc import GitCommandNotFound
     except ImportError as error:
         raise GitError("no-git", f"git does not run: {plain(str(error)).splitlines()[0]}", hint="install git") from None
+    # GitPython expands `~` and `$NAME` in the folder that it is given, and stays where it is if that cannot be entered:
+    # git would run in another repository. So GitPython gets the root folder only; git's own -C takes a name literally.
+    place = ["-C", str(Path(cwd).absolute())] if os.fspath(cwd) != _ROOT else []
     try:
         # AutoInterrupt would end the process when it is garbage: it is ours to end, so it is taken out of it.
-        started = Git(str(cwd)).execute(
-            argv,
+        started = Git(_ROOT).execute(
+            [*_unset(extra), "git", *place, *_FLAGS, *argv],
             istream=subprocess.PIPE if reads else None,
             as_process=True,
             shell=False,

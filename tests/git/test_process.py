@@ -41,6 +41,47 @@ def test_state_of_another_git_is_taken_away(tmp_path: Path, monkeypatch: pytest.
     assert not (tmp_path / "nowhere").exists()
 
 
+STRANGE = (
+    "$HOME",
+    "$FOO",
+    "${FOO}",
+    "~",
+    "~x",
+    "~root",
+    "a b",
+    "it's",
+    '"',
+    "%41",
+    "#",
+    "?",
+    "-C",
+    "a\nb",
+    "*",
+    "\udcff",
+)
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_git_runs_in_the_folder_of_that_very_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("FOO", "other")
+    for folder in (name, "other"):
+        (tmp_path / folder).mkdir()
+        run_git("init", "-q", cwd=tmp_path / folder)
+    process.git(["config", "a.b", "here"], cwd=tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert process.git(["config", "--local", "a.b"], cwd=f"./{name}").text == "here\n"
+    assert b"".join(process.stream(["config", "--local", "a.b"], cwd=tmp_path / name)) == b"here\n"
+    assert "here" not in (tmp_path / "other/.git/config").read_text()
+
+
+def test_git_runs_nowhere_else_if_a_folder_cannot_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_repo(tmp_path / "r", {"x": "y"})
+    monkeypatch.chdir(tmp_path / "r")
+    with pytest.raises(GitError, match="gone"):
+        process.git(["update-ref", "refs/heads/x", "HEAD"], cwd=tmp_path / "gone")
+    assert not (tmp_path / "r/.git/refs/heads/x").exists()
+
+
 def test_the_environment_forbids_questions(fake_git: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_SSH_COMMAND", "my-ssh")
     monkeypatch.setenv("GIT_ALLOW_PROTOCOL", "https:ext")

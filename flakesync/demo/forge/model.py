@@ -2,107 +2,36 @@
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from flakesync.demo.forge.messages import Request
+from flakesync.demo.forge.parts import (
+    Account,
+    Check,
+    Head,
+    Job,
+    Label,
+    Opinion,
+    Pipeline,
+    Pull,
+    Review,
+    Right,
+    Rules,
+    State,
+    Wish,
+)
 from flakesync.demo.forge.storage import Storage
 
+__all__ = [
+    "Account", "Check", "Head", "Job", "Kind", "Label", "Opinion", "Pipeline", "Project", "Pull", "Review", "Right",
+    "Rules", "Site", "State", "Wish",
+]  # fmt: skip
+
 Kind = Literal["github", "gitlab", "forgejo"]
-Right = Literal["none", "read", "write"]
-State = Literal["open", "closed", "merged"]
-CheckState = Literal["pending", "success", "failure", "error"]
-Opinion = Literal["approved", "changes-requested", "commented"]
-
-
-@dataclass
-class Account:
-    """Who a token belongs to, and what it allows."""
-
-    id: int
-    login: str
-    right: Right
-
-
-@dataclass
-class Label:
-    """A label of a project."""
-
-    id: int
-    name: str
-    color: str = "ededed"
-
-
-@dataclass
-class Review:
-    """What somebody thinks of a pull request at a commit."""
-
-    id: int
-    by: Account
-    opinion: Opinion
-    rev: str
-    body: str
-    at: float
-
-
-@dataclass
-class Check:
-    """A result that a commit has been given. name: of the check; run: it is a GitHub check run, not a status."""
-
-    id: int
-    name: str
-    state: CheckState
-    description: str
-    url: str
-    by: Account
-    at: float
-    run: bool = False
-
-
-@dataclass
-class Pull:
-    """A pull request, or a merge request: `number` counts in its project, `id` on its site.
-
-    head_rev, base_rev: the tips of its branches, followed while it is open. merged_rev: the commit on the base that
-    brought it in; merge_commit, squash_commit: what was made for it, as GitLab tells. looks: how often it has been
-    looked at since its branches moved. blocked_by: other pull requests that have to be merged first (GitLab).
-    """
-
-    id: int
-    number: int
-    head: str
-    base: str
-    title: str
-    body: str
-    by: Account
-    draft: bool
-    head_rev: str
-    base_rev: str
-    created: float
-    updated: float
-    state: State = "open"
-    closed: float | None = None
-    merged: float | None = None
-    merged_by: Account | None = None
-    merged_rev: str | None = None
-    merge_commit: str | None = None
-    squash_commit: str | None = None
-    looks: int = 0
-    labels: list[Label] = field(default_factory=list)
-    reviewers: list[Account] = field(default_factory=list)
-    reviews: list[Review] = field(default_factory=list)
-    comments: list[str] = field(default_factory=list)
-    blocked_by: list["Pull"] = field(default_factory=list)
-
-
-@dataclass
-class Rules:
-    """What a protected branch demands of a merge: checks that passed, and so many approvals."""
-
-    checks: frozenset[str] = frozenset()
-    approvals: int = 0
 
 
 @dataclass
@@ -110,7 +39,15 @@ class Project:
     """A repository on a site. path: `acme/lib`, or `group/sub/lib` on GitLab.
 
     methods: the merge methods that it allows, the default first. On GitLab `merge`, `rebase-merge` or `fast-forward`
-    is what every merge does, and squashing is chosen with each.
+    is what every merge does, and squashing is chosen with each. default_method: what Forgejo calls the default, be it
+    allowed or not; None: the first of `methods`. squash_option: GitLab's; None: off by default, where it is allowed.
+
+    ruleset: the rules of its branches are rulesets, not classic protection (GitHub). base_modified_times: so many
+    attempts to merge are told that the base has moved under them. ci: the checks that each head gets by itself, in
+    pipelines on GitLab, which begin `pipeline_lag_s` late; merged_results: on a commit that merges the head into its
+    base. head_lag_looks: for how many looks after a push a merge request still shows the old commit. Settings of
+    GitLab have its own names; only_allow_merge_if_pipeline_succeeds None: where a branch is protected with checks.
+    dismiss_stale: an approval is of the commit that it was given to.
     """
 
     id: int
@@ -124,6 +61,21 @@ class Project:
     labels: list[Label] = field(default_factory=list)
     checks: dict[str, list[Check]] = field(default_factory=dict)
     rules: dict[str, Rules] = field(default_factory=dict)
+    default_method: str | None = None
+    squash_option: str | None = None
+    ruleset: bool = False
+    base_modified_times: int = 0
+    ci: list[Job] = field(default_factory=list)
+    heads: dict[str, Head] = field(default_factory=dict)
+    pipelines: list[Pipeline] = field(default_factory=list)
+    pipeline_lag_s: float = 0
+    merged_results: bool = False
+    only_allow_merge_if_pipeline_succeeds: bool | None = None
+    allow_merge_on_skipped_pipeline: bool = False
+    head_lag_looks: int = 0
+    dismiss_stale: bool = False
+    require_sha: bool = False
+    trains: bool = False
 
     @property
     def owner(self) -> str:
@@ -139,9 +91,12 @@ class Project:
         """Return a pull request by its number; None: there is none."""
         return self.pulls[number - 1] if 1 <= number <= len(self.pulls) else None
 
-    def protect(self, branch: str, *, checks: Iterable[str] = (), approvals: int = 0) -> None:
+    def protect(
+        self, branch: str, *, checks: Iterable[str] = (), approvals: int = 0, queue: bool = False,
+        strict: bool = False, all_checks: bool = False,
+    ) -> None:  # fmt: skip
         """Let nobody push to `branch` any more, and merge into it only what these rules allow."""
-        self.rules[branch] = Rules(frozenset(checks), approvals)
+        self.rules[branch] = Rules(tuple(sorted(set(checks))), approvals, queue, strict, all_checks)
         self.storage.protect(self.rules)
 
     def results(self, rev: str) -> dict[str, Check]:
@@ -154,7 +109,9 @@ class Site:
     """One host of the forge. lock: held while a request reads or changes anything.
 
     thinks_for: how many looks it takes until the site knows whether a pull request can be merged. premium: whether
-    merge requests can depend on each other (GitLab). accounts: token → who it belongs to.
+    merge requests can depend on each other (GitLab). accounts: token → who it belongs to. gitea: a Forgejo site says
+    some things as newer Gitea does. clock: seconds, for what happens by itself. approve_after_s: how long it takes a
+    person to approve of a pull request; None: nobody does. approver: who that is.
     """
 
     kind: Kind
@@ -167,6 +124,11 @@ class Site:
     lock: threading.RLock = field(default_factory=threading.RLock)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
     now: float = 1_800_000_000.0
+    gitea: bool = False
+    clock: Callable[[], float] = time.monotonic
+    approve_after_s: float | None = None
+    approver: Account = field(default_factory=lambda: Account(3, "approver", "write"))
+    ci_account: Account = field(default_factory=lambda: Account(2, "ci", "none"))
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -2,13 +2,11 @@
 
 from typing import Literal
 
+from flakesync.demo.forge import ci, pipelines
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.storage import MergeConflictError, MergeMethod, Storage
 
-Reason = Literal[
-    "archived", "checking", "conflict", "draft", "exists", "method", "moved", "no-base", "no-commits", "no-head",
-    "not-open", "protected",
-]  # fmt: skip
+Reason = Literal["archived", "conflict", "exists", "no-base", "no-commits", "no-head"]
 
 
 class RefusedError(Exception):
@@ -42,9 +40,10 @@ def open_pull(
     now = site.time()
     pull = Pull(
         next(site.ids), len(project.pulls) + 1, head, base, title, body, by, draft, branches[head], branches[base],
-        created=now, updated=now,
+        created=now, updated=now, opened=site.clock(), moved=site.clock(),
     )  # fmt: skip
     project.pulls.append(pull)
+    ci.begin(site, project, pull, pull.head_rev)
     _keep(storage, pull)
     return pull
 
@@ -68,48 +67,21 @@ def goes_together(project: Project, pull: Pull) -> bool:
     return project.storage.branch(pull.head) is not None
 
 
-def missing(project: Project, pull: Pull) -> str | None:
-    """Return what the rules of the base still demand, in GitHub's words; None: nothing."""
-    rules = project.rules.get(pull.base)
-    if rules is None:
-        return None
-    results = project.results(pull.head_rev)
-    for name in sorted(rules.checks):
-        check = results.get(name)
-        if check is None:
-            return f'Required status check "{name}" is expected.'
-        if check.state != "success":
-            return f'Required status check "{name}" is {"pending" if check.state == "pending" else "failing"}.'
-    if len(approvals(pull)) < rules.approvals:
-        return f"At least {rules.approvals} approving review is required by reviewers with write access."
-    return None
+def base_was_modified(project: Project) -> bool:
+    """Tell whether this attempt to merge finds that the base moves under it, and count it."""
+    if project.base_modified_times <= 0:
+        return False
+    project.base_modified_times -= 1
+    return True
 
 
-def approvals(pull: Pull) -> list[Account]:
-    """Return who approves of it: the last word of each counts, and a comment is none."""
-    last = {review.by.id: review for review in pull.reviews if review.opinion != "commented"}
-    return [review.by for review in last.values() if review.opinion == "approved"]
+def merge(site: Site, project: Project, pull: Pull, method: MergeMethod, by: Account, message: str) -> None:
+    """Merge it for real; whether it may be merged has been asked before.
 
-
-def merge(
-    site: Site,
-    project: Project,
-    pull: Pull,
-    method: MergeMethod,
-    by: Account,
-    *,
-    guard: str | None,
-    message: str,
-    waits: bool,
-) -> None:
-    """Merge it for real. guard: the commit that its head has to be at. waits: refuse while the site is thinking.
-
-    Raises RefusedError.
+    Raises RefusedError: `conflict`, which is also what cannot be fast-forwarded.
     """
-    _may_be_merged(site, project, pull, guard, waits=waits)
-    storage = project.storage
     try:
-        pull.merged_rev = storage.merge(pull.base_rev, pull.head_rev, method, message)
+        pull.merged_rev = project.storage.merge(pull.base_rev, pull.head_rev, method, message)
     except MergeConflictError:
         raise RefusedError("conflict") from None
     if method in ("merge", "rebase-merge"):
@@ -120,13 +92,12 @@ def merge(
 
 
 def squash_and_merge(
-    site: Site, project: Project, pull: Pull, method: MergeMethod, by: Account, *, guard: str | None, message: str
-) -> None:
+    site: Site, project: Project, pull: Pull, method: MergeMethod, by: Account, message: str
+) -> None:  # fmt: skip
     """Merge as GitLab does when it squashes: one commit in the place of the branch, then the project's own method.
 
     Raises RefusedError.
     """
-    _may_be_merged(site, project, pull, guard, waits=True)
     storage = project.storage
     onto = pull.base_rev if method == "fast-forward" else storage.git("merge-base", pull.base_rev, pull.head_rev)
     try:
@@ -178,7 +149,9 @@ def add_check(
     *, description: str = "", url: str = "", run: bool = False,
 ) -> Check:  # fmt: skip
     """Give a commit a result."""
-    check = Check(next(site.ids), name, state, description, url, by, site.time(), run)  # type: ignore[arg-type]
+    if site.kind == "gitlab":
+        return pipelines.add_status(site, project, rev, name, state, by, None)
+    check = Check(next(site.ids), name, state, description, url, by, site.time(), run)
     project.checks.setdefault(rev, []).append(check)
     return check
 
@@ -187,24 +160,51 @@ def after_push(site: Site, project: Project) -> None:
     """Bring the open pull requests up to date with the branches, as the forges do after every push and merge."""
     branches = project.storage.branches()
     for pull in project.pulls:
-        if pull.state != "open":
-            continue
-        head, base = branches.get(pull.head), branches.get(pull.base, pull.base_rev)
-        if head is None:
-            if site.kind != "gitlab":  # a merge request without its branch stays open
-                close(site, pull)
-            continue
-        moved = (head, base) != (pull.head_rev, pull.base_rev)
-        brought_in = base != pull.base_rev and project.storage.is_ancestor(head, base)
-        pull.head_rev, pull.base_rev = head, base
-        if moved:
-            pull.looks, pull.updated = 0, site.time()
-            _keep(project.storage, pull)
-        if brought_in:
-            pull.merged_rev = pull.merge_commit = head
-            _merged(site, pull, None)
-        elif moved and site.kind == "github" and project.storage.is_ancestor(head, base):
-            close(site, pull)  # nothing is left on it
+        if pull.state == "open":
+            _follow(site, project, pull, branches)
+
+
+def _follow(site: Site, project: Project, pull: Pull, branches: dict[str, str]) -> None:
+    head, base = branches.get(pull.head), branches.get(pull.base, pull.base_rev)
+    if head is None:
+        if site.kind != "gitlab":  # a merge request without its branch stays open
+            close(site, pull)
+        return
+    if head != pull.head_rev:
+        ci.begin(site, project, pull, head)
+        if _is_late(project, pull):
+            head = pull.head_rev
+    moved = (head, base) != (pull.head_rev, pull.base_rev)
+    brought_in = base != pull.base_rev and project.storage.is_ancestor(head, base)
+    if head != pull.head_rev:
+        pull.moved = site.clock()
+    pull.head_rev, pull.base_rev = head, base
+    if moved:
+        pull.looks, pull.updated = 0, site.time()
+        _keep(project.storage, pull)
+    if brought_in:
+        pull.merged_rev = pull.merge_commit = head
+        _merged(site, pull, None)
+    elif moved and site.kind == "github" and project.storage.is_ancestor(head, base):
+        close(site, pull)  # nothing is left on it
+
+
+def _is_late(project: Project, pull: Pull) -> bool:
+    """Tell whether a merge request still shows the commit before the push, and note how long it will."""
+    if pull.late is None:
+        pull.late = project.head_lag_looks
+    if pull.late > 0:
+        return True
+    pull.late = None
+    return False
+
+
+def looked(site: Site, project: Project, pull: Pull) -> None:
+    """Count a look at a merge request that does not show a push yet."""
+    if pull.late is not None:
+        pull.late -= 1
+        if pull.late <= 0:
+            after_push(site, project)
 
 
 def delete_branch(site: Site, project: Project, name: str) -> bool:
@@ -215,25 +215,6 @@ def delete_branch(site: Site, project: Project, name: str) -> bool:
     project.storage.set_branch(name, None, tip)
     after_push(site, project)
     return True
-
-
-def _may_be_merged(site: Site, project: Project, pull: Pull, guard: str | None, *, waits: bool) -> None:
-    if project.archived:
-        raise RefusedError("archived")
-    if pull.state != "open" or project.storage.branch(pull.head) is None:
-        raise RefusedError("not-open")
-    if guard is not None and guard != pull.head_rev:
-        raise RefusedError("moved", pull.head_rev)
-    if pull.draft:
-        raise RefusedError("draft")
-    if words := missing(project, pull):
-        raise RefusedError("protected", words)
-    if any(other.state != "merged" for other in pull.blocked_by):
-        raise RefusedError("protected", "blocked by another merge request")
-    if waits and can_be_merged(site, project, pull) is None:
-        raise RefusedError("checking")
-    if not goes_together(project, pull):
-        raise RefusedError("conflict")
 
 
 def _bring_in(site: Site, project: Project, pull: Pull, by: Account) -> None:

@@ -159,7 +159,7 @@ class Storage:
 
     def forget_unreachable(self) -> None:
         """Drop what no branch and no tag has, as a server may at any time: nothing should depend on it."""
-        for ref in self.git("for-each-ref", "--format=%(refname)", "refs/pull").splitlines():
+        for ref in self.git("for-each-ref", "--format=%(refname)", "refs/pull", "refs/merge-requests").splitlines():
             self.git("update-ref", "-d", ref)
         self.git("gc", "-q", "--prune=now")
 

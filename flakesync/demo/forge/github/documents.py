@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flakesync.demo.forge import pulls
+from flakesync.demo.forge import pulls, rules
 from flakesync.demo.forge.messages import Json, Request
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.storage import Storage
@@ -28,6 +28,7 @@ _REPO_LINKS = {
     "statuses_url": "/statuses/{sha}", "subscribers_url": "/subscribers", "subscription_url": "/subscription",
     "tags_url": "/tags", "teams_url": "/teams", "trees_url": "/git/trees{/sha}",
 }  # fmt: skip
+_CONCLUSIONS = ("neutral", "skipped", "cancelled", "timed_out", "action_required", "stale")
 _COUNTS = ("forks", "forks_count", "open_issues", "open_issues_count", "size", "stargazers_count", "watchers")
 _MORE_COUNTS = ("watchers_count", "network_count", "subscribers_count")
 
@@ -131,7 +132,7 @@ class Documents:
         added, deleted, files = _size(project.storage, pull)
         return {
             **self.simple_pull(project, pull), "merged": pull.state == "merged", "mergeable": mergeable,
-            "rebaseable": mergeable, "mergeable_state": _mergeable_state(project, pull, mergeable),
+            "rebaseable": mergeable, "mergeable_state": mergeable_state(self.site, project, pull, mergeable),
             "merged_by": self.user(pull.merged_by) if pull.merged_by else None, "comments": len(pull.comments),
             "review_comments": 0, "maintainer_can_modify": False,
             "commits": len(project.storage.commits(pull.base_rev, pull.head_rev)), "additions": added,
@@ -142,10 +143,12 @@ class Documents:
         """Return a `pull-request-review`."""
         url, web = f"{self.api}/repos/{project.path}/pulls/{pull.number}", f"{self.web}/{project.path}"
         page = f"{web}/pull/{pull.number}#pullrequestreview-{review.id}"
+        dismissed = project.dismiss_stale and review.rev != pull.head_rev
         states = {"approved": "APPROVED", "changes-requested": "CHANGES_REQUESTED", "commented": "COMMENTED"}
         return {
             "id": review.id, "node_id": f"PRR_{review.id}", "user": self.user(review.by), "body": review.body,
-            "state": states[review.opinion], "html_url": page, "pull_request_url": url, "commit_id": review.rev,
+            "state": "DISMISSED" if dismissed else states[review.opinion], "html_url": page,
+            "pull_request_url": url, "commit_id": review.rev,
             "submitted_at": time(review.at), "author_association": "MEMBER",
             "_links": {"html": {"href": page}, "pull_request": {"href": url}},
         }  # fmt: skip
@@ -162,7 +165,8 @@ class Documents:
     def check_run(self, project: Project, rev: str, check: Check) -> Json:
         """Return a `check-run`."""
         url = f"{self.api}/repos/{project.path}/check-runs/{check.id}"
-        done = check.state != "pending"
+        done = check.state not in ("pending", "queued")
+        own = check.state in ("success", *_CONCLUSIONS)
         output = {
             "title": None,
             "summary": None,
@@ -173,19 +177,19 @@ class Documents:
         return {
             "id": check.id, "node_id": f"CR_{check.id}", "head_sha": rev, "external_id": None, "url": url,
             "html_url": f"{self.web}/{project.path}/runs/{check.id}", "details_url": check.url or None,
-            "status": "completed" if done else "in_progress",
-            "conclusion": ("success" if check.state == "success" else "failure") if done else None,
+            "status": "completed" if done else "queued" if check.state == "queued" else "in_progress",
+            "conclusion": (check.state if own else "failure") if done else None,
             "started_at": time(check.at), "completed_at": time(check.at) if done else None, "output": output,
             "name": check.name, "check_suite": {"id": check.id}, "app": None, "pull_requests": [],
         }  # fmt: skip
 
-    def combined_status(self, project: Project, rev: str, checks: Sequence[Check]) -> Json:
-        """Return a `combined-commit-status`; checks: the newest of each context."""
+    def combined_status(self, project: Project, rev: str, checks: Sequence[Check], shown: object) -> Json:
+        """Return a `combined-commit-status`; checks: the newest of each context. shown: a page of their documents."""
         url = f"{self.api}/repos/{project.path}/commits/{rev}"
         states = {check.state for check in checks}
         worst = "failure" if states & {"failure", "error"} else "success" if states == {"success"} else "pending"
         return {
-            "state": worst, "statuses": [self.status(project, rev, check) for check in checks], "sha": rev,
+            "state": worst, "statuses": shown, "sha": rev,
             "total_count": len(checks), "repository": self._minimal(project), "commit_url": url,
             "url": f"{url}/status",
         }  # fmt: skip
@@ -213,6 +217,25 @@ class Documents:
             ],
         }  # fmt: skip
 
+    def branch(self, project: Project, name: str, rev: str) -> Json:
+        """Return a `branch-with-protection`; of rulesets it says only that there are any."""
+        url = f"{self.api}/repos/{project.path}/branches/{name}"
+        rules = project.rules.get(name)
+        classic = rules if not project.ruleset else None
+        checks = classic.checks if classic is not None else ()
+        return {
+            "name": name, "commit": self.commit(project, rev), "protected": rules is not None,
+            "_links": {"self": url, "html": f"{self.web}/{project.path}/tree/{name}"},
+            "protection": {
+                "enabled": classic is not None,
+                "required_status_checks": {
+                    "enforcement_level": "everyone" if checks else "off", "contexts": [*checks],
+                    "checks": [{"context": check, "app_id": None} for check in checks],
+                },
+            },
+            "protection_url": f"{url}/protection",
+        }  # fmt: skip
+
     def _branch(self, project: Project, name: str, rev: str) -> Json:
         return {
             "label": f"{project.owner}:{name}", "ref": name, "sha": rev, "user": self.owner(project),
@@ -223,14 +246,19 @@ class Documents:
         return self.repository(project, None)
 
 
-def _mergeable_state(project: Project, pull: Pull, mergeable: bool | None) -> str:
+def mergeable_state(site: Site, project: Project, pull: Pull, mergeable: bool | None) -> str:
+    """Return `mergeable_state`. mergeable: None while GitHub thinks about it."""
     if mergeable is None:
         return "unknown"
     if not mergeable:
         return "dirty"
     if pull.draft:
         return "draft"
-    return "blocked" if pulls.missing(project, pull) else "clean"
+    lacking = rules.unmet(site, project, pull)
+    if lacking:
+        return "behind" if lacking == [rules.Behind()] else "blocked"
+    results = project.results(pull.head_rev).values()
+    return "clean" if all(rules.passed(site, check) for check in results) else "unstable"
 
 
 def _size(storage: Storage, pull: Pull) -> tuple[int, int, int]:

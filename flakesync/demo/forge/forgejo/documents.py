@@ -88,11 +88,12 @@ def status(site: Site, project: Project, rev: str, check: Check) -> Json:
     }  # fmt: skip
 
 
-def review_document(site: Site, pull: Pull, review: Review) -> Json:
+def review_document(site: Site, project: Project, pull: Pull, review: Review) -> Json:
     """Return a `PullReview`."""
+    stale = review.rev != pull.head_rev
     states = {"approved": "APPROVED", "changes-requested": "REQUEST_CHANGES", "commented": "COMMENT"}
     return {
         "id": review.id, "user": user(site, review.by), "state": states[review.opinion], "body": review.body,
-        "commit_id": review.rev, "stale": review.rev != pull.head_rev, "official": True, "dismissed": False,
+        "commit_id": review.rev, "stale": stale, "official": True, "dismissed": stale and project.dismiss_stale,
         "comments_count": 0, "submitted_at": time(review.at), "updated_at": time(review.at),
     }  # fmt: skip

@@ -1,0 +1,87 @@
+"""Forgejo: merging a pull request, and why not, in the order in which it asks."""
+
+from typing import assert_never
+
+from flakesync.demo.forge import pulls, rules
+from flakesync.demo.forge.forgejo.api import PULL, error, not_found, pull_of, reads, writes
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.rules import Behind, CheckLacking, QueueDemanded, ReviewsLacking, Unmet
+from flakesync.demo.forge.storage import MergeMethod
+
+_METHODS: dict[object, MergeMethod] = {
+    "merge": "merge",
+    "rebase": "rebase",
+    "rebase-merge": "rebase-merge",
+    "squash": "squash",
+    "fast-forward-only": "fast-forward",
+}
+
+
+@writes("POST", f"{PULL}/merge")
+def merge_pull(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    pull, fields = pull_of(project, parts), request.fields()
+    if pull is None:
+        return not_found(site)
+    method = _METHODS.get(fields.get("Do"))
+    if method is None:
+        return error(site, 422, "[Do]: Required")
+    if refused := _not_ready(site, project, pull):
+        return refused
+    if method not in project.methods:
+        return error(site, 405, f"{fields['Do']} is not allowed an allowed merge style for this repository")
+    if fields.get("head_commit_id") not in (None, "", pull.head_rev):
+        return error(site, 409, "head out of date")
+    if pulls.base_was_modified(project):
+        return error(site, 409, "merge push out of date")
+    title = fields.get("MergeTitleField") or f"Merge pull request '{pull.title}' (#{pull.number}) from {pull.head}"
+    try:
+        pulls.merge(site, project, pull, method, account, f"{title}\n\n{fields.get('MergeMessageField') or ''}")
+    except RefusedError:
+        if method == "fast-forward":  # one of the errors that its API does not know
+            return error(site, 500, "")
+        told = {"Style": fields["Do"], "StdOut": "", "StdErr": "CONFLICT (content): Merge conflict", "Err": None}
+        return Answer(409, told)
+    if fields.get("delete_branch_after_merge") is True:
+        pulls.delete_branch(site, project, pull.head)
+    return Answer(200, b"", content_type="text/plain")
+
+
+def _not_ready(site: Site, project: Project, pull: Pull) -> Answer | None:
+    """Return why a pull request cannot be merged by whatever method; None: it can."""
+    match pull.state:
+        case "closed":
+            return not_found(site)
+        case "merged":
+            return error(site, 405, "")
+        case "open" if pull.draft:
+            return error(site, 405, "Work in progress PRs cannot be merged")
+    if not pulls.can_be_merged(site, project, pull):  # it thinks, or there is a conflict: it says the same of both
+        return error(site, 405, "Please try again later")
+    if lacking := rules.unmet(site, project, pull):
+        words = _words(lacking[0])
+        return error(site, 405, words if site.gitea else f"not allowed to merge [reason: {words}]")
+    if any(other.state != "merged" for other in pull.depends_on):
+        return error(site, 500, "")
+    return None
+
+
+def _words(unmet: Unmet) -> str:
+    match unmet:
+        case CheckLacking():
+            return "Not all required status checks successful"
+        case ReviewsLacking():
+            return "Does not have enough approvals"
+        case Behind():
+            return "The head branch is behind the base branch"
+        case QueueDemanded():
+            raise ValueError("Forgejo has no merge queue")
+        case _:
+            assert_never(unmet)
+
+
+@reads("GET", f"{PULL}/merge")
+def is_merged(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    return Answer(204) if pull is not None and pull.state == "merged" else not_found(site)

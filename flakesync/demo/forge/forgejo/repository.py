@@ -1,0 +1,85 @@
+"""Forgejo: a repository, its labels, its branches, and its archives."""
+
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.forgejo.api import (
+    REPO,
+    api,
+    counted,
+    error,
+    not_found,
+    pages,
+    project_of,
+    reads,
+    writes,
+)
+from flakesync.demo.forge.forgejo.documents import (
+    label_document,
+    repository,
+    user,
+)
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.model import Account, Label, Project, Site
+
+
+@api.on("GET", "/user")
+def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    account = site.account(request)
+    return Answer(200, user(site, account)) if account is not None else error(site, 401, "token is required")
+
+
+@api.on("GET", "/version")
+def get_version(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    return Answer(200, {"version": "16.0.1+gitea-1.22.0"})
+
+
+@reads("GET", REPO)
+def get_repository(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    return Answer(200, repository(site, project, request, site.account(request)))
+
+
+@reads("GET", f"{REPO}/labels")
+def list_labels(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    return counted(request, project.labels, lambda label: label_document(site, project, label))
+
+
+@writes("POST", f"{REPO}/labels")
+def create_label(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    fields = request.fields()
+    if not fields.get("name") or not fields.get("color"):
+        return error(site, 422, "[Name]: Required")
+    label = Label(next(site.ids), str(fields["name"]), str(fields["color"]).removeprefix("#"))
+    project.labels.append(label)  # two of one name are possible there
+    return Answer(201, label_document(site, project, label))
+
+
+@writes("DELETE", f"{REPO}/branches/{{branch*}}")
+def delete_branch(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    if parts["branch"] in project.rules:
+        return error(site, 403, "branch protected")
+    return Answer(204) if pulls.delete_branch(site, project, parts["branch"]) else not_found(site)
+
+
+@reads("GET", f"{REPO}/branches/{{branch*}}")
+def get_branch(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    rev = project.storage.branch(parts["branch"])
+    if rev is None:
+        return not_found(site)
+    rules, account = project.rules.get(parts["branch"]), site.account(request)
+    writes_there = account is not None and account.right == "write"
+    return Answer(200, {
+        "name": parts["branch"], "commit": {"id": rev}, "protected": rules is not None,
+        "required_approvals": rules.approvals if rules else 0,
+        "enable_status_check": rules is not None and (bool(rules.checks) or rules.all_checks),
+        "status_check_contexts": [*rules.checks] if rules else [], "user_can_push": writes_there and rules is None,
+        "user_can_merge": writes_there, "effective_branch_protection_name": parts["branch"] if rules else "",
+    })  # fmt: skip
+
+
+@pages.on("GET", "/{owner}/{repo}/archive/{ref*}.tar.gz")
+@api.on("GET", f"{REPO}/archive/{{ref*}}.tar.gz")
+def get_archive(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    project = project_of(site, request, parts)
+    rev = project.storage.rev(parts["ref"]) if project is not None else None
+    if project is None or rev is None:
+        return not_found(site)
+    return Answer(200, project.storage.archive(rev, project.name), (("ETag", f'"{rev}"'),), "application/gzip")

@@ -1,0 +1,54 @@
+"""GitLab: carrying a merge out, straight away or when its pipeline has succeeded."""
+
+from flakesync.demo.forge import meanwhile, pipelines, pulls
+from flakesync.demo.forge.gitlab.documents import METHODS, merge_status, squash_option, way
+from flakesync.demo.forge.messages import Json
+from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.pulls import RefusedError
+
+_WAITS = ("ci_still_running", "not_approved", "checking")
+_NO_SQUASH = "Squashing not allowed: This project does not allow squashing commits when merge requests are accepted."
+
+
+def can_wait(project: Project, pull: Pull, status: str) -> bool:
+    """Tell whether something is left for an automatic merge to wait for; where nothing is, it is done at once."""
+    pipeline = pipelines.of_head(project, pull)
+    running = pipeline is not None and pipelines.status(pipeline) in (*pipelines.ACTIVE, "created")
+    return running or status in _WAITS
+
+
+def carry_out(site: Site, project: Project, pull: Pull, by: Account, fields: Json) -> bool:
+    """Merge it by the way of its project; False: it failed, and `merge_error` says why."""
+    squash = fields.get("squash") in (True, "true")
+    if squash and squash_option(project) == "never":
+        pull.merge_error = _NO_SQUASH
+        return False
+    words = str(fields.get("merge_commit_message") or f"Merge branch '{pull.head}' into '{pull.base}'\n\n{pull.title}")
+    method = METHODS[way(project)][0]
+    try:
+        if squash or squash_option(project) == "always":
+            words = str(fields.get("squash_commit_message") or pull.title)
+            pulls.squash_and_merge(site, project, pull, method, by, words)
+        else:
+            pulls.merge(site, project, pull, method, by, words)
+    except RefusedError:
+        pull.merge_error = "Merge conflicts"
+        return False
+    if fields.get("should_remove_source_branch") in (True, "true"):
+        pulls.delete_branch(site, project, pull.head)
+    return True
+
+
+@meanwhile.merges("gitlab")
+def catch_up(site: Site, project: Project) -> None:
+    """Merge what has waited for its pipeline, and forget the wish where that has failed."""
+    for pull in project.pulls:
+        if pull.auto_merge is None or pull.state != "open":
+            continue
+        pipeline = pipelines.of_head(project, pull)
+        found = pipelines.status(pipeline) if pipeline is not None else "created"
+        if found in ("failed", "canceled"):
+            pull.auto_merge = None
+        elif found == "success" and merge_status(site, project, pull) == "mergeable":
+            wish, pull.auto_merge = pull.auto_merge, None
+            carry_out(site, project, pull, wish.by, wish.fields)

@@ -1,0 +1,150 @@
+"""GitLab: merge requests, and who approves of them."""
+
+from flakesync.demo.forge import pulls, rules
+from flakesync.demo.forge.gitlab.api import (
+    MERGE,
+    PROJECT,
+    bad,
+    message,
+    no_merge_request,
+    page,
+    pull_of,
+    reads,
+    writes,
+)
+from flakesync.demo.forge.gitlab.documents import (
+    STATES,
+    basic,
+    full,
+    user,
+)
+from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.pulls import RefusedError
+
+_DRAFT = ("draft:", "[draft]", "(draft)")
+
+
+@reads("GET", f"{PROJECT}/merge_requests")
+def list_merge_requests(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    query = request.query
+    found = [
+        pull
+        for pull in project.pulls
+        if query.get("state", "all") in ("all", STATES[pull.state])
+        and query.get("source_branch", pull.head) == pull.head
+        and query.get("target_branch", pull.base) == pull.base
+    ]
+    by_update = query.get("order_by") == "updated_at"
+    found.sort(
+        key=lambda pull: (pull.updated if by_update else pull.created, pull.number),
+        reverse=query.get("sort", "desc") == "desc",
+    )
+    return page(request, found, lambda pull: basic(site, project, pull, request))
+
+
+@writes("POST", f"{PROJECT}/merge_requests")
+def create_merge_request(
+    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
+) -> Answer:
+    fields = request.fields()
+    lacking = [f"{name} is missing" for name in ("source_branch", "target_branch", "title") if not fields.get(name)]
+    if lacking:
+        return bad(", ".join(lacking))
+    head, base, title = (str(fields[name]) for name in ("source_branch", "target_branch", "title"))
+    body = str(fields.get("description") or "")
+    draft = title.lower().startswith(_DRAFT)
+    try:
+        pull = pulls.open_pull(site, project, head, base, title, body, account, draft=draft)
+    except RefusedError as error:
+        if error.other is not None:
+            return message(
+                409, [f"Another open merge request already exists for this source branch: !{error.other.number}"]
+            )
+        side, name = ("Target", base) if error.reason == "no-base" else ("Source", head)
+        return message(400, {"validate_branches": [f'{side} branch "{name}" does not exist']})
+    _dress(site, project, pull, fields)
+    return Answer(201, full(site, project, pull, request))
+
+
+def _dress(site: Site, project: Project, pull: Pull, fields: Json) -> None:
+    if "labels" in fields:
+        pulls.set_labels(pull, [site.label(project, name) for name in _names(fields["labels"])])
+    if "add_labels" in fields:
+        added = [site.label(project, name) for name in _names(fields["add_labels"])]
+        pulls.set_labels(pull, [*pull.labels, *added])
+    if "remove_labels" in fields:
+        gone = _names(fields["remove_labels"])
+        pulls.set_labels(pull, [label for label in pull.labels if label.name not in gone])
+    if isinstance(ids := fields.get("reviewer_ids"), list):
+        # Without the paid licence only the first one is kept.
+        known = {person.id: person for person in site.people.values()}
+        wanted = [known[id] for id in ids if id in known]
+        pull.reviewers = wanted if site.premium else wanted[:1]
+
+
+def _names(value: object) -> list[str]:
+    """Return the names in a list, or in one text with commas."""
+    names = value if isinstance(value, list) else str(value or "").split(",")
+    return [str(name).strip() for name in names if str(name).strip()]
+
+
+@reads("GET", MERGE)
+def get_merge_request(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    return Answer(200, full(site, project, pull, request)) if pull is not None else no_merge_request()
+
+
+@writes("PUT", MERGE)
+def update_merge_request(
+    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
+) -> Answer:
+    pull, fields = pull_of(project, parts), request.fields()
+    if pull is None:
+        return no_merge_request()
+    if not fields:
+        return bad("description, labels, state_event, title are missing, at least one parameter must be provided")
+    match fields.get("state_event"):
+        case "close":
+            pulls.close(site, pull)
+        case "reopen":
+            try:
+                pulls.reopen(site, project, pull)
+            except RefusedError:
+                return message(
+                    422, {"base": ["Cannot reopen: the source branch does not exist, or another one is open"]}
+                )
+        case None:
+            pass
+        case _:
+            return bad("state_event does not have a valid value")
+    if fields.get("title"):
+        pull.title = str(fields["title"])
+        pull.draft = pull.title.lower().startswith(_DRAFT)
+    if "description" in fields:
+        pull.body = str(fields["description"] or "")
+    _dress(site, project, pull, fields)
+    pull.updated = site.time()
+    return Answer(200, full(site, project, pull, request))
+
+
+@reads("GET", f"{MERGE}/approvals")
+def get_approvals(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    if pull is None:
+        return no_merge_request()
+    people = rules.approvals(project, pull)
+    return Answer(200, {
+        "id": pull.id, "iid": pull.number, "project_id": project.id, "title": pull.title, "state": STATES[pull.state],
+        "approved": bool(people), "approved_by": [{"user": user(site, person)} for person in people],
+        "user_has_approved": False, "user_can_approve": True,
+    })  # fmt: skip
+
+
+@writes("POST", f"{MERGE}/approve")
+def approve(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    if pull is None:
+        return no_merge_request()
+    pulls.review(site, pull, account, "APPROVE", "")
+    return Answer(201, {"id": pull.id, "iid": pull.number, "approved_by": [{"user": user(site, account)}]})

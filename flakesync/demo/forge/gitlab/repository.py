@@ -1,0 +1,90 @@
+"""GitLab: a project, its people, its branches and commits, and its archives."""
+
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.gitlab.api import (
+    PROJECT,
+    api,
+    message,
+    page,
+    reads,
+    writes,
+)
+from flakesync.demo.forge.gitlab.documents import (
+    project_document,
+    user,
+)
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.model import Account, Project, Site
+from flakesync.demo.forge.times import time
+
+
+@api.on("GET", "/user")
+def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    account = site.account(request)
+    return Answer(200, user(site, account)) if account is not None else message(401, "401 Unauthorized")
+
+
+@api.on("GET", "/users")
+def find_users(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    wanted = request.query.get("username")
+    return page(request, [p for name, p in site.people.items() if wanted in (None, name)], lambda p: user(site, p))
+
+
+@api.on("GET", "/version")
+def get_version(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    return Answer(200, {"version": "18.5.0", "revision": "0123456"})
+
+
+@reads("GET", PROJECT)
+def get_project(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    return Answer(200, project_document(site, project, request))
+
+
+@writes("DELETE", f"{PROJECT}/repository/branches/{{branch}}")
+def delete_branch(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    if parts["branch"] in project.rules:
+        return message(400, "Protected branch can't be removed")
+    return Answer(204) if pulls.delete_branch(site, project, parts["branch"]) else message(404, "404 Branch Not Found")
+
+
+@reads("GET", f"{PROJECT}/repository/branches/{{branch}}")
+def get_branch(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    rev = project.storage.branch(parts["branch"])
+    if rev is None:
+        return message(404, "404 Branch Not Found")
+    protected = parts["branch"] in project.rules
+    return Answer(200, {"name": parts["branch"], "protected": protected, "commit": {"id": rev, "short_id": rev[:8]}})
+
+
+@reads("GET", f"{PROJECT}/repository/commits")
+def list_commits(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    rev = project.storage.rev(request.query.get("ref_name", "HEAD"))
+    if rev is None:
+        return message(404, "404 Commit Not Found")
+    return Answer(200, [{"id": rev, "short_id": rev[:8], "title": project.storage.show(rev, "%s")}])
+
+
+@reads("GET", f"{PROJECT}/repository/commits/{{sha}}")
+def get_commit(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    rev = project.storage.rev(parts["sha"])
+    if rev is None:
+        return message(404, "404 Commit Not Found")
+    name, email, at, by, by_email, made, title, text = project.storage.show(
+        rev, "%an%n%ae%n%at%n%cn%n%ce%n%ct%n%s%n%B"
+    ).split("\n", 7)  # fmt: skip
+    return Answer(200, {
+        "id": rev, "short_id": rev[:8], "title": title, "message": text, "parent_ids": project.storage.parents(rev),
+        "author_name": name, "author_email": email, "authored_date": time(int(at)), "committer_name": by,
+        "committer_email": by_email, "committed_date": time(int(made)), "created_at": time(int(made)),
+        "web_url": f"https://{request.authority}/{project.path}/-/commit/{rev}", "project_id": project.id,
+    })  # fmt: skip
+
+
+@reads("GET", f"{PROJECT}/repository/archive.tar.gz")
+def get_archive(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    asked = request.query.get("sha", "HEAD")
+    rev = project.storage.rev(asked)
+    if rev is None:
+        return message(404, "404 File Not Found")
+    data = project.storage.archive(rev, f"{project.name}-{asked}-{rev}")
+    return Answer(200, data, (("ETag", f'W/"{rev}"'),), "application/octet-stream")

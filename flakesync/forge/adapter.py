@@ -2,58 +2,75 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import assert_never
 
+from flakesync.forge.answers import Meaning, meaning_of, said
+from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.http import Client
-from flakesync.forge.model import ForgeError, MergeMethod, NewPull, Project, Pull
+from flakesync.forge.model import (
+    ForgeError,
+    ForgeKind,
+    MergeMethod,
+    NewPull,
+    Project,
+    Pull,
+    Undecided,
+    Waiting,
+)
 from flakesync.forge.refusal import Refused, Unclear
 from flakesync.terms import Rev
 
-_MERGE_REFUSALS = frozenset({405, 406, 409, 422})
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0)
-_PROTECTS = (
-    "protect",
-    "required",
-    "approv",
-    "review",
-    "rule",
-    "not allowed to merge",
-    "not ready",
-    "draft",
-    "progress",
-)
+_LAGS_S = (0.5, 1.0, 2.0)
+_BROKEN = 500
+"""Statuses from here on say nothing of the request: the server stumbled."""
 
 
 class Adapter(ABC):
     """The part of `Forge` that does not depend on the kind of forge."""
 
+    kind: ForgeKind
+
     def __init__(self, client: Client) -> None:
         """client: calls to the forge's API, with its headers."""
         self._client = client
+        self._at = ProjectCalls(client, self._root, self._find_home)
 
     def create(self, project: Project, new: NewPull) -> Pull:
         """Open a pull request, or find the one that a lost answer, or somebody else, has opened already."""
         return self.dress(project, self._open_once(project, new), labels=new.labels, reviewers=new.reviewers)
 
-    def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:
-        """Merge it if its head is still `head`; return it with its `merged_rev`.
+    def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull | Waiting:
+        """Merge it if its head is still `head`; return it with its `merged_rev`, or what it waits for.
 
         Forges take a moment to learn whether a branch can be merged, and say no until then: they are asked again.
+        `default` is the repository's own way; where that is not allowed, another one that is.
         """
-        for pause in (*_PAUSES_S, None):
+        ways = [*self._ways(project, method)]
+        pauses = iter(_PAUSES_S)
+        while True:
             try:
-                return self._merge(project, pull, head, method)
-            except (Refused, Unclear) as refusal:
-                if isinstance(refusal, Refused) and refusal.status not in _MERGE_REFUSALS:
-                    raise
+                done = self._merge(project, pull, head, ways[0])
+                return done if isinstance(done, Waiting) else self._seen_merged(project, done)
+            except (Refused, Unclear) as error:
                 now = self.get(project, pull.number)
+                if now.state == "merged" and now.head in ("", head):
+                    return now
+                if now.state == "closed":
+                    raise ForgeError("forge", f"{now.url} is closed") from None
                 if now.head != head:
                     raise self._head_moved(now, head) from None
-                if now.state == "merged":
-                    return now
-                if pause is None or not (isinstance(refusal, Unclear) or self._not_yet(refusal, now)):
-                    raise self._why_not(refusal, now) from None
+                refusal = error.refused if isinstance(error, Unclear) else error
+                means = self._means(project, refusal, now)
+                if means == "method" and len(ways) > 1:
+                    ways.pop(0)
+                    continue
+                # A client has asked several times already before it says Refused with 5xx.
+                done_asking = means != "computing" or (isinstance(error, Refused) and error.status >= _BROKEN)
+                pause = None if done_asking else next(pauses, None)
+                if pause is None:
+                    return self._refused(project, now, error, means)
             self._client.sleep(pause)
-        raise AssertionError("the last pause is None")
 
     @abstractmethod
     def get(self, project: Project, number: int) -> Pull:
@@ -71,21 +88,120 @@ class Adapter(ABC):
     def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not, and ask reviewers who have not been asked by `_open`; return it so."""
 
+    @staticmethod
+    @abstractmethod
+    def _root(project: Project) -> str:
+        """Return the address of a repository, below the API's base."""
+
+    @staticmethod
+    @abstractmethod
+    def _find_home(client: Client, project: Project) -> Project:
+        """Return what a repository is called now, by its own answer."""
+
     @abstractmethod
     def _open(self, project: Project, new: NewPull) -> Pull:
         """Open it by one POST. Raises Refused, Unclear."""
-
-    @abstractmethod
-    def _merge(self, project: Project, pull: Pull, head: Rev, method: MergeMethod) -> Pull:
-        """Merge it by one call. Raises Refused, Unclear."""
 
     @abstractmethod
     def _is_double(self, refusal: Refused) -> bool:
         """Tell whether the forge refused to open a pull request because there is one."""
 
     @abstractmethod
-    def _not_yet(self, refusal: Refused, now: Pull) -> bool:
-        """Tell whether a merge was refused only because the forge is not done with thinking about it."""
+    def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
+        """Return what the forge calls a merge method; of `default` all that the repository allows, its own first.
+
+        Raises: ForgeError(`forge-method`): the forge has no such method.
+        """
+
+    @abstractmethod
+    def _merge(self, project: Project, pull: Pull, head: Rev, way: str) -> Pull | Waiting:
+        """Merge it by one call, or let it join the queue of its base. Raises Refused, Unclear."""
+
+    def _seen_merged(self, project: Project, pull: Pull) -> Pull | Waiting:
+        """Return a pull request whose merge the forge has taken; where it is still open, what it waits for."""
+        for pause in (*_LAGS_S, None):
+            if pull.state == "merged":
+                return pull
+            if pause is not None:
+                self._client.sleep(pause)
+                pull = self.get(project, pull.number)
+        return Waiting("queue", "the forge has taken the merge and has not carried it out yet")
+
+    def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        """Return what an answer means that only the pull request itself explains."""
+        if now.draft:
+            return "person"
+        if now.mergeable is None:
+            return "computing"
+        return "conflict" if now.mergeable is False else "person"
+
+    def _broken(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        """Return what an answer of 5xx means."""
+        return "computing"
+
+    def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
+        """Return what is said of a merge that waits; words: the forge's own."""
+        return words
+
+    def _queue(self, project: Project, now: Pull, words: str) -> Waiting:
+        """Let a pull request join the merge queue of its base; or return that a person has to."""
+        return Waiting("queue", f"{words}: somebody has to add it to the merge queue")
+
+    # ---- refusals ------------------------------------------------------------------------------------------------
+
+    def _means(self, project: Project, refusal: Refused | None, now: Pull) -> Meaning:
+        if refusal is None:  # no answer at all, and it is not merged: it may still be going on
+            return "computing"
+        if refusal.status >= _BROKEN:
+            return self._broken(project, now, refusal)
+        means = meaning_of(self.kind, refusal.status, refusal.lines)
+        return self._settle(project, now, refusal) if means == "state" else means
+
+    def _refused(self, project: Project, now: Pull, error: Refused | Unclear, means: Meaning) -> Waiting:
+        """Return what a merge that was refused waits for. Raises ForgeError where it will never be done."""
+        refusal = error.refused if isinstance(error, Unclear) else error
+        words = said(self.kind, refusal.status, refusal.lines) if refusal is not None else ""
+        place = f"{now.url} cannot be merged"
+        match means:
+            case "rights" | "archived" | "gone":
+                code = {"rights": "forge-rights", "archived": "forge-archived", "gone": "forge-not-found"}[means]
+                hint = "the token may not merge here: look at its permissions, and at the role of its owner"
+                raise ForgeError(code, f"{place}: {words or error.message}", hint=hint if means == "rights" else None)
+            case "method":
+                hint = "`merge-method` in the manifest's [publish]: a method that the repository and its rules allow"
+                raise ForgeError("forge-method", f"{place}: {words}", hint=hint)
+            case "checks-failed":
+                raise ForgeError("pull-checks-failed", f"{place}: {words}", hint="look at its checks on the forge")
+            case "conflict":
+                hint = "its base has changed: `flakesync sync` makes the branch anew"
+                raise ForgeError("forge-conflict", f"{place}: {words or 'conflict'}", hint=hint)
+            case "head-moved":
+                raise ForgeError("head-moved", f"{place}: {words}")
+            case "behind" | "base-moved":
+                keeps_moving = Waiting("computing", "its base keeps moving: others merge too")
+                raise Undecided(f"{place}: {words or 'its base has moved'}", keeps_moving)
+            case "queue":
+                return self._queue(project, now, words)
+            case "computing" | "state":
+                if refusal is None or refusal.status >= _BROKEN:
+                    raise error
+                if now.mergeable is False:  # Forgejo says the same of a check that goes on, and of a conflict
+                    conflict = Waiting("person", f"{words}: it has a conflict, or could not be checked for one")
+                    raise Undecided(f"{place}: {words}", conflict)
+                return Waiting("computing", f"the forge has not decided yet whether it can be merged: {words}")
+            case "person":
+                if now.draft:
+                    return Waiting("person", "it is a draft")
+                detail = self._detail(project, now, means, words or error.message)
+                return Waiting("person", f"somebody has to look at it: {detail}")
+            case "upstream" | "reviews" | "checks":
+                return Waiting(means, self._detail(project, now, means, words))
+            case _:
+                assert_never(means)
+
+    def _head_moved(self, now: Pull, head: Rev) -> ForgeError:
+        message = f"{now.url}: its head is {now.head}, and not {head}: somebody has pushed to the branch"
+        return ForgeError("head-moved", message)
 
     def _open_once(self, project: Project, new: NewPull) -> Pull:
         failure: ForgeError | None = None
@@ -105,28 +221,6 @@ class Adapter(ABC):
                 return self.update(project, found, title=new.title, body=new.body)
         raise failure if failure is not None else AssertionError("two attempts have failed without an error")
 
-    def _why_not(self, refusal: ForgeError, now: Pull) -> ForgeError:
-        """Return the error that says why it cannot be merged."""
-        words = refusal.words if isinstance(refusal, Refused) else refusal.message
-        if isinstance(refusal, Unclear):
-            return refusal
-        place = f"{now.url} cannot be merged"
-        if now.state == "closed":
-            return ForgeError("forge", f"{now.url} is closed")
-        if now.draft:
-            return ForgeError("forge-protected", f"{place}: it is a draft", hint="mark it as ready on the forge")
-        told = words.lower()
-        if "conflict" in told or (now.mergeable is False and not any(word in told for word in _PROTECTS)):
-            hint = "its base has changed: `flakesync sync` makes the branch anew"
-            return ForgeError("forge-conflict", f"{place}: {words or 'conflict'}", hint=hint)
-        if any(word in told for word in _PROTECTS):
-            return ForgeError("forge-protected", f"{place}: {words}")
-        return ForgeError("forge", f"{place}: {words or refusal.message}")
-
-    def _head_moved(self, now: Pull, head: Rev) -> ForgeError:
-        message = f"{now.url}: its head is {now.head}, and not {head}: somebody has pushed to the branch"
-        return ForgeError("head-moved", message)
-
 
 def reviewers_body(reviewers: Sequence[str]) -> dict[str, list[str]]:
     """Return how GitHub and Forgejo are asked for reviewers: people by name, a team as `org/team`."""
@@ -139,4 +233,5 @@ def reviewers_body(reviewers: Sequence[str]) -> dict[str, list[str]]:
 
 def no_method(host: str, method: str, known: str) -> ForgeError:
     """Return the error for a merge method that a forge does not have."""
-    return ForgeError("forge", f"{host}: pull requests cannot be merged by {method}", hint=f"merge-method: {known}")
+    hint = f"merge-method: {known}"
+    return ForgeError("forge-method", f"{host}: pull requests cannot be merged by {method}", hint=hint)

@@ -1,15 +1,18 @@
 """Forgejo and Gitea: their API v1. Labels go by number there, and a draft is a title that begins with `WIP:`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from itertools import islice
 
 import msgspec
 
 from flakesync.forge.adapter import Adapter, reviewers_body
 from flakesync.forge.addresses import repository, segment
+from flakesync.forge.answers import Meaning
+from flakesync.forge.checks import Check, opinion, summary
 from flakesync.forge.http import Client, Query
-from flakesync.forge.model import Checks, ForgeKind, MergeMethod, NewPull, Project, Pull, Reviews, Standing
+from flakesync.forge.model import Checks, ForgeKind, MergeMethod, NewPull, Project, Pull, Standing
 from flakesync.forge.refusal import Refused
 from flakesync.terms import Rev
 
@@ -19,7 +22,6 @@ DRAFT = "WIP: "
 
 _DRAFTS = ("WIP:", "[WIP]", "Draft:")
 _LABEL_COLOUR = "#0e8a16"
-_STYLES = frozenset({"merge", "rebase", "rebase-merge", "squash", "fast-forward-only"})
 _DO: dict[MergeMethod, str] = {
     "merge": "merge",
     "squash": "squash",
@@ -40,7 +42,7 @@ def headers(token: str) -> dict[str, str]:
     return {"Authorization": f"token {token}", "Accept": "application/json"}
 
 
-class _Branch(msgspec.Struct, frozen=True):
+class _Side(msgspec.Struct, frozen=True):
     ref: str
     label: str = ""
     sha: str = ""
@@ -62,8 +64,8 @@ class _Pull(msgspec.Struct, frozen=True):
     html_url: str
     state: str
     title: str
-    head: _Branch
-    base: _Branch
+    head: _Side
+    base: _Side
     body: str | None = None
     draft: bool = False
     labels: tuple[_Label, ...] | None = None
@@ -89,12 +91,43 @@ class _Pull(msgspec.Struct, frozen=True):
 
 
 class _Repo(msgspec.Struct, frozen=True):
+    full_name: str = ""
     default_merge_style: str = "merge"
+    allow_merge_commits: bool = True
+    allow_rebase: bool = True
+    allow_rebase_explicit: bool = True
+    allow_squash_merge: bool = True
+    # Servers that do not tell have no such style.
+    allow_fast_forward_only_merge: bool = False
+
+    @property
+    def styles(self) -> list[str]:
+        """The merge styles that are allowed, the default first; the default may be one that is not."""
+        allowed = [
+            *(["merge"] if self.allow_merge_commits else []),
+            *(["rebase"] if self.allow_rebase else []),
+            *(["rebase-merge"] if self.allow_rebase_explicit else []),
+            *(["squash"] if self.allow_squash_merge else []),
+            *(["fast-forward-only"] if self.allow_fast_forward_only_merge else []),
+        ]
+        return sorted(allowed, key=lambda style: style != self.default_merge_style) or ["merge"]
 
 
 class _Status(msgspec.Struct, frozen=True):
+    context: str
+    status: str = ""
+    id: int = 0
+
+
+class _Branch(msgspec.Struct, frozen=True):
+    enable_status_check: bool = False
+    status_check_contexts: tuple[str, ...] | None = None
+    required_approvals: int = 0
+
+
+class _Issue(msgspec.Struct, frozen=True):
+    html_url: str
     state: str = ""
-    total_count: int = 0
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -124,7 +157,7 @@ class Forgejo(Adapter):
         they know by both branches, which may be the oldest, tells at least whether to go on looking.
         """
         query: Query = {"state": "all", "base": base, "head": head, "limit": PAGE}
-        listed = self._client.each(f"{_at(project)}/pulls", _Pull, query=query)
+        listed = self._at.each(project, "/pulls", _Pull, lambda _: query)
         seen = list(islice(listed, PAGE))
         mine = [pull for pull in seen if _is_from(pull, head, base)]
         found = next((pull for pull in mine if pull.state == "open"), None)
@@ -138,7 +171,7 @@ class Forgejo(Adapter):
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""
-        return self._client.call("GET", f"{_at(project)}/pulls/{number}", _Pull).value()
+        return self._at.call(project, "GET", f"/pulls/{number}", _Pull).value()
 
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body; a draft stays one."""
@@ -157,21 +190,20 @@ class Forgejo(Adapter):
         """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""
         missing = [label for label in labels if label not in pull.labels]
         if missing:
-            path = f"{_at(project)}/issues/{pull.number}/labels"
             numbers = self._label_numbers(project, missing)
-            self._client.tell("POST", path, body={"labels": numbers}, again=True)
+            self._at.tell(project, "POST", f"/issues/{pull.number}/labels", body={"labels": numbers}, again=True)
             pull = replace(pull, labels=(*pull.labels, *missing))
         if reviewers:
-            path = f"{_at(project)}/pulls/{pull.number}/requested_reviewers"
-            self._client.tell("POST", path, body=reviewers_body(reviewers), again=True)
+            rest = f"/pulls/{pull.number}/requested_reviewers"
+            self._at.tell(project, "POST", rest, body=reviewers_body(reviewers), again=True)
         return pull
 
     def standing(self, project: Project, pull: Pull) -> Standing:
         """Return the state of its checks and reviews."""
-        status = self._client.call("GET", f"{_at(project)}/commits/{pull.head}/status", _Status)
-        checks = _CHECKS.get(status.state, "pending") if status.total_count else "none"
-        path = f"{_at(project)}/pulls/{pull.number}/reviews"
-        return Standing(checks, _opinion(self._client.each(path, _Review, query={"limit": PAGE})))
+        total, failed, pending = summary(self._checks(project, pull.head))
+        rest = f"/pulls/{pull.number}/reviews"
+        listed = self._at.each(project, rest, _Review, lambda _: {"limit": PAGE})
+        return Standing(total, opinion(map(_opinion_of, listed)), failed, pending)
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: issues can depend on each other here, which is off in many places; the body says it all."""
@@ -180,16 +212,37 @@ class Forgejo(Adapter):
         """Return the page that shows what lies between two commits."""
         return f"https://{project.host}/{repository(project.path)}/compare/{old}...{new}"
 
+    @staticmethod
+    def _root(project: Project) -> str:
+        return f"/repos/{repository(project.path)}"
+
+    @staticmethod
+    def _find_home(client: Client, project: Project) -> Project:
+        found = client.call("GET", Forgejo._root(project), _Repo)
+        return replace(project, path=found.full_name or project.path)
+
     def _known(self, project: Project, head: str, base: str) -> _Pull | None:
         try:
-            return self._client.call("GET", f"{_at(project)}/pulls/{segment(base)}/{segment(head)}", _Pull)
+            return self._at.call(project, "GET", f"/pulls/{segment(base)}/{segment(head)}", _Pull)
         except Refused as refusal:
             if refusal.status == 404:
                 return None
             raise
 
+    def _checks(self, project: Project, rev: Rev) -> list[Check]:
+        """Return the newest result of each check of a commit.
+
+        The combined status will not do: it covers one page of them, and a warning hides what is still pending.
+        """
+        newest: dict[str, _Status] = {}
+        for each in self._at.each(project, f"/commits/{rev}/statuses", _Status, lambda _: {"limit": PAGE}):
+            known = newest.setdefault(each.context, each)
+            if each.id > known.id:
+                newest[each.context] = each
+        return [Check(each.context, _CHECKS.get(each.status, "pending")) for each in newest.values()]
+
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
-        return self._client.call("PATCH", f"{_at(project)}/pulls/{pull.number}", _Pull, body=body).value()
+        return self._at.call(project, "PATCH", f"/pulls/{pull.number}", _Pull, body=body).value()
 
     def _open(self, project: Project, new: NewPull) -> Pull:
         body: dict[str, object] = {
@@ -200,22 +253,22 @@ class Forgejo(Adapter):
         }
         if new.labels:
             body["labels"] = self._label_numbers(project, new.labels)
-        return self._client.call("POST", f"{_at(project)}/pulls", _Pull, body=body).value()
+        return self._at.call(project, "POST", "/pulls", _Pull, body=body).value()
 
     def _label_numbers(self, project: Project, names: Sequence[str]) -> list[int]:
         """Return the numbers of labels: of the repository, else of its organisation, else of new ones."""
-        path = f"{_at(project)}/labels"
-        known = {label.name: label.id for label in self._client.each(path, _Label, query={"limit": PAGE})}
+        listed = self._at.each(project, "/labels", _Label, lambda _: {"limit": PAGE})
+        known = {label.name: label.id for label in listed}
         if not known.keys() >= set(names):
             known = {**self._labels_of_owner(project), **known}
         for name in names:
             if name not in known:
                 body = {"name": name, "color": _LABEL_COLOUR}
-                known[name] = self._client.call("POST", path, _Label, body=body).id
+                known[name] = self._at.call(project, "POST", "/labels", _Label, body=body).id
         return [known[name] for name in names]
 
     def _labels_of_owner(self, project: Project) -> dict[str, int]:
-        owner = project.path.partition("/")[0]
+        owner = self._at.home(project).path.partition("/")[0]
         if owner not in self._shared_labels:
             try:
                 listed = self._client.each(f"/orgs/{segment(owner)}/labels", _Label, query={"limit": PAGE})
@@ -229,24 +282,54 @@ class Forgejo(Adapter):
     def _is_double(self, refusal: Refused) -> bool:
         return refusal.status == 409
 
-    def _merge(self, project: Project, pull: Pull, head: Rev, method: MergeMethod) -> Pull:
-        way = self._default_style(project) if method == "default" else _DO[method]
-        path = f"{_at(project)}/pulls/{pull.number}/merge"
-        self._client.tell("POST", path, body={"Do": way, "head_commit_id": head})
-        merged = self.get(project, pull.number)
-        return replace(merged, head=head)
+    def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
+        return [_DO[method]] if method != "default" else self._at.call(project, "GET", "", _Repo).styles
 
-    def _default_style(self, project: Project) -> str:
-        style = self._client.call("GET", _at(project), _Repo).default_merge_style
-        return style if style in _STYLES else "merge"
+    def _merge(self, project: Project, pull: Pull, head: Rev, way: str) -> Pull:
+        self._at.tell(project, "POST", f"/pulls/{pull.number}/merge", body={"Do": way, "head_commit_id": head})
+        return replace(self.get(project, pull.number), head=head)
 
-    def _not_yet(self, refusal: Refused, now: Pull) -> bool:
-        # "Please try again later" is said of a conflict too: after a while it is one. The other comes of two merges.
-        return "try again later" in refusal.words or "push out of date" in refusal.words
+    def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        # 405 without a word: it has been merged, which is seen in a moment.
+        return "computing"
 
+    def _broken(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        # 500 without a word is what those who are no administrators get where an issue dependency is open.
+        return "upstream" if refusal.status == 500 and self._open_dependencies(project, now) else "computing"
 
-def _at(project: Project) -> str:
-    return f"/repos/{repository(project.path)}"
+    def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
+        match means:
+            case "checks":
+                found = self._missing(project, now)
+                return f"{words}: {', '.join(found)}" if found else words
+            case "upstream":
+                return f"it depends on {', '.join(self._open_dependencies(project, now))}"
+            case _:
+                return words
+
+    def _open_dependencies(self, project: Project, pull: Pull) -> list[str]:
+        """Return the addresses of what an issue dependency makes a pull request wait for."""
+        try:
+            rest = f"/issues/{pull.number}/dependencies"
+            listed = self._at.each(project, rest, _Issue, lambda _: {"limit": PAGE})
+            return [each.html_url for each in listed if each.state == "open"]
+        except Refused:  # switched off, or the token may not read issues
+            return []
+
+    def _missing(self, project: Project, pull: Pull) -> list[str]:
+        """Return the required checks, which may be globs, that have not passed; none where that cannot be read."""
+        try:
+            branch = self._at.call(project, "GET", f"/branches/{segment(pull.base_branch)}", _Branch)
+        except Refused:
+            return []
+        checks = self._checks(project, pull.head)
+        if branch.enable_status_check and not branch.status_check_contexts:
+            return [] if checks else ["there is none yet"]
+        return [
+            context
+            for context in branch.status_check_contexts or ()
+            if not any(fnmatchcase(check.name, context) and check.state == "passed" for check in checks)
+        ]
 
 
 def _is_from(pull: _Pull, head: str, base: str) -> bool:
@@ -267,13 +350,7 @@ def _untitled(title: str) -> str:
     return title
 
 
-def _opinion(reviews: Iterable[_Review]) -> Reviews:
-    """Return what the reviews come to: of each person, or team, the last that was more than a comment."""
-    last: dict[str, str] = {}
-    for review in reviews:
-        who = review.user.login if review.user is not None else ""
-        if review.state in ("APPROVED", "REQUEST_CHANGES"):
-            last[who] = "" if review.dismissed else review.state
-    if "REQUEST_CHANGES" in last.values():
-        return "changes-requested"
-    return "approved" if "APPROVED" in last.values() else "none"
+def _opinion_of(review: _Review) -> tuple[str, str]:
+    """Return what a person, or a team, thinks, and who; of a review that was dismissed only that it was."""
+    who = review.user.login if review.user is not None else ""
+    return ("DISMISSED" if review.dismissed else review.state), who

@@ -4,7 +4,7 @@ Whether a merge makes a merge commit or moves the branch forward is a setting of
 with each merge.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -12,9 +12,10 @@ import msgspec
 
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.addresses import repository, segment
-from flakesync.forge.http import Client
+from flakesync.forge.answers import GITLAB_STATUSES, Meaning
+from flakesync.forge.gitlab_merging import Merging, Pipeline
+from flakesync.forge.http import Client, Query
 from flakesync.forge.model import (
-    Checks,
     ForgeError,
     ForgeKind,
     MergeMethod,
@@ -23,6 +24,7 @@ from flakesync.forge.model import (
     Pull,
     PullState,
     Standing,
+    Waiting,
 )
 from flakesync.forge.refusal import Refused
 from flakesync.terms import Rev
@@ -31,19 +33,22 @@ PAGE = 100
 DRAFT = "Draft: "
 
 _STATES: dict[str, PullState] = {"opened": "open", "locked": "open", "merged": "merged", "closed": "closed"}
-_THINKING = frozenset({"", "checking", "unchecked", "preparing", "approvals_syncing", "cannot_be_merged_recheck"})
-_CONFLICTS = frozenset({"conflict", "broken_status", "need_rebase", "cannot_be_merged", "commits_status"})
-_READY = frozenset({"mergeable", "can_be_merged"})
-_CHECKS: dict[str, Checks] = {"success": "passed", "failed": "failed", "canceled": "failed", "skipped": "none"}
+_SAYS = {
+    "ci_must_pass": "no pipeline has passed for this commit yet",
+    "ci_still_running": "its pipeline has not ended yet",
+    "status_checks_must_pass": "external status checks have not passed yet",
+    "not_approved": "an approval is missing",
+    "code_owners_approval": "an approval of a code owner is missing",
+    "merge_request_blocked": "another merge request has to be merged first",
+    "discussions_not_resolved": "a discussion has to be resolved",
+    "commits_status": "its source branch is gone, or has no commits",
+}
+"""What is said of some values of `detailed_merge_status`; the others speak for themselves."""
 
 
 def headers(token: str) -> dict[str, str]:
     """Return the headers of every call; personal, project, group and OAuth tokens all go this way."""
     return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-
-
-class _Pipeline(msgspec.Struct, frozen=True):
-    status: str
 
 
 class _Pull(msgspec.Struct, frozen=True):
@@ -65,7 +70,10 @@ class _Pull(msgspec.Struct, frozen=True):
     squash_commit_sha: str | None = None
     merge_status: str = ""
     detailed_merge_status: str = ""
-    head_pipeline: _Pipeline | None = None
+    head_pipeline: Pipeline | None = None
+    merge_error: str | None = None
+    # Its new name since 17.11 is auto_merge in requests, and still this in answers.
+    merge_when_pipeline_succeeds: bool = False
 
     @property
     def status(self) -> str:
@@ -88,12 +96,14 @@ class _Pull(msgspec.Struct, frozen=True):
             draft=self.draft,
             labels=self.labels,
             merged_rev=Rev(merged) if state == "merged" and merged else None,
-            mergeable=None if self.status in _THINKING else self.status not in _CONFLICTS,
+            mergeable=_mergeable(GITLAB_STATUSES.get(self.status.lower(), "person")),
+            key=str(self.id),
         )
 
 
 class _Project(msgspec.Struct, frozen=True):
     archived: bool = False
+    path_with_namespace: str = ""
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -114,33 +124,24 @@ class GitLab(Adapter):
         """client: calls to the API, with `headers`."""
         super().__init__(client)
         self._users: dict[str, int] = {}
-        # Dependencies are told by an id that is none of the pull request's, and comes with every answer about it.
-        self._ids: dict[tuple[Project, int], int] = {}
-        self._status: dict[str, str] = {}
+        self._merging = Merging(self._at)
+        # `detailed_merge_status` and `merge_error` of merge requests as they were last seen.
+        self._status: dict[str, tuple[str, str]] = {}
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest merge request from `head` into `base`: an open one if there is one."""
-        query: dict[str, str | int] = {
-            "state": "all",
-            "source_branch": head,
-            "target_branch": base,
-            "order_by": "created_at",
-            "sort": "desc",
-            "per_page": PAGE,
-        }
-        path = f"{_at(project)}/merge_requests"
-        seen = list(islice(self._client.each(path, _Pull, query=query), PAGE))
+        seen = list(islice(self._list(project, head, base, "all"), PAGE))
         mine = [pull for pull in seen if _is_from(pull, head, base)]
         found = next((pull for pull in mine if _STATES.get(pull.state) == "open"), None)
         if found is None and len(seen) == PAGE:
-            again = self._client.each(path, _Pull, query={**query, "state": "opened"})
+            again = self._list(project, head, base, "opened")
             found = next((pull for pull in again if _is_from(pull, head, base)), None)
         found = found or next(iter(mine), None)
-        return self._seen(project, found) if found is not None else None
+        return self._seen(found) if found is not None else None
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one merge request as it is now."""
-        return self._seen(project, self._get(project, number))
+        return self._seen(self._get(project, number))
 
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body; a draft stays one."""
@@ -161,25 +162,30 @@ class GitLab(Adapter):
         return self._edit(project, pull, {"add_labels": missing}) if missing else pull
 
     def standing(self, project: Project, pull: Pull) -> Standing:
-        """Return the state of its newest pipeline, and of its reviews."""
+        """Return the state of the pipeline of exactly this commit, of its reviews, and whether it is on a train."""
         now = self._get(project, pull.number)
-        checks = _CHECKS.get(now.head_pipeline.status, "pending") if now.head_pipeline is not None else "none"
+        self._seen(now)
+        standing = self._merging.pipeline(project, pull, now.head_pipeline)
+        if now.merge_when_pipeline_succeeds:
+            waiting = Waiting("queue", "auto-merge is on: GitLab merges it when its pipeline succeeds")
+            standing = replace(standing, waiting=waiting)
+        elif standing.waiting is None:
+            standing = replace(standing, waiting=self._merging.on_train(project, pull))
         if now.status == "requested_changes":
-            return Standing(checks, "changes-requested")
-        path = f"{_at(project)}/merge_requests/{pull.number}/approvals"
-        approvals = self._client.call("GET", path, _Approvals)
-        return Standing(checks, "approved" if approvals.approved_by else "none")
+            return replace(standing, reviews="changes-requested")
+        rest = f"/merge_requests/{pull.number}/approvals"
+        approvals = self._at.call(project, "GET", rest, _Approvals)
+        return replace(standing, reviews="approved" if approvals.approved_by else "none")
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Let it be blocked by others on this server, where the licence has that; a dependency that is there stays."""
-        path = f"{_at(project)}/merge_requests/{pull.number}/blocks"
         for other, upstream in on:
             if other.host != project.host:
                 continue
-            known = self._ids.get((other, upstream.number))
-            blocking = known if known is not None else self._get(other, upstream.number).id
+            # The other is told by an id that is unique on the server.
+            query: Query = {"blocking_merge_request_id": int(upstream.key or self._get(other, upstream.number).id)}
             try:
-                self._client.tell("POST", path, query={"blocking_merge_request_id": blocking}, again=True)
+                self._at.tell(project, "POST", f"/merge_requests/{pull.number}/blocks", query=query, again=True)
             except Refused as refusal:
                 if refusal.status in (403, 404):
                     return
@@ -190,23 +196,42 @@ class GitLab(Adapter):
         """Return the page that shows what lies between two commits."""
         return f"https://{project.host}/{repository(project.path)}/-/compare/{old}...{new}"
 
-    def _get(self, project: Project, number: int) -> _Pull:
-        return self._client.call("GET", f"{_at(project)}/merge_requests/{number}", _Pull)
+    @staticmethod
+    def _root(project: Project) -> str:
+        return f"/projects/{segment(project.path)}"
 
-    def _seen(self, project: Project, pull: _Pull) -> Pull:
-        self._ids[project, pull.iid] = pull.id
-        self._status[pull.web_url] = pull.status
+    @staticmethod
+    def _find_home(client: Client, project: Project) -> Project:
+        found = client.call("GET", GitLab._root(project), _Project)
+        return replace(project, path=found.path_with_namespace or project.path)
+
+    def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[_Pull]:
+        query: Query = {
+            "state": state,
+            "source_branch": head,
+            "target_branch": base,
+            "order_by": "created_at",
+            "sort": "desc",
+            "per_page": PAGE,
+        }
+        return self._at.each(project, "/merge_requests", _Pull, lambda _: query)
+
+    def _get(self, project: Project, number: int) -> _Pull:
+        return self._at.call(project, "GET", f"/merge_requests/{number}", _Pull)
+
+    def _seen(self, pull: _Pull) -> Pull:
+        self._status[pull.web_url] = (pull.status.lower(), pull.merge_error or "")
         return pull.value()
 
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
-        return self._write(project, "PUT", f"{_at(project)}/merge_requests/{pull.number}", body)
+        return self._write(project, "PUT", f"/merge_requests/{pull.number}", body)
 
-    def _write(self, project: Project, method: str, path: str, body: dict[str, object]) -> Pull:
+    def _write(self, project: Project, method: str, rest: str, body: dict[str, object]) -> Pull:
         try:
-            return self._seen(project, self._client.call(method, path, _Pull, body=body))
+            return self._seen(self._at.call(project, method, rest, _Pull, body=body))
         except Refused as refusal:
             # "403 Forbidden" is all it says, of missing rights and of an archive.
-            if refusal.status == 403 and self._client.call("GET", _at(project), _Project).archived:
+            if refusal.status == 403 and self._at.call(project, "GET", "", _Project).archived:
                 words = f"{self._client.host}: {project.path} is archived: nothing can be changed there"
                 raise ForgeError("forge-archived", words) from None
             raise
@@ -222,7 +247,7 @@ class GitLab(Adapter):
             body["labels"] = list(new.labels)
         if new.reviewers:
             body["reviewer_ids"] = [self._user(name) for name in new.reviewers]
-        return self._write(project, "POST", f"{_at(project)}/merge_requests", body)
+        return self._write(project, "POST", "/merge_requests", body)
 
     def _user(self, name: str) -> int:
         """Return the number of a person, asked once per host."""
@@ -236,37 +261,33 @@ class GitLab(Adapter):
     def _is_double(self, refusal: Refused) -> bool:
         return refusal.status == 409
 
-    def _merge(self, project: Project, pull: Pull, head: Rev, method: MergeMethod) -> Pull:
+    def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
+        # What a merge makes is a setting of the project; whether it squashes is all that can be chosen.
+        return [method]
+
+    def _merge(self, project: Project, pull: Pull, head: Rev, way: str) -> Pull | Waiting:
         body: dict[str, object] = {"sha": head}
-        if method != "default":
-            body["squash"] = method == "squash"
-        path = f"{_at(project)}/merge_requests/{pull.number}/merge"
-        try:
-            merged = self._write(project, "PUT", path, body)
-        except Refused as refusal:
-            if refusal.status == 401:
-                # It knows the token, or it would not have shown the merge request.
-                raise ForgeError("forge-rights", f"{pull.url}: the token may not merge it") from None
-            raise
-        if merged.state != "merged":
-            raise ForgeError("forge", f"{merged.url}: GitLab has taken the merge, and not carried it out yet")
+        if way != "default":
+            body["squash"] = way == "squash"
+        if self._merging.has_train(project):
+            return self._merging.join_train(project, pull, body)
+        merged = self._write(project, "PUT", f"/merge_requests/{pull.number}/merge", body)
         return replace(merged, head=head)
 
-    def _not_yet(self, refusal: Refused, now: Pull) -> bool:
-        return now.mergeable is None
+    def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        status, _ = self._status.get(now.url, ("", ""))
+        if status == "ci_must_pass" and self.standing(project, now).checks == "failed":
+            return "checks-failed"
+        means = GITLAB_STATUSES.get(status, "person")
+        return "computing" if means == "state" else means
 
-    def _why_not(self, refusal: ForgeError, now: Pull) -> ForgeError:
-        status = self._status.get(now.url, "")
-        if now.state != "open" or status in _READY | _THINKING:
-            return super()._why_not(refusal, now)
-        words = f"{now.url} cannot be merged: {status.replace('_', ' ')}"
-        if status in _CONFLICTS:
-            return ForgeError("forge-conflict", words, hint="`flakesync sync` makes the branch anew from its base")
-        return ForgeError("forge-protected", words)
+    def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
+        status, error = self._status.get(now.url, ("", ""))
+        return _SAYS.get(status, error or status.replace("_", " ") or words)
 
 
-def _at(project: Project) -> str:
-    return f"/projects/{segment(project.path)}"
+def _mergeable(means: Meaning) -> bool | None:
+    return None if means == "computing" else means not in ("conflict", "behind")
 
 
 def _is_from(pull: _Pull, head: str, base: str) -> bool:

@@ -19,7 +19,7 @@ import flakesync
 from flakesync.errors import plain
 from flakesync.forge.addresses import joined, length_of_list, next_page, origin, shown
 from flakesync.forge.model import ForgeError
-from flakesync.forge.refusal import Refused, Unclear, said_in
+from flakesync.forge.refusal import Moved, Refused, Unclear, in_one_line, lines_in
 from flakesync.forge.waiting import Limits
 
 if TYPE_CHECKING:
@@ -119,25 +119,34 @@ class Client:
         query: Query | None = None,
         body: Body | None = None,
         again: bool = False,
+        follow: bool = True,
     ) -> T:
         """Make a call and return its answer.
 
         path: below the API's base, encoded (`addresses.segment`). again: a POST that does no harm when done twice.
+        follow: False raises Moved where the server names another address, instead of going there.
 
-        Raises: Refused, Unclear, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` | `forge-timeout` |
+        Raises: Refused, Unclear, Moved, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` | `forge-timeout` |
         `forge-answer` | `forge-rate-limit`).
         """
-        return self._read(method, path, self._ask(method, path, query, body, again=again), expect)
+        return self._read(method, path, self._ask(method, path, query, body, again=again, follow=follow), expect)
 
     def tell(
-        self, method: str, path: str, *, query: Query | None = None, body: Body | None = None, again: bool = False
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        again: bool = False,
+        follow: bool = True,
     ) -> None:
         """Make a call whose answer is of no interest; raises as `call` does."""
-        self._ask(method, path, query, body, again=again)
+        self._ask(method, path, query, body, again=again, follow=follow)
 
-    def each(self, path: str, item: type[T], *, query: Query | None = None) -> Iterator[T]:
+    def each(self, path: str, item: type[T], *, query: Query | None = None, follow: bool = True) -> Iterator[T]:
         """Give the items of a list, page by page as far as they are asked for; raises as `call` does."""
-        reply = self._ask("GET", path, query, None)
+        reply = self._ask("GET", path, query, None, follow=follow)
         seen = 0
         for page in range(2, _PAGES + 2):
             items = self._read("GET", path, reply, list[item])  # type: ignore[valid-type]
@@ -147,10 +156,10 @@ class Client:
                 # Of some lists Gitea and Forgejo tell how long they are, and not where they go on.
                 reply = self._ask("GET", path, {**(query or {}), "page": page}, None)
                 continue
-            follow = next_page(reply.headers)
-            if follow is None:
+            further = next_page(reply.headers)
+            if further is None:
                 return
-            url = joined(reply.url, follow)
+            url = joined(reply.url, further)
             if origin(url) != origin(self._base):
                 raise self._error("forge-answer", f"the next page of {path} is said to be at {shown(url)}")
             with self._turn:
@@ -164,19 +173,29 @@ class Client:
                 text = text.replace(form, "…")
         return plain(text)
 
-    def _ask(self, method: str, path: str, query: Query | None, body: Body | None, *, again: bool = False) -> _Reply:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Body | None,
+        *,
+        again: bool = False,
+        follow: bool = True,
+    ) -> _Reply:
         if self._endpoint.token is None:
             names = " or ".join(self._endpoint.token_env)
             raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=f"put one into {names}")
         import httpx2
 
-        url = f"{self._base}{path}"
+        # GraphQL of a GitHub Enterprise Server lies beside its REST API.
+        url = joined(f"{self._base}/", path) if path.startswith("../") else f"{self._base}{path}"
         if query:
             url = f"{url}?{httpx2.QueryParams(dict(query))}"
         with self._turn:
-            return self._patiently(method, url, body, repeatable=again or method in _REPEATABLE)
+            return self._patiently(method, url, body, repeatable=again or method in _REPEATABLE, follow=follow)
 
-    def _patiently(self, method: str, url: str, body: Body | None, *, repeatable: bool) -> _Reply:
+    def _patiently(self, method: str, url: str, body: Body | None, *, repeatable: bool, follow: bool = True) -> _Reply:
         """Make a call as often as its kind and the server's limits allow; return a good answer."""
         if self._down is not None and self._clock() < self._down[0]:
             down = self._down[1]
@@ -188,7 +207,7 @@ class Client:
             if self._stopped.is_set():
                 raise ForgeError("interrupted", f"{self.host}: interrupted")
             try:
-                reply = self._follow(method, url, body)
+                reply = self._follow(method, url, body, follow=follow)
             except _Broken as broken:
                 if broken.sent and not repeatable:
                     raise Unclear(broken.error.code, broken.error.message, hint=broken.error.hint) from None
@@ -204,7 +223,7 @@ class Client:
             if reply.status >= 500:
                 refusal = self._refusal(method, reply)
                 if not repeatable:
-                    raise Unclear(refusal.code, refusal.message)
+                    raise Unclear(refusal.code, refusal.message, refused=refusal)
                 failures += 1
                 if failures > len(_PAUSES_S):
                     raise refusal
@@ -214,7 +233,7 @@ class Client:
                 raise self._refusal(method, reply)
             return reply
 
-    def _follow(self, method: str, url: str, body: Body | None) -> _Reply:
+    def _follow(self, method: str, url: str, body: Body | None, *, follow: bool) -> _Reply:
         """Send a request, and after a redirect again, but never to another server: the token goes along."""
         for _ in range(_REDIRECTS):
             reply = self._send(method, url, body)
@@ -226,6 +245,8 @@ class Client:
                 raise self._error(
                     "forge-answer", message, hint="are the repo's `url` and the forge's `api` up to date?"
                 )
+            if not follow:
+                raise Moved("forge-answer", self.clean(f"{self.host}: {shown(url)} has moved to {shown(target)}"))
             if method != "GET" and reply.status not in (307, 308):
                 message = f"{method} {shown(url)} redirects to {shown(target)}"
                 raise self._error(
@@ -302,7 +323,8 @@ class Client:
 
     def _refusal(self, method: str, reply: _Reply) -> Refused:
         status = reply.status
-        words = self.clean(said_in(reply.content))
+        lines = [self.clean(line) for line in lines_in(reply.content)]
+        words = in_one_line(lines)
         code = "forge-unreachable" if status in _DOWN else _CODES.get(status, "forge")
         if status == 403 and "archived" in words.lower():
             code = "forge-archived"
@@ -313,7 +335,7 @@ class Client:
         }
         message = self.clean(f"{self.host}: {method} {shown(reply.url)}: status {status}")
         full = f"{message}: {words}" if words else message
-        return Refused(code, full, status=status, words=words, hint=hints.get(code))
+        return Refused(code, full, status=status, lines=lines, hint=hints.get(code))
 
     def _error(self, code: str, message: str, *, hint: str | None = None) -> ForgeError:
         return ForgeError(code, self.clean(f"{self.host}: {message}"), hint=hint)

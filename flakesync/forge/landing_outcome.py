@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from flakesync.analysis.plan import ChangeDocument
+from flakesync.forge.model import WaitReason
 from flakesync.sync.outcome import CheckResult, ErrorDocument
 
 LandStatus = Literal["landed", "repinned", "waiting", "failed", "skipped"]
@@ -16,7 +17,9 @@ class LandOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     status: `landed` (its base has the update) · `repinned` (its update branch was made anew on what has landed, and is
     not merged) · `waiting` (for the repos in `waits_for`, or for what `detail` says) · `failed` · `skipped` (an
-    upstream failed, or a person closed its pull request). pull: address of its pull request, null where there is none.
+    upstream failed, or a person closed its pull request). reason: what a waiting pull request waits for: `checks`,
+    `reviews`, `computing` (the forge has not decided), `queue` (a merge queue or train), `upstream` (another pull
+    request), `person`; null otherwise. pull: address of its pull request, null where there is none.
     commit: its update commit as it was merged or is to be. merged: the commit of the base that has it, null unless
     landed. changes: the inputs that the update commit moves, where it was made anew. checks: how its own checks stand:
     `as-published` (the commit is the published one) · `carried-over` (another commit with the same trees) · `ran`
@@ -32,6 +35,7 @@ class LandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     checks: Tested | None = None
     results: list[CheckResult] = []
     waits_for: list[str] = []
+    reason: WaitReason | None = None
     detail: str | None = None
     error: ErrorDocument | None = None
 

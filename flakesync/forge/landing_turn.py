@@ -15,7 +15,7 @@ from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
 from flakesync.forge.landing_ground import Found, Ground, movable_edges, sources_of
 from flakesync.forge.landing_outcome import LandOutcome, Tested
-from flakesync.forge.model import Forge, ForgeError, MergeMethod, Project, Pull
+from flakesync.forge.model import Forge, ForgeError, MergeMethod, Project, Pull, Standing, Undecided, Waiting
 from flakesync.forge.outcome import error_document
 from flakesync.forge.publish import publish
 from flakesync.forge.update import Update, has_content, locked_of, own_commits, read_update
@@ -28,7 +28,7 @@ from flakesync.workspace.snapshot import RepoState
 
 _PAUSES_S = (1.0, 2.0, 4.0)
 _LAGS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-_LOOK_AGAIN = frozenset({"head-moved", "ref-moved", "forge-conflict"})
+_LOOK_AGAIN = frozenset({"head-moved", "ref-moved", "base-moved", "forge-conflict"})
 SETTLE_S = 120.0
 """How long a forge may take to begin its checks of a pushed commit; until then `none` is not taken for an answer."""
 
@@ -52,7 +52,7 @@ class Turn:
     """Lands one repo after the other; threads may share it.
 
     setting: of the engine; run and sources are filled in for each repo. merge: False: nothing is merged. landed: what
-    has landed in this run. waiting: what has not landed yet, of all repos.
+    has landed in this run. waiting: what has not landed yet, of all repos. merged: pull requests that this run merged.
     """
 
     ground: Ground
@@ -64,6 +64,7 @@ class Turn:
     clock: Callable[[], float]
     landed: Collection[RepoName] = ()
     waiting: Collection[RepoName] = ()
+    merged: dict[RepoName, Pull] = field(default_factory=dict)
     _pushed: dict[RepoName, tuple[Rev, float]] = field(default_factory=dict)
 
     def take(self, name: RepoName) -> LandOutcome:
@@ -78,6 +79,10 @@ class Turn:
                 return self._attempt(name)
             except (GitError, ForgeError) as error:
                 # The base, the branch or the pull request moved meanwhile: look at all of it again.
+                if pause is None and isinstance(error, Undecided):
+                    return LandOutcome(
+                        repo=name, status="waiting", reason=error.waiting.reason, detail=error.waiting.detail
+                    )
                 if pause is None or error.code not in _LOOK_AGAIN:
                     raise
             self.sleep(pause)
@@ -103,10 +108,16 @@ class Turn:
         run, changes, situation = self._plan(found)
         if not changes:
             return self._nothing_left(found, forge, project, pull)
+        standing = None
+        if forge is not None and pull is not None and pull.state == "open" and self.merge:
+            standing = forge.standing(project, pull)
+            if standing.waiting is not None and standing.waiting.reason == "queue":
+                # A push would throw it out of the queue.
+                return self._waits(name, pull, standing.waiting)
         made = self._make(found, run, changes, situation)
         if forge is None:
             return self._land_by_push(found, made)
-        return self._land_by_forge(found, made, situation, forge, project, pull)
+        return self._land_by_forge(found, made, situation, forge, project, pull, standing)
 
     # ---- what to change --------------------------------------------------------------------------------------------
 
@@ -204,38 +215,54 @@ class Turn:
             self.setting.listener(Step(state.name, "merging"))
             self._push(state, state.base, made.commit, state.base_rev)
             return self._read_back(found, made, None, made.commit)
-        detail = f"somebody has to merge {self.ground.branch} into {state.base}"
+        by_hand = Waiting("person", f"somebody has to merge {self.ground.branch} into {state.base}")
         if not self.merge and made.anew:
-            return self._outcome(found, made, "repinned", detail=detail)
-        return self._outcome(found, made, "waiting", detail=detail)
+            return self._outcome(found, made, "repinned", waiting=by_hand)
+        return self._outcome(found, made, "waiting", waiting=by_hand)
 
     def _land_by_forge(
-        self, found: Found, made: Made, situation: Situation, forge: Forge, project: Project, pull: Pull | None
+        self,
+        found: Found,
+        made: Made,
+        situation: Situation,
+        forge: Forge,
+        project: Project,
+        pull: Pull | None,
+        standing: Standing | None,
     ) -> LandOutcome:
+        """Publish what was made, and merge it unless something is in its way.
+
+        standing: of the pull request before the branch was made anew; None: it was not asked.
+        """
         state = found.state
-        has_checks = False
-        if pull is not None and pull.state == "open" and made.anew and self.merge:
-            has_checks = forge.standing(project, pull).checks != "none"
         if made.anew or pull is None or pull.state != "open":
             self.setting.listener(Step(state.name, "publishing"))
             pull = self._publish(situation, state, made, forge, project)
-            if has_checks and made.tested != "carried-over":
+            if standing is not None and standing.checks != "none" and made.tested != "carried-over":
                 self._pushed[state.name] = (made.commit, self.clock())
+            standing = None
         for pause in _LAGS_S:
             if pull.head == made.commit:
                 break
             self.sleep(pause)
             pull = forge.get(project, pull.number)
         else:
-            return self._outcome(found, made, "waiting", pull, detail="the forge has not seen the pushed commit yet")
+            lag = Waiting("computing", "the forge has not seen the pushed commit yet")
+            return self._outcome(found, made, "waiting", pull, waiting=lag)
         if not self.merge:
             status: Literal["repinned", "waiting"] = "repinned" if made.anew else "waiting"
-            return self._outcome(found, made, status, pull, detail="somebody has to merge it")
-        obstacle = self._in_the_way(state.name, made, forge, project, pull)
+            by_hand = Waiting("person", "somebody has to merge it")
+            return self._outcome(found, made, status, pull, waiting=by_hand)
+        if standing is None:
+            standing = forge.standing(project, pull)
+        obstacle = self._in_the_way(state.name, made, pull, standing)
         if obstacle is not None:
-            return self._outcome(found, made, "waiting", pull, detail=obstacle)
+            return self._outcome(found, made, "waiting", pull, waiting=obstacle)
         self.setting.listener(Step(state.name, "merging"))
         merged = forge.merge(project, pull, head=made.commit, method=self.method)
+        if isinstance(merged, Waiting):
+            return self._outcome(found, made, "waiting", pull, waiting=merged)
+        self.merged[state.name] = merged
         return self._read_back(found, made, merged, merged.merged_rev)
 
     def _publish(self, situation: Situation, state: RepoState, made: Made, forge: Forge, project: Project) -> Pull:
@@ -266,25 +293,32 @@ class Turn:
             if state.base_rev is None or state.base_rev not in wanted or state.base is None:
                 continue
             forge, project = self.servers.for_repo(state.repo)
-            pull = forge.find(project, head=self.ground.branch, base=state.base) if forge is not None else None
+            pull = self.merged.get(upstream)
+            if pull is None and forge is not None:
+                pull = forge.find(project, head=self.ground.branch, base=state.base)
             if pull is not None and pull.state == "merged" and pull.merged_rev == state.base_rev:
                 yield state.base_rev, Link(f"pull request of {upstream}", pull.url)
 
-    def _in_the_way(self, name: RepoName, made: Made, forge: Forge, project: Project, pull: Pull) -> str | None:
+    def _in_the_way(self, name: RepoName, made: Made, pull: Pull, standing: Standing) -> Waiting | None:
         """Return what the merge waits for; None: nothing. Raises ForgeError(`pull-checks-failed`)."""
         if pull.draft:
-            return "it is a draft"
-        standing = forge.standing(project, pull)
+            return Waiting("person", "it is a draft")
         if standing.checks == "failed":
-            raise ForgeError("pull-checks-failed", f"{pull.url}: its checks failed", hint="look at them on the forge")
+            names = f": {', '.join(standing.failed)}" if standing.failed else ""
+            raise ForgeError(
+                "pull-checks-failed", f"{pull.url}: its checks failed{names}", hint="look at them on the forge"
+            )
+        if standing.waiting is not None:
+            return standing.waiting
         if standing.checks == "pending":
-            return "its checks on the forge are running"
-        if standing.checks == "none" and name in self._pushed:
+            names = f": {', '.join(standing.pending)}" if standing.pending else ""
+            return Waiting("checks", f"its checks on the forge are running{names}")
+        if standing.checks in ("none", "unknown") and name in self._pushed:
             commit, since = self._pushed[name]
             if commit == made.commit and self.clock() < since + SETTLE_S:
-                return "its checks on the forge have not begun yet"
+                return Waiting("checks", "its checks on the forge have not begun yet")
         if standing.reviews == "changes-requested":
-            return "a review asks for changes"
+            return Waiting("person", "a review asks for changes")
         return None
 
     def _read_back(self, found: Found, made: Made, pull: Pull | None, merged: Rev | None) -> LandOutcome:
@@ -321,7 +355,7 @@ class Turn:
         status: Literal["landed", "repinned", "waiting"],
         pull: Pull | None = None,
         *,
-        detail: str | None = None,
+        waiting: Waiting | None = None,
         merged: Rev | None = None,
     ) -> LandOutcome:
         return LandOutcome(
@@ -333,7 +367,14 @@ class Turn:
             changes=made.outcome.changes if made.anew else [],
             checks=made.tested,
             results=made.outcome.checks,
-            detail=detail,
+            reason=waiting.reason if waiting is not None and status == "waiting" else None,
+            detail=waiting.detail if waiting is not None else None,
+        )
+
+    def _waits(self, name: RepoName, pull: Pull, waiting: Waiting) -> LandOutcome:
+        """Return the outcome of a pull request that is left as it is."""
+        return LandOutcome(
+            repo=name, status="waiting", pull=pull.url, commit=pull.head, reason=waiting.reason, detail=waiting.detail
         )
 
     def failed(self, name: RepoName, error: FlakesyncError) -> LandOutcome:

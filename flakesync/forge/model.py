@@ -10,16 +10,20 @@ from flakesync.workspace.model import ForgeKind as ForgeKind
 from flakesync.workspace.model import MergeMethod as MergeMethod
 
 PullState = Literal["open", "closed", "merged"]
-Checks = Literal["none", "pending", "passed", "failed"]
+Checks = Literal["none", "pending", "passed", "failed", "unknown"]
 Reviews = Literal["none", "approved", "changes-requested"]
+WaitReason = Literal["checks", "reviews", "computing", "queue", "upstream", "person"]
+"""What keeps a pull request from being merged, without its being a failure: checks that have not passed yet, approvals,
+a forge that has not decided yet, a merge queue or train, another pull request, or anything only a person can do."""
 
 
 class ForgeError(FlakesyncError):
     """A forge did not do what was asked; this repo fails, the others go on.
 
     Codes: `forge-token` (no token, or the forge does not take it) · `forge-rights` (the token may not do this) ·
-    `forge-not-found` · `forge-archived` · `forge-protected` (branch rules refuse the merge) · `forge-conflict` (cannot
-    be merged) · `head-moved` (the head is not the expected commit) · `forge-tls` · `forge-unreachable` ·
+    `forge-not-found` · `forge-archived` · `forge-method` (no merge method is allowed) · `forge-conflict` (cannot be
+    merged) · `head-moved` (the head is not the expected commit) · `base-moved` (another merge went in just now) ·
+    `pull-checks-failed` · `pull-dequeued` (a merge queue or train took it out) · `forge-tls` · `forge-unreachable` ·
     `forge-timeout` · `forge-answer` (not the JSON that was expected) · `forge-rate-limit` · `forge` (anything else,
     with its words).
     """
@@ -39,7 +43,8 @@ class Pull:
 
     number: as the forge counts them in the project (GitLab's iid). url: for people. head: the commit at the tip of its
     branch as the forge knows it. merged_rev: the commit on the base that has it, None unless merged.
-    mergeable: None where the forge has not decided yet.
+    mergeable: None where the forge has not decided yet. key: what its forge calls it where the number will not do
+    (GitHub's node id, GitLab's id among all projects); empty where there is none.
     """
 
     number: int
@@ -54,6 +59,7 @@ class Pull:
     labels: tuple[str, ...] = ()
     merged_rev: Rev | None = None
     mergeable: bool | None = None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +76,39 @@ class NewPull:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a pull request waits for before it can be merged. detail: one sentence for people, the forge's own words."""
+
+    reason: WaitReason
+    detail: str
+
+
+class Undecided(ForgeError):  # noqa: N818 - it says how the merge stands
+    """A merge was refused for a reason that may be gone when branch, base and pull request are looked at again.
+
+    waiting: what it waits for when it is not gone. Code: `base-moved`.
+    """
+
+    def __init__(self, message: str, waiting: Waiting) -> None:
+        """message: what the forge said."""
+        super().__init__("base-moved", message)
+        self.waiting = waiting
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands between a pull request and its merge."""
+    """What stands between a pull request and its merge, as far as its head commit and its reviews tell.
+
+    checks: of exactly this commit; `unknown` where the token may not read them. failed, pending: the names of those
+    checks, where they are known. waiting: what keeps it that no check and no review shows: a merge queue that it is in,
+    a job that a person has to start, branch rules; None: nothing.
+    """
 
     checks: Checks
     reviews: Reviews
+    failed: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    waiting: Waiting | None = None
 
 
 class Forge(Protocol):
@@ -106,8 +140,12 @@ class Forge(Protocol):
     def standing(self, project: Project, pull: Pull) -> Standing:
         """Return the state of its checks and reviews."""
 
-    def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:
-        """Merge it if its head is still `head` (else ForgeError `head-moved`); return it with its `merged_rev`."""
+    def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull | Waiting:
+        """Merge it if its head is still `head` (else ForgeError `head-moved`); return it with its `merged_rev`.
+
+        Waiting: the forge does not merge it yet, or has taken it into a queue. Where the base has a merge queue or a
+        merge train, the pull request joins it.
+        """
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Tell the forge that `pull` waits for others, where it knows such a thing (GitLab Premium); else nothing."""

@@ -1,6 +1,6 @@
 """When a forge says no, or nothing: the two errors an adapter decides by, and what the server said."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -8,29 +8,55 @@ from flakesync.errors import plain
 from flakesync.forge.model import ForgeError
 
 _WORDS_MAX = 300
+_LINES_MAX = 20
 
 
 class Refused(ForgeError):  # noqa: N818 - it says what happened, like the errors around it
-    """The server understood, and said no. status: of the answer. words: the server's own, in one line."""
+    """The server understood, and said no. status: of the answer. lines: the server's own words, line by line."""
 
-    def __init__(self, code: str, message: str, *, status: int, words: str, hint: str | None = None) -> None:
+    def __init__(
+        self, code: str, message: str, *, status: int, lines: Sequence[str] = (), hint: str | None = None
+    ) -> None:
         """Keep what an adapter decides by."""
         super().__init__(code, message, hint=hint)
         self.status = status
-        self.words = words
+        self.lines = tuple(lines)
+
+    @property
+    def words(self) -> str:
+        """The server's own words, in one line."""
+        return in_one_line(self.lines)
 
 
 class Unclear(ForgeError):  # noqa: N818
-    """Nobody knows whether a POST was carried out; look before doing it again."""
+    """Nobody knows whether a POST was carried out; look before doing it again. refused: the 5xx answer, if any."""
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None, refused: Refused | None = None) -> None:
+        """Keep the answer that left it open."""
+        super().__init__(code, message, hint=hint)
+        self.refused = refused
 
 
-def said_in(content: bytes) -> str:
-    """Return what a server says about a refusal, in one line; empty where it is no JSON, or absurd."""
+class Moved(ForgeError):  # noqa: N818
+    """The repository that was asked for is known by another name now; nothing was done."""
+
+
+def lines_in(content: bytes) -> tuple[str, ...]:
+    """Return what a server says about a refusal, line by line; nothing where it is no JSON, or absurd."""
     try:
         said = list(dict.fromkeys(_told(msgspec.json.decode(content))))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return plain(" ".join("; ".join(said).split()))[:_WORDS_MAX]
+        return ()
+    lines = (" ".join(plain(line).split())[:_WORDS_MAX] for text in said[:_LINES_MAX] for line in text.splitlines())
+    return tuple(line for line in lines if line)[:_LINES_MAX]
+
+
+def in_one_line(lines: Sequence[str]) -> str:
+    """Return lines as one; a sentence that has ended needs nothing between it and the next."""
+    text = ""
+    for line in lines:
+        text += f"{'' if not text else ' ' if text[-1] in '.:!?' else '; '}{line}"
+    return text[:_WORDS_MAX]
 
 
 def _told(document: object, key: str = "") -> Iterator[str]:

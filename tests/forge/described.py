@@ -98,7 +98,7 @@ def github() -> Description:
     """GitHub's, cut down; its request bodies are strict in the file. What it calls deprecated need not be there."""
     document = json.loads((HERE / "github.json").read_text())
     _without_the_deprecated(document)
-    return Description(document, "/api/v3")
+    return Description(document, "/api/v3", r"/repositories/.*|/graphql|/repos/[^/]+/[^/]+/(rules/)?branches/[^/]+")
 
 
 @cache
@@ -113,7 +113,8 @@ def gitlab() -> Description:
             for parameter in operation.get("parameters", []):
                 if (parameter["name"], parameter["in"]) == ("id", "path"):
                     parameter["schema"] = {"type": "string"}
-    return Description(document, "", r"/api/v4/users|/api/v4/projects/[^/]+/merge_requests/\d+/blocks")
+    paid = r"/api/v4/projects/[^/]+/(merge_requests/\d+/blocks|merge_trains/.*)"
+    return Description(document, "", rf"/api/v4/users|{paid}")
 
 
 @cache
@@ -121,7 +122,7 @@ def forgejo() -> Description:
     """Forgejo's, which demands nothing of a new pull request; organisations are not in the file."""
     document = _strict(json.loads((SHARED / "forgejo.json").read_text()))
     document["components"]["schemas"]["CreatePullRequestOption"]["required"] = ["title", "head", "base"]
-    return Description(document, "/api/v1", r"/orgs/[^/]+/labels")
+    return Description(document, "/api/v1", r"/orgs/[^/]+/labels|/repos/.*/issues/\d+/dependencies")
 
 
 def _without_the_deprecated(schema: object) -> None:

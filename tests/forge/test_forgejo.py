@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from flakesync.forge.forgejo import Forgejo, headers
-from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing
+from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
 from tests.forge.scripted import Script
@@ -179,49 +179,143 @@ def test_a_merge_without_an_answer_is_looked_up_before_it_is_tried_again(script:
     ("status", "said", "changes", "code", "pauses"),
     [
         (409, "head out of date", {"head": {"ref": "flakesync/update", "sha": NEXT, "repo_id": 1}}, "head-moved", 0),
-        (405, "User not allowed to merge PR", {}, "forge-protected", 0),
-        (405, "Not allowed to merge [reason: Does not have enough approvals]", {}, "forge-protected", 0),
-        (405, "Work in progress PRs cannot be merged", {"draft": True}, "forge-protected", 0),
-        (405, "Please try again later", {"mergeable": False}, "forge-conflict", 4),
-        (405, "squash is not allowed an allowed merge style for this repository", {}, "forge", 0),
-        (423, "repository is archived", None, "forge-archived", 0),
+        (405, "User not allowed to merge PR", {}, "forge-rights", 0),
+        (405, "Please try again later", {"mergeable": False}, "base-moved", 4),
+        (409, "merge push out of date", {}, "base-moved", 0),
+        (405, "not allowed to merge [reason: The head branch is behind the base branch]", {}, "base-moved", 0),
+        (405, "squash is not allowed an allowed merge style for this repository", {}, "forge-method", 0),
+        (423, "repository is archived", {}, "forge-archived", 0),
+        (413, "quota exceeded", {}, "forge-rights", 0),
     ],
 )
 def test_why_it_cannot_be_merged(
-    script: Script, forge: Forgejo, status: int, said: str, changes: dict[str, Any] | None, code: str, pauses: int
+    script: Script, forge: Forgejo, status: int, said: str, changes: dict[str, Any], code: str, pauses: int
 ) -> None:
     for _ in range(pauses + 1):
-        script.then(status, {"message": said})
-        if changes is not None:
-            script.then(200, shown(**changes))
+        script.then(status, {"message": said}).then(200, shown(**changes))
     with pytest.raises(ForgeError) as caught:
         forge.merge(LIB, PULL, head=HEAD, method="squash")
     assert caught.value.code == code
     assert len(script.pauses) == pauses
 
 
+@pytest.mark.parametrize("form", ["{}", "not allowed to merge [reason: {}]"])
 @pytest.mark.parametrize(
-    ("state", "total", "reviews", "standing"),
+    ("said", "changes", "reason"),
     [
-        ("", 0, [], Standing("none", "none")),
-        ("success", 1, [("ann", "APPROVED", False)], Standing("passed", "approved")),
-        ("warning", 1, [("ann", "APPROVED", True)], Standing("passed", "none")),
-        ("pending", 1, [("ann", "COMMENT", False)], Standing("pending", "none")),
-        (
-            "error",
-            1,
-            [("ann", "REQUEST_CHANGES", False), ("bob", "APPROVED", False)],
-            Standing("failed", "changes-requested"),
-        ),
-        ("failure", 1, [("ann", "REQUEST_CHANGES", False), ("ann", "APPROVED", False)], Standing("failed", "approved")),
+        ("Does not have enough approvals", {}, "reviews"),
+        ("There are official review requests", {}, "reviews"),
+        ("There are requested changes", {}, "person"),
+        ("Changed protected files", {}, "person"),
+        ("Work in progress PRs cannot be merged", {"draft": True}, "person"),
+        ("Something new", {}, "person"),
     ],
 )
-def test_standing_is_the_combined_status_and_the_last_review_of_each(
-    script: Script, forge: Forgejo, state: str, total: int, reviews: list[tuple[str, str, bool]], standing: Standing
+def test_what_it_waits_for(
+    script: Script, forge: Forgejo, form: str, said: str, changes: dict[str, Any], reason: str
 ) -> None:
-    script.then(200, {"state": state, "total_count": total})
+    script.then(405, {"message": form.format(said)}).then(200, shown(**changes))
+    waiting = forge.merge(LIB, PULL, head=HEAD, method="squash")
+    assert isinstance(waiting, Waiting)
+    assert waiting.reason == reason
+    assert said in waiting.detail or waiting.detail == "it is a draft"
+
+
+def test_required_checks_that_have_not_passed_are_named_by_their_globs(script: Script, forge: Forgejo) -> None:
+    script.then(405, {"message": "Not all required status checks successful"}).then(200, shown())
+    protection = {"enable_status_check": True, "status_check_contexts": ["ci/*", "lint", "docs"]}
+    script.then(200, protection).then(200, [status("lint", "success"), status("ci/build", "pending")])
+    expected = Waiting("checks", "Not all required status checks successful: ci/*, docs")
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge") == expected
+    assert script.told[2].endswith("/branches/main")
+
+
+def test_an_open_issue_dependency_is_what_a_wordless_500_means(script: Script, forge: Forgejo) -> None:
+    script.then(500, {"message": ""}).then(200, shown())
+    issue = {"html_url": "https://codeberg.org/acme/app/pulls/3", "state": "open"}
+    script.then(200, [issue, {"html_url": "x", "state": "closed"}]).then(200, [issue])
+    expected = Waiting("upstream", "it depends on https://codeberg.org/acme/app/pulls/3")
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge") == expected
+
+
+def test_a_500_without_a_dependency_is_tried_again(script: Script, forge: Forgejo) -> None:
+    script.then(500, {"message": ""}).then(200, shown()).then(200, []).then(200)
+    script.then(200, shown(state="closed", merged=True, merge_commit_sha=MERGED))
+    assert isinstance(forge.merge(LIB, PULL, head=HEAD, method="merge"), Pull)
+    assert script.pauses == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("repo", "styles"),
+    [
+        ({"default_merge_style": "merge", "allow_merge_commits": False}, ["rebase"]),
+        ({"default_merge_style": "squash", "allow_squash_merge": False, "allow_merge_commits": False}, ["rebase"]),
+        ({"default_merge_style": "fast-forward-only"}, ["merge"]),
+        ({"default_merge_style": "fast-forward-only", "allow_fast_forward_only_merge": True}, ["fast-forward-only"]),
+    ],
+)
+def test_a_default_style_that_is_not_allowed_gives_way_to_one_that_is(
+    script: Script, forge: Forgejo, repo: dict[str, Any], styles: list[str]
+) -> None:
+    script.then(200, repo).then(200).then(200, shown(state="closed", merged=True, merge_commit_sha=MERGED))
+    forge.merge(LIB, PULL, head=HEAD, method="default")
+    assert [body["Do"] for body in script.bodies if isinstance(body, dict)] == styles
+
+
+def status(context: str, state: str, id: int = 1) -> dict[str, Any]:
+    return {"context": context, "status": state, "id": id}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "reviews", "standing"),
+    [
+        ([], [], Standing("none", "none")),
+        ([status("ci", "success")], [("ann", "APPROVED", False)], Standing("passed", "approved")),
+        ([status("ci", "warning")], [("ann", "APPROVED", True)], Standing("passed", "none")),
+        # The combined status of Forgejo would be `warning`.
+        (
+            [status("ci", "pending"), status("lint", "warning")],
+            [("ann", "COMMENT", False)],
+            Standing("pending", "none", pending=("ci",)),
+        ),
+        (
+            [status("ci", "error"), status("lint", "pending")],
+            [("ann", "REQUEST_CHANGES", False), ("bob", "APPROVED", False)],
+            Standing("failed", "changes-requested", failed=("ci",), pending=("lint",)),
+        ),
+        # The newest of each counts, in whatever order they come.
+        (
+            [status("ci", "failure", 1), status("ci", "success", 3), status("ci", "pending", 2)],
+            [("ann", "REQUEST_CHANGES", False), ("ann", "APPROVED", False)],
+            Standing("passed", "approved"),
+        ),
+    ],
+)
+def test_standing_is_the_newest_of_each_status_and_the_last_review_of_each(
+    script: Script,
+    forge: Forgejo,
+    statuses: list[dict[str, Any]],
+    reviews: list[tuple[str, str, bool]],
+    standing: Standing,
+) -> None:
+    script.then(200, statuses)
     script.then(200, [{"user": {"login": who}, "state": word, "dismissed": gone} for who, word, gone in reviews])
     assert forge.standing(LIB, PULL) == standing
+
+
+def test_a_pending_check_on_the_second_page_is_seen(script: Script, forge: Forgejo) -> None:
+    first = [status(f"ci/{number}", "success", number + 10) for number in range(50)]
+    script.then(200, first, x_total_count="51").then(200, [status("last", "pending")], x_total_count="51").then(200, [])
+    assert forge.standing(LIB, PULL).pending == ("last",)
+
+
+def test_a_repository_that_was_transferred_is_written_to_under_its_new_name(script: Script, forge: Forgejo) -> None:
+    there = "https://codeberg.org/api/v1/repos/new/lib"
+    script.then(301, None, location=f"{there}/pulls").then(301, None, location=there)
+    script.then(200, {"full_name": "new/lib"}).then(200, [shown()]).then(201, shown())
+    assert forge.find(LIB, head="flakesync/update", base="main").number == 7  # type: ignore[union-attr]
+    forge.update(LIB, PULL, title="T", body="B")
+    assert script.told[-1] == "PATCH /repos/new/lib/pulls/7"
 
 
 def test_compare_url_and_depend_ask_nobody(script: Script, forge: Forgejo) -> None:

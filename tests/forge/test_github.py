@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from flakesync.forge.github import GitHub, headers
-from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing
+from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusal import Unclear
 from flakesync.terms import Rev
 from tests.forge.described import github as description
@@ -163,7 +163,7 @@ def test_update_close_and_reopen_change_only_what_they_say(script: Script, forge
 
 
 def test_check_runs_without_end_are_not_read_for_ever(script: Script, forge: GitHub) -> None:
-    script.then(200, {"state": "pending", "total_count": 0})
+    script.then(200, {"state": "pending", "statuses": [], "total_count": 0})
     for _ in range(60):
         script.then(200, {"total_count": 10**6, "check_runs": [{"status": "completed", "conclusion": "success"}] * 100})
     script.answers[51] = httpx2.Response(200, json=[])
@@ -174,6 +174,7 @@ def test_check_runs_without_end_are_not_read_for_ever(script: Script, forge: Git
 def test_a_merge_names_the_head_and_the_method(script: Script, forge: GitHub, method: Any) -> None:
     script.then(200, {"sha": MERGED, "merged": True, "message": "ok"})
     merged = forge.merge(LIB, PULL, head=HEAD, method=method)
+    assert isinstance(merged, Pull)
     assert (merged.state, merged.merged_rev) == ("merged", MERGED)
     assert script.bodies == [{"sha": HEAD, "merge_method": method}]
 
@@ -216,9 +217,11 @@ def test_a_merge_that_went_through_unheard_counts(script: Script, forge: GitHub)
 
 def test_it_waits_while_github_is_thinking(script: Script, forge: GitHub) -> None:
     script.then(405, {"message": "Pull Request is not mergeable"}).then(200, shown(mergeable=None))
-    script.then(405, {"message": "Base branch was modified. Review and try the merge again."}).then(200, shown())
+    script.then(405, {"message": "Merge already in progress"}).then(200, shown())
     script.then(200, {"sha": MERGED, "merged": True, "message": "ok"})
-    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED
+    merged = forge.merge(LIB, PULL, head=HEAD, method="merge")
+    assert isinstance(merged, Pull)
+    assert merged.merged_rev == MERGED
     assert script.pauses == [1.0, 2.0]
 
 
@@ -226,11 +229,10 @@ def test_it_waits_while_github_is_thinking(script: Script, forge: GitHub) -> Non
     ("words", "changes", "code"),
     [
         ("Pull Request is not mergeable", {"mergeable": False}, "forge-conflict"),
-        ("Pull Request is still a draft", {"draft": True}, "forge-protected"),
-        ('Required status check "ci" is expected.', {}, "forge-protected"),
-        ("At least 1 approving review is required by reviewers with write access.", {}, "forge-protected"),
-        ("Repository rule violations found", {}, "forge-protected"),
-        ("Merge commits are not allowed on this repository.", {}, "forge"),
+        ("Merge commits are not allowed on this repository.", {}, "forge-method"),
+        ('Required status check "ci" is failing.', {}, "pull-checks-failed"),
+        ("You're not authorized to push to this branch", {}, "forge-rights"),
+        ("Base branch was modified. Review and try the merge again.", {}, "base-moved"),
         ("Pull Request is not mergeable", {"state": "closed"}, "forge"),
     ],
 )
@@ -239,6 +241,100 @@ def test_why_it_cannot_be_merged(script: Script, forge: GitHub, words: str, chan
     with pytest.raises(ForgeError) as caught:
         forge.merge(LIB, PULL, head=HEAD, method="merge")
     assert caught.value.code == code
+
+
+RULES = "Repository rule violations found\n\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "changes", "reason", "detail"),
+    [
+        ("Pull Request is still a draft", {"draft": True}, "person", "it is a draft"),
+        ('Required status check "ci" is expected.', {}, "checks", 'Required status check "ci" is expected.'),
+        (
+            f'{RULES}Required status check "ci" is expected.\n\n',
+            {},
+            "checks",
+            'Required status check "ci" is expected.',
+        ),
+        (
+            "At least 1 approving review is required by reviewers with write access.",
+            {},
+            "reviews",
+            "At least 1 approving review is required by reviewers with write access.",
+        ),
+        (RULES, {}, "person", "somebody has to look at it: Repository rule violations found"),
+        ("The sky is falling", {}, "person", "somebody has to look at it: The sky is falling"),
+    ],
+)
+def test_what_it_waits_for(
+    script: Script, forge: GitHub, words: str, changes: dict[str, Any], reason: str, detail: str
+) -> None:
+    script.then(405, {"message": words}).then(200, shown(**changes))
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge") == Waiting(reason, detail)  # type: ignore[arg-type]
+
+
+def test_checks_that_are_only_counted_are_named_from_the_rules(script: Script, forge: GitHub) -> None:
+    words = "3 of 3 required status checks have not succeeded: 2 expected."
+    script.then(405, {"message": words}).then(200, shown())
+    contexts = [{"context": "build"}, {"context": "lint"}]
+    rules = [{"type": "required_status_checks", "parameters": {"required_status_checks": contexts}}]
+    script.then(200, rules).then(200, {"protection": {"required_status_checks": {"contexts": ["docs"]}}})
+    script.then(200, {"state": "success", "statuses": [{"context": "lint", "state": "success"}], "total_count": 1})
+    script.then(403, {"message": "Resource not accessible by personal access token"})
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge") == Waiting("checks", f"{words} (build, docs)")
+
+
+def test_the_default_method_gives_way_to_one_that_the_rules_allow(script: Script, forge: GitHub) -> None:
+    script.then(200, {"allow_rebase_merge": False})
+    script.then(405, {"message": "Merge commits are not allowed on this repository."}).then(200, shown())
+    script.then(200, {"sha": MERGED, "merged": True, "message": "ok"})
+    assert isinstance(forge.merge(LIB, PULL, head=HEAD, method="default"), Pull)
+    assert [body["merge_method"] for body in script.bodies if isinstance(body, dict)] == ["merge", "squash"]
+
+
+@pytest.mark.parametrize(
+    ("mergeable_state", "reason"),
+    [("clean", None), ("has_hooks", None), ("unstable", "checks"), ("dirty", None)],
+)
+def test_a_token_that_may_not_read_check_runs_goes_by_what_github_says(
+    script: Script, forge: GitHub, mergeable_state: str, reason: str | None
+) -> None:
+    script.then(200, {"state": "success", "statuses": [{"context": "lint", "state": "success"}], "total_count": 1})
+    script.then(403, {"message": "Resource not accessible by personal access token"}).then(200, [])
+    script.then(200, shown(mergeable_state=mergeable_state))
+    standing = forge.standing(LIB, PULL)
+    assert standing.checks == "unknown"
+    assert (standing.waiting.reason if standing.waiting is not None else None) == reason
+
+
+def test_what_blocks_it_is_read_from_the_rules_before_a_merge_is_tried(script: Script, forge: GitHub) -> None:
+    script.then(200, {"state": "pending", "statuses": [], "total_count": 0})
+    script.then(200, {"total_count": 0, "check_runs": []}).then(200, [])
+    script.then(200, shown(mergeable_state="unknown")).then(200, shown(mergeable_state="blocked"))
+    contexts = [{"context": "ci"}]
+    script.then(200, [{"type": "required_status_checks", "parameters": {"required_status_checks": contexts}}])
+    script.then(200, {"name": "main"})
+    script.then(200, {"state": "pending", "statuses": [], "total_count": 0})
+    script.then(200, {"total_count": 0, "check_runs": []})
+    assert forge.standing(LIB, PULL).waiting == Waiting("checks", "required checks have not reported yet: ci")
+
+
+def test_a_repository_that_was_transferred_is_asked_for_under_its_new_owner(script: Script, forge: GitHub) -> None:
+    there = {"message": "Moved Permanently", "url": "https://api.github.com/repositories/1/pulls"}
+    script.then(301, there, location="https://api.github.com/repositories/1/pulls?state=all")
+    script.then(301, there, location="https://api.github.com/repositories/1").then(200, {"full_name": "New/lib"})
+    script.then(200, [shown()]).then(200, shown())
+    assert forge.find(LIB, head="flakesync/update", base="main").number == 7  # type: ignore[union-attr]
+    forge.update(LIB, PULL, title="T", body="B")
+    assert [line.partition("?")[0] for line in script.told] == [
+        "GET /repos/acme/lib/pulls",
+        "GET /repos/acme/lib",
+        "GET /repositories/1",
+        "GET /repos/New/lib/pulls",
+        "PATCH /repos/New/lib/pulls/7",
+    ]
+    assert "head=New%3Aflakesync%2Fupdate" in script.told[3]
 
 
 @pytest.mark.parametrize(
@@ -256,10 +352,14 @@ def test_why_it_cannot_be_merged(script: Script, forge: GitHub, words: str, chan
 def test_checks_are_statuses_and_runs(
     script: Script, forge: GitHub, status: str, total: int, runs: list[tuple[str, str | None]], checks: str
 ) -> None:
-    listed = [{"status": state, "conclusion": conclusion} for state, conclusion in runs]
-    script.then(200, {"state": status, "total_count": total})
+    listed = [{"name": "run", "status": state, "conclusion": conclusion} for state, conclusion in runs]
+    statuses = [{"context": "status", "state": status}] * total
+    script.then(200, {"state": status, "statuses": statuses, "total_count": total})
     script.then(200, {"total_count": len(runs), "check_runs": listed}).then(200, [])
-    assert forge.standing(LIB, PULL) == Standing(checks, "none")  # type: ignore[arg-type]
+    script.then(200, shown(mergeable_state="clean"))
+    standing = forge.standing(LIB, PULL)
+    assert (standing.checks, standing.reviews, standing.waiting) == (checks, "none", None)
+    assert standing.failed == (("status",) if status == "failure" else ("run",) if checks == "failed" else ())
 
 
 @pytest.mark.parametrize(
@@ -276,8 +376,10 @@ def test_checks_are_statuses_and_runs(
 def test_of_each_person_the_last_review_counts(
     script: Script, forge: GitHub, said: list[tuple[str, str]], reviews: str
 ) -> None:
-    script.then(200, {"state": "pending", "total_count": 0}).then(200, {"total_count": 0, "check_runs": []})
+    script.then(200, {"state": "pending", "statuses": [], "total_count": 0})
+    script.then(200, {"total_count": 0, "check_runs": []})
     script.then(200, [{"user": {"login": who}, "state": state} for who, state in said])
+    script.then(200, shown(mergeable_state="clean"))
     assert forge.standing(LIB, PULL).reviews == reviews
 
 

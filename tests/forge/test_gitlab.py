@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from flakesync.forge.gitlab import GitLab, headers
-from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing
+from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
 from tests.forge.scripted import Script
@@ -143,15 +143,18 @@ def test_closing_and_opening_again_are_events(script: Script, forge: GitLab) -> 
 def test_only_squashing_is_chosen_with_a_merge(
     script: Script, forge: GitLab, method: Any, body: dict[str, bool]
 ) -> None:
-    script.then(200, shown(state="merged", merge_commit_sha=MERGED))
-    assert forge.merge(LIB, PULL, head=HEAD, method=method).merged_rev == MERGED
-    assert script.bodies == [{"sha": HEAD, **body}]
+    script.then(200, {"id": 1}).then(200, shown(state="merged", merge_commit_sha=MERGED))
+    merged = forge.merge(LIB, PULL, head=HEAD, method=method)
+    assert isinstance(merged, Pull)
+    assert merged.merged_rev == MERGED
+    assert script.bodies == [None, {"sha": HEAD, **body}]
 
 
 def test_it_waits_while_gitlab_is_checking(script: Script, forge: GitLab) -> None:
+    script.then(200, {"id": 1})
     script.then(405, {"message": "405 Method Not Allowed"}).then(200, shown(detailed_merge_status="checking"))
     script.then(200, shown(state="merged", merge_commit_sha=MERGED))
-    assert forge.merge(LIB, PULL, head=HEAD, method="default").merged_rev == MERGED
+    assert forge.merge(LIB, PULL, head=HEAD, method="default").merged_rev == MERGED  # type: ignore[union-attr]
     assert script.pauses == [1.0]
 
 
@@ -159,53 +162,197 @@ def test_it_waits_while_gitlab_is_checking(script: Script, forge: GitLab) -> Non
     ("answer", "changes", "code", "words"),
     [
         (409, {"sha": NEXT}, "head-moved", "somebody has pushed"),
-        (405, {"detailed_merge_status": "not_approved"}, "forge-protected", "not approved"),
-        (405, {"detailed_merge_status": "ci_must_pass"}, "forge-protected", "ci must pass"),
-        (405, {"detailed_merge_status": "draft_status", "draft": True}, "forge-protected", "draft"),
-        (405, {"detailed_merge_status": "merge_request_blocked"}, "forge-protected", "blocked"),
-        (422, {"detailed_merge_status": "conflict"}, "forge-conflict", "conflict"),
-        (405, {"detailed_merge_status": "need_rebase"}, "forge-conflict", "need rebase"),
+        (422, {"detailed_merge_status": "conflict"}, "forge-conflict", "Branch cannot be merged"),
         (405, {"detailed_merge_status": "", "merge_status": "cannot_be_merged"}, "forge-conflict", "cannot be merged"),
+        (405, {"detailed_merge_status": "need_rebase"}, "base-moved", "cannot be merged"),
         (405, {"detailed_merge_status": "not_open", "state": "closed"}, "forge", "is closed"),
+        (401, {}, "forge-rights", "401 Unauthorized"),
     ],
 )
 def test_why_it_cannot_be_merged(
     script: Script, forge: GitLab, answer: int, changes: dict[str, Any], code: str, words: str
 ) -> None:
-    script.then(answer, {"message": f"{answer} No"}).then(200, shown(**changes))
+    said = {401: "401 Unauthorized", 409: "SHA does not match HEAD of source branch: 2", 422: "Branch cannot be merged"}
+    script.then(200, {"id": 1}).then(answer, {"message": said.get(answer, "405 Method Not Allowed")})
+    script.then(200, shown(**changes))
     with pytest.raises(ForgeError) as caught:
         forge.merge(LIB, PULL, head=HEAD, method="merge")
     assert caught.value.code == code
     assert words in caught.value.message
 
 
-def test_401_at_a_merge_is_about_rights(script: Script, forge: GitLab) -> None:
-    script.then(401, {"message": "401 Unauthorized"})
+@pytest.mark.parametrize(
+    ("status", "reason", "detail"),
+    [
+        ("not_approved", "reviews", "an approval is missing"),
+        ("code_owners_approval", "reviews", "an approval of a code owner is missing"),
+        ("ci_still_running", "checks", "its pipeline has not ended yet"),
+        ("status_checks_must_pass", "checks", "external status checks have not passed yet"),
+        ("merge_request_blocked", "upstream", "another merge request has to be merged first"),
+        ("discussions_not_resolved", "person", "somebody has to look at it: a discussion has to be resolved"),
+        ("commits_status", "person", "somebody has to look at it: its source branch is gone, or has no commits"),
+        ("a_status_of_the_future", "person", "somebody has to look at it: a status of the future"),
+    ],
+)
+def test_what_it_waits_for(script: Script, forge: GitLab, status: str, reason: str, detail: str) -> None:
+    script.then(200, {"id": 1}).then(405, {"message": "405 Method Not Allowed"})
+    script.then(200, shown(detailed_merge_status=status))
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge") == Waiting(reason, detail)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", ["preparing", "checking", "unchecked", "approvals_syncing"])
+def test_what_gitlab_has_not_decided_after_a_while_waits(script: Script, forge: GitLab, status: str) -> None:
+    script.then(200, {"id": 1})
+    for _ in range(5):
+        script.then(405, {"message": "405 Method Not Allowed"}).then(200, shown(detailed_merge_status=status))
+    waiting = forge.merge(LIB, PULL, head=HEAD, method="merge")
+    assert isinstance(waiting, Waiting)
+    assert waiting.reason == "computing"
+    assert script.pauses == [1.0, 2.0, 4.0, 8.0]
+
+
+@pytest.mark.parametrize(("newest", "code"), [("failed", "pull-checks-failed"), ("created", None), (None, None)])
+def test_a_pipeline_that_must_pass_is_waited_for_unless_it_has_failed(
+    script: Script, forge: GitLab, newest: str | None, code: str | None
+) -> None:
+    pipeline = {"status": newest, "sha": HEAD} if newest else None
+    script.then(200, {"id": 1}).then(405, {"message": "405 Method Not Allowed"})
+    script.then(200, shown(detailed_merge_status="ci_must_pass", head_pipeline=pipeline))
+    script.then(200, shown(detailed_merge_status="ci_must_pass", head_pipeline=pipeline))
+    if newest == "failed":
+        script.then(200, [{"name": "build", "status": "failed"}])
+    script.then(200, {"approved_by": []})
+    if code is None:
+        expected = Waiting("checks", "no pipeline has passed for this commit yet")
+        assert forge.merge(LIB, PULL, head=HEAD, method="merge") == expected
+        return
     with pytest.raises(ForgeError) as caught:
         forge.merge(LIB, PULL, head=HEAD, method="merge")
-    assert caught.value.code == "forge-rights"
+    assert caught.value.code == code
+
+
+def test_a_merge_that_was_taken_and_not_carried_out_waits(script: Script, forge: GitLab) -> None:
+    script.then(200, {"id": 1})
+    for _ in range(4):
+        script.then(200, shown(merge_when_pipeline_succeeds=True))
+    waiting = forge.merge(LIB, PULL, head=HEAD, method="merge")
+    assert isinstance(waiting, Waiting)
+    assert waiting.reason == "queue"
+
+
+def test_where_there_are_merge_trains_it_gets_on_one_and_waits(script: Script, forge: GitLab) -> None:
+    script.then(200, {"id": 1, "merge_trains_enabled": True}).then(201, [])
+    assert forge.merge(LIB, PULL, head=HEAD, method="squash") == Waiting("queue", "it is on the merge train")
+    assert script.told[-1] == f"POST {AT}/merge_trains/merge_requests/7"
+    assert script.bodies[-1] == {"sha": HEAD, "squash": True, "auto_merge": True}
+    script.then(200, shown()).then(200, {"status": "fresh"}).then(200, {"approved_by": []})
+    assert forge.standing(LIB, PULL).waiting == Waiting("queue", "it is on the merge train (fresh)")
+    script.then(200, shown()).then(404, {"message": "404 Not Found"}).then(200, {"approved_by": []})
+    assert forge.standing(LIB, PULL).waiting is None
+    with pytest.raises(ForgeError) as caught:
+        forge.merge(LIB, PULL, head=HEAD, method="squash")
+    assert caught.value.code == "pull-dequeued"
+
+
+def test_a_project_that_moved_is_found_by_its_own_answer(script: Script, forge: GitLab) -> None:
+    there = "https://gitlab.com/api/v4/projects/1"
+    script.then(301, "moved", location=f"{there}/merge_requests").then(301, "moved", location=there)
+    script.then(200, {"path_with_namespace": "new/lib"}).then(200, [shown()]).then(200, shown())
+    assert forge.find(LIB, head="flakesync/update", base="main").number == 7  # type: ignore[union-attr]
+    forge.update(LIB, PULL, title="T", body="B")
+    assert script.told[-1] == "PUT /projects/new%2Flib/merge_requests/7"
+
+
+def test_a_write_that_a_moved_project_refuses_goes_to_its_new_name(script: Script, forge: GitLab) -> None:
+    script.then(405, {"message": "Non GET methods are not allowed for moved projects"})
+    script.then(200, {"path_with_namespace": "new/lib"}).then(200, shown())
+    forge.update(LIB, PULL, title="T", body="B")
+    assert script.told[-1] == "PUT /projects/new%2Flib/merge_requests/7"
+
+
+def pipeline(status: str, sha: str = HEAD, ref: str = "flakesync/update") -> dict[str, str]:
+    return {"status": status, "sha": sha, "ref": ref}
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "approved_by", "standing"),
+    ("newest", "approved_by", "standing"),
     [
         (None, [], Standing("none", "none")),
-        ({"status": "success"}, [{"user": {"id": 1}}], Standing("passed", "approved")),
-        ({"status": "running"}, [], Standing("pending", "none")),
-        ({"status": "manual"}, [], Standing("pending", "none")),
-        ({"status": "failed"}, [], Standing("failed", "none")),
-        ({"status": "canceled"}, [], Standing("failed", "none")),
+        (pipeline("success"), [{"user": {"id": 1}}], Standing("passed", "approved")),
+        (pipeline("running"), [], Standing("pending", "none")),
+        (pipeline("waiting_for_resource"), [], Standing("pending", "none")),
+        (pipeline("skipped"), [], Standing("none", "none")),
     ],
 )
 def test_standing_is_the_pipeline_and_the_approvals(
-    script: Script, forge: GitLab, pipeline: object, approved_by: list[object], standing: Standing
+    script: Script, forge: GitLab, newest: object, approved_by: list[object], standing: Standing
 ) -> None:
-    script.then(200, shown(head_pipeline=pipeline)).then(200, {"approved_by": approved_by})
+    script.then(200, shown(head_pipeline=newest)).then(200, {"id": 1}).then(200, {"approved_by": approved_by})
     assert forge.standing(LIB, PULL) == standing
 
 
+@pytest.mark.parametrize("status", ["failed", "canceled"])
+def test_a_red_pipeline_names_its_jobs_that_failed(script: Script, forge: GitLab, status: str) -> None:
+    jobs = [
+        {"name": "build", "status": "failed"},
+        {"name": "lint", "status": "failed", "allow_failure": True},
+        {"name": "test", "status": "success"},
+    ]
+    script.then(200, shown(head_pipeline=pipeline(status))).then(200, jobs).then(200, {"id": 1})
+    script.then(200, {"approved_by": []})
+    assert forge.standing(LIB, PULL) == Standing("failed", "none", failed=("build",))
+
+
+def test_a_manual_pipeline_waits_for_a_person_and_names_the_job(script: Script, forge: GitLab) -> None:
+    jobs = [{"name": "build", "status": "success"}, {"name": "deploy", "status": "manual"}]
+    script.then(200, shown(head_pipeline=pipeline("manual"))).then(200, jobs).then(200, {"approved_by": []})
+    standing = forge.standing(LIB, PULL)
+    assert standing.waiting == Waiting("person", "somebody has to start a manual job of its pipeline: deploy")
+
+
+def test_the_pipeline_of_the_commit_before_is_not_believed(script: Script, forge: GitLab) -> None:
+    script.then(200, shown(head_pipeline=pipeline("success", NEXT))).then(200, []).then(200, {"approved_by": []})
+    standing = forge.standing(LIB, PULL)
+    assert standing.checks == "pending"
+    assert standing.waiting is not None
+    assert standing.waiting.detail == f"no pipeline has begun for {HEAD[:12]} yet; the newest is of {NEXT[:12]}"
+
+
+@pytest.mark.parametrize(("status", "checks"), [("success", "passed"), ("running", "pending"), ("failed", "failed")])
+def test_where_the_newest_pipeline_lags_the_jobs_of_the_very_commit_count(
+    script: Script, forge: GitLab, status: str, checks: str
+) -> None:
+    script.then(200, shown(head_pipeline=pipeline("success", NEXT))).then(200, [{"name": "ci", "status": status}])
+    script.then(200, {"id": 1}).then(200, {"approved_by": []})
+    standing = forge.standing(LIB, PULL)
+    assert (standing.checks, standing.waiting) == (checks, None)
+    assert script.told[1] == f"GET {AT}/repository/commits/{HEAD}/statuses?per_page=100"
+
+
+@pytest.mark.parametrize(("parents", "checks"), [([MERGED, HEAD], "passed"), ([MERGED, NEXT], "pending")])
+def test_a_pipeline_of_merged_results_counts_if_its_commit_was_made_of_this_one(
+    script: Script, forge: GitLab, parents: list[str], checks: str
+) -> None:
+    made = pipeline("success", MERGED, "refs/merge-requests/7/merge")
+    script.then(200, shown(head_pipeline=made)).then(200, {"id": MERGED, "parent_ids": parents})
+    if checks == "pending":
+        script.then(200, [])
+    else:
+        script.then(200, {"id": 1})
+    script.then(200, {"approved_by": []})
+    assert forge.standing(LIB, PULL).checks == checks
+
+
+def test_what_is_behind_its_base_is_looked_at_again_before_it_waits(script: Script, forge: GitLab) -> None:
+    script.then(200, {"id": 1}).then(405, {"message": "405 Method Not Allowed"})
+    script.then(200, shown(detailed_merge_status="need_rebase"))
+    with pytest.raises(Undecided) as caught:
+        forge.merge(LIB, PULL, head=HEAD, method="merge")
+    assert caught.value.waiting.reason == "computing"
+
+
 def test_a_reviewer_who_wants_changes_is_heard(script: Script, forge: GitLab) -> None:
-    script.then(200, shown(detailed_merge_status="requested_changes"))
+    script.then(200, shown(detailed_merge_status="requested_changes")).then(200, {"id": 1})
     assert forge.standing(LIB, PULL).reviews == "changes-requested"
 
 

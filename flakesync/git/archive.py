@@ -14,6 +14,7 @@ from pathlib import Path
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.attributes import find_hazards
+from flakesync.git.borrow import lend_objects
 from flakesync.git.objects import ObjectReader
 from flakesync.terms import Rev
 
@@ -21,7 +22,13 @@ _FORMAT = re.compile(rb"\$Format:([^$]*)\$")
 # What does not depend on the clone: hashes in full, names and times as the commit has them, its message.
 _STABLE = re.compile(rb"(?:[^%]|%(?:[HTPnsbBf%]|[ac][neilt]|[ac]I|x[0-9a-fA-F]{2}))*")
 _NOTHING = os.devnull
-_ENVIRONMENT = {"GIT_CONFIG_GLOBAL": _NOTHING, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_COUNT": "0"}
+_ENVIRONMENT = {
+    "GIT_CONFIG_GLOBAL": _NOTHING,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_CONFIG_PARAMETERS": "",
+    "GIT_ATTR_NOSYSTEM": "1",
+}
 _ATTRIBUTES = ("-c", f"core.attributesFile={_NOTHING}")
 
 
@@ -35,7 +42,7 @@ def archive(path: Path, rev: Rev) -> Iterator[bytes]:
             (`%d`, `%h`, a file of git-lfs), `git` if git fails.
     """
     reader = ObjectReader.open(path)
-    hazards = find_hazards(reader, rev, Path(_NOTHING), {"core.attributesfile": _NOTHING})
+    hazards = find_hazards(reader, rev)
     for hazard in hazards:
         if hazard.attribute.startswith("filter"):
             raise GitError("unstable-archive", f"{hazard.file}:{hazard.line}: {hazard.attribute} is up to the server")
@@ -57,10 +64,8 @@ def archive(path: Path, rev: Rev) -> Iterator[bytes]:
 
 def _borrowing(folder: Path, reader: ObjectReader, *, sha256: bool) -> None:
     """Make a bare repository without any settings that has the objects of another."""
-    (folder / "objects" / "info").mkdir(parents=True)
+    lend_objects(Path(reader.common_dir), folder)
     (folder / "refs").mkdir()
-    alternates = Path(reader.common_dir, "objects")
-    (folder / "objects" / "info" / "alternates").write_bytes(os.fsencode(alternates) + b"\n")
     (folder / "HEAD").write_text("ref: refs/heads/main\n")
     kind = "\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = sha256\n" if sha256 else ""
     (folder / "config").write_text(f"[core]\n\tbare = true\n{kind or '	repositoryformatversion = 0'}\n")

@@ -5,7 +5,6 @@ hashes the raw tree. Reports a line too many rather than one too few: whether a 
 the same file is not looked at, but whether its pattern matches anything at all in the tree is.
 """
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from flakesync.git.values import Hazard
 from flakesync.terms import Rev
 
 _MACRO = "[attr]"
-_NONE = ("false", "no", "off", "0", "")
 Macros = Mapping[str, tuple[str, ...]]
 
 
@@ -59,13 +57,14 @@ class _Files:
         return any(path.startswith(folder) and pattern.fullmatch(path[len(folder) :]) for path in self._paths)
 
 
-def find_hazards(reader: ObjectReader, rev: Rev, local: Path, config: Mapping[str, str]) -> tuple[Hazard, ...]:
-    """Return the hazards in the tree of `rev`, in `local` ($GIT_DIR/info/attributes), and in the user's own settings.
+def find_hazards(reader: ObjectReader, rev: Rev, local: Path | None = None) -> tuple[Hazard, ...]:
+    """Return the hazards in the tree of `rev`, and in `local`: $GIT_DIR/info/attributes, or None.
 
-    The latter two matter to a `git archive` in this very clone.
+    The latter matters to a `git archive` in this very clone. What a user has set does not: whoever lets git write files
+    of a commit switches it off (`flakesync.gitenv`).
     """
     files = _Files(reader, reader.tree_of(rev))
-    lines = [*_user_lines(config), *_read_lines(local, "$GIT_DIR/info/attributes")]
+    lines = list(_read_lines(local, "$GIT_DIR/info/attributes")) if local is not None else []
     for path, oid in files.attribute_files():
         lines += parse_lines(reader.blob(oid), path)
     macros = _macros(lines)
@@ -76,7 +75,7 @@ def find_hazards(reader: ObjectReader, rev: Rev, local: Path, config: Mapping[st
         for attribute in _hazards(line.attributes, macros)
         if files.matches(line)
     ]
-    return (*sorted(set(found)), *_from_config(config))
+    return tuple(sorted(set(found)))
 
 
 def parse_lines(data: bytes, file: str) -> Iterator[Line]:
@@ -146,24 +145,6 @@ def _read_lines(path: Path, shown: str) -> Iterator[Line]:
     except OSError:
         return iter(())
     return parse_lines(data, shown)
-
-
-def _user_lines(config: Mapping[str, str]) -> Iterator[Line]:
-    named = config.get("core.attributesfile")
-    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    path = Path(named if named is not None else f"{home}/git/attributes").expanduser()
-    return _read_lines(path, str(path))
-
-
-def _from_config(config: Mapping[str, str]) -> tuple[Hazard, ...]:
-    """Return the settings that convert line ends of every text file."""
-    converts = config.get("core.autocrlf", "false").lower()
-    found = []
-    if converts not in (*_NONE, "input"):
-        found.append(Hazard("git config", 0, f"core.autocrlf={converts}"))
-    elif converts in _NONE and config.get("core.eol", "").lower() == "crlf":
-        found.append(Hazard("git config", 0, "core.eol=crlf"))
-    return tuple(found)
 
 
 def _compile(pattern: str) -> re.Pattern[str] | None:

@@ -1,5 +1,6 @@
 """A throw-away repository on top of another one's objects: what is written there leaves no trace in the other."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,14 +22,14 @@ def borrow(repository: "Repository", tmp: Path, refs: Mapping[str, Rev]) -> Path
     Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both. It is not bare,
     though it has no files: Nix copies a bare one into its cache, and that would stay.
     """
-    name = repository.path.name.removesuffix(".git") or "repository"
+    # Nix is told this path, and old versions read few characters as they are.
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", repository.path.name.removesuffix(".git"))[:64]
     path = tmp
     try:
         path = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=tmp))
         git_dir = path / ".git"
-        (git_dir / "objects" / "info").mkdir(parents=True)
+        lend_objects(repository.common_dir, git_dir)
         (git_dir / "refs" / "heads").mkdir(parents=True)
-        (git_dir / "objects/info/alternates").write_text(f"{_quote_path(repository.common_dir / 'objects')}\n")
         (git_dir / "HEAD").write_text("ref: refs/heads/borrowed\n")  # no branch of ours: none counts as checked out
         (git_dir / "config").write_text(_config(repository.config), "utf-8", "surrogateescape")
         if (repository.common_dir / "shallow").is_file():
@@ -41,12 +42,15 @@ def borrow(repository: "Repository", tmp: Path, refs: Mapping[str, Rev]) -> Path
     return path
 
 
-def _quote_path(path: Path) -> str:
-    """Return the path as objects/info/alternates wants it: quoted where it would be read as something else."""
-    text = str(path)
-    if text[:1] not in ('"', "#") and "\n" not in text:
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+def lend_objects(common_dir: Path, git_dir: Path) -> None:
+    """Let a new git dir have all objects of another repository, and keep what is written to it. Raises: OSError.
+
+    common_dir: of the other repository. Its path stands in a symlink, which holds any name: git and libgit2 read a
+    name with a line feed differently in objects/info/alternates, and libgit2 knows no quotes there.
+    """
+    (git_dir / "objects" / "info").mkdir(parents=True)
+    (git_dir / "lent-objects").symlink_to(common_dir / "objects")
+    (git_dir / "objects" / "info" / "alternates").write_text("../lent-objects\n")
 
 
 def _config(settings: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flakesync.errors import GitError, plain
+from flakesync.gitenv import with_settings
 
 PROTOCOLS = ("http", "https", "ssh", "git", "file")
 """Transports that are used; `ext::` and others run what the address says."""
@@ -69,7 +70,7 @@ def git(
 
     Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
     """
-    extra = {**_quiet_environment(), **(env or {}), **_config_environment(config)}
+    extra = {**_quiet_environment(), **(env or {}), **with_settings(os.environ, config)}
     process = _start(argv, cwd, extra, reads=data is not None)
     with _running_lock:
         _running.add(process)
@@ -201,17 +202,6 @@ def _quiet_environment() -> dict[str, str]:
         "SSH_ASKPASS": "",
         "SSH_ASKPASS_REQUIRE": "never",
     }
-
-
-def _config_environment(config: Sequence[tuple[str, str]]) -> dict[str, str]:
-    if not config:
-        return {}
-    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    env = {"GIT_CONFIG_COUNT": str(first + len(config))}
-    for number, (key, value) in enumerate(config, first):
-        env[f"GIT_CONFIG_KEY_{number}"] = key
-        env[f"GIT_CONFIG_VALUE_{number}"] = value
-    return env
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:

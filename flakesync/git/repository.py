@@ -220,7 +220,7 @@ class Repository:
         """Return the attribute lines that make `git archive` of `rev` differ from its raw tree (nix-locks.md 5.1)."""
         from flakesync.git.attributes import find_hazards
 
-        return find_hazards(self._reader, rev, self.common_dir / "info" / "attributes", self.config)
+        return find_hazards(self._reader, rev, self.common_dir / "info" / "attributes")
 
     # ---- commits -------------------------------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ class Commit(msgspec.Struct, frozen=True):
 class Hazard(msgspec.Struct, frozen=True, order=True):
     """A line of an attributes file that makes `git archive` give other bytes than the raw tree (a different narHash).
 
-    file: path in the tree, or `$GIT_DIR/info/attributes`, `git config`. line: counted from 1; 0 where there are none.
+    file: path in the tree, or `$GIT_DIR/info/attributes`. line: counted from 1.
     """
 
     file: str

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, without_filters
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
@@ -28,16 +29,11 @@ _LOCK = "lock"
 _TRIES = 20
 _RACES = ("failed to read", "could not create directory of")
 _SETTINGS = (
-    # The same bytes as in the commit, all of them, whatever the user has set for working trees of his own.
-    "core.autocrlf=false",
-    "core.eol=lf",
-    "core.sparseCheckout=false",
-    "core.symlinks=true",
-    "core.protectNTFS=false",
-    # Git LFS leaves its pointers: a smudge filter would fetch.
-    "filter.lfs.smudge=",
-    "filter.lfs.process=",
-    "filter.lfs.required=false",
+    *AS_COMMITTED,
+    ("core.sparseCheckout", "false"),
+    ("core.protectNTFS", "false"),
+    # With relative paths to its worktrees (git 2.48) the user's clone could not be read by older versions any more.
+    ("worktree.useRelativePaths", "false"),
 )
 
 
@@ -45,7 +41,9 @@ _SETTINGS = (
 def checkout(repository: "Repository", rev: Rev) -> Iterator[Path]:
     """Give a detached worktree at `rev`; take it away when the block ends, in whatever way.
 
-    No hook runs, Git LFS fetches nothing, submodules are empty folders.
+    Its files are the bytes of the commit, all of them, but for what the commit's own .gitattributes (and the clone's
+    info/attributes) say of line ends: whatever the user has set for working trees of his own. No hook and no filter
+    runs, so Git LFS leaves its pointers; submodules are empty folders.
 
     Raises: GitError(`git`): the files could not be written.
     """
@@ -66,10 +64,10 @@ def checkout(repository: "Repository", rev: Rev) -> Iterator[Path]:
 
 
 def _add(repository: "Repository", tree: Path, rev: Rev) -> None:
-    settings = [(name, value) for name, _, value in (setting.partition("=") for setting in _SETTINGS)]
+    settings = (*_SETTINGS, *without_filters(repository.config))
     argv = ["worktree", "add", "--quiet", "--detach", "--", str(tree), rev]
     for _ in range(_TRIES):
-        answer = process.git(argv, cwd=repository.path, config=settings, check=False)
+        answer = process.git(argv, cwd=repository.path, env=NO_SYSTEM_ATTRIBUTES, config=settings, check=False)
         # git reads the entries of all worktrees, also one that another process is writing at this moment; and the
         # folder of the entries goes with the last of them.
         if answer.status == 0 or not any(words in answer.err for words in _RACES):
@@ -91,7 +89,7 @@ def _remove_left_behind(repository: "Repository") -> None:
     entries = repository.common_dir / "worktrees"
     for entry in entries.iterdir() if entries.is_dir() else ():
         try:
-            tree = Path((entry / "gitdir").read_text("utf-8", "surrogateescape").strip()).parent
+            tree = (entry / (entry / "gitdir").read_text("utf-8", "surrogateescape").strip()).parent
         except OSError:
             continue
         if tree.parent.name.startswith(_PREFIX) and _is_left_behind(tree.parent):

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from flakesync.errors import NixError, plain
 from flakesync.nix.complaint import explain, secrets_of, without_secrets
 from flakesync.nix.lockfile import LockFile
-from flakesync.nix.process import Ended, quiet, run
+from flakesync.nix.process import Ended, no_filters, quiet, run
 from flakesync.terms import InputPath, show_path
 
 Flavour = Literal["nix", "lix", "determinate"]
@@ -69,7 +69,8 @@ class Nix:
     """A nix program; safe to use from several threads.
 
     version: the first two numbers of the Nix (or Lix) version; for Determinate Nix, of the Nix that it is built on.
-    version_text: the version in full, `2.26.3`.
+    version_text: the version in full, `2.26.3`. environ: what it runs in, and the checks of repos. fetching: variables
+    that it alone gets besides.
     """
 
     program: Path
@@ -78,6 +79,7 @@ class Nix:
     flavour: Flavour = "nix"
     product: str = ""
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    fetching: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def find(cls, env: Mapping[str, str] | None = None) -> Self:
@@ -116,7 +118,7 @@ class Nix:
                 f"{program} is nix {number}, which has no flakes",
                 hint="flakesync needs Nix 2.4 or later",
             )
-        return cls(program, version, number, flavour, name, environ)
+        return cls(program, version, number, flavour, name, environ, no_filters(environ))
 
     def describe(self) -> str:
         """Return the name a person knows it by: `nix 2.26.3`, `Lix 2.93.0`, `Determinate Nix 3.22.2 (nix 2.35.2)`."""
@@ -243,7 +245,7 @@ class Nix:
             options.append("--show-trace")  # names the input; later versions do that unasked
         if self.version < _FIRST_WITH_CONNECT_TIMEOUT:
             options += ["--option", "connect-timeout", "15"]
-        return run([str(self.program), *command, *options], self.environ, timeout_s=timeout_s)
+        return run([str(self.program), *command, *options], {**self.environ, **self.fetching}, timeout_s=timeout_s)
 
     def _keep_originals(self, before: bytes, after: bytes, overrides: Sequence[Override], file: Path) -> bytes:
         """Undo what Nix ≤ 2.9 does to an overridden `flake = false` input: it makes the override its `original`."""

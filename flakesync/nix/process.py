@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flakesync.errors import NixError
+from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, with_settings, without_filters
 
 _GRACE_S = 2.0
 
@@ -97,7 +98,10 @@ def stop_all() -> None:
 
 
 def quiet(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return `environ` made fit for nix and the git and ssh it starts: no repository, no colours, no questions."""
+    """Return `environ` made fit for nix and the git and ssh it starts: no repository, no colours, no questions.
+
+    git writes files as they were committed, whatever line ends and attributes the user wants in working trees.
+    """
     kept = {
         name: value
         for name, value in environ.items()
@@ -114,16 +118,29 @@ def quiet(environ: Mapping[str, str]) -> dict[str, str]:
     }
     if "GIT_SSH" not in kept:
         kept["GIT_SSH_COMMAND"] = f"{_ssh_command(kept)} -oBatchMode=yes"
-    return kept
+    # Old Nix hashes what `git archive` writes: it must not depend on who runs it.
+    kept |= NO_SYSTEM_ATTRIBUTES
+    return kept | with_settings(kept, AS_COMMITTED)
+
+
+def no_filters(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that switch off all filter drivers of the user, for what must be as committed."""
+    listed = _git_config(environ, "--name-only", "--get-regexp", r"^filter\.").splitlines()
+    return with_settings(environ, without_filters(listed))
 
 
 def _ssh_command(environ: Mapping[str, str]) -> str:
     """Return the ssh that git would use: GIT_SSH_COMMAND hides the configured one, so it is asked for."""
     if environ.get("GIT_SSH_COMMAND"):
         return environ["GIT_SSH_COMMAND"]
+    return _git_config(environ, "--get", "core.sshCommand").strip() or "ssh"
+
+
+def _git_config(environ: Mapping[str, str], *argv: str) -> str:
+    """Return what `git config` answers; nothing where there is no git."""
     git = shutil.which("git", path=environ.get("PATH"))
-    configured = run([git, "config", "--get", "core.sshCommand"], environ, timeout_s=60).out if git else b""
-    return configured.decode("utf-8", "replace").strip() or "ssh"
+    answer = run([git, "config", *argv], environ, timeout_s=60).out if git else b""
+    return answer.decode("utf-8", "surrogateescape")
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -10,6 +10,7 @@ import pytest
 from flakesync.git.repository import Repository
 from flakesync.git.values import Hazard
 from flakesync.terms import Rev
+from tests.support import gitusers
 from tests.support.repos import make_repo, run_git
 
 FILES: dict[str, str | bytes] = {
@@ -124,9 +125,7 @@ def test_a_pattern_counts_from_its_files_folder(tmp_path: Path) -> None:
     assert hazards(tmp_path / "c", "[attr]m ident\n*.txt m\n", file="src/.gitattributes")[1] == ()
 
 
-def test_attributes_of_the_clone_and_the_user_count(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hermetic: Path
-) -> None:
+def test_attributes_of_the_clone_count(tmp_path: Path) -> None:
     rev, found = hazards(tmp_path / "r", "")
     assert found == ()
     info = tmp_path / "r/.git/info/attributes"
@@ -135,18 +134,12 @@ def test_attributes_of_the_clone_and_the_user_count(
     with Repository.open(tmp_path / "r") as repo:
         assert repo.find_attributes(rev) == (Hazard("$GIT_DIR/info/attributes", 1, "export-ignore"),)
     assert archive_differs(tmp_path / "r", rev)
-    info.unlink()
-    user = hermetic / ".config/git/attributes"
-    user.parent.mkdir(parents=True, exist_ok=True)
-    user.write_text("src export-ignore\n")
-    with Repository.open(tmp_path / "r") as repo:
-        assert [hazard.attribute for hazard in repo.find_attributes(rev)] == ["export-ignore"]
-    assert archive_differs(tmp_path / "r", rev)
-    user.unlink()
-    run_git("config", "core.autocrlf", "true", cwd=tmp_path / "r")
-    with Repository.open(tmp_path / "r") as repo:
-        assert [hazard.attribute for hazard in repo.find_attributes(rev)] == ["core.autocrlf=true"]
-    assert archive_differs(tmp_path / "r", rev)
+
+
+@pytest.mark.parametrize("user", gitusers.CONVERSIONS)
+def test_what_the_user_has_set_is_switched_off_and_does_not_count(tmp_path: Path, hermetic: Path, user: str) -> None:
+    gitusers.become(hermetic, user)
+    assert hazards(tmp_path / "r", "")[1] == ()
 
 
 def test_odd_bytes_and_symlinks_do_no_harm(tmp_path: Path) -> None:

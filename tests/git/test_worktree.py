@@ -12,6 +12,7 @@ import pytest
 from flakesync.errors import GitError
 from flakesync.git.repository import Repository
 from flakesync.terms import Rev
+from tests.support import gitusers
 from tests.support.repos import commit, make_bare, make_repo, run_git
 
 FILES = {"flake.lock": "{}\n", "sub/x": "1\n", "run": "exec:x", "link": "link:run"}
@@ -107,6 +108,18 @@ def test_what_a_killed_run_left_is_taken_away_and_what_lives_stays(path: Path, t
     assert entries(path) == ["gone", "theirs"]
 
 
+def test_where_git_notes_paths_relatively_the_dead_goes_and_the_living_stays(path: Path, tmp_path: Path) -> None:
+    dead = tmp_path / "flakesync-checkout-dead/dead"
+    with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+        run_git("worktree", "add", "--quiet", "--detach", str(dead), cwd=path)
+        for place in (dead, tree):  # as git 2.48 and later do it, if asked to
+            entry = path / ".git/worktrees" / place.name
+            (entry / "gitdir").write_text(os.path.relpath(place / ".git", entry) + "\n")
+        with Repository.open(path) as other, other.checkout(tip(path)):
+            assert (tree / "flake.lock").exists()
+            assert not dead.exists()
+
+
 def test_no_filter_fetches_and_no_setting_changes_the_bytes(path: Path, tmp_path: Path) -> None:
     commit(path, {".gitattributes": "*.bin filter=lfs\n", "a.bin": "version https://git-lfs\n", "t": "1\n2\n"})
     for name, value in (
@@ -125,6 +138,34 @@ def test_no_filter_fetches_and_no_setting_changes_the_bytes(path: Path, tmp_path
         assert (tree / "t").read_bytes() == b"1\n2\n"
         assert (tree / "sub/x").exists()
     assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("user", gitusers.CONVERSIONS)
+def test_what_the_user_has_set_for_working_trees_changes_no_file(path: Path, hermetic: Path, user: str) -> None:
+    commit(path, gitusers.FILES)
+    gitusers.become(hermetic, user)
+    with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+        assert (tree / "lf.txt").read_bytes() == b"one\ntwo\n"
+        assert (tree / "crlf.txt").read_bytes() == b"one\r\ntwo\r\n"
+        assert (tree / "id").read_bytes() == b"$Id$\n"
+        assert (tree / "binary").read_bytes() == bytes(range(256))
+        assert os.access(tree / "run", os.X_OK)
+        assert os.readlink(tree / "link") == "lf.txt"
+
+
+def test_settings_that_a_git_has_handed_over_change_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(path, gitusers.FILES)
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.autocrlf'='true'")
+    with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+        assert (tree / "lf.txt").read_bytes() == b"one\ntwo\n"
+
+
+def test_filters_of_the_clone_do_not_run(path: Path) -> None:
+    commit(path, {".gitattributes": "*.x filter=A.b\n", "a.x": "quiet\n"})
+    run_git("config", "filter.A.b.smudge", "tr a-z A-Z", cwd=path)
+    run_git("config", "filter.A.b.required", "true", cwd=path)
+    with Repository.open(path) as repo, repo.checkout(tip(path)) as tree:
+        assert (tree / "a.x").read_text() == "quiet\n"
 
 
 def test_submodules_are_empty_folders(path: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What Nix notes of a commit that a local repository has: as git gives it, or as a forge serves it."""
 
 import contextlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +74,7 @@ def find_hazards(path: Path, rev: Rev) -> tuple["Hazard", ...]:
     from flakesync.git import attributes
     from flakesync.git.objects import ObjectReader
 
-    return attributes.find_hazards(ObjectReader.open(path), rev, Path(os.devnull), {"core.attributesfile": os.devnull})
+    return attributes.find_hazards(ObjectReader.open(path), rev)
 
 
 def read_archived(path: Path, rev: Rev, hazards: Iterable["Hazard"], files: Iterable[str]) -> "TarTree":

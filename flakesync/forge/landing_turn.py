@@ -238,7 +238,7 @@ class Turn:
         if made.anew or pull is None or pull.state != "open":
             self.setting.listener(Step(state.name, "publishing"))
             pull = self._publish(situation, state, made, forge, project)
-            if standing is not None and standing.checks != "none" and made.tested != "carried-over":
+            if standing is not None and _wants_checks(standing, made):
                 self._pushed[state.name] = (made.commit, self.clock())
             standing = None
         for pause in _LAGS_S:
@@ -381,6 +381,15 @@ class Turn:
         """Return the outcome of a repo whose turn ended with an error."""
         status: Literal["failed", "skipped"] = "skipped" if isinstance(error, Closed) else "failed"
         return LandOutcome(repo=name, status=status, error=error_document(error, self.servers))
+
+
+def _wants_checks(standing: Standing, made: Made) -> bool:
+    """Tell whether the forge is to check a new commit: it checked the one before, and that does not count for both.
+
+    standing: of the pull request before.
+    """
+    carried_over = made.tested == "carried-over" and standing.checks == "passed"
+    return standing.checks != "none" and not carried_over
 
 
 def _is_of(pull: Pull, update: Update) -> bool:

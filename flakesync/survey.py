@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -18,6 +18,9 @@ from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import At, Snapshot, read_snapshot
+
+if TYPE_CHECKING:
+    from flakesync.workspace.hosts import Hosts
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -49,13 +52,14 @@ def survey(
     Raises:
         FlakesyncError: a pin's source cannot be reached (hint: `--offline`), or what the manifest names does not exist.
     """
-    snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline)
+    hosts = _hosts_of(workspace) if not offline else None
+    snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
     graph = build_graph(snapshot)
     governed = tuple(all_governed(snapshot))
     wanted = pins_to_ask(workspace)
     if offline and wanted:
         note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
-    answers = None if offline else ask_servers(wanted, workspace.jobs)
+    answers = ask_servers(wanted, workspace.jobs, hosts) if hosts is not None else None
     targets = choose_targets(snapshot, governed, answers)
     situation = Situation(snapshot, graph, governed, targets, ask(snapshot, questions(graph)), int(time.time()))
     if workspace.external == "hold":
@@ -63,8 +67,8 @@ def survey(
     from flakesync.analysis.plan import external_sources, external_targets
 
     sources = external_sources(situation)
-    online = workspace.external == "latest" and not offline
-    latest = ask_servers(sources, workspace.jobs) if online else None
+    online = workspace.external == "latest" and hosts is not None
+    latest = ask_servers(sources, workspace.jobs, hosts) if online else None
     external = external_targets(situation, sources, latest)
     return Situation(snapshot, graph, governed, targets, situation.history, situation.now, external)
 
@@ -79,8 +83,10 @@ def look_at(
     return Situation(snapshot, graph, governed, targets, history, int(time.time()), external)
 
 
-def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int) -> dict[Key, Latest]:
+def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None" = None) -> dict[Key, Latest]:
     """Ask for the newest commit of each reference, every server once for one reference.
+
+    hosts: what git logs in with; None: only what the user has set up for git.
 
     Raises:
         FlakesyncError: one of them could not be asked; all of them have been tried.
@@ -91,7 +97,7 @@ def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int) -> dict[Key, Latest]:
 
     unique = {reference.to_url(): reference for reference in wanted.values()}
     with ThreadPoolExecutor(max_workers=min(jobs, len(unique))) as pool:
-        futures = {url: pool.submit(_newest, reference) for url, reference in unique.items()}
+        futures = {url: pool.submit(_newest, reference, hosts) for url, reference in unique.items()}
     found: dict[str, Latest] = {}
     errors: list[FlakesyncError] = []
     for url, future in futures.items():
@@ -106,12 +112,18 @@ def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int) -> dict[Key, Latest]:
     return {key: found[reference.to_url()] for key, reference in wanted.items()}
 
 
-def _newest(reference: FlakeRef) -> Latest:
+def _hosts_of(workspace: Workspace) -> "Hosts":
+    from flakesync.workspace.hosts import Hosts
+
+    return Hosts(workspace, os.environ)
+
+
+def _newest(reference: FlakeRef, hosts: "Hosts | None") -> Latest:
     from flakesync.git.remote import ls_remote
     from flakesync.workspace.archive import newest_archive
 
     url = reference.git_url()
     if url is not None:
-        return Latest(ls_remote(url, reference.ref))
+        return Latest(ls_remote(hosts.remote(url) if hosts is not None else url, reference.ref))
     archive = newest_archive(reference)
     return Latest(archive.rev, archive.last_modified, archive.locked)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import look, open_workspace
+from flakesync.cli.opening import look, open_workspace, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -54,4 +54,5 @@ def drift(
         screen.answer(
             render_drift(report, now=situation.now, repos=len(selected), width=screen.width(), full=common.verbose)
         )
+    show_hints(situation.graph, selected)
     return EXIT_FINDINGS if report.findings else EXIT_OK

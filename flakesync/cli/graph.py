@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.opening import open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
-from flakesync.errors import EXIT_OK
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
     from flakesync.analysis.graph import RepoGraph
@@ -27,6 +27,7 @@ def graph(
 
     A wave holds the repos whose upstreams are all in earlier waves: the order
     in which a sync bumps them. Edges come from the locks, not from flake.nix.
+    Exits with 1 when a repo could not be read.
 
     \b
     Examples:
@@ -41,7 +42,7 @@ def graph(
     with screen.busy(reading(workspace), quiet=common.quiet):
         whole = read_graph(workspace, at=at, offline=common.offline)
     _answer(part_of(whole, selected), "json" if common.json else format, workspace.name)
-    return EXIT_OK
+    return EXIT_FINDINGS if show_hints(whole, selected) else EXIT_OK
 
 
 def _answer(graph: "RepoGraph", format: Format, title: str) -> None:  # noqa: A002

@@ -8,6 +8,7 @@ from flakesync.cli.options import Common
 from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
+    from flakesync.analysis.graph import RepoGraph
     from flakesync.analysis.situation import Situation
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
@@ -37,6 +38,14 @@ def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Situa
         for text in notes:
             screen.note(text)
     return situation
+
+
+def show_hints(graph: "RepoGraph", selected: "frozenset[RepoName]") -> bool:
+    """Show what to do about repos that could not be read, each advice once; return whether there are any."""
+    errors = [state.error for name, state in graph.states.items() if name in selected and state.error is not None]
+    for hint in dict.fromkeys(error.hint for error in errors if error.hint is not None):
+        screen.hint(hint)
+    return bool(errors)
 
 
 def reading(workspace: "Workspace") -> str:

@@ -1,9 +1,9 @@
 """`flakesync plan`."""
 
 from flakesync.cli import screen
-from flakesync.cli.opening import look, open_workspace
+from flakesync.cli.opening import look, open_workspace, show_hints
 from flakesync.cli.options import Common, with_common
-from flakesync.errors import EXIT_OK
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 
 @with_common()
@@ -11,7 +11,7 @@ def plan(common: Common) -> int:
     """Show what a sync would do, wave by wave. Writes nothing.
 
     With --repo, --group or --exclude only the chosen repos change; the others
-    are taken as they are.
+    are taken as they are. Exits with 1 when a repo cannot be planned.
 
     \b
     Examples:
@@ -22,11 +22,13 @@ def plan(common: Common) -> int:
     from flakesync.analysis.plan import make_plan, plan_document
 
     workspace, selected = open_workspace(common)
-    document = plan_document(make_plan(look(common, workspace), selected))
+    situation = look(common, workspace)
+    document = plan_document(make_plan(situation, selected))
     if common.json:
         screen.answer_json(document)
     else:
         from flakesync.report.plan import render_plan
 
         screen.answer(render_plan(document, width=screen.width()))
-    return EXIT_OK
+    show_hints(situation.graph, selected)
+    return EXIT_FINDINGS if document.problems else EXIT_OK

@@ -81,6 +81,11 @@ def note(text: str) -> None:
     tell(line(Span("note: ", "dim"), plain(text)))
 
 
+def hint(text: str) -> None:
+    """Tell a person what to do about something that has been told."""
+    tell(line(Span("hint:", "name"), " ", plain(text)))
+
+
 @contextmanager
 def busy(what: str, *, quiet: bool) -> Iterator[None]:
     """Show on a terminal what is being done, until it is done."""

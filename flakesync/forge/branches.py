@@ -1,14 +1,13 @@
 """A repo's update branch in two places: in its clone or mirror, and on its server."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from flakesync.errors import GitError, ManifestError
 from flakesync.forge.choose import Servers
-from flakesync.forge.credentials import git_access
 from flakesync.forge.update import Update, has_content, has_other_locks, own_commits
-from flakesync.git.remote import Remote, list_refs, parse_remote
+from flakesync.git.remote import list_refs
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit
 from flakesync.terms import Rev
@@ -92,7 +91,7 @@ def find_branches(repository: Repository, state: RepoState, branch: str, servers
         tracked_base = repository.ref(f"refs/remotes/origin/{base_name}")
         return Branches(branch, None, local, tracked, base, tracked_base)
     names = (f"refs/heads/{branch}", f"refs/heads/{base_name}")
-    remote = remote_of(url, servers)
+    remote = servers.remote(url)
     refs = list_refs(remote, names)
     lacking = [name for name in names if name in refs and not repository.has(refs[name])]
     if lacking:
@@ -130,13 +129,7 @@ def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Re
     Raises:
         GitError: `ref-moved` (it is not at `old`), or the server does not take it.
     """
-    repository.push(remote_of(url, servers), f"refs/heads/{branch}", new, old=old)
-
-
-def remote_of(url: str, servers: Servers) -> Remote:
-    """Return the remote at `url`, with the host's certificates and a credential helper that knows its token."""
-    remote, access = parse_remote(url), git_access(url, servers)
-    return replace(remote, secret=(*remote.secret, *access.config), environment=access.environment)
+    repository.push(servers.remote(url), f"refs/heads/{branch}", new, old=old)
 
 
 def has_landed(repository: Repository, branches: Branches, commit: Rev) -> bool:

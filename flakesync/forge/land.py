@@ -73,7 +73,7 @@ def land(
     git_process.git(["--version"])
     told = one_at_a_time(listener)
     ground = Ground(workspace, cache, servers)
-    nix = FoundNix()
+    nix = FoundNix(servers.hosts)
     setting = Setting(
         run="",
         branch=workspace.branch,

@@ -12,7 +12,6 @@ from flakesync.analysis.pins import Target, is_archive, last_modified
 from flakesync.analysis.plan import MOVABLE
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
-from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from flakesync.forge.model import ForgeError
 from flakesync.forge.turns import work_on
@@ -66,7 +65,7 @@ class Ground:
         self._servers = servers
         self._states: dict[RepoName, RepoState] = {}
         self._repositories: dict[Identity, Path] = {}
-        self.sources = Sources(self._repositories, self._locks(), cache)
+        self.sources = Sources(self._repositories, self._locks(), cache, hosts=servers.hosts)
         self._known: dict[tuple[RepoName, Rev, Rev | None], bool] = {}
         self._guard = Lock()
 
@@ -126,7 +125,7 @@ class Ground:
     def _address(self, repo: Repo) -> Remote | None:
         """Return where git reaches a repo's server, and how it logs in there; None: it is read from a folder."""
         url = repo.url.git_url() if repo.url is not None and repo.path is None else None
-        return remote_of(url, self._servers) if url is not None else None
+        return self._servers.remote(url) if url is not None else None
 
     def _snapshot(self) -> Snapshot:
         with self._guard:

@@ -6,13 +6,13 @@ from pathlib import Path
 from flakesync.git import process
 from flakesync.git.lock import cache_error, exclusive
 from flakesync.git.objects import ObjectReader
-from flakesync.git.remote import parse_remote
+from flakesync.git.remote import Address, parse_remote
 from flakesync.git.transfer import fetch
 from flakesync.git.values import check_ref_name
 from flakesync.terms import Rev
 
 
-def fetch_commit(url: str, ref: str | None, rev: Rev, cache: Path, *, offline: bool = False) -> Path | None:
+def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offline: bool = False) -> Path | None:
     """Return a bare repository below `cache` that has the commit `rev`; None: it is not on that branch.
 
     ref: the branch, or a full ref, that has it; None: the remote's HEAD. Only that is fetched, with its history, and
@@ -20,8 +20,8 @@ def fetch_commit(url: str, ref: str | None, rev: Rev, cache: Path, *, offline: b
 
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
-    address = parse_remote(url).url
-    path = cache / "commits" / hashlib.sha256(address.encode()).hexdigest()[:32]
+    remote = parse_remote(url)
+    path = cache / "commits" / hashlib.sha256(remote.url.encode()).hexdigest()[:32]
     name = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
     if ref is not None:
         check_ref_name(name)
@@ -34,5 +34,5 @@ def fetch_commit(url: str, ref: str | None, rev: Rev, cache: Path, *, offline: b
                 raise cache_error(path, error) from None
             process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
         if not ObjectReader.open(path).has(rev) and not offline:
-            fetch(path, url, [f"+{name}:{kept}"], timeout_s=None)
+            fetch(path, remote, [f"+{name}:{kept}"], timeout_s=None)
         return path if ObjectReader.open(path).has(rev) else None

@@ -1,16 +1,17 @@
 """Other people's repositories: what git may contact, how, and what its failures mean."""
 
-import base64
 import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.credentials import helpers, login_in, secrets_in, server_of
 from flakesync.git.values import check_ref_name
+from flakesync.gitenv import Settings
 from flakesync.terms import Rev
 
 TIMEOUT_S = 30.0
@@ -33,6 +34,7 @@ _DENIED = (
     "http basic: access denied",
     "host key verification failed",
 )
+_SSH = ("permission denied (", "host key verification failed", "publickey")
 _MISSING = ("does not appear to be a git repository", "not found", "does not exist", "returned error: 404")
 
 
@@ -40,23 +42,33 @@ _MISSING = ("does not appear to be a git repository", "not found", "does not exi
 class Remote:
     """An address that git may contact, and how it logs in there.
 
-    url: without password. secret: settings for it, which may hold the password. environment: variables for a credential
-    helper among the settings.
+    url: without password. settings: for git, while it contacts the remote. environment: the secrets that a credential
+    helper among the settings reads. login: what git logs in with, for people (`the token in GITHUB_TOKEN`); None: what
+    the user has. hint: what to do where that is refused; None: what holds for every server.
     """
 
     url: str
-    secret: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    settings: Settings = field(default=(), repr=False)
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    login: str | None = None
+    hint: str | None = None
 
     @property
     def config(self) -> tuple[tuple[str, str], ...]:
         """Settings that make the remote known to one git process by the name in `NAME`, out of sight of `ps`."""
-        return ((f"remote.{self.name}.url", self.url), *self.secret)
+        return ((f"remote.{self.name}.url", self.url), *self.settings)
 
     @property
     def name(self) -> str:
         """What to call it in a git command: an address that begins with `-` cannot be taken for an option."""
         return _NAME
+
+    def clean(self, text: str) -> str:
+        """Return what git or the server said, without secrets: a server may repeat what it was sent."""
+        for secret in secrets_in(self.environment):
+            for form in dict.fromkeys((secret, quote(secret, safe=""))):
+                text = text.replace(form, "…")
+        return process.hide_secrets(text)
 
 
 Address = str | Remote
@@ -88,22 +100,34 @@ def parse_remote(url: Address) -> Remote:
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
+        server_of(parts)
     except ValueError:
         raise GitError("bad-url", f"{shown!r} is not an address of a git repository") from None
     if host.startswith("-") or (parts.username or "").startswith("-"):
         raise GitError("bad-url", f"{shown!r} is not an address of a git repository")
     if parts.username is None:
         return Remote(url)
+    who, _, place = parts.netloc.rpartition("@")
     if scheme[1].lower() not in ("http", "https"):
-        who = parts.netloc.rpartition("@")
-        return Remote(urlunsplit(parts._replace(netloc=f"{who[0].partition(':')[0]}@{who[2]}")))
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    header = f"Authorization: Basic {base64.b64encode(pair).decode()}"
-    return Remote(bare, ((f"http.{bare}.extraHeader", header),))
+        return Remote(urlunsplit(parts._replace(netloc=f"{who.partition(':')[0]}@{place}")))
+    return _with_login(parts, urlunsplit(parts._replace(netloc=place)), shown)
 
 
-def ls_remote(url: str, ref: str | None, *, timeout_s: float = TIMEOUT_S) -> Rev:
+def _with_login(parts: SplitResult, bare: str, shown: str) -> Remote:
+    """Return the remote of an http(s) address that names a user. bare: the address without."""
+    try:
+        login, server = login_in(parts), server_of(parts)
+    except ValueError as error:
+        raise GitError("bad-url", f"{shown!r} is not an address of a git repository: {error}") from None
+    if login is not None:
+        settings, environment = helpers([login])
+        return Remote(bare, settings, environment, login="the login in its address")
+    # The user's own credential helpers are asked for the password, as for every address with a name alone.
+    user = unquote(parts.username or "", errors="surrogateescape")
+    return Remote(bare, ((f"credential.{server}.username", user),))
+
+
+def ls_remote(url: Address, ref: str | None, *, timeout_s: float = TIMEOUT_S) -> Rev:
     """Return the commit that a branch, else a tag, of the repository at `url` is at (None: its HEAD).
 
     A ref that begins with `refs/` is taken as it is. An annotated tag gives the commit it names.
@@ -123,7 +147,7 @@ def ls_remote(url: str, ref: str | None, *, timeout_s: float = TIMEOUT_S) -> Rev
         if found is not None:
             return found
     what = "HEAD: it is empty" if names == ["HEAD"] else f"branch or tag {ref!r}"
-    raise GitError("no-such-ref", f"{process.hide_secrets(url)} has no {what}")
+    raise GitError("no-such-ref", f"{process.hide_secrets(remote.url)} has no {what}")
 
 
 def list_refs(
@@ -183,21 +207,41 @@ def run(
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     """Return the error that says why `remote` could not be used."""
     shown = process.hide_secrets(remote.url)
-    reason = process.failure(command, answer).message.removeprefix(f"git {command}: ").replace(f"'{_NAME}'", shown)
+    failed = process.failure(command, answer).message.removeprefix(f"git {command}: ")
+    reason = remote.clean(failed).replace(f"'{_NAME}'", shown)
     told = answer.err.lower()
     if "couldn't find remote ref" in told:
         return GitError("no-such-ref", f"{shown}: {reason}")
-    if any(words in told for words in _DENIED):
-        return GitError(
-            "access-denied",
-            f"{shown}: {reason}",
-            hint="git may not ask for a password here: give it an ssh key in an agent, or a credential helper",
-        )
-    if any(words in told for words in _MISSING):
+    missing = any(words in told for words in _MISSING)
+    # To a login that may not see a repository, forges say that there is none.
+    if any(words in told for words in _DENIED) or (missing and remote.login is not None):
+        return GitError("access-denied", f"{shown}: {reason}", hint=_how_to_get_in(command, remote, told))
+    if missing:
         return GitError("unreachable", f"{shown}: {reason}", hint="there is no repository at that address")
     if answer.status == 128 or "could not read from remote" in told:
         return GitError("unreachable", f"{shown}: {reason}")
     return GitError("git", f"{shown}: {reason}")
+
+
+def _how_to_get_in(command: str, remote: Remote, told: str) -> str | None:
+    """Return what to do where a server does not let git in. told: what git and the server said, in lower case."""
+    scheme = _SCHEME.match(remote.url)
+    # A setting of the user's (`url.….insteadOf`) may have led git to ssh.
+    if any(words in told for words in _SSH) or (scheme is None and not remote.url.startswith("/")):
+        kind = "ssh"
+    else:
+        kind = scheme[1].lower() if scheme is not None else "file"
+    match kind:
+        case "ssh":
+            if "host key verification failed" in told:
+                return "ssh does not know that server's key: connect once by hand, or add it to known_hosts"
+            return "git may not ask for a password here: load an ssh key that the server knows into an agent"
+        case "http" | "https":
+            if remote.login is not None:
+                act = "push to" if command == "push" else "read"
+                return f"is {remote.login} still valid, and may it {act} that repository?"
+            return remote.hint or "git may not ask for a password here: give it a credential helper for that server"
+    return None
 
 
 def _ssh(cwd: str) -> Mapping[str, str]:

@@ -30,7 +30,7 @@ def push(path: Path, url: Address, ref: str, new: Rev | None, *, old: Rev | None
     if answer.status == 0:
         return
     shown = process.hide_secrets(remote.url)
-    told = f"{answer.text}\n{answer.err}"
+    told = remote.clean(f"{answer.text}\n{answer.err}")
     if "(stale info)" in told or "cannot lock ref" in told:
         raise GitError("ref-moved", f"{shown}: {ref} is not at {old or 'nothing'}: somebody has moved it")
     if "[remote rejected]" in told or "[rejected]" in told:

@@ -20,11 +20,18 @@ _UNREACHABLE = re.compile(
     r"|operation timed out|resolving timed out",
     re.IGNORECASE,
 )
+REFUSED = re.compile(
+    "terminal prompts disabled|could not read (Username|Password)|Authentication failed|HTTP error 40[134]"
+    "|returned error: 40[13]",
+    re.IGNORECASE,
+)
+"""What git and Nix say where a server lets nobody in, or nobody that it does not know."""
+
 _HINTS = (
     ("API rate limit", "give nix a token: `access-tokens` in nix.conf or in NIX_CONFIG"),
     (r"Permission denied \(|Host key verification", "try `ssh` to that host by hand, once"),
     (
-        "terminal prompts disabled|could not read Username|Authentication failed|HTTP error 40[134]",
+        REFUSED.pattern,
         "nix and git never ask here: give git a credential helper, or nix an `access-tokens` setting",
     ),
     ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),

@@ -1,6 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,7 @@ from flakesync.sync.outcome import ErrorDocument, Event, Finished, Listener, Not
 from flakesync.sync.schedule import run_ready
 from flakesync.sync.settled import Settled
 from flakesync.terms import RepoName, Rev
+from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import RepoState
 
 
@@ -56,14 +58,15 @@ def sync(
     states = situation.snapshot.states
     _refuse_folders(states, plan)
     git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
-    nix = FoundNix()
+    hosts = Hosts(situation.snapshot.workspace, os.environ)
+    nix = FoundNix(hosts)
     listener = one_at_a_time(listener)
     with ExitStack() as stack:
         if not dry_run:
             stack.enter_context(only_run(situation.snapshot.workspace.file, cache))
         sources = stack.enter_context(_sources(situation, dict(plan.changes()) if dry_run else {}))
         author = author_of(situation.snapshot.workspace.author)
-        known = native_sources(situation, sources, cache, offline=offline)
+        known = native_sources(situation, sources, cache, hosts, offline=offline)
         settled = Settled(None if dry_run else run_file(situation.snapshot.workspace.file, cache, "settled"))
         setting = Setting(
             run=plan.run,
@@ -226,14 +229,16 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
         yield found
 
 
-def native_sources(situation: Situation, sources: Mapping[RepoName, Source], cache: Path, *, offline: bool) -> Sources:
+def native_sources(
+    situation: Situation, sources: Mapping[RepoName, Source], cache: Path, hosts: Hosts, *, offline: bool
+) -> Sources:
     """Return where the native locker finds commits: the repos' own repositories, all locks, the cache."""
     states = situation.snapshot.states
     repositories = {
         identity: source.repository for name, source in sources.items() for identity in states[name].repo.identities
     }
     locks = [flake.lock for state in states.values() for flake in state.flakes if flake.lock is not None]
-    return Sources(repositories, locks, cache, offline=offline)
+    return Sources(repositories, locks, cache, offline=offline, hosts=hosts)
 
 
 def stopper() -> Callable[[], None]:

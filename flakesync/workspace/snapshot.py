@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -21,6 +21,9 @@ from flakesync.nix.lockfile import LockFile
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.inputs import OwnInput, copies, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
+
+if TYPE_CHECKING:
+    from flakesync.workspace.hosts import Hosts
 
 At = Literal["base", "update"]
 ProblemKind = Literal["no-lock", "bad-lock"]
@@ -85,15 +88,19 @@ class Snapshot(msgspec.Struct, frozen=True):
     states: Mapping[RepoName, RepoState]
 
 
-def read_snapshot(workspace: Workspace, *, at: At = "base", cache: Path, offline: bool = False) -> Snapshot:
+def read_snapshot(
+    workspace: Workspace, *, at: At = "base", cache: Path, offline: bool = False, hosts: "Hosts | None" = None
+) -> Snapshot:
     """Read every flake.lock of the workspace.
 
     at: `update` reads a repo's update branch where it has one. cache: where repos given only by `url` are mirrored.
-    offline: mirrors are used as they are. A repo that cannot be reached is a state with an `error`.
+    offline: mirrors are used as they are. A repo that cannot be reached is a state with an `error`. hosts: what git
+    logs in with; None: the tokens in this process's environment.
 
     Raises:
         ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
         GitError: no repo could be mirrored: there is no git, or the cache cannot be written (`no-git`, `cache`).
+        FlakesyncError: `forge-token`, a variable holds what cannot be a token.
     """
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
     kept = KeptFiles(cache / "files" / f"{zlib.crc32(os.fsencode(workspace.file)):08x}")
@@ -103,8 +110,11 @@ def read_snapshot(workspace: Workspace, *, at: At = "base", cache: Path, offline
     if remote:
         from concurrent.futures import ThreadPoolExecutor
 
+        from flakesync.workspace.hosts import Hosts
+
+        known = None if offline else hosts or Hosts(workspace, os.environ)
         with ThreadPoolExecutor(max_workers=workspace.jobs) as pool:
-            states += pool.map(lambda repo: _read_mirror(workspace, repo, at, cache, offline, kept), remote)
+            states += pool.map(lambda repo: _read_mirror(workspace, repo, at, cache, known, kept), remote)
     kept.write()
     return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
 
@@ -113,7 +123,9 @@ def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path,
     """Read one repo, as `read_snapshot` does."""
     if repo.path is not None:
         return _read_local(workspace, repo, at)
-    return _read_mirror(workspace, repo, at, cache, offline)
+    from flakesync.workspace.hosts import Hosts
+
+    return _read_mirror(workspace, repo, at, cache, None if offline else Hosts(workspace, os.environ))
 
 
 def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
@@ -131,8 +143,9 @@ def _is_bare(path: Path) -> bool:
 
 
 def _read_mirror(
-    workspace: Workspace, repo: Repo, at: At, cache: Path, offline: bool, kept: KeptFiles | None = None
+    workspace: Workspace, repo: Repo, at: At, cache: Path, hosts: "Hosts | None", kept: KeptFiles | None = None
 ) -> RepoState:
+    """Read a repo that is known by its address. hosts: None: its server is not asked, and the mirror used as it is."""
     from flakesync.git.mirror import mirror
 
     assert repo.url is not None
@@ -144,7 +157,7 @@ def _read_mirror(
             hint="a repo is given by a reference that git can clone, or by a path",
         )
     try:
-        clone = mirror(url, cache, offline=offline)
+        clone = mirror(hosts.remote(url) if hosts is not None else url, cache, offline=hosts is None)
     except GitError as error:
         if error.code in _NO_REPOS_OWN:
             raise

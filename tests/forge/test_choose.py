@@ -109,6 +109,39 @@ def test_the_port_of_ssh_is_not_the_port_of_the_pages() -> None:
     assert (project.host, endpoint.api) == ("git.example.com", "https://git.example.com/api/v4")
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "git+ssh://git@git.example.com:2222/acme/lib",
+        "git+ssh://git@git.example.com/acme/lib",
+        "git+git://git.example.com/acme/lib",
+    ],
+)
+@pytest.mark.parametrize(
+    ("api", "web"),
+    [
+        ("https://git.example.com:8443/api/v4", "git.example.com:8443"),
+        ("https://git.example.com:443/api/v4", "git.example.com"),
+        ("https://git.example.com/git/api/v4", "git.example.com"),
+        ("https://api.example.com:8443/v4", "git.example.com"),
+        (None, "git.example.com"),
+    ],
+)
+def test_over_ssh_the_pages_are_at_the_port_that_the_api_names(url: str, api: str | None, web: str) -> None:
+    forges = {"git.example.com": ForgeSettings(kind="gitlab", api=api)}
+    assert chosen(url, forges=forges)[1] == Project(web, "acme/lib")
+    repo = Repo(name=RepoName("lib"), path=Path("/src/lib"))
+    servers = Servers(workspace(forges=forges), TOKENS)
+    assert servers.for_repo(repo, url.removeprefix("git+"))[1] == Project(web, "acme/lib")
+    if "2222" not in url:
+        assert servers.for_repo(repo, "git@git.example.com:acme/lib.git")[1] == Project(web, "acme/lib")
+
+
+def test_the_pages_of_github_are_not_at_its_api() -> None:
+    forges = {"github.com": ForgeSettings(kind="github", api="https://api.github.com")}
+    assert chosen("git+ssh://git@github.com/acme/lib", forges=forges)[1] == Project("github.com", "acme/lib")
+
+
 def test_the_port_of_https_belongs_to_the_host() -> None:
     forges = {"git.example.com": ForgeSettings(kind="none"), "git.example.com:8443": ForgeSettings(kind="forgejo")}
     forge, project, endpoint = chosen("git+https://git.example.com:8443/acme/lib", forges=forges)

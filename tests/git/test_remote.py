@@ -94,6 +94,7 @@ def test_an_address_is_kept_without_its_password(url: str, shown: str) -> None:
     remote = parse_remote(url)
     assert remote.url == shown
     assert "secret" not in repr(remote)
+    assert not [value for _, value in remote.config if "secret" in value and "secret@" not in url]
 
 
 @contextmanager
@@ -130,17 +131,23 @@ def test_a_password_goes_to_the_server_and_nowhere_else() -> None:
     listed: list[str] = []
 
     def answer(request: http.server.BaseHTTPRequestHandler) -> None:
-        seen.append(request.headers["Authorization"])
+        login = request.headers["Authorization"]
+        seen.append(login)
+        if login is None:
+            request.send_response(401)
+            request.send_header("WWW-Authenticate", 'Basic realm="git"')
+            request.send_header("Content-Length", "0")
+            return request.end_headers()
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 listed.append((folder / "cmdline").read_text(errors="replace"))
             except OSError:
                 continue
-        request.send_error(500)
+        return request.send_error(500)
 
     with server(answer) as host, pytest.raises(GitError) as caught:
         ls_remote(f"http://me:s3%20cret@{host}/r?private_token=tok3n", None)
-    assert seen == [f"Basic {base64.b64encode(b'me:s3 cret').decode()}"]
+    assert seen == [None, f"Basic {base64.b64encode(b'me:s3 cret').decode()}"]
     assert any("ls-remote" in line for line in listed)
     assert not [line for line in listed if "s3%20cret" in line or "s3 cret" in line]
     assert "cret" not in str(caught.value)

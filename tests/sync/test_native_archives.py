@@ -9,6 +9,9 @@ import pytest
 from flakesync.demo.forge.model import Kind
 from flakesync.nix.flakeref import FlakeRef
 from flakesync.sync.lockers.native.archives import archive_url, find_token
+from flakesync.workspace.hosts import Hosts
+from flakesync.workspace.model import ForgeSettings
+from tests.forge.test_choose import workspace
 from tests.support import repos
 from tests.support.forge.world import World, make_world
 from tests.support.nix import RealNix
@@ -113,5 +116,13 @@ def test_a_gitlab_subgroup_is_one_name() -> None:
 def test_tokens_go_to_their_own_hosts_only() -> None:
     settings = "access-tokens = git.acme.example=PAT:own\nextra-access-tokens = gitlab.com=OAuth2:lab"
     environ = {"GITHUB_TOKEN": "hub", "GITLAB_TOKEN": "other", "NIX_CONFIG": settings}
-    hosts = ("github.com", "gitlab.com", "git.acme.example", "ghe.acme.example", "git.sr.ht")
-    assert [find_token(host, environ) for host in hosts] == ["hub", "lab", "own", None, None]
+    hosts = Hosts(workspace(), environ)
+    names = ("github.com", "gitlab.com", "git.acme.example", "ghe.acme.example", "git.sr.ht")
+    assert [find_token(name, environ, hosts.account(name)) for name in names] == ["hub", "lab", "own", None, None]
+
+
+def test_the_usual_token_of_a_forge_of_ones_own_does_not_go_to_the_public_one() -> None:
+    environ = {"GITLAB_TOKEN": "own"}
+    hosts = Hosts(workspace(forges={"git.acme.example": ForgeSettings(kind="gitlab")}), environ)
+    assert find_token("git.acme.example", environ, hosts.account("git.acme.example")) == "own"
+    assert find_token("gitlab.com", environ, hosts.account("gitlab.com")) is None

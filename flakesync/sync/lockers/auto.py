@@ -17,14 +17,19 @@ from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.sync.lockers.nix import NixLocker, flake_folder
+from flakesync.workspace.hosts import Hosts
 
 LockerChoice = Literal["auto", "nix", "native"]
 
 
 class FoundNix:
-    """The Nix of a run, looked for when something first needs it; may be used from several threads at once."""
+    """The Nix of a run, looked for when something first needs it; may be used from several threads at once.
 
-    def __init__(self) -> None:
+    hosts: what Nix, and the git that it starts, log in with.
+    """
+
+    def __init__(self, hosts: Hosts) -> None:
+        self.hosts = hosts
         self._guard = Lock()
         self._nix: Nix | None = None
 
@@ -32,7 +37,7 @@ class FoundNix:
         """Return the Nix. Raises: NixError(`no-nix` | `nix-too-old`)."""
         with self._guard:
             if self._nix is None:
-                self._nix = Nix.find()
+                self._nix = Nix.find(self.hosts.for_nix(os.environ))
             return self._nix
 
     def run_check(self, argv: Sequence[str], folder: Path) -> CheckRun:
@@ -44,7 +49,7 @@ class FoundNix:
         try:
             return self.get()
         except NixError:
-            return Nix(Path("nix"), (0, 0), "", environ=quiet(os.environ))
+            return Nix(Path("nix"), (0, 0), "", environ=quiet(self.hosts.for_nix(os.environ)))
 
 
 class AutoLocker:
@@ -68,7 +73,8 @@ class AutoLocker:
             try:
                 real = self._nix.get()
             except NixError as missing:
-                raise SyncError(error.code, f"{error.message}; and {missing.message}", hint=missing.hint) from error
+                hint = error.cure or missing.hint
+                raise SyncError(error.code, f"{error.message}; and {missing.message}", hint=hint) from error
             self._note(f"{request.repo}: Nix writes its lock: {error.reason}")
             return real.lock(request)
 
@@ -116,7 +122,7 @@ class _LazyNixLocker:
     def get(self) -> NixLocker:
         with self._guard:
             if self._locker is None:
-                self._locker = NixLocker(self._found.get())
+                self._locker = NixLocker(self._found.get(), self._found.hosts)
             return self._locker
 
 
@@ -138,7 +144,7 @@ def choose_locker(
         NixError: it is Nix, and there is none.
     """
     if choice == "nix":
-        return NixLocker(nix.get())
+        return NixLocker(nix.get(), nix.hosts)
     native: Locker = NativeLocker(sources, dialect)
     if verify:
         nix.get()

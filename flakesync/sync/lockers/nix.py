@@ -4,29 +4,36 @@ A commit that nobody has pushed is locked from the local repository; then its no
 that the lock had before (nix-command and fetchers agree on it: tried on 2.8, 2.26 and 2.34).
 """
 
+import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
 
-from flakesync.errors import SyncError
+from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.nix.command import Nix, Override
+from flakesync.nix.complaint import REFUSED
 from flakesync.nix.flakeref import Attr, FlakeRef, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.terms import flake_file, show_path
+from flakesync.workspace.hosts import Hosts
+
+_LOGIN = re.compile(r"(?<=^git\+https://)[^/?#@:]*:[^/?#@]*@|(?<=^git\+http://)[^/?#@:]*:[^/?#@]*@")
+_SERVER = re.compile(r"https://(?:[^/\s'\"]*@)?([^/\s'\"?#]+)")
 
 
 class NixLocker:
     """A Locker that runs Nix; may be used from several threads at once."""
 
-    def __init__(self, nix: Nix) -> None:
-        """Lock with this Nix."""
+    def __init__(self, nix: Nix, hosts: Hosts | None = None) -> None:
+        """Lock with this Nix. hosts: what it logs in with; None: only what the user has set up."""
         self._nix = nix
+        self._hosts = hosts
         self._fetches = _OnceEach()
 
     @property
@@ -37,17 +44,60 @@ class NixLocker:
     def lock(self, request: Request) -> LockFile:
         """Return the new lock; see Locker."""
         moves = [replace(move, source=_exact_source(move)) for move in request.moves]
-        overrides = [Override(move.input, override_reference(move)) for move in moves]
+        wanted = {move.input: override_reference(move) for move in moves}
+        nix, bare = self._logged_in(request, wanted.values())
+        overrides = [Override(path, bare(reference)) for path, reference in wanted.items()]
         with ExitStack() as stack:
             # What several repos take is fetched by the first of them; the others find it in Nix's cache.
             stack.enter_context(self._fetches.of({override.ref for override in overrides if override.ref}))
             folder, root = stack.enter_context(flake_folder(request))
-            data = self._nix.lock(folder, overrides, git_root=root)
+            try:
+                data = nix.lock(folder, overrides, git_root=root)
+            except NixError as error:
+                raise self._with_hint(error) from error
         file = flake_file(request.dir)
         lock = LockFile.parse(data, file=file)
         for move in moves:
-            lock = _canonical(lock, move, file)
+            lock = _canonical(_with_login(lock, move, wanted[move.input]), move, file)
         return lock
+
+    def _logged_in(self, request: Request, references: Iterable[str]) -> tuple[Nix, Callable[[str], str]]:
+        """Return a Nix that logs in wherever the inputs of a flake lie, and what makes references fit for its argv."""
+        if self._hosts is None:
+            return self._nix, lambda reference: reference
+        environ = self._hosts.for_nix(self._nix.environ, [*_addresses(request.lock), *references])
+        return replace(self._nix, environ=environ), without_login
+
+    def _with_hint(self, error: NixError) -> NixError:
+        """Return the error with the variable that a token belongs into, where a server lets nobody in."""
+        refused = (line for line in error.message.splitlines() if REFUSED.search(line) and "rate limit" not in line)
+        place = next((found[1] for line in refused if (found := _SERVER.search(line)) is not None), None)
+        hint = self._hosts.hint(place) if self._hosts is not None and place is not None else None
+        return NixError(error.code, error.message, hint=hint) if hint is not None else error
+
+
+def _addresses(lock: LockFile) -> Iterator[str]:
+    """Give the addresses that git may be asked to fetch from for a lock."""
+    for node in lock.nodes.values():
+        for attrs in (node.locked, node.original):
+            if attrs is not None and attrs.get("type") == "git":
+                yield str(attrs.get("url"))
+
+
+def without_login(reference: str) -> str:
+    """Return a reference without the password in its address, which would be seen in the list of processes."""
+    return _LOGIN.sub("", reference, count=1)
+
+
+def _with_login(lock: LockFile, move: Move, reference: str) -> LockFile:
+    """Return the lock with the address of an input as the reference has it that `without_login` has shortened."""
+    login = _LOGIN.search(reference)
+    node = lock.node(move.input)
+    if login is None or node is None or node.locked is None:
+        return lock
+    url = str(node.locked.get("url"))
+    scheme, _, rest = url.partition("://")
+    return lock.replace(move.input, locked={**node.locked, "url": f"{scheme}://{login[0]}{rest}"})
 
 
 def override_reference(move: Move) -> str:

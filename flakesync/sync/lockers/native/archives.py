@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 import flakesync
-from flakesync.errors import NixError
+from flakesync.errors import FlakesyncError, NixError
 from flakesync.git.lock import exclusive
 from flakesync.nix.flakeref import FlakeRef
 from flakesync.sync.lockers.native.values import NotNativeError
@@ -24,12 +24,13 @@ from flakesync.sync.lockers.native.values import NotNativeError
 if TYPE_CHECKING:
     import httpx2
 
+    from flakesync.workspace.hosts import Account, Hosts
+
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 60.0
 
 _HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
-# The variables of each forge's own tools; they are for its own host, never for another one.
-_TOKENS = {"github.com": ("GITHUB_TOKEN", "GH_TOKEN"), "gitlab.com": ("GITLAB_TOKEN",)}
+_REFUSED = frozenset({401, 403, 404})
 _ACCESS_TOKENS = re.compile(r"^\s*(?:extra-)?access-tokens\s*=\s*(.*)$", re.MULTILINE)
 
 
@@ -41,8 +42,10 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, bytes | None]
 
 
-def read_archive(ref: FlakeRef, cache: Path, *, offline: bool) -> Archive:
+def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: bool) -> Archive:
     """Return what the forge's archive of a reference with a rev holds: downloaded now, or known from earlier.
+
+    hosts: what forges are asked with, beside what the user has set up for Nix; None: that alone.
 
     Raises:
         NotNativeError: it cannot be had, or versions of Nix would unpack it differently.
@@ -60,28 +63,33 @@ def read_archive(ref: FlakeRef, cache: Path, *, offline: bool) -> Archive:
             pass
         if offline:
             raise NotNativeError(f"offline: {ref} has not been downloaded before")
-        archive = _download(ref, host, files)
+        archive = _download(ref, host, files, hosts)
         part = place.with_suffix(".part")
         part.write_bytes(msgspec.json.encode(archive))
         part.replace(place)
         return archive
 
 
-def _download(ref: FlakeRef, host: str, files: list[str]) -> Archive:
+def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None") -> Archive:
     import httpx2
 
     from flakesync.nix.tartree import read_tar
 
-    token = find_token(host, os.environ)
+    account = _account(host, hosts)
+    token = find_token(host, os.environ, account)
+    ca_file = account.ca_file if account is not None else None
     try:
-        with _answer(archive_url(ref, token=token is not None), token) as answer:
+        with _answer(archive_url(ref, token=token is not None), token, ca_file) as answer:
             if answer.status_code != 200 or answer.url.scheme != "https":
-                raise NotNativeError(f"{ref}: {answer.url.host} answers with HTTP {answer.status_code}")
+                cure = hosts.hint(host) if hosts is not None and answer.status_code in _REFUSED else None
+                raise NotNativeError(f"{ref}: {answer.url.host} answers with HTTP {answer.status_code}", cure=cure)
             tree = read_tar(answer.iter_bytes(), files=files)
     except httpx2.HTTPError as error:
         raise NotNativeError(f"{ref}: {host} cannot be reached: {error}") from error
     except NixError as error:
         raise NotNativeError(f"{ref}: {error.message}") from error
+    except OSError as error:
+        raise NotNativeError(f"{ref}: ca-file {ca_file}: {error.strerror or error}") from error
     if tree.rev not in (None, ref.rev):
         raise NotNativeError(f"{ref}: {host} has sent the commit {tree.rev}")
     if tree.last_modified is None:
@@ -107,24 +115,30 @@ def archive_url(ref: FlakeRef, *, token: bool) -> str:
             return f"https://{host}/{owner}/{repo}/archive/{ref.rev}.tar.gz"
 
 
-def find_token(host: str, environ: Mapping[str, str]) -> str | None:
-    """Return the token for a host: from `access-tokens` in NIX_CONFIG, else from the variables of the forge's tools."""
+def find_token(host: str, environ: Mapping[str, str], account: "Account | None") -> str | None:
+    """Return the token for a host: from `access-tokens` in NIX_CONFIG, else the one that flakesync has for it."""
     for line in _ACCESS_TOKENS.findall(environ.get("NIX_CONFIG", "")):
         for pair in line.split():
             name, _, token = pair.partition("=")
             if name == host and token:
                 return str(token).removeprefix("PAT:").removeprefix("OAuth2:")
-    found: list[str] = [token for name in _TOKENS.get(host, ()) if (token := environ.get(name))]
-    return found[0] if found else None
+    return account.token if account is not None else None
+
+
+def _account(host: str, hosts: "Hosts | None") -> "Account | None":
+    try:
+        return hosts.account(host) if hosts is not None else None
+    except FlakesyncError as error:
+        raise NotNativeError(error.message, cure=error.hint) from error
 
 
 @contextmanager
-def _answer(url: str, token: str | None) -> "Iterator[httpx2.Response]":
+def _answer(url: str, token: str | None, ca_file: Path | None) -> "Iterator[httpx2.Response]":
     import ssl
 
     import httpx2
 
-    context = ssl.create_default_context(cafile=os.environ.get("NIX_SSL_CERT_FILE") or None)
+    context = ssl.create_default_context(cafile=ca_file or os.environ.get("NIX_SSL_CERT_FILE") or None)
     headers = {"User-Agent": f"flakesync/{flakesync.__version__}", "Accept-Encoding": "identity"}
     # A redirect to another host (GitHub's to codeload.github.com) does not get it.
     if token is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from flakesync.errors import GitError, LockError, NixError
+from flakesync.errors import FlakesyncError, GitError, LockError, NixError
 from flakesync.git.repository import Repository
 from flakesync.nix.flakefile import NotStatic, read_inputs
 from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
@@ -17,7 +17,9 @@ from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
+    from flakesync.git.remote import Address
     from flakesync.sync.lockers.native.archives import Archive
+    from flakesync.workspace.hosts import Hosts
 
 Result = TypeVar("Result")
 
@@ -41,16 +43,24 @@ class Sources:
     """Finds out what commits hold; may be used from several threads at once.
 
     repositories: clones and mirrors of the workspace's repos. locks: every lock of the workspace. cache: flakesync's
-    cache folder. offline: whether no server is asked.
+    cache folder. offline: whether no server is asked. hosts: what servers are asked with; None: only what the user has
+    set up for git and Nix.
     """
 
     def __init__(
-        self, repositories: Mapping[Identity, Path], locks: Iterable[LockFile], cache: Path, *, offline: bool = False
+        self,
+        repositories: Mapping[Identity, Path],
+        locks: Iterable[LockFile],
+        cache: Path,
+        *,
+        offline: bool = False,
+        hosts: "Hosts | None" = None,
     ) -> None:
         self._repositories = repositories
         self._locks = locks
         self._cache = cache
         self._offline = offline
+        self._hosts = hosts
         self._once = Once()
 
     # ---- commits of local repositories ----------------------------------------------------------------------------
@@ -136,9 +146,9 @@ class Sources:
                 return found
             if self._offline:
                 raise NotNativeError(f"offline: what {ref} leads to now is not known")
-            return ls_remote(ref.git_url() or "", branch)
+            return ls_remote(self._remote(ref), branch)
         except GitError as error:
-            raise NotNativeError(error.message) from error
+            raise NotNativeError(error.message, cure=error.hint) from error
 
     def _locate(self, attrs: Mapping[str, Attr]) -> Path | None:
         """Return a repository that has the commit of a reference; None: its forge's archive has to be asked for it."""
@@ -159,18 +169,28 @@ class Sources:
         from flakesync.git.fetched import fetch_commit
 
         try:
-            found = fetch_commit(ref.git_url() or "", ref.ref, rev, self._cache, offline=self._offline)
+            remote = ref.git_url() or "" if self._offline else self._remote(ref)
+            found = fetch_commit(remote, ref.ref, rev, self._cache, offline=self._offline)
         except GitError as error:
-            raise NotNativeError(error.message) from error
+            raise NotNativeError(error.message, cure=error.hint) from error
         if found is None:
             raise NotNativeError(f"{ref} is not on that branch" if not self._offline else f"offline, and without {ref}")
         return found
+
+    def _remote(self, ref: FlakeRef) -> "Address":
+        url = ref.git_url() or ""
+        try:
+            return self._hosts.remote(url) if self._hosts is not None else url
+        except FlakesyncError as error:
+            raise NotNativeError(error.message, cure=error.hint) from error
 
     def _archive(self, attrs: Mapping[str, Attr]) -> "Archive":
         from flakesync.sync.lockers.native.archives import read_archive
 
         ref = _reference(attrs)
-        return self._once.get(("archive", ref), lambda: read_archive(ref, self._cache, offline=self._offline))
+        return self._once.get(
+            ("archive", ref), lambda: read_archive(ref, self._cache, self._hosts, offline=self._offline)
+        )
 
     def _read_flake(self, path: Path, rev: Rev, dir: str | None, *, served: bool) -> Flake:
         folder = _folder(dir)

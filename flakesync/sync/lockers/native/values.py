@@ -11,16 +11,20 @@ from flakesync.nix.lockfile import LockFile
 
 
 class NotNativeError(SyncError):
-    """A lock that the native locker cannot write exactly. reason: a phrase for people."""
+    """A lock that the native locker cannot write exactly.
 
-    def __init__(self, reason: str) -> None:
+    reason: a phrase for people. cure: what to do where Nix could not write it either (a server that lets nobody in).
+    """
+
+    def __init__(self, reason: str, *, cure: str | None = None) -> None:
         """Refuse, with the reason."""
         super().__init__(
             "not-native",
             f"the native locker cannot write this lock: {reason}",
-            hint="with --locker auto or nix, Nix writes it",
+            hint=cure or "with --locker auto or nix, Nix writes it",
         )
         self.reason = reason
+        self.cure = cure
 
 
 class DisagreementError(NotNativeError):

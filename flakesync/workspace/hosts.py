@@ -1,0 +1,273 @@
+"""Which forge a host is, and the one credential that goes there: for its API, for git, and for Nix alike.
+
+It comes from the environment variable that the manifest names, else from the usual one of that kind of forge; without
+either, git asks the credential helpers that the user has. A token never goes to two hosts.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from flakesync.errors import FlakesyncError, plain
+from flakesync.git.credentials import Credential, helpers, login_in, server_of
+from flakesync.git.remote import Address, Remote, parse_remote
+from flakesync.gitenv import Settings, with_settings
+from flakesync.workspace.forges import KNOWN_HOSTS
+from flakesync.workspace.model import ForgeKind, ForgeSettings, Workspace
+
+TOKEN_VARIABLES: Mapping[ForgeKind, tuple[str, ...]] = {
+    "github": ("GITHUB_TOKEN", "GH_TOKEN"),
+    "gitlab": ("GITLAB_TOKEN",),
+    "forgejo": ("FORGEJO_TOKEN", "GITEA_TOKEN"),
+    "none": (),
+}
+"""Where a token is looked for, the first that is set, on hosts without a `token-env`."""
+
+_TOOLS_OWN: Mapping[ForgeKind, str] = {"github": "github.com", "gitlab": "gitlab.com"}
+_APIS: Mapping[ForgeKind, str] = {"github": "/api/v3", "gitlab": "/api/v4", "forgejo": "/api/v1", "none": ""}
+_USERS: Mapping[ForgeKind, str] = {"github": "x-access-token", "gitlab": "oauth2", "forgejo": "token", "none": "git"}
+# How Nix writes a token; both kinds of forge then get it in the header that curl sends to no other host.
+_ACCESS_TOKENS: Mapping[ForgeKind, str] = {"github": "{host}={token}", "gitlab": "{host}=OAuth2:{token}"}
+_IN_NIX_CONFIG = re.compile(r"^\s*(?:extra-)?access-tokens\s*=\s*(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is known of a host.
+
+    host: as it is declared or known. api: base URL. user: the name that goes with the token where git asks for one.
+    token: None where the environment has none. token_env: the variables that it may be in; empty: the manifest has to
+    name one. ca_file: the only authority to trust, None for those of the system.
+    """
+
+    host: str
+    kind: ForgeKind
+    api: str
+    user: str
+    token: str | None = field(repr=False)
+    token_env: tuple[str, ...] = ()
+    ca_file: Path | None = None
+
+
+class Hosts:
+    """The hosts of one workspace; threads may share it."""
+
+    def __init__(self, workspace: Workspace, environ: Mapping[str, str]) -> None:
+        """environ: where the tokens are."""
+        self._workspace = workspace
+        self._declared = workspace.forges
+        self._environ = environ
+        self._owners = _owners_of_usual_tokens(workspace)
+
+    def account(self, host: str) -> Account:
+        """Return what is known of a host (`git.example.com`, with its port where that is unusual).
+
+        Raises: FlakesyncError(`forge-token`): the variable holds what cannot be a token.
+        """
+        host = self._name(host)
+        settings = self._declared.get(host)
+        kind = settings.kind if settings is not None else KNOWN_HOSTS.get(host, "none")
+        names = self._token_variables(host, kind, settings)
+        api = settings.api if settings is not None and settings.api is not None else _usual_api(host, kind)
+        ca_file = settings.ca_file if settings is not None else None
+        return Account(host, kind, api, _USERS[kind], self._token(host, names), names, ca_file)
+
+    def remote(self, url: Address) -> Remote:
+        """Return the remote at an address of git, with what git needs to log in there and to trust it.
+
+        A login that the address holds counts before the host's token, which goes over https alone.
+
+        Raises: GitError(`bad-url`), FlakesyncError(`forge-token`).
+        """
+        if isinstance(url, Remote):
+            return url
+        remote = parse_remote(url)
+        server = server_of(urlsplit(remote.url))
+        if server is None:
+            return remote
+        place = server.partition("://")[2]
+        if server.startswith("http:"):
+            return remote if remote.login else replace(remote, hint=f"a token for {place} is sent over https alone")
+        account = self.account(place)
+        settings = _trust(server, account)
+        if remote.login is not None:
+            return replace(remote, settings=(*remote.settings, *settings))
+        if account.token is None:
+            return replace(remote, settings=(*remote.settings, *settings), hint=_how_to_give_a_token(account, place))
+        login, environment = helpers([Credential(server, account.user, account.token)])
+        return replace(
+            remote, settings=(*login, *settings), environment=environment, login=_token_of(account, self._environ)
+        )
+
+    def hint(self, place: str) -> str | None:
+        """Return what to do where the server at `place` (`HOST[:PORT]`, also of an API) lets nobody in.
+
+        None: nothing that flakesync knows of.
+        """
+        bare = place.removeprefix("api.")
+        try:
+            account = self.account(bare if self._name(bare) in (*KNOWN_HOSTS, *self._declared) else place)
+        except FlakesyncError:
+            return None
+        if account.token is None:
+            return _how_to_give_a_token(account, account.host)
+        return f"is {_token_of(account, self._environ)} still valid, and may it read that repository?"
+
+    def clean(self, text: str) -> str:
+        """Return `text` without the token of any host, and without control characters."""
+        names = {name for kind in TOKEN_VARIABLES.values() for name in kind}
+        names |= {settings.token_env for settings in self._declared.values() if settings.token_env is not None}
+        for name in names:
+            token = self._environ.get(name, "").strip()
+            for form in {token, quote(token, safe="")} if token else ():
+                text = text.replace(form, "…")
+        return plain(text)
+
+    # ---- Nix -------------------------------------------------------------------------------------------------------
+
+    def for_nix(self, environ: Mapping[str, str], urls: Iterable[str] = ()) -> dict[str, str]:
+        """Return `environ` in which Nix, and the git that it starts, log in where flakesync does.
+
+        git gets the same credential helpers; for `github:` and `gitlab:` inputs Nix itself gets `access-tokens`, which
+        leave those alone that the user has set. urls: addresses that git may fetch from besides those of the manifest.
+        """
+        credentials: dict[str, Credential] = {}
+        settings: list[tuple[str, str]] = []
+        places = dict.fromkeys(self._with_tokens())
+        given = list(urls)
+        for server in dict.fromkeys([*(f"https://{place}" for place in places), *self._servers(given)]):
+            account = self._account_or_none(server.removeprefix("https://"))
+            if account is not None:
+                settings += _trust(server, account)
+                if account.token is not None:
+                    credentials[server] = Credential(server, account.user, account.token)
+        for login, instead in _logins_in(given):
+            if login.server not in credentials:
+                credentials[login.server] = login
+                settings.append((f"url.{login.server}/.insteadOf", instead))
+        new = [each for each in credentials.values() if environ.get(each.variables[1]) != each.secret]
+        login_settings, secrets = helpers(new)
+        found = {**environ, **secrets, **with_settings(environ, (*settings, *login_settings))}
+        if tokens := " ".join(self._access_tokens(places, environ)):
+            found["NIX_CONFIG"] = f"{environ.get('NIX_CONFIG', '')}\nextra-access-tokens = {tokens}".lstrip()
+        return found
+
+    def _servers(self, urls: Iterable[str]) -> Iterator[str]:
+        """Give the https servers of the manifest's addresses, and of these."""
+        own = [repo.url.git_url() for repo in self._workspace.repos if repo.url is not None]
+        own += [pin.source.git_url() for pin in self._workspace.pins]
+        for url in [*filter(None, own), *urls]:
+            try:
+                server = server_of(urlsplit(url.removeprefix("git+")))
+            except ValueError:
+                continue
+            if server is not None and server.startswith("https:"):
+                yield server
+
+    def _with_tokens(self) -> Iterator[str]:
+        """Give the hosts that have a token."""
+        for host in (*self._declared, *self._owners.values()):
+            account = self._account_or_none(host)
+            if account is not None and account.token is not None:
+                yield host
+
+    def _access_tokens(self, hosts: Iterable[str], environ: Mapping[str, str]) -> Iterator[str]:
+        lines = _IN_NIX_CONFIG.findall(environ.get("NIX_CONFIG", ""))
+        known = {pair.partition("=")[0] for line in lines for pair in line.split()}
+        for host in hosts:
+            account = self._account_or_none(host)
+            form = _ACCESS_TOKENS.get(account.kind) if account is not None else None
+            # A `#` would begin a comment.
+            if account is not None and form and account.token and host not in known and "#" not in account.token:
+                yield form.format(host=host, token=account.token)
+
+    # ---- the table -------------------------------------------------------------------------------------------------
+
+    def _account_or_none(self, place: str) -> Account | None:
+        """Return what is known of a host; None: its variable holds no token, which its own commands will say."""
+        try:
+            return self.account(place)
+        except FlakesyncError:
+            return None
+
+    def _name(self, host: str) -> str:
+        """Return the name under which a host is declared or known: with its port, else without."""
+        bare = without_port(host)
+        return host if host in self._declared or host in KNOWN_HOSTS or bare not in self._declared else bare
+
+    def _token_variables(self, host: str, kind: ForgeKind, settings: ForgeSettings | None) -> tuple[str, ...]:
+        if settings is not None and settings.token_env is not None:
+            return (settings.token_env,)
+        return TOKEN_VARIABLES[kind] if self._owners.get(kind) == host else ()
+
+    def _token(self, host: str, names: tuple[str, ...]) -> str | None:
+        for name in names:
+            token = self._environ.get(name, "").strip()
+            if not token:
+                continue
+            if not (token.isascii() and token.isprintable()) or " " in token:
+                raise FlakesyncError("forge-token", f"{host}: what {name} holds cannot be a token")
+            return token
+        return None
+
+
+def without_port(host: str) -> str:
+    """Return the name of a host alone: `git.example.com` of `git.example.com:8443`."""
+    name, colon, port = host.rpartition(":")
+    return name if colon and port.isdigit() and not name.endswith(":") else host
+
+
+def _owners_of_usual_tokens(workspace: Workspace) -> dict[ForgeKind, str]:
+    """Return for each kind the one host that the usual variables belong to: a token never goes to two.
+
+    The known host comes first; among hosts that are only declared there must be no choice. Where the manifest has no
+    host of a kind, its variables belong to the host that the tools they are named after ask, if that is certain.
+    """
+    used = (repo.url.identity for repo in workspace.repos if repo.url is not None)
+    names = [identity.host for identity in used if identity is not None and identity.host]
+    candidates: dict[ForgeKind, list[str]] = {}
+    for host in dict.fromkeys([*workspace.forges, *names]):
+        settings = workspace.forges.get(host)
+        kind = settings.kind if settings is not None else KNOWN_HOSTS.get(host)
+        if kind is not None and (settings is None or settings.token_env is None):
+            candidates.setdefault(kind, []).append(host)
+    owners = {kind: host for kind, host in _TOOLS_OWN.items() if kind not in candidates}
+    for kind, found in candidates.items():
+        known = [host for host in KNOWN_HOSTS if host in found]
+        if known or len(found) == 1:
+            owners[kind] = (known or found)[0]
+    return owners
+
+
+def _usual_api(host: str, kind: ForgeKind) -> str:
+    return "https://api.github.com" if host == "github.com" else f"https://{host}{_APIS[kind]}"
+
+
+def _trust(server: str, account: Account) -> Settings:
+    return ((f"http.{server}/.sslCAInfo", str(account.ca_file)),) if account.ca_file is not None else ()
+
+
+def _token_of(account: Account, environ: Mapping[str, str]) -> str:
+    name = next(name for name in account.token_env if environ.get(name, "").strip())
+    return f"the token in {name}"
+
+
+def _how_to_give_a_token(account: Account, place: str) -> str:
+    if account.token_env:
+        return f"put a token for {account.host} into {' or '.join(account.token_env)}"
+    table = f'[forges."{account.host}"]'
+    return f"name the variable with a token for {place}: `token-env` in {table}; or give git a credential helper for it"
+
+
+def _logins_in(urls: Iterable[str]) -> Iterator[tuple[Credential, str]]:
+    """Give the logins that addresses hold, each with the beginning of those addresses."""
+    for url in urls:
+        try:
+            parts = urlsplit(url.removeprefix("git+"))
+            login = login_in(parts)
+        except ValueError:
+            continue
+        if login is not None:
+            yield login, f"{parts.scheme}://{parts.netloc}/"

@@ -13,6 +13,7 @@ from flakesync.errors import FlakesyncError, GitError, SyncError
 from flakesync.forge.body import Around, Link, run_of, was_abandoned
 from flakesync.forge.branches import push
 from flakesync.forge.choose import Servers
+from flakesync.forge.gate import find_obstacle
 from flakesync.forge.landing_ground import Found, Ground, movable_edges, sources_of
 from flakesync.forge.landing_outcome import LandOutcome, Tested
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, Project, Pull, Standing, Undecided, Waiting
@@ -255,7 +256,7 @@ class Turn:
             return self._outcome(found, made, status, pull, waiting=by_hand)
         if standing is None:
             standing = forge.standing(project, pull)
-        obstacle = self._in_the_way(state.name, made, pull, standing)
+        obstacle = find_obstacle(pull, standing, settling=self._is_settling(state.name, made.commit))
         if obstacle is not None:
             return self._outcome(found, made, "waiting", pull, waiting=obstacle)
         self.setting.listener(Step(state.name, "merging"))
@@ -299,27 +300,10 @@ class Turn:
             if pull is not None and pull.state == "merged" and pull.merged_rev == state.base_rev:
                 yield state.base_rev, Link(f"pull request of {upstream}", pull.url)
 
-    def _in_the_way(self, name: RepoName, made: Made, pull: Pull, standing: Standing) -> Waiting | None:
-        """Return what the merge waits for; None: nothing. Raises ForgeError(`pull-checks-failed`)."""
-        if pull.draft:
-            return Waiting("person", "it is a draft")
-        if standing.checks == "failed":
-            names = f": {', '.join(standing.failed)}" if standing.failed else ""
-            raise ForgeError(
-                "pull-checks-failed", f"{pull.url}: its checks failed{names}", hint="look at them on the forge"
-            )
-        if standing.waiting is not None:
-            return standing.waiting
-        if standing.checks == "pending":
-            names = f": {', '.join(standing.pending)}" if standing.pending else ""
-            return Waiting("checks", f"its checks on the forge are running{names}")
-        if standing.checks in ("none", "unknown") and name in self._pushed:
-            commit, since = self._pushed[name]
-            if commit == made.commit and self.clock() < since + SETTLE_S:
-                return Waiting("checks", "its checks on the forge have not begun yet")
-        if standing.reviews == "changes-requested":
-            return Waiting("person", "a review asks for changes")
-        return None
+    def _is_settling(self, name: RepoName, commit: Rev) -> bool:
+        """Tell whether a commit was pushed so lately that the forge may not have begun its checks."""
+        pushed, since = self._pushed.get(name, (None, 0.0))
+        return pushed == commit and self.clock() < since + SETTLE_S
 
     def _read_back(self, found: Found, made: Made, pull: Pull | None, merged: Rev | None) -> LandOutcome:
         """Read the base until it has what was merged: exit 0 of a push and the word of a forge prove nothing."""

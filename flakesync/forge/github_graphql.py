@@ -70,6 +70,10 @@ class _CommitNode(msgspec.Struct, frozen=True):
     commit: _Commit
 
 
+class _AutoMerge(msgspec.Struct, frozen=True, rename="camel"):
+    enabled_at: str | None = None
+
+
 class _Commits(msgspec.Struct, frozen=True):
     nodes: tuple[_CommitNode | None, ...] = ()
 
@@ -95,7 +99,7 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     review_decision: str | None = None
     is_in_merge_queue: bool = False
     merge_queue_entry: _Entry | None = None
-    auto_merge_request: msgspec.Raw | None = None
+    auto_merge_request: _AutoMerge | None = None
     latest_opinionated_reviews: _Nameds | None = None
     commits: _Commits = _Commits()
     timeline_items: _Removals = _Removals()
@@ -117,7 +121,7 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def has_auto_merge(self) -> bool:
         """Whether GitHub is to merge it by itself."""
-        return self.auto_merge_request is not None and bytes(self.auto_merge_request) != b"null"
+        return self.auto_merge_request is not None
 
     @property
     def removal(self) -> str | None:
@@ -138,7 +142,7 @@ class _Enqueue(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Enabled(msgspec.Struct, frozen=True, rename="camel"):
-    enable_pull_request_auto_merge: msgspec.Raw | None = None
+    enable_pull_request_auto_merge: dict[str, object] | None = None
 
 
 class _Error(msgspec.Struct, frozen=True):

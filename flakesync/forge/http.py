@@ -126,8 +126,8 @@ class Client:
         path: below the API's base, encoded (`addresses.segment`). again: a POST that does no harm when done twice.
         follow: False raises Moved where the server names another address, instead of going there.
 
-        Raises: Refused, Unclear, Moved, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` | `forge-timeout` |
-        `forge-answer` | `forge-rate-limit`).
+        Raises: Refused, Unclear, Moved, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` |
+        `forge-timeout` | `forge-answer` | `forge-rate-limit`).
         """
         return self._read(method, path, self._ask(method, path, query, body, again=again, follow=follow), expect)
 

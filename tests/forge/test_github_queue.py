@@ -31,12 +31,13 @@ def state(
     merge_state: str = "CLEAN",
     of: str = HEAD,
     reason: str | None = None,
+    merged: str = "OPEN",
     **changes: Any,
 ) -> dict[str, Any]:
     """Return GitHub's answer to the question for a pull request."""
     summary = {"state": rollup} if rollup is not None else None
     node = {
-        "state": "OPEN",
+        "state": merged,
         "headRefOid": of,
         "mergeStateStatus": merge_state,
         "reviewDecision": None,
@@ -70,7 +71,7 @@ def test_one_call_tells_that_nothing_is_in_the_way(
     script.then(200, state(rollup, reviews=("APPROVED",)))
     assert forge.standing(LIB, OPEN) == Standing(total, "approved")  # type: ignore[arg-type]
     assert script.told == ["POST /graphql"]
-    assert script.bodies[0]["variables"] == {"id": "PR_7"}  # type: ignore[index,call-overload]
+    assert script.bodies[0]["variables"] == {"id": "PR_7"}  # type: ignore[index]
 
 
 def test_what_failed_is_named_by_rest(script: Script, forge: GitHub) -> None:
@@ -147,7 +148,7 @@ def test_a_base_with_a_merge_queue_is_never_merged_into_directly(script: Script,
     script.then(200, {"data": {"enqueuePullRequest": entry}})
     waiting = forge.merge(LIB, OPEN, head=HEAD, method="squash")
     assert waiting == Waiting("queue", "it is in the merge queue, at position 1")
-    assert script.bodies[-1]["variables"] == {"id": "PR_7", "head": HEAD}  # type: ignore[index,call-overload]
+    assert script.bodies[-1]["variables"] == {"id": "PR_7", "head": HEAD}  # type: ignore[index]
     assert not any("/merge" in line for line in script.told)
 
 
@@ -212,6 +213,6 @@ def test_what_the_queue_took_out_is_a_failure_with_its_reason(script: Script, fo
 
 def test_what_the_queue_took_out_to_merge_it_is_not(script: Script, forge: GitHub) -> None:
     queued(script, forge)
-    script.then(200, state(**{"state": "MERGED"}))
+    script.then(200, state(merged="MERGED"))
     waiting = forge.merge(LIB, OPEN, head=HEAD, method="squash")
     assert waiting == Waiting("queue", "the merge queue is done with it")

@@ -185,7 +185,9 @@ class Client:
     ) -> _Reply:
         if self._endpoint.token is None:
             names = " or ".join(self._endpoint.token_env)
-            raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=f"put one into {names}")
+            table = f'[forges."{self.host}"]'
+            hint = f"put one into {names}" if names else f"name the variable that holds one: `token-env` in {table}"
+            raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=hint)
         import httpx2
 
         # GraphQL of a GitHub Enterprise Server lies beside its REST API.

@@ -22,7 +22,7 @@ _UNREACHABLE = re.compile(
 )
 REFUSED = re.compile(
     "terminal prompts disabled|could not read (Username|Password)|Authentication failed|HTTP error 40[134]"
-    "|returned error: 40[13]",
+    "|returned error: 40[13]|repository '[^']*' not found",
     re.IGNORECASE,
 )
 """What git and Nix say where a server lets nobody in, or nobody that it does not know."""

@@ -4,25 +4,28 @@ The protocol is Nix's "Lockable HTTP Tarball Protocol": some answer on the way, 
 `Link: <FLAKEREF>; rel="immutable"`, whose query has rev, revCount, lastModified and narHash.
 """
 
+import base64
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 import flakesync
 from flakesync.errors import FlakeRefError, FlakesyncError
+from flakesync.git.credentials import server_of
 from flakesync.nix.flakeref import Attr, FlakeRef, is_full_rev
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
     import ssl
     from http.client import HTTPMessage
-    from urllib.request import OpenerDirector
+    from urllib.request import OpenerDirector, Request
 
 TIMEOUT_S = 30
 _WEB = ("http", "https")
+_LOGIN = "Authorization"
 _REFUSES_HEAD = (403, 405, 501)
 # As in Nix (filetransfer.cc), and with the spaces and other parameters that RFC 8288 allows.
 _IMMUTABLE = re.compile(
@@ -100,9 +103,11 @@ def _ask(url: str) -> str | None:
     links: list[str] = []
     try:
         opener = _opener(links)
+        place, login = _split_login(url)
         for method in ("HEAD", "GET"):
             try:
-                question = Request(url, headers=headers, method=method)  # noqa: S310  (the opener has no other schemes)
+                question = Request(place, headers=headers, method=method)  # noqa: S310  (it opens no other schemes)
+                _log_in(question, login)
                 with opener.open(question, timeout=TIMEOUT_S) as answer:
                     _note_links(answer.headers, links)
                 break
@@ -114,6 +119,23 @@ def _ask(url: str) -> str | None:
         reason = getattr(error, "reason", None) or error
         raise FlakesyncError("unreachable", f"{_shown(url)}: {reason}") from None
     return links[-1] if links else None
+
+
+def _split_login(url: str) -> tuple[str, str | None]:
+    """Return a URL without the login in it, and that as the header that curl would make of it; None: it has none."""
+    parts = urlsplit(url)
+    who, at, place = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    name, _, password = who.partition(":")
+    pair = b"%s:%s" % (unquote_to_bytes(name), unquote_to_bytes(password))
+    return urlunsplit(parts._replace(netloc=place)), f"Basic {base64.b64encode(pair).decode()}"
+
+
+def _log_in(question: "Request", login: str | None) -> None:
+    """Send a login along. It is not copied to what a redirect leads to: another server must not see it."""
+    if login is not None:
+        question.add_unredirected_header(_LOGIN, login)
 
 
 def _note_links(headers: "HTTPMessage", links: list[str]) -> None:
@@ -136,9 +158,12 @@ def _opener(links: list[str]) -> "OpenerDirector":
             _note_links(headers, links)
             if urlsplit(newurl).scheme not in _WEB:
                 raise HTTPError(req.full_url, code, f"a redirect to {urlsplit(newurl).scheme}:", headers, fp)
-            following = super().redirect_request(req, fp, code, msg, headers, newurl)
+            place, login = _split_login(newurl)
+            following = super().redirect_request(req, fp, code, msg, headers, place)
             if following is not None:
                 following.method = req.get_method()
+                same = server_of(urlsplit(req.full_url)) == server_of(urlsplit(place))
+                _log_in(following, login or (req.unredirected_hdrs.get(_LOGIN) if same else None))
             return following
 
     opener = request.OpenerDirector()

@@ -222,8 +222,9 @@ def without_port(host: str) -> str:
 def _owners_of_usual_tokens(workspace: Workspace) -> dict[ForgeKind, str]:
     """Return for each kind the one host that the usual variables belong to: a token never goes to two.
 
-    The known host comes first; among hosts that are only declared there must be no choice. Where the manifest has no
-    host of a kind, its variables belong to the host that the tools they are named after ask, if that is certain.
+    The known host comes first; among hosts that are only declared there must be no choice. Where no repo lies on a host
+    of a kind, and none is declared, the variables belong to the known host that a pin's source lies on, else to the one
+    that the tools they are named after ask.
     """
     used = (repo.url.identity for repo in workspace.repos if repo.url is not None)
     names = [identity.host for identity in used if identity is not None and identity.host]
@@ -233,7 +234,10 @@ def _owners_of_usual_tokens(workspace: Workspace) -> dict[ForgeKind, str]:
         kind = settings.kind if settings is not None else KNOWN_HOSTS.get(host)
         if kind is not None and (settings is None or settings.token_env is None):
             candidates.setdefault(kind, []).append(host)
-    owners = {kind: host for kind, host in _TOOLS_OWN.items() if kind not in candidates}
+    sources = {identity.host for pin in workspace.pins if (identity := pin.source.identity) is not None}
+    owners = dict(_TOOLS_OWN)
+    owners |= {kind: host for host, kind in reversed(KNOWN_HOSTS.items()) if host in sources}
+    owners = {kind: host for kind, host in owners.items() if kind not in candidates}
     for kind, found in candidates.items():
         known = [host for host in KNOWN_HOSTS if host in found]
         if known or len(found) == 1:

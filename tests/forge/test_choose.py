@@ -172,6 +172,14 @@ def test_no_token_is_an_error_that_names_the_variables_when_the_forge_is_asked()
     assert (caught.value.code, caught.value.hint) == ("forge-token", "put one into GITHUB_TOKEN or GH_TOKEN")
 
 
+def test_a_host_that_the_usual_variables_do_not_belong_to_needs_one_of_its_own() -> None:
+    forge, project, _ = chosen("git+ssh://git@ghe.example.com/a/b", "github:a/b", forges=ENTERPRISE)
+    assert forge is not None
+    with pytest.raises(ForgeError) as caught:
+        forge.get(project, 7)
+    assert caught.value.hint == 'name the variable that holds one: `token-env` in [forges."ghe.example.com"]'
+
+
 @pytest.mark.parametrize("token", ["two words", "a\nb", "tökèn", "a\x00b"])
 def test_what_cannot_be_a_token_is_not_sent_nor_shown(token: str) -> None:
     with pytest.raises(ForgeError) as caught:

@@ -13,7 +13,8 @@ from tests.support import forked, repos
 from tests.support.forge import Forge, faults
 from tests.support.nixspace import Space, Take
 
-TOKEN = "t0ken-of-the-bot"
+# No other test's: it is looked for in the command lines of all processes.
+TOKEN = "t0ken-of-the-private-workspace"
 VARIABLE = "ACME_TOKEN"
 SITE = "git.example.com"
 APIS: Mapping[Kind, str] = {"github": "/api/v3", "gitlab": "/api/v4", "forgejo": "/api/v1"}

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
 from flakesync.nix.flakeref import FlakeRef
-from flakesync.sync.lockers.native.archives import archive_url, find_token
+from flakesync.sync.lockers.native.archives import archive_url, find_token, read_archive
+from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import ForgeSettings
 from tests.forge.test_choose import workspace
 from tests.support import repos
+from tests.support.forge import Forge
+from tests.support.forge.faults import Perform
 from tests.support.forge.world import World, make_world
 from tests.support.nix import RealNix
 
@@ -126,3 +130,67 @@ def test_the_usual_token_of_a_forge_of_ones_own_does_not_go_to_the_public_one() 
     hosts = Hosts(workspace(forges={"git.acme.example": ForgeSettings(kind="gitlab")}), environ)
     assert find_token("git.acme.example", environ, hosts.account("git.acme.example")) == "own"
     assert find_token("gitlab.com", environ, hosts.account("gitlab.com")) is None
+
+
+def private_archive(forge: Forge, token: str | None) -> tuple[FlakeRef, Hosts, str, str]:
+    """Return a private project's reference, what is known of its host, its place, and that of another server."""
+    project = forge.site("git.acme.example").create("acme/own", private=True)
+    rev = repos.commit(project.storage.path, {"flake.nix": flake()})
+    forge.site("git.acme.example").add_account("own-token")
+    here, there = (f"localhost:{forge.open_port(host)}" for host in ("git.acme.example", "gitlab.com"))
+    table = {here: ForgeSettings(kind="gitlab", token_env="OWN", ca_file=forge.certificates.ca)}
+    hosts = Hosts(workspace(forges=table), {"OWN": token} if token else {})
+    # No reference that Nix reads has a port in it; a test has no other way to have two servers.
+    return FlakeRef("gitlab", {"owner": "acme", "repo": "own", "rev": rev, "host": here}), hosts, here, there
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[Forge]:
+    with Forge(tmp_path / "forge", SITES) as running:
+        yield running
+
+
+def test_a_private_archive_comes_with_the_token_of_its_host_and_from_its_authority(
+    forge: Forge, tmp_path: Path
+) -> None:
+    ref, hosts, _, _ = private_archive(forge, "own-token")
+    assert read_archive(ref, tmp_path / "cache", hosts, offline=False).files["flake.nix"] == flake().encode()
+
+
+@pytest.mark.parametrize(
+    ("token", "cure"),
+    [
+        (None, "put a token for {host} into OWN"),
+        ("wr0ng-token", "is the token in OWN still valid, and may it read that repository?"),
+    ],
+)
+def test_an_archive_that_is_refused_names_the_variable(
+    forge: Forge, tmp_path: Path, token: str | None, cure: str
+) -> None:
+    ref, hosts, here, _ = private_archive(forge, token)
+    with pytest.raises(NotNativeError) as caught:
+        read_archive(ref, tmp_path / "cache", hosts, offline=False)
+    assert caught.value.hint == cure.format(host=here)
+    assert "wr0ng" not in caught.value.message
+
+
+@pytest.mark.parametrize("login", ["token", "netrc"])
+def test_no_login_goes_to_the_server_that_an_archive_is_redirected_to(
+    forge: Forge, tmp_path: Path, hermetic: Path, login: str
+) -> None:
+    ref, hosts, here, there = private_archive(forge, "own-token" if login == "token" else None)
+    if login == "netrc":
+        # For one port of the machine it is for all of them: a netrc knows names only.
+        (hermetic / ".netrc").write_text("machine localhost login me password own-token\n")
+        there = there.replace("localhost", "127.0.0.1")
+
+    def send_on(request: Request, perform: Perform) -> Answer:
+        if request.authority != here:
+            return perform()
+        return Answer(302, b"", (("Location", f"https://{there}{request.target}"),), "text/html")
+
+    forge.faults.add(send_on, times=None)
+    with pytest.raises(NotNativeError):
+        read_archive(ref, tmp_path / "cache", hosts, offline=False)
+    logins = {exchange.request.authority: exchange.request.secret for exchange in forge.log}
+    assert logins == {here: "own-token", there: None}

@@ -1,5 +1,6 @@
 """Asking the server of a tarball for its newest commit, over real sockets."""
 
+import base64
 import ssl
 import subprocess
 import threading
@@ -37,6 +38,7 @@ class Server:
     answers: dict[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     agents: list[str] = field(default_factory=list)
+    logins: list[str | None] = field(default_factory=list)
 
     def immutable(self, query: str = "") -> tuple[str, str]:
         return ("Link", f'<{self.url}/pinned/{REV}.tar.gz{query}>; rel="immutable"')
@@ -50,6 +52,7 @@ def serve(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
         def answer(self) -> None:
             found.asked.append((self.command, self.path))
             found.agents.append(self.headers["User-Agent"])
+            found.logins.append(self.headers["Authorization"])
             answer = found.answers.get(self.path, Answer(404))
             allowed = self.command in answer.methods
             self.send_response(answer.status if allowed else answer.refusal)
@@ -242,6 +245,36 @@ def test_no_message_shows_a_secret(server: Server) -> None:
     with pytest.raises(FlakesyncError) as caught:
         newest_archive(FlakeRef.parse(f"{login}/a.tar.gz"))
     assert "hunter2" not in caught.value.message
+    with pytest.raises(FlakesyncError) as caught:
+        newest_archive(FlakeRef.parse("http://user:hunter2@127.0.0.1/a.tar.gz"))
+    assert caught.value.code == "unreachable"
+    assert "hunter2" not in caught.value.message
+
+
+BASIC = f"Basic {base64.b64encode(b'user:hunter 2').decode()}"
+
+
+@pytest.fixture
+def other() -> Iterator[Server]:
+    yield from serve()
+
+
+def test_a_login_in_the_address_goes_to_its_own_server_and_to_no_other(server: Server, other: Server) -> None:
+    server.answers["/a.tar.gz"] = Answer(302, headers=(("Location", "/b.tar.gz"),))
+    server.answers["/b.tar.gz"] = Answer(302, headers=(("Location", f"{other.url}/c.tar.gz"),))
+    other.answers["/c.tar.gz"] = Answer(headers=(server.immutable(f"?rev={REV}"),))
+    login = server.url.replace("//", "//user:hunter%202@")
+    assert newest_archive(FlakeRef.parse(f"{login}/a.tar.gz")).rev == REV
+    assert server.logins == [BASIC, BASIC]
+    assert other.logins == [None]
+
+
+def test_a_login_that_a_redirect_names_goes_where_it_leads(server: Server, other: Server) -> None:
+    there = other.url.replace("//", "//user:hunter%202@")
+    server.answers["/a.tar.gz"] = Answer(302, headers=(("Location", f"{there}/c.tar.gz"),))
+    other.answers["/c.tar.gz"] = Answer(headers=(server.immutable(f"?rev={REV}"),))
+    assert server.ask("/a.tar.gz").rev == REV
+    assert (server.logins, other.logins) == ([None], [BASIC])
 
 
 @pytest.fixture

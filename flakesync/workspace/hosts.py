@@ -30,6 +30,7 @@ _APIS: Mapping[ForgeKind, str] = {"github": "/api/v3", "gitlab": "/api/v4", "for
 _USERS: Mapping[ForgeKind, str] = {"github": "x-access-token", "gitlab": "oauth2", "forgejo": "token", "none": "git"}
 # How Nix writes a token; both kinds of forge then get it in the header that curl sends to no other host.
 _ACCESS_TOKENS: Mapping[ForgeKind, str] = {"github": "{host}={token}", "gitlab": "{host}=OAuth2:{token}"}
+_BESIDE = re.compile(r"^(?:api|codeload)\.")
 _IN_NIX_CONFIG = re.compile(r"^\s*(?:extra-)?access-tokens\s*=\s*(.*)$", re.MULTILINE)
 
 
@@ -101,15 +102,19 @@ class Hosts:
             remote, settings=(*login, *settings), environment=environment, login=_token_of(account, self._environ)
         )
 
-    def hint(self, place: str) -> str | None:
+    def hint(self, place: str, *, by_git: bool = True) -> str | None:
         """Return what to do where the server at `place` (`HOST[:PORT]`, also of an API) lets nobody in.
 
-        None: nothing that flakesync knows of.
+        by_git: whether git asked it. None: nothing that flakesync knows of; not every server that Nix downloads from is
+        a forge.
         """
-        bare = place.removeprefix("api.")
+        bare = _BESIDE.sub("", place)
+        known = self._name(bare) in (*KNOWN_HOSTS, *self._declared)
         try:
-            account = self.account(bare if self._name(bare) in (*KNOWN_HOSTS, *self._declared) else place)
+            account = self.account(bare if known else place)
         except FlakesyncError:
+            return None
+        if not (known or by_git):
             return None
         if account.token is None:
             return _how_to_give_a_token(account, account.host)

@@ -115,7 +115,10 @@ def test_a_host_without_a_table_is_asked_about_by_name() -> None:
     hosts = Hosts(workspace("github:acme/lib"), ENVIRON)
     assert hosts.hint("api.github.com") == "is the token in GITHUB_TOKEN still valid, and may it read that repository?"
     assert hosts.hint("gitlab.com") == "put a token for gitlab.com into GITLAB_TOKEN"
+    assert hosts.hint("codeload.github.com") == hosts.hint("api.github.com")
     assert '[forges."api.example.com"]' in (hosts.hint("api.example.com") or "")
+    assert hosts.hint("cache.nixos.org", by_git=False) is None
+    assert hosts.hint("github.com", by_git=False) == hosts.hint("github.com")
 
 
 def test_the_usual_variables_belong_to_their_tools_own_host_where_the_manifest_has_none_of_that_kind() -> None:

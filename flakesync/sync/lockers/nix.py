@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
-from urllib.parse import quote
 
 from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
@@ -19,6 +18,7 @@ from flakesync.nix.command import Nix, Override
 from flakesync.nix.complaint import REFUSED
 from flakesync.nix.flakeref import Attr, FlakeRef, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.nix.url import file_url
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.terms import flake_file, show_path
 from flakesync.workspace.hosts import Hosts
@@ -54,7 +54,7 @@ class NixLocker:
             try:
                 data = nix.lock(folder, overrides, git_root=root)
             except NixError as error:
-                raise self._with_hint(error) from error
+                raise self._with_hint(error) from None
         file = flake_file(request.dir)
         lock = LockFile.parse(data, file=file)
         for move in moves:
@@ -71,8 +71,10 @@ class NixLocker:
     def _with_hint(self, error: NixError) -> NixError:
         """Return the error with the variable that a token belongs into, where a server lets nobody in."""
         refused = (line for line in error.message.splitlines() if REFUSED.search(line) and "rate limit" not in line)
-        place = next((found[1] for line in refused if (found := _SERVER.search(line)) is not None), None)
-        hint = self._hosts.hint(place) if self._hosts is not None and place is not None else None
+        found = next(((each[1], line) for line in refused if (each := _SERVER.search(line)) is not None), None)
+        if self._hosts is None or found is None:
+            return error
+        hint = self._hosts.hint(found[0], by_git="HTTP error" not in found[1])
         return NixError(error.code, error.message, hint=hint) if hint is not None else error
 
 
@@ -107,7 +109,7 @@ def override_reference(move: Move) -> str:
             reference = FlakeRef.from_attrs(
                 {
                     "type": "git",
-                    "url": f"file://{quote(str(repository))}",
+                    "url": file_url(repository),
                     "ref": ref.removeprefix("refs/heads/"),
                     "rev": rev,
                     **{key: move.original[key] for key in ("dir", "submodules", "lfs") if key in move.original},

@@ -28,9 +28,10 @@ def publish(
 
     What sync left is published: running it again updates what is there, and opens
     nothing twice. A branch with somebody else's commit is left alone. What people
-    write around flakesync's part of a pull request's text stays. Tokens are taken
-    from GITHUB_TOKEN, GITLAB_TOKEN, FORGEJO_TOKEN, or as the manifest says. Exits
-    with 1 when a repo failed.
+    write around flakesync's part of a pull request's text stays. An update is left
+    out, with the reason, while a server lacks what it locks. Tokens are taken from
+    GITHUB_TOKEN, GITLAB_TOKEN, FORGEJO_TOKEN, or as the manifest says. Exits with 1
+    when a repo failed, or was skipped although its update is not in its base.
 
     \b
     Examples:
@@ -47,7 +48,7 @@ def publish(
         from flakesync.report.publish import render_publish
 
         screen.answer(render_publish(document, width=screen.width()))
-    return EXIT_FINDINGS if any(outcome.status == "failed" for outcome in document.repos) else EXIT_OK
+    return EXIT_FINDINGS if any(outcome.is_left for outcome in document.repos) else EXIT_OK
 
 
 def _publish(

@@ -6,7 +6,7 @@ from contextlib import closing
 from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, reading
 from flakesync.cli.options import Common, with_common
-from flakesync.errors import EXIT_OK
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 
 @with_common()
@@ -14,7 +14,8 @@ def status(common: Common) -> int:
     """Show where every update stands: branch, pull request, checks, landed.
 
     And for each repo, which others have to land before it. Writes nothing. With
-    --offline only the branches are looked at, as they were last fetched.
+    --offline only the branches are looked at, as they were last fetched. Exits
+    with 1 when it could not be found out where a repo stands.
 
     \b
     Examples:
@@ -35,4 +36,7 @@ def status(common: Common) -> int:
         from flakesync.report.status import render_status
 
         screen.answer(render_status(document, width=screen.width()))
-    return EXIT_OK
+    unknown = [each.repo for each in document.repos if each.stage == "failed"]
+    if unknown and not common.quiet:
+        screen.note(f"it could not be found out where {', '.join(unknown)} {'stand' if len(unknown) > 1 else 'stands'}")
+    return EXIT_FINDINGS if unknown else EXIT_OK

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flakesync.analysis.graph import RepoGraph
-from flakesync.errors import FlakesyncError, GitError, as_error
+from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.body import is_ours, mark_abandoned
 from flakesync.forge.branches import Branches, clone_of, find_branches, push
 from flakesync.forge.choose import Servers
@@ -77,12 +77,8 @@ class _Abandoning:
         for tip, where in ((branches.local, ""), (branches.remote, " of the server")):
             if tip is not None:
                 own_commits(repository, branches.branch, tip, branches.bases, where)
-        if branches.local is not None and (place := repository.checked_out_at(branches.ref)) is not None:
-            raise GitError(
-                "branch-checked-out",
-                f"{repository.path}: {branches.branch} is checked out in {place}",
-                hint=f"check out another branch there: git -C {place} switch --detach",
-            )
+        if branches.local is not None:
+            repository.require_not_checked_out(branches.ref)
         # First the pull request: forges close one themselves when its branch goes, and then nobody knows why.
         if branches.url is not None:
             self._close(branches)
@@ -95,9 +91,9 @@ class _Abandoning:
 
     def _close(self, branches: Branches) -> None:
         forge, project = self.servers.for_repo(self.state.repo, branches.url)
-        if forge is None or self.state.base is None:
+        if forge is None:
             return
-        pull = forge.find(project, head=branches.branch, base=self.state.base)
+        pull = forge.find(project, head=branches.branch, base=branches.base_name)
         if pull is None or pull.state != "open" or not is_ours(pull.body):
             return
         self.pull = pull if self.dry_run else forge.close(project, pull, body=mark_abandoned(pull.body))

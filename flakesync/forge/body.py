@@ -7,6 +7,7 @@ addresses come from locks and servers and are written so that none of them can b
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import unescape
 from urllib.parse import quote
 
 from flakesync.analysis.pins import last_modified
@@ -21,6 +22,8 @@ END = "<!-- flakesync:end -->"
 _ABANDONED = "<!-- flakesync:abandoned -->"
 _BLOCK = re.compile(rf"{BEGIN}(?:(?!{BEGIN}).)*?{END}", re.DOTALL)
 _RUN = re.compile(r"<!-- flakesync:run ([0-9A-Za-z._-]+) -->")
+_PULL_OF = "pull request of "
+_DEPENDENTS = "Dependents, which lock this update: "
 _SHORT = 7
 _MOST_ROWS = 60
 _MOST_NAMES = 100
@@ -110,7 +113,7 @@ def make_block(content: Content) -> str:
     if content.depends_on:
         parts.append("\n".join(f"Depends-On: {_address(url)}" for url in content.depends_on))
     if content.dependents:
-        parts.append(f"Dependents, which lock this update: {_listing(content.dependents)}")
+        parts.append(f"{_DEPENDENTS}{_listing(content.dependents)}")
     if content.checks:
         parts.append(f"Passed before this branch was moved: {_listing(content.checks)}")
     run = re.sub(r"[^0-9A-Za-z._-]", "", update.run)[:_MOST_RUN] or "none"
@@ -153,6 +156,34 @@ def run_of(body: str) -> str | None:
     block = _BLOCK.search(body)
     found = _RUN.search(block[0]) if block is not None else None
     return found[1] if found is not None else None
+
+
+def pulls_in(body: str) -> dict[RepoName, str]:
+    """Return the pull requests of upstreams that the table of a body links: repo → address."""
+    # Only the last cell of a row is a link of ours; what a lock names stands in the others.
+    found = re.findall(rf"\| \[{_PULL_OF}([^\]]+)\]\(([^)\s]+)\) \|\s*$", _block_of(body), re.MULTILINE)
+    return {RepoName(unescape(name)): url for name, url in found}
+
+
+def depends_on_in(body: str) -> list[str]:
+    """Return the addresses that a body says it depends on."""
+    return re.findall(r"^Depends-On: (\S+)\s*$", _block_of(body), re.MULTILINE)
+
+
+def dependents_in(body: str) -> list[RepoName]:
+    """Return the repos that a body names as dependents."""
+    lines = re.findall(rf"^{_DEPENDENTS}(.*)$", _block_of(body), re.MULTILINE)
+    return [RepoName(name) for line in lines for name in re.findall(r"`([^`]+)`", line)]
+
+
+def pull_link(repo: RepoName, url: str) -> Link:
+    """Return the link to the pull request of an upstream."""
+    return Link(f"{_PULL_OF}{repo}", url)
+
+
+def _block_of(body: str) -> str:
+    block = _BLOCK.search(body)
+    return block[0] if block is not None else ""
 
 
 def _table(moves: Sequence[Move], links: Mapping[MoveKey, Link]) -> str:

@@ -10,7 +10,7 @@ from flakesync.forge.model import Checks, Pull, PullState, Reviews
 from flakesync.sync.outcome import ErrorDocument
 
 PublishStatus = Literal["opened", "updated", "unchanged", "failed", "skipped"]
-SkipReason = Literal["no-update", "no-server", "closed", "merged", "stale"]
+SkipReason = Literal["no-update", "no-server", "closed", "merged", "stale", "upstream", "unpushed-base"]
 Stage = Literal["none", "local", "pushed", "open", "closed", "landed", "failed"]
 AbandonStatus = Literal["abandoned", "unchanged", "failed"]
 
@@ -29,9 +29,10 @@ class PublishOutcome(msgspec.Struct, frozen=True, kw_only=True):
     status: `opened` (or opened again), `updated` (its branch, title or body; or a branch without a forge was pushed),
     `unchanged`, `failed`, `skipped` for a `reason`: `no-update` (nothing to publish), `no-server` (nowhere to push to),
     `closed` (a person closed its pull request), `merged` (the update is in the base), `stale` (the base, or the
-    base of an upstream, has gone on without it). branch, commit: what is
-    published, null where there is none. pull: null where there is none, or no forge. notes: what a person should know
-    and what stopped nothing. error: null unless it failed.
+    base of an upstream, has gone on without it), `upstream` (it locks a commit that the server of an upstream does not
+    have), `unpushed-base` (it is made on commits that its own server does not have). branch, commit: what is
+    published, null where there is none. pull: null where there is none, or no forge. notes: what a person should know:
+    why it was skipped, and what stopped nothing. error: null unless it failed.
     """
 
     repo: str
@@ -43,6 +44,11 @@ class PublishOutcome(msgspec.Struct, frozen=True, kw_only=True):
     pull: PullDocument | None = None
     notes: list[str] = []
     error: ErrorDocument | None = None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether there is an update that is neither published nor in the base: somebody has to do something."""
+        return self.status == "failed" or (self.status == "skipped" and self.reason not in ("no-update", "merged"))
 
 
 class PublishDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +75,10 @@ class RepoStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Where the update of one repo stands.
 
     stage: `none` (no update), `local` (not on the server), `pushed` (no pull request), `open`, `closed`, `landed`,
-    `failed` (`error` says why it is not known). local, remote: tips of the update branch here and on the server.
-    commit: the update commit, the one of the two that counts. landed: whether the base has it, or what its pull request
-    was merged as. waits_for: the repos whose update it locks and that have not landed.
+    `failed` (`error` says why it is not known; what is known nevertheless is there). base: the branch that it is to
+    land on. local, remote: tips of the update branch here and on the server. commit: the update commit, the one of the
+    two that counts. landed: whether the base has it, or what its pull request was merged as. waits_for: the repos whose
+    update it locks and that have not landed.
     """
 
     repo: str

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit
-from flakesync.nix.flakeref import Attr
+from flakesync.nix.flakeref import Attr, Identity, identity_of
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.sync.branch import PIN, RUN, trailer, trailers
 from flakesync.sync.branch import own_commits as branch_commits
 from flakesync.sync.difference import Difference, differences, entries
-from flakesync.terms import FlakeDir, InputPath, PinName, Rev, flake_file
-from flakesync.workspace.inputs import rev_of
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
+from flakesync.workspace.inputs import is_fixed, rev_of
+
+THEN = "then sync and publish again"
+"""What to do when somebody else's commit is no longer on an update branch."""
 
 MoveKey = tuple[FlakeDir, InputPath]
 
@@ -48,6 +51,7 @@ class Update:
 
     commit: its tip. base: the commit of the base branch that it was made on. run: of the sync that made it. pins: that
     it moves, with their targets. moves: the inputs that the plan moved. below: how many inputs of theirs moved along.
+    nodes: what these are locked to now, each commit of a repository once.
     """
 
     commit: Rev
@@ -56,6 +60,24 @@ class Update:
     pins: Mapping[PinName, Rev]
     moves: tuple[Move, ...]
     below: int
+    nodes: tuple[LockNode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A commit of a repo of the workspace that an update locks anew.
+
+    ref: the branch or the tag that the input tracks; None: the default branch. move: the key of the move that locks it;
+    None: an input below a move, which is as the lock of that input had it. chosen: flake.nix names the commit or a tag.
+    own_branch: the lock names the update branch of that repo.
+    """
+
+    repo: RepoName
+    rev: Rev
+    ref: str | None
+    move: MoveKey | None
+    chosen: bool
+    own_branch: bool
 
 
 def locked_of(entry: LockNode | InputPath | None) -> Mapping[str, Attr]:
@@ -63,12 +85,38 @@ def locked_of(entry: LockNode | InputPath | None) -> Mapping[str, Attr]:
     return entry.locked or {} if isinstance(entry, LockNode) else {}
 
 
+def locked_repos(update: Update, owners: Mapping[Identity, RepoName], branch: str) -> list[Locked]:
+    """Return the commits of repos of the workspace that an update locks anew, those of its moves first.
+
+    owners: which repo each identity is. branch: the name of the update branches.
+    """
+    found: list[Locked] = []
+    named: set[tuple[RepoName, Rev]] = set()
+    nodes = [(move.after, move.key) for move in update.moves if isinstance(move.after, LockNode)]
+    for node, key in [*nodes, *((node, None) for node in update.nodes)]:
+        locked = node.locked or {}
+        original = node.original if node.original is not None else locked
+        rev, repo = rev_of(locked), _owner(locked, owners) or _owner(original, owners)
+        if rev is None or repo is None or (key is None and (repo, rev) in named):
+            continue
+        named.add((repo, rev))
+        ref = original.get("ref")
+        own_branch = str(locked.get("ref", "")).removeprefix("refs/heads/") == branch
+        found.append(Locked(repo, rev, str(ref) if ref is not None else None, key, is_fixed(original), own_branch))
+    return found
+
+
+def _owner(attrs: Mapping[str, Attr], owners: Mapping[Identity, RepoName]) -> RepoName | None:
+    identity = identity_of(attrs)
+    return owners.get(identity) if identity is not None else None
+
+
 def own_commits(repository: Repository, branch: str, tip: Rev, bases: Sequence[Rev], where: str = "") -> list[Commit]:
     """Return the commits of an update branch that no base has, newest first; see `sync.branch.own_commits`.
 
     bases: the base branch, as it is known here and there. where: says in a message whose branch it is.
     """
-    return branch_commits(repository, f"{branch}{where}", tip, bases, hint="then sync and publish again")
+    return branch_commits(repository, f"{branch}{where}", tip, bases, hint=THEN)
 
 
 def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
@@ -79,14 +127,20 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     """
     tip, base = commits[0], commits[-1].parents[0]
     moves: list[Move] = []
+    nodes: dict[tuple[Identity | None, Rev], LockNode] = {}
     below = 0
     for file in sorted(repository.changed_paths(base, tip.rev)):
         found = list(_differences(repository.read(base, file), repository.read(tip.rev, file), file))
         top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
         below += len(found) - len(top)
+        for each in found:
+            rev = rev_of(locked_of(each.after)) if each.path not in top else None
+            if rev is not None and isinstance(each.after, LockNode):
+                nodes.setdefault((identity_of(locked_of(each.after)), rev), each.after)
         flake = FlakeDir(file.rpartition("/")[0] or ".")
         moves += [Move(flake, each.path, each.before, each.after) for each in found if each.path in top]
-    return Update(tip.rev, base, trailer(tip, RUN) or "", dict(_pins(tip)), tuple(moves), below)
+    run = trailer(tip, RUN) or ""
+    return Update(tip.rev, base, run, dict(_pins(tip)), tuple(moves), below, tuple(nodes.values()))
 
 
 def has_content(repository: Repository, base: Rev, update: Update) -> bool:

@@ -22,6 +22,8 @@ REASONS: dict[SkipReason, str] = {
     "closed": "a person has closed it (--reopen)",
     "merged": "merged",
     "stale": "stale",
+    "upstream": "an upstream is not on its server",
+    "unpushed-base": "its base is not on its server",
 }
 _PUBLISH_STYLES: dict[PublishStatus, Style] = {
     "opened": "good",

@@ -57,16 +57,45 @@ def own_commits(repository: Repository, name: str, tip: Rev, bases: Sequence[Rev
     Raises:
         SyncError: `branch-taken`, somebody else's commit is on it.
     """
-    commits = repository.log(tip, not_in=bases) if tip not in bases else []
-    for commit in commits:
-        if not is_ours(repository, commit):
-            raise SyncError(
-                "branch-taken",
-                f"{name} has a commit that flakesync did not make: {commit.rev[:12]} "
-                f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
-                hint=f"move that commit to another branch, or merge it; {hint}",
-            )
+    commits, other = split_commits(repository, tip, bases)
+    if other is not None:
+        raise branch_taken(name, other, hint=hint)
     return commits
+
+
+def split_commits(repository: Repository, tip: Rev, bases: Sequence[Rev]) -> tuple[list[Commit], Commit | None]:
+    """Return flakesync's commits of an update branch that no base has, newest first, and the newest of somebody else.
+
+    Where there is one of somebody else (None: there is none), flakesync's are those below it: what it was put on.
+    """
+    commits = repository.log(tip, not_in=bases) if tip not in bases else []
+    known = {commit.rev for commit in commits}
+    own: dict[Rev, Commit] = {}
+    other: Commit | None = None
+    for commit in reversed(commits):
+        if not is_ours(repository, commit):
+            other = commit
+        elif commit.parents[0] in own or commit.parents[0] not in known:
+            own[commit.rev] = commit
+    return list(_chain(own)), other
+
+
+def _chain(own: dict[Rev, Commit]) -> Iterator[Commit]:
+    """Yield the newest of these commits, and those that it was put on; own: oldest first."""
+    at = next(reversed(own), None)
+    while at is not None and at in own:
+        yield own[at]
+        at = own[at].parents[0]
+
+
+def branch_taken(name: str, commit: Commit, *, hint: str) -> SyncError:
+    """Return the error of an update branch that somebody else has committed to. name: the branch, in the message."""
+    return SyncError(
+        "branch-taken",
+        f"{name} has a commit that flakesync did not make: {commit.rev[:12]} "
+        f"({plain(commit.message.partition(chr(10))[0])}, {plain(commit.author.name)})",
+        hint=f"move that commit to another branch, or merge it; {hint}",
+    )
 
 
 def is_ours(repository: Repository, commit: Commit) -> bool:

@@ -347,9 +347,9 @@ def test_a_repo_without_an_address_is_not_landed_and_stops_what_takes_it(tmp_pat
     space = Space(tmp_path)
     space.add("lib").add("app", {"nixpkgs": Take(), "lib": Take()})
     landing = Landing(space)
+    landing.sync()
+    landing.publish()
     text = landing.file.read_text().replace(f'url = "git+{space.url("lib")}"', 'path = "./lib"')
     landing.file.write_text(text)
-    landing.sync()
-    landing.publish("app")
     landed = landing.land()
     assert landed.errors == {"lib": "no-url", "app": "upstream-failed"}

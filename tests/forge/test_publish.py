@@ -1,16 +1,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
 
 from flakesync.forge.model import ForgeError, Project
-from flakesync.forge.outcome import PublishDocument, PublishOutcome
+from flakesync.forge.outcome import PublishDocument, PublishOutcome, SkipReason
 from flakesync.forge.publish import publish
 from flakesync.git.remote import Address, parse_remote
 from flakesync.git.repository import Repository
-from flakesync.report.publish import progress_line, render_publish
+from flakesync.report.publish import REASONS, progress_line, render_publish
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, NEW, NEWER, OLD, MemoryForge, Town, TownServers, make_town
@@ -132,7 +133,12 @@ def test_a_branch_with_somebody_elses_commit_is_left_alone(town: Town) -> None:
     pull = town.forge.one("app")
     town.bump_all(NEWER)
     outcomes = run(town)
-    assert [each.status for each in outcomes.values()] == ["updated", "failed", "updated"]
+    assert [(each.status, each.reason) for each in outcomes.values()] == [
+        ("updated", None),
+        ("failed", None),
+        ("skipped", "upstream"),
+    ]
+    assert outcomes["site"].notes == ["app: somebody else's commit is on its update branch"]
     error = outcomes["app"].error
     assert error is not None
     assert error.code == "branch-taken"
@@ -145,7 +151,8 @@ def test_a_commit_of_ours_that_somebody_amended_here_is_left_alone(town: Town) -
     town.bump_all()
     repos.commit(town.clone("app"), {"note": "mine"}, message="Fix", branch=BRANCH, checkout=False)
     outcomes = run(town)
-    assert statuses(outcomes) == ["opened", "failed", "opened"]
+    assert statuses(outcomes) == ["opened", "failed", "skipped"]
+    assert (outcomes["site"].reason, town.ref(town.server("site"))) == ("upstream", None)
     assert town.ref(town.server("app")) is None
 
 
@@ -219,28 +226,47 @@ def test_what_has_been_merged_is_not_published_again(town: Town) -> None:
     assert town.ref(town.server("lib")) is None
 
 
-@pytest.mark.parametrize("step", ["find", "create"])
-def test_a_repo_that_fails_fails_alone_and_its_dependents_say_what_they_lack(town: Town, step: str) -> None:
+def test_a_pull_request_that_cannot_be_opened_fails_its_repo_only_and_dependents_say_what_they_lack(
+    town: Town,
+) -> None:
     town.bump_all()
-    town.forge.fail[step, "lib"] = ForgeError("forge-rights", "the token may not do this", hint="another token")
+    town.forge.fail["create", "lib"] = ForgeError("forge-rights", "the token may not do this", hint="another token")
     outcomes = run(town)
     assert statuses(outcomes) == ["failed", "opened", "opened"]
     assert outcomes["lib"].error is not None
     assert outcomes["lib"].error.code == "forge-rights"
     assert any("lib" in note for note in outcomes["app"].notes)
     assert "Depends-On" not in town.forge.one("app").body
-    del town.forge.fail[step, "lib"]
+    del town.forge.fail["create", "lib"]
     assert statuses(run(town)) == ["opened", "updated", "updated"]
     assert "Depends-On: https://forge.test/lib/pull/1" in town.forge.one("app").body
 
 
-def test_a_server_that_does_not_answer_fails_its_repo_only(town: Town) -> None:
+def test_a_repo_that_fails_before_it_is_pushed_holds_back_its_dependents_and_nothing_else(town: Town) -> None:
+    town.bump_all()
+    town.forge.fail["find", "app"] = ForgeError("forge-rights", "the token may not do this", hint="another token")
+    outcomes = run(town)
+    assert [(each.status, each.reason) for each in outcomes.values()] == [
+        ("opened", None),
+        ("failed", None),
+        ("skipped", "upstream"),
+    ]
+    assert outcomes["site"].notes == ["app: its update branch could not be pushed (error[forge-rights])"]
+    assert town.forge.pulls.keys() == {"lib"}
+    del town.forge.fail["find", "app"]
+    assert statuses(run(town)) == ["unchanged", "opened", "opened"]
+    assert "Depends-On: https://forge.test/app/pull/1" in town.forge.one("site").body
+
+
+def test_a_server_that_does_not_answer_fails_its_repo_and_holds_back_its_dependents(town: Town) -> None:
     town.bump_all()
     town.server("app").rename(town.root / "gone")
     outcomes = run(town)
-    assert statuses(outcomes) == ["opened", "failed", "opened"]
+    assert statuses(outcomes) == ["opened", "failed", "skipped"]
     assert outcomes["app"].error is not None
     assert outcomes["app"].error.code == "unreachable"
+    assert outcomes["site"].reason == "upstream"
+    assert outcomes["site"].notes == [f"app: {outcomes['app'].error.message}"]
 
 
 def test_a_run_that_was_cut_off_before_labelling_is_finished_by_the_next(town: Town) -> None:
@@ -300,6 +326,13 @@ def test_a_fresh_set_costs_at_most_four_calls_a_repo(town: Town) -> None:
         "app": ["find", "create", "depend"],
         "site": ["find", "create", "depend"],
     }
+
+
+@pytest.mark.parametrize("reason", get_args(SkipReason))
+def test_a_skipped_repo_is_left_unless_there_is_nothing_to_do(reason: SkipReason) -> None:
+    outcome = PublishOutcome(repo="lib", status="skipped", reason=reason)
+    assert outcome.is_left == (reason not in ("no-update", "merged"))
+    assert REASONS[reason]
 
 
 def test_outcomes_are_told_as_they_come(town: Town) -> None:

@@ -13,7 +13,6 @@ import pytest
 import tomli_w
 
 from flakesync.demo.forge.model import Kind
-from flakesync.forge.branches import remote_of
 from flakesync.forge.choose import Servers
 from tests.cli.conftest import spawn
 from tests.forge.town import BRANCH, NEWER, Town, make_town
@@ -108,6 +107,10 @@ def statuses(document: Any) -> list[str]:
     return [each["status"] for each in document["repos"]]
 
 
+def reasons(document: Any) -> list[str]:
+    return [each["reason"] or each["status"] for each in document["repos"]]
+
+
 def test_a_set_is_published_shown_and_abandoned(online: Online) -> None:
     commits = {name: online.town.ref(online.town.clone(name)) for name in CHAIN}
     assert statuses(online.run("publish")) == ["opened"] * 3
@@ -141,20 +144,104 @@ def test_answers_that_get_lost_after_the_server_has_acted_open_nothing_twice(onl
     assert [len(online.project(name).pulls) for name in CHAIN] == [1, 1, 1]
 
 
-def test_a_token_without_rights_is_one_clear_error_a_repo(online: Online) -> None:
+def test_a_token_without_rights_is_one_clear_error(online: Online) -> None:
     online.forge.site(HOSTS[online.kind]).add_account("weak", "reader", "read")
     document = online.run("publish", status=1, token="weak")
-    errors = [each["error"] for each in document["repos"]]
-    assert statuses(document) == ["failed"] * 3
-    assert {error["code"] for error in errors} <= {"access-denied", "push-rejected", "forge-rights"}
+    assert reasons(document) == ["failed", "upstream", "upstream"]
+    assert document["repos"][0]["error"]["code"] in {"access-denied", "push-rejected", "forge-rights"}
 
 
-def test_one_repo_that_the_server_breaks_fails_alone(github: Online) -> None:
+def test_repos_that_the_server_breaks_fail_alone(github: Online) -> None:
+    lib = github.town.ref(github.town.clone("lib"))
+    assert lib is not None
+    github.town.bump("site", nixpkgs=NEWER, lib=lib)  # site's update takes nothing of app's
     github.forge.faults.add(faults.html(), method="GET", path="app/pulls", times=None)
     github.project("site").protect(BRANCH)
     document = github.run("publish", status=1)
     assert statuses(document) == ["opened", "failed", "failed"]
     assert [each["error"]["code"] for each in document["repos"][1:]] == ["forge-answer", "push-rejected"]
+
+
+REFUSALS = {
+    "unavailable": faults.answer(503),
+    "no-rights": faults.answer(403),
+    "web-page": faults.html(),
+    "cut-off": faults.drop_before,
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+def test_what_depends_on_a_push_that_did_not_come_through_is_not_published(online: Online, how: str) -> None:
+    fault = online.forge.faults.add(REFUSALS[how], method="POST", path=r"acme/lib(\.git)?/git-receive-pack", times=None)
+    document = online.run("publish", status=1)
+    assert fault.hits
+    assert reasons(document) == ["failed", "upstream", "upstream"]
+    assert all("lib: its update branch could not be pushed" in note for note in document["repos"][1]["notes"])
+    for name in CHAIN:
+        assert BRANCH not in online.project(name).storage.branches()
+        assert not online.project(name).pulls
+    online.forge.faults.clear()
+    assert reasons(online.run("publish")) == ["opened"] * 3
+
+
+def test_a_push_that_came_through_without_an_answer_is_found_by_the_next_run(online: Online) -> None:
+    online.forge.faults.add(faults.drop_after, method="POST", path=r"acme/lib(\.git)?/git-receive-pack", times=1)
+    assert reasons(online.run("publish", status=1)) == ["failed", "upstream", "upstream"]
+    assert reasons(online.run("publish")) == ["opened"] * 3
+
+
+def test_an_upstream_that_was_not_chosen_is_published_first(online: Online) -> None:
+    (app,) = online.run("publish", "--repo", "app", status=1)["repos"]
+    assert (app["reason"], app["notes"]) == (
+        "upstream",
+        ["lib was not selected and its update is not on its server: publish it too"],
+    )
+    assert not online.project("app").pulls
+    online.run("publish", "--repo", "lib")
+    online.run("publish", "--repo", "app")
+    body = online.project("app").pulls[0].body
+    assert f"Depends-On: {_url(online, 'lib')}" in body
+
+
+def test_links_stay_while_the_forge_does_not_say_where_they_lead(online: Online) -> None:
+    online.run("publish")
+    before = {name: online.project(name).pulls[0].body for name in CHAIN}
+    online.forge.faults.add(faults.answer(502), method="GET", path=r"lib(\.git)?/(pulls|merge_requests)", times=None)
+    online.manifest(publish={"title": "locks: {pin} to {new}"})
+    document = online.run("publish", status=1)
+    assert reasons(document) == ["failed", "updated", "updated"]
+    assert {name: online.project(name).pulls[0].body for name in CHAIN} == before
+    shown = online.run("status", status=1)["repos"]
+    assert [(each["stage"], each["waits_for"]) for each in shown] == [
+        ("failed", []),
+        ("open", ["lib"]),
+        ("open", ["app", "lib"]),
+    ]
+
+
+def _url(online: Online, name: str) -> str:
+    shown = online.run("status")["repos"]
+    return str(next(each["pull"]["url"] for each in shown if each["repo"] == name))
+
+
+def test_a_default_branch_that_was_renamed_on_the_forge_is_where_all_goes(online: Online) -> None:
+    for name in CHAIN:
+        storage = online.project(name).storage
+        repos.run_git("branch", "-m", "main", "trunk", cwd=storage.path)
+    assert reasons(online.run("publish")) == ["opened"] * 3
+    assert [pull.base for name in CHAIN for pull in online.project(name).pulls] == ["trunk"] * 3
+    assert [each["base"] for each in online.run("status")["repos"]] == ["trunk"] * 3
+    assert statuses(online.run("abandon")) == ["abandoned"] * 3
+
+
+def test_status_says_on_stderr_too_of_which_repos_nothing_is_known(github: Online) -> None:
+    github.forge.faults.add(faults.answer(502), method="GET", path=r"(lib|site)/pulls", times=None)
+    env = {**os.environ, "ACME_TOKEN": TOKEN, **github.forge.certificates.environment()}
+    ran = forked.flakesync("status", cwd=github.town.root, env=env)
+    assert ran.returncode == 1
+    assert "note: it could not be found out where lib, site stand" in ran.stderr
+    assert "2 failed" in ran.stdout.splitlines()[-1]
+    assert forked.flakesync("status", "--repo", "app", cwd=github.town.root, env=env).returncode == 0
 
 
 def test_the_token_is_in_no_output_no_list_of_processes_and_no_file(
@@ -193,11 +280,11 @@ def test_the_token_is_in_no_output_no_list_of_processes_and_no_file(
 
 def test_a_token_never_goes_to_another_host(github: Online) -> None:
     servers = Servers(github.town.workspace, {"ACME_TOKEN": TOKEN})
-    remote = remote_of(f"https://{github.host}/acme/lib", servers)
+    remote = servers.remote(f"https://{github.host}/acme/lib")
     assert TOKEN in remote.environment.values()
     assert TOKEN not in repr(remote.config)
     for url in ("https://localhost/acme/lib", f"http://{github.host}/acme/lib", "ssh://git@localhost/acme/lib"):
-        assert TOKEN not in remote_of(url, servers).environment.values()
+        assert TOKEN not in servers.remote(url).environment.values()
 
 
 def test_a_rate_limit_is_waited_for(github: Online) -> None:

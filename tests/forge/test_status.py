@@ -136,6 +136,50 @@ def test_a_repo_that_cannot_be_asked_does_not_hide_the_others(town: Town) -> Non
     assert theirs[:12] in errors[1].message
 
 
+def test_what_is_known_of_a_repo_is_shown_although_not_all_of_it_is(town: Town) -> None:
+    commits = town.bump_all()
+    put_out(town)
+    town.forge.fail["standing", "app"] = ForgeError("forge-rights", "the token may not read checks")
+    app = look(town)["app"]
+    assert (app.stage, app.commit, app.remote, app.waits_for) == ("failed", commits["app"], commits["app"], ["lib"])
+    assert app.pull is not None
+    assert (app.pull.number, app.pull.state, app.pull.checks) == (1, "open", None)
+    document = status(town.workspace, town.read(), frozenset({RepoName("app")}), town.servers)
+    assert to_text(render_status(document, width=120)).splitlines() == [
+        f"failed  app  {commits['app'][:7]}  https://forge.test/app/pull/1  waits for lib",
+        "    error[forge-rights]: the token may not read checks",
+        "",
+        "1 failed",
+    ]
+
+
+def test_an_update_of_a_server_that_does_not_answer_is_known_from_here(town: Town) -> None:
+    commits = town.bump_all()
+    put_out(town)
+    town.server("lib").rename(town.root / "gone")
+    found = look(town)
+    assert stages(found) == ["failed", "open", "open"]
+    assert (found["lib"].local, found["lib"].commit, found["lib"].pull) == (commits["lib"], commits["lib"], None)
+    assert found["app"].waits_for == ["lib"]
+
+
+def test_a_merge_that_was_made_only_here_has_not_landed(town: Town) -> None:
+    commits = town.bump_all()
+    put_out(town)
+    repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.clone("lib"))
+    found = look(town)
+    assert stages(found) == ["open"] * 3
+    assert found["app"].waits_for == ["lib"]
+
+
+def test_checks_that_the_token_cannot_read_are_unknown(town: Town) -> None:
+    town.bump_all()
+    put_out(town)
+    town.forge.standings["lib"] = Standing("unknown", "none")
+    document = status(town.workspace, town.read(), frozenset({RepoName("lib")}), town.servers)
+    assert to_text(render_status(document, width=120)).splitlines()[0].endswith("  checks unknown")
+
+
 def test_a_selected_repo_still_waits_for_what_is_not_selected(town: Town) -> None:
     town.bump_all()
     put_out(town)

@@ -1,6 +1,7 @@
 """A workspace with a git server (bare repositories, file://), update branches without Nix, and a forge in memory."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -190,6 +191,18 @@ class Town:
         }
         (self.root / "workspace.toml").write_text(tomli_w.dumps(document))
 
+    def updates(self, name: str) -> set[Rev | None]:
+        """Return the tips of a repo's update branches, here and on its server."""
+        return {self.ref(path) for path in (self.clone(name), self.server(name)) if path.exists()}
+
+    def refuse_pushes(self, name: str) -> Path:
+        """Let the server of a repo take no push any more, until the returned file is deleted."""
+        hook = self.server(name) / "hooks" / "pre-receive"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+        return hook
+
     def bump(self, name: str, **inputs: Rev) -> Rev:
         """Put an update commit on the update branch of a clone. inputs: where they go, nixpkgs or a repo."""
         with Repository.open(self.clone(name)) as repository:
@@ -202,7 +215,7 @@ class Town:
                 assert node is not None
                 assert node.locked is not None
                 date = DATES.get(rev, 1_700_400_000)
-                more = {"ref": BRANCH} if key != "nixpkgs" else {}
+                more = {"ref": BRANCH} if key != "nixpkgs" and rev in self.updates(key) else {}
                 lock = lock.replace((key,), locked={**node.locked, "rev": rev, "lastModified": date, **more})
                 dates.append(date)
             pins = {PinName("nixpkgs"): inputs["nixpkgs"]} if "nixpkgs" in inputs else {}
@@ -224,13 +237,23 @@ class Town:
         return commits
 
 
-def make_town(root: Path, takes: Mapping[str, Sequence[str]]) -> Town:
-    """Make a town. takes: repo → the repos that it takes, which come earlier; every repo also takes nixpkgs."""
+def make_town(
+    root: Path,
+    takes: Mapping[str, Sequence[str]],
+    *,
+    refs: Mapping[str, str] | None = None,
+    chosen: AbstractSet[str] = frozenset(),
+) -> Town:
+    """Make a town. takes: repo → the repos that it takes, which come earlier; every repo also takes nixpkgs.
+
+    refs: the branches or tags by which repos are taken, if not the default branch. chosen: repos that are taken at a
+    commit that flake.nix names.
+    """
     town = Town(root, tuple(takes), MemoryForge(root / "server"))
     tips: dict[str, str] = {}
     for name, upstreams in takes.items():
         inputs = {"nixpkgs": locks.github("NixOS", "nixpkgs", ref="nixos-25.11", rev=OLD, last_modified=DATES[OLD])}
-        inputs |= {up: locks.git(town.url(up), rev=tips[up]) for up in upstreams}
+        inputs |= {up: _taken(town.url(up), tips[up], (refs or {}).get(up), up in chosen) for up in upstreams}
         files = {"flake.nix": "{ outputs = _: { }; }\n", "flake.lock": locks.to_bytes(locks.lock(inputs)).decode()}
         tips[name] = repos.make_repo(town.clone(name), files)
         repos.clone_bare(town.clone(name), town.server(name))
@@ -238,3 +261,8 @@ def make_town(root: Path, takes: Mapping[str, Sequence[str]]) -> Town:
         repos.run_git("fetch", "-q", "origin", cwd=town.clone(name))
     town.manifest()
     return town
+
+
+def _taken(url: str, rev: str, ref: str | None, chosen: bool) -> locks.Input:
+    found = locks.git(url, rev=rev, ref=ref) if ref is not None else locks.git(url, rev=rev)
+    return replace(found, original={**found.original, "rev": rev}) if chosen else found

@@ -20,12 +20,16 @@ _CONTROL = re.compile(
 )
 
 
+_UNDECODED = re.compile("[\ud800-\udfff]")
+
+
 def plain(text: str) -> str:
     """Return `text` without control sequences: what comes from a lock, a repo or a tool is shown through this.
 
-    Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go.
+    Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go. A byte of a
+    file's name that is no UTF-8 is shown as `\\xff`: it could not be written.
     """
-    return _CONTROL.sub("", text)
+    return _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", _CONTROL.sub("", text))
 
 
 class FlakesyncError(Exception):

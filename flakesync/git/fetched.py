@@ -1,6 +1,7 @@
 """Commits of repositories that are nobody's clone: one branch each, fetched into a bare repository of our own."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from flakesync.git import process
@@ -21,7 +22,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
     remote = parse_remote(url)
-    path = cache / "commits" / hashlib.sha256(remote.url.encode()).hexdigest()[:32]
+    path = cache / "commits" / hashlib.sha256(os.fsencode(remote.url)).hexdigest()[:32]
     name = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
     if ref is not None:
         check_ref_name(name)

@@ -7,6 +7,7 @@ fetch has ended.
 
 import contextlib
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -70,7 +71,7 @@ def mirror_path(url: Address, cache: Path) -> Path:
     address = parse_remote(url).url
     words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))
     readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-80:]
-    return cache / "mirrors" / f"{readable}-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    return cache / "mirrors" / f"{readable}-{hashlib.sha256(os.fsencode(address)).hexdigest()[:16]}"
 
 
 def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:

@@ -82,6 +82,8 @@ def parse_remote(url: Address) -> Remote:
     """
     if isinstance(url, Remote):
         return url
+    if url.startswith("/") and "\0" not in url:
+        return Remote(url)  # a folder: whatever its name holds
     shown = process.hide_secrets(url)
     scheme = _SCHEME.match(url)
     if url.startswith("-") or not url or re.search(r"[\x00-\x20\x7f]", url):
@@ -111,6 +113,11 @@ def parse_remote(url: Address) -> Remote:
     if scheme[1].lower() not in ("http", "https"):
         return Remote(urlunsplit(parts._replace(netloc=f"{who.partition(':')[0]}@{place}")))
     return _with_login(parts, urlunsplit(parts._replace(netloc=place)), shown)
+
+
+def is_relative(url: str) -> bool:
+    """Tell whether git takes an address for a path that does not begin at the root."""
+    return not (url.startswith("/") or _SCHEME.match(url) or _SCP.match(url))
 
 
 def _with_login(parts: SplitResult, bare: str, shown: str) -> Remote:

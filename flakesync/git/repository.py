@@ -1,6 +1,7 @@
 """One repository: its refs, objects and history, and commits that touch nothing but a ref."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
@@ -85,7 +86,7 @@ class Repository:
 
         Raises: GitError(`ref-moved` | `branch-checked-out` | `ref-conflict` | `ref-locked` | `git`).
         """
-        self._require_not_checked_out(ref)
+        self.require_not_checked_out(ref)
         if self._move_branch(ref, new, old, message):
             return
         zero = "0" * len(new)
@@ -105,7 +106,7 @@ class Repository:
 
     def delete_ref(self, ref: str, *, old: Rev) -> None:
         """Delete `ref` if it is at `old`. Raises: GitError as `update_ref`."""
-        self._require_not_checked_out(ref)
+        self.require_not_checked_out(ref)
         answer = process.git(["update-ref", "--no-deref", "-d", ref, old], cwd=self.path, check=False)
         self._check_moved(ref, old, answer)
 
@@ -132,14 +133,15 @@ class Repository:
             )
         raise process.failure("update-ref", answer)
 
-    def _require_not_checked_out(self, ref: str) -> None:
+    def require_not_checked_out(self, ref: str) -> None:
+        """Make sure that no working tree is on `ref`. Raises: GitError(`branch-checked-out`)."""
         check_ref_name(ref)
         place = self.checked_out_at(ref)
         if place is not None:
             raise GitError(
                 "branch-checked-out",
                 f"{self.path}: {ref.removeprefix('refs/heads/')} is checked out in {place}",
-                hint=f"check out another branch there: git -C {place} switch --detach",
+                hint=f"check out another branch there: git -C {shlex.quote(str(place))} switch --detach",
             )
 
     def checked_out_at(self, ref: str) -> Path | None:
@@ -232,8 +234,15 @@ class Repository:
         return read_settings(self._reader)
 
     def remote_url(self, name: str = "origin") -> str | None:
-        """Return the address of a remote, as it is configured; None: there is no such remote."""
-        return self.config.get(f"remote.{name}.url")
+        """Return the address of a remote; None: there is no such remote.
+
+        It is as it is configured, but for a relative path, which git takes from the top folder of the repository.
+        """
+        from flakesync.git.remote import is_relative
+
+        url = self.config.get(f"remote.{name}.url")
+        # A `..` after a link leads where the link leads, as for git.
+        return os.path.realpath(self.path / url) if url is not None and is_relative(url) else url
 
     def identity(self, role: Literal["author", "committer"] = "author") -> Signature:
         """Return who git would say made a commit here (environment, then configuration); its time is 0.

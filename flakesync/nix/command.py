@@ -17,6 +17,7 @@ from flakesync.errors import NixError, plain
 from flakesync.nix.complaint import explain, secrets_of, without_secrets
 from flakesync.nix.lockfile import LockFile
 from flakesync.nix.process import Ended, no_filters, quiet, run
+from flakesync.nix.url import file_url
 from flakesync.terms import InputPath, show_path
 
 Flavour = Literal["nix", "lix", "determinate"]
@@ -232,9 +233,9 @@ class Nix:
                 hint="set TMPDIR and XDG_CACHE_HOME to folders without spaces or special characters",
             )
         if git_root is None:
-            return f"path:{quote(paths[0])}"
+            return f"path:{quote(os.fsencode(paths[0]))}"
         inside = flake_dir.absolute().relative_to(git_root.absolute()).as_posix()
-        return f"git+file://{quote(paths[1])}" + (f"?dir={quote(inside)}" if inside != "." else "")
+        return f"git+{file_url(paths[1])}" + (f"?dir={quote(os.fsencode(inside))}" if inside != "." else "")
 
     def _attempt(self, command: Sequence[str], timeout_s: float, *, registry: bool) -> Ended:
         options = ["--extra-experimental-features", "nix-command flakes", "--option", "accept-flake-config", "false"]

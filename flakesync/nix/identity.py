@@ -169,8 +169,8 @@ def _host(text: str) -> str:
 
 
 def _decode(text: str) -> str:
-    """Return `text` without percent escapes. Raises ValueError for what is no UTF-8: it must not become equal."""
-    return unquote(text, errors="strict")
+    """Return `text` without percent escapes. Bytes that are no UTF-8 become lone surrogates: different ones stay so."""
+    return unquote(text, errors="surrogateescape")
 
 
 def _repository(host: str, path: str) -> Identity | None:

@@ -5,9 +5,11 @@ the query is a sorted map. Nix 2.18–2.31 differ in an encoded slash (`%2F` in 
 keeps the path as it was written and encodes queries with lower-case hex.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -132,6 +134,11 @@ def decode(text: str) -> str:
 def encode_segment(text: str) -> str:
     """Return one decoded path segment as it stands in a URL; a slash in it becomes `%2F`."""
     return _encode(text, ":@")
+
+
+def file_url(path: str | Path) -> str:
+    """Return the `file:` URL of an absolute path: all of it is path, whatever its name holds, also what is no UTF-8."""
+    return f"file://{quote(os.fsencode(path))}"
 
 
 @lru_cache(maxsize=4096)

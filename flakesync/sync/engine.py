@@ -185,7 +185,7 @@ def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:
 
 def run_file(manifest: Path, cache: Path, ending: str) -> Path:
     """Return the file in the cache that runs of this manifest share."""
-    digest = hashlib.sha256(str(manifest.resolve()).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(os.fsencode(manifest.resolve())).hexdigest()[:16]
     return cache / "runs" / f"{digest}.{ending}"
 
 

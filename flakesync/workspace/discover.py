@@ -186,7 +186,7 @@ def _merged(found: list[_Found], root: Path, notes: list[str]) -> list[_Found]:
             except FlakesyncError as error:
                 notes.append(f"{_relative(one.folder, root)}: {error.message}")
                 remote = None
-            one.url, identity = _origin(one.folder, remote)
+            one.url, identity = _origin(remote)
             if identity is not None:
                 keys.append(identity)
         first = next((kept[key] for key in keys if key in kept), one)
@@ -200,10 +200,8 @@ def _merged(found: list[_Found], root: Path, notes: list[str]) -> list[_Found]:
     return [one for one in found if id(one) in chosen]
 
 
-def _origin(folder: Path, remote: str | None) -> tuple[str | None, Identity | None]:
+def _origin(remote: str | None) -> tuple[str | None, Identity | None]:
     """Return the flake reference of a clone's origin, and its identity; (None, None) where it has none."""
-    if remote is not None and remote.startswith(("./", "../")):
-        remote = os.path.normpath(folder / remote)
     url = flake_url(remote) if remote is not None else None
     try:
         return (url, repo_url(url).identity) if url is not None else (None, None)

@@ -5,11 +5,13 @@ from urllib.parse import quote, unquote
 
 from flakesync.errors import FlakesyncError, plain
 from flakesync.nix.flakeref import FlakeRef, Identity, identity_of_url
+from flakesync.nix.url import file_url
 from flakesync.workspace.values import bad, text
 
 _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
 _PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
-_URL = re.compile(r"(?:git\+)?(https?|ssh|git|file)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
+_URL = re.compile(r"(?:git\+)?(https?|ssh|git)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
+_FILE_URL = re.compile(r"(?:git\+)?file://(?:localhost)?(/.*)", re.IGNORECASE | re.DOTALL)
 _SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
 _PLAIN_FORGE = re.compile(r"(github|gitlab):([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _PLAIN_GIT = re.compile(
@@ -67,17 +69,19 @@ def flake_url(remote: str) -> str | None:
     `git+ssh:`, `git+https:`, … with its own path. Users and passwords of http URLs are dropped, of ssh the user stays.
     None: nothing that a flake input can be (another transport, a relative folder).
     """
-    remote = plain(remote).strip()
+    # git takes all of a path as it is, and of a file: URL all but its escapes: neither has a query.
     if remote.startswith("/"):
-        return f"git+file://{quote(remote.rstrip('/') or '/')}"
+        return f"git+{file_url(remote.rstrip('/') or '/')}"
+    if found := _FILE_URL.fullmatch(remote):
+        path = unquote(found[1].rstrip("/"), errors="surrogateescape")
+        return f"git+{file_url(path)}" if path else None
+    remote = plain(remote).strip()
     if found := _URL.match(remote):
         scheme, authority, path = found[1].lower(), found[2], (found[3] or "").rstrip("/")
     elif found := _SCP.fullmatch(remote):
         scheme, authority, path = "ssh", found[1], "/" + found[2].strip("/")
     else:
         return None
-    if scheme == "file":
-        return f"git+file://{path}" if path and authority in ("", "localhost") else None
     user, _, host = authority.rpartition("@")
     if not host or authority.startswith("-") or host.startswith("-") or not path.strip("/"):
         return None

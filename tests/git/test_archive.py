@@ -1,7 +1,10 @@
 """What a forge would serve for a commit: `git archive` with its own attributes and nothing of this machine's."""
 
 import io
+import os
+import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from pathlib import Path
@@ -10,7 +13,9 @@ import pytest
 
 from flakesync.errors import GitError
 from flakesync.git.archive import archive
+from flakesync.git.repository import Repository
 from flakesync.terms import Rev
+from tests.support import gitusers
 from tests.support.repos import clone_bare, make_repo, run_git
 
 FILES: dict[str, str | bytes | None] = {
@@ -69,6 +74,64 @@ def test_settings_of_this_machine_change_nothing(tmp_path: Path, hermetic: Path)
         run_git("config", key, value, cwd=repo)
     assert gits(repo, rev) != before
     assert ours(repo, rev) == before
+
+
+@pytest.mark.parametrize("user", gitusers.CONVERSIONS)
+def test_what_the_user_converts_changes_nothing(tmp_path: Path, hermetic: Path, user: str) -> None:
+    rev = make_repo(tmp_path / "repo", gitusers.FILES, checkout=False)
+    before = ours(tmp_path / "repo", rev)
+    gitusers.become(hermetic, user)
+    assert ours(tmp_path / "repo", rev) == before
+
+
+def test_what_another_git_hands_over_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rev = make_repo(tmp_path / "repo", gitusers.FILES, checkout=False)
+    before = ours(tmp_path / "repo", rev)
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.autocrlf'='true' 'tar.umask'='0777'")
+    assert ours(tmp_path / "repo", rev) == before
+
+
+_PRINT = """
+import sys
+from pathlib import Path
+from flakesync.git.archive import archive
+from flakesync.git.repository import Repository
+path, rev = Path(sys.argv[1]), sys.argv[2]
+with Repository.open(path) as repo, repo.checkout(rev) as tree:
+    sys.stdout.buffer.write((tree / "lf.txt").read_bytes() + b"".join(archive(path, rev)))
+"""
+
+
+def test_the_machines_own_attributes_change_nothing(tmp_path: Path) -> None:
+    rev = make_repo(tmp_path / "repo", gitusers.FILES, checkout=False)
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    for name in ("passwd", "ld.so.cache"):
+        if Path("/etc", name).exists():
+            shutil.copy(Path("/etc", name), etc / name)
+    if Path("/etc/ssl/certs").is_dir():  # libgit2 looks for it
+        shutil.copytree("/etc/ssl", etc / "ssl", symlinks=True, ignore=shutil.ignore_patterns("private"))
+    argv = [sys.executable, "-c", _PRINT, str(tmp_path / "repo"), rev]
+    inside = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc && exec "$@"', str(etc)]
+    if subprocess.run([*inside, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("no folder can be mounted here")
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    before = subprocess.run([*inside, *argv], env=env, capture_output=True, check=True).stdout
+    (etc / "gitattributes").write_text("* text eol=crlf\nlink export-ignore\n")
+    assert subprocess.run([*inside, *argv], env=env, stdout=subprocess.PIPE, check=True).stdout == before
+
+
+@pytest.mark.parametrize("name", ["line\nfeed", '"quoted"', "#", "a b", "$HOME", "\udcff"])
+def test_a_repository_is_archived_and_borrowed_from_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
+    rev = make_repo(tmp_path / name, {"f": "x"}, checkout=False)
+    run_git("gc", "-q", cwd=tmp_path / name)  # libgit2 reads packs
+    assert ours(tmp_path / name, rev)["f"] == (0, "", b"x")
+    with Repository.open(tmp_path / name) as repo:
+        borrowed = repo.borrow(tmp_path)
+    assert borrowed.parent == tmp_path
+    with Repository.open(borrowed) as repo:
+        assert repo.read(rev, "f") == b"x"
+    assert run_git("cat-file", "blob", f"{rev}:f", cwd=borrowed) == "x"
 
 
 @pytest.mark.parametrize("text", ["%h", "%d", "%D", "%(describe)", "%ad", "%aN", "%ar", "%G?", "%N", "a%nb%p"])

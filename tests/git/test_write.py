@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
+from flakesync.git.remote import ls_remote
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.terms import Rev
@@ -394,8 +395,25 @@ def test_a_borrowed_repository_keeps_its_writes_to_itself(path: Path, tmp_path: 
 
 def test_a_remotes_address_is_what_is_configured(path: Path) -> None:
     run_git("remote", "add", "origin", "git@host:o/r", cwd=path)
-    run_git("remote", "add", "With.Dots", "x", cwd=path)
+    run_git("remote", "add", "With.Dots", "x:y", cwd=path)
     with Repository.open(path) as repo:
         assert repo.remote_url() == "git@host:o/r"
-        assert repo.remote_url("With.Dots") == "x"
+        assert repo.remote_url("With.Dots") == "x:y"
         assert repo.remote_url("none") is None
+
+
+@pytest.mark.parametrize("name", ["served", "a b", "$HOME", "~", "it's", "a:b", "line\nfeed"])
+def test_a_remote_that_is_a_folder_is_found_from_the_repositorys_own(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run_git("clone", "-q", "--bare", str(path), str(path.parent / name), cwd=tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/link").symlink_to(path)
+    for place in (path, tmp_path / "elsewhere/link"):
+        for address in (f"../{name}", str(path.parent / name)):
+            run_git("config", "remote.origin.url", address, cwd=path)
+            with Repository.open(place) as repo:
+                url = repo.remote_url()
+                assert url is not None
+                assert ls_remote(url, "main") == repo.branch("main")

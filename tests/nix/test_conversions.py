@@ -56,6 +56,7 @@ def test_settings_of_the_user_s_environment_stay_and_ours_win(
     monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'core.eol'='crlf' 'core.autocrlf=true'")
     found = Nix.find(nix.env())
     assert found.run_check(["git", "config", "core.autocrlf"], tmp_path).output == "false\n"
+    assert found.run_check(["sh", "-c", "echo $GIT_ATTR_NOSYSTEM"], tmp_path).output == "1\n"
     assert found.run_check(["git", "config", f"url.file://{tmp_path}/lib.insteadOf"], tmp_path).status == 0
     hash, right = locked_hash(found, tmp_path, {".gitattributes": "* text=auto\n"})
     assert hash == right

@@ -280,7 +280,7 @@ def _local_path(attrs: Mapping[str, Attr]) -> Path | None:
     if attrs.get("type") != "git" or not isinstance(url, str):
         return None
     parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme == "file" and not parts.netloc else None
+    return Path(unquote(parts.path, errors="surrogateescape")) if parts.scheme == "file" and not parts.netloc else None
 
 
 def _has(repository: Path, rev: Rev) -> bool:

@@ -13,7 +13,7 @@ from flakesync.git.values import Commit, check_ref_name
 from flakesync.sync.branch import branch_taken, split_commits
 from flakesync.terms import Rev
 from flakesync.workspace.model import Repo
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.snapshot import RepoState, no_such_base
 
 _HEAD = Rev("HEAD")
 
@@ -143,12 +143,7 @@ def _base_on_server(state: RepoState, refs: Mapping[str, Rev], remote: Remote) -
     assert state.base is not None
     if f"refs/heads/{state.base}" in refs:
         return state.base
-    its_own = f"; its default branch is {head}" if head else ""
-    raise ManifestError(
-        "no-such-branch",
-        f"repos.{state.name}: {remote.url} has no branch {state.base}, its base{its_own}",
-        hint=f'set `base = "{head}"`, or push {state.base}' if head else f"push {state.base} first",
-    )
+    raise no_such_base(state.name, remote.url, state.base, head or None)
 
 
 def find_current(repository: Repository, branches: Branches) -> Current | None:

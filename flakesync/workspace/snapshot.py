@@ -165,7 +165,22 @@ def _read_mirror(
     try:
         return _read_git(workspace, repo, clone, at, kept)
     except GitError as error:
+        if error.code == "no-such-branch" and repo.base is not None:
+            from flakesync.git.process import hide_secrets
+
+            default = ObjectReader.open(clone).default_branch()
+            raise no_such_base(repo.name, hide_secrets(url), repo.base, default) from error
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+
+
+def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> ManifestError:
+    """Return the error of a repo whose base branch its server does not have. default: the server's own; None: none."""
+    its_own = f"; its default branch is {default}" if default is not None else ""
+    return ManifestError(
+        "no-such-branch",
+        f"repos.{name}: {url} has no branch {base}, its base{its_own}",
+        hint=f'set `base = "{default}"`, or push {base}' if default is not None else f"push {base} first",
+    )
 
 
 def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At, kept: KeptFiles | None) -> RepoState:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.errors import ManifestError
 from flakesync.forge.abandon import abandon
 from flakesync.forge.model import Project
 from flakesync.forge.outcome import PublishOutcome, RepoStatus
@@ -123,6 +124,18 @@ def test_a_base_that_the_server_does_not_have_is_an_error_that_names_both(town: 
             f"repos.lib: {town.url('lib')} has no branch main, its base; its default branch is trunk"
         )
         assert error.hint == 'set `base = "trunk"`, or push main'
+
+
+def test_a_base_that_a_mirrored_server_does_not_have_is_the_same_error(town: Town) -> None:
+    rename(town, "lib")
+    town.manifest(repos={"lib": {"url": f"git+{town.url('lib')}", "base": "main"}})
+    with pytest.raises(ManifestError) as caught:
+        town.read()
+    assert caught.value.code == "no-such-branch"
+    assert caught.value.message == (
+        f"repos.lib: {town.url('lib')} has no branch main, its base; its default branch is trunk"
+    )
+    assert caught.value.hint == 'set `base = "trunk"`, or push main'
 
 
 @pytest.mark.parametrize("head", ["detached", "unborn"])

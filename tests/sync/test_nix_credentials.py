@@ -16,6 +16,9 @@ from flakesync.demo.forge import smart_http
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
 from flakesync.nix.lockfile import LockFile
+from flakesync.sync.lockers import FromServer, Move
+from flakesync.sync.lockers.nix import override_reference, with_login
+from flakesync.terms import Rev
 from tests.support import repos
 from tests.support.forge.faults import Perform
 from tests.support.forge.world import Json, World, make_world
@@ -201,13 +204,33 @@ def test_no_login_goes_to_the_server_that_a_redirect_leads_to(world: World, lock
 
 
 def test_a_password_in_an_address_stays_in_the_lock_and_is_in_no_list_of_processes(world: World) -> None:
-    world.forge.site("codeberg.org").add_account(PASSWORD)
-    setting = make(world, {"plain": f"git+{LOGIN}?ref=main"})
+    unseen = "pa55word-of-this-test-alone"
+    login = LOGIN.replace(PASSWORD, unseen)
+    world.forge.site("codeberg.org").add_account(unseen)
+    setting = make(world, {"plain": f"git+{login}?ref=main"})
     found = setting.sync("--locker", "nix", env=TOKENS)
     assert found["status"] == "updated", found
     node = setting.lock(found).node(("plain",))
     assert node is not None
-    assert (node.locked or {})["url"] == LOGIN
+    assert (node.locked or {})["url"] == login
     assert (node.locked or {})["rev"] == setting.rev("plain")
     assert any(OVERRIDE in line for line in setting.processes)
-    assert not [line for line in setting.processes if PASSWORD in line]
+    assert not [line for line in setting.processes if unseen in line]
+
+
+def test_an_address_in_a_lock_has_its_login_once(world: World) -> None:
+    world.forge.site("codeberg.org").add_account(PASSWORD)
+    make(world, {"plain": f"git+{LOGIN}?ref=main"})
+    clone = world.clone("app")
+    data = (clone / "flake.lock").read_bytes()
+    original = LockFile.parse(data).node(("plain",))
+    assert original is not None
+    rev = Rev(repos.run_git("rev-parse", "main", cwd=world.clone("plain")))
+    source = FromServer(rev, "main")
+    move = Move(("plain",), original.original or {}, original.locked or {}, source)
+    moved = {**(original.locked or {}), "rev": rev}
+    for url in (LOGIN, LOGIN.replace(f"me:{PASSWORD}@", "")):
+        lock = LockFile.parse(data).replace(("plain",), locked={**moved, "url": url})
+        node = with_login(lock, move, override_reference(move)).node(("plain",))
+        assert node is not None
+        assert (node.locked or {})["url"] == LOGIN

@@ -58,7 +58,7 @@ class NixLocker:
         file = flake_file(request.dir)
         lock = LockFile.parse(data, file=file)
         for move in moves:
-            lock = _canonical(_with_login(lock, move, wanted[move.input]), move, file)
+            lock = _canonical(with_login(lock, move, wanted[move.input]), move, file)
         return lock
 
     def _logged_in(self, request: Request, references: Iterable[str]) -> tuple[Nix, Callable[[str], str]]:
@@ -91,14 +91,15 @@ def without_login(reference: str) -> str:
     return _LOGIN.sub("", reference, count=1)
 
 
-def _with_login(lock: LockFile, move: Move, reference: str) -> LockFile:
+def with_login(lock: LockFile, move: Move, reference: str) -> LockFile:
     """Return the lock with the address of an input as the reference has it that `without_login` has shortened."""
     login = _LOGIN.search(reference)
     node = lock.node(move.input)
     if login is None or node is None or node.locked is None:
         return lock
-    url = str(node.locked.get("url"))
-    scheme, _, rest = url.partition("://")
+    scheme, _, rest = str(node.locked.get("url")).partition("://")
+    if rest.startswith(login[0]):
+        return lock
     return lock.replace(move.input, locked={**node.locked, "url": f"{scheme}://{login[0]}{rest}"})
 
 

@@ -22,9 +22,10 @@ _HELPER = '!f() {{ test "$1" = get || exit 0; printf "username=%s\\npassword=%s\
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user name and a password or token for one server. server: `https://HOST`, with its port where that is unusual.
+    """A user name and a password or token for one server.
 
-    The user name may be a secret too: some forges take a token there.
+    server: `https://HOST`, with its port where that is unusual; with a path, it is for that repository alone. The user
+    name may be a secret too: some forges take a token there.
     """
 
     server: str

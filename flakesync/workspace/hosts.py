@@ -148,10 +148,11 @@ class Hosts:
                 settings += _trust(server, account)
                 if account.token is not None:
                     credentials[server] = Credential(server, account.user, account.token)
-        for login, instead in _logins_in(given):
-            if login.server not in credentials:
-                credentials[login.server] = login
-                settings.append((f"url.{login.server}/.insteadOf", instead))
+        for login, path, instead in _logins_in(given):
+            settings.append((f"url.{login.server}/.insteadOf", instead))
+            if credentials.setdefault(login.server, login) != login:
+                # It counts before the host's own, for its repository alone: git takes what it reads last.
+                credentials[login.server + path] = replace(login, server=login.server + path)
         new = [each for each in credentials.values() if environ.get(each.variables[1]) != each.secret]
         login_settings, secrets = helpers(new)
         found = {**environ, **secrets, **with_settings(environ, (*settings, *login_settings))}
@@ -270,8 +271,8 @@ def _how_to_give_a_token(account: Account, place: str) -> str:
     return f"name the variable with a token for {place}: `token-env` in {table}; or give git a credential helper for it"
 
 
-def _logins_in(urls: Iterable[str]) -> Iterator[tuple[Credential, str]]:
-    """Give the logins that addresses hold, each with the beginning of those addresses."""
+def _logins_in(urls: Iterable[str]) -> Iterator[tuple[Credential, str, str]]:
+    """Give the logins that addresses hold, each with the path of the repository and how its addresses begin."""
     for url in urls:
         try:
             parts = urlsplit(url.removeprefix("git+"))
@@ -279,4 +280,4 @@ def _logins_in(urls: Iterable[str]) -> Iterator[tuple[Credential, str]]:
         except ValueError:
             continue
         if login is not None:
-            yield login, f"{parts.scheme}://{parts.netloc}/"
+            yield login, parts.path.rstrip("/"), f"{parts.scheme}://{parts.netloc}/"

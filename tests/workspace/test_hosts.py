@@ -1,5 +1,7 @@
 """Which credential belongs to which host, who gets it, and what a person is told where there is none."""
 
+import os
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -208,6 +210,23 @@ def test_the_git_of_nix_does_not_see_a_password_in_an_address() -> None:
     server = "https://git.example.com:8443"
     assert (f"url.{server}/.insteadOf", "https://me:s3cret@git.example.com:8443/") in config_of(found)
     assert [key for key, value in config_of(found) if value.startswith("!")] == [f"credential.{server}.helper"]
+
+
+def test_a_login_in_an_address_counts_before_the_token_for_its_repository_alone() -> None:
+    url = "https://me:s3cret-of-mine@github.com/acme/lib"
+    found = for_nix(workspace("github:acme/app"), {**os.environ, **ENVIRON}, url, url)
+    answers = [ask(found, place) for place in ("github.com/acme/lib", "github.com/acme/app", "gitlab.com/acme/lib")]
+    assert answers == [("me", "s3cret-of-mine"), ("x-access-token", TOKEN), None]
+
+
+def ask(environ: Mapping[str, str], place: str) -> tuple[str, str] | None:
+    """Return what git would log in with."""
+    asked = subprocess.run(
+        ["git", "credential", "fill"], input=f"url=https://{place}\n", env=environ, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    told = dict(line.split("=", 1) for line in asked.stdout.splitlines())
+    return (told["username"], told["password"]) if asked.returncode == 0 else None
 
 
 def test_what_is_there_already_is_not_added_again() -> None:

@@ -7,15 +7,14 @@ from flakesync.demo.forge.model import Kind, Project, Pull, Review, Site
 
 CatchUp = Callable[[Site, Project], None]
 
-_MERGES: dict[Kind, CatchUp] = {}
+_MERGES: dict[Kind, list[CatchUp]] = {}
 
 
 def catch_up(site: Site, project: Project) -> None:
     """Bring a project to where it would be by now. Call it with the lock of the site."""
     ci.report(site, project)
     _approve(site, project)
-    merge_by_itself = _MERGES.get(site.kind)
-    if merge_by_itself is not None:
+    for merge_by_itself in _MERGES.get(site.kind, ()):
         merge_by_itself(site, project)
 
 
@@ -23,7 +22,7 @@ def merges(kind: Kind) -> Callable[[CatchUp], CatchUp]:
     """Register what merges by itself on a kind of forge: queues, trains, what waits for its checks."""
 
     def register(function: CatchUp) -> CatchUp:
-        _MERGES[kind] = function
+        _MERGES.setdefault(kind, []).append(function)
         return function
 
     return register

@@ -12,6 +12,7 @@ from flakesync.demo.forge.messages import Request
 from flakesync.demo.forge.parts import (
     Account,
     Check,
+    Entry,
     Head,
     Job,
     Label,
@@ -27,8 +28,8 @@ from flakesync.demo.forge.parts import (
 from flakesync.demo.forge.storage import Storage
 
 __all__ = [
-    "Account", "Check", "Head", "Job", "Kind", "Label", "Opinion", "Pipeline", "Project", "Pull", "Review", "Right",
-    "Rules", "Site", "State", "Wish",
+    "Account", "Check", "Entry", "Head", "Job", "Kind", "Label", "Opinion", "Pipeline", "Project", "Pull", "Review",
+    "Right", "Rules", "Site", "State", "Wish",
 ]  # fmt: skip
 
 Kind = Literal["github", "gitlab", "forgejo"]
@@ -48,6 +49,10 @@ class Project:
     base. head_lag_looks: for how many looks after a push a merge request still shows the old commit. Settings of
     GitLab have its own names; only_allow_merge_if_pipeline_succeeds None: where a branch is protected with checks.
     dismiss_stale: an approval is of the commit that it was given to.
+
+    queue: what is in the merge queue (GitHub; where a rule demands it), or on the merge train (GitLab, where there are
+    `trains`): merged after `queue_after_s`, or thrown out with the reason `queue_fails`. queue_gap_s: how long it has
+    left the queue before it is merged. allow_auto_merge: GitHub's setting.
     """
 
     id: int
@@ -76,6 +81,11 @@ class Project:
     dismiss_stale: bool = False
     require_sha: bool = False
     trains: bool = False
+    queue: list[Pull] = field(default_factory=list)
+    queue_after_s: float = 0
+    queue_gap_s: float = 0
+    queue_fails: str | None = None
+    allow_auto_merge: bool = False
 
     @property
     def owner(self) -> str:
@@ -111,7 +121,8 @@ class Site:
     thinks_for: how many looks it takes until the site knows whether a pull request can be merged. premium: whether
     merge requests can depend on each other (GitLab). accounts: token → who it belongs to. gitea: a Forgejo site says
     some things as newer Gitea does. clock: seconds, for what happens by itself. approve_after_s: how long it takes a
-    person to approve of a pull request; None: nobody does. approver: who that is.
+    person to approve of a pull request; None: nobody does. approver: who that is. graphql: whether GitHub's GraphQL
+    is there.
     """
 
     kind: Kind
@@ -126,6 +137,7 @@ class Site:
     now: float = 1_800_000_000.0
     gitea: bool = False
     clock: Callable[[], float] = time.monotonic
+    graphql: bool = True
     approve_after_s: float | None = None
     approver: Account = field(default_factory=lambda: Account(3, "approver", "write"))
     ci_account: Account = field(default_factory=lambda: Account(2, "ci", "none"))

@@ -118,6 +118,22 @@ class Wish:
 
 
 @dataclass
+class Entry:
+    """A place in a merge queue, or on a merge train. head: the commit that joined. since: by the clock of the site.
+
+    state: `idle`, `fresh`, `merging` (it has left the queue, and is not merged yet), `merged`.
+    """
+
+    head: str
+    by: Account
+    fields: dict[str, object]
+    since: float
+    at: float
+    state: str = "idle"
+    pipeline: Pipeline | None = None
+
+
+@dataclass(eq=False)
 class Pull:
     """A pull request, or a merge request: `number` counts in its project, `id` on its site.
 
@@ -126,7 +142,8 @@ class Pull:
     looked at since its branches moved. late: for how many looks yet it shows where its branch was; None: it does not.
     blocked_by, depends_on: other pull requests that have to be merged first (GitLab, Forgejo). opened: when it was
     opened, by the clock of the site; moved: when its head came to be what it is. merge_error: why a merge failed
-    (GitLab). auto_merge: that it is to be merged by itself.
+    (GitLab). auto_merge: that it is to be merged by itself. entry: its place in a queue or on a train. removals: why
+    it was taken out of there, each time.
     """
 
     id: int
@@ -154,6 +171,8 @@ class Pull:
     moved: float = 0
     merge_error: str | None = None
     auto_merge: Wish | None = None
+    entry: Entry | None = None
+    removals: list[str] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     reviewers: list[Account] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from flakesync.demo.forge import ci, pipelines
+from flakesync.demo.forge import ci, pipelines, queue
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.storage import MergeConflictError, MergeMethod, Storage
 
@@ -111,10 +111,11 @@ def squash_and_merge(
     _bring_in(site, project, pull, by)
 
 
-def close(site: Site, pull: Pull) -> None:
+def close(site: Site, project: Project, pull: Pull) -> None:
     """Close it without merging; one that is not open stays as it is."""
     if pull.state == "open":
-        pull.state = "closed"
+        pull.state, pull.auto_merge = "closed", None
+        queue.leave(project, pull, "it was closed")
         pull.closed = pull.updated = site.time()
 
 
@@ -168,7 +169,7 @@ def _follow(site: Site, project: Project, pull: Pull, branches: dict[str, str]) 
     head, base = branches.get(pull.head), branches.get(pull.base, pull.base_rev)
     if head is None:
         if site.kind != "gitlab":  # a merge request without its branch stays open
-            close(site, pull)
+            close(site, project, pull)
         return
     if head != pull.head_rev:
         ci.begin(site, project, pull, head)
@@ -178,6 +179,9 @@ def _follow(site: Site, project: Project, pull: Pull, branches: dict[str, str]) 
     brought_in = base != pull.base_rev and project.storage.is_ancestor(head, base)
     if head != pull.head_rev:
         pull.moved = site.clock()
+        queue.leave(project, pull, "its head moved")
+        if site.kind == "gitlab":  # GitHub goes on, for those who may push
+            pull.auto_merge = None
     pull.head_rev, pull.base_rev = head, base
     if moved:
         pull.looks, pull.updated = 0, site.time()
@@ -186,7 +190,7 @@ def _follow(site: Site, project: Project, pull: Pull, branches: dict[str, str]) 
         pull.merged_rev = pull.merge_commit = head
         _merged(site, pull, None)
     elif moved and site.kind == "github" and project.storage.is_ancestor(head, base):
-        close(site, pull)  # nothing is left on it
+        close(site, project, pull)  # nothing is left on it
 
 
 def _is_late(project: Project, pull: Pull) -> bool:

@@ -98,7 +98,7 @@ def update_pull(site: Site, project: Project, account: Account, request: Request
     if fields.get("state") in ("open", "closed") and pull.state == "merged":
         return error(site, 412, "cannot change state of this pull request, it was already merged")
     if fields.get("state") == "closed":
-        pulls.close(site, pull)
+        pulls.close(site, project, pull)
     elif fields.get("state") == "open":
         try:
             pulls.reopen(site, project, pull)

@@ -1,7 +1,7 @@
 """GitHub: api.github.com (and HOST/api/v3 of an Enterprise server), and the archives on the site itself."""
 
 # Each registers its routes.
-from flakesync.demo.forge.github import checks, merging, pull_requests, repository  # noqa: F401
+from flakesync.demo.forge.github import checks, graphql, merging, pull_requests, repository  # noqa: F401
 from flakesync.demo.forge.github.api import api, not_found, pages, refusal
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Site
@@ -9,6 +9,8 @@ from flakesync.demo.forge.model import Site
 
 def answer(site: Site, request: Request) -> Answer:
     """Return the answer of a GitHub."""
+    if request.path in ("/graphql", "/api/graphql") and request.method == "POST":
+        return graphql.answer(site, request)
     prefix = "/api/v3"
     if request.path.startswith(f"{prefix}/"):
         return _api(site, request, request.path.removeprefix(prefix))

@@ -28,7 +28,7 @@ _REPO_LINKS = {
     "statuses_url": "/statuses/{sha}", "subscribers_url": "/subscribers", "subscription_url": "/subscription",
     "tags_url": "/tags", "teams_url": "/teams", "trees_url": "/git/trees{/sha}",
 }  # fmt: skip
-_CONCLUSIONS = ("neutral", "skipped", "cancelled", "timed_out", "action_required", "stale")
+CONCLUSIONS = ("neutral", "skipped", "cancelled", "timed_out", "action_required", "stale")
 _COUNTS = ("forks", "forks_count", "open_issues", "open_issues_count", "size", "stargazers_count", "watchers")
 _MORE_COUNTS = ("watchers_count", "network_count", "subscribers_count")
 
@@ -83,7 +83,7 @@ class Documents:
         if pushes:  # others are not told
             document |= {
                 "allow_merge_commit": "merge" in project.methods, "allow_squash_merge": "squash" in project.methods,
-                "allow_rebase_merge": "rebase" in project.methods, "allow_auto_merge": False,
+                "allow_rebase_merge": "rebase" in project.methods, "allow_auto_merge": project.allow_auto_merge,
                 "delete_branch_on_merge": False,
             }  # fmt: skip
         return document
@@ -123,7 +123,7 @@ class Documents:
             "head": self._branch(project, pull.head, pull.head_rev),
             "base": self._branch(project, pull.base, pull.base_rev),
             "_links": {name: {"href": link} for name, link in links.items()}, "author_association": "MEMBER",
-            "auto_merge": None, "draft": pull.draft,
+            "auto_merge": self._auto_merge(pull), "draft": pull.draft,
         }  # fmt: skip
 
     def pull(self, project: Project, pull: Pull) -> Json:
@@ -137,6 +137,15 @@ class Documents:
             "review_comments": 0, "maintainer_can_modify": False,
             "commits": len(project.storage.commits(pull.base_rev, pull.head_rev)), "additions": added,
             "deletions": deleted, "changed_files": files,
+        }  # fmt: skip
+
+    def _auto_merge(self, pull: Pull) -> Json | None:
+        wish = pull.auto_merge
+        if wish is None:
+            return None
+        method = str(wish.fields.get("mergeMethod") or "MERGE").lower()
+        return {
+            "enabled_by": self.user(wish.by), "merge_method": method, "commit_title": None, "commit_message": None,
         }  # fmt: skip
 
     def review(self, project: Project, pull: Pull, review: Review) -> Json:
@@ -166,7 +175,7 @@ class Documents:
         """Return a `check-run`."""
         url = f"{self.api}/repos/{project.path}/check-runs/{check.id}"
         done = check.state not in ("pending", "queued")
-        own = check.state in ("success", *_CONCLUSIONS)
+        own = check.state in ("success", *CONCLUSIONS)
         output = {
             "title": None,
             "summary": None,

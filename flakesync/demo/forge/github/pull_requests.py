@@ -88,7 +88,7 @@ def update_pull(made: Documents, project: Project, account: Account, request: Re
     if "title" in fields and not fields["title"]:
         return invalid("title", "missing_field")
     if fields.get("state") == "closed":
-        pulls.close(made.site, pull)
+        pulls.close(made.site, project, pull)
     elif fields.get("state") == "open":
         try:
             pulls.reopen(made.site, project, pull)

@@ -13,11 +13,11 @@ QUEUE = "Changes must be made through the merge queue"
 def refusal_of(project: Project, pull: Pull, lacking: Sequence[Unmet]) -> str:
     """Return the message of a refused merge: all lines of a ruleset, the first one of classic protection."""
     if project.ruleset:
-        return "Repository rule violations found\n\n" + "".join(f"{_line(each)}\n\n" for each in lacking)
+        return "Repository rule violations found\n\n" + "".join(f"{line(each)}\n\n" for each in lacking)
     checks = [each for each in lacking if isinstance(each, CheckLacking)]
     if len(checks) > 1:
         return sum_of(checks, len(project.rules[pull.base].checks))
-    return _line(lacking[0])
+    return line(lacking[0])
 
 
 def sum_of(lacking: Sequence[CheckLacking], demanded: int) -> str:
@@ -25,11 +25,18 @@ def sum_of(lacking: Sequence[CheckLacking], demanded: int) -> str:
     counts = Counter(_state(each.check) for each in lacking)
     if len(counts) == 1:
         return f"{len(lacking)} of {demanded} required status checks are {counts.popitem()[0]}."
+    return not_succeeded(lacking, demanded)
+
+
+def not_succeeded(lacking: Sequence[CheckLacking], demanded: int) -> str:
+    """Return the sentence about checks in any states."""
+    counts = Counter(_state(each.check) for each in lacking)
     told = " and ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     return f"{len(lacking)} of {demanded} required status checks have not succeeded: {told}."
 
 
-def _line(unmet: Unmet) -> str:
+def line(unmet: Unmet) -> str:
+    """Return the sentence about one demand."""
     match unmet:
         case CheckLacking(name, check):
             return f'Required status check "{name}" is {_state(check)}.'

@@ -1,7 +1,7 @@
 """GitLab: HOST/api/v4; a project is named by its encoded path, and a pull request is a merge request."""
 
 # Each registers its routes.
-from flakesync.demo.forge.gitlab import ci, merge_requests, merging, repository  # noqa: F401
+from flakesync.demo.forge.gitlab import ci, merge_requests, merging, repository, trains  # noqa: F401
 from flakesync.demo.forge.gitlab.api import api
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Site

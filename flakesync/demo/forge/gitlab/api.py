@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from flakesync.demo.forge import meanwhile
+from flakesync.demo.forge import meanwhile, pulls
 from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull, Site
 from flakesync.demo.forge.paging import page_of
@@ -100,3 +100,19 @@ def pull_of(project: Project, parts: dict[str, str]) -> Pull | None:
 
 def no_merge_request() -> Answer:
     return message(404, "404 Not found")
+
+
+def sha_refused(site: Site, project: Project, pull: Pull, fields: Json) -> Answer | None:
+    """Return why the `sha` of a request is not the head's; None: it is, or none was sent and none is demanded."""
+    if not fields.get("sha"):
+        return message(400, "SHA must be provided when merging") if project.require_sha else None
+    if fields["sha"] == pull.head_rev:
+        return None
+    shown = pull.head_rev
+    pulls.looked(site, project, pull)
+    return message(409, f"SHA does not match HEAD of source branch: {shown}")
+
+
+def flag(fields: Json, *names: str) -> bool:
+    """Tell whether one of these fields is set, whatever it is called."""
+    return any(fields.get(name) in (True, "true") for name in names)

@@ -1,9 +1,11 @@
 """GitLab: carrying a merge out, straight away or when its pipeline has succeeded."""
 
-from flakesync.demo.forge import meanwhile, pipelines, pulls
-from flakesync.demo.forge.gitlab.documents import METHODS, merge_status, squash_option, way
+from collections.abc import Callable
+
+from flakesync.demo.forge import pipelines, pulls
+from flakesync.demo.forge.gitlab.documents import METHODS, ci_is_required, merge_status, squash_option, way
 from flakesync.demo.forge.messages import Json
-from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.model import Account, Project, Pull, Site, Wish
 from flakesync.demo.forge.pulls import RefusedError
 
 _WAITS = ("ci_still_running", "not_approved", "checking")
@@ -39,16 +41,20 @@ def carry_out(site: Site, project: Project, pull: Pull, by: Account, fields: Jso
     return True
 
 
-@meanwhile.merges("gitlab")
-def catch_up(site: Site, project: Project) -> None:
-    """Merge what has waited for its pipeline, and forget the wish where that has failed."""
+def catch_up(site: Site, project: Project, board: Callable[[Pull, Wish], None]) -> None:
+    """Merge what has waited for its pipeline, and forget the wish where that has failed. board: onto a train."""
     for pull in project.pulls:
-        if pull.auto_merge is None or pull.state != "open":
+        wish = pull.auto_merge
+        if wish is None or pull.state != "open":
             continue
         pipeline = pipelines.of_head(project, pull)
-        found = pipelines.status(pipeline) if pipeline is not None else "created"
+        without = "created" if ci_is_required(project) else "success"
+        found = pipelines.status(pipeline) if pipeline is not None else without
         if found in ("failed", "canceled"):
             pull.auto_merge = None
         elif found == "success" and merge_status(site, project, pull) == "mergeable":
-            wish, pull.auto_merge = pull.auto_merge, None
-            carry_out(site, project, pull, wish.by, wish.fields)
+            pull.auto_merge = None
+            if project.trains:
+                board(pull, wish)
+            else:
+                carry_out(site, project, pull, wish.by, wish.fields)

@@ -136,7 +136,7 @@ def basic(site: Site, project: Project, pull: Pull, request: Request) -> Json:
         "author": user(site, pull.by), "assignees": [], "assignee": None, "reviewers": reviewers,
         "source_project_id": project.id, "target_project_id": project.id,
         "labels": sorted(label.name for label in pull.labels), "draft": pull.draft, "work_in_progress": pull.draft,
-        "milestone": None, "merge_when_pipeline_succeeds": pull.auto_merge is not None,
+        "milestone": None, "merge_when_pipeline_succeeds": pull.auto_merge is not None or pull in project.queue,
         "merge_status": old.get(status, "can_be_merged" if pull.state != "open" else "unchecked"),
         "detailed_merge_status": status, "merge_after": None,
         "sha": sha if branch or pull.state == "merged" else None, "merge_commit_sha": pull.merge_commit,

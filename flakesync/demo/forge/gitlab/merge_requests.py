@@ -106,7 +106,7 @@ def update_merge_request(
         return bad("description, labels, state_event, title are missing, at least one parameter must be provided")
     match fields.get("state_event"):
         case "close":
-            pulls.close(site, pull)
+            pulls.close(site, project, pull)
         case "reopen":
             try:
                 pulls.reopen(site, project, pull)

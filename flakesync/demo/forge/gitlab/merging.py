@@ -1,20 +1,14 @@
 """GitLab: merging a merge request, rebasing it, and what it waits for."""
 
-from flakesync.demo.forge import pulls
-from flakesync.demo.forge.gitlab import auto_merge
-from flakesync.demo.forge.gitlab.api import (
-    MERGE,
-    message,
-    no_merge_request,
-    pull_of,
-    writes,
-)
+from flakesync.demo.forge import pulls, queue
+from flakesync.demo.forge.gitlab import auto_merge, trains
+from flakesync.demo.forge.gitlab.api import MERGE, flag, message, no_merge_request, pull_of, sha_refused, writes
 from flakesync.demo.forge.gitlab.documents import (
     full,
     merge_status,
 )
-from flakesync.demo.forge.messages import Answer, Json, Request
-from flakesync.demo.forge.model import Account, Project, Pull, Site, Wish
+from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.model import Account, Project, Site, Wish
 from flakesync.demo.forge.storage import MergeConflictError
 
 
@@ -28,8 +22,12 @@ def merge_merge_request(
     if refused := sha_refused(site, project, pull, fields):
         return refused
     status = merge_status(site, project, pull)
-    if _flag(fields, "auto_merge", "merge_when_pipeline_succeeds") and auto_merge.can_wait(project, pull, status):
+    asked = flag(fields, "auto_merge", "merge_when_pipeline_succeeds")
+    if asked and auto_merge.can_wait(project, pull, status):
         pull.auto_merge = Wish(account, fields)
+        return Answer(200, full(site, project, pull, request))
+    if asked and project.trains and status == "mergeable":
+        trains.board(site, project, pull, account, fields)
         return Answer(200, full(site, project, pull, request))
     if status != "mergeable":
         return message(405, "405 Method Not Allowed")
@@ -40,19 +38,16 @@ def merge_merge_request(
     return Answer(200, full(site, project, pull, request))
 
 
-def sha_refused(site: Site, project: Project, pull: Pull, fields: Json) -> Answer | None:
-    """Return why the `sha` of a request is not the head's; None: it is, or none was sent and none is demanded."""
-    if not fields.get("sha"):
-        return message(400, "SHA must be provided when merging") if project.require_sha else None
-    if fields["sha"] == pull.head_rev:
-        return None
-    shown = pull.head_rev
-    pulls.looked(site, project, pull)
-    return message(409, f"SHA does not match HEAD of source branch: {shown}")
-
-
-def _flag(fields: Json, *names: str) -> bool:
-    return any(fields.get(name) in (True, "true") for name in names)
+@writes("POST", f"{MERGE}/cancel_merge_when_pipeline_succeeds")
+def cancel(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    if pull is None:
+        return no_merge_request()
+    if pull.auto_merge is None and pull not in project.queue:
+        return message(406, "406 Not Acceptable")
+    pull.auto_merge = None
+    queue.leave(project, pull, "it was cancelled")
+    return Answer(201, full(site, project, pull, request))
 
 
 @writes("PUT", f"{MERGE}/rebase")

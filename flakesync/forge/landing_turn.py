@@ -18,7 +18,7 @@ from flakesync.forge.landing_ground import Found, Ground, movable_edges, sources
 from flakesync.forge.landing_outcome import LandOutcome, Tested
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, Project, Pull, Standing, Undecided, Waiting
 from flakesync.forge.outcome import error_document
-from flakesync.forge.publish import publish
+from flakesync.forge.publish import publish_again
 from flakesync.forge.update import Update, has_content, locked_of, own_commits, read_update
 from flakesync.git.repository import Repository
 from flakesync.sync.bump import Setting, bump
@@ -238,7 +238,7 @@ class Turn:
         state = found.state
         if made.anew or pull is None or pull.state != "open":
             self.setting.listener(Step(state.name, "publishing"))
-            pull = self._publish(situation, state, made, forge, project)
+            pull = self._publish(situation, state, made, pull)
             if standing is not None and _wants_checks(standing, made):
                 self._pushed[state.name] = (made.commit, self.clock())
             standing = None
@@ -266,25 +266,23 @@ class Turn:
         self.merged[state.name] = merged
         return self._read_back(found, made, merged, merged.merged_rev)
 
-    def _publish(self, situation: Situation, state: RepoState, made: Made, forge: Forge, project: Project) -> Pull:
+    def _publish(self, situation: Situation, state: RepoState, made: Made, pull: Pull | None) -> Pull:
+        """Publish the update branch as it is now. pull: its pull request, as it was found."""
         workspace, graph, name = self.ground.workspace, situation.graph, state.name
         edges = movable_edges(graph)
         dependents = [each for each in self.waiting if any(edge.upstream == name for edge in edges[each])]
         upstreams = sorted({edge.upstream for edge in edges[name]})
         around = Around(dict(self._links(upstreams, situation, made)), sorted(dependents))
-        document = publish(workspace, graph, frozenset({name}), self.servers, around=around)
-        outcome = document.repos[0]
+        outcome, now = publish_again(workspace, graph, name, self.servers, around, pull)
         if outcome.error is not None:
             raise SyncError(outcome.error.code, outcome.error.message, hint=outcome.error.hint)
         if outcome.reason == "closed":
             raise Closed("pull-closed", f"{outcome.pull.url if outcome.pull else state.name} was closed by a person")
         if outcome.status == "skipped":
             raise ForgeError("head-moved", f"{state.name}: its base has moved on: {outcome.reason}")
-        assert state.base is not None
-        pull = forge.find(project, head=self.ground.branch, base=state.base)
-        if pull is None or pull.state != "open":
+        if now is None or now.state != "open":
             raise ForgeError("head-moved", f"{state.name}: its pull request is no longer open")
-        return pull
+        return now
 
     def _links(self, upstreams: Sequence[RepoName], situation: Situation, made: Made) -> Iterator[tuple[Rev, Link]]:
         """Give the pull requests by which the commits came that are locked now."""

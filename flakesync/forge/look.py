@@ -1,11 +1,13 @@
 """What there is to publish of one repo, and what speaks against it: git and its forge are asked, nothing is changed."""
 
+from collections.abc import Mapping
+
 from flakesync.analysis.graph import RepoGraph
 from flakesync.forge.body import run_of, was_abandoned
 from flakesync.forge.branches import Branches, clone_of, find_branches, find_current, find_overtaken
 from flakesync.forge.choose import Servers
 from flakesync.forge.fetchable import find_unpushed
-from flakesync.forge.model import ForgeError
+from flakesync.forge.model import ForgeError, Pull
 from flakesync.forge.update import Update, locked_repos, read_update
 from flakesync.forge.work import Skip, Work
 from flakesync.git.repository import Repository
@@ -18,9 +20,20 @@ class Look:
     """Looks at one repo after the other; threads may share it.
 
     reopen: what a person has closed is to be opened again. alone: nothing but the repos themselves is of interest.
+    known: the newest pull requests of these repos, None where there is none; those of the others are looked up.
     """
 
-    def __init__(self, workspace: Workspace, graph: RepoGraph, servers: Servers, *, reopen: bool, alone: bool) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        graph: RepoGraph,
+        servers: Servers,
+        *,
+        reopen: bool,
+        alone: bool,
+        known: Mapping[RepoName, Pull | None],
+    ) -> None:
+        self._known = known
         self._workspace = workspace
         self._servers = servers
         self._reopen = reopen
@@ -49,6 +62,7 @@ class Look:
                 work.locked = locked_repos(work.update, self._owners, branches.branch)
             self._find_pull(work, branches)
             if work.current.taken is not None:
+                self._keep_own_pull(work)
                 raise work.current.taken
             assert work.update is not None
             return self._judge(work, repository, branches, work.update)
@@ -59,12 +73,21 @@ class Look:
             return
         try:
             work.forge, work.project = self._servers.for_repo(work.state.repo, branches.url)
-            if work.forge is not None:
+            if work.name in self._known:
+                work.pull = self._known[work.name]
+            elif work.forge is not None:
                 work.pull = work.forge.find(work.project, head=branches.branch, base=branches.base_name)
             work.asked = True
         except ForgeError:
             if work.current is None or work.current.taken is None:
                 raise
+
+    def _keep_own_pull(self, work: Work) -> None:
+        """Forget the pull request of a branch that somebody else works on, if it is of an earlier update."""
+        if work.pull is not None and work.pull.state != "open":
+            if work.update is not None:
+                self._respect(work, work.update)
+            work.asked = work.pull is not None
 
     def _judge(self, work: Work, repository: Repository, branches: Branches, update: Update) -> Skip | None:
         if branches.url is None:

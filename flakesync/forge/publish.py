@@ -46,6 +46,20 @@ def publish(
     return _Publishing(workspace, graph, selected, servers, reopen, tell, around).carry_out()
 
 
+def publish_again(
+    workspace: Workspace, graph: RepoGraph, name: RepoName, servers: Servers, around: Around, pull: Pull | None
+) -> tuple[PublishOutcome, Pull | None]:
+    """Push the update branch of one repo that lands, and bring its pull request up to date.
+
+    graph, around: as for `publish`. pull: its newest pull request, as it was found; None: there was none. Return what
+    became of it, and the pull request as it is now; None: it has none.
+    """
+    publishing = _Publishing(workspace, graph, frozenset({name}), servers, False, lambda *_: None, around)
+    publishing.known[name] = pull
+    document = publishing.carry_out()
+    return document.repos[0], publishing.works[name].pull
+
+
 class _Publishing:
     """One run."""
 
@@ -66,17 +80,20 @@ class _Publishing:
         self._reopen = reopen
         self._tell = tell
         self._around = around
-        self._works: dict[RepoName, Work] = {}
+        self.works: dict[RepoName, Work] = {}
+        # Pull requests that need not be looked up.
+        self.known: dict[RepoName, Pull | None] = {}
         self._told: set[RepoName] = set()
 
     def carry_out(self) -> PublishDocument:
         """Do both passes."""
-        look = Look(self._workspace, self._graph, self._servers, reopen=self._reopen, alone=self._around is not None)
+        alone = self._around is not None
+        look = Look(self._workspace, self._graph, self._servers, reopen=self._reopen, alone=alone, known=self.known)
         self._pass(look.at, self._add(self._selected))
         if self._around is None:
-            locked = {each.repo for work in self._works.values() for each in work.locked}
+            locked = {each.repo for work in self.works.values() for each in work.locked}
             self._pass(look.at, self._add(locked - self._selected))
-        works = self._works
+        works = self.works
         for work in works.values():
             work.moves_on = work.wanted and work.outcome is None and not work.is_there
         neighbours = Neighbours(self._graph, works, self._servers, self._around)
@@ -92,7 +109,7 @@ class _Publishing:
     def _add(self, names: Iterable[RepoName]) -> list[RepoName]:
         """Take these repos in, and return them in the order in which they are worked on."""
         order = in_order(self._graph, names)
-        self._works.update((name, Work(self._graph.states[name], name in self._selected)) for name in order)
+        self.works.update((name, Work(self._graph.states[name], name in self._selected)) for name in order)
         return order
 
     def _pass(
@@ -102,7 +119,7 @@ class _Publishing:
         upstreams: Mapping[RepoName, frozenset[RepoName]] | None = None,
     ) -> None:
         def take(name: RepoName) -> None:
-            work = self._works[name]
+            work = self.works[name]
             if work.outcome is not None:
                 return
             try:
@@ -123,7 +140,7 @@ class _Publishing:
         )
 
     def _finish(self, name: RepoName) -> None:
-        work = self._works[name]
+        work = self.works[name]
         if work.outcome is not None and work.wanted and name not in self._told:
             self._told.add(name)
             self._tell(work.outcome, len(self._told), len(self._selected))
@@ -133,7 +150,7 @@ class _Publishing:
     def _push_and_open(self, work: Work, neighbours: Neighbours) -> Skip | None:
         if not work.wanted:
             return None
-        lacking = find_lacking(work, self._works, self._servers)
+        lacking = find_lacking(work, self.works, self._servers)
         if lacking is not None and not work.is_out:
             return lacking
         if lacking is not None and lacking.reason == "upstream" and lacking.note is not None:
@@ -202,7 +219,7 @@ class _Publishing:
         )
 
     def _depend(self, work: Work, forge: Forge, project: Project, pull: Pull, neighbours: Neighbours) -> None:
-        ups = [self._works[name] for name in neighbours.linked(work)]
+        ups = [self.works[name] for name in neighbours.linked(work)]
         on = [(up.project, up.pull) for up in ups if up.project is not None and up.pull is not None]
         try:
             if on:

@@ -122,7 +122,7 @@ class Site:
     merge requests can depend on each other (GitLab). accounts: token → who it belongs to. gitea: a Forgejo site says
     some things as newer Gitea does. clock: seconds, for what happens by itself. approve_after_s: how long it takes a
     person to approve of a pull request; None: nobody does. approver: who that is. graphql: whether GitHub's GraphQL
-    is there.
+    is there. dependencies: whether issues can depend on each other (Forgejo).
     """
 
     kind: Kind
@@ -138,6 +138,7 @@ class Site:
     gitea: bool = False
     clock: Callable[[], float] = time.monotonic
     graphql: bool = True
+    dependencies: bool = True
     approve_after_s: float | None = None
     approver: Account = field(default_factory=lambda: Account(3, "approver", "write"))
     ci_account: Account = field(default_factory=lambda: Account(2, "ci", "none"))

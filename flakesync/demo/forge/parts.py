@@ -140,6 +140,7 @@ class Pull:
     head_rev, base_rev: the tips of its branches, followed while it is open. merged_rev: the commit on the base that
     brought it in; merge_commit, squash_commit: what was made for it, as GitLab tells. looks: how often it has been
     looked at since its branches moved. late: for how many looks yet it shows where its branch was; None: it does not.
+    ghost_reviewers: how many of those who were asked are gone, which Forgejo tells as null.
     blocked_by, depends_on: other pull requests that have to be merged first (GitLab, Forgejo). opened: when it was
     opened, by the clock of the site; moved: when its head came to be what it is. merge_error: why a merge failed
     (GitLab). auto_merge: that it is to be merged by itself. entry: its place in a queue or on a train. removals: why
@@ -175,6 +176,7 @@ class Pull:
     removals: list[str] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     reviewers: list[Account] = field(default_factory=list)
+    ghost_reviewers: int = 0
     reviews: list[Review] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     blocked_by: list["Pull"] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """Forgejo and Gitea: HOST/api/v1, and the archives on the site itself."""
 
 # Each registers its routes.
-from flakesync.demo.forge.forgejo import merging, pull_requests, repository, statuses  # noqa: F401
+from flakesync.demo.forge.forgejo import dependencies, merging, pull_requests, repository, statuses  # noqa: F401
 from flakesync.demo.forge.forgejo.api import api, error, not_found, pages
 from flakesync.demo.forge.forgejo.documents import PREFIX
 from flakesync.demo.forge.messages import Answer, Request

@@ -25,7 +25,8 @@ def repository(site: Site, project: Project, request: Request, account: Account 
     web = f"https://{request.authority}/{project.path}"
     pushes = account is not None and account.right == "write"
     allowed = project.methods
-    style = {"fast-forward": "fast-forward-only"}.get(allowed[0], allowed[0])
+    default = project.default_method or allowed[0]
+    style = {"fast-forward": "fast-forward-only"}.get(default, default)
     return {
         "id": project.id, "name": project.name, "full_name": project.path,
         "owner": user(site, Account(1, project.owner, "none")), "description": "", "empty": False,
@@ -60,11 +61,12 @@ def _branch(site: Site, project: Project, request: Request, name: str, rev: str)
 def pull_document(site: Site, project: Project, request: Request, pull: Pull) -> Json:
     """Return a `PullRequest`; until Forgejo knows, it says that it cannot be merged."""
     page = f"https://{request.authority}/{project.path}/pulls/{pull.number}"
+    asked = [*(user(site, person) for person in pull.reviewers), *[None] * pull.ghost_reviewers]
     return {
         "id": pull.id, "url": page, "number": pull.number, "user": user(site, pull.by), "title": pull.title,
         "body": pull.body, "labels": [label_document(site, project, label) for label in pull.labels], "milestone": None,
         "assignee": None, "assignees": None, "state": "open" if pull.state == "open" else "closed",
-        "requested_reviewers": [user(site, person) for person in pull.reviewers] or None, "draft": pull.draft,
+        "requested_reviewers": asked or None, "draft": pull.draft,
         "requested_reviewers_teams": None, "is_locked": False, "comments": len(pull.comments), "html_url": page,
         "diff_url": f"{page}.diff", "patch_url": f"{page}.patch",
         "mergeable": bool(pulls.can_be_merged(site, project, pull)) and not pull.draft,
@@ -75,6 +77,18 @@ def pull_document(site: Site, project: Project, request: Request, pull: Pull) ->
         "merge_base": project.storage.git("merge-base", pull.base_rev, pull.head_rev), "due_date": None,
         "created_at": time(pull.created), "updated_at": time(pull.updated), "closed_at": maybe(pull.closed),
         "pin_order": 0, "flow": 0, "review_comments": 0, "additions": 1, "deletions": 1, "changed_files": 1,
+    }  # fmt: skip
+
+
+def issue_document(site: Site, project: Project, request: Request, pull: Pull) -> Json:
+    """Return the `Issue` that a pull request is as well."""
+    page = f"https://{request.authority}/{project.path}/pulls/{pull.number}"
+    return {
+        "id": pull.id, "number": pull.number, "url": page, "html_url": page, "title": pull.title, "body": pull.body,
+        "state": "open" if pull.state == "open" else "closed", "user": user(site, pull.by), "labels": [],
+        "created_at": time(pull.created), "updated_at": time(pull.updated), "closed_at": maybe(pull.closed),
+        "pull_request": {"merged": pull.state == "merged", "merged_at": maybe(pull.merged), "html_url": page},
+        "repository": {"id": project.id, "name": project.name, "owner": project.owner, "full_name": project.path},
     }  # fmt: skip
 
 

@@ -1,16 +1,17 @@
 """Forgejo: merging a pull request, and why not, in the order in which it asks."""
 
-from typing import assert_never
+import contextlib
+from typing import assert_never, cast
 
-from flakesync.demo.forge import pulls, rules
+from flakesync.demo.forge import meanwhile, pulls, rules
 from flakesync.demo.forge.forgejo.api import PULL, error, not_found, pull_of, reads, writes
-from flakesync.demo.forge.messages import Answer, Request
-from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.model import Account, Project, Pull, Site, Wish
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.rules import Behind, CheckLacking, QueueDemanded, ReviewsLacking, Unmet
 from flakesync.demo.forge.storage import MergeMethod
 
-_METHODS: dict[object, MergeMethod] = {
+METHODS: dict[object, MergeMethod] = {
     "merge": "merge",
     "rebase": "rebase",
     "rebase-merge": "rebase-merge",
@@ -24,20 +25,24 @@ def merge_pull(site: Site, project: Project, account: Account, request: Request,
     pull, fields = pull_of(project, parts), request.fields()
     if pull is None:
         return not_found(site)
-    method = _METHODS.get(fields.get("Do"))
+    method = METHODS.get(fields.get("Do"))
     if method is None:
         return error(site, 422, "[Do]: Required")
-    if refused := _not_ready(site, project, pull):
+    if refused := _not_ready(site, project, pull, scheduling=fields.get("merge_when_checks_succeed") is True):
         return refused
+    if fields.get("merge_when_checks_succeed") is True:
+        if pull.auto_merge is not None:
+            return error(site, 409, "The auto merge is already scheduled")
+        pull.auto_merge = Wish(account, {**fields, "scheduled": site.time()})
+        return Answer(201)
     if method not in project.methods:
         return error(site, 405, f"{fields['Do']} is not allowed an allowed merge style for this repository")
     if fields.get("head_commit_id") not in (None, "", pull.head_rev):
         return error(site, 409, "head out of date")
     if pulls.base_was_modified(project):
         return error(site, 409, "merge push out of date")
-    title = fields.get("MergeTitleField") or f"Merge pull request '{pull.title}' (#{pull.number}) from {pull.head}"
     try:
-        pulls.merge(site, project, pull, method, account, f"{title}\n\n{fields.get('MergeMessageField') or ''}")
+        pulls.merge(site, project, pull, method, account, _message(pull, fields))
     except RefusedError:
         if method == "fast-forward":  # one of the errors that its API does not know
             return error(site, 500, "")
@@ -48,8 +53,41 @@ def merge_pull(site: Site, project: Project, account: Account, request: Request,
     return Answer(200, b"", content_type="text/plain")
 
 
-def _not_ready(site: Site, project: Project, pull: Pull) -> Answer | None:
-    """Return why a pull request cannot be merged by whatever method; None: it can."""
+def _message(pull: Pull, fields: Json) -> str:
+    title = fields.get("MergeTitleField") or f"Merge pull request '{pull.title}' (#{pull.number}) from {pull.head}"
+    return f"{title}\n\n{fields.get('MergeMessageField') or ''}"
+
+
+@writes("DELETE", f"{PULL}/merge")
+def cancel(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    if pull is None or pull.auto_merge is None:
+        return not_found(site)
+    pull.auto_merge = None
+    return Answer(204)
+
+
+@meanwhile.merges("forgejo")
+def catch_up(site: Site, project: Project) -> None:
+    """Merge what was scheduled and is ready; Forgejo looks only when a status or a review arrives, Gitea at once."""
+    for pull in project.pulls:
+        wish = pull.auto_merge
+        if wish is None or pull.state != "open" or not pulls.goes_together(project, pull):
+            continue
+        arrived = [*project.checks.get(pull.head_rev, ()), *pull.reviews]
+        if not site.gitea and not any(each.at > cast("float", wish.fields["scheduled"]) for each in arrived):
+            continue
+        if rules.unmet(site, project, pull):
+            continue
+        pull.auto_merge = None
+        method = METHODS[wish.fields["Do"]]
+        if method in project.methods:
+            with contextlib.suppress(RefusedError):  # only the server's log tells
+                pulls.merge(site, project, pull, method, wish.by, _message(pull, wish.fields))
+
+
+def _not_ready(site: Site, project: Project, pull: Pull, *, scheduling: bool) -> Answer | None:
+    """Return why a pull request cannot be merged by whatever method; None: it can. scheduling: once rules allow."""
     match pull.state:
         case "closed":
             return not_found(site)
@@ -59,7 +97,7 @@ def _not_ready(site: Site, project: Project, pull: Pull) -> Answer | None:
             return error(site, 405, "Work in progress PRs cannot be merged")
     if not pulls.can_be_merged(site, project, pull):  # it thinks, or there is a conflict: it says the same of both
         return error(site, 405, "Please try again later")
-    if lacking := rules.unmet(site, project, pull):
+    if not scheduling and (lacking := rules.unmet(site, project, pull)):
         words = _words(lacking[0])
         return error(site, 405, words if site.gitea else f"not allowed to merge [reason: {words}]")
     if any(other.state != "merged" for other in pull.depends_on):

@@ -29,7 +29,7 @@ def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
 
 @api.on("GET", "/version")
 def get_version(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    return Answer(200, {"version": "16.0.1+gitea-1.22.0"})
+    return Answer(200, {"version": "1.25.3" if site.gitea else "16.0.1+gitea-1.22.0"})
 
 
 @reads("GET", REPO)

@@ -4,6 +4,7 @@ from flakesync.demo.forge import pulls
 from flakesync.demo.forge.forgejo.api import (
     REPO,
     not_found,
+    page,
     reads,
     writes,
 )
@@ -14,6 +15,10 @@ from flakesync.demo.forge.forgejo.documents import (
 )
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Project, Site
+from flakesync.demo.forge.paging import page_of
+
+_WORST_FIRST = ("error", "failure", "warning", "pending", "success", "skipped")
+"""In Forgejo a warning hides what is pending."""
 
 
 @writes("POST", f"{REPO}/statuses/{{sha}}")
@@ -29,17 +34,39 @@ def add_status(site: Site, project: Project, account: Account, request: Request,
     return Answer(201, status(site, project, rev, check))
 
 
-@reads("GET", f"{REPO}/commits/{{ref}}/status")
-def get_combined_status(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+@reads("GET", f"{REPO}/commits/{{ref}}/statuses")
+@reads("GET", f"{REPO}/statuses/{{ref}}")
+def list_statuses(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    """List all that were ever reported, the newest first: of one context there may be many."""
     rev = project.storage.rev(parts["ref"])
     if rev is None:
         return not_found(site)
-    checks = list(project.results(rev).values())
-    order = ("error", "failure", "pending", "success")
-    worst = min((check.state for check in checks), key=order.index, default="")
+    return page(request, project.checks.get(rev, [])[::-1], lambda check: status(site, project, rev, check))
+
+
+@reads("GET", f"{REPO}/commits/{{ref}}/status")
+def get_combined_status(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    """Combine the newest of each context: of one page of them, which nothing in the answer tells."""
+    rev = project.storage.rev(parts["ref"])
+    if rev is None:
+        return not_found(site)
+    newest = sorted(project.results(rev).values(), key=lambda check: check.id, reverse=True)
+    shown, _, _ = page_of(
+        request, newest, lambda check: status(site, project, rev, check), size="limit", default=30, most=50
+    )  # fmt: skip
+    if not shown:
+        empty = {"state": "", "sha": "", "total_count": 0, "statuses": None, "repository": None}
+        return Answer(200, {**empty, "commit_url": "", "url": ""})
     url = f"https://{request.authority}{PREFIX}/repos/{project.path}/commits/{rev}"
     return Answer(200, {
-        "state": worst, "sha": rev, "total_count": len(checks), "commit_url": url, "url": f"{url}/status",
-        "statuses": [status(site, project, rev, check) for check in checks] or None,
+        "state": _combined(site, [str(each["status"]) for each in shown]), "sha": rev, "total_count": len(shown),
+        "statuses": shown, "commit_url": url, "url": f"{url}/status",
         "repository": repository(site, project, request, None),
     })  # fmt: skip
+
+
+def _combined(site: Site, states: list[str]) -> str:
+    if site.gitea:
+        worst = [{"error": "failure", "warning": "success", "skipped": "success"}.get(state, state) for state in states]
+        return min(worst, key=("failure", "pending", "success").index)
+    return min(states, key=_WORST_FIRST.index)

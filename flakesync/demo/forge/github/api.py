@@ -33,11 +33,6 @@ def invalid(field: str, code: str = "invalid", message: str | None = None) -> An
     return refusal(422, "Validation Failed", error | ({"message": message} if message else {}))
 
 
-def custom(message: str) -> Answer:
-    """Return what GitHub says when it is no single field's fault."""
-    return refusal(422, "Validation Failed", {"resource": "PullRequest", "code": "custom", "message": message})
-
-
 def project_of(site: Site, request: Request, parts: dict[str, str]) -> Project | None:
     """Return the repository that a path names; None: there is none for whoever asks."""
     project = site.find(f"{parts['owner']}/{parts['repo']}")

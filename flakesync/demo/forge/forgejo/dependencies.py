@@ -1,0 +1,48 @@
+"""Forgejo: what issues, and pull requests, depend on."""
+
+from flakesync.demo.forge.forgejo.api import REPO, error, not_found, page, pull_of, reads, writes
+from flakesync.demo.forge.forgejo.documents import issue_document
+from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.model import Account, Project, Pull, Site
+
+_DEPENDENCIES = f"{REPO}/issues/{{number}}/dependencies"
+
+
+@reads("GET", _DEPENDENCIES)
+def list_dependencies(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+    pull = pull_of(project, parts)
+    if pull is None or not site.dependencies:
+        return not_found(site)
+    return page(request, pull.depends_on, lambda other: issue_document(site, _project_of(site, other), request, other))
+
+
+@writes("POST DELETE", _DEPENDENCIES)
+def change_dependencies(
+    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
+) -> Answer:
+    pull, other = pull_of(project, parts), _named(site, request.fields())
+    if pull is None or other is None or not site.dependencies:
+        return not_found(site)
+    known = other in pull.depends_on
+    if request.method == "DELETE":
+        if not known:
+            return not_found(site)
+        pull.depends_on.remove(other)
+    elif known or _leads_to(other, pull):  # it has no other word for what is there already, nor for a circle
+        return error(site, 500, "")
+    else:
+        pull.depends_on.append(other)
+    return Answer(201, issue_document(site, project, request, pull))
+
+
+def _named(site: Site, fields: Json) -> Pull | None:
+    project, number = site.find(f"{fields.get('owner')}/{fields.get('repo')}"), fields.get("index")
+    return project.pull(number) if project is not None and isinstance(number, int) else None
+
+
+def _leads_to(pull: Pull, other: Pull) -> bool:
+    return pull is other or any(_leads_to(each, other) for each in pull.depends_on)
+
+
+def _project_of(site: Site, pull: Pull) -> Project:
+    return next(project for project in site.projects.values() if pull in project.pulls)

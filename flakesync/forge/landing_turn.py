@@ -101,6 +101,7 @@ class Turn:
             pull = forge.find(project, head=self.ground.branch, base=state.base)
         if found.update is not None and pull is not None and _is_of(pull, found.update):
             if pull.state == "merged":
+                self._require_merged(state, pull)
                 found = replace(found, update=None)
             elif pull.state == "closed" and not was_abandoned(pull.body):
                 message = f"{pull.url} was closed by a person"
@@ -119,6 +120,21 @@ class Turn:
         if forge is None:
             return self._land_by_push(found, made)
         return self._land_by_forge(found, made, situation, forge, project, pull, standing)
+
+    def _require_merged(self, state: RepoState, pull: Pull) -> None:
+        """Look whether the base, as it was read, has what the forge says was merged: it may have been read just before.
+
+        Raises: Undecided.
+        """
+        assert state.clone is not None
+        assert state.base_rev is not None
+        if pull.merged_rev is None:
+            return
+        with Repository.open(state.clone) as repository:
+            if repository.has(pull.merged_rev) and repository.is_ancestor(pull.merged_rev, state.base_rev):
+                return
+        words = f"it was merged as {pull.merged_rev[:12]}, which {state.base} does not have yet"
+        raise Undecided(f"{pull.url}: {words}", Waiting("computing", words))
 
     # ---- what to change --------------------------------------------------------------------------------------------
 

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.demo.forge import pulls
+from flakesync.demo.forge.messages import Answer
 from flakesync.demo.forge.model import Kind
 from flakesync.demo.forge.parts import Job
 from tests.support.forge import Forge
+from tests.support.forge.client import REVIEWER
+from tests.support.forge.faults import Perform
 from tests.support.forge.landing import Hosted, make_hosted
 
 KINDS: tuple[Kind, ...] = ("github", "gitlab", "forgejo")
@@ -112,3 +116,126 @@ def test_a_check_that_had_not_ended_before_the_branch_was_made_anew_does_not_car
     landed = hosted.land(wait=True)
     assert landed.errors == {"app": "pull-checks-failed"}
     assert landed["lib"].status == "landed"
+
+
+@pytest.fixture
+def github(tmp_path: Path, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> Hosted:
+    """The same on GitHub."""
+    found = make_hosted(tmp_path, forge, "github", monkeypatch, TWO)
+    assert set(found.sync().statuses.values()) == {"updated"}
+    return found
+
+
+@pytest.fixture
+def gitlab(tmp_path: Path, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> Hosted:
+    """The same on GitLab."""
+    found = make_hosted(tmp_path, forge, "gitlab", monkeypatch, TWO)
+    assert set(found.sync().statuses.values()) == {"updated"}
+    return found
+
+
+def test_a_merge_queue_is_joined_and_waited_for(github: Hosted) -> None:
+    for name in github.names:
+        github.project(name).protect("main", queue=True)
+        github.project(name).queue_after_s = 60
+    published(github)
+    first = github.land()
+    assert (first["lib"].status, first["lib"].reason) == ("waiting", "queue")
+    assert "merge queue" in (first["lib"].detail or "")
+    # Another run leaves it there.
+    assert github.land()["lib"].reason == "queue"
+    assert github.land(wait=True).statuses == BOTH
+    github.assert_done()
+
+
+def test_what_is_merged_between_two_looks_is_locked_as_it_was_merged(hosted: Hosted) -> None:
+    """The base is read by git, and a moment later the forge says that it has been merged meanwhile."""
+    published(hosted)
+    lib = hosted.project("lib")
+    lib.protect("main", approvals=1)
+    assert hosted.land()["lib"].reason == "reviews"
+    pressed: list[str] = []
+
+    def press(_request: object, perform: Perform) -> Answer:
+        if not pressed:
+            pressed.append("once")
+            lib.rules.clear()
+            person = hosted.site.accounts[REVIEWER]
+            pulls.merge(hosted.site, lib, lib.pulls[0], "squash", person, "By hand")
+        return perform()
+
+    hosted.forge.faults.add(press, method="GET", path=r"(pulls|merge_requests)\?", times=None)
+    assert hosted.land(wait=True).statuses == BOTH
+    hosted.assert_done()
+
+
+def test_a_queue_that_wants_checks_first_gets_it_when_they_have_passed(github: Hosted) -> None:
+    for name in github.names:
+        project = github.project(name)
+        project.ci = [Job("build", after_s=20, takes_s=10)]
+        project.protect("main", queue=True, checks=["build"])
+        project.allow_auto_merge = True
+        project.queue_after_s = 60
+    published(github)
+    assert github.land()["lib"].reason in ("queue", "checks")
+    assert github.land(wait=True).statuses == BOTH
+    github.assert_done()
+
+
+def test_what_a_queue_throws_out_fails_with_its_reason(github: Hosted) -> None:
+    lib = github.project("lib")
+    lib.protect("main", queue=True)
+    lib.queue_after_s = 10
+    lib.queue_fails = "failed checks"
+    published(github)
+    landed = github.land(wait=True)
+    assert landed.errors == {"lib": "pull-dequeued", "app": "upstream-failed"}
+    assert landed["lib"].error is not None
+    assert "failed checks" in landed["lib"].error.message.lower().replace("_", " ")
+
+
+def test_a_merge_train_is_joined_and_waited_for(gitlab: Hosted) -> None:
+    for name in gitlab.names:
+        gitlab.project(name).trains = True
+        gitlab.project(name).ci = [Job("build", takes_s=30)]
+        gitlab.project(name).queue_after_s = 60
+    published(gitlab)
+    assert gitlab.land()["lib"].reason in ("queue", "checks")
+    assert gitlab.land(wait=True).statuses == BOTH
+    gitlab.assert_done()
+
+
+def test_a_pipeline_that_lags_behind_a_push_is_waited_for(gitlab: Hosted) -> None:
+    for name in gitlab.names:
+        gitlab.project(name).ci = [Job("build", takes_s=1)]
+    published(gitlab)
+    gitlab.clock.sleep(10)
+    assert {repo.pull.checks for repo in gitlab.status().repos if repo.pull is not None} == {"passed"}
+    app = gitlab.project("app")
+    # app is made anew when lib is squashed; until its new pipeline begins, the old one is the newest: a green one.
+    app.pipeline_lag_s = 200
+    app.ci = [Job("build", takes_s=50, state="failure")]
+    assert gitlab.land(wait=True).errors == {"app": "pull-checks-failed"}
+
+
+def test_a_fine_grained_token_lands_what_has_passed_and_waits_for_what_has_not(github: Hosted) -> None:
+    github.site.graphql = False
+    github.site.add_account("github_pat_fine", "bot", lacks=("checks",))
+    for name in github.names:
+        github.project(name).ci = [Job("build", after_s=30, takes_s=30, run=True)]
+    published(github)
+    github.token = "github_pat_fine"
+    github.clock.sleep(40)
+    stands = {repo.repo: repo.pull.checks for repo in github.status().repos if repo.pull is not None}
+    assert stands == {"lib": "unknown", "app": "unknown"}
+    first = github.land()
+    assert (first["lib"].status, first["lib"].reason) == ("waiting", "checks")
+    assert github.land(wait=True).statuses == BOTH
+    github.assert_done()
+
+
+def test_a_transferred_repo_is_published_and_landed_under_its_new_owner(hosted: Hosted) -> None:
+    published(hosted)
+    hosted.site.move("acme/lib", "newco/lib")
+    assert {outcome.status for outcome in hosted.publish().repos} == {"unchanged"}
+    assert hosted.land(wait=True).statuses == BOTH

@@ -19,7 +19,7 @@ from flakesync.errors import FlakesyncError
 from tests.support.nix import RealNix
 
 TOP = Path(__file__).parents[2]
-COMMANDS = ["sync", "publish", "status", "land", "drift"]
+COMMANDS = ["sync", "publish", "status", "land", "land --wait", "drift"]
 MOVED = {"lib", "core", "docs-theme", "api", "cli", "fleet", "site"}
 
 
@@ -40,12 +40,15 @@ def test_the_demo_lands_everything_on_three_forges(use_nix: RealNix, any_nix: Re
     run = _demo(tmp_path / "acme")
     assert run.returncode == 0, run.stdout + run.stderr
     place = (tmp_path / "acme").resolve()
-    parts = dict(re.findall(r"^\$ flakesync (\w+)\n(.*?)(?=^\$ |\Z)", run.stdout, re.MULTILINE | re.DOTALL))
-    assert [*parts][:5] == COMMANDS
+    parts = dict(re.findall(r"^\$ flakesync ([^\n]+)\n(.*?)(?=^\$ |\Z)", run.stdout, re.MULTILINE | re.DOTALL))
+    assert [*parts][:6] == COMMANDS
     assert "7 updated, 1 unchanged" in parts["sync"]
     assert _words("opened", parts["publish"]) == _words("open", parts["status"]) == MOVED
-    assert _words("landed", parts["land"]) == MOVED - {"lib"}
-    assert "7 update branches deleted" in parts["land"]
+    assert _words("waiting", parts["land"]) == MOVED - {"lib"}
+    assert 'Required status check "build" is expected' in parts["land"] or "not reported yet: build" in parts["land"]
+    assert "Does not have enough approvals" in parts["land"]
+    assert _words("landed", parts["land --wait"]) == MOVED - {"lib"}
+    assert "7 update branches deleted" in parts["land --wait"]
     assert "in step: 8 repos, no drift" in parts["drift"]
     _check_lib_was_squashed(run.stdout, place)
     _check_what_stays(place)

@@ -90,6 +90,7 @@ def test_what_cannot_run_ends_the_night_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("fails", "status", "after"), [
     ("publish", 2, ["sync", "publish"]),
     ("status", 2, ["sync", "publish", "land", "status"]),
+    ("status", 1, ["sync", "publish", "land", "status", "drift", "drift"]),
     ("drift", 2, ["sync", "publish", "land", "status", "drift"]),
     ("drift", 3, ["sync", "publish", "land", "status", "drift"]),
     ("publish", 1, ["sync", "publish", "land", "status", "drift", "drift"]),

@@ -14,6 +14,7 @@ from flakesync.demo.locking import FirstLocker, FlakesyncWrites, NixWrites
 from flakesync.demo.timeline import LAST_DAY, Step, steps
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
+from flakesync.gitenv import with_settings
 from flakesync.nix.command import Nix
 from flakesync.nix.flakeref import FlakeRef
 from flakesync.terms import RepoName
@@ -123,13 +124,8 @@ def moved(text: str, address: Address) -> str:
 
 def found_in(directory: Path, prefixes: Iterable[str]) -> Mapping[str, str]:
     """Return the environment in which git reads from `directory` what has an address that begins like one of these."""
-    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    env: dict[str, str] = {}
-    count = first
-    for count, prefix in enumerate(prefixes, first + 1):
-        env[f"GIT_CONFIG_KEY_{count - 1}"] = f"url.file://{directory}/.insteadOf"
-        env[f"GIT_CONFIG_VALUE_{count - 1}"] = f"{prefix.removeprefix('git+')}/"
-    return {**env, "GIT_CONFIG_COUNT": str(count)}
+    instead = f"url.file://{directory}/.insteadOf"
+    return with_settings(os.environ, [(instead, f"{prefix.removeprefix('git+')}/") for prefix in prefixes])
 
 
 def _empty(directory: Path, *, keep: bool) -> None:

@@ -37,6 +37,8 @@ _ROOT = "/"
 _PIECE_BYTES = 1 << 16
 _running: set["subprocess.Popen[bytes]"] = set()
 _running_lock = threading.Lock()
+_stopping = threading.Condition()
+_stops = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +142,29 @@ def _command(argv: Sequence[str]) -> str:
 
 
 def stop_all() -> None:
-    """End every running git process with its children: on ctrl-C the terminal tells only its own group."""
+    """End every running git process with its children, and every `pause`.
+
+    On ctrl-C the terminal tells only its own group.
+    """
+    global _stops
+    with _stopping:
+        _stops += 1
+        _stopping.notify_all()
     with _running_lock:
         running = list(_running)
     for process in running:
         _signal(process, signal.SIGTERM)
+
+
+def stops() -> int:
+    """Return how often `stop_all` has been called, for `pause`."""
+    return _stops
+
+
+def pause(seconds: float, since: int) -> bool:
+    """Wait; False: `stop_all` has been called after `since`, which is what `stops` said."""
+    with _stopping:
+        return not _stopping.wait_for(lambda: _stops != since, seconds)
 
 
 def hide_secrets(text: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from flakesync.git.objects import ObjectReader
 from flakesync.git.settings import Settings, is_off, is_ours
-from flakesync.git.values import Signature
+from flakesync.git.values import Signature, beginnings
 from flakesync.terms import Rev
 
 _BRANCHES = "refs/heads/"
@@ -113,6 +113,18 @@ def _unlink_own(lock: str, handle: int) -> None:
             os.unlink(lock)  # noqa: PTH108
 
 
+def list_beside(reader: ObjectReader, ref: str) -> Iterator[str]:
+    """Give the refs whose names are the beginning of `ref`, and its continuations. Reftables are left to git."""
+    yield from (name for name in beginnings(ref) if reader.ref(name) is not None)
+    for folder, _, names in os.walk(f"{reader.common_dir}/{ref}"):
+        files = (os.path.relpath(f"{folder}/{name}", reader.common_dir) for name in names)
+        yield from (name for name in files if not name.endswith(".lock"))
+    for line in _packed_refs(reader).splitlines():
+        name = os.fsdecode(line.partition(b" ")[2])
+        if name.startswith(f"{ref}/"):
+            yield name
+
+
 def _is_at(reader: ObjectReader, ref: str, old: Rev | None) -> bool:
     """Tell whether the branch is at `old`; if that is nowhere, also whether no other branch's name is in its way."""
     path = f"{reader.common_dir}/{ref}"
@@ -124,13 +136,15 @@ def _is_at(reader: ObjectReader, ref: str, old: Rev | None) -> bool:
 
 def _has_packed_beside(reader: ObjectReader, ref: str) -> bool:
     """Tell whether a packed branch's name is the beginning of this one's, or its continuation."""
+    packed = _packed_refs(reader)
+    return b" %s/" % ref.encode() in packed or any(b" %s\n" % each.encode() in packed for each in beginnings(ref))
+
+
+def _packed_refs(reader: ObjectReader) -> bytes:
     try:
-        packed = Path(reader.common_dir, "packed-refs").read_bytes()
+        return Path(reader.common_dir, "packed-refs").read_bytes()
     except FileNotFoundError:
-        return False
-    parts = ref.split("/")
-    above = ("/".join(parts[:length]) for length in range(3, len(parts)))
-    return b" %s/" % ref.encode() in packed or any(b" %s\n" % each.encode() in packed for each in above)
+        return b""
 
 
 def _entry(old: Rev | None, new: Rev, who: Signature, message: str) -> bytes:

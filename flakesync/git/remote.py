@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.credentials import helpers, login_in, secrets_in, server_of
+from flakesync.git.tries import stumbled, tries
 from flakesync.git.values import check_ref_name
 from flakesync.gitenv import Settings
 from flakesync.terms import Rev
@@ -179,20 +180,31 @@ def list_refs(
 
 
 def run(
-    argv: Sequence[str],
-    remote: Remote,
-    *,
-    cwd: str | os.PathLike[str] = "/",
-    timeout_s: float | None = None,
-    check: bool = True,
+    argv: Sequence[str], remote: Remote, *, cwd: str | os.PathLike[str] = "/", timeout_s: float | None = None
 ) -> process.Answer:
-    """Run a git command that contacts `remote`; with `check` a failure is an error.
+    """Run a git command that only reads from `remote`, again where the server stumbles.
 
     Raises: GitError(`access-denied` | `unreachable`), and GitError(`git`) for what is not the network's fault.
     """
+    for _ in tries(remote.url):
+        answer = run_once(argv, remote, cwd=cwd, timeout_s=timeout_s)
+        if not stumbled(remote.url, answer):
+            break
+    if answer.status != 0:
+        raise explain(argv[0], remote, answer)
+    return answer
+
+
+def run_once(
+    argv: Sequence[str], remote: Remote, *, cwd: str | os.PathLike[str] = "/", timeout_s: float | None = None
+) -> process.Answer:
+    """Run a git command that contacts `remote` one time; that it fails is no exception.
+
+    Raises: GitError(`unreachable`): it did not end within `timeout_s`.
+    """
     where = os.fspath(cwd)
     try:
-        answer = process.git(
+        return process.git(
             argv,
             cwd=where,
             env={**_ssh(where), **remote.environment},
@@ -206,9 +218,6 @@ def run(
         raise GitError(
             "unreachable", f"{process.hide_secrets(remote.url)} did not answer within {timeout_s:g} s"
         ) from None
-    if check and answer.status != 0:
-        raise explain(argv[0], remote, answer)
-    return answer
 
 
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:

@@ -1,6 +1,7 @@
 """One repository: its refs, objects and history, and commits that touch nothing but a ref."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -12,12 +13,14 @@ from typing import TYPE_CHECKING, Literal, Self
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.objects import ObjectReader
-from flakesync.git.values import Commit, Hazard, Signature, check_ref_name
+from flakesync.git.values import Commit, Hazard, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
     from flakesync.git.history import History
     from flakesync.git.remote import Address
+
+_EXISTS = re.compile(r"'([^']*)' exists; cannot create '")
 
 
 class Repository:
@@ -119,12 +122,8 @@ class Repository:
             raise GitError(
                 "ref-moved", f"{self.path}: {ref} {is_now}, not at {old or 'nothing'}: somebody has moved it"
             )
-        if "exists; cannot create" in answer.err:
-            raise GitError(
-                "ref-conflict",
-                f"{self.path}: {ref} cannot be made beside a branch whose name is its beginning (or its continuation)",
-                hint="give the update branch another name (`branch` in the manifest), or delete the one in its way",
-            )
+        if (way := _EXISTS.search(answer.err)) is not None:
+            raise conflict(str(self.path), ref, way[1])
         if ".lock': File exists" in answer.err:
             raise GitError(
                 "ref-locked",
@@ -132,6 +131,13 @@ class Repository:
                 hint=f"if no git is running there, delete {self.common_dir / ref}.lock",
             )
         raise process.failure("update-ref", answer)
+
+    def require_room(self, ref: str) -> None:
+        """Make sure that `ref` can be made: no ref is in the way of its name. Raises: GitError(`ref-conflict`)."""
+        from flakesync.git.refs import list_beside
+
+        if (way := find_in_the_way(check_ref_name(ref), list_beside(self._reader, ref))) is not None:
+            raise conflict(str(self.path), ref, way)
 
     def require_not_checked_out(self, ref: str) -> None:
         """Make sure that no working tree is on `ref`. Raises: GitError(`branch-checked-out`)."""

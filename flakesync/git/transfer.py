@@ -5,10 +5,12 @@ from pathlib import Path
 
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.remote import Address, explain, parse_remote, run
-from flakesync.git.values import check_ref_name
+from flakesync.git.remote import Address, Remote, explain, list_refs, parse_remote, run, run_once
+from flakesync.git.tries import stumbled, tries
+from flakesync.git.values import beginnings, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
 
+_REFUSED = ("(stale info)", "cannot lock ref", "rejected]")
 _FETCH_FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
 
 
@@ -26,15 +28,57 @@ def push(path: Path, url: Address, ref: str, new: Rev | None, *, old: Rev | None
     check_ref_name(ref)
     argv = ["push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed"]
     argv += ["--recurse-submodules=no", f"--force-with-lease={ref}:{old or ''}", "--", remote.name]
-    answer = run([*argv, f"{new or ''}:{ref}"], remote, cwd=path, timeout_s=timeout_s, check=False)
-    if answer.status == 0:
-        return
-    shown = process.hide_secrets(remote.url)
+    argv.append(f"{new or ''}:{ref}")
+    for _ in tries(remote.url):
+        answer = run_once(argv, remote, cwd=path, timeout_s=timeout_s)
+        if answer.status == 0:
+            return
+        if not stumbled(remote.url, answer):
+            break
+        # The server may have done it, and only its answer is lost.
+        found = _look(remote, ref).get(ref)
+        if found == new:
+            return
+        if found != old:
+            raise _moved(remote, ref, found, old)
+    error = _refusal(remote, ref, new, old, answer)
+    if error is not None:
+        raise error
+
+
+def _refusal(remote: Remote, ref: str, new: Rev | None, old: Rev | None, answer: process.Answer) -> GitError | None:
+    """Return why a server has not moved a ref; None: it has, and refused the same push when it came once more.
+
+    curl sends what it has no answer to again by itself; and another machine may make, and push, the very same commit.
+    """
     told = remote.clean(f"{answer.text}\n{answer.err}")
-    if "(stale info)" in told or "cannot lock ref" in told:
-        raise GitError("ref-moved", f"{shown}: {ref} is not at {old or 'nothing'}: somebody has moved it")
-    if "[remote rejected]" in told or "[rejected]" in told:
-        lines = [line for line in told.splitlines() if "rejected]" in line or line.startswith("remote:")]
-        reason = "; ".join(line.replace("\t", " ").strip() for line in lines)
-        raise GitError("push-rejected", f"{shown}: {reason}", hint="may this user push to that branch?")
-    raise explain("push", remote, answer)
+    if not any(words in told for words in _REFUSED):
+        return explain("push", remote, answer)
+    shown = process.hide_secrets(remote.url)
+    lines = [line for line in told.splitlines() if "rejected]" in line or line.startswith(("remote:", "error:"))]
+    reason = "; ".join(line.replace("\t", " ").strip() for line in lines)
+    rejected = GitError("push-rejected", f"{shown}: {reason}", hint="may this user push to that branch?")
+    # The words are each server's own. What it has says more: whether somebody has pushed, and which name is taken.
+    try:
+        refs = _look(remote, ref)
+    except GitError:
+        return rejected
+    found = refs.get(ref)
+    if found == new:
+        return None
+    if found != old:
+        return _moved(remote, ref, found, old)
+    if new is not None and (way := find_in_the_way(ref, refs)) is not None:
+        return conflict(shown, ref, way)
+    return rejected
+
+
+def _look(remote: Remote, ref: str) -> dict[str, Rev]:
+    """Return what a server has of a ref, and of those whose names exclude it."""
+    return list_refs(remote, [ref, *beginnings(ref), f"{ref}/*"])
+
+
+def _moved(remote: Remote, ref: str, found: Rev | None, old: Rev | None) -> GitError:
+    shown = process.hide_secrets(remote.url)
+    at = f"is at {found}" if found is not None else "is not there"
+    return GitError("ref-moved", f"{shown}: {ref} {at}, and was at {old or 'nothing'}: somebody has moved it")

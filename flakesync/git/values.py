@@ -1,6 +1,7 @@
 """What git's objects say, as values."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Self
 
@@ -62,6 +63,28 @@ def check_ref_name(name: str) -> str:
     if not name or _BAD_REF.search(name):
         raise GitError("bad-ref", f"{name!r} is not a name that git accepts for a branch or a ref")
     return name
+
+
+def beginnings(ref: str) -> list[str]:
+    """Return the refs that cannot be there beside `ref`: their names are its beginning (`refs/heads/a` of `…/a/b`)."""
+    parts = ref.split("/")
+    return ["/".join(parts[:length]) for length in range(3, len(parts))]
+
+
+def find_in_the_way(ref: str, refs: Iterable[str]) -> str | None:
+    """Return the first of `refs` that `ref` cannot be beside: its name is the beginning, or a continuation; or None."""
+    above = beginnings(ref)
+    return next((each for each in sorted(refs) if each in above or each.startswith(f"{ref}/")), None)
+
+
+def conflict(where: str, ref: str, way: str) -> GitError:
+    """Return the error for a ref that cannot be made, as the name of another one is in its way. where: a repository."""
+    wanted, other = (name.removeprefix("refs/heads/") for name in (ref, way))
+    return GitError(
+        "ref-conflict",
+        f"{where}: it has a branch {other}, and git cannot keep a branch {wanted} beside it",
+        hint=f"give the update branch another name (`branch` in [workspace]), or delete {other} there",
+    )
 
 
 def _person(text: str) -> str:

@@ -103,6 +103,9 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
                 repository.update_ref(ref, existing.tip, old=None, message=f"flakesync: run {setting.run}")
             setting.settled.add(existing.tip, pushed, decided)
             return msgspec.structs.replace(unchanged, commit=existing.tip)
+        if old is None:
+            # Before anything is locked or checked, and in a dry run too, whose repository has no other branches.
+            _require_room(state.clone or source.repository, ref)
         setting.listener(Step(state.name, "locking"))
         after = _lock(setting, state, source, changes, wanted, before)
         files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
@@ -127,6 +130,11 @@ def bump(setting: Setting, state: RepoState, changes: tuple[Change, ...], commit
         checks=checks,
         diff=diff,
     )
+
+
+def _require_room(path: Path, ref: str) -> None:
+    with Repository.open(path) as repository:
+        repository.require_room(ref)
 
 
 def _wanted(change: Change, commits: Mapping[RepoName, Rev]) -> Rev:

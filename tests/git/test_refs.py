@@ -132,7 +132,22 @@ def test_a_branch_whose_name_is_in_the_way_is_named(path: Path, other: str, is_p
     with Repository.open(path) as repo, pytest.raises(GitError) as caught:
         repo.update_ref(UPDATE, write(repo, "1"), old=None, message="m")
     assert caught.value.code == "ref-conflict"
+    assert f"a branch {other.removeprefix('refs/heads/')}, and" in caught.value.message
+    assert "`branch` in [workspace]" in str(caught.value.hint)
     assert left_behind(path) == []
+    with Repository.open(path) as repo, pytest.raises(GitError) as earlier:
+        repo.require_room(UPDATE)
+    assert earlier.value.message == caught.value.message
+
+
+def test_a_branch_beside_others_has_room(path: Path) -> None:
+    for other in ("refs/heads/flakesync2", "refs/heads/flakesync/update2/x", "refs/heads/flakesync/other"):
+        run_git("update-ref", other, "HEAD", cwd=path)
+    (path / ".git" / UPDATE / "empty").mkdir(parents=True)
+    with Repository.open(path) as repo:
+        repo.require_room(UPDATE)
+        repo.update_ref(UPDATE, write(repo, "1"), old=None, message="m")
+        repo.require_room(UPDATE)
 
 
 @pytest.mark.parametrize(

@@ -121,12 +121,16 @@ def server(answer: Answer) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("status", "code"), [(401, "access-denied"), (403, "access-denied"), (404, "unreachable"), (500, "unreachable")]
 )
-def test_http_failures_are_told_apart_without_a_question(status: int, code: str) -> None:
+def test_http_failures_are_told_apart_without_a_question(
+    monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    monkeypatch.setattr("flakesync.git.tries.PAUSES_S", ())
     with server(lambda request: request.send_error(status)) as host:
         assert code_of(f"http://{host}/r") == code
 
 
-def test_a_password_goes_to_the_server_and_nowhere_else() -> None:
+def test_a_password_goes_to_the_server_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flakesync.git.tries.PAUSES_S", ())
     seen: list[str | None] = []
     listed: list[str] = []
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
+from flakesync.git.remote import ls_remote
 from flakesync.git.repository import Repository
+from flakesync.nix.url import file_url
 from flakesync.terms import Rev
 from tests.support.repos import commit, make_bare, make_repo, run_git
 
@@ -80,3 +82,36 @@ def test_a_refused_push_tells_what_the_server_said(path: Path, tmp_path: Path) -
         repo.push(str(tmp_path / "remote"), UPDATE, repo.branch("main"), old=None)
     assert caught.value.code == "push-rejected"
     assert "this branch is protected" in caught.value.message
+
+
+@pytest.mark.parametrize("other", ["refs/heads/flakesync", f"{UPDATE}/x", f"{UPDATE}/x/y"])
+def test_a_branch_that_is_in_the_way_of_a_push_is_named(path: Path, tmp_path: Path, other: str) -> None:
+    run_git("update-ref", other, "trunk", cwd=tmp_path / "remote")
+    before = refs(tmp_path / "remote")
+    with Repository.open(path) as repo, pytest.raises(GitError) as caught:
+        repo.push(f"file://{tmp_path / 'remote'}", UPDATE, repo.branch("main"), old=None)
+    assert caught.value.code == "ref-conflict"
+    assert f"a branch {other.removeprefix('refs/heads/')}, and" in caught.value.message
+    assert "`branch` in [workspace]" in str(caught.value.hint)
+    assert refs(tmp_path / "remote") == before
+
+
+def test_a_branch_that_is_locked_on_the_server_has_not_been_moved(path: Path, tmp_path: Path) -> None:
+    lock = tmp_path / "remote" / f"{UPDATE}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    with Repository.open(path) as repo, pytest.raises(GitError, match="File exists") as caught:
+        repo.push(f"file://{tmp_path / 'remote'}", UPDATE, repo.branch("main"), old=None)
+    assert caught.value.code == "push-rejected"
+
+
+@pytest.mark.parametrize("name", ["a b", "$HOME", "it's", "%41", "#", "?", "~", "line\nfeed", "\udcff"])
+def test_servers_repositories_lie_in_folders_of_any_name(path: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "remote").rename(tmp_path / name)
+    for url in (file_url(tmp_path / name), str(tmp_path / name)):
+        with Repository.open(path) as repo:
+            one = repo.branch("main")
+            repo.push(url, UPDATE, one, old=None)
+            repo.fetch(url, f"+{UPDATE}:refs/x/y")
+            assert repo.ref("refs/x/y") == one == ls_remote(url, "flakesync/update")
+            repo.push(url, UPDATE, None, old=one)

@@ -1,0 +1,73 @@
+"""Servers that stumble: what is worth another try, how often, and after which pauses (those of the client for APIs)."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from flakesync.git import process
+
+PAUSES_S = (0.5, 1.0, 2.0)
+"""How long to wait before each further try."""
+DOWN_FOR_S = 60.0
+"""How long a server that did not recover is asked only once each time: a hundred repos must not all wait for it."""
+
+# In the words of git, curl, its TLS libraries and ssh.
+_STUMBLES = re.compile(
+    r"returned error: 5\d\d|\bhttp 5\d\d\b|internal server error"
+    r"|connection (?:was )?reset|connection closed by|broken pipe|recv (?:failure|error)|send failure"
+    r"|empty reply from server|early eof|unexpected disconnect|hung up unexpectedly"
+    r"|non-properly terminated|ssl_error_syscall|unexpected eof|\bcurl (?:16|18|52|55|56|92)\b"
+)
+_REFUSALS = re.compile(
+    r"returned error: 4\d\d|\bhttp 4\d\d\b|permission denied|access denied|authentication failed"
+    r"|could not read (?:user|pass)|host key verification failed|does not appear to be a git repository|\brejected\]"
+)
+_SCP = re.compile(r"(?:[^@/:\s]+@)?(\[[^\]/]+\]|[^@/:\s]+):")
+
+_down: dict[str, float] = {}
+_guard = threading.Lock()
+
+
+def stumbled(url: str, answer: process.Answer) -> bool:
+    """Tell whether a git command failed because the server at `url`, or the way to it, did, and not by its decision."""
+    if answer.status <= 0 or _server(url) is None:
+        return False
+    told = f"{answer.text}\n{answer.err}".lower()
+    return _STUMBLES.search(told) is not None and _REFUSALS.search(told) is None
+
+
+def tries(url: str) -> Iterator[None]:
+    """Give a turn for each try at the server of `url`, with a pause before all but the first.
+
+    It ends after the last of PAUSES_S, or when `process.stop_all` is called; who leaves it before has had an answer.
+    """
+    server = _server(url)
+    stops = process.stops()
+    with _guard:
+        pauses = () if server is None or _down.get(server, 0.0) > time.monotonic() else PAUSES_S
+    try:
+        yield
+        for pause_s in pauses:
+            if not process.pause(pause_s, stops):
+                return
+            yield
+    except GeneratorExit:
+        with _guard:
+            _down.pop(server or "", None)
+        raise
+    if server is not None:
+        with _guard:
+            _down[server] = time.monotonic() + DOWN_FOR_S
+
+
+def _server(url: str) -> str | None:
+    """Return whom an address of git asks: a host, with its port; None for what lies on this machine."""
+    if url.startswith("/"):
+        return None
+    if "://" in url:
+        parts = urlsplit(url)
+        return None if parts.scheme == "file" else parts.netloc.rpartition("@")[2]
+    found = _SCP.match(url)
+    return found[1] if found is not None else None

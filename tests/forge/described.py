@@ -98,7 +98,7 @@ def github() -> Description:
     """GitHub's, cut down; its request bodies are strict in the file. What it calls deprecated need not be there."""
     document = json.loads((HERE / "github.json").read_text())
     _without_the_deprecated(document)
-    return Description(document, "/api/v3", r"/repositories/.*|/graphql|/repos/[^/]+/[^/]+/(rules/)?branches/[^/]+")
+    return Description(document, "/api/v3", r"/repositories/.*|(/api)?/graphql")
 
 
 @cache

@@ -6,6 +6,8 @@ import pytest
 
 from tests.forge import described
 from tests.forge.described import Description
+from tests.support.forge import Forge
+from tests.support.forge.client import client_of
 
 JSON = {"content-type": "application/json"}
 PULLS = "/repos/acme/lib/pulls"
@@ -31,6 +33,8 @@ def send(description: Description, method: str, target: str, body: object = None
         ("GET", f"{PULLS}?state=opened", None),
         ("GET", f"{PULLS}?branch=main", None),
         ("GET", f"{PULLS}/seven", None),
+        ("GET", "/repos/acme/lib/rules/branches/main?state=all", None),
+        ("GET", "/repos/acme/lib/branches/main?per_page=1", None),
         ("GET", "/projects/7", None),
     ],
 )
@@ -42,6 +46,18 @@ def test_github_refuses(method: str, target: str, body: object) -> None:
 def test_github_accepts_both_prefixes() -> None:
     send(described.github(), "POST", PULLS, {**NEW, "draft": True})
     send(described.github(), "POST", f"/api/v3{PULLS}", NEW)
+
+
+@pytest.mark.parametrize("ruleset", [False, True])
+@pytest.mark.parametrize("place", ["/rules/branches/main", "/branches/main"])
+def test_the_example_forge_tells_the_rules_of_a_branch_as_github_does(forge: Forge, place: str, ruleset: bool) -> None:
+    client = client_of(forge, "github")
+    client.project.ruleset = ruleset
+    client.project.protect("main", checks=["ci", "lint"], approvals=2, strict=True, queue=ruleset)
+    answer = client.call("GET", place)
+    body = json.dumps(answer.data).encode()
+    described.github().check_answer("GET", f"/repos/acme/lib{place}", {}, answer.status, dict(answer.headers), body)
+    assert (b"lint" in body) == (ruleset == ("rules" in place))
 
 
 MERGES = "/api/v4/projects/acme%2Flib/merge_requests"

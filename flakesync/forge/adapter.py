@@ -58,7 +58,7 @@ class Adapter(ABC):
                     return now
                 if now.state == "closed":
                     raise ForgeError("forge", f"{now.url} is closed") from None
-                if now.head != head:
+                if now.head not in ("", head):  # empty: its branch is gone, and the answer says more
                     raise self._head_moved(now, head) from None
                 refusal = error.refused if isinstance(error, Unclear) else error
                 means = self._means(project, refusal, now)

@@ -46,9 +46,8 @@ _NO = (405, 409, 422)
 
 _GITHUB = (
     _row(None, _NO, r"^repository rule violations? found"),  # what follows says which
-    _row("rights", 403, r"'?workflows?'? (scope|permission)"),
-    _row("archived", 403, r"archived"),
-    _row("rights", 403, r""),
+    _row("archived", 403, r"repository (was|is) archived"),
+    _row("rights", 403, r""),  # that of writing workflow files among them, which is a permission of its own
     _row("gone", 404, r""),
     _row("rights", _NO, r"not (authorized|allowed) to (push|merge|update)"),
     _row("checks-failed", _NO, r"required status check.*\b(failing|failed|errored)\b"),
@@ -76,7 +75,7 @@ _GITLAB = (
     _row("rights", 403, r""),
     _row("gone", 404, r""),
     _row("head-moved", 409, r"sha does not match"),
-    _row("state", (405, 406, 409, 422), r""),
+    _row("state", (400, 405, 406, 409, 422), r""),
 )
 _FORGEJO = (
     _row("rights", 403, r""),
@@ -93,9 +92,12 @@ _FORGEJO = (
     _row("head-moved", _NO, r"head out of date"),
     _row("base-moved", _NO, r"merge push out of date"),
     _row("person", _NO, r"(push ?rejected|pre-receive hook)"),
+    # What git said, instead of a message.
+    _row("conflict", 409, r"^(style|stdout|stderr) "),
     _row("computing", _NO, r"try again later"),
     _row("state", _NO, r"^(the pr is already merged)?$"),
 )
+_NAMES = re.compile(r"""".*"|(?<!\w)'.*'(?!\w)""")
 _ANSWERS: Mapping[ForgeKind, tuple[_Row, ...]] = {"github": _GITHUB, "gitlab": _GITLAB, "forgejo": _FORGEJO, "none": ()}
 
 GITLAB_STATUSES: Mapping[str, Meaning] = {
@@ -145,7 +147,9 @@ def said(kind: ForgeKind, status: int, lines: Sequence[str]) -> str:
 
 def _meaning_of_line(rows: Iterable[_Row], line: str) -> Meaning | None:
     """Return what one line means; None: it only introduces others."""
+    # The name of a check can be any text: "merge queue", or "failing tests".
+    words = _NAMES.sub('""', line)
     for row in rows:
-        if row.words.search(line):
+        if row.words.search(words):
             return row.means
     return "person"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from itertools import islice
 
 import msgspec
@@ -10,9 +9,10 @@ import msgspec
 from flakesync.forge.adapter import Adapter, reviewers_body
 from flakesync.forge.addresses import repository, segment
 from flakesync.forge.answers import Meaning
-from flakesync.forge.checks import Check, opinion, summary
+from flakesync.forge.checks import opinion, summary
+from flakesync.forge.forgejo_merging import Merging
 from flakesync.forge.http import Client, Query
-from flakesync.forge.model import Checks, ForgeKind, MergeMethod, NewPull, Project, Pull, Standing
+from flakesync.forge.model import ForgeKind, MergeMethod, NewPull, Project, Pull, Standing
 from flakesync.forge.refusal import Refused
 from flakesync.terms import Rev
 
@@ -28,13 +28,7 @@ _DO: dict[MergeMethod, str] = {
     "rebase": "rebase",
     "fast-forward": "fast-forward-only",
 }
-_CHECKS: dict[str, Checks] = {
-    "success": "passed",
-    "warning": "passed",
-    "skipped": "passed",
-    "error": "failed",
-    "failure": "failed",
-}
+_STUMBLED = 500
 
 
 def headers(token: str) -> dict[str, str]:
@@ -49,9 +43,13 @@ class _Side(msgspec.Struct, frozen=True):
     repo_id: int = 0
 
     @property
-    def name(self) -> str:
+    def is_gone(self) -> bool:
         # `ref` of a branch that is gone is refs/pull/N/head.
-        return self.label if self.ref.startswith("refs/") else self.ref
+        return self.ref.startswith("refs/")
+
+    @property
+    def name(self) -> str:
+        return self.label if self.is_gone else self.ref
 
 
 class _Label(msgspec.Struct, frozen=True):
@@ -72,6 +70,12 @@ class _Pull(msgspec.Struct, frozen=True):
     merged: bool = False
     merge_commit_sha: str | None = None
     mergeable: bool | None = None
+    merge_base: str = ""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the base has commits that its branch has not."""
+        return "" not in (self.merge_base, self.base.sha) and self.merge_base != self.base.sha
 
     def value(self) -> Pull:
         return Pull(
@@ -113,23 +117,6 @@ class _Repo(msgspec.Struct, frozen=True):
         return sorted(allowed, key=lambda style: style != self.default_merge_style) or ["merge"]
 
 
-class _Status(msgspec.Struct, frozen=True):
-    context: str
-    status: str = ""
-    id: int = 0
-
-
-class _Branch(msgspec.Struct, frozen=True):
-    enable_status_check: bool = False
-    status_check_contexts: tuple[str, ...] | None = None
-    required_approvals: int = 0
-
-
-class _Issue(msgspec.Struct, frozen=True):
-    html_url: str
-    state: str = ""
-
-
 class _User(msgspec.Struct, frozen=True):
     login: str
 
@@ -149,6 +136,9 @@ class Forgejo(Adapter):
         """client: calls to the API, with `headers`."""
         super().__init__(client)
         self._shared_labels: dict[str, dict[str, int]] = {}
+        self._merging = Merging(self._at)
+        # Pull requests as they were last asked for, by their address.
+        self._seen: dict[str, _Pull] = {}
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from `head` into `base`: an open one if there is one.
@@ -171,7 +161,9 @@ class Forgejo(Adapter):
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""
-        return self._at.call(project, "GET", f"/pulls/{number}", _Pull).value()
+        found = self._at.call(project, "GET", f"/pulls/{number}", _Pull)
+        self._seen[found.html_url] = found
+        return found.value()
 
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body; a draft stays one."""
@@ -200,7 +192,7 @@ class Forgejo(Adapter):
 
     def standing(self, project: Project, pull: Pull) -> Standing:
         """Return the state of its checks and reviews."""
-        total, failed, pending = summary(self._checks(project, pull.head))
+        total, failed, pending = summary(self._merging.checks(project, pull.head))
         rest = f"/pulls/{pull.number}/reviews"
         listed = self._at.each(project, rest, _Review, lambda _: {"limit": PAGE})
         return Standing(total, opinion(map(_opinion_of, listed)), failed, pending)
@@ -228,18 +220,6 @@ class Forgejo(Adapter):
             if refusal.status == 404:
                 return None
             raise
-
-    def _checks(self, project: Project, rev: Rev) -> list[Check]:
-        """Return the newest result of each check of a commit.
-
-        The combined status will not do: it covers one page of them, and a warning hides what is still pending.
-        """
-        newest: dict[str, _Status] = {}
-        for each in self._at.each(project, f"/commits/{rev}/statuses", _Status, lambda _: {"limit": PAGE}):
-            known = newest.setdefault(each.context, each)
-            if each.id > known.id:
-                newest[each.context] = each
-        return [Check(each.context, _CHECKS.get(each.status, "pending")) for each in newest.values()]
 
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
         return self._at.call(project, "PATCH", f"/pulls/{pull.number}", _Pull, body=body).value()
@@ -294,42 +274,26 @@ class Forgejo(Adapter):
         return "computing"
 
     def _broken(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
-        # 500 without a word is what those who are no administrators get where an issue dependency is open.
-        return "upstream" if refusal.status == 500 and self._open_dependencies(project, now) else "computing"
+        # 500 without a word is what those who are no administrators get where an issue dependency is open, where the
+        # branch is gone, and where the base cannot be moved forward to it.
+        seen = self._seen.get(now.url)
+        if refusal.status != _STUMBLED or seen is None:
+            return "computing"
+        if self._merging.open_dependencies(project, now):
+            return "upstream"
+        return "person" if seen.head.is_gone else "behind" if seen.is_behind else "computing"
 
     def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
         match means:
             case "checks":
-                found = self._missing(project, now)
+                found = self._merging.missing(project, now)
                 return f"{words}: {', '.join(found)}" if found else words
             case "upstream":
-                return f"it depends on {', '.join(self._open_dependencies(project, now))}"
+                return f"it depends on {', '.join(self._merging.open_dependencies(project, now))}"
+            case "person" if now.url in self._seen and self._seen[now.url].head.is_gone:
+                return "its branch is gone"
             case _:
                 return words
-
-    def _open_dependencies(self, project: Project, pull: Pull) -> list[str]:
-        """Return the addresses of what an issue dependency makes a pull request wait for."""
-        try:
-            rest = f"/issues/{pull.number}/dependencies"
-            listed = self._at.each(project, rest, _Issue, lambda _: {"limit": PAGE})
-            return [each.html_url for each in listed if each.state == "open"]
-        except Refused:  # switched off, or the token may not read issues
-            return []
-
-    def _missing(self, project: Project, pull: Pull) -> list[str]:
-        """Return the required checks, which may be globs, that have not passed; none where that cannot be read."""
-        try:
-            branch = self._at.call(project, "GET", f"/branches/{segment(pull.base_branch)}", _Branch)
-        except Refused:
-            return []
-        checks = self._checks(project, pull.head)
-        if branch.enable_status_check and not branch.status_check_contexts:
-            return [] if checks else ["there is none yet"]
-        return [
-            context
-            for context in branch.status_check_contexts or ()
-            if not any(fnmatchcase(check.name, context) and check.state == "passed" for check in checks)
-        ]
 
 
 def _is_from(pull: _Pull, head: str, base: str) -> bool:

@@ -189,7 +189,7 @@ class GitHub(Adapter):
         return self._at.call(project, "POST", "/pulls", _Pull, body=body).value()
 
     def _is_double(self, refusal: Refused) -> bool:
-        return refusal.status == 422 and "already exists" in refusal.words
+        return refusal.status == 422 and "already exists" in refusal.words.lower()
 
     def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
         if method == "fast-forward":
@@ -210,6 +210,11 @@ class GitHub(Adapter):
         body = {"sha": head, "merge_method": way}
         merged = self._at.call(project, "PUT", f"/pulls/{pull.number}/merge", _Merged, body=body)
         return replace(pull, state="merged", head=head, merged_rev=Rev(merged.sha))
+
+    def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        if now.mergeable and not now.draft and self._merging.is_behind(project, now):
+            return "behind"
+        return super()._settle(project, now, refusal)
 
     def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
         return self._merging.detail(project, now, means, words)

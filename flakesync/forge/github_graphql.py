@@ -194,7 +194,7 @@ class GraphQL:
             self._absent = self._absent or refusal.status in (404, 405)
             raise GraphError(refusal.words or refusal.message) from None
         try:
-            if errors := msgspec.json.decode(reply.get("errors", b"[]"), type=list[_Error]):
+            if errors := msgspec.json.decode(reply.get("errors", b"[]"), type=list[_Error] | None):
                 # Beside them there may be data that lacks what the token may not read: REST tells the rest.
                 raise GraphError("; ".join(error.message for error in errors))
             return msgspec.json.decode(reply.get("data", b"{}"), type=expect)

@@ -130,6 +130,10 @@ class Merging:
         missing = self._missing(project, pull, self._needs(project, pull.base_branch))
         return f"{words} ({', '.join(missing)})" if missing else words
 
+    def is_behind(self, project: Project, pull: Pull) -> bool:
+        """Tell whether its base demands that it has all of the base's commits, and it has not."""
+        return self._merge_state(project, pull) == "BEHIND"
+
     def has_queue(self, project: Project, base: str) -> bool:
         """Tell whether a branch is known to be merged into by a merge queue alone."""
         return (project, base) in self._queues
@@ -158,7 +162,7 @@ class Merging:
 
     def _join_later(self, pull: Pull, words: str, why: str) -> Waiting:
         """Let GitHub add it when nothing is lacking any more. why: the queue does not take it yet."""
-        if "head oid" in why:
+        if "head oid" in why.lower():
             raise ForgeError("head-moved", f"{pull.url}: {why}")
         try:
             self.graphql.enable_auto_merge(pull)

@@ -13,7 +13,7 @@ import msgspec
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.addresses import repository, segment
 from flakesync.forge.answers import GITLAB_STATUSES, Meaning
-from flakesync.forge.gitlab_merging import Merging, Pipeline
+from flakesync.forge.gitlab_merging import UNREADABLE, Merging, Pipeline
 from flakesync.forge.http import Client, Query
 from flakesync.forge.model import (
     ForgeError,
@@ -32,6 +32,7 @@ from flakesync.terms import Rev
 PAGE = 100
 DRAFT = "Draft: "
 
+_BAD_REQUEST = 400
 _STATES: dict[str, PullState] = {"opened": "open", "locked": "open", "merged": "merged", "closed": "closed"}
 _SAYS = {
     "ci_must_pass": "no pipeline has passed for this commit yet",
@@ -40,6 +41,8 @@ _SAYS = {
     "not_approved": "an approval is missing",
     "code_owners_approval": "an approval of a code owner is missing",
     "merge_request_blocked": "another merge request has to be merged first",
+    "requested_changes": "a reviewer asks for changes",
+    "merge_time": "it is not to be merged before the time that is set in it",
     "discussions_not_resolved": "a discussion has to be resolved",
     "commits_status": "its source branch is gone, or has no commits",
 }
@@ -173,9 +176,7 @@ class GitLab(Adapter):
             standing = replace(standing, waiting=self._merging.on_train(project, pull))
         if now.status == "requested_changes":
             return replace(standing, reviews="changes-requested")
-        rest = f"/merge_requests/{pull.number}/approvals"
-        approvals = self._at.call(project, "GET", rest, _Approvals)
-        return replace(standing, reviews="approved" if approvals.approved_by else "none")
+        return replace(standing, reviews="approved" if self._is_approved(project, pull) else "none")
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Let it be blocked by others on this server, where the licence has that; a dependency that is there stays."""
@@ -249,6 +250,16 @@ class GitLab(Adapter):
             body["reviewer_ids"] = [self._user(name) for name in new.reviewers]
         return self._write(project, "POST", "/merge_requests", body)
 
+    def _is_approved(self, project: Project, pull: Pull) -> bool:
+        """Tell whether somebody approves of it; how many have to is known to the paid tiers alone."""
+        try:
+            found = self._at.call(project, "GET", f"/merge_requests/{pull.number}/approvals", _Approvals)
+        except Refused as refusal:
+            if refusal.status not in UNREADABLE:
+                raise
+            return False
+        return bool(found.approved_by)
+
     def _user(self, name: str) -> int:
         """Return the number of a person, asked once per host."""
         if name not in self._users:
@@ -275,14 +286,19 @@ class GitLab(Adapter):
         return replace(merged, head=head)
 
     def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
-        status, _ = self._status.get(now.url, ("", ""))
+        status, error = self._status.get(now.url, ("", ""))
         if status == "ci_must_pass" and self.standing(project, now).checks == "failed":
             return "checks-failed"
         means = GITLAB_STATUSES.get(status, "person")
-        return "computing" if means == "state" else means
+        if means != "state":
+            return means
+        # Nothing is against it, and yet it was not merged: what it was refused for has gone, unless GitLab says more.
+        return "person" if error or refusal.status == _BAD_REQUEST else "computing"
 
     def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
         status, error = self._status.get(now.url, ("", ""))
+        if GITLAB_STATUSES.get(status) == "state":
+            return error or words
         return _SAYS.get(status, error or status.replace("_", " ") or words)
 
 

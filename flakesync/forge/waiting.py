@@ -1,5 +1,6 @@
 """A server's rate limits: how long it wants to be left alone, and how long that is worth waiting for."""
 
+import re
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 
@@ -8,6 +9,8 @@ from flakesync.forge.model import ForgeError
 SECONDARY_PAUSE_S = 60.0
 """The first pause after a limit without a time: GitHub asks for a minute at least, and more each time."""
 
+_LIMITED = re.compile(rb"rate limit|abuse detection", re.IGNORECASE)
+"""GitHub's words; the second are those of older Enterprise servers."""
 _SHORTEST_S = 0.2
 _EVER_S = 1e12
 
@@ -50,7 +53,7 @@ class Limits:
         """Take note of what an answer says about limits; tell whether the call was turned away because of one."""
         spent = _spent(headers)
         asked = self._asked(headers)
-        limited = status == 429 or (status == 403 and (spent or asked is not None or b"rate limit" in content.lower()))
+        limited = status == 429 or (status == 403 and (spent or asked is not None or _LIMITED.search(content)))
         if not limited:
             if spent and (reset := _reset(headers)) is not None:
                 self._free_at = reset

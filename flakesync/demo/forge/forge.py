@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from flakesync.demo.forge import forgejo, github, gitlab, pulls, smart_http
+from flakesync.demo.forge import forgejo, github, gitlab, meanwhile, pulls, smart_http
 from flakesync.demo.forge.certificates import Certificates, make_certificates
-from flakesync.demo.forge.messages import Answer, BadRequestError, Request
+from flakesync.demo.forge.messages import Answer, BadRequestError, Request, moved
 from flakesync.demo.forge.model import Kind, Site
 from flakesync.demo.forge.server import Server
 
 _GIT = re.compile(r"/(?P<path>.+?)(?P<suffix>\.git)?/(?P<what>info/refs|git-upload-pack|git-receive-pack)")
 _ANSWERS = {"github": github.answer, "gitlab": gitlab.answer, "forgejo": forgejo.answer}
 
+
+_PUSH: dict[Kind, str] = {"github": "contents", "gitlab": "write_repository", "forgejo": "write:repository"}
+"""The permission that a push needs."""
 
 Between = Callable[[Request, Callable[[], Answer]], Answer | None]
 """What stands between requests and answers: the second argument carries the request out; None closes the connection."""
@@ -101,16 +104,19 @@ def _git(site: Site, request: Request, found: re.Match[str]) -> Answer:
     path = unquote(found["path"])
     if site.kind == "gitlab" and not found["suffix"] and request.method == "GET":
         # GitLab sends those who leave `.git` out on to the full address.
-        target = f"/{path}.git/{found['what']}" + (f"?{request.query_text}" if request.query_text else "")
-        return Answer(301, b"", (("Location", f"https://{request.authority}{target}"),), "text/html")
-    project = site.find(path)
-    account = site.account(request)
+        return moved(f"https://{request.authority}/{path}.git/{found['what']}", request)
+    project, account = site.find(path), site.account(request)
+    if project is None and (there := site.find_moved(path, account)) is not None:
+        target = f"/{there.path}{found['suffix'] or ''}/{found['what']}"
+        return moved(f"https://{request.authority}{target}", request)
     if project is None or not site.may_read(project, account):
         return smart_http.ask_for_password() if request.secret is None else Answer(404, b"Not Found", (), "text/plain")
+    with site.lock:
+        meanwhile.catch_up(site, project)
     if smart_http.is_push(request):
         if account is None:
             return smart_http.ask_for_password()
-        if account.right != "write" or project.archived:
+        if account.right != "write" or project.archived or _PUSH[site.kind] in account.lacks:
             return Answer(403, b"You are not allowed to push to this repository.\n", (), "text/plain")
     answer = smart_http.answer(project.storage, request, found["what"])
     if found["what"] == "git-receive-pack":

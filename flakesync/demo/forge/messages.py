@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 Json = dict[str, object]
 
+_JSON = "application/json; charset=utf-8"
+
 
 class BadRequestError(Exception):
     """A body that is not what its content type says."""
@@ -90,7 +92,7 @@ class Answer:
     status: int
     body: object = None
     headers: tuple[tuple[str, str], ...] = ()
-    content_type: str = "application/json; charset=utf-8"
+    content_type: str = _JSON
 
     def content(self) -> bytes:
         match self.body:
@@ -104,3 +106,9 @@ class Answer:
     def plus(self, *headers: tuple[str, str]) -> "Answer":
         """Return the answer with more headers."""
         return Answer(self.status, self.body, (*self.headers, *headers), self.content_type)
+
+
+def moved(location: str, request: Request, *, status: int = 301, body: object = b"") -> Answer:
+    """Return a redirect to another address, with the query of the request."""
+    target = f"{location}?{request.query_text}" if request.query_text else location
+    return Answer(status, body, (("Location", target),), "text/html" if isinstance(body, bytes) else _JSON)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from flakesync.demo.forge.messages import Request
 from flakesync.demo.forge.parts import (
+    FINE_GRAINED,
     Account,
     Check,
     Entry,
@@ -28,6 +29,7 @@ from flakesync.demo.forge.parts import (
 from flakesync.demo.forge.storage import Storage
 
 __all__ = [
+    "FINE_GRAINED",
     "Account", "Check", "Entry", "Head", "Job", "Kind", "Label", "Opinion", "Pipeline", "Project", "Pull", "Review",
     "Right", "Rules", "Site", "State", "Wish",
 ]  # fmt: skip
@@ -72,6 +74,7 @@ class Project:
     base_modified_times: int = 0
     ci: list[Job] = field(default_factory=list)
     heads: dict[str, Head] = field(default_factory=dict)
+    renamed: dict[str, str] = field(default_factory=dict)
     pipelines: list[Pipeline] = field(default_factory=list)
     pipeline_lag_s: float = 0
     merged_results: bool = False
@@ -109,6 +112,20 @@ class Project:
         self.rules[branch] = Rules(tuple(sorted(set(checks))), approvals, queue, strict, all_checks)
         self.storage.protect(self.rules)
 
+    def rename_default(self, new: str) -> None:
+        """Rename the default branch; its rules follow, and the base of every open pull request into it."""
+        old = self.storage.default_branch
+        self.storage.git("branch", "-m", old, new)
+        self.renamed[old] = new
+        for pull in self.pulls:
+            if pull.state == "open" and pull.base == old:
+                pull.base = new
+        for head in self.heads.values():
+            head.base = new if head.base == old else head.base
+        if old in self.rules:
+            self.rules[new] = self.rules.pop(old)
+            self.storage.protect(self.rules)
+
     def results(self, rev: str) -> dict[str, Check]:
         """Return the newest result of each check of a commit."""
         return {check.name: check for check in self.checks.get(rev, ())}
@@ -119,10 +136,12 @@ class Site:
     """One host of the forge. lock: held while a request reads or changes anything.
 
     thinks_for: how many looks it takes until the site knows whether a pull request can be merged. premium: whether
-    merge requests can depend on each other (GitLab). accounts: token → who it belongs to. gitea: a Forgejo site says
+    merge requests can depend on each other (GitLab). accounts: token → who it belongs to.
+    moved: by the path before. gitea: a Forgejo site says
     some things as newer Gitea does. clock: seconds, for what happens by itself. approve_after_s: how long it takes a
     person to approve of a pull request; None: nobody does. approver: who that is. graphql: whether GitHub's GraphQL
     is there. dependencies: whether issues can depend on each other (Forgejo).
+    labels: those of an organisation (its name in lower case), for all its repositories (Forgejo).
     """
 
     kind: Kind
@@ -131,6 +150,7 @@ class Site:
     thinks_for: int = 1
     premium: bool = False
     projects: dict[str, Project] = field(default_factory=dict)
+    moved: dict[str, Project] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     ids: Iterator[int] = field(default_factory=lambda: itertools.count(1001))
@@ -139,6 +159,7 @@ class Site:
     clock: Callable[[], float] = time.monotonic
     graphql: bool = True
     dependencies: bool = True
+    labels: dict[str, list[Label]] = field(default_factory=dict)
     approve_after_s: float | None = None
     approver: Account = field(default_factory=lambda: Account(3, "approver", "write"))
     ci_account: Account = field(default_factory=lambda: Account(2, "ci", "none"))
@@ -167,14 +188,37 @@ class Site:
             self.projects[self._key(path)] = project
         return project
 
+    def move(self, old: str, new: str) -> None:
+        """Rename a repository, or transfer it to another owner; the old path leads to it from now on."""
+        with self.lock:
+            project = self.projects.pop(self._key(old))
+            target = self.root / f"{new}.git"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            project.storage = Storage(project.storage.path.rename(target))
+            project.path = new
+            self.projects[self._key(new)] = project
+            self.moved[self._key(old)] = project
+
+    def find_moved(self, path: str, account: Account | None) -> Project | None:
+        """Return the repository that had a path before, if somebody may know of it; None: there is none."""
+        key = self._key(path.removesuffix(".git"))
+        project = self.moved.get(key) if key not in self.projects else None
+        return project if project is not None and self.may_read(project, account) else None
+
+    def find_by_id(self, id: int) -> Project | None:
+        """Return a repository by its number; None: there is none."""
+        return next((project for project in [*self.projects.values()] if project.id == id), None)
+
     def find(self, path: str) -> Project | None:
         """Return a repository by its path, with or without `.git`; None: there is none."""
         return self.projects.get(self._key(path.removesuffix(".git")))
 
-    def add_account(self, token: str, login: str = "bot", right: Right = "write") -> Account:
-        """Let a token in."""
+    def add_account(
+        self, token: str, login: str = "bot", right: Right = "write", *, lacks: Iterable[str] = ()
+    ) -> Account:
+        """Let a token in. lacks: permissions that it has not, though its owner has them; see Account."""
         known = self.people.get(login)
-        account = Account(known.id if known else next(self.ids), login, right)
+        account = Account(known.id if known else next(self.ids), login, right, frozenset(lacks))
         self.accounts[token] = account
         return account
 
@@ -184,6 +228,8 @@ class Site:
 
     def may_read(self, project: Project, account: Account | None) -> bool:
         """Tell whether a repository is there at all, for somebody."""
+        if account is not None and "repository" in account.lacks:
+            return False
         return not project.private or (account is not None and account.right != "none")
 
     def label(self, project: Project, name: str) -> Label:

@@ -8,9 +8,18 @@ State = Literal["open", "closed", "merged"]
 Opinion = Literal["approved", "changes-requested", "commented"]
 
 
+FINE_GRAINED = ("checks",)
+"""What every fine-grained token of GitHub lacks: there is no such permission for it."""
+
+
 @dataclass
 class Account:
-    """Who a token belongs to, and what it allows. lacks: names of permissions that the token has not."""
+    """Who a token belongs to, and what it allows. lacks: permissions that the token has not, for which it is refused.
+
+    GitHub: `checks`, `statuses`, `contents` and `pull_requests` (to write), `contents:read`. GitLab: `api` (to write),
+    `read_api`, `write_repository`, `merge`. Forgejo: its scopes, such as `write:issue` and `read:organization`. All:
+    `repository`, without which none is there.
+    """
 
     id: int
     login: str

@@ -43,13 +43,22 @@ Reading = Callable[[Site, Project, Request, dict[str, str]], Answer]
 Writing = Callable[[Site, Project, Account, Request, dict[str, str]], Answer]
 
 
-def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
-    """Register a function for repositories that the asker may see."""
+def lacks(site: Site, account: Account | None, scope: str) -> Answer | None:
+    """Refuse what a token has no scope for."""
+    if account is None or scope not in account.lacks:
+        return None
+    return error(site, 403, f"token does not have at least one of required scope(s): [{scope}]")
+
+
+def reads(methods: str, pattern: str, about: str = "repository") -> Callable[[Reading], Reading]:
+    """Register a function for repositories that the asker may see. about: what a token's scope has to be for."""
 
     def register(function: Reading) -> Reading:
         @api.on(methods, pattern)
         def route(site: Site, request: Request, parts: dict[str, str]) -> Answer:
             project = project_of(site, request, parts)
+            if refused := lacks(site, site.account(request), f"read:{about}"):
+                return refused
             if project is None:
                 return not_found(site)
             with site.lock:
@@ -60,8 +69,8 @@ def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
     return register
 
 
-def writes(methods: str, pattern: str) -> Callable[[Writing], Writing]:
-    """Register a function for those who may change a repository."""
+def writes(methods: str, pattern: str, about: str = "repository") -> Callable[[Writing], Writing]:
+    """Register a function for those who may change a repository. about: what a token's scope has to be for."""
 
     def register(function: Writing) -> Writing:
         @api.on(methods, pattern)
@@ -69,6 +78,8 @@ def writes(methods: str, pattern: str) -> Callable[[Writing], Writing]:
             project, account = project_of(site, request, parts), site.account(request)
             if account is None:
                 return error(site, 401, "token is required")
+            if refused := lacks(site, account, f"write:{about}"):
+                return refused
             if project is None:
                 return not_found(site)
             if account.right != "write":

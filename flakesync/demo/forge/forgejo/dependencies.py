@@ -8,7 +8,7 @@ from flakesync.demo.forge.model import Account, Project, Pull, Site
 _DEPENDENCIES = f"{REPO}/issues/{{number}}/dependencies"
 
 
-@reads("GET", _DEPENDENCIES)
+@reads("GET", _DEPENDENCIES, "issue")
 def list_dependencies(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
     pull = pull_of(project, parts)
     if pull is None or not site.dependencies:
@@ -16,7 +16,7 @@ def list_dependencies(site: Site, project: Project, request: Request, parts: dic
     return page(request, pull.depends_on, lambda other: issue_document(site, _project_of(site, other), request, other))
 
 
-@writes("POST DELETE", _DEPENDENCIES)
+@writes("POST DELETE", _DEPENDENCIES, "issue")
 def change_dependencies(
     site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
 ) -> Answer:

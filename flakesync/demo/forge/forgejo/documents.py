@@ -42,12 +42,16 @@ def repository(site: Site, project: Project, request: Request, account: Account 
     }  # fmt: skip
 
 
-def label_document(site: Site, project: Project, label: Label) -> Json:
-    """Return a `Label`."""
-    url = f"https://{site.host}{PREFIX}/repos/{project.path}/labels/{label.id}"
+def labels_url(site: Site, project: Project) -> str:
+    """Return where the labels of a repository are."""
+    return f"https://{site.host}{PREFIX}/repos/{project.path}/labels"
+
+
+def label_document(label: Label, labels: str) -> Json:
+    """Return a `Label`. labels: the address of the list that it is in."""
     return {
         "id": label.id, "name": label.name, "color": label.color, "description": "", "exclusive": False,
-        "is_archived": False, "url": url,
+        "is_archived": False, "url": f"{labels}/{label.id}",
     }  # fmt: skip
 
 
@@ -61,10 +65,11 @@ def _branch(site: Site, project: Project, request: Request, name: str, rev: str)
 def pull_document(site: Site, project: Project, request: Request, pull: Pull) -> Json:
     """Return a `PullRequest`; until Forgejo knows, it says that it cannot be merged."""
     page = f"https://{request.authority}/{project.path}/pulls/{pull.number}"
+    labels = labels_url(site, project)
     asked = [*(user(site, person) for person in pull.reviewers), *[None] * pull.ghost_reviewers]
     return {
         "id": pull.id, "url": page, "number": pull.number, "user": user(site, pull.by), "title": pull.title,
-        "body": pull.body, "labels": [label_document(site, project, label) for label in pull.labels], "milestone": None,
+        "body": pull.body, "labels": [label_document(label, labels) for label in pull.labels], "milestone": None,
         "assignee": None, "assignees": None, "state": "open" if pull.state == "open" else "closed",
         "requested_reviewers": asked or None, "draft": pull.draft,
         "requested_reviewers_teams": None, "is_locked": False, "comments": len(pull.comments), "html_url": page,

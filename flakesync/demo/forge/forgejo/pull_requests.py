@@ -14,6 +14,7 @@ from flakesync.demo.forge.forgejo.api import (
 )
 from flakesync.demo.forge.forgejo.documents import (
     label_document,
+    labels_url,
     pull_document,
     review_document,
 )
@@ -66,12 +67,12 @@ def create_pull(site: Site, project: Project, account: Account, request: Request
         if refused.reason == "no-commits":
             return error(site, 422, "Invalid PullRequest: There are no changes between the head and the base")
         return not_found(site)
-    pulls.set_labels(pull, _labels(project, fields.get("labels")))
+    pulls.set_labels(pull, _labels(site, project, fields.get("labels")))
     return Answer(201, pull_document(site, project, request, pull))
 
 
-def _labels(project: Project, ids: object) -> list[Label]:
-    known = {label.id: label for label in project.labels}
+def _labels(site: Site, project: Project, ids: object) -> list[Label]:
+    known = {label.id: label for label in (*site.labels.get(project.owner.lower(), ()), *project.labels)}
     return [known[id] for id in ids if id in known] if isinstance(ids, list) else []
 
 
@@ -110,7 +111,7 @@ def update_pull(site: Site, project: Project, account: Account, request: Request
     if fields.get("body") is not None:
         pull.body = str(fields["body"])
     if "labels" in fields:
-        pulls.set_labels(pull, _labels(project, fields["labels"]))
+        pulls.set_labels(pull, _labels(site, project, fields["labels"]))
     pull.updated = site.time()
     return Answer(201, pull_document(site, project, request, pull))
 
@@ -152,7 +153,7 @@ def find_pull(site: Site, project: Project, request: Request, parts: dict[str, s
     return Answer(200, pull_document(site, project, request, found[-1])) if found else not_found(site)
 
 
-@writes("POST PUT", f"{REPO}/issues/{{number}}/labels")
+@writes("POST PUT", f"{REPO}/issues/{{number}}/labels", "issue")
 def add_labels(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
     if pull is None:
@@ -160,5 +161,5 @@ def add_labels(site: Site, project: Project, account: Account, request: Request,
     if wrong := _wrong_labels(site, project, fields):
         return wrong
     kept = pull.labels if request.method == "POST" else []
-    pulls.set_labels(pull, [*kept, *_labels(project, fields.get("labels"))])
-    return Answer(200, [label_document(site, project, label) for label in pull.labels])
+    pulls.set_labels(pull, [*kept, *_labels(site, project, fields.get("labels"))])
+    return Answer(200, [label_document(label, labels_url(site, project)) for label in pull.labels])

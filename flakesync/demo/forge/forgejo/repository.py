@@ -6,6 +6,7 @@ from flakesync.demo.forge.forgejo.api import (
     api,
     counted,
     error,
+    lacks,
     not_found,
     pages,
     project_of,
@@ -13,7 +14,9 @@ from flakesync.demo.forge.forgejo.api import (
     writes,
 )
 from flakesync.demo.forge.forgejo.documents import (
+    PREFIX,
     label_document,
+    labels_url,
     repository,
     user,
 )
@@ -37,19 +40,30 @@ def get_repository(site: Site, project: Project, request: Request, parts: dict[s
     return Answer(200, repository(site, project, request, site.account(request)))
 
 
-@reads("GET", f"{REPO}/labels")
+@reads("GET", f"{REPO}/labels", "issue")
 def list_labels(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    return counted(request, project.labels, lambda label: label_document(site, project, label))
+    return counted(request, project.labels, lambda label: label_document(label, labels_url(site, project)))
 
 
-@writes("POST", f"{REPO}/labels")
+@api.on("GET", "/orgs/{owner}/labels")
+def list_shared_labels(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+    if refused := lacks(site, site.account(request), "read:organization"):
+        return refused
+    known = site.labels.get(parts["owner"].lower())
+    if known is None:  # a person, or nobody
+        return not_found(site)
+    url = f"https://{site.host}{PREFIX}/orgs/{parts['owner']}/labels"
+    return counted(request, known, lambda label: label_document(label, url))
+
+
+@writes("POST", f"{REPO}/labels", "issue")
 def create_label(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     fields = request.fields()
     if not fields.get("name") or not fields.get("color"):
         return error(site, 422, "[Name]: Required")
     label = Label(next(site.ids), str(fields["name"]), str(fields["color"]).removeprefix("#"))
     project.labels.append(label)  # two of one name are possible there
-    return Answer(201, label_document(site, project, label))
+    return Answer(201, label_document(label, labels_url(site, project)))
 
 
 @writes("DELETE", f"{REPO}/branches/{{branch*}}")

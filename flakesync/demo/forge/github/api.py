@@ -47,8 +47,18 @@ Reading = Callable[[Documents, Project, Request, dict[str, str]], Answer]
 Writing = Callable[[Documents, Project, Account, Request, dict[str, str]], Answer]
 
 
-def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
-    """Register a function for repositories that the asker may see."""
+def lacks(account: Account | None, needs: str) -> Answer | None:
+    """Refuse what a token has no permission for. needs: such as `checks=read`."""
+    permission, _, kind = needs.partition("=")
+    whole = permission in ("checks", "statuses") or kind == "write"
+    if account is None or (permission if whole else f"{permission}:read") not in account.lacks:
+        return None
+    told = refusal(403, "Resource not accessible by personal access token")
+    return told.plus(("X-Accepted-GitHub-Permissions", needs))
+
+
+def reads(methods: str, pattern: str, needs: str = "") -> Callable[[Reading], Reading]:
+    """Register a function for repositories that the asker may see. needs: the permission that a token must have."""
 
     def register(function: Reading) -> Reading:
         @api.on(methods, pattern)
@@ -56,6 +66,8 @@ def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
             project = project_of(site, request, parts)
             if project is None:
                 return not_found()
+            if refused := lacks(site.account(request), needs):
+                return refused
             with site.lock:
                 return function(Documents.of(site, request), project, request, parts)
 
@@ -64,8 +76,8 @@ def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
     return register
 
 
-def writes(methods: str, pattern: str) -> Callable[[Writing], Writing]:
-    """Register a function for those who may change a repository."""
+def writes(methods: str, pattern: str, needs: str) -> Callable[[Writing], Writing]:
+    """Register a function for those who may change a repository. needs: the permission that a token must have."""
 
     def register(function: Writing) -> Writing:
         @api.on(methods, pattern)
@@ -77,6 +89,8 @@ def writes(methods: str, pattern: str) -> Callable[[Writing], Writing]:
                 return not_found()
             if account.right != "write":
                 return refusal(403, "Resource not accessible by personal access token")
+            if refused := lacks(account, needs):
+                return refused
             if project.archived:
                 return refusal(403, "Repository was archived so is read-only.")
             with site.lock:

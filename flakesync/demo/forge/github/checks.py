@@ -5,6 +5,7 @@ import re
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.github.api import (
     REPO,
+    lacks,
     reads,
     refusal,
     writes,
@@ -15,7 +16,7 @@ from flakesync.demo.forge.model import Account, Project
 from flakesync.demo.forge.paging import answer_page
 
 
-@writes("POST", f"{REPO}/statuses/{{sha}}")
+@writes("POST", f"{REPO}/statuses/{{sha}}", "statuses=write")
 def add_status(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     fields, rev = request.fields(), project.storage.rev(parts["sha"])
     if rev is None or fields.get("state") not in ("pending", "success", "failure", "error"):
@@ -27,7 +28,7 @@ def add_status(made: Documents, project: Project, account: Account, request: Req
     return Answer(201, {**made.status(project, rev, check), "creator": made.user(account)})
 
 
-@writes("POST", f"{REPO}/check-runs")
+@writes("POST", f"{REPO}/check-runs", "checks=write")
 def add_check_run(
     made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]
 ) -> Answer:
@@ -49,6 +50,9 @@ def get_commit(made: Documents, project: Project, request: Request, parts: dict[
         return refusal(422, f"No commit found for SHA: {ref}")
     checks = list(project.results(rev).values())
     statuses, runs = [check for check in checks if not check.run], [check for check in checks if check.run]
+    needs = {"": "contents=read", "check-runs": "checks=read"}.get(what, "statuses=read")
+    if refused := lacks(made.site.account(request), needs):
+        return refused
     match what:
         case "status":
             page = answer_page(request, statuses, lambda check: made.status(project, rev, check))

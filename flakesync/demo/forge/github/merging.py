@@ -18,7 +18,7 @@ _NOT_ALLOWED = {
 _CONFLICT = "Pull Request is not mergeable"
 
 
-@writes("PUT", f"{REPO}/pulls/{{number}}/merge")
+@writes("PUT", f"{REPO}/pulls/{{number}}/merge", "contents=write")
 def merge_pull(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
     if pull is None:

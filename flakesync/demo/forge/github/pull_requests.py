@@ -35,7 +35,7 @@ def list_pulls(made: Documents, project: Project, request: Request, parts: dict[
     return answer_page(request, found, lambda pull: made.simple_pull(project, pull))
 
 
-@writes("POST", f"{REPO}/pulls")
+@writes("POST", f"{REPO}/pulls", "pull_requests=write")
 def create_pull(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     fields = request.fields()
     for name in ("title", "head", "base"):
@@ -78,7 +78,7 @@ def get_pull(made: Documents, project: Project, request: Request, parts: dict[st
     return Answer(200, made.pull(project, pull)) if pull is not None else not_found()
 
 
-@writes("PATCH", f"{REPO}/pulls/{{number}}")
+@writes("PATCH", f"{REPO}/pulls/{{number}}", "pull_requests=write")
 def update_pull(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
     if pull is None:
@@ -102,7 +102,7 @@ def update_pull(made: Documents, project: Project, account: Account, request: Re
     return Answer(200, made.pull(project, pull))
 
 
-@writes("POST", f"{REPO}/pulls/{{number}}/requested_reviewers")
+@writes("POST", f"{REPO}/pulls/{{number}}/requested_reviewers", "pull_requests=write")
 def ask_reviewers(
     made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]
 ) -> Answer:
@@ -124,7 +124,7 @@ def list_reviews(made: Documents, project: Project, request: Request, parts: dic
     return answer_page(request, pull.reviews, lambda review: made.review(project, pull, review))
 
 
-@writes("POST", f"{REPO}/pulls/{{number}}/reviews")
+@writes("POST", f"{REPO}/pulls/{{number}}/reviews", "pull_requests=write")
 def add_review(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
     if pull is None:
@@ -143,7 +143,7 @@ def list_labels(made: Documents, project: Project, request: Request, parts: dict
     return answer_page(request, pull.labels, lambda label: made.label(project, label))
 
 
-@writes("POST PUT", f"{REPO}/issues/{{number}}/labels")
+@writes("POST PUT", f"{REPO}/issues/{{number}}/labels", "pull_requests=write")
 def add_labels(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     pull, document = pull_of(project, parts), request.document()
     if pull is None:

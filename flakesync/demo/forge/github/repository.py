@@ -13,7 +13,7 @@ from flakesync.demo.forge.github.api import (
 )
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.github.merging import METHODS, queue_method
-from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.messages import Answer, Json, Request, moved
 from flakesync.demo.forge.model import Account, Project, Rules, Site
 from flakesync.demo.forge.paging import answer_page
 
@@ -31,16 +31,21 @@ def get_repository(made: Documents, project: Project, request: Request, parts: d
     return Answer(200, made.repository(project, made.site.account(request)))
 
 
-@writes("DELETE", f"{REPO}/git/refs/heads/{{branch*}}")
+@writes("DELETE", f"{REPO}/git/refs/heads/{{branch*}}", "contents=write")
 def delete_ref(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
     if parts["branch"] in project.rules or not pulls.delete_branch(made.site, project, parts["branch"]):
         return refusal(422, "Reference does not exist")
     return Answer(204)
 
 
-@reads("GET", f"{REPO}/branches/{{branch*}}")
+@reads("GET", f"{REPO}/branches/{{branch*}}", "contents=read")
 def get_branch(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
     rev = project.storage.branch(parts["branch"])
+    if rev is None and parts["branch"] in project.renamed:
+        now = project.renamed[parts["branch"]]
+        return moved(
+            f"{made.api}/repositories/{project.id}/branches/{now}", request, body={"message": "Moved Permanently"}
+        )
     if rev is None:
         return refusal(404, "Branch not found")
     return Answer(200, made.branch(project, parts["branch"], rev))
@@ -77,7 +82,7 @@ def _rules(project: Project, rules: Rules) -> list[Json]:
     return [{"type": kind, **({"parameters": values} if values else {}), **shared} for kind, values in found]
 
 
-@reads("GET", f"{REPO}/tarball/{{ref*}}")
+@reads("GET", f"{REPO}/tarball/{{ref*}}", "contents=read")
 def get_tarball(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
     rev = project.storage.rev(parts["ref"])
     if rev is None:

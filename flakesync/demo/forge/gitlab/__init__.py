@@ -1,12 +1,16 @@
 """GitLab: HOST/api/v4; a project is named by its encoded path, and a pull request is a merge request."""
 
+import re
+from urllib.parse import unquote
+
 # Each registers its routes.
 from flakesync.demo.forge.gitlab import ci, merge_requests, merging, repository, trains  # noqa: F401
 from flakesync.demo.forge.gitlab.api import api
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.messages import Answer, Request, moved
 from flakesync.demo.forge.model import Site
 
 _PREFIX = "/api/v4"
+_PROJECT = re.compile(r"/projects/(?P<path>[^/]+)(?P<rest>/.*)?")
 
 
 def answer(site: Site, request: Request) -> Answer:
@@ -15,4 +19,20 @@ def answer(site: Site, request: Request) -> Answer:
         return Answer(404, b"<!DOCTYPE html><title>Not Found</title>", (), "text/html")
     if request.secret is not None and site.account(request) is None:
         return Answer(401, {"message": "401 Unauthorized"})
-    return api.answer(site, request, request.path.removeprefix(_PREFIX)) or Answer(404, {"error": "404 Not Found"})
+    path = request.path.removeprefix(_PREFIX)
+    return (
+        _redirected(site, request, path) or api.answer(site, request, path) or Answer(404, {"error": "404 Not Found"})
+    )
+
+
+def _redirected(site: Site, request: Request, path: str) -> Answer | None:
+    """Send on what reads a project by the path that it had before: to its number; refuse to write by it."""
+    found = _PROJECT.fullmatch(path)
+    project = site.find_moved(unquote(found["path"]), site.account(request)) if found is not None else None
+    if found is None or project is None:
+        return None
+    if request.method not in ("GET", "HEAD"):
+        return Answer(405, {"message": "Non GET methods are not allowed for moved projects"})
+    url = f"https://{request.authority}{_PREFIX}/projects/{project.id}{found['rest'] or ''}"
+    told = moved(url, request, body=f"This resource has been moved permanently to {url}".encode())
+    return Answer(told.status, told.body, told.headers, "text/plain")

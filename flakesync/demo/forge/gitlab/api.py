@@ -20,10 +20,7 @@ MERGE = f"{PROJECT}/merge_requests/{{number}}"
 def project_of(site: Site, request: Request, parts: dict[str, str]) -> Project | None:
     """Return the project that a path names, by its number too; None: there is none for whoever asks."""
     name = parts["project"]
-    if name.isdigit():
-        project = next((each for each in site.projects.values() if each.id == int(name)), None)
-    else:
-        project = site.find(name)
+    project = site.find_by_id(int(name)) if name.isdigit() else site.find(name)
     if project is None or not site.may_read(project, site.account(request)):
         return None
     with site.lock:
@@ -45,6 +42,15 @@ Reading = Callable[[Site, Project, Request, dict[str, str]], Answer]
 Writing = Callable[[Site, Project, Account, Request, dict[str, str]], Answer]
 
 
+def _lacks(account: Account | None, scope: str) -> Answer | None:
+    """Refuse what a token has no scope for: to read, either of the two is enough."""
+    if account is None or scope not in account.lacks:
+        return None
+    words = "The request requires higher privileges than provided by the access token."
+    scopes = "api" if scope == "api" else "api read_api"
+    return Answer(403, {"error": "insufficient_scope", "error_description": words, "scope": scopes})
+
+
 def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
     """Register a function for projects that the asker may see."""
 
@@ -52,6 +58,8 @@ def reads(methods: str, pattern: str) -> Callable[[Reading], Reading]:
         @api.on(methods, pattern)
         def route(site: Site, request: Request, parts: dict[str, str]) -> Answer:
             project = project_of(site, request, parts)
+            if refused := _lacks(site.account(request), "read_api"):
+                return refused
             if project is None:
                 return message(404, "404 Project Not Found")
             with site.lock:
@@ -71,6 +79,8 @@ def writes(methods: str, pattern: str) -> Callable[[Writing], Writing]:
             project, account = project_of(site, request, parts), site.account(request)
             if account is None:
                 return message(401, "401 Unauthorized")
+            if refused := _lacks(account, "api"):
+                return refused
             if project is None:
                 return message(404, "404 Project Not Found")
             if account.right != "write" or project.archived:

@@ -157,9 +157,11 @@ def full(site: Site, project: Project, pull: Pull, request: Request) -> Json:
     """Return an `API_Entities_MergeRequest`."""
     pipeline = pipelines.associated(project, pull)
     head = pipeline_document(site, project, pipeline) if pipeline is not None else None
+    account = site.account(request)
+    can_merge = account is not None and account.right == "write" and "merge" not in account.lacks
     return {
         **basic(site, project, pull, request), "subscribed": True, "changes_count": "1",
         "head_pipeline": head, "pipeline": head, "rebase_in_progress": False, "merge_error": pull.merge_error,
         "diff_refs": {"base_sha": pull.base_rev, "head_sha": pull.head_rev, "start_sha": pull.base_rev},
-        "user": {"can_merge": True}, "first_contribution": False, "diverged_commits_count": 0,
+        "user": {"can_merge": can_merge}, "first_contribution": False, "diverged_commits_count": 0,
     }  # fmt: skip

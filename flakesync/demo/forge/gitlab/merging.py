@@ -19,6 +19,8 @@ def merge_merge_request(
     pull, fields = pull_of(project, parts), request.fields()
     if pull is None:
         return no_merge_request()
+    if "merge" in account.lacks:
+        return message(401, "401 Unauthorized")
     if refused := sha_refused(site, project, pull, fields):
         return refused
     status = merge_status(site, project, pull)

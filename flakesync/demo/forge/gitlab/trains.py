@@ -49,6 +49,8 @@ def join_train(site: Site, project: Project, account: Account, request: Request,
         return message(403, "403 Forbidden")
     if pull is None:
         return no_merge_request()
+    if "merge" in account.lacks:
+        return message(401, "401 Unauthorized")
     if refused := sha_refused(site, project, pull, fields):
         return refused
     if pull in project.queue:

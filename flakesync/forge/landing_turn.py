@@ -263,6 +263,7 @@ class Turn:
                 break
             self.sleep(pause)
             pull = forge.get(project, pull.number)
+            standing = None  # what was asked was asked of another head
         else:
             lag = Waiting("computing", "the forge has not seen the pushed commit yet")
             return self._outcome(found, made, "waiting", pull, waiting=lag)

@@ -218,6 +218,19 @@ def test_a_pipeline_that_lags_behind_a_push_is_waited_for(gitlab: Hosted) -> Non
     assert gitlab.land(wait=True).errors == {"app": "pull-checks-failed"}
 
 
+def test_what_was_said_of_the_head_before_does_not_count_while_the_forge_lags(gitlab: Hosted) -> None:
+    for name in gitlab.names:
+        gitlab.project(name).ci = [Job("build", takes_s=1)]
+    published(gitlab)
+    gitlab.clock.sleep(10)
+    gitlab.status()
+    app = gitlab.project("app")
+    app.ci = [Job("build", takes_s=50, state="failure")]
+    # For so long GitLab shows the merge request at the commit before, whose pipeline has passed.
+    app.head_lag_looks = 12
+    assert gitlab.land(wait=True).errors == {"app": "pull-checks-failed"}
+
+
 def test_a_fine_grained_token_lands_what_has_passed_and_waits_for_what_has_not(github: Hosted) -> None:
     github.site.graphql = False
     github.site.add_account("github_pat_fine", "bot", lacks=("checks",))

@@ -247,8 +247,19 @@ def test_a_fine_grained_token_lands_what_has_passed_and_waits_for_what_has_not(g
     github.assert_done()
 
 
-def test_a_transferred_repo_is_published_and_landed_under_its_new_owner(hosted: Hosted) -> None:
-    published(hosted)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_transferred_repo_is_published_and_landed_under_its_new_owner(hosted: Hosted, when: str) -> None:
+    if when == "after":
+        published(hosted)
     hosted.site.move("acme/lib", "newco/lib")
+    statuses = {outcome.repo: outcome.status for outcome in hosted.publish().repos}
+    # The pull request of app names the one of lib by its new address.
+    assert statuses == (
+        {"lib": "opened", "app": "opened"} if when == "before" else {"lib": "unchanged", "app": "updated"}
+    )
     assert {outcome.status for outcome in hosted.publish().repos} == {"unchanged"}
+    assert {outcome.stage for outcome in hosted.status().repos} == {"open"}
     assert hosted.land(wait=True).statuses == BOTH
+    moved = hosted.site.find("newco/lib")
+    assert moved is not None
+    assert [pull.state for pull in moved.pulls] == ["merged"]

@@ -4,7 +4,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flakesync.forge.body import BEGIN, END, Content, Link, is_ours, make_block, make_title, put_into, run_of
+from flakesync.forge.body import (
+    BEGIN,
+    END,
+    Content,
+    Link,
+    dependents_in,
+    depends_on_in,
+    is_ours,
+    make_block,
+    make_title,
+    pull_link,
+    pulls_in,
+    put_into,
+    run_of,
+)
 from flakesync.forge.update import Move, Update
 from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
@@ -76,6 +90,37 @@ def test_the_block_says_what_moves_and_where_to_look() -> None:
         "",
         END,
     ]
+
+
+def test_what_a_block_says_of_others_is_read_back_from_any_body() -> None:
+    first, second, third = move("my-lib"), move("lib|x", flake="dev"), move()
+    urls = ["https://forge.test/a/my-lib/pull/1", "https://forge.test/a%2Fb/lib/-/merge_requests/2"]
+    block = make_block(
+        content(
+            update(first, second, third),
+            links={
+                first.key: pull_link(RepoName("my-lib"), urls[0]),
+                second.key: pull_link(RepoName("lib_2"), urls[1]),
+                third.key: Link("compare", "https://forge.test/compare"),
+            },
+            depends_on=urls,
+            dependents=[RepoName("app"), RepoName("my-site")],
+        )
+    )
+    for body in (block, f"Depends-On: mine\r\n\r\n{block}\r\nDepends-On: too".replace("\n", "\r\n")):
+        assert pulls_in(body) == {"my-lib": urls[0], "lib_2": urls[1]}
+        assert depends_on_in(body) == urls
+        assert dependents_in(body) == ["app", "my-site"]
+    for body in ("", "Depends-On: https://forge.test/1", block.replace(END, "")):
+        assert (pulls_in(body), depends_on_in(body), dependents_in(body)) == ({}, [], [])
+
+
+@pytest.mark.parametrize(
+    "name", ["| [pull request of lib](https://evil.test) |", "x](y) |\n| [pull request of lib](z) |"]
+)
+def test_the_name_of_an_input_is_not_read_as_a_pull_request(name: str) -> None:
+    odd = Move(FlakeDir("."), (name,), node(OLD), (name,))
+    assert pulls_in(make_block(content(update(odd)))) == {}
 
 
 def test_an_input_that_is_new_or_goes_or_follows_is_shown_as_such() -> None:

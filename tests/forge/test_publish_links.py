@@ -160,6 +160,29 @@ def test_an_upstream_that_cannot_be_looked_at_is_still_depended_on(
     assert found["lib"].stage == "failed"
 
 
+def test_what_a_lock_does_not_say_of_an_upstream_its_pull_request_says(tmp_path: Path) -> None:
+    town = make_town(tmp_path, CHAIN)
+    town.names_branches = False
+    town.bump_all()
+    run(town)
+    tables = _no_mirror(town)
+    town.manifest(publish=OTHER_TITLE, **tables)
+    assert [look(town)[name].waits_for for name in CHAIN] == [[], ["lib"], ["app", "lib"]]
+    assert statuses(run(town, "app", "site")) == ["updated", "updated"]
+    assert [look(town)[name].waits_for for name in CHAIN] == [[], ["lib"], ["app", "lib"]]
+
+
+def test_somebody_elses_commit_is_the_error_also_where_the_forge_fails(town: Town) -> None:
+    repos.commit(town.server("lib"), {"note": "mine"}, message="Fix", branch=BRANCH)
+    _no_forge(town)
+    town.manifest(publish=OTHER_TITLE)
+    outcomes = run(town)
+    assert statuses(outcomes) == ["failed", "updated", "updated"]
+    assert outcomes["lib"].error is not None
+    assert outcomes["lib"].error.code == "branch-taken"
+    assert said(town, "app") == as_published("app")
+
+
 def test_dependents_that_cannot_be_looked_at_are_still_named(town: Town) -> None:
     town.server("site").rename(town.root / "gone")
     forget(town)
@@ -191,6 +214,19 @@ def test_an_upstream_that_has_moved_on_here_is_still_depended_on(town: Town) -> 
     assert statuses(run(town, "app")) == ["updated"]
     assert said(town, "app") == as_published("app")
     assert look(town)["app"].waits_for == ["lib"]
+
+
+def test_an_earlier_pull_request_is_not_that_of_an_update_that_somebody_has_committed_to(town: Town) -> None:
+    lib = town.forge.one("lib")
+    town.forge.put(Project("", "lib"), replace(lib, state="closed"))
+    newer = town.bump("lib", nixpkgs=NEWER)
+    repos.run_git("push", "-qf", "origin", BRANCH, cwd=town.clone("lib"))
+    repos.commit(town.server("lib"), {"note": "mine"}, message="Fix", branch=BRANCH)
+    town.bump("app", nixpkgs=NEWER, lib=newer)
+    town.forge.pulls["app"].clear()
+    repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.server("app"))
+    assert statuses(run(town, "app")) == ["opened"]
+    assert said(town, "app") == ({}, [], [])
 
 
 def test_what_is_known_to_be_otherwise_is_no_longer_said(town: Town) -> None:

@@ -144,11 +144,15 @@ class TownServers(Servers):
 
 @dataclass
 class Town:
-    """Repos `NAME` of `root / "repos"`, cloned from `root / "server" / NAME.git`."""
+    """Repos `NAME` of `root / "repos"`, cloned from `root / "server" / NAME.git`.
+
+    names_branches: whether the locks say which branch an update commit is on, as those of `github:` inputs do not.
+    """
 
     root: Path
     names: tuple[str, ...]
     forge: MemoryForge
+    names_branches: bool = True
 
     @property
     def workspace(self) -> Workspace:
@@ -215,7 +219,8 @@ class Town:
                 assert node is not None
                 assert node.locked is not None
                 date = DATES.get(rev, 1_700_400_000)
-                more = {"ref": BRANCH} if key != "nixpkgs" and rev in self.updates(key) else {}
+                of_update = key != "nixpkgs" and rev in self.updates(key)
+                more = {"ref": BRANCH} if of_update and self.names_branches else {}
                 lock = lock.replace((key,), locked={**node.locked, "rev": rev, "lastModified": date, **more})
                 dates.append(date)
             pins = {PinName("nixpkgs"): inputs["nixpkgs"]} if "nixpkgs" in inputs else {}

@@ -206,7 +206,10 @@ class Hosts:
     def _token_variables(self, host: str, kind: ForgeKind, settings: ForgeSettings | None) -> tuple[str, ...]:
         if settings is not None and settings.token_env is not None:
             return (settings.token_env,)
-        return TOKEN_VARIABLES[kind] if self._owners.get(kind) == host else ()
+        if self._owners.get(kind) != host:
+            return ()
+        named = {each.token_env for each in self._declared.values()}
+        return tuple(name for name in TOKEN_VARIABLES[kind] if name not in named)
 
     def _token(self, host: str, names: tuple[str, ...]) -> str | None:
         for name in names:

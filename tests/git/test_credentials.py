@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -183,3 +184,30 @@ def test_settings_and_secrets_are_out_of_sight_of_the_process_list() -> None:
     shown = process.git(["config", "--get-regexp", "^credential"], config=remote.config, env=remote.environment).text
     assert "credential.https://h.helper" in shown
     assert "s3cret" not in shown
+
+
+@pytest.mark.parametrize(
+    ("says", "hint"),
+    [
+        (
+            "git@h: Permission denied (publickey).",
+            "git may not ask for a password here: load an ssh key that the server knows into an agent",
+        ),
+        (
+            "Host key verification failed.",
+            "ssh does not know that server's key: connect once by hand, or add it to known_hosts",
+        ),
+    ],
+)
+@pytest.mark.parametrize("url", ["git@h:o/r", "ssh://git@h/o/r", "https://h/o/r"])
+def test_ssh_has_hints_of_its_own_also_where_a_setting_leads_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, says: str, hint: str
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\necho '{says}' >&2\nexit 255\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    repos.run_git("config", "--global", "url.ssh://git@h/.insteadOf", "https://h/", cwd=tmp_path)
+    with pytest.raises(GitError) as caught:
+        ls_remote(url, None)
+    assert (caught.value.code, caught.value.hint) == ("access-denied", hint)

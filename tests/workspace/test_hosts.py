@@ -134,6 +134,15 @@ def test_the_usual_variables_belong_to_their_tools_own_host_where_the_manifest_h
     assert [undecided.account(host).token for host in ("gitlab.com", "a.example", "b.example")] == [None, None, None]
 
 
+def test_a_usual_variable_that_the_manifest_gives_to_one_host_is_no_others() -> None:
+    forges = {"ghe.example.com": ForgeSettings(kind="github", token_env="GITHUB_TOKEN")}
+    for ws in (workspace(forges=forges), workspace("github:acme/lib", forges=forges)):
+        hosts = Hosts(ws, {"GITHUB_TOKEN": "enterprise"})
+        assert hosts.account("ghe.example.com").token == "enterprise"
+        assert (hosts.account("github.com").token, hosts.account("github.com").token_env) == (None, ("GH_TOKEN",))
+    assert Hosts(ws, {"GITHUB_TOKEN": "enterprise", "GH_TOKEN": "hub"}).account("github.com").token == "hub"
+
+
 def test_what_cannot_be_a_token_is_one_error_that_does_not_show_it() -> None:
     with pytest.raises(FlakesyncError) as caught:
         Hosts(workspace("github:acme/lib"), {"GITHUB_TOKEN": "two w0rds"}).remote("https://github.com/acme/lib")

@@ -39,7 +39,7 @@ BEFORE = (
 FIRST_LANDING = (
     Scene(
         f"Land what can be landed, upstream first. The bases of two repos are protected: {CHECKED} needs a check that"
-        f" has not reported yet, {APPROVED} an approval. Neither is a failure; exit status 4 says that something waits.",
+        f" has not reported yet, {APPROVED} an approval. Neither is a failure; exit status 4 says that it waits.",
         ("land",),
         EXIT_WAITING,
     ),

@@ -154,7 +154,7 @@ def test_a_merge_names_head_and_style_and_reads_what_came_of_it(
     script: Script, forge: Forgejo, method: Any, way: str
 ) -> None:
     script.then(200).then(200, shown(state="closed", merged=True, merge_commit_sha=MERGED))
-    assert forge.merge(LIB, PULL, head=HEAD, method=method).merged_rev == MERGED
+    assert forge.merge(LIB, PULL, head=HEAD, method=method).merged_rev == MERGED  # type: ignore[union-attr]
     assert script.told == [f"POST {AT}/pulls/7/merge", f"GET {AT}/pulls/7"]
     assert script.bodies[0] == {"Do": way, "head_commit_id": HEAD}
 
@@ -168,10 +168,10 @@ def test_the_default_style_is_the_repositorys(script: Script, forge: Forgejo) ->
 
 def test_a_merge_without_an_answer_is_looked_up_before_it_is_tried_again(script: Script, forge: Forgejo) -> None:
     script.breaks().then(200, shown(state="closed", merged=True, merge_commit_sha=MERGED))
-    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED  # type: ignore[union-attr]
     script.breaks().then(200, shown()).then(200)
     script.then(200, shown(state="closed", merged=True, merge_commit_sha=MERGED))
-    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED  # type: ignore[union-attr]
     assert [line.partition(" ")[0] for line in script.told[2:]] == ["POST", "GET", "POST", "GET"]
 
 

@@ -212,7 +212,7 @@ def test_a_merge_whose_head_moved_says_so(script: Script, forge: GitHub) -> None
 def test_a_merge_that_went_through_unheard_counts(script: Script, forge: GitHub) -> None:
     script.then(502, "x").then(405, {"message": "Pull Request is not mergeable"})
     script.then(200, shown(state="closed", merged_at="2026-01-01T00:00:00Z", merge_commit_sha=MERGED))
-    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED
+    assert forge.merge(LIB, PULL, head=HEAD, method="merge").merged_rev == MERGED  # type: ignore[union-attr]
 
 
 def test_it_waits_while_github_is_thinking(script: Script, forge: GitHub) -> None:

@@ -1,4 +1,4 @@
-"""A workspace on the example forge, over TLS, with one clock for the forge and for whoever waits for it."""
+"""A workspace on the example forge, over TLS, with one clock for the forge and for whoever waits for it.
 
 Repos are known by their addresses alone; locks are made and moved without Nix.
 """

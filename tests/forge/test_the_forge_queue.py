@@ -1,6 +1,9 @@
 """Merge queues and auto-merge of the tests' GitHub, merge trains of its GitLab."""
 
+from pathlib import Path
+
 import pytest
+from graphql import build_schema, graphql_sync
 
 from flakesync.demo.forge.messages import Json
 from flakesync.demo.forge.model import Job
@@ -31,6 +34,24 @@ _AUTO_MERGE = """
 mutation AutoMerge($id: ID!, $head: GitObjectID!) {
   enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $head, mergeMethod: SQUASH}) {
     pullRequest { autoMergeRequest { enabledAt } }
+  }
+}
+"""
+# What the excerpt of the schema has. A type name tells the schema what an object of an interface or a union is.
+_EVERYTHING = """
+{
+  node(id: ID) {
+    __typename
+    ... on PullRequest {
+      state headRefOid mergeStateStatus reviewDecision isInMergeQueue
+      mergeQueueEntry { state position }
+      autoMergeRequest { enabledAt }
+      latestOpinionatedReviews(first: 100) { nodes { state } }
+      commits(last: 1) { nodes { commit { oid statusCheckRollup { state } } } }
+      timelineItems(last: 1, itemTypes: [REMOVED_FROM_MERGE_QUEUE_EVENT]) {
+        nodes { __typename ... on RemovedFromMergeQueueEvent { reason } }
+      }
+    }
   }
 }
 """
@@ -226,6 +247,20 @@ def test_graphql_answers_what_is_asked_for_and_nothing_else(forge: Forge) -> Non
             ]},
         }}}]},
     }]}}}  # fmt: skip
+
+
+@pytest.mark.parametrize("place", ["waiting", "queued", "thrown out", "merged"])
+def test_what_graphql_answers_is_what_githubs_schema_describes(forge: Forge, place: str) -> None:
+    client, clock = queued(forge, Job("ci"), Job("build", run=True))
+    client.project.queue_fails = "failed checks" if place == "thrown out" else None
+    if place != "waiting":
+        mutate(client, _ENQUEUE)
+    clock.now += 60 if place in ("thrown out", "merged") else 0
+    query = _EVERYTHING.replace("ID", f'"{client.get()["node_id"]}"')
+    told = ask(client, query, {})["data"]
+    schema = build_schema((Path(__file__).parent / "descriptions/github.graphql").read_text())
+    again = graphql_sync(schema, query, root_value=told)
+    assert (again.errors, again.data) == (None, told)
 
 
 @pytest.mark.parametrize(

@@ -282,3 +282,15 @@ def test_a_new_commit_can_cost_the_approval(forge: Forge, kind: Kind) -> None:
         assert client.call("GET", "/merge_requests/1/approvals")["approved"] is False
         assert client.as_(REVIEWER).call("POST", "/merge_requests/1/approve", {}).status == 201
     assert client.merge().status == 200
+
+
+def test_how_many_approvals_are_left_is_told_by_the_gitlab_that_is_paid_for(forge: Forge) -> None:
+    client = opened(forge, "gitlab")
+    client.project.protect("main", approvals=2)
+    approve(client)
+    told = client.call("GET", "/merge_requests/1/approvals")
+    assert told["approved"] is True
+    assert "approvals_left" not in dict(told.data)  # type: ignore[call-overload]
+    client.site.premium = True
+    told = client.call("GET", "/merge_requests/1/approvals")
+    assert (told["approvals_required"], told["approvals_left"]) == (2, 1)

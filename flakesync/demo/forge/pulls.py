@@ -99,7 +99,7 @@ def squash_and_merge(
     Raises RefusedError.
     """
     storage = project.storage
-    onto = pull.base_rev if method == "fast-forward" else storage.git("merge-base", pull.base_rev, pull.head_rev)
+    onto = pull.base_rev if method == "fast-forward" else storage.merge_base(pull.base_rev, pull.head_rev)
     try:
         pull.squash_commit = storage.merge(onto, pull.head_rev, "squash", message)
         pull.merged_rev = storage.merge(pull.base_rev, pull.squash_commit, method, message)

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -60,9 +60,14 @@ def environment() -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """path: the bare repository."""
+    """path: the bare repository.
+
+    What two commits have to do with each other never changes: `_known` has the answers, so that a pull request that is
+    looked at again costs no process.
+    """
 
     path: Path
+    _known: dict[tuple[str, ...], str | None] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def create(cls, path: Path, default_branch: str = "main") -> "Storage":
@@ -141,7 +146,22 @@ class Storage:
 
     def commits(self, base: str, head: str) -> list[str]:
         """Return what `head` has and `base` has not, oldest first."""
-        return self.git("rev-list", "--reverse", "--topo-order", f"{base}..{head}").split()
+        return self._told("rev-list", "--reverse", "--topo-order", f"{base}..{head}").split()
+
+    def merge_base(self, one: str, other: str) -> str:
+        """Return the best common ancestor of two commits."""
+        return self._told("merge-base", one, other)
+
+    def changed_lines(self, base: str, head: str) -> str:
+        """Return what `git diff --numstat` says of `head` since it left `base`."""
+        return self._told("diff", "--numstat", f"{base}...{head}")
+
+    def _told(self, *argv: str) -> str:
+        """Return what git says of full commit ids, asked once."""
+        known = self._known.get(argv)
+        if known is None:
+            known = self._known[argv] = self.git(*argv)
+        return known
 
     def archive(self, rev: str, prefix: str) -> bytes:
         """Return a .tar.gz of a commit, below one folder."""
@@ -162,15 +182,20 @@ class Storage:
         for ref in self.git("for-each-ref", "--format=%(refname)", "refs/pull", "refs/merge-requests").splitlines():
             self.git("update-ref", "-d", ref)
         self.git("gc", "-q", "--prune=now")
+        self._known.clear()
 
     def merged_tree(self, base: str, head: str) -> str:
         """Return the tree of both together. Raises MergeConflictError."""
-        done = self._run(["merge-tree", "--write-tree", base, head])
-        if done.returncode == 1:
+        key = ("merge-tree", base, head)
+        if key not in self._known:
+            done = self._run(["merge-tree", "--write-tree", base, head])
+            if done.returncode not in (0, 1):
+                raise GitFailedError(done.stderr.decode(errors="replace"))
+            self._known[key] = done.stdout.decode().split("\n", 1)[0] if done.returncode == 0 else None
+        tree = self._known[key]
+        if tree is None:
             raise MergeConflictError
-        if done.returncode != 0:
-            raise GitFailedError(done.stderr.decode(errors="replace"))
-        return done.stdout.decode().split("\n", 1)[0]
+        return tree
 
     def merge(self, base: str, head: str, method: MergeMethod, message: str) -> str:
         """Return the commit that brings `head` into `base`; no ref moves. Raises MergeConflictError."""

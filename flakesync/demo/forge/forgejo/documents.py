@@ -79,7 +79,7 @@ def pull_document(site: Site, project: Project, request: Request, pull: Pull) ->
         "merged_by": user(site, pull.merged_by) if pull.merged_by else None, "allow_maintainer_edit": False,
         "base": _branch(site, project, request, pull.base, pull.base_rev),
         "head": _branch(site, project, request, pull.head, pull.head_rev),
-        "merge_base": project.storage.git("merge-base", pull.base_rev, pull.head_rev), "due_date": None,
+        "merge_base": project.storage.merge_base(pull.base_rev, pull.head_rev), "due_date": None,
         "created_at": time(pull.created), "updated_at": time(pull.updated), "closed_at": maybe(pull.closed),
         "pin_order": 0, "flow": 0, "review_comments": 0, "additions": 1, "deletions": 1, "changed_files": 1,
     }  # fmt: skip

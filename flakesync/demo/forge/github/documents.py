@@ -272,7 +272,7 @@ def mergeable_state(site: Site, project: Project, pull: Pull, mergeable: bool | 
 
 def _size(storage: Storage, pull: Pull) -> tuple[int, int, int]:
     """Return lines added, lines deleted, and files changed."""
-    lines = storage.git("diff", "--numstat", f"{pull.base_rev}...{pull.head_rev}").splitlines()
+    lines = storage.changed_lines(pull.base_rev, pull.head_rev).splitlines()
     counts = [line.split("\t") for line in lines]
     numbers = [(int(added), int(deleted)) for added, deleted, _ in counts if added != "-"]
     return sum(added for added, _ in numbers), sum(deleted for _, deleted in numbers), len(counts)

@@ -133,11 +133,13 @@ def get_approvals(site: Site, project: Project, request: Request, parts: dict[st
     pull = pull_of(project, parts)
     if pull is None:
         return no_merge_request()
-    people = rules.approvals(project, pull)
+    people, demanded = rules.approvals(project, pull), project.rules.get(pull.base)
+    required = demanded.approvals if demanded is not None else 0
+    counts = {"approvals_required": required, "approvals_left": max(required - len(people), 0)}
     return Answer(200, {
         "id": pull.id, "iid": pull.number, "project_id": project.id, "title": pull.title, "state": STATES[pull.state],
         "approved": bool(people), "approved_by": [{"user": user(site, person)} for person in people],
-        "user_has_approved": False, "user_can_approve": True,
+        "user_has_approved": False, "user_can_approve": True, **(counts if site.premium else {}),
     })  # fmt: skip
 
 

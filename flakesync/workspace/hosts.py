@@ -85,7 +85,8 @@ class Hosts:
         if isinstance(url, Remote):
             return url
         remote = parse_remote(url)
-        server = server_of(urlsplit(remote.url))
+        web = remote.url.lower().startswith(("https://", "http://"))  # a folder may be called `//[`
+        server = server_of(urlsplit(remote.url)) if web else None
         if server is None:
             return remote
         place = server.partition("://")[2]

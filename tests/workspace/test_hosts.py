@@ -50,6 +50,7 @@ def test_git_finds_the_token_in_its_environment_only() -> None:
         "https://github.com.evil.example/acme/lib",
         "ssh://git@github.com:acme/lib",
         "file:///srv/lib",
+        "//[srv/lib",
         "/srv/lib",
     ],
 )

@@ -115,7 +115,7 @@ def _remove_stale_locks(path: Path) -> None:
 def _fetched(path: Path) -> dict[str, Rev]:
     """Return the remote's branches and tags as they were last fetched."""
     argv = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin", "refs/tags"]
-    lines = [line.split(" ", 1) for line in process.git(argv, cwd=path).text.splitlines()]
+    lines = [line.split(" ", 1) for line in process.git(argv, cwd=path).lines]
     return {
         name.replace("refs/remotes/origin/", "refs/heads/", 1): Rev(rev)
         for rev, name in lines

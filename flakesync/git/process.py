@@ -54,6 +54,11 @@ class Answer:
         """Standard output as text."""
         return self.out.decode("utf-8", "surrogateescape")
 
+    @property
+    def lines(self) -> list[str]:
+        """Standard output, line by line; a name in it may hold what only Unicode takes for the end of a line."""
+        return self.text.removesuffix("\n").split("\n") if self.out else []
+
 
 def git(
     argv: Sequence[str],

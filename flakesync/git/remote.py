@@ -170,7 +170,7 @@ def list_refs(
     argv = ["ls-remote", *(["--symref"] if symbolic else []), "--", remote.name, *patterns]
     answer = run(argv, remote, timeout_s=timeout_s)
     refs: dict[str, Rev] = {}
-    for line in answer.text.splitlines():
+    for line in answer.lines:
         value, _, name = line.partition("\t")
         if value.startswith("ref: "):
             refs[f"{name}@"] = Rev(value.removeprefix("ref: "))

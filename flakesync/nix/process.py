@@ -125,7 +125,7 @@ def quiet(environ: Mapping[str, str]) -> dict[str, str]:
 
 def no_filters(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that switch off all filter drivers of the user, for what must be as committed."""
-    listed = _git_config(environ, "--name-only", "--get-regexp", r"^filter\.").splitlines()
+    listed = _git_config(environ, "--null", "--name-only", "--get-regexp", r"^filter\.").split("\0")
     return with_settings(environ, without_filters(listed))
 
 

@@ -206,3 +206,13 @@ def test_a_mirror_has_the_remotes_tags_and_follows_them(tmp_path: Path) -> None:
     with Repository.open(path) as repository:
         assert repository.ref("refs/tags/v1") is None
         assert repository.ref("refs/tags/v2") == rev
+
+
+def test_branches_are_told_apart_by_what_git_takes_for_a_line(tmp_path: Path) -> None:
+    rev = make_bare(tmp_path / "r.git", {"x": "y"})
+    names = {"a\u2028b", "c\x85d", "e\u00a0f"}
+    for name in names:
+        run_git("branch", name, "main", cwd=tmp_path / "r.git")
+    for _ in range(2):
+        with Repository.open(mirror(f"file://{tmp_path / 'r.git'}", tmp_path / "cache", offline=False)) as repository:
+            assert {repository.ref(f"refs/remotes/origin/{name}") for name in names} == {rev}

@@ -1,5 +1,6 @@
 """A workspace of private repos on one forge, known by their addresses over https alone."""
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from tests.support import forked, repos
 from tests.support.forge import Forge, faults
 from tests.support.nixspace import Space, Take
 
-# No other test's: it is looked for in the command lines of all processes.
-TOKEN = "t0ken-of-the-private-workspace"
+# Of this process alone: it is looked for in the command lines of all processes, also of tests that run beside this one.
+TOKEN = f"t0ken-of-the-private-workspace-{os.getpid()}"
 VARIABLE = "ACME_TOKEN"
 SITE = "git.example.com"
 APIS: Mapping[Kind, str] = {"github": "/api/v3", "gitlab": "/api/v4", "forgejo": "/api/v1"}

@@ -1,5 +1,6 @@
 """Killed, interrupted, twice at once: nothing is lost, nothing is left running, and the next run finishes the work."""
 
+import contextlib
 import json
 import os
 import signal
@@ -73,6 +74,21 @@ def user_state(space: Space) -> dict[str, bytes]:
     )
 
 
+def wait_for_orphans(root: Path) -> None:
+    """Wait until no command line names a folder: git that the killed run had started goes on for a bit."""
+    needle = os.fsencode(root)
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        lines = []
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                lines.append(file.read_bytes())
+        if not any(needle in line for line in lines):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"processes are still at work in {root}")
+
+
 def workspace(root: Path) -> Space:
     return chain(root, 3)
 
@@ -101,6 +117,7 @@ def test_kill_9_at_any_moment_loses_nothing(any_nix: object, tmp_path: Path, mom
     with started(manifest, "-j1", program=("-c", _DRIVER, str(number), str(delay_s))) as process:
         process.communicate(timeout=PATIENCE_S)
     assert process.returncode == -signal.SIGKILL or delay_s
+    wait_for_orphans(space.root)
     assert user_state(space) == before
     for name, tip in refs(space).items():
         assert tip in (None, undisturbed[name])

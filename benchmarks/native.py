@@ -19,10 +19,10 @@ from pathlib import Path
 from benchmarks.fleet import WAVES, Fleet, make_fleet
 from benchmarks.measure import peak_bytes, python, run, show
 from benchmarks.shares import where_the_time_goes
-from flakesync.nix.command import Nix
-from flakesync.nix.flakefile import InputSpec
-from flakesync.nix.flakeref import Attr, FlakeRef
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.expression.inputs import InputSpec
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.program.command import Nix
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.compute import compute
 from flakesync.sync.lockers.native.values import NIX_2_34, Fetched, Flake
 from tests.support.nixspace import UPDATE

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import python, run, show
-from flakesync.nix.command import Nix
+from flakesync.nix.program.command import Nix
 from tests.support import nixspace
 
 COUNT = 30

@@ -12,7 +12,7 @@ from flakesync.analysis.graph import RepoGraph, build_graph
 from flakesync.analysis.pins import Latest, Target, all_governed, choose_targets, pins_to_ask
 from flakesync.analysis.situation import Situation, questions
 from flakesync.errors import FlakesyncError
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
@@ -119,7 +119,7 @@ def _hosts_of(workspace: Workspace) -> "Hosts":
 
 
 def _newest(reference: FlakeRef, hosts: "Hosts | None") -> Latest:
-    from flakesync.git.remote import ls_remote
+    from flakesync.git.remotes.remote import ls_remote
     from flakesync.workspace.archive import newest_archive
 
     url = reference.git_url()

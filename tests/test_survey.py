@@ -11,7 +11,7 @@ from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import ToRev, ToUpdate, make_plan
 from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey import ask_servers, cache_dir, read_graph, survey
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.manifest import load_workspace

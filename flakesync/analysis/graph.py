@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from flakesync.nix.flakeref import Attr, Identity
+from flakesync.nix.reference.flakeref import Attr, Identity
 from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, is_fixed, own_input, rev_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot

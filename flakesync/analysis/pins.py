@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from flakesync.errors import FlakesyncError
-from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.inputs import ARCHIVES, OwnInput, Source, own_input, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin, Workspace, matches

@@ -10,7 +10,7 @@ import msgspec
 from flakesync.analysis.graph import Edge
 from flakesync.analysis.pins import Governed, Latest, Target, is_archive, is_at, newest_locked
 from flakesync.analysis.situation import Situation, answer_for
-from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, Source, rev_of
 from flakesync.workspace.manifest import matches

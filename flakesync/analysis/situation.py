@@ -8,7 +8,7 @@ import msgspec
 
 from flakesync.analysis.graph import Edge, RepoGraph, repo_by_identity
 from flakesync.analysis.pins import Governed, Target, pin_source
-from flakesync.nix.flakeref import Identity
+from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History, Question
 from flakesync.workspace.inputs import Source

@@ -12,7 +12,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
-    from flakesync.forge.outcome import AbandonDocument
+    from flakesync.documents.publish import AbandonDocument
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
 
@@ -49,8 +49,8 @@ def abandon(
 def _abandon(
     common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, dry_run: bool
 ) -> "AbandonDocument":
-    from flakesync.forge.abandon import abandon as carry_out
-    from flakesync.forge.choose import Servers
+    from flakesync.forge.hosts import Servers
+    from flakesync.publish.abandon import abandon as carry_out
     from flakesync.survey import cache_dir, read_graph
     from flakesync.sync.engine import only_run
 

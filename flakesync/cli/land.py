@@ -13,8 +13,8 @@ from flakesync.cli.options import Common, DialectOption, LockerOption, with_comm
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
-    from flakesync.forge.land import Patience
-    from flakesync.forge.landing_outcome import LandDocument
+    from flakesync.documents.land import LandDocument
+    from flakesync.land.land import Patience
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
 
@@ -66,7 +66,7 @@ def land(
 
 def _patience(wait: bool, timeout: str) -> "Patience":
     from flakesync.errors import ManifestError
-    from flakesync.forge.land import Patience
+    from flakesync.land.land import Patience
     from flakesync.workspace.values import duration
 
     try:
@@ -85,8 +85,8 @@ def _land(
     locker: LockerOption,
     dialect: DialectOption,
 ) -> "LandDocument":
-    from flakesync.forge.choose import Servers
-    from flakesync.forge.land import land as carry_out
+    from flakesync.forge.hosts import Servers
+    from flakesync.land.land import land as carry_out
     from flakesync.report.progress import listener
     from flakesync.survey import cache_dir
 

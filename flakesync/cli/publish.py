@@ -12,7 +12,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
-    from flakesync.forge.outcome import PublishDocument, PublishOutcome
+    from flakesync.documents.publish import PublishDocument, PublishOutcome
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
 
@@ -54,8 +54,8 @@ def publish(
 def _publish(
     common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, reopen: bool
 ) -> "PublishDocument":
-    from flakesync.forge.choose import Servers
-    from flakesync.forge.publish import publish as carry_out
+    from flakesync.forge.hosts import Servers
+    from flakesync.publish.publish import publish as carry_out
     from flakesync.report.publish import progress_line
     from flakesync.survey import cache_dir, read_graph
     from flakesync.sync.engine import only_run

@@ -22,8 +22,8 @@ def status(common: Common) -> int:
       flakesync status
       flakesync status --json | jq '.repos[] | select(.landed | not) | .repo'
     """
-    from flakesync.forge.choose import Servers
-    from flakesync.forge.status import status as look
+    from flakesync.forge.hosts import Servers
+    from flakesync.publish.status import status as look
     from flakesync.survey import read_graph
 
     workspace, selected = open_workspace(common)

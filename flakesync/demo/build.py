@@ -15,8 +15,8 @@ from flakesync.demo.timeline import LAST_DAY, Step, steps
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
 from flakesync.gitenv import with_settings
-from flakesync.nix.command import Nix
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.program.command import Nix
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import RepoName
 
 FORGE = "git+https://git.acme.example"

@@ -15,7 +15,7 @@ from flakesync.demo.locking import find_nix, writer
 from flakesync.demo.stage import Scene, play, say, show, typed
 from flakesync.demo.story import made
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
-from flakesync.nix.command import Nix
+from flakesync.nix.program.command import Nix
 from flakesync.report.text import BLANK, Span, line
 
 MERGED_BY_HAND = "lib"

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from flakesync.errors import FlakesyncError, NixError
 from flakesync.git.repository import Repository
-from flakesync.nix.command import Nix
-from flakesync.nix.flakefile import NotStatic, read_inputs
-from flakesync.nix.flakeref import Attr, FlakeRef
+from flakesync.nix.expression.inputs import NotStatic, read_inputs
+from flakesync.nix.program.command import Nix
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.compute import first_lock
 from flakesync.sync.lockers.native.locker import DIALECTS
 from flakesync.sync.lockers.native.sources import Sources

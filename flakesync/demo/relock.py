@@ -12,7 +12,7 @@ from pathlib import Path
 from flakesync.demo.build import FORGE, build_workspace, examples, found_in
 from flakesync.demo.timeline import steps
 from flakesync.errors import EXIT_CANNOT_RUN, EXIT_OK, FlakesyncError
-from flakesync.nix.command import Nix
+from flakesync.nix.program.command import Nix
 
 
 def example_locks() -> dict[str, bytes]:

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from flakesync.forge.answers import Meaning, meaning_of, said
 from flakesync.forge.calls import ProjectCalls
-from flakesync.forge.http import Client
+from flakesync.forge.client import Client
 from flakesync.forge.model import (
     ForgeError,
     ForgeKind,
@@ -17,7 +17,7 @@ from flakesync.forge.model import (
     Undecided,
     Waiting,
 )
-from flakesync.forge.refusal import Refused, Unclear
+from flakesync.forge.refusals import Refused, Unclear
 from flakesync.terms import Rev
 
 _PAUSES_S = (1.0, 2.0, 4.0, 8.0)

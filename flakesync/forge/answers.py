@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from flakesync.forge.refusal import in_one_line
+from flakesync.forge.refusals import in_one_line
 from flakesync.workspace.model import ForgeKind
 
 Meaning = Literal[

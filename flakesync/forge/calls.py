@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from flakesync.forge.http import Body, Client, Query
+from flakesync.forge.client import Body, Client, Query
 from flakesync.forge.model import Project
-from flakesync.forge.refusal import Moved, Refused
+from flakesync.forge.refusals import Moved, Refused
 
 T = TypeVar("T")
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.objects import ObjectReader
+from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import Commit, Hazard, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
-    from flakesync.git.history import History
-    from flakesync.git.remote import Address
+    from flakesync.git.remotes.remote import Address
+    from flakesync.git.store.history import History
 
 _EXISTS = re.compile(r"'([^']*)' exists; cannot create '")
 
@@ -99,7 +99,7 @@ class Repository:
         self._check_moved(ref, old, answer)
 
     def _move_branch(self, ref: str, new: Rev, old: Rev | None, message: str) -> bool:
-        from flakesync.git.refs import move_branch
+        from flakesync.git.store.refs import move_branch
 
         try:
             who = self.identity("committer")
@@ -134,7 +134,7 @@ class Repository:
 
     def require_room(self, ref: str) -> None:
         """Make sure that `ref` can be made: no ref is in the way of its name. Raises: GitError(`ref-conflict`)."""
-        from flakesync.git.refs import list_beside
+        from flakesync.git.store.refs import list_beside
 
         if (way := find_in_the_way(check_ref_name(ref), list_beside(self._reader, ref))) is not None:
             raise conflict(str(self.path), ref, way)
@@ -191,7 +191,7 @@ class Repository:
     def history(self) -> "History":
         """Who descends from whom."""
         if self._history is None:
-            from flakesync.git.history import History
+            from flakesync.git.store.history import History
 
             self._history = History(self._reader)
         return self._history
@@ -214,19 +214,19 @@ class Repository:
 
     def changed_paths(self, old_rev: Rev, new_rev: Rev) -> frozenset[str]:
         """Return the paths of all files that differ between two commits (a file made a folder: both names)."""
-        from flakesync.git.trees import changed_paths
+        from flakesync.git.store.trees import changed_paths
 
         return changed_paths(self._reader, self._reader.tree_of(old_rev), self._reader.tree_of(new_rev))
 
     def list_files(self, rev: Rev, *, name: str) -> list[str]:
         """Return the path of every regular file called `name` (`.gitattributes`) in the commit's tree."""
-        from flakesync.git.trees import list_files
+        from flakesync.git.store.trees import list_files
 
         return list_files(self._reader, self._reader.tree_of(rev), name=name)
 
     def find_attributes(self, rev: Rev) -> tuple[Hazard, ...]:
         """Return the attribute lines that make `git archive` of `rev` differ from its raw tree (nix-locks.md 5.1)."""
-        from flakesync.git.attributes import find_hazards
+        from flakesync.git.store.attributes import find_hazards
 
         return find_hazards(self._reader, rev, self.common_dir / "info" / "attributes")
 
@@ -235,7 +235,7 @@ class Repository:
     @cached_property
     def config(self) -> Mapping[str, str]:
         """git's settings here, as git itself reads them: lower-case key → last value (`true` for a key alone)."""
-        from flakesync.git.settings import read_settings
+        from flakesync.git.store.config import read_settings
 
         return read_settings(self._reader)
 
@@ -244,7 +244,7 @@ class Repository:
 
         It is as it is configured, but for a relative path, which git takes from the top folder of the repository.
         """
-        from flakesync.git.remote import is_relative
+        from flakesync.git.remotes.remote import is_relative
 
         url = self.config.get(f"remote.{name}.url")
         # A `..` after a link leads where the link leads, as for git.
@@ -287,8 +287,8 @@ class Repository:
 
         Raises: GitError(`lock-is-symlink` | `bad-path` | `repository-format` | `git`).
         """
-        from flakesync.git.settings import is_off
-        from flakesync.git.write import write_commit
+        from flakesync.git.store.config import is_off
+        from flakesync.git.store.write import write_commit
 
         signed = not is_off(self.config.get("commit.gpgsign"))
         return write_commit(
@@ -299,7 +299,7 @@ class Repository:
 
     def checkout(self, rev: Rev) -> AbstractContextManager[Path]:
         """Give a folder of its own with the files of `rev` (a detached worktree), and take it away after."""
-        from flakesync.git.worktree import checkout
+        from flakesync.git.scratch.worktree import checkout
 
         return checkout(self, rev)
 
@@ -308,7 +308,7 @@ class Repository:
 
         Raises: GitError(`no-such-ref` | `access-denied` | `unreachable` | `bad-url`).
         """
-        from flakesync.git.transfer import fetch
+        from flakesync.git.remotes.transfer import fetch
 
         fetch(self.path, url, refspecs, timeout_s=timeout_s)
 
@@ -319,13 +319,13 @@ class Repository:
 
         Raises: GitError(`ref-moved` | `push-rejected` | `access-denied` | `unreachable` | `bad-url`).
         """
-        from flakesync.git.transfer import push
+        from flakesync.git.remotes.transfer import push
 
         push(self.path, url, ref, new, old=old, timeout_s=timeout_s)
 
     def borrow(self, tmp: Path, refs: Mapping[str, Rev] | None = None) -> Path:
         """Make a bare repository in `tmp` that reads this one's objects and keeps its own writes; return its path."""
-        from flakesync.git.borrow import borrow
+        from flakesync.git.scratch.alternates import borrow
 
         return borrow(self, tmp, refs or {})
 

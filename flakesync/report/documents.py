@@ -8,11 +8,11 @@ DOCUMENTS = {
     "graph": ("flakesync.analysis.graph", "GraphDocument"),
     "drift": ("flakesync.analysis.drift", "DriftReport"),
     "plan": ("flakesync.analysis.plan", "PlanDocument"),
-    "sync": ("flakesync.sync.outcome", "SyncDocument"),
-    "publish": ("flakesync.forge.outcome", "PublishDocument"),
-    "status": ("flakesync.forge.outcome", "StatusDocument"),
-    "land": ("flakesync.forge.landing_outcome", "LandDocument"),
-    "abandon": ("flakesync.forge.outcome", "AbandonDocument"),
+    "sync": ("flakesync.documents.sync", "SyncDocument"),
+    "publish": ("flakesync.documents.publish", "PublishDocument"),
+    "status": ("flakesync.documents.publish", "StatusDocument"),
+    "land": ("flakesync.documents.land", "LandDocument"),
+    "abandon": ("flakesync.documents.publish", "AbandonDocument"),
 }
 """The class of each document; its module is imported when it is asked for."""
 

@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from flakesync.documents.land import LandDocument, LandOutcome, LandStatus, Tested
+from flakesync.documents.sync import CheckResult
 from flakesync.errors import plain
-from flakesync.forge.landing_outcome import LandDocument, LandOutcome, LandStatus, Tested
 from flakesync.report.publish import error_lines
 from flakesync.report.sync import because
 from flakesync.report.text import BLANK, Line, Span, Style, line, pad, short, shown, widest, wrap
-from flakesync.sync.outcome import CheckResult
 
 _STYLES: dict[LandStatus, Style] = {
     "landed": "good",

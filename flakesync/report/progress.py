@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO, assert_never
 
+from flakesync.documents.sync import Ended, Event, Finished, Listener, Note, Outcome, Started, Step
 from flakesync.report import colour
 from flakesync.report.sync import STATUS_STYLES, because
 from flakesync.report.text import Line, Span, line, short, shown
-from flakesync.sync.outcome import Ended, Event, Finished, Listener, Note, Outcome, Started, Step
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from flakesync.errors import plain
-from flakesync.forge.outcome import (
+from flakesync.documents.publish import (
     AbandonDocument,
     AbandonOutcome,
     AbandonStatus,
@@ -13,8 +12,9 @@ from flakesync.forge.outcome import (
     PublishStatus,
     SkipReason,
 )
+from flakesync.documents.sync import ErrorDocument
+from flakesync.errors import plain
 from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, wrap
-from flakesync.sync.outcome import ErrorDocument
 
 REASONS: dict[SkipReason, str] = {
     "no-update": "no update",

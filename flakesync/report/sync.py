@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, Status, SyncDocument
 from flakesync.errors import plain
 from flakesync.report.plan import change_lines
 from flakesync.report.text import BLANK, Line, Span, Style, count, flow, hang, line, pad, short, shown, widest, wrap
-from flakesync.sync.outcome import CheckResult, ErrorDocument, Outcome, Status, SyncDocument
 
 STATUS_STYLES: dict[Status, Style] = {"updated": "good", "unchanged": "dim", "failed": "bad", "skipped": "warn"}
 _STATUSES: tuple[Status, ...] = ("updated", "unchanged", "failed", "skipped")

@@ -11,19 +11,19 @@ import msgspec
 
 from flakesync.analysis.pins import last_modified
 from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate, change_document
+from flakesync.documents.sync import CheckResult, Listener, Outcome, Step
 from flakesync.errors import LockError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
-from flakesync.nix.command import CheckRun
-from flakesync.nix.lockfile import LockFile
-from flakesync.sync.branch import UpdateBranch, find_update_branch, message, read_lock, write_update
-from flakesync.sync.carry import same_trees
-from flakesync.sync.difference import describe_all
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.program.command import CheckRun
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
-from flakesync.sync.outcome import CheckResult, Listener, Outcome, Step
 from flakesync.sync.settled import Settled
 from flakesync.sync.verify import verify
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
+from flakesync.update.check_reuse import same_trees
+from flakesync.update.commit import UpdateBranch, find_update_branch, message, read_lock, write_update
+from flakesync.update.difference import describe_all
 from flakesync.workspace.inputs import rev_of
 from flakesync.workspace.snapshot import RepoState
 

@@ -13,20 +13,20 @@ import msgspec
 
 from flakesync.analysis.plan import Change, Plan, ToUpdate
 from flakesync.analysis.situation import Situation
+from flakesync.cache.lock import exclusive
+from flakesync.documents.sync import ErrorDocument, Event, Finished, Listener, Note, Outcome, Started, SyncDocument
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
-from flakesync.git.lock import exclusive
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
-from flakesync.nix import process as nix_process
-from flakesync.sync.branch import find_update_branch
+from flakesync.nix.program import process as nix_process
 from flakesync.sync.bump import ChecksFailedError, Setting, Source, branch_ref, bump
 from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
 from flakesync.sync.lockers.native.sources import Sources
-from flakesync.sync.outcome import ErrorDocument, Event, Finished, Listener, Note, Outcome, Started, SyncDocument
 from flakesync.sync.schedule import run_ready
 from flakesync.sync.settled import Settled
 from flakesync.terms import RepoName, Rev
+from flakesync.update.commit import find_update_branch
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import RepoState
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from flakesync.errors import SyncError
-from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.sync.difference import differences, without_dir
+from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.terms import InputPath, Rev, show_path
+from flakesync.update.difference import differences, without_dir
 from flakesync.workspace.inputs import rev_of
 
 

@@ -14,8 +14,8 @@ from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 import flakesync
 from flakesync.errors import FlakeRefError, FlakesyncError
-from flakesync.git.credentials import server_of
-from flakesync.nix.flakeref import Attr, FlakeRef, is_full_rev
+from flakesync.git.remotes.credentials import server_of
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, is_full_rev
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from flakesync.errors import FlakesyncError, ManifestError, plain
-from flakesync.nix.flakeref import FlakeRef, Identity
+from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.references import flake_url, repo_url
 
@@ -265,7 +265,7 @@ def _suggest_pin(found: Iterable[_Found], notes: list[str]) -> str | None:
 
 def _nixpkgs_of(file: Path, notes: list[str]) -> list[str]:
     """Return the reference of the root input `nixpkgs`, when a pin could have it as its source."""
-    from flakesync.nix.lockfile import LockFile
+    from flakesync.nix.lock.file import LockFile
 
     try:
         node = LockFile.parse(file.read_bytes(), file=str(file)).node(("nixpkgs",))

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from flakesync.errors import FlakesyncError, plain
-from flakesync.git.credentials import Credential, helpers, login_in, server_of
-from flakesync.git.remote import Address, Remote, parse_remote
+from flakesync.git.remotes.credentials import Credential, helpers, login_in, server_of
+from flakesync.git.remotes.remote import Address, Remote, parse_remote
 from flakesync.gitenv import Settings, with_settings
 from flakesync.workspace.forges import KNOWN_HOSTS
 from flakesync.workspace.model import ForgeKind, ForgeSettings, Workspace

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from flakesync.nix.flakeref import Attr, Identity, identity_of
-from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
 from flakesync.terms import InputPath, NodeLabel, Rev
 
 Source = tuple[Identity, str | None]

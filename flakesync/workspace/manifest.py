@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
 from flakesync.errors import ManifestError
-from flakesync.nix.flakeref import FlakeRef, Identity, is_full_rev
+from flakesync.nix.reference.flakeref import FlakeRef, Identity, is_full_rev
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace import references, values
 from flakesync.workspace.folders import Folders

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from flakesync.errors import ManifestError
-from flakesync.nix.flakeref import FlakeRef, Identity
+from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace.values import did_you_mean
 

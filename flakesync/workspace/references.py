@@ -4,8 +4,8 @@ import re
 from urllib.parse import quote, unquote
 
 from flakesync.errors import FlakesyncError, plain
-from flakesync.nix.flakeref import FlakeRef, Identity, identity_of_url
-from flakesync.nix.url import file_url
+from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_url
+from flakesync.nix.reference.url import file_url
 from flakesync.workspace.values import bad, text
 
 _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from flakesync.cache.files import KeptFiles
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
-from flakesync.git.kept import KeptFiles
-from flakesync.git.objects import ObjectReader, read_base
-from flakesync.nix.flakeref import Identity
-from flakesync.nix.lockfile import LockFile
+from flakesync.git.store.objects import ObjectReader, read_base
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.inputs import OwnInput, copies, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
@@ -146,7 +146,7 @@ def _read_mirror(
     workspace: Workspace, repo: Repo, at: At, cache: Path, hosts: "Hosts | None", kept: KeptFiles | None = None
 ) -> RepoState:
     """Read a repo that is known by its address. hosts: None: its server is not asked, and the mirror used as it is."""
-    from flakesync.git.mirror import mirror
+    from flakesync.git.remotes.mirror import mirror
 
     assert repo.url is not None
     url = repo.url.git_url()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flakesync.analysis.pins import Latest
 from flakesync.analysis.plan import Change, Plan, Stays, ToRev, ToUpdate, external_sources, make_plan, plan_document
-from flakesync.nix.flakeref import Identity
+from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import External

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.cli.app import COMMANDS
-from flakesync.sync.outcome import ErrorDocument, Finished, Outcome, Status, SyncDocument
+from flakesync.documents.sync import ErrorDocument, Finished, Outcome, Status, SyncDocument
 from tests.cli.conftest import Ran
 from tests.support.locks import rev_of
 

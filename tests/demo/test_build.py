@@ -16,7 +16,7 @@ from flakesync.demo.relock import example_locks
 from flakesync.demo.timeline import steps
 from flakesync.errors import FlakesyncError
 from flakesync.git.repository import Repository
-from flakesync.nix.command import Nix
+from flakesync.nix.program.command import Nix
 from tests.support.nix import RealNix
 from tests.support.repos import make_repo
 

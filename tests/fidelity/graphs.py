@@ -11,8 +11,8 @@ from pathlib import Path
 
 from flakesync.demo.locking import FlakesyncWrites
 from flakesync.git.repository import Repository
-from flakesync.nix.flakeref import FlakeRef
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.terms import FlakeDir, Rev

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import FlakesyncError
-from flakesync.nix.command import Nix
+from flakesync.nix.program.command import Nix
 from flakesync.sync.lockers import Locker, Request
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from flakesync.forge.http import Client, Endpoint
+from flakesync.forge.client import Client, Endpoint
 from tests.forge.described import Description
 
 Check = Callable[[httpx2.Request], None]

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.forge.abandon import abandon
+from flakesync.documents.publish import AbandonOutcome
 from flakesync.forge.model import ForgeError, Project
-from flakesync.forge.outcome import AbandonOutcome
-from flakesync.forge.publish import publish
+from flakesync.publish.abandon import abandon
+from flakesync.publish.publish import publish
 from flakesync.report.publish import render_abandon
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName

@@ -24,9 +24,13 @@ import msgspec
 import pytest
 from graphql import GraphQLSchema, build_schema, graphql_sync, parse, validate
 
-from flakesync.forge import answers, forgejo, github, github_graphql, gitlab
+from flakesync.forge import answers
+from flakesync.forge.forgejo import adapter as forgejo
+from flakesync.forge.github import adapter as github
+from flakesync.forge.github import graphql as github_graphql
+from flakesync.forge.gitlab import adapter as gitlab
 from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting, WaitReason
-from flakesync.forge.refusal import lines_in
+from flakesync.forge.refusals import lines_in
 from flakesync.terms import Rev
 from tests.forge import described
 from tests.forge.described import Description

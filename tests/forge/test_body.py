@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flakesync.forge.body import (
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.publish.body import (
     BEGIN,
     END,
     Content,
@@ -19,9 +20,8 @@ from flakesync.forge.body import (
     put_into,
     run_of,
 )
-from flakesync.forge.update import Move, Update
-from flakesync.nix.lockfile import LockFile, LockNode
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
+from flakesync.update.content import Move, Update
 from tests.support import locks
 
 OLD, NEW = Rev(locks.rev_of("old")), Rev(locks.rev_of("new"))

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.forge.choose import Servers
-from flakesync.forge.http import Client, Endpoint
+from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Forge, ForgeError, Project
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import RepoName
 from flakesync.workspace.model import ForgeSettings, Repo, Workspace
 

@@ -10,9 +10,9 @@ import pytest
 from flakesync.demo.forge import smart_http
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.errors import GitError
-from flakesync.forge.choose import Servers
-from flakesync.git.remote import Remote
-from flakesync.git.transfer import push
+from flakesync.forge.hosts import Servers
+from flakesync.git.remotes.remote import Remote
+from flakesync.git.remotes.transfer import push
 from flakesync.terms import Rev
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import ForgeSettings

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.forge.forgejo import Forgejo, headers
+from flakesync.forge.forgejo.adapter import Forgejo, headers
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Waiting
 from flakesync.terms import Rev
 from tests.forge import described

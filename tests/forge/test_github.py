@@ -3,9 +3,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from flakesync.forge.github import GitHub, headers
+from flakesync.forge.github.adapter import GitHub, headers
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Waiting
-from flakesync.forge.refusal import Unclear
+from flakesync.forge.refusals import Unclear
 from flakesync.terms import Rev
 from tests.forge.described import github as description
 from tests.forge.scripted import Script

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.forge.github import GitHub, headers
+from flakesync.forge.github.adapter import GitHub, headers
 from flakesync.forge.model import ForgeError, Standing, Waiting
 from tests.forge.scripted import Script
 from tests.forge.test_github import HEAD, LIB, NEXT, PULL, shown

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.forge.gitlab import GitLab, headers
+from flakesync.forge.gitlab.adapter import GitLab, headers
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting
 from flakesync.terms import Rev
 from tests.forge import described

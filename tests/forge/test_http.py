@@ -11,10 +11,10 @@ import pytest
 from flakesync.demo.forge.certificates import Certificates, make_certificates
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.server import Server
-from flakesync.forge import http
-from flakesync.forge.http import Client, Endpoint
+from flakesync.forge import client as http
+from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.model import ForgeError
-from flakesync.forge.refusal import Refused, Unclear
+from flakesync.forge.refusals import Refused, Unclear
 from tests.forge.scripted import Script
 
 API = "https://forge.test/api"

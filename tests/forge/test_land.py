@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.documents.sync import Note
 from flakesync.forge.model import ForgeError, Project
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from flakesync.sync.lockers import Request
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.sync.outcome import Note
 from tests.support.landing import Landing, Way
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Space, Take

@@ -8,8 +8,10 @@ import httpx2
 import pytest
 
 from flakesync.demo.forge.model import Kind
-from flakesync.forge import forgejo, github, gitlab
-from flakesync.forge.http import Client, Endpoint
+from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.forgejo import adapter as forgejo
+from flakesync.forge.github import adapter as github
+from flakesync.forge.gitlab import adapter as gitlab
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
 from flakesync.terms import Rev
 from tests.forge import described

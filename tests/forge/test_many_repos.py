@@ -16,11 +16,11 @@ import pytest
 
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
-from flakesync.forge import http
-from flakesync.forge.choose import Servers
-from flakesync.forge.http import Client
-from flakesync.forge.outcome import PublishDocument
-from flakesync.forge.publish import publish
+from flakesync.documents.publish import PublishDocument
+from flakesync.forge import client as http
+from flakesync.forge.client import Client
+from flakesync.forge.hosts import Servers
+from flakesync.publish.publish import publish
 from flakesync.survey import read_graph
 from flakesync.workspace.manifest import load_workspace, select
 from tests.support.forge import Forge, faults

@@ -6,11 +6,11 @@ from typing import get_args
 import msgspec
 import pytest
 
+from flakesync.documents.publish import PublishDocument, PublishOutcome, SkipReason
 from flakesync.forge.model import ForgeError, Project
-from flakesync.forge.outcome import PublishDocument, PublishOutcome, SkipReason
-from flakesync.forge.publish import publish
-from flakesync.git.remote import Address, parse_remote
+from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.repository import Repository
+from flakesync.publish.publish import publish
 from flakesync.report.publish import REASONS, progress_line, render_publish
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.documents.publish import PublishOutcome, RepoStatus
 from flakesync.errors import ManifestError
-from flakesync.forge.abandon import abandon
 from flakesync.forge.model import Project
-from flakesync.forge.outcome import PublishOutcome, RepoStatus
-from flakesync.forge.publish import publish
-from flakesync.forge.status import status
-from flakesync.git.remote import Remote, list_refs
+from flakesync.git.remotes.remote import Remote, list_refs
+from flakesync.publish.abandon import abandon
+from flakesync.publish.publish import publish
+from flakesync.publish.status import status
 from flakesync.report.status import render_status
 from flakesync.report.text import to_text
 from flakesync.terms import Rev
@@ -165,7 +165,7 @@ def test_the_server_is_asked_once_for_all_of_it(town: Town, monkeypatch: pytest.
         asked.append(remote.url.rpartition("/")[2])
         return list_refs(remote, patterns, symbolic=symbolic)
 
-    monkeypatch.setattr("flakesync.forge.branches.list_refs", ask)
+    monkeypatch.setattr("flakesync.publish.branches.list_refs", ask)
     run(town)
     assert sorted(asked) == ["app.git", "lib.git"]
     look(town)

@@ -13,7 +13,7 @@ import pytest
 import tomli_w
 
 from flakesync.demo.forge.model import Kind
-from flakesync.forge.choose import Servers
+from flakesync.forge.hosts import Servers
 from tests.cli.conftest import spawn
 from tests.forge.town import BRANCH, NEWER, Town, make_town
 from tests.support import forked, repos

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.forge.body import dependents_in, depends_on_in, pulls_in
+from flakesync.documents.publish import PublishOutcome, RepoStatus
 from flakesync.forge.model import ForgeError, Project
-from flakesync.forge.outcome import PublishOutcome, RepoStatus
-from flakesync.forge.publish import publish
-from flakesync.forge.status import status
+from flakesync.publish.body import dependents_in, depends_on_in, pulls_in
+from flakesync.publish.publish import publish
+from flakesync.publish.status import status
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, NEWER, Town, make_town
 from tests.support import repos

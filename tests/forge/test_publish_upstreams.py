@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.documents.publish import PublishOutcome
 from flakesync.forge.model import Project
-from flakesync.forge.outcome import PublishOutcome
-from flakesync.forge.publish import publish
+from flakesync.publish.publish import publish
 from flakesync.report.publish import render_publish
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName, Rev

@@ -12,10 +12,10 @@ from flakesync.demo.forge import pulls
 from flakesync.demo.forge.model import Project as HostedProject
 from flakesync.demo.forge.model import Site
 from flakesync.demo.forge.parts import Pipeline
-from flakesync.forge.gate import find_obstacle
-from flakesync.forge.gitlab import GitLab, headers
-from flakesync.forge.http import Client, Endpoint
+from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.gitlab.adapter import GitLab, headers
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Waiting
+from flakesync.land.gate import find_obstacle
 from flakesync.terms import Rev
 from tests.support import repos
 from tests.support.forge import Forge

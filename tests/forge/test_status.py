@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.documents.publish import RepoStatus
 from flakesync.forge.model import ForgeError, Project, Standing
-from flakesync.forge.outcome import RepoStatus
-from flakesync.forge.publish import publish
-from flakesync.forge.status import status
+from flakesync.publish.publish import publish
+from flakesync.publish.status import status
 from flakesync.report.status import render_status
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName

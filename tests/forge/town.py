@@ -8,7 +8,7 @@ from pathlib import Path
 import tomli_w
 
 from flakesync.analysis.graph import RepoGraph
-from flakesync.forge.choose import Servers
+from flakesync.forge.hosts import Servers
 from flakesync.forge.model import (
     Forge,
     ForgeError,
@@ -21,10 +21,10 @@ from flakesync.forge.model import (
 )
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from flakesync.survey import read_graph
-from flakesync.sync.branch import message, write_update
 from flakesync.terms import PinName, RepoName, Rev
+from flakesync.update.commit import message, write_update
 from flakesync.workspace.manifest import Workspace, load_workspace
 from flakesync.workspace.model import Repo
 from tests.support import locks, repos

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git.archive import archive
 from flakesync.git.repository import Repository
+from flakesync.git.scratch.archive import archive
 from flakesync.terms import Rev
 from tests.support import gitusers
 from tests.support.repos import clone_bare, make_repo, run_git
@@ -94,7 +94,7 @@ def test_what_another_git_hands_over_changes_nothing(tmp_path: Path, monkeypatch
 _PRINT = """
 import sys
 from pathlib import Path
-from flakesync.git.archive import archive
+from flakesync.git.scratch.archive import archive
 from flakesync.git.repository import Repository
 path, rev = Path(sys.argv[1]), sys.argv[2]
 with Repository.open(path) as repo, repo.checkout(rev) as tree:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git import contents
-from flakesync.git.contents import TreeContents
-from flakesync.git.objects import ObjectReader
+from flakesync.git.store import contents
+from flakesync.git.store.contents import TreeContents
+from flakesync.git.store.objects import ObjectReader
 from tests.support.repos import make_repo, run_git
 
 FILES: dict[str, str | bytes | None] = {

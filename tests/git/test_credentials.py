@@ -13,11 +13,11 @@ from flakesync.demo.forge import smart_http
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.credentials import Credential, helpers, login_in, secrets_in, server_of
-from flakesync.git.fetched import fetch_commit
-from flakesync.git.mirror import mirror
-from flakesync.git.remote import ls_remote, parse_remote
-from flakesync.git.transfer import push
+from flakesync.git.remotes.commit_cache import fetch_commit
+from flakesync.git.remotes.credentials import Credential, helpers, login_in, secrets_in, server_of
+from flakesync.git.remotes.mirror import mirror
+from flakesync.git.remotes.remote import ls_remote, parse_remote
+from flakesync.git.remotes.transfer import push
 from flakesync.terms import Rev
 from tests.support import repos
 from tests.support.forge import Forge

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.git import kept
-from flakesync.git.kept import KeptFiles
-from flakesync.git.objects import read_base
+from flakesync.cache import files as kept
+from flakesync.cache.files import KeptFiles
+from flakesync.git.store.objects import read_base
 from flakesync.terms import Rev
 from tests.support import repos
 

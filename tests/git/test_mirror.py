@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.cache.lock import exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.lock import exclusive
-from flakesync.git.mirror import mirror, mirror_path
-from flakesync.git.objects import read_base
+from flakesync.git.remotes.mirror import mirror, mirror_path
 from flakesync.git.repository import Repository
+from flakesync.git.store.objects import read_base
 from flakesync.git.values import Signature
 from tests.support.repos import commit, make_bare, run_git
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from flakesync.demo.forge.model import Kind
+from flakesync.documents.sync import ErrorDocument
 from flakesync.errors import GitError
-from flakesync.git.mirror import mirror, mirror_path
-from flakesync.git.remote import parse_remote
+from flakesync.git.remotes.mirror import mirror, mirror_path
+from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.repository import Repository
-from flakesync.sync.outcome import ErrorDocument
 from flakesync.terms import Rev
 from tests.cli.conftest import spawn
 from tests.support import repos

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.cache.lock import exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.lock import exclusive
 from tests.support.repos import make_repo, run_git
 
 

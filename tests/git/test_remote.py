@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git.remote import ls_remote, parse_remote
+from flakesync.git.remotes.remote import ls_remote, parse_remote
 from tests.support.repos import commit, make_repo, run_git
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -124,13 +124,13 @@ def server(answer: Answer) -> Iterator[str]:
 def test_http_failures_are_told_apart_without_a_question(
     monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
-    monkeypatch.setattr("flakesync.git.tries.PAUSES_S", ())
+    monkeypatch.setattr("flakesync.git.remotes.tries.PAUSES_S", ())
     with server(lambda request: request.send_error(status)) as host:
         assert code_of(f"http://{host}/r") == code
 
 
 def test_a_password_goes_to_the_server_and_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flakesync.git.tries.PAUSES_S", ())
+    monkeypatch.setattr("flakesync.git.remotes.tries.PAUSES_S", ())
     seen: list[str | None] = []
     listed: list[str] = []
 

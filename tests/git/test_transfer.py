@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git.remote import ls_remote
+from flakesync.git.remotes.remote import ls_remote
 from flakesync.git.repository import Repository
-from flakesync.nix.url import file_url
+from flakesync.nix.reference.url import file_url
 from flakesync.terms import Rev
 from tests.support.repos import commit, make_bare, make_repo, run_git
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git import process, tries
-from flakesync.git.mirror import mirror
+from flakesync.git import process
 from flakesync.git.process import Answer
-from flakesync.git.remote import Remote, list_refs, ls_remote, parse_remote
+from flakesync.git.remotes import tries
+from flakesync.git.remotes.mirror import mirror
+from flakesync.git.remotes.remote import Remote, list_refs, ls_remote, parse_remote
 from flakesync.git.repository import Repository
 from flakesync.terms import Rev
 from tests.support import repos

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git.remote import ls_remote
+from flakesync.git.remotes.remote import ls_remote
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.terms import Rev

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from tests.nightly.night import make_place, program
 from tests.support.nixspace import UPDATE_BRANCH, read
 

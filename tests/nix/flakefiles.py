@@ -5,8 +5,8 @@ import random
 import re
 from dataclasses import dataclass
 
-from flakesync.nix.flakefile import FlakeInputs, InputSpec
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.expression.inputs import FlakeInputs, InputSpec
+from flakesync.nix.lock.file import LockFile
 from tests.nix.references import REV
 
 NAMES = ["a", "b", "nixpkgs", "flake-utils", "x_1", "Lib", "or-not", "inherited", "in_", "rec1", "a'", "é", "a.b", "1x"]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import NixError
-from flakesync.nix.command import CheckRun, Nix, Override
-from flakesync.nix.lockfile import LockFile
-from flakesync.nix.process import stop_all
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.program.command import CheckRun, Nix, Override
+from flakesync.nix.program.process import stop_all
 from tests.support.nix import RealNix
 
 FLAKE = "{ outputs = _: { }; }"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.nix.command import Nix, Override
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.program.command import Nix, Override
 from tests.support import gitusers, repos
 from tests.support.nix import RealNix
 from tests.support.nixspace import commit_info

@@ -7,9 +7,9 @@ import time
 import pytest
 from hypothesis import given, strategies
 
-from flakesync.nix.flakefile import FlakeInputs, InputSpec, NotStatic, read_inputs
-from flakesync.nix.flakeref import FlakeRef
-from flakesync.nix.syntax import read_document
+from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, NotStatic, read_inputs
+from flakesync.nix.expression.literals import read_document
+from flakesync.nix.reference.flakeref import FlakeRef
 from tests.nix.flakefiles import LEFT_TO_NIX, REFUSED_BY_NIX, Writer, flake, legal, spoilt
 
 A = FlakeRef.parse("github:o/r")
@@ -219,7 +219,7 @@ def test_a_usual_file_takes_about_a_millisecond() -> None:
 
 
 def test_tree_sitter_is_imported_when_first_needed() -> None:
-    code = "import flakesync.nix.flakefile, sys; sys.exit('tree_sitter' in sys.modules)"
+    code = "import flakesync.nix.expression.inputs, sys; sys.exit('tree_sitter' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import LockError
-from flakesync.nix.flakefile import FlakeInputs, InputSpec, NotStatic, read_inputs
+from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, NotStatic, read_inputs
 from tests.nix.flakefiles import REFUSED_BY_NIX, legal, lock_of, spoilt
 from tests.nix.references import UNDERSTOOD
 from tests.support.nix import RealNix

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.errors import FlakeRefError
-from flakesync.nix.flakeref import Attr, FlakeRef, is_full_rev
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, is_full_rev
 from flakesync.terms import Rev
 from tests.nix.references import REFUSED, STRICTER, UNDERSTOOD
 

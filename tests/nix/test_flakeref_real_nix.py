@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import FlakeRefError
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from tests.nix.references import CROSSED, DIFFERENCES, ODD, OTHERS, REFUSED, REV, STRICTER, UNDERSTOOD, difference
 from tests.support.nix import RealNix
 

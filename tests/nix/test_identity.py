@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from flakesync.nix.flakeref import FlakeRef, Identity, identity_of, identity_of_url
+from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of, identity_of_url
 
 REV = "0123456789abcdef0123456789abcdef01234567"
 CORPUS = Path(__file__).parents[3] / "shared/corpus"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.nix.lock.file import LockFile, LockNode
 from tests.support import locks
 from tests.support.nix import RealNix
 

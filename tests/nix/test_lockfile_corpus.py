@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import LockError
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 
 CORPUS = Path(__file__).parents[2].joinpath("../shared/corpus").resolve()
 REAL = sorted(CORPUS.glob("*/*/*/flake.lock"))

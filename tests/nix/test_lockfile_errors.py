@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.errors import LockError
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from tests.support import locks
 
 

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.errors import NixError
-from flakesync.git.contents import TreeContents
-from flakesync.git.objects import ObjectReader
-from flakesync.nix.narhash import nar_hash_of_tree
-from flakesync.nix.tartree import TarTree, read_tar
+from flakesync.git.store.contents import TreeContents
+from flakesync.git.store.objects import ObjectReader
+from flakesync.nix.store.narhash import nar_hash_of_tree
+from flakesync.nix.store.tarball import TarTree, read_tar
 from tests.support.nix import RealNix
 from tests.support.repos import DATE, make_repo, run_git
 

@@ -3,9 +3,9 @@ import threading
 
 import pytest
 
+from flakesync.documents.sync import ErrorDocument, Finished, Note, Outcome, Started, Step
 from flakesync.report.progress import Board, PlainProgress, listener
 from flakesync.report.text import to_text
-from flakesync.sync.outcome import ErrorDocument, Finished, Note, Outcome, Started, Step
 from flakesync.terms import RepoName
 
 LIB, APP = RepoName("lib"), RepoName("app")

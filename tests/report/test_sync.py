@@ -1,7 +1,7 @@
 from flakesync.analysis.plan import ChangeDocument
+from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, SyncDocument
 from flakesync.report.sync import render_sync
 from flakesync.report.text import to_text
-from flakesync.sync.outcome import CheckResult, ErrorDocument, Outcome, SyncDocument
 
 OLD, NEW = "1a2b3c4" + "0" * 33, "5d6e7f8" + "0" * 33
 CHANGE = ChangeDocument(flake=".", input="nixpkgs", from_=OLD, to={"rev": NEW}, reason="pin nixpkgs")

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 from flakesync.demo.forge.storage import MergeConflictError, Storage
-from flakesync.forge.choose import Servers
-from flakesync.forge.land import Patience, land
-from flakesync.forge.landing_outcome import LandDocument, LandOutcome
+from flakesync.documents.land import LandDocument, LandOutcome
+from flakesync.documents.publish import PublishDocument
+from flakesync.documents.sync import Listener
+from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Reviews, Standing
-from flakesync.forge.outcome import PublishDocument
-from flakesync.forge.publish import publish
+from flakesync.land.land import Patience, land
+from flakesync.publish.publish import publish
 from flakesync.survey import cache_dir, read_graph
 from flakesync.sync.lockers.auto import LockerChoice
-from flakesync.sync.outcome import Listener
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.model import ForgeKind, Repo

@@ -16,10 +16,10 @@ from pygit2.enums import FileMode
 
 from flakesync.analysis.drift import Finding, find_drift
 from flakesync.analysis.plan import Plan, make_plan
+from flakesync.documents.sync import Event, Outcome, SyncDocument
 from flakesync.survey import cache_dir, survey
 from flakesync.sync.engine import sync
 from flakesync.sync.lockers.auto import LockerChoice
-from flakesync.sync.outcome import Event, Outcome, SyncDocument
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.snapshot import At
@@ -158,7 +158,7 @@ class Space:
 
     def locked(self, name: str, path: str, *, rev: Rev | None = None, file: str = "flake.lock") -> Mapping[str, object]:
         """Return `locked` of an input, by default on the update branch."""
-        from flakesync.nix.lockfile import LockFile
+        from flakesync.nix.lock.file import LockFile
 
         data = read(self.path(name), rev or self.tip(name, UPDATE_BRANCH), file)
         node = LockFile.parse(data).node(tuple(path.split("/")))

@@ -12,8 +12,8 @@ from flakesync.analysis.graph import RepoGraph, build_graph
 from flakesync.analysis.pins import Latest, all_governed, choose_targets
 from flakesync.analysis.plan import Plan, ToRev, external_sources, external_targets
 from flakesync.analysis.situation import Situation, questions
-from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of_url
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of_url
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History
 from flakesync.workspace.inputs import Source

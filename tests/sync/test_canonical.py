@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flakesync.errors import SyncError
-from flakesync.nix.lockfile import LockNode
+from flakesync.nix.lock.file import LockNode
 from flakesync.sync.lockers import FromClone, Move
 from flakesync.sync.lockers.nix import canonical_locked
 from flakesync.terms import Rev

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from flakesync.git.repository import Repository
-from flakesync.sync.carry import same_trees
 from flakesync.terms import Rev
+from flakesync.update.check_reuse import same_trees
 from tests.support import locks, repos
 
 

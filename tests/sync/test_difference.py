@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakesync.nix.lockfile import LockFile
-from flakesync.sync.difference import describe, describe_all, differences, entries, show_reference
+from flakesync.nix.lock.file import LockFile
+from flakesync.update.difference import describe, describe_all, differences, entries, show_reference
 from tests.support import locks, repos
 from tests.support.locks import Input
 from tests.support.nix import RealNix

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.demo.forge.model import Kind
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from tests.support import repos
 from tests.support.forge.world import NO_INPUTS, Json, World, make_world
 from tests.support.nix import RealNix

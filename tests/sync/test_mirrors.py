@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.git.mirror import mirror_path
+from flakesync.git.remotes.mirror import mirror_path
 from flakesync.survey import cache_dir
 from flakesync.terms import Rev
 from tests.support.nix import RealNix
@@ -38,7 +38,7 @@ def locked_rev(space: Space, name: str, path: str) -> object:
     mirror = mirror_of(space, name)
     tip = ref_in(mirror, UPDATE)
     assert tip is not None
-    from flakesync.nix.lockfile import LockFile
+    from flakesync.nix.lock.file import LockFile
 
     node = LockFile.parse(read(mirror, tip, "flake.lock")).node(tuple(path.split("/")))
     assert node is not None

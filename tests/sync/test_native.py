@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from flakesync.documents.sync import Event, Note
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.nix import NixLocker
-from flakesync.sync.outcome import Event, Note
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Space, Take, chain, read, run_sync
 

@@ -8,7 +8,7 @@ import pytest
 
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers.native.archives import archive_url, find_token, read_archive
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.workspace.hosts import Hosts

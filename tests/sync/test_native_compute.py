@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from flakesync.nix.flakefile import FlakeInputs, InputSpec, read_inputs
-from flakesync.nix.flakeref import Attr, FlakeRef
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, read_inputs
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.compute import compute
 from flakesync.sync.lockers.native.locker import shown_dialects
 from flakesync.sync.lockers.native.values import (

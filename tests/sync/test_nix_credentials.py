@@ -15,7 +15,7 @@ import tomli_w
 from flakesync.demo.forge import smart_http
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from flakesync.sync.lockers import FromServer, Move
 from flakesync.sync.lockers.nix import override_reference, with_login
 from flakesync.terms import Rev

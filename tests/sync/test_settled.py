@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.git.objects import ObjectReader
+from flakesync.git.store.objects import ObjectReader
 from flakesync.sync.settled import Settled
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, chain, run_sync
 from tests.support.repos import commit, run_git

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.errors import SyncError
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
 from flakesync.sync.verify import verify
 from flakesync.terms import InputPath, Rev
 from tests.support import locks

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import FlakesyncError
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import Rev
 from flakesync.workspace.archive import Archive, newest_archive
 from tests.support.locks import nar_hash_of, rev_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import FlakesyncError, GitError
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import PinName
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import ForgeSettings, Pin, Workspace

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.errors import ManifestError
-from flakesync.nix.flakeref import FlakeRef, Identity
+from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.workspace import manifest, references, values
 from flakesync.workspace.manifest import (
     InvalidManifest,

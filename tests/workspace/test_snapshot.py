@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from flakesync.errors import GitError, ManifestError
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo, load_workspace
 from flakesync.workspace.snapshot import RepoState, Snapshot, may_have_inputs, read_snapshot

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flakesync.nix.flakeref import Attr
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import FlakeDir, InputPath, Rev
 
 

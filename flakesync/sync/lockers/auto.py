@@ -9,9 +9,9 @@ from threading import Lock
 from typing import Literal
 
 from flakesync.errors import NixError, SyncError
-from flakesync.nix.command import CheckRun, Nix
-from flakesync.nix.lockfile import LockFile
-from flakesync.nix.process import quiet
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.program.command import CheckRun, Nix
+from flakesync.nix.program.process import quiet
 from flakesync.sync.lockers import FromClone, Locker, Request
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources

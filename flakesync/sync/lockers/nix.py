@@ -14,11 +14,11 @@ from threading import Lock
 
 from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
-from flakesync.nix.command import Nix, Override
-from flakesync.nix.complaint import REFUSED
-from flakesync.nix.flakeref import Attr, FlakeRef, identity_of
-from flakesync.nix.lockfile import LockFile, LockNode
-from flakesync.nix.url import file_url
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.program.command import Nix, Override
+from flakesync.nix.program.errors import REFUSED
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
+from flakesync.nix.reference.url import file_url
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.terms import flake_file, show_path
 from flakesync.workspace.hosts import Hosts

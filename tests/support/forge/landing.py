@@ -15,12 +15,12 @@ import tomli_w
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.demo.forge.storage import Storage
-from flakesync.forge.choose import Servers
-from flakesync.forge.http import Client, Endpoint
-from flakesync.forge.land import Patience, land
-from flakesync.forge.outcome import PublishDocument, StatusDocument
-from flakesync.forge.publish import publish
-from flakesync.forge.status import status
+from flakesync.documents.publish import PublishDocument, StatusDocument
+from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.hosts import Servers
+from flakesync.land.land import Patience, land
+from flakesync.publish.publish import publish
+from flakesync.publish.status import status
 from flakesync.survey import cache_dir, read_graph
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select

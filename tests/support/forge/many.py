@@ -12,8 +12,8 @@ import tomli_w
 
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.demo.forge.storage import Storage
-from flakesync.sync.branch import message
 from flakesync.terms import PinName, Rev
+from flakesync.update.commit import message
 from tests.support import locks, repos
 from tests.support.forge.forge import Forge
 from tests.support.nixspace import UPDATE_BRANCH

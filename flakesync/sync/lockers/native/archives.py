@@ -16,9 +16,9 @@ from urllib.parse import quote
 import msgspec
 
 import flakesync
+from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, NixError
-from flakesync.git.lock import exclusive
-from flakesync.nix.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers.native.values import NotNativeError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
 def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None") -> Archive:
     import httpx2
 
-    from flakesync.nix.tartree import read_tar
+    from flakesync.nix.store.tarball import read_tar
 
     account = _account(host, hosts)
     token = find_token(host, os.environ, account)

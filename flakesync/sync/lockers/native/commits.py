@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flakesync.cache.files import keep
 from flakesync.errors import GitError, NixError
-from flakesync.git.kept import keep
 from flakesync.git.repository import Repository
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
     from flakesync.git.values import Hazard
-    from flakesync.nix.tartree import TarTree
+    from flakesync.nix.store.tarball import TarTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,9 @@ def find_facts(path: Path, rev: Rev, kept: Path | None, *, served: bool) -> Fact
 
 
 def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
-    from flakesync.git.contents import TreeContents
-    from flakesync.git.objects import ObjectReader
-    from flakesync.nix.narhash import nar_hash_of_tree
+    from flakesync.git.store.contents import TreeContents
+    from flakesync.git.store.objects import ObjectReader
+    from flakesync.nix.store.narhash import nar_hash_of_tree
 
     try:
         hazards = find_hazards(path, rev)
@@ -71,8 +71,8 @@ def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
 
 def find_hazards(path: Path, rev: Rev) -> tuple["Hazard", ...]:
     """Return the attributes of a commit that an archive is not the tree with; none of this clone's or this user's."""
-    from flakesync.git import attributes
-    from flakesync.git.objects import ObjectReader
+    from flakesync.git.store import attributes
+    from flakesync.git.store.objects import ObjectReader
 
     return attributes.find_hazards(ObjectReader.open(path), rev)
 
@@ -84,8 +84,8 @@ def read_archived(path: Path, rev: Rev, hazards: Iterable["Hazard"], files: Iter
         NotNativeError: there are attributes that do more than leave out files or put in text.
         GitError, NixError: git's archive is not the same everywhere, or cannot be read.
     """
-    from flakesync.git.archive import archive
-    from flakesync.nix.tartree import read_tar
+    from flakesync.git.scratch.archive import archive
+    from flakesync.nix.store.tarball import read_tar
 
     for hazard in hazards:
         if not hazard.attribute.startswith(("export-ignore", "export-subst")):

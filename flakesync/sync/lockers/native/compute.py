@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flakesync.errors import FlakeRefError
-from flakesync.nix import lockgraph
-from flakesync.nix.flakefile import InputSpec
-from flakesync.nix.flakeref import Attr, FlakeRef
-from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.nix.expression.inputs import InputSpec
+from flakesync.nix.lock import graph as lockgraph
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.follows import check_follows
 from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Fetched, Fetcher, Flake, NotNativeError
 from flakesync.terms import InputPath, NodeLabel, show_path

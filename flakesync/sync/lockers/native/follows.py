@@ -1,7 +1,7 @@
 """Whether the follows of a new lock lead somewhere, as Nix finds out before it writes one."""
 
-from flakesync.nix import lockgraph
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.lock import graph as lockgraph
+from flakesync.nix.lock.file import LockFile
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.terms import InputPath, show_path
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from flakesync.errors import FlakeRefError
-from flakesync.nix.flakefile import InputSpec
-from flakesync.nix.flakeref import Attr, FlakeRef
-from flakesync.nix.lockfile import LockFile, LockNode
+from flakesync.nix.expression.inputs import InputSpec
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.compute import compute
 from flakesync.sync.lockers.native.sources import FORGES, Sources

@@ -8,16 +8,16 @@ from urllib.parse import unquote, urlsplit
 
 from flakesync.errors import FlakesyncError, GitError, LockError, NixError
 from flakesync.git.repository import Repository
-from flakesync.nix.flakefile import NotStatic, read_inputs
-from flakesync.nix.flakeref import Attr, FlakeRef, Identity, identity_of
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.expression.inputs import NotStatic, read_inputs
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
 from flakesync.sync.lockers.native.once import Once
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
-    from flakesync.git.remote import Address
+    from flakesync.git.remotes.remote import Address
     from flakesync.sync.lockers.native.archives import Archive
     from flakesync.workspace.hosts import Hosts
 
@@ -132,7 +132,7 @@ class Sources:
         return self.fetch(ref.at(rev, ref.ref))
 
     def _newest(self, ref: FlakeRef) -> Rev:
-        from flakesync.git.remote import ls_remote
+        from flakesync.git.remotes.remote import ls_remote
 
         assert ref.ref is not None
         branch = ref.ref if ref.ref.startswith("refs/") else f"refs/heads/{ref.ref}"
@@ -166,7 +166,7 @@ class Sources:
         return self._once.get(("commit", shown.git_url(), shown.ref, rev), lambda: self._fetch(shown, rev))
 
     def _fetch(self, ref: FlakeRef, rev: Rev) -> Path:
-        from flakesync.git.fetched import fetch_commit
+        from flakesync.git.remotes.commit_cache import fetch_commit
 
         try:
             remote = ref.git_url() or "" if self._offline else self._remote(ref)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from flakesync.errors import SyncError
-from flakesync.nix.flakefile import InputSpec
-from flakesync.nix.flakeref import Attr, FlakeRef
-from flakesync.nix.lockfile import LockFile
+from flakesync.nix.expression.inputs import InputSpec
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 
 
 class NotNativeError(SyncError):

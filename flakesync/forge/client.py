@@ -1,0 +1,368 @@
+"""One HTTP client per forge host: one call at a time, patient within bounds, and no secret in anything it says.
+
+What may be asked twice is asked again when the server stumbles. A POST is not: where nobody can tell whether the
+server has acted (a timeout, a dropped connection, 5xx) it ends in `Unclear`, and the adapter looks before acting again.
+"""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+import flakesync
+from flakesync.errors import plain
+from flakesync.forge.model import ForgeError
+from flakesync.forge.rate_limit import Limits
+from flakesync.forge.refusals import Moved, Refused, Unclear, in_one_line, lines_in
+from flakesync.forge.urls import joined, length_of_list, next_page, origin, shown
+
+if TYPE_CHECKING:
+    import httpx2
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 30.0
+PATIENCE_S = 600.0
+"""How long one call may wait for a server's rate limit, all in all."""
+DOWN_FOR_S = 60.0
+"""How long a host that did not answer is taken to be down: a hundred repos must not wait for it one after the other."""
+
+_PAUSES_S = (0.5, 1.0, 2.0)
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS = 5
+_PAGES = 200
+_CODES = {401: "forge-token", 403: "forge-rights", 404: "forge-not-found", 423: "forge-archived"}
+_DOWN = frozenset({502, 503, 504})
+
+Query = Mapping[str, str | int]
+Body = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a forge's API is, and who calls it.
+
+    host: as people know it, for messages. api: base URL. token: None where the environment has none. token_env: the
+    variables it may be in. ca_file: the only authority to trust, None for those of the system (or of SSL_CERT_FILE).
+    """
+
+    host: str
+    api: str
+    token: str | None = field(repr=False)
+    token_env: tuple[str, ...] = ()
+    ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    url: str
+
+
+class Client:
+    """Calls to one API. Threads may share it; the calls of all of them go one after the other."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        headers: Mapping[str, str],
+        *,
+        transport: "httpx2.BaseTransport | None" = None,
+        sleep: Callable[[float], object] | None = None,
+        clock: Callable[[], float] = time.time,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """headers: those that every call has, the one with the token among them. transport: for tests.
+
+        sleep: None for one that `stop` ends.
+        """
+        self.host = endpoint.host
+        self._stopped = threading.Event()
+        self.sleep = self._stopped.wait if sleep is None else sleep
+        self._endpoint = endpoint
+        self._base = endpoint.api.rstrip("/")
+        self._headers = {"User-Agent": f"flakesync/{flakesync.__version__}", **headers}
+        self._transport = transport
+        self._clock = clock
+        self._limits = Limits(self.host, self.sleep, clock, patience_s)
+        self._turn = threading.Lock()
+        self._client: httpx2.Client | None = None
+        self._down: tuple[float, ForgeError] | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._turn:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def stop(self) -> None:
+        """Wake up whoever waits to call the server again; from now on there are no more calls."""
+        self._stopped.set()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        expect: type[T],
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        again: bool = False,
+        follow: bool = True,
+    ) -> T:
+        """Make a call and return its answer.
+
+        path: below the API's base, encoded (`addresses.segment`). again: a POST that does no harm when done twice.
+        follow: False raises Moved where the server names another address, instead of going there.
+
+        Raises: Refused, Unclear, Moved, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` |
+        `forge-timeout` | `forge-answer` | `forge-rate-limit`).
+        """
+        return self._read(method, path, self._ask(method, path, query, body, again=again, follow=follow), expect)
+
+    def tell(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        again: bool = False,
+        follow: bool = True,
+    ) -> None:
+        """Make a call whose answer is of no interest; raises as `call` does."""
+        self._ask(method, path, query, body, again=again, follow=follow)
+
+    def each(self, path: str, item: type[T], *, query: Query | None = None, follow: bool = True) -> Iterator[T]:
+        """Give the items of a list, page by page as far as they are asked for; raises as `call` does."""
+        reply = self._ask("GET", path, query, None, follow=follow)
+        seen = 0
+        for page in range(2, _PAGES + 2):
+            items = self._read("GET", path, reply, list[item])  # type: ignore[valid-type]
+            yield from items
+            seen += len(items)
+            if "link" not in reply.headers and items and seen < length_of_list(reply.headers):
+                # Of some lists Gitea and Forgejo tell how long they are, and not where they go on.
+                reply = self._ask("GET", path, {**(query or {}), "page": page}, None)
+                continue
+            further = next_page(reply.headers)
+            if further is None:
+                return
+            url = joined(reply.url, further)
+            if origin(url) != origin(self._base):
+                raise self._error("forge-answer", f"the next page of {path} is said to be at {shown(url)}")
+            with self._turn:
+                reply = self._patiently("GET", url, None, repeatable=True)
+
+    def clean(self, text: str) -> str:
+        """Return `text` without the token, control characters and bidirectional overrides."""
+        token = self._endpoint.token
+        if token:
+            for form in {token, quote(token, safe="")}:
+                text = text.replace(form, "…")
+        return plain(text)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Body | None,
+        *,
+        again: bool = False,
+        follow: bool = True,
+    ) -> _Reply:
+        if self._endpoint.token is None:
+            names = " or ".join(self._endpoint.token_env)
+            table = f'[forges."{self.host}"]'
+            hint = f"put one into {names}" if names else f"name the variable that holds one: `token-env` in {table}"
+            raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=hint)
+        import httpx2
+
+        # GraphQL of a GitHub Enterprise Server lies beside its REST API.
+        url = joined(f"{self._base}/", path) if path.startswith("../") else f"{self._base}{path}"
+        if query:
+            url = f"{url}?{httpx2.QueryParams(dict(query))}"
+        with self._turn:
+            return self._patiently(method, url, body, repeatable=again or method in _REPEATABLE, follow=follow)
+
+    def _patiently(self, method: str, url: str, body: Body | None, *, repeatable: bool, follow: bool = True) -> _Reply:
+        """Make a call as often as its kind and the server's limits allow; return a good answer."""
+        if self._down is not None and self._clock() < self._down[0]:
+            down = self._down[1]
+            raise ForgeError(down.code, down.message, hint=down.hint)
+        failures = 0
+        self._limits.begin()
+        while True:
+            self._limits.wait()
+            if self._stopped.is_set():
+                raise ForgeError("interrupted", f"{self.host}: interrupted")
+            try:
+                reply = self._follow(method, url, body, follow=follow)
+            except _Broken as broken:
+                if broken.sent and not repeatable:
+                    raise Unclear(broken.error.code, broken.error.message, hint=broken.error.hint) from None
+                failures += 1
+                if not broken.passing or failures > broken.tries:
+                    self._down = (self._clock() + DOWN_FOR_S, broken.error) if broken.passing else None
+                    raise broken.error from None
+                self.sleep(_PAUSES_S[failures - 1])
+                continue
+            self._down = None
+            if self._limits.hit(reply.status, reply.headers, reply.content):
+                continue
+            if reply.status >= 500:
+                refusal = self._refusal(method, reply)
+                if not repeatable:
+                    raise Unclear(refusal.code, refusal.message, refused=refusal)
+                failures += 1
+                if failures > len(_PAUSES_S):
+                    raise refusal
+                self.sleep(_PAUSES_S[failures - 1])
+                continue
+            if reply.status >= 400:
+                raise self._refusal(method, reply)
+            return reply
+
+    def _follow(self, method: str, url: str, body: Body | None, *, follow: bool) -> _Reply:
+        """Send a request, and after a redirect again, but never to another server: the token goes along."""
+        for _ in range(_REDIRECTS):
+            reply = self._send(method, url, body)
+            if reply.status not in _MOVED:
+                return reply
+            target = joined(url, reply.headers.get("location", ""))
+            if origin(target) != origin(url) or target == url:
+                message = f"{shown(url)} redirects to {shown(target)}, and the token is not sent there"
+                raise self._error(
+                    "forge-answer", message, hint="are the repo's `url` and the forge's `api` up to date?"
+                )
+            if not follow:
+                raise Moved("forge-answer", self.clean(f"{self.host}: {shown(url)} has moved to {shown(target)}"))
+            if method != "GET" and reply.status not in (307, 308):
+                message = f"{method} {shown(url)} redirects to {shown(target)}"
+                raise self._error(
+                    "forge-answer", message, hint="has the repository moved? Then its `url` has to follow"
+                )
+            url = target
+        raise self._error("forge-answer", f"{shown(url)} redirects in a circle")
+
+    def _send(self, method: str, url: str, body: Body | None) -> _Reply:
+        import httpx2
+
+        headers = dict(self._headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        content = _encoded(body) if body is not None else None
+        try:
+            answer = self._connected().request(method, url, content=content, headers=headers)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
+            raise self._not_connected(error) from None
+        except httpx2.TimeoutException:
+            slow = self._error("forge-timeout", f"{method} {shown(url)}: no answer within {READ_TIMEOUT_S:g} s")
+            raise _Broken(slow, sent=True, tries=1) from None
+        except httpx2.DecodingError as error:
+            raise self._error("forge-answer", f"{method} {shown(url)}: {error}") from None
+        except httpx2.RequestError as error:
+            words = str(error) or type(error).__name__
+            lost = self._error("forge-unreachable", f"{method} {shown(url)}: the connection broke: {words}")
+            raise _Broken(lost, sent=True) from None
+        headers_in = {name.lower(): value for name, value in answer.headers.items()}
+        return _Reply(answer.status_code, headers_in, answer.content, url)
+
+    def _connected(self) -> "httpx2.Client":
+        if self._client is None:
+            import httpx2
+
+            timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+            trust = self._trust() if self._transport is None else True
+            self._client = httpx2.Client(verify=trust, timeout=timeout, transport=self._transport)
+        return self._client
+
+    def _trust(self) -> ssl.SSLContext:
+        file = self._endpoint.ca_file
+        try:
+            return ssl.create_default_context(cafile=file)
+        except OSError as error:
+            # An SSLError (no certificate in it) is an OSError too.
+            reason = error.strerror or "holds no certificate"
+            raise self._error("forge-tls", f"ca-file {file}: {reason}") from None
+
+    def _not_connected(self, error: Exception) -> "_Broken":
+        import httpx2
+
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, ssl.SSLError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is not None:
+            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
+            hint = "name the authority that signed its certificate: `ca-file` of the forge, or SSL_CERT_FILE"
+            return _Broken(self._error("forge-tls", f"no secure connection: {reason}", hint=hint), passing=False)
+        if isinstance(error, httpx2.TimeoutException):
+            return _Broken(self._error("forge-timeout", f"no connection within {CONNECT_TIMEOUT_S:g} s"), tries=1)
+        return _Broken(self._error("forge-unreachable", f"no connection: {error}"))
+
+    def _read(self, method: str, path: str, reply: _Reply, expect: type[T]) -> T:
+        try:
+            return msgspec.json.decode(reply.content, type=expect)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            where = f"{method} {path}: status {reply.status}"
+            kind = reply.headers.get("content-type", "").partition(";")[0].strip() or "nothing"
+            if isinstance(error, msgspec.ValidationError):
+                raise self._error("forge-answer", f"{where}: another answer than expected: {error}") from None
+            hint = "a login page or a proxy may have answered in its place; is the forge's `api` right?"
+            raise self._error("forge-answer", f"{where}: {kind} where JSON was expected", hint=hint) from None
+
+    def _refusal(self, method: str, reply: _Reply) -> Refused:
+        status = reply.status
+        lines = [self.clean(line) for line in lines_in(reply.content)]
+        words = in_one_line(lines)
+        code = "forge-unreachable" if status in _DOWN else _CODES.get(status, "forge")
+        if status == 403 and "archived" in words.lower():
+            code = "forge-archived"
+        hints = {
+            "forge-token": f"is the token in {' or '.join(self._endpoint.token_env)} still valid?",
+            "forge-rights": "the token may not do this: look at its scopes, and at the role of its owner",
+            "forge-not-found": "a repository that the token may not see looks the same as one that is not there",
+        }
+        message = self.clean(f"{self.host}: {method} {shown(reply.url)}: status {status}")
+        full = f"{message}: {words}" if words else message
+        return Refused(code, full, status=status, lines=lines, hint=hints.get(code))
+
+    def _error(self, code: str, message: str, *, hint: str | None = None) -> ForgeError:
+        return ForgeError(code, self.clean(f"{self.host}: {message}"), hint=hint)
+
+
+class _Broken(Exception):  # noqa: N818
+    """No answer. sent: the request may have arrived. passing: it may be better soon. tries: how many more to make."""
+
+    def __init__(
+        self, error: ForgeError, *, sent: bool = False, passing: bool = True, tries: int = len(_PAUSES_S)
+    ) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.sent = sent
+        self.passing = passing
+        self.tries = tries
+
+
+def _encoded(body: Body) -> bytes:
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:
+        # Bytes of a file name or a commit that are no UTF-8 travel through Python as lone surrogates.
+        sound = {
+            name: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+            for name, value in body.items()
+        }
+        return msgspec.json.encode(sound)

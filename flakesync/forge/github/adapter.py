@@ -1,0 +1,228 @@
+"""GitHub, and GitHub Enterprise Server: the REST API of version 2022-11-28, GraphQL where REST does not tell."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+import msgspec
+
+from flakesync.forge.adapter import Adapter, no_method, reviewers_body
+from flakesync.forge.answers import Meaning
+from flakesync.forge.client import Client, Query
+from flakesync.forge.github.graphql import GraphQL
+from flakesync.forge.github.merging import Merging
+from flakesync.forge.model import ForgeKind, MergeMethod, NewPull, Project, Pull, Standing, Waiting
+from flakesync.forge.refusals import Refused
+from flakesync.forge.urls import repository
+from flakesync.terms import Rev
+
+PAGE = 100
+
+
+def headers(token: str) -> dict[str, str]:
+    """Return the headers of every call."""
+    return {
+        "Authorization": f"Bearer {token}",
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+
+
+class _Repo(msgspec.Struct, frozen=True):
+    id: int = 0
+
+
+class _Branch(msgspec.Struct, frozen=True):
+    ref: str
+    sha: str
+    # None: the fork has been deleted.
+    repo: _Repo | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class _Label(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _Pull(msgspec.Struct, frozen=True):
+    number: int
+    html_url: str
+    state: str
+    title: str
+    head: _Branch
+    base: _Branch
+    node_id: str = ""
+    body: str | None = None
+    draft: bool = False
+    labels: tuple[_Label, ...] = ()
+    merged_at: str | None = None
+    # Of an open pull request it is a trial merge, of a merged one the commit on the base.
+    merge_commit_sha: str | None = None
+    mergeable: bool | None = None
+
+    def value(self) -> Pull:
+        merged = self.merged_at is not None
+        return Pull(
+            number=self.number,
+            url=self.html_url,
+            state="merged" if merged else "open" if self.state == "open" else "closed",
+            title=self.title,
+            body=self.body or "",
+            head=Rev(self.head.sha),
+            head_branch=self.head.ref,
+            base_branch=self.base.ref,
+            draft=self.draft,
+            labels=tuple(label.name for label in self.labels),
+            merged_rev=Rev(self.merge_commit_sha) if merged and self.merge_commit_sha else None,
+            mergeable=self.mergeable,
+            key=self.node_id,
+        )
+
+
+class _Merged(msgspec.Struct, frozen=True):
+    sha: str
+
+
+class _Project(msgspec.Struct, frozen=True):
+    full_name: str = ""
+    # Left out for those who may not push.
+    allow_merge_commit: bool = True
+    allow_squash_merge: bool = True
+    allow_rebase_merge: bool = True
+
+
+class GitHub(Adapter):
+    """One GitHub."""
+
+    kind: ForgeKind = "github"
+
+    def __init__(self, client: Client) -> None:
+        """client: calls to the API, with `headers`."""
+        super().__init__(client)
+        self._merging = Merging(self._at, GraphQL(client))
+
+    def find(self, project: Project, *, head: str, base: str) -> Pull | None:
+        """Return the newest pull request from `head` into `base`: an open one if there is one."""
+        seen = list(islice(self._list(project, head, base, "all"), PAGE))
+        mine = [pull for pull in seen if _is_from(pull, head, base)]
+        found = next((pull for pull in mine if pull.state == "open"), None)
+        if found is None and len(seen) == PAGE:
+            # An old one that was opened again may lie far behind the ones of a hundred nights.
+            again = self._list(project, head, base, "open")
+            found = next((pull for pull in again if _is_from(pull, head, base)), None)
+        found = found or next(iter(mine), None)
+        return found.value() if found is not None else None
+
+    def get(self, project: Project, number: int) -> Pull:
+        """Return one pull request as it is now."""
+        return self._at.call(project, "GET", f"/pulls/{number}", _Pull).value()
+
+    def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
+        """Set title and body."""
+        return self._edit(project, pull, {"title": title, "body": body})
+
+    def reopen(self, project: Project, pull: Pull) -> Pull:
+        """Open a closed pull request again."""
+        return self._edit(project, pull, {"state": "open"})
+
+    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
+        """Close an open pull request without merging it. body: its new text; None: it stays."""
+        more = {} if body is None else {"body": body}
+        return self._edit(project, pull, {"state": "closed", **more})
+
+    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+        """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""
+        missing = [label for label in labels if label not in pull.labels]
+        if missing:
+            self._at.tell(project, "POST", f"/issues/{pull.number}/labels", body={"labels": missing}, again=True)
+            pull = replace(pull, labels=(*pull.labels, *missing))
+        if reviewers:
+            rest = f"/pulls/{pull.number}/requested_reviewers"
+            self._at.tell(project, "POST", rest, body=reviewers_body(reviewers), again=True)
+        return pull
+
+    def standing(self, project: Project, pull: Pull) -> Standing:
+        """Return the state of its checks (statuses and check runs) and reviews, and whether it is in a queue."""
+        return self._merging.standing(project, pull)
+
+    def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
+        """Do nothing: GitHub knows no order among pull requests."""
+
+    def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
+        """Return the page that shows what lies between two commits."""
+        return f"https://{project.host}/{repository(project.path)}/compare/{old}...{new}"
+
+    @staticmethod
+    def _root(project: Project) -> str:
+        return f"/repos/{repository(project.path)}"
+
+    @staticmethod
+    def _find_home(client: Client, project: Project) -> Project:
+        found = client.call("GET", GitHub._root(project), _Project)
+        return replace(project, path=found.full_name or project.path)
+
+    def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[_Pull]:
+        def query(home: Project) -> Query:
+            # Without its owner the head would not be looked at.
+            owner = home.path.partition("/")[0]
+            return {
+                "state": state,
+                "head": f"{owner}:{head}",
+                "base": base,
+                "sort": "created",
+                "direction": "desc",
+                "per_page": PAGE,
+            }
+
+        return self._at.each(project, "/pulls", _Pull, query)
+
+    def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
+        return self._at.call(project, "PATCH", f"/pulls/{pull.number}", _Pull, body=body).value()
+
+    def _open(self, project: Project, new: NewPull) -> Pull:
+        body = {
+            "title": new.title,
+            "body": new.body,
+            "head": new.head_branch,
+            "base": new.base_branch,
+            "draft": new.draft,
+        }
+        return self._at.call(project, "POST", "/pulls", _Pull, body=body).value()
+
+    def _is_double(self, refusal: Refused) -> bool:
+        return refusal.status == 422 and "already exists" in refusal.words.lower()
+
+    def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
+        if method == "fast-forward":
+            raise no_method(self._client.host, method, "`merge`, `squash`, `rebase` or `default`")
+        if method != "default":
+            return [method]
+        allowed = self._at.call(project, "GET", "", _Project)
+        ways = [
+            *(["merge"] if allowed.allow_merge_commit else []),
+            *(["squash"] if allowed.allow_squash_merge else []),
+            *(["rebase"] if allowed.allow_rebase_merge else []),
+        ]
+        return ways or ["merge"]
+
+    def _merge(self, project: Project, pull: Pull, head: Rev, way: str) -> Pull | Waiting:
+        if self._merging.has_queue(project, pull.base_branch):
+            return self._merging.join_queue(replace(pull, head=head), "its base has a merge queue")
+        body = {"sha": head, "merge_method": way}
+        merged = self._at.call(project, "PUT", f"/pulls/{pull.number}/merge", _Merged, body=body)
+        return replace(pull, state="merged", head=head, merged_rev=Rev(merged.sha))
+
+    def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
+        if now.mergeable and not now.draft and self._merging.is_behind(project, now):
+            return "behind"
+        return super()._settle(project, now, refusal)
+
+    def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
+        return self._merging.detail(project, now, means, words)
+
+    def _queue(self, project: Project, now: Pull, words: str) -> Waiting:
+        return self._merging.join_queue(now, words)
+
+
+def _is_from(pull: _Pull, head: str, base: str) -> bool:
+    """Tell whether it is between these branches of one repository: the owner may have a fork with the same branches."""
+    return (pull.head.ref, pull.base.ref) == (head, base) and pull.head.repo == pull.base.repo

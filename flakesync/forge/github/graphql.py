@@ -1,0 +1,202 @@
+"""GitHub's GraphQL API: what one call tells of a pull request, and merge queues, which REST does not know.
+
+A summary of all checks is told even to a fine-grained token, which may not read check runs.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from flakesync.forge.client import Client
+from flakesync.forge.model import Checks, Pull
+from flakesync.forge.refusals import Refused
+from flakesync.terms import Rev
+
+T = TypeVar("T")
+
+_ROLLUPS: Mapping[str, Checks] = {"SUCCESS": "passed", "PENDING": "pending", "EXPECTED": "pending"}
+
+# One point of 5,000 an hour (docs: rate limits for the GraphQL API), as much as one call of REST.
+_STATE = """
+query PullRequestState($id: ID!) {
+  node(id: $id) {
+    ... on PullRequest {
+      state headRefOid mergeStateStatus reviewDecision isInMergeQueue
+      mergeQueueEntry { state position }
+      autoMergeRequest { enabledAt }
+      latestOpinionatedReviews(first: 100) { nodes { state } }
+      commits(last: 1) { nodes { commit { oid statusCheckRollup { state } } } }
+      timelineItems(last: 1, itemTypes: [REMOVED_FROM_MERGE_QUEUE_EVENT]) {
+        nodes { ... on RemovedFromMergeQueueEvent { reason } }
+      }
+    }
+  }
+}
+"""
+_ENQUEUE = """
+mutation Enqueue($id: ID!, $head: GitObjectID!) {
+  enqueuePullRequest(input: {pullRequestId: $id, expectedHeadOid: $head}) { mergeQueueEntry { state position } }
+}
+"""
+_AUTO_MERGE = """
+mutation AutoMerge($id: ID!, $head: GitObjectID!) {
+  enablePullRequestAutoMerge(input: {pullRequestId: $id, expectedHeadOid: $head}) {
+    pullRequest { autoMergeRequest { enabledAt } }
+  }
+}
+"""
+
+
+class _Named(msgspec.Struct, frozen=True):
+    state: str = ""
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    position: int | None = None
+
+
+class _Rollup(msgspec.Struct, frozen=True):
+    state: str
+
+
+class _Commit(msgspec.Struct, frozen=True, rename="camel"):
+    oid: str
+    status_check_rollup: _Rollup | None = None
+
+
+class _CommitNode(msgspec.Struct, frozen=True):
+    commit: _Commit
+
+
+class _AutoMerge(msgspec.Struct, frozen=True, rename="camel"):
+    enabled_at: str | None = None
+
+
+class _Commits(msgspec.Struct, frozen=True):
+    nodes: tuple[_CommitNode | None, ...] = ()
+
+
+class _Nameds(msgspec.Struct, frozen=True):
+    nodes: tuple[_Named | None, ...] = ()
+
+
+class _Removed(msgspec.Struct, frozen=True):
+    reason: str | None = None
+
+
+class _Removals(msgspec.Struct, frozen=True):
+    nodes: tuple[_Removed | None, ...] = ()
+
+
+class State(msgspec.Struct, frozen=True, rename="camel"):
+    """A pull request."""
+
+    state: str
+    head_ref_oid: str = ""
+    merge_state_status: str = ""
+    review_decision: str | None = None
+    is_in_merge_queue: bool = False
+    merge_queue_entry: _Entry | None = None
+    auto_merge_request: _AutoMerge | None = None
+    latest_opinionated_reviews: _Nameds | None = None
+    commits: _Commits = _Commits()
+    timeline_items: _Removals = _Removals()
+
+    def rollup(self, head: Rev) -> Checks | None:
+        """Return what all checks of the head come to; None: it is said of another commit."""
+        for node in self.commits.nodes:
+            if node is not None and node.commit.oid == head:
+                rollup = node.commit.status_check_rollup
+                return _ROLLUPS.get(rollup.state, "failed") if rollup is not None else "none"
+        return None
+
+    @property
+    def opinions(self) -> list[str]:
+        """The last review of each person that was more than a comment."""
+        found = self.latest_opinionated_reviews
+        return [node.state for node in found.nodes if node is not None] if found is not None else []
+
+    @property
+    def has_auto_merge(self) -> bool:
+        """Whether GitHub is to merge it by itself."""
+        return self.auto_merge_request is not None
+
+    @property
+    def removal(self) -> str | None:
+        """Why a merge queue took it out the last time; None: it never did, or does not say."""
+        return next((node.reason for node in self.timeline_items.nodes if node is not None), None)
+
+
+class _Node(msgspec.Struct, frozen=True):
+    node: State | None = None
+
+
+class _Enqueued(msgspec.Struct, frozen=True, rename="camel"):
+    merge_queue_entry: _Entry | None = None
+
+
+class _Enqueue(msgspec.Struct, frozen=True, rename="camel"):
+    enqueue_pull_request: _Enqueued | None = None
+
+
+class _Enabled(msgspec.Struct, frozen=True, rename="camel"):
+    enable_pull_request_auto_merge: dict[str, object] | None = None
+
+
+class _Error(msgspec.Struct, frozen=True):
+    message: str = ""
+
+
+class GraphError(Exception):
+    """GraphQL did not do it. Its text is the server's."""
+
+
+@dataclass
+class GraphQL:
+    """Asks one GitHub. Threads may share it."""
+
+    client: Client
+    _absent: bool = False
+
+    def state(self, pull: Pull) -> State | None:
+        """Return what GraphQL says of a pull request; None: nothing that can be used."""
+        if self._absent or not pull.key:
+            return None
+        try:
+            return self._ask("PullRequestState", _STATE, {"id": pull.key}, _Node, again=True).node
+        except GraphError:
+            return None
+
+    def enqueue(self, pull: Pull) -> int | None:
+        """Add a pull request to the merge queue of its base, and return its position; None: not told.
+
+        Raises: GraphError.
+        """
+        added = self._mutate("Enqueue", _ENQUEUE, pull, _Enqueue).enqueue_pull_request
+        return added.merge_queue_entry.position if added and added.merge_queue_entry else None
+
+    def enable_auto_merge(self, pull: Pull) -> None:
+        """Let GitHub merge, or enqueue, a pull request when nothing is lacking any more. Raises: GraphError."""
+        self._mutate("AutoMerge", _AUTO_MERGE, pull, _Enabled)
+
+    def _mutate(self, name: str, query: str, pull: Pull, expect: type[T]) -> T:
+        if self._absent or not pull.key:
+            raise GraphError("its API cannot do that here")
+        return self._ask(name, query, {"id": pull.key, "head": pull.head}, expect, again=False)
+
+    def _ask(self, name: str, query: str, variables: Mapping[str, str], expect: type[T], *, again: bool) -> T:
+        body = {"query": query, "operationName": name, "variables": dict(variables)}
+        try:
+            reply = self.client.call("POST", "../graphql", dict[str, msgspec.Raw], body=body, again=again)
+        except Refused as refusal:
+            self._absent = self._absent or refusal.status in (404, 405)
+            raise GraphError(refusal.words or refusal.message) from None
+        try:
+            if errors := msgspec.json.decode(reply.get("errors", b"[]"), type=list[_Error] | None):
+                # Beside them there may be data that lacks what the token may not read: REST tells the rest.
+                raise GraphError("; ".join(error.message for error in errors))
+            return msgspec.json.decode(reply.get("data", b"{}"), type=expect)
+        except msgspec.DecodeError as error:
+            raise GraphError(f"another answer than expected: {error}") from None

@@ -1,0 +1,162 @@
+"""What keeps a GitLab merge request from being merged: the pipeline of its very head commit, and merge trains."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from flakesync.forge.calls import ProjectCalls
+from flakesync.forge.checks import Check, summary
+from flakesync.forge.model import Checks, ForgeError, Project, Pull, Standing, Waiting
+from flakesync.forge.refusals import Refused
+from flakesync.terms import Rev
+
+_PAGE = 100
+UNREADABLE = (401, 403, 404)
+"""How GitLab turns away a token that it knows, and that may not read this: 401 is for the token of a job."""
+_PIPELINES: Mapping[str, Checks] = {
+    "success": "passed",
+    "failed": "failed",
+    "canceled": "failed",
+    "skipped": "none",
+}
+_JOBS: Mapping[str, Checks] = {**_PIPELINES, "skipped": "passed"}
+# Pipelines of merged results, and of trains, run on a commit that GitLab makes of the base and the head.
+_MADE_OF_BOTH = re.compile(r"refs/merge-requests/\d+/(merge|train)")
+
+
+class Pipeline(msgspec.Struct, frozen=True):
+    """A pipeline, as a merge request names it."""
+
+    status: str
+    sha: str = ""
+    ref: str = ""
+
+
+class _Status(msgspec.Struct, frozen=True):
+    name: str
+    status: str
+    allow_failure: bool = False
+
+
+class _Commit(msgspec.Struct, frozen=True):
+    parent_ids: tuple[str, ...] = ()
+
+
+class _Project(msgspec.Struct, frozen=True):
+    merge_trains_enabled: bool | None = None
+
+
+class _Car(msgspec.Struct, frozen=True):
+    status: str = ""
+
+
+@dataclass
+class Merging:
+    """Asks one GitLab. Threads may share it."""
+
+    at: ProjectCalls
+    _trains: dict[Project, bool] = field(default_factory=dict)
+    # What this run has put on a train: merge request → its head then.
+    _joined: dict[str, Rev] = field(default_factory=dict)
+
+    def pipeline(self, project: Project, pull: Pull, newest: Pipeline | None) -> Standing:
+        """Return what the pipelines say of the head of a merge request; reviews are `none`.
+
+        newest: the `head_pipeline`. After a push it can be the one of the commit before: only a pipeline of exactly
+        this commit is believed, or one of a commit that GitLab made of it and the base.
+        """
+        if newest is None:
+            return Standing("none", "none")
+        if not self._is_of(project, newest, pull.head):
+            jobs = self._jobs(project, pull.head)
+            if jobs:
+                total, failed, pending = summary([_check(job) for job in jobs])
+                return Standing(total, "none", failed, pending)
+            detail = f"no pipeline has begun for {pull.head[:12]} yet; the newest is of {newest.sha[:12]}"
+            return Standing("pending", "none", waiting=Waiting("checks", detail))
+        if newest.status == "manual":
+            jobs = self._jobs(project, Rev(newest.sha))
+            names = [job.name for job in jobs if job.status == "manual" and not job.allow_failure]
+            by_hand = f"somebody has to start a manual job of its pipeline: {', '.join(names)}".rstrip(": ")
+            return Standing("pending", "none", pending=tuple(names), waiting=Waiting("person", by_hand))
+        state = _PIPELINES.get(newest.status, "pending")
+        if state != "failed":
+            return Standing(state, "none")
+        _, failed, _ = summary([_check(job) for job in self._jobs(project, Rev(newest.sha))])
+        return Standing("failed", "none", failed=failed)
+
+    def has_train(self, project: Project) -> bool:
+        """Tell whether merges go through a merge train here (GitLab Premium)."""
+        known = self._trains.get(project)
+        if known is None:
+            try:
+                known = bool(self.at.call(project, "GET", "", _Project).merge_trains_enabled)
+            except Refused as refusal:  # a job's token may read merge requests, and not the project
+                if refusal.status not in UNREADABLE:
+                    raise
+                known = False
+            self._trains[project] = known
+        return known
+
+    def on_train(self, project: Project, pull: Pull) -> Waiting | None:
+        """Return that an open merge request is on a train; None: it is not, or trains are not known here."""
+        if not self.has_train(project):
+            return None
+        try:
+            car = self.at.call(project, "GET", _train(pull), _Car)
+        except Refused as refusal:
+            if refusal.status in UNREADABLE:
+                return None
+            raise
+        if car.status in ("merged", "skip_merged"):
+            return Waiting("queue", "the merge train has merged it just now")
+        return Waiting("queue", f"it is on the merge train ({car.status})")
+
+    def join_train(self, project: Project, pull: Pull, body: Mapping[str, object]) -> Waiting:
+        """Put a merge request on the train of its base, now or when its pipeline has succeeded.
+
+        Raises: ForgeError(`pull-dequeued`): the train has dropped what this run put on it. Refused, Unclear.
+        """
+        if self._joined.get(pull.url) == pull.head:
+            message = f"{pull.url}: the merge train dropped it"
+            hint = "look at its pipelines on the forge; the next landing puts it on the train again"
+            raise ForgeError("pull-dequeued", message, hint=hint)
+        self.at.tell(project, "POST", _train(pull), body={**body, "auto_merge": True})
+        self._joined[pull.url] = pull.head
+        return Waiting("queue", "it is on the merge train")
+
+    def _is_of(self, project: Project, pipeline: Pipeline, head: Rev) -> bool:
+        if pipeline.sha == head:
+            return True
+        if not _MADE_OF_BOTH.fullmatch(pipeline.ref):
+            return False
+        try:
+            commit = self.at.call(project, "GET", f"/repository/commits/{pipeline.sha}", _Commit)
+        except Refused as refusal:
+            if refusal.status != 404:
+                raise
+            return False
+        return head in commit.parent_ids
+
+    def _jobs(self, project: Project, rev: Rev) -> Sequence[_Status]:
+        """Return the newest state of each job and external status of a commit."""
+        rest = f"/repository/commits/{rev}/statuses"
+        try:
+            return list(self.at.each(project, rest, _Status, lambda _: {"per_page": _PAGE}))
+        except Refused as refusal:
+            if refusal.status not in UNREADABLE:
+                raise
+            return []
+
+
+def _check(job: _Status) -> Check:
+    state = _JOBS.get(job.status, "pending")
+    # A manual job that may fail is one that nobody has to start.
+    optional = job.allow_failure and (state == "failed" or job.status == "manual")
+    return Check(job.name, "passed" if optional else state)
+
+
+def _train(pull: Pull) -> str:
+    return f"/merge_trains/merge_requests/{pull.number}"

@@ -1,0 +1,113 @@
+"""Which forge a repo lies on: from the host in its address and the manifest; each host has one client."""
+
+import threading
+from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
+
+from flakesync.errors import FlakesyncError, GitError
+from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.forgejo import adapter as forgejo
+from flakesync.forge.github import adapter as github
+from flakesync.forge.gitlab import adapter as gitlab
+from flakesync.forge.model import Forge, ForgeError, Project
+from flakesync.git.remotes.credentials import server_of
+from flakesync.git.remotes.remote import Address, Remote
+from flakesync.nix.reference.flakeref import Identity, identity_of_url
+from flakesync.workspace.hosts import Account, Hosts, without_port
+from flakesync.workspace.model import Repo, Workspace
+
+Connect = Callable[[Endpoint, Mapping[str, str]], Client]
+
+
+class Servers:
+    """The forges of one workspace, each with one client; threads may share it."""
+
+    def __init__(self, workspace: Workspace, environ: Mapping[str, str], *, connect: Connect = Client) -> None:
+        """environ: where the tokens are. connect: makes the client of a host, for tests."""
+        self.hosts = Hosts(workspace, environ)
+        self._connect = connect
+        self._forges: dict[str, Forge | None] = {}
+        self._clients: list[Client] = []
+        self._guard = threading.Lock()
+
+    def close(self) -> None:
+        """Close all connections."""
+        with self._guard:
+            for client in self._clients:
+                client.close()
+
+    def stop(self) -> None:
+        """Let whoever waits for a forge's limits give up; from now on no forge is called."""
+        with self._guard:
+            for client in self._clients:
+                client.stop()
+
+    def for_repo(self, repo: Repo, url: str | None = None) -> tuple[Forge | None, Project]:
+        """Return the forge of a repo and what the repo is called there; None: its branches are only pushed.
+
+        url: where it is pushed to, for a repo that the manifest knows by its folder alone.
+
+        Raises: ForgeError(`forge-token`): the variable holds what cannot be a token.
+        """
+        identity = _identity(repo, url)
+        if identity is None or not identity.host:
+            return None, Project("", identity.path if identity is not None else str(repo.path or repo.name))
+        account = self.account(identity.host)
+        with self._guard:
+            if account.host not in self._forges:
+                self._forges[account.host] = self._open(account)
+            return self._forges[account.host], Project(_web_host(identity.host, account, repo, url), identity.path)
+
+    def account(self, host: str) -> Account:
+        """Return what is known of a host; see Hosts. Raises: ForgeError(`forge-token`)."""
+        try:
+            return self.hosts.account(host)
+        except FlakesyncError as error:
+            raise ForgeError(error.code, error.message, hint=error.hint) from None
+
+    def remote(self, url: Address) -> Remote:
+        """Return the remote at an address of git; see Hosts. Raises: GitError(`bad-url`), ForgeError(`forge-token`)."""
+        try:
+            return self.hosts.remote(url)
+        except GitError:
+            raise
+        except FlakesyncError as error:
+            raise ForgeError(error.code, error.message, hint=error.hint) from None
+
+    def clean(self, text: str) -> str:
+        """Return `text` without the token of any host, and without control characters."""
+        return self.hosts.clean(text)
+
+    def _open(self, account: Account) -> Forge | None:
+        token = account.token or ""
+        match account.kind:
+            case "github":
+                return github.GitHub(self._client(account, github.headers(token)))
+            case "gitlab":
+                return gitlab.GitLab(self._client(account, gitlab.headers(token)))
+            case "forgejo":
+                return forgejo.Forgejo(self._client(account, forgejo.headers(token)))
+            case "none":
+                return None
+
+    def _client(self, account: Account, headers: Mapping[str, str]) -> Client:
+        endpoint = Endpoint(account.host, account.api, account.token, account.token_env, account.ca_file)
+        client = self._connect(endpoint, headers)
+        self._clients.append(client)
+        return client
+
+
+def _identity(repo: Repo, url: str | None) -> Identity | None:
+    if repo.url is not None:
+        return repo.url.identity
+    return identity_of_url(url) if url is not None else None
+
+
+def _web_host(host: str, account: Account, repo: Repo, url: str | None) -> str:
+    """Return the host for people: where the API is, if git is spoken to over ssh, whose port is none of the web's."""
+    address = (repo.url.git_url() if repo.url is not None else url) or ""
+    if address.startswith(("https:", "http:")):
+        return host
+    bare = without_port(host)
+    api = (server_of(urlsplit(account.api)) or "").partition("://")[2]
+    return api if without_port(api) == bare else bare

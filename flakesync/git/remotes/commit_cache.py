@@ -1,0 +1,39 @@
+"""Commits of repositories that are nobody's clone: one branch each, fetched into a bare repository of our own."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from flakesync.cache.lock import cache_error, exclusive
+from flakesync.git import process
+from flakesync.git.remotes.remote import Address, parse_remote
+from flakesync.git.remotes.transfer import fetch
+from flakesync.git.store.objects import ObjectReader
+from flakesync.git.values import check_ref_name
+from flakesync.terms import Rev
+
+
+def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offline: bool = False) -> Path | None:
+    """Return a bare repository below `cache` that has the commit `rev`; None: it is not on that branch.
+
+    ref: the branch, or a full ref, that has it; None: the remote's HEAD. Only that is fetched, with its history, and
+    kept. offline: what has been fetched before is all there is.
+
+    Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
+    """
+    remote = parse_remote(url)
+    path = cache / "commits" / hashlib.sha256(os.fsencode(remote.url)).hexdigest()[:32]
+    name = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
+    if ref is not None:
+        check_ref_name(name)
+    kept = f"refs/flakesync/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    with exclusive(path.with_name(path.name + ".lock"), wait=True):
+        if not (path / "HEAD").exists():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise cache_error(path, error) from None
+            process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
+        if not ObjectReader.open(path).has(rev) and not offline:
+            fetch(path, remote, [f"+{name}:{kept}"], timeout_s=None)
+        return path if ObjectReader.open(path).has(rev) else None

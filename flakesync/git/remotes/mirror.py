@@ -1,0 +1,131 @@
+"""Local copies of repositories that are only known by address: bare, below the user's cache folder.
+
+A mirror's refs/remotes/origin/* and refs/tags/* follow the remote. Its refs/heads/* hold nothing but update branches
+that we have made and perhaps not pushed yet; no fetch touches them. `complete` in a mirror's folder says that its first
+fetch has ended.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import time
+from pathlib import Path
+
+from flakesync.cache.lock import cache_error, exclusive
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.remotes.remote import Address, Remote, list_refs, parse_remote, run
+from flakesync.git.store.objects import ObjectReader
+from flakesync.terms import Rev
+
+_COMPLETE = "flakesync-complete"
+_STALE_S = 60.0
+_FETCH = (
+    "-c",
+    "gc.autoDetach=false",
+    "-c",
+    "maintenance.autoDetach=false",
+    # A server that says nothing for a minute has gone.
+    "-c",
+    "http.lowSpeedLimit=1",
+    "-c",
+    "http.lowSpeedTime=60",
+    "fetch",
+    "--quiet",
+    "--prune",
+    "--force",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+)
+
+
+def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None = None) -> Path:
+    """Return the folder of the bare mirror of `url` below `cache`, made or brought up to date.
+
+    offline: the remote is not contacted; what is there is used. timeout_s: how long the fetch may take; None: no limit.
+    While another process works on the same mirror, this waits. A remote that has not changed is asked once and
+    nothing is fetched.
+
+    Raises: GitError(`cache` | `offline` | `unreachable` | `access-denied` | `bad-url` | `git`).
+    """
+    remote = parse_remote(url)
+    path = mirror_path(url, cache)
+    with exclusive(path.with_name(path.name + ".lock"), wait=True):
+        try:
+            if offline:
+                if not (path / _COMPLETE).exists():
+                    shown = process.hide_secrets(remote.url)
+                    raise GitError("offline", f"{shown} has not been fetched yet", hint="run once without --offline")
+                return path
+            _update(path, remote, timeout_s)
+        except OSError as error:
+            raise cache_error(path, error) from None
+    return path
+
+
+def mirror_path(url: Address, cache: Path) -> Path:
+    """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
+    address = parse_remote(url).url
+    words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-80:]
+    return cache / "mirrors" / f"{readable}-{hashlib.sha256(os.fsencode(address)).hexdigest()[:16]}"
+
+
+def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
+    wanted = list_refs(remote, ["HEAD", "refs/heads/*", "refs/tags/*"], symbolic=True)
+    if not (path / _COMPLETE).exists():
+        # A first fetch that was interrupted: nothing of ours can be in it.
+        if path.exists():
+            shutil.rmtree(path)
+        _initialise(path, remote)
+    there = {
+        name: rev
+        for name, rev in wanted.items()
+        if name.startswith(("refs/heads/", "refs/tags/")) and not name.endswith("^{}")
+    }
+    if there != _fetched(path):
+        _remove_stale_locks(path)
+        refspecs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        run([*_FETCH, remote.name, *refspecs], remote, cwd=path, timeout_s=timeout_s)
+    default = wanted.get(Rev("HEAD@"), "")
+    if default.startswith("refs/heads/"):
+        _set_head(path, "HEAD", default)
+        _set_head(path, "refs/remotes/origin/HEAD", default.replace("refs/heads/", "refs/remotes/origin/", 1))
+    (path / _COMPLETE).touch()
+
+
+def _initialise(path: Path, remote: Remote) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
+    process.git(["config", "remote.origin.url", remote.url], cwd=path)
+    (path / "info").mkdir(exist_ok=True)
+
+
+def _remove_stale_locks(path: Path) -> None:
+    """Delete the lock files of a fetch that was cut off with its machine: a living git holds one for milliseconds."""
+    for lock in (path / "HEAD.lock", path / "packed-refs.lock", *(path / "refs/remotes").rglob("*.lock")):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - lock.stat().st_mtime > _STALE_S:
+                lock.unlink()
+
+
+def _fetched(path: Path) -> dict[str, Rev]:
+    """Return the remote's branches and tags as they were last fetched."""
+    argv = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin", "refs/tags"]
+    lines = [line.split(" ", 1) for line in process.git(argv, cwd=path).lines]
+    return {
+        name.replace("refs/remotes/origin/", "refs/heads/", 1): Rev(rev)
+        for rev, name in lines
+        if name != "refs/remotes/origin/HEAD"
+    }
+
+
+def _set_head(path: Path, name: str, target: str) -> None:
+    reader = ObjectReader.open(path)
+    with contextlib.suppress(GitError):
+        if reader.symbolic_ref(name) == target:
+            return
+    process.git(["symbolic-ref", name, target], cwd=path)

@@ -1,0 +1,377 @@
+"""Refs and objects read straight from a repository's files, without libgit2 or a process where that is possible.
+
+Importing libgit2 costs more than reading the locks of a thousand repositories, so what is simple is read here: loose
+refs, packed-refs, symbolic refs, worktrees, loose objects. Packs and alternates go to `pygit2.Odb`; reftable, SHA-256
+and partial clones to the git program. Mirrors gitrepository-layout(5). Nothing in the repository is run, and its
+configuration is not read.
+"""
+
+import os
+import re
+import stat
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from flakesync.cache.files import KeptFiles
+from flakesync.errors import GitError
+from flakesync.git.store.commits import OBJECT_ID, header_id, parse_commit
+from flakesync.git.values import Commit, check_ref_name
+from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    import pygit2
+
+TREE = 0o40000
+SYMLINK = 0o120000
+GITLINK = 0o160000
+
+_ENTRY_SHA1 = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
+_ENTRY_SHA256 = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})", re.DOTALL)
+_READ_BYTES = 1 << 16
+_PER_WORKTREE = ("refs/worktree/", "refs/bisect/", "refs/rewritten/")
+
+
+class BaseFiles(NamedTuple):
+    """What was read of a repo.
+
+    branch: the base branch, base_rev: its tip. rev: the commit that the files are from (the update branch's tip where
+    that was asked for and exists, else base_rev). files: path → content, None for what is not in the tree.
+    """
+
+    branch: str
+    rev: Rev
+    base_rev: Rev
+    files: dict[str, bytes | None]
+
+
+def read_base(
+    path: str | Path,
+    branch: str | None,
+    files: Sequence[str],
+    *,
+    update: str | None = None,
+    kept: KeptFiles | None = None,
+) -> BaseFiles:
+    """Return the tip of `branch` (None: the repo's own default branch) in the repository at `path`, and its `files`.
+
+    update: a branch whose files are read instead, if there is one of that name. kept: asked before the objects are.
+
+    Raises: GitError(`not-a-repository` | `no-such-branch` | `corrupt` | …).
+    """
+    reader = ObjectReader.open(path)
+    name = branch if branch is not None else reader.default_branch()
+    if name is None:
+        raise GitError("no-such-branch", f"{path}: there is no default branch", hint="set `base` in the manifest")
+    base_rev = reader.branch(name)
+    if base_rev is None:
+        raise GitError("no-such-branch", f"{path}: there is no branch {name!r}", hint="set `base` in the manifest")
+    rev = (reader.branch(update) if update is not None else None) or base_rev
+    known = kept.files(rev, files) if kept is not None else None
+    if known is None:
+        known = {file: reader.read(rev, file) for file in files}
+        if kept is not None:
+            kept.add(rev, known)
+    return BaseFiles(name, rev, base_rev, known)
+
+
+class ObjectReader:
+    """Reads one repository; keeps no file open, so it can live as long as its task. Not shared between threads."""
+
+    __slots__ = ("_odb", "_roots", "_trees", "bare", "common_dir", "git_dir", "path")
+
+    def __init__(self, path: str, git_dir: str, common_dir: str, *, bare: bool) -> None:
+        """Read the repository of these folders; `open` finds them."""
+        self.path = path
+        self.git_dir = git_dir
+        self.common_dir = common_dir
+        self.bare = bare
+        self._odb: pygit2.Odb | None = None
+        self._roots: dict[str, str] = {}
+        self._trees: dict[str, dict[bytes, tuple[int, str]]] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Self:
+        """Return the reader of the repository whose top folder is `path`: a clone, a worktree, a submodule or bare.
+
+        A folder inside a repository is not one. Raises: GitError(`not-a-repository`).
+        """
+        top = os.path.abspath(path)  # noqa: PTH100 -- strings here: pathlib costs more than the reading
+        dot_git = top + "/.git"
+        try:
+            mode = os.stat(dot_git).st_mode  # noqa: PTH116
+        except OSError:
+            if _is_git_dir(top):
+                # `…/.git` itself may be named, or a submodule's folder below it: these belong to a working tree.
+                return cls(top, top, top, bare=not top.endswith("/.git") and not os.path.exists(top + "/index"))  # noqa: PTH110
+            raise _not_a_repository(path) from None
+        if stat.S_ISDIR(mode):
+            if not os.path.lexists(dot_git + "/HEAD"):
+                raise _not_a_repository(path)
+            return cls(top, dot_git, dot_git, bare=False)
+        text = _read_file(dot_git) or b""
+        if not text.startswith(b"gitdir: "):
+            raise _not_a_repository(path)
+        git_dir = os.path.normpath(os.path.join(top, os.fsdecode(text[8:].rstrip(b"\r\n"))))  # noqa: PTH118
+        common = _read_file(git_dir + "/commondir")
+        if common is None:
+            common_dir = git_dir
+        else:
+            common_dir = os.path.normpath(os.path.join(git_dir, os.fsdecode(common.rstrip(b"\r\n"))))  # noqa: PTH118
+        if not os.path.isdir(common_dir + "/objects"):  # noqa: PTH112
+            raise _not_a_repository(path)
+        return cls(top, git_dir, common_dir, bare=False)
+
+    # ---- refs -----------------------------------------------------------------------------------------------------
+
+    def ref(self, full: str) -> Rev | None:
+        """Return the object that a ref (`refs/heads/main`, `HEAD`) names in the end; None if it does not exist."""
+        for _ in range(6):
+            text = self._ref_text(full)
+            if text is None:
+                return None
+            if not text.startswith("ref: "):
+                return Rev(text)
+            full = text[5:].strip()
+        raise GitError("corrupt", f"{self.path}: the symbolic ref {full!r} never ends")
+
+    def symbolic_ref(self, full: str) -> str | None:
+        """Return the name that a symbolic ref points to; None if it is missing or not symbolic (a detached HEAD)."""
+        text = self._ref_text(full, packed=False)
+        return text[5:].strip() if text is not None and text.startswith("ref: ") else None
+
+    def branch(self, name: str) -> Rev | None:
+        """Return the tip of a local branch, else of origin's branch of that name, else None."""
+        check_ref_name(name)
+        return self.ref("refs/heads/" + name) or self.ref("refs/remotes/origin/" + name)
+
+    def default_branch(self) -> str | None:
+        """Return the branch that origin's HEAD names, else (bare) HEAD's, else main, master, else HEAD's; or None."""
+        remote = self.symbolic_ref("refs/remotes/origin/HEAD")
+        if remote is not None and remote.startswith("refs/remotes/origin/"):
+            return remote[20:]
+        target = self.symbolic_ref("HEAD")
+        head = target[11:] if target is not None and target.startswith("refs/heads/") else None
+        if self.bare and head is not None:
+            return head
+        for name in ("main", "master"):
+            if self.branch(name) is not None:
+                return name
+        return head
+
+    def _ref_text(self, full: str, *, packed: bool = True) -> str | None:
+        if full.startswith("refs/"):
+            check_ref_name(full)
+            own = full.startswith(_PER_WORKTREE)
+        else:
+            own = True
+        raw = _read_file(f"{self.git_dir if own else self.common_dir}/{full}")
+        if raw is None and packed and not own:
+            raw = self._packed_ref(full)
+        if raw is None or raw.startswith(b"ref: refs/heads/.invalid"):
+            return self._reftable_ref(full)
+        text = raw.decode("utf-8", "surrogateescape").strip()
+        if text.startswith("ref: "):
+            if not text.startswith("ref: refs/"):
+                raise GitError("corrupt", f"{self.path}: {full} is a symbolic ref out of refs/")
+            return text
+        if not OBJECT_ID.fullmatch(text):
+            raise GitError("corrupt", f"{self.path}: {full} does not hold an object id")
+        return text
+
+    def _packed_ref(self, full: str) -> bytes | None:
+        packed = _read_file(self.common_dir + "/packed-refs")
+        if packed is None:
+            return None
+        end = packed.find(b" " + os.fsencode(full) + b"\n")
+        return packed[packed.rfind(b"\n", 0, end) + 1 : end] if end > 0 else None
+
+    def _reftable_ref(self, full: str) -> str | None:
+        if not os.path.isdir(self.common_dir + "/reftable"):  # noqa: PTH112
+            return None
+        from flakesync.git import process
+
+        symbolic = process.git(["symbolic-ref", "--quiet", full], cwd=self.path, check=False)
+        if symbolic.status == 0:
+            return "ref: " + symbolic.text.strip()
+        found = process.git(["rev-parse", "--verify", "--quiet", "--end-of-options", full], cwd=self.path, check=False)
+        return found.text.strip() if found.status == 0 else None
+
+    # ---- objects --------------------------------------------------------------------------------------------------
+
+    def read(self, rev: Rev, path: str) -> bytes | None:
+        """Return the file `path` of a commit; None if there is no regular file of that name (a symlink is none)."""
+        entry = self.entry(rev, path)
+        if entry is None or entry[0] in (TREE, SYMLINK, GITLINK):
+            return None
+        return self.blob(entry[1])
+
+    def blob(self, oid: str) -> bytes:
+        """Return a blob's bytes. Raises: GitError(`missing-object` | `corrupt`)."""
+        return self._expect(oid, b"blob")
+
+    def entry(self, rev: Rev, path: str) -> tuple[int, str] | None:
+        """Return (mode, object id) of `path` in a commit's tree, None if it is not there."""
+        found = (TREE, self.tree_of(rev))
+        for part in path.split("/"):
+            if part in ("", "."):
+                continue
+            if found[0] != TREE:
+                return None
+            below = self.tree(found[1]).get(part.encode("utf-8", "surrogateescape"))
+            if below is None:
+                return None
+            found = below
+        return found
+
+    def tree(self, oid: str) -> dict[bytes, tuple[int, str]]:
+        """Return a tree's entries: name → (mode, object id), in git's order."""
+        known = self._trees.get(oid)
+        if known is not None:
+            return known
+        data = self._expect(oid, b"tree")
+        size = len(oid) // 2
+        rows = (_ENTRY_SHA1 if size == 20 else _ENTRY_SHA256).findall(data)
+        if sum([len(mode) + len(name) for mode, name, _ in rows]) + len(rows) * (size + 2) != len(data):
+            raise GitError("corrupt", f"{self.path}: the tree {oid} is corrupt")
+        entries = {name: (int(mode, 8), raw.hex()) for mode, name, raw in rows}
+        self._trees[oid] = entries
+        return entries
+
+    def tree_of(self, rev: Rev) -> str:
+        """Return the tree of a commit (or of the commit that an annotated tag names)."""
+        if rev in self._roots:
+            return self._roots[rev]
+        kind, data = self.raw(rev)
+        for _ in range(6):
+            if kind != b"tag":
+                break
+            kind, data = self.raw(header_id(data, b"object ", rev, self.path))
+        if kind != b"commit":
+            raise GitError("corrupt", f"{self.path}: {rev} is no commit")
+        self._roots[rev] = tree = header_id(data, b"tree ", rev, self.path)
+        return tree
+
+    def commit(self, rev: Rev) -> Commit:
+        """Return the commit `rev`. Raises: GitError(`missing-object` | `corrupt`)."""
+        found = parse_commit(rev, self._expect(rev, b"commit"), self.path)
+        self._roots[rev] = found.tree
+        return found
+
+    def has(self, oid: str) -> bool:
+        """Whether the object is there, without asking a partial clone's remote for it."""
+        if not OBJECT_ID.fullmatch(oid):
+            return False
+        if os.path.exists(f"{self.common_dir}/objects/{oid[:2]}/{oid[2:]}"):  # noqa: PTH110
+            return True
+        if len(oid) == 64:
+            from flakesync.git import process
+
+            return process.git(["cat-file", "-e", oid], cwd=self.path, check=False).status == 0
+        return bool(self.odb.exists(oid))
+
+    def raw(self, oid: str) -> tuple[bytes, bytes]:
+        """Return (type, content) of any object. Raises: GitError(`missing-object` | `corrupt`)."""
+        return self.loose(oid) or self._stored(oid)
+
+    def loose(self, oid: str) -> tuple[bytes, bytes] | None:
+        """Return (type, content) of an object that has a file of its own, None if it has none."""
+        packed = _read_file(f"{self.common_dir}/objects/{oid[:2]}/{oid[2:]}")
+        if packed is None:
+            return None
+        try:
+            data = zlib.decompress(packed)
+        except zlib.error:
+            raise GitError("corrupt", f"{self.path}: the object {oid} is corrupt") from None
+        header, nul, content = data.partition(b"\0")
+        kind, _, size = header.partition(b" ")
+        if not nul or size != b"%d" % len(content):
+            raise GitError("corrupt", f"{self.path}: the object {oid} is corrupt")
+        return kind, content
+
+    @property
+    def odb(self) -> "pygit2.Odb":
+        """libgit2's view of the objects: packs and alternates too."""
+        if self._odb is None:
+            import pygit2
+
+            self._odb = pygit2.Odb(self.common_dir + "/objects")
+        return self._odb
+
+    def _stored(self, oid: str) -> tuple[bytes, bytes]:
+        if not OBJECT_ID.fullmatch(oid):
+            raise GitError("missing-object", f"{self.path}: {oid!r} is not an object id")
+        if len(oid) == 64:
+            return self._from_git(oid)
+        import pygit2
+
+        try:
+            kind, content = self.odb.read(oid)
+        except KeyError:
+            if self._is_partial():
+                return self._from_git(oid)
+            raise GitError("missing-object", f"{self.path}: there is no object {oid}") from None
+        except (pygit2.GitError, OSError, ValueError) as error:
+            raise GitError("corrupt", f"{self.path}: the object {oid} cannot be read: {error}") from None
+        return _KINDS[int(kind)], content
+
+    def _is_partial(self) -> bool:
+        """Whether a missing object may be one that a partial clone has left at its remote."""
+        config = _read_file(self.common_dir + "/config") or b""
+        return b"promisor" in config or b"partialclone" in config.lower()
+
+    def _from_git(self, oid: str) -> tuple[bytes, bytes]:
+        from flakesync.git import process
+
+        answer = process.git(["cat-file", "--batch"], cwd=self.path, data=oid.encode() + b"\n", check=False)
+        header, _, rest = answer.out.partition(b"\n")
+        fields = header.split(b" ")
+        if answer.status != 0 or len(fields) != 3:
+            raise GitError("missing-object", f"{self.path}: there is no object {oid}")
+        return fields[1], rest[: int(fields[2])]
+
+    def _expect(self, oid: str, kind: bytes) -> bytes:
+        found, content = self.raw(oid)
+        if found != kind:
+            raise GitError(
+                "corrupt", f"{self.path}: {oid} is a {found.decode(errors='replace')}, not a {kind.decode()}"
+            )
+        return content
+
+
+_KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
+
+
+def _read_file(path: str) -> bytes | None:
+    """Return a file's bytes, None if it is not there. Raises: GitError(`unreadable`)."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise GitError("unreadable", f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        first = os.read(handle, _READ_BYTES)
+        if len(first) < _READ_BYTES:
+            return first
+        chunks = [first]
+        while chunk := os.read(handle, 1 << 20):
+            chunks.append(chunk)
+        return b"".join(chunks)
+    except IsADirectoryError:
+        return None
+    except OSError as error:
+        raise GitError("unreadable", f"{path}: {error.strerror}") from None
+    finally:
+        os.close(handle)
+
+
+def _is_git_dir(path: str) -> bool:
+    return os.path.isdir(path + "/objects") and os.path.lexists(path + "/HEAD")  # noqa: PTH112
+
+
+def _not_a_repository(path: str | Path) -> GitError:
+    missing = not os.path.exists(path)  # noqa: PTH110
+    reason = "no such folder" if missing else "not the top of a git repository"
+    return GitError("not-a-repository", f"{path}: {reason}")

@@ -1,0 +1,175 @@
+"""Moves a branch as `git update-ref` does it, without starting git: what is unusual about a repository is left to git.
+
+The same lock file as git's keeps others away (`REF.lock`, refs/files-backend.c). Git's is left behind when git is
+killed; ours is a second link to a temporary file that its process keeps locked, so that the next run can tell a dead
+one from a live one, and from one of git's, and takes it away.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flakesync.git.store.config import Settings, is_off, is_ours
+from flakesync.git.store.objects import ObjectReader
+from flakesync.git.values import Signature, beginnings
+from flakesync.terms import Rev
+
+_BRANCHES = "refs/heads/"
+
+
+def move_branch(
+    reader: ObjectReader, ref: str, new: Rev, *, old: Rev | None, who: Signature, message: str, settings: Settings
+) -> bool:
+    """Move a branch from `old` (None: it does not exist) to `new` in one step; False: nothing was done, git has to try.
+
+    who, message: of the entry in its reflog, which is written where core.logAllRefUpdates says so. settings: of the
+    repository. False also where the branch is not at `old`: git then says why.
+    """
+    if not _is_usual(reader, ref, settings) or not reader.has(new):
+        return False
+    try:
+        with _locked(reader, ref, new) as lock:
+            if lock is None or not _is_at(reader, ref, old):
+                return False
+            if not _log(reader, ref, _entry(old, new, who, message), settings):
+                return False
+            os.rename(lock, f"{reader.common_dir}/{ref}")  # noqa: PTH104
+    except OSError:  # another file system, a folder that is gone again, a full disk
+        return False
+    return True
+
+
+def _is_usual(reader: ObjectReader, ref: str, settings: Settings) -> bool:
+    if not ref.startswith(_BRANCHES) or os.environ.get("GIT_COMMITTER_DATE"):
+        return False
+    if "core.sharedrepository" in settings or any(key.startswith("extensions.") for key in settings):
+        return False
+    if settings.get("core.fsync", "none") != "none":  # by default git does not wait for the disk with refs
+        return False
+    if is_off(settings.get("core.bare")) == reader.bare or not is_ours(reader):
+        return False
+    return reader.symbolic_ref("HEAD") != ref  # git writes HEAD's reflog too
+
+
+@contextmanager
+def _locked(reader: ObjectReader, ref: str, new: Rev) -> Iterator[str | None]:
+    """Give the path of the branch's lock file, which holds `new` and may be renamed; None: somebody else has it."""
+    path = f"{reader.common_dir}/{ref}"
+    lock = f"{path}.lock"
+    # A name that `git gc` cleans up, on the same file system as the refs.
+    temporary = f"{reader.common_dir}/objects/{new[:2]}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, handle)
+        stack.callback(os.unlink, temporary)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        os.write(handle, new.encode() + b"\n")
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        if not _link(temporary, lock):
+            yield None
+            return
+        stack.callback(_unlink_own, lock, handle)
+        yield lock
+
+
+def _link(temporary: str, lock: str) -> bool:
+    for _ in range(2):
+        try:
+            os.link(temporary, lock)
+        except FileExistsError:
+            if not _remove_dead(lock):
+                return False
+        else:
+            return True
+    return False
+
+
+def _remove_dead(lock: str) -> bool:
+    """Take a lock file away that a killed run has left behind; False: it is not ours, or still in use."""
+    try:
+        handle = os.open(lock, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return True
+    try:
+        if os.fstat(handle).st_nlink < 2:  # git's
+            return False
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Whoever holds the flock of this very file is the only one that may take it away.
+        _unlink_own(lock, handle)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True
+
+
+def _unlink_own(lock: str, handle: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.samestat(os.lstat(lock), os.fstat(handle)):
+            os.unlink(lock)  # noqa: PTH108
+
+
+def list_beside(reader: ObjectReader, ref: str) -> Iterator[str]:
+    """Give the refs whose names are the beginning of `ref`, and its continuations. Reftables are left to git."""
+    yield from (name for name in beginnings(ref) if reader.ref(name) is not None)
+    for folder, _, names in os.walk(f"{reader.common_dir}/{ref}"):
+        files = (os.path.relpath(f"{folder}/{name}", reader.common_dir) for name in names)
+        yield from (name for name in files if not name.endswith(".lock"))
+    for line in _packed_refs(reader).splitlines():
+        name = os.fsdecode(line.partition(b" ")[2])
+        if name.startswith(f"{ref}/"):
+            yield name
+
+
+def _is_at(reader: ObjectReader, ref: str, old: Rev | None) -> bool:
+    """Tell whether the branch is at `old`; if that is nowhere, also whether no other branch's name is in its way."""
+    path = f"{reader.common_dir}/{ref}"
+    if os.path.lexists(path):
+        usual = os.path.isfile(path) and not os.path.islink(path) and reader.symbolic_ref(ref) is None  # noqa: PTH113, PTH114
+        return usual and reader.ref(ref) == old
+    return reader.ref(ref) == old and (old is not None or not _has_packed_beside(reader, ref))
+
+
+def _has_packed_beside(reader: ObjectReader, ref: str) -> bool:
+    """Tell whether a packed branch's name is the beginning of this one's, or its continuation."""
+    packed = _packed_refs(reader)
+    return b" %s/" % ref.encode() in packed or any(b" %s\n" % each.encode() in packed for each in beginnings(ref))
+
+
+def _packed_refs(reader: ObjectReader) -> bytes:
+    try:
+        return Path(reader.common_dir, "packed-refs").read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _entry(old: Rev | None, new: Rev, who: Signature, message: str) -> bytes:
+    now = time.time()
+    person = who.at(int(now), time.localtime(now).tm_gmtoff // 60)
+    words = " ".join(message.split())
+    return f"{old or '0' * len(new)} {new} ".encode() + person.encode() + f"\t{words}\n".encode()
+
+
+def _log(reader: ObjectReader, ref: str, entry: bytes, settings: Settings) -> bool:
+    """Add to the branch's reflog if git would; False: whether it would is for git to say."""
+    value = settings.get("core.logallrefupdates", "false" if reader.bare else "true").lower()
+    if value not in ("true", "always", "false"):
+        return False
+    path = f"{reader.common_dir}/logs/{ref}"
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags)
+    except FileNotFoundError:
+        if value == "false":
+            return True
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        handle = os.open(path, flags | os.O_CREAT, 0o666)
+    try:
+        os.write(handle, entry)
+    finally:
+        os.close(handle)
+    return True

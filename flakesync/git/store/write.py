@@ -1,0 +1,128 @@
+"""Write a commit that changes a few files, as objects that nothing refers to yet."""
+
+import contextlib
+import hashlib
+import os
+import stat
+import zlib
+from collections.abc import Mapping, Sequence
+
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
+from flakesync.git.values import Signature
+from flakesync.terms import Rev
+
+FILE = 0o100644
+
+
+def write_commit(
+    reader: ObjectReader,
+    parents: Sequence[Rev],
+    base_tree_of: Rev,
+    files: Mapping[str, bytes],
+    message: str,
+    *,
+    author: Signature,
+    committer: Signature,
+    signed: bool,
+) -> Rev:
+    """Write blobs, trees and the commit; see `Repository.write_commit`."""
+    tree = reader.tree_of(base_tree_of)
+    for path, content in sorted(files.items()):
+        tree = _put(reader, tree, tree, _parts(path), content, path)
+    if signed:
+        return _write_signed(reader, tree, parents, message, author, committer)
+    lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents)]
+    lines += [b"author " + author.encode(), b"committer " + committer.encode(), b"", _message(message)]
+    return Rev(_write(reader, b"commit", b"\n".join(lines), tree))
+
+
+def _parts(path: str) -> list[bytes]:
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or part.lower() == ".git" or "\0" in part for part in parts):
+        raise GitError("bad-path", f"{path!r} is not a path inside a repository")
+    return [part.encode("utf-8", "surrogateescape") for part in parts]
+
+
+def _put(reader: ObjectReader, tree: str, like: str, parts: Sequence[bytes], content: bytes, path: str) -> str:
+    """Return the id of `tree` (empty: a new one) with `content` at `parts`, writing what is new."""
+    entries = dict(reader.tree(tree)) if tree else {}
+    mode, oid = entries.get(parts[0], (0, ""))
+    if mode == SYMLINK:
+        what = "is" if len(parts) == 1 else "is below"
+        raise GitError("lock-is-symlink", f"{reader.path}: {path} {what} a symlink", hint="replace it with a file")
+    if mode == GITLINK or (mode and (mode == TREE) != (len(parts) > 1)):
+        raise GitError("bad-path", f"{reader.path}: {path} is not a file, or is below something that is not a folder")
+    if len(parts) > 1:
+        entries[parts[0]] = (TREE, _put(reader, oid, like, parts[1:], content, path))
+    else:
+        entries[parts[0]] = (mode or FILE, _write(reader, b"blob", content, like))
+    # git orders a tree as if the name of a folder ended in a slash
+    rows = sorted(entries.items(), key=lambda row: row[0] + b"/" if row[1][0] == TREE else row[0])
+    data = b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in rows)
+    return _write(reader, b"tree", data, like)
+
+
+def _write(reader: ObjectReader, kind: bytes, data: bytes, like: str) -> str:
+    """Write one object, with ids as long as `like`; return its id.
+
+    To a temporary file that is renamed, so that it is there as a whole or not at all. libgit2 would do the same, but
+    says "no error" when the disk is full. As git by default does, this does not wait for the disk.
+    """
+    whole = b"%s %d\0%s" % (kind, len(data), data)
+    oid = (hashlib.sha256 if len(like) == 64 else hashlib.sha1)(whole, usedforsecurity=False).hexdigest()
+    objects = reader.common_dir + "/objects"
+    folder = f"{objects}/{oid[:2]}"
+    temporary = f"{folder}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108 -- the name that `git gc` cleans up
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(f"{folder}/{oid[2:]}")  # so that a `git gc` that is running does not take it for an old one
+            return oid
+        _make_folder(objects, folder)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            with open(handle, "wb") as file:  # noqa: PTH123 -- a descriptor
+                file.write(zlib.compress(whole, 1))
+            os.rename(temporary, f"{folder}/{oid[2:]}")  # noqa: PTH104
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+    except OSError as error:
+        raise GitError("git", f"{reader.path}: the {kind.decode()} could not be written: {error.strerror}") from None
+    return oid
+
+
+def _make_folder(objects: str, folder: str) -> None:
+    """Make a folder for objects, open to the same people as its parent (core.sharedRepository)."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder)  # noqa: PTH102
+        os.chmod(folder, stat.S_IMODE(os.stat(objects).st_mode))  # noqa: PTH101, PTH116
+
+
+def _message(text: str) -> bytes:
+    return text.rstrip("\n").replace("\0", "").encode("utf-8", "replace") + b"\n"
+
+
+def _write_signed(
+    reader: ObjectReader, tree: str, parents: Sequence[Rev], message: str, author: Signature, committer: Signature
+) -> Rev:
+    """Let git sign: it knows user.signingKey, gpg.format and the programs."""
+    argv = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", "-S", *(word for rev in parents for word in ("-p", rev))]
+    env: dict[str, str] = {}
+    for role, person in (("AUTHOR", author), ("COMMITTER", committer)):
+        who, _, when = person.encode().decode().rpartition("> ")
+        name, _, email = who.rpartition(" <")
+        env |= {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": email, f"GIT_{role}_DATE": f"@{when}"}
+    try:
+        answer = process.git([*argv, "-F", "-", tree], cwd=reader.path, data=_message(message), env=env, timeout_s=120)
+    except GitError as error:
+        if error.code != "git":
+            raise
+        raise GitError(
+            "signing",
+            f"{reader.path}: the commit could not be signed: {error.message}",
+            hint="commit.gpgSign is set: see user.signingKey and gpg.format",
+        ) from None
+    return Rev(answer.text.strip())

@@ -1,0 +1,286 @@
+"""Brings a set of update branches in, upstream first, whatever commit each of them is merged as.
+
+Nothing is remembered between runs: what there is to land is read from bases, update branches, locks and pull requests,
+so any machine can go on, and a run that was killed is finished by the next one.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from flakesync.analysis.graph import Edge, RepoGraph
+from flakesync.documents.land import LandDocument, LandOutcome
+from flakesync.documents.publish import error_document
+from flakesync.documents.sync import Ended, ErrorDocument, Listener, Note, Started
+from flakesync.errors import FlakesyncError, as_error
+from flakesync.forge.hosts import Servers
+from flakesync.git import process as git_process
+from flakesync.git.repository import Repository
+from flakesync.land.repo import Turn
+from flakesync.land.server_state import Found, Ground, movable_edges
+from flakesync.publish.branches import push
+from flakesync.publish.each_repo import work_on
+from flakesync.sync.bump import ChecksFailedError, Setting
+from flakesync.sync.engine import author_of, one_at_a_time, only_run, stopper
+from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
+from flakesync.sync.schedule import run_ready
+from flakesync.terms import RepoName, Rev
+from flakesync.update.commit import is_ours
+from flakesync.workspace.manifest import Workspace
+
+TIMEOUT_S = 3600.0
+"""How long `--wait` waits by default."""
+
+_FIRST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How a landing waits. wait: whether at all. timeout_s: how long in all. sleep, clock: seconds."""
+
+    wait: bool = False
+    timeout_s: float = TIMEOUT_S
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+def land(
+    workspace: Workspace,
+    selected: frozenset[RepoName],
+    servers: Servers,
+    *,
+    cache: Path,
+    merge: bool = True,
+    patience: Patience = Patience(),
+    listener: Listener = lambda _: None,
+    locker: LockerChoice = "auto",
+    dialect: str | None = None,
+) -> LandDocument:
+    """Land the update branches of the selected repos as far as they can be, and return what became of each.
+
+    merge: False: branches are made anew on what has landed, but nothing is merged. cache: where the mirrors are.
+    locker, dialect: as for `sync`.
+
+    Raises:
+        FlakesyncError: nothing could be begun (no git, no Nix where it is needed for all), or another run is going on
+            (`busy`).
+    """
+    git_process.git(["--version"])
+    told = one_at_a_time(listener)
+    ground = Ground(workspace, cache, servers)
+    nix = FoundNix(servers.hosts)
+    setting = Setting(
+        run="",
+        branch=workspace.branch,
+        author=author_of(workspace.author),
+        locker=choose_locker(locker, ground.sources, nix, lambda text: told(Note(text)), dialect=dialect),
+        check=nix.run_check,
+        dry_run=False,
+        listener=told,
+        sources={},
+        carry_over=True,
+    )
+    method = workspace.publish.merge_method
+    turn = Turn(ground, servers, setting, method, merge, patience.sleep, patience.clock)
+    landing = _Landing(selected, turn)
+    deadline = patience.clock() + patience.timeout_s
+    pause = _FIRST_PAUSE_S
+    while True:
+        progress = False
+        try:
+            with only_run(workspace.file, cache):
+                progress = landing.round()
+        except FlakesyncError as error:
+            # Between two rounds another run may come in; after the first, that is no reason to give up.
+            if error.code != "busy" or not landing.begun:
+                raise
+        pause = _FIRST_PAUSE_S if progress else min(pause * 2, _LONGEST_PAUSE_S)
+        if not patience.wait or not landing.waits or patience.clock() + pause > deadline:
+            return landing.document()
+        patience.sleep(pause)
+
+
+class _Landing:
+    """One run: rounds over all that has not landed yet. begun: whether there has been one."""
+
+    def __init__(self, selected: frozenset[RepoName], turn: Turn) -> None:
+        self._selected = selected
+        self._turn = turn
+        self._ground = turn.ground
+        self._workspace = turn.ground.workspace
+        self._servers = turn.servers
+        self._listener = turn.setting.listener
+        self._outcomes: dict[RepoName, LandOutcome] = {}
+        self._open: set[RepoName] = set()
+        self._deleted: list[RepoName] = []
+        self._order: list[RepoName] = []
+        self._needs: Mapping[RepoName, frozenset[RepoName]] = {}
+        self._guard = Lock()
+        self.begun = False
+
+    @property
+    def waits(self) -> bool:
+        """Whether another round may bring something."""
+        return any(outcome.status in ("waiting", "repinned") for outcome in self._outcomes.values())
+
+    def round(self) -> bool:
+        """Give every repo its turn that has not landed and has not failed; return whether anything has landed."""
+        before = self._landed()
+        # A turn reads its own repo anew; of the others only those matter that chosen ones may wait for.
+        names = [
+            repo.name for repo in self._workspace.repos if not self.begun or repo.name in self._open - self._selected
+        ]
+        self._ground.read(names)
+        graph = self._ground.graph()
+        self._order = [name for wave in graph.waves for name in wave]
+        edges = movable_edges(graph)
+        for name in names:
+            if self._has_something(name, edges[name]):
+                self._open.add(name)
+            else:
+                self._open.discard(name)
+        self.begun = True
+        self._needs = {
+            name: frozenset(edge.upstream for edge in edges[name] if not graph.is_opened(edge)) & self._open
+            for name in self._open
+        }
+        tasks = [name for name in self._undone() if name in self._selected]
+        upstreams = {name: self._needs[name] & set(tasks) for name in tasks}
+        stop_processes = stopper()
+
+        def stop() -> None:
+            self._servers.stop()
+            stop_processes()
+
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=self._workspace.jobs, stop=stop)
+        self._clean(graph)
+        return self._landed() != before
+
+    def document(self) -> LandDocument:
+        """Return what has become of all repos that had something to land."""
+        repos = [self._outcomes[name] for name in self._order if name in self._outcomes]
+        return LandDocument(
+            branch=self._workspace.branch,
+            locker=self._turn.setting.locker.name,
+            repos=repos,
+            deleted=sorted(self._deleted),
+        )
+
+    def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
+        """Tell whether there is something to land of a repo, as it was last read."""
+        found = self._ground.look(name)
+        return found.error is not None or found.update is not None or any(map(self._ground.names_update, edges))
+
+    def _undone(self) -> list[RepoName]:
+        final = ("landed", "failed", "skipped")
+        outcomes = self._outcomes
+        return [
+            name
+            for name in self._order
+            if name in self._open and (name not in outcomes or outcomes[name].status not in final)
+        ]
+
+    def _landed(self) -> frozenset[RepoName]:
+        return frozenset(name for name, outcome in self._outcomes.items() if outcome.status == "landed")
+
+    # ---- one repo --------------------------------------------------------------------------------------------------
+
+    def _work(self, name: RepoName) -> LandOutcome:
+        blocked = self._blocked(name)
+        if blocked is not None:
+            return blocked
+        self._listener(Started(name))
+        with self._guard:
+            self._turn.landed = self._landed()
+            self._turn.waiting = self._open - self._turn.landed
+        try:
+            return self._turn.take(name)
+        except ChecksFailedError as error:
+            return msgspec.structs.replace(self._turn.failed(name, error), results=error.results)
+        except (FlakesyncError, OSError) as error:
+            return self._turn.failed(name, as_error(error))
+
+    def _blocked(self, name: RepoName) -> LandOutcome | None:
+        """Return the outcome of a repo whose upstreams have not all landed; None: it is its turn."""
+        waits_for: list[str] = []
+        for upstream in sorted(self._needs[name]):
+            outcome = self._outcomes.get(upstream)
+            if outcome is not None and outcome.status == "landed":
+                continue
+            if outcome is not None and outcome.status in ("failed", "skipped"):
+                error = outcome.error
+                because = error.because if error is not None and error.because else upstream
+                message = f"{upstream} {'failed' if outcome.status == 'failed' else 'was skipped'}"
+                document = ErrorDocument(code="upstream-failed", message=message, because=because)
+                return LandOutcome(repo=name, status="skipped", error=document)
+            waits_for.append(upstream)
+        if not waits_for:
+            return None
+        return LandOutcome(repo=name, status="waiting", waits_for=waits_for)
+
+    def _finish(self, name: RepoName, outcome: LandOutcome) -> None:
+        with self._guard:
+            self._outcomes[name] = outcome
+        words: str = outcome.status
+        if outcome.merged is not None:
+            words += f" as {outcome.merged[:12]}"
+        elif outcome.error is not None:
+            words += f": {outcome.error.message.partition(chr(10))[0]}"
+        elif outcome.detail is not None or outcome.waits_for:
+            words += f": {outcome.detail or ', '.join(outcome.waits_for)}"
+        self._listener(Ended(name, words, good=outcome.status in ("landed", "repinned")))
+
+    # ---- what is left over -----------------------------------------------------------------------------------------
+
+    def _clean(self, graph: RepoGraph) -> None:
+        """Delete the update branches that have landed, once nothing that is still to land can lock a commit of them."""
+        undone = self._open - self._landed()
+        keep = set(_with_upstreams(graph, undone))
+        names = [name for name in self._order if name in self._selected and name not in keep]
+        work_on(names, self._clean_one, jobs=self._workspace.jobs, stop=self._servers.stop)
+
+    def _clean_one(self, name: RepoName) -> None:
+        found = self._ground.look(name)
+        if found.tip is None or found.state.repo.url is None or found.error is not None:
+            return
+        try:
+            if self._delete(found, found.tip):
+                self._deleted.append(name)
+        except FlakesyncError as error:
+            words = error_document(error, self._servers).message
+            self._listener(Note(f"{name}: its update branch stays: {words}"))
+
+    def _delete(self, found: Found, tip: Rev) -> bool:
+        """Delete an update branch on its server and in the mirror, if flakesync made it."""
+        state, branch = found.state, self._workspace.branch
+        assert state.clone is not None
+        assert state.repo.url is not None
+        url = state.repo.url.git_url()
+        assert url is not None
+        with Repository.open(state.clone) as repository:
+            if not is_ours(repository, repository.commit(tip)):
+                return False
+            push(repository, url, branch, None, tip, self._servers)
+            # What the next fetch would find: the server is not asked again for that.
+            for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+                known = repository.ref(ref)
+                if known is not None:
+                    repository.delete_ref(ref, old=known)
+        return True
+
+
+def _with_upstreams(graph: RepoGraph, names: Iterable[RepoName]) -> Iterable[RepoName]:
+    """Return these repos and all that they take, directly or not."""
+    found: set[RepoName] = set()
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += graph.upstreams(name)
+    return found

@@ -1,0 +1,266 @@
+"""What there is to land, read from the servers' branches: bases, update branches, locks that name update commits."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from flakesync.analysis.graph import Edge, RepoGraph, build_graph
+from flakesync.analysis.pins import Target, is_archive, last_modified
+from flakesync.analysis.plan import MOVABLE
+from flakesync.analysis.situation import Situation
+from flakesync.errors import FlakesyncError, GitError, SyncError
+from flakesync.forge.hosts import Servers
+from flakesync.forge.model import ForgeError
+from flakesync.git.remotes.mirror import mirror
+from flakesync.git.remotes.remote import Remote
+from flakesync.git.repository import Repository
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.reference.flakeref import Identity
+from flakesync.publish.each_repo import work_on
+from flakesync.survey import look_at
+from flakesync.sync.bump import Source as CommitSource
+from flakesync.sync.bump import branch_ref
+from flakesync.sync.lockers.native.sources import Sources
+from flakesync.terms import PinName, RepoName, Rev
+from flakesync.update.commit import is_ours
+from flakesync.update.content import Update, has_content, own_commits, read_update
+from flakesync.workspace.history import Answer
+from flakesync.workspace.inputs import Source, own_input
+from flakesync.workspace.manifest import Workspace, matches
+from flakesync.workspace.model import Repo
+from flakesync.workspace.snapshot import RepoState, Snapshot, read_repo
+
+_FARTHEST = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One repo as its server has it.
+
+    tip: of its update branch; None: there is none. update: what that branch has and the base lacks; None: nothing.
+    error: why that cannot be said.
+    """
+
+    state: RepoState
+    tip: Rev | None = None
+    update: Update | None = None
+    error: FlakesyncError | None = None
+
+
+class Ground:
+    """The repos as they were last read. Threads may share it; each renews the repo that it works on.
+
+    Repos are read from mirrors, as if the manifest had no `path` where it has a `url`: local clones do not count.
+    sources: where the native locker finds commits, from the first reading on.
+    """
+
+    def __init__(self, workspace: Workspace, cache: Path, servers: Servers) -> None:
+        """cache: where the mirrors are. servers: those that the repos are landed on."""
+        self.workspace = msgspec.structs.replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
+        self.branch = workspace.branch
+        self._cache = cache
+        self._servers = servers
+        self._states: dict[RepoName, RepoState] = {}
+        self._repositories: dict[Identity, Path] = {}
+        self.sources = Sources(self._repositories, self._locks(), cache, hosts=servers.hosts)
+        self._known: dict[tuple[RepoName, Rev, Rev | None], bool] = {}
+        self._guard = Lock()
+
+    def read(self, names: Iterable[RepoName]) -> None:
+        """Read these repos anew."""
+        work_on(names, self.renew, jobs=self.workspace.jobs, stop=self._servers.stop)
+
+    def renew(self, name: RepoName) -> RepoState:
+        """Read one repo anew."""
+        repo = self.workspace.repo(name)
+        try:
+            address = self._address(repo)
+            if address is not None:
+                mirror(address, self._cache, offline=False)
+            state = read_repo(self.workspace, repo, cache=self._cache, offline=True)
+        except (GitError, ForgeError) as error:
+            state = RepoState(repo, None, repo.base, None, None, (), error=error)
+        with self._guard:
+            self._states[name] = state
+            if state.clone is not None:
+                self._repositories.update(dict.fromkeys(repo.identities, state.clone))
+        return state
+
+    def graph(self) -> RepoGraph:
+        """Return the graph of the bases."""
+        return build_graph(self._snapshot())
+
+    def look(self, name: RepoName) -> Found:
+        """Return what there is of a repo as it was last read."""
+        with self._guard:
+            state = self._states[name]
+        if state.error is not None:
+            return Found(state, error=state.error)
+        if state.clone is None or state.base_rev is None:
+            return Found(state)
+        with Repository.open(state.clone) as repository:
+            if state.repo.url is None:
+                return self._without_server(repository, state, state.base_rev)
+            tip = repository.ref(f"refs/remotes/origin/{self.branch}")
+            if tip is None:
+                return Found(state)
+            try:
+                commits = own_commits(repository, self.branch, tip, [state.base_rev], " of the server")
+                update = read_update(repository, commits) if commits else None
+            except FlakesyncError as error:
+                return Found(state, tip, error=error)
+            done = update is None or has_content(repository, state.base_rev, update)
+        return Found(state, tip, None if done else update)
+
+    def _without_server(self, repository: Repository, state: RepoState, base: Rev) -> Found:
+        tip = repository.ref(f"refs/heads/{self.branch}")
+        if tip is None or repository.is_ancestor(tip, base):
+            return Found(state)
+        message = f"{state.name} has no `url`: there is no server to land its update on"
+        return Found(state, tip, error=SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`"))
+
+    def _address(self, repo: Repo) -> Remote | None:
+        """Return where git reaches a repo's server, and how it logs in there; None: it is read from a folder."""
+        url = repo.url.git_url() if repo.url is not None and repo.path is None else None
+        return self._servers.remote(url) if url is not None else None
+
+    def _snapshot(self) -> Snapshot:
+        with self._guard:
+            return Snapshot(self.workspace, "base", dict(sorted(self._states.items())))
+
+    def _locks(self) -> Iterator[LockFile]:
+        """Give the locks of all bases and update branches: what was published is known without fetching it again."""
+        with self._guard:
+            states = list(self._states.values())
+        for state in states:
+            yield from (flake.lock for flake in state.flakes if flake.lock is not None)
+            update = self.look(state.name).update
+            if update is not None and state.clone is not None:
+                with Repository.open(state.clone) as repository:
+                    files = sorted(repository.changed_paths(update.base, update.commit))
+                    found = {file: repository.read(update.commit, file) for file in files}
+                yield from (LockFile.parse(data, file=file) for file, data in found.items() if data is not None)
+
+    # ---- edges -----------------------------------------------------------------------------------------------------
+
+    def names_update(self, edge: Edge) -> bool:
+        """Tell whether a base lock names an update commit that the upstream's base does not have as one of its own.
+
+        A person merged the repo before its upstream: such a lock lives as long as the update branch.
+        """
+        rev = edge.locked_rev
+        if rev is None:
+            return False
+        if str(edge.locked.get("ref", "")).removeprefix("refs/heads/") == self.branch:
+            return True
+        with self._guard:
+            state = self._states[edge.upstream]
+            known = self._known.get((edge.upstream, rev, state.base_rev))
+        if rev == state.base_rev or state.clone is None or state.base_rev is None:
+            return False
+        if known is None:
+            known = self._is_update_commit(state, state.clone, rev, state.base_rev)
+            with self._guard:
+                self._known[edge.upstream, rev, state.base_rev] = known
+        return known
+
+    def _is_update_commit(self, state: RepoState, clone: Path, rev: Rev, base: Rev) -> bool:
+        address = self._address(state.repo)
+        with Repository.open(clone) as repository:
+            try:
+                if not repository.has(rev) and address is not None:
+                    # Its branch is gone, but many servers still have the commit.
+                    repository.fetch(address, rev)
+                return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, base)
+            except GitError:
+                return self._was_head(state, rev)
+
+    def _was_head(self, state: RepoState, rev: Rev) -> bool:
+        """Tell whether a commit that git cannot get any more was the head of the newest merged pull request."""
+        if state.base is None:
+            return False
+        try:
+            forge, project = self._servers.for_repo(state.repo)
+            pull = forge.find(project, head=self.branch, base=state.base) if forge is not None else None
+        except ForgeError:
+            return False
+        return pull is not None and pull.state == "merged" and pull.head == rev
+
+    # ---- decisions -------------------------------------------------------------------------------------------------
+
+    def situation(self, found: Found, landed: Iterable[Edge]) -> Situation:
+        """Return what the plan of one repo is decided on.
+
+        Targets are what its update branch says, never newly resolved: what was tested is what lands. landed: inputs
+        at update commits that may move to the base of their upstream.
+        """
+        targets: dict[PinName, Target] = {}
+        external: dict[Source, Target] = {}
+        if found.update is not None:
+            external = dict(_targets(found.update))
+            by_rev = {target.rev: target for target in external.values()}
+            targets = {name: by_rev.get(rev, Target(rev, None)) for name, rev in found.update.pins.items()}
+        situation = look_at(self._snapshot(), found.state.name, targets, external)
+        history = dict(situation.history)
+        for edge in landed:
+            rev, tip = edge.locked_rev, situation.snapshot.states[edge.upstream].base_rev
+            if rev is not None and tip is not None:
+                history[edge.upstream, edge.branch, rev] = Answer("landed", tip, None, on_base=True)
+        return msgspec.structs.replace(situation, history=history)
+
+
+def _without_clone(repo: Repo) -> Repo:
+    return repo if repo.url is None or repo.url.git_url() is None else msgspec.structs.replace(repo, path=None)
+
+
+def _targets(update: Update) -> Iterator[tuple[Source, Target]]:
+    for move in update.moves:
+        if isinstance(move.after, LockNode) and move.after.locked is not None:
+            item = own_input(move.path, move.after)
+            if item.source is not None and item.rev is not None:
+                locked = item.locked if is_archive(item.locked) else None
+                yield item.source, Target(item.rev, last_modified(item.locked), locked)
+
+
+def _on_line(repository: Repository, rev: Rev, tip: Rev) -> bool:
+    """Tell whether a branch was once at `rev`: whether it is reached by first parents."""
+    oldest = repository.commit(rev).committer.time
+    at = tip
+    for _ in range(_FARTHEST):
+        if at == rev:
+            return True
+        commit = repository.commit(at)
+        if not commit.parents or commit.committer.time < oldest:
+            return False
+        at = commit.parents[0]
+    return False
+
+
+def movable_edges(graph: RepoGraph) -> Mapping[RepoName, Sequence[Edge]]:
+    """Return the inputs of each repo that landing may move: they track the base branch of another repo."""
+    found: dict[RepoName, list[Edge]] = {name: [] for name in graph.states}
+    for edge in graph.edges:
+        if edge.fixed or edge.follows is not None or edge.upstream == edge.dependent:
+            continue
+        on_base = edge.branch in (None, graph.states[edge.upstream].base)
+        hold = graph.states[edge.dependent].repo.hold
+        if on_base and edge.locked.get("type") in MOVABLE and not matches(hold, edge.input):
+            found[edge.dependent].append(edge)
+    return found
+
+
+def sources_of(situation: Situation, names: Iterable[RepoName | None]) -> dict[RepoName, CommitSource]:
+    """Return where the commits of these repos are; None, and what cannot be read, is left out."""
+    found: dict[RepoName, CommitSource] = {}
+    for name in names:
+        state = situation.snapshot.states[name] if name is not None else None
+        if state is None or state.clone is None or state.base is None or state.base_rev is None:
+            continue
+        with Repository.open(state.clone) as repository:
+            found[state.name] = CommitSource(
+                state.clone, state.base, branch_ref(repository, state.base), state.base_rev
+            )
+    return found

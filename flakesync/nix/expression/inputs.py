@@ -1,0 +1,216 @@
+"""The inputs of a flake.nix, read without evaluating anything (`parseFlakeInput` in `src/libflake/flake.cc` of Nix).
+
+The answer is exact or it is NotStatic. What Nix would have to evaluate, what Nix refuses, and what its versions read
+differently are all NotStatic, with the place and the reason: nothing is guessed, and no inputs are returned for a flake
+that Nix refuses.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from flakesync.errors import FlakeRefError, plain
+from flakesync.nix.expression.literals import (
+    Document,
+    Entry,
+    Group,
+    NotLiteralError,
+    Opaque,
+    read_document,
+    string_value,
+    unwrap,
+    without_comments,
+)
+from flakesync.nix.expression.static_checks import check_expression, formal_names
+from flakesync.nix.program.portability import ambiguous, is_portable
+from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.terms import InputPath
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
+_FOLLOWS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9_-]*(?:/[a-zA-Z][a-zA-Z0-9_-]*)*)?", re.ASCII)
+_TOP = ("description", "inputs", "outputs", "nixConfig")
+_LITERAL = frozenset({"description", "inputs", "nixConfig"})
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """What a flake says about one of its inputs, or, nested in another's `inputs`, about an input of that input.
+
+    ref: the reference in canonical attributes, as every Nix from 2.26 on writes it as `original`; `indirect` for a
+    top-level input that names none. None: the input follows another, or it is a nested override that names neither
+    (there may be more below it; Nix up to 2.29 takes such a one for `indirect`).
+    follows: the input path it follows, relative to this flake, `()` for the flake itself; None: it follows none.
+    Never both. flake: False for `flake = false`. inputs: overrides of the inputs of this input, by name.
+    relative: `ref` is a path relative to this flake's folder (Nix before 2.26 makes a store path of it).
+    portable: every Nix since 2.8 reads and writes `ref` to the letter as it is here; False: older ones may not.
+    line, column: where flake.nix speaks of it, counted from 1 (columns in bytes); the formal of `outputs` for an
+    input that is named there only.
+    """
+
+    ref: FlakeRef | None
+    follows: InputPath | None
+    flake: bool
+    inputs: Mapping[str, "InputSpec"]
+    relative: bool
+    portable: bool
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlakeInputs:
+    """The inputs of a flake by name, those that only `outputs` asks for among them (never `self`); in no order."""
+
+    inputs: Mapping[str, InputSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class NotStatic:
+    """Why the inputs of a flake.nix cannot be told without Nix. line, column: counted from 1, columns in bytes."""
+
+    line: int
+    column: int
+    reason: str
+
+
+def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotStatic:
+    """Return the inputs of the flake.nix in `source`; `file` is its name in reasons. Raises nothing."""
+    try:
+        return FlakeInputs(_read(read_document(source, _LITERAL.__contains__)))
+    except NotLiteralError as stop:
+        return NotStatic(
+            stop.row + 1, stop.column + 1, f"{file}:{stop.row + 1}:{stop.column + 1}: {plain(stop.reason)}"
+        )
+
+
+def _read(document: Document) -> dict[str, InputSpec]:
+    top = document.top.entries
+    if document.shadowed:
+        raise NotLiteralError((0, 0), "a `rec` set may give `true` and `false` another meaning")
+    for name, entry in top.items():
+        if name not in _TOP:
+            raise NotLiteralError(entry.name, f"a flake has no attribute {name!r}")
+    description = top.get("description")
+    if description is not None and not isinstance(description.value, str):
+        raise NotLiteralError(description.name, "the description is not a string literal")
+    if "nixConfig" in top:
+        _check_config(top["nixConfig"])
+    inputs = _specs(top["inputs"], top_level=True) if "inputs" in top else {}
+    outputs = top.get("outputs")
+    if outputs is None:
+        raise NotLiteralError((0, 0), "the flake has no outputs")
+    if not isinstance(outputs.value, Opaque) or outputs.value.node.type != "function_expression":
+        raise NotLiteralError(outputs.name, "the outputs are not a function")
+    check_expression(outputs.value.node, top if document.recursive else ())
+    return {**_asked_for(outputs.value.node), **inputs}
+
+
+def _asked_for(function: "Node") -> dict[str, InputSpec]:
+    """Return the inputs that a function of outputs takes by name."""
+    specs = {}
+    for child in function.named_children:
+        if child.type == "formals":
+            for name, node in formal_names(child).items():
+                if not _ID.fullmatch(name):
+                    raise NotLiteralError(node, f"{name!r} is no name for an input")
+                if name != "self":
+                    specs[name] = _indirect(name, node)
+    return specs
+
+
+def _indirect(name: str, node: "Node") -> InputSpec:
+    row, column = node.start_point
+    return InputSpec(FlakeRef("indirect", {"id": name}), None, True, {}, False, True, row + 1, column + 1)
+
+
+def _specs(inputs: Entry, *, top_level: bool) -> dict[str, InputSpec]:
+    if not isinstance(inputs.value, Group):
+        raise NotLiteralError(inputs.name, "the inputs are not a literal set")
+    found = {}
+    for name, entry in inputs.value.entries.items():
+        if name == "self":
+            raise NotLiteralError(entry.name, "Nix versions read an input `self` differently")
+        found[name] = _spec(name, entry, top_level=top_level)
+    return found
+
+
+def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
+    if not isinstance(entry.value, Group):
+        raise NotLiteralError(entry.name, f"the input {name!r} is not a literal set")
+    attrs: dict[str, str | int | bool] = {}
+    inputs: Mapping[str, InputSpec] = {}
+    follows: InputPath | None = None
+    flake = True
+    for key, attr in entry.value.entries.items():
+        value = attr.value
+        if key == "inputs":
+            inputs = _specs(attr, top_level=False)
+        elif isinstance(value, Opaque | Group):
+            raise NotLiteralError(attr.name, f"{key!r} has to be evaluated")
+        elif key == "flake":
+            if not isinstance(value, bool):
+                raise NotLiteralError(attr.name, "`flake` is neither true nor false")
+            flake = value
+        elif key == "follows":
+            follows = _follows(value, attr)
+        else:
+            attrs[key] = value
+    row, column = entry.name.start_point
+    if follows is not None and attrs:
+        raise NotLiteralError(entry.name, f"{name!r} has both `follows` and a reference")
+    if follows is not None or not (attrs or top_level):
+        return InputSpec(None, follows, flake, inputs, False, True, row + 1, column + 1)
+    ref, portable = _reference(attrs or {"type": "indirect", "id": name}, entry, flake=flake)
+    relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
+    return InputSpec(ref, None, flake, inputs, relative, portable and not relative, row + 1, column + 1)
+
+
+def _follows(value: str | int | bool, attr: Entry) -> InputPath:
+    if not isinstance(value, str) or not _FOLLOWS.fullmatch(value):
+        raise NotLiteralError(attr.name, "`follows` is no input path")
+    return tuple(value.split("/")) if value else ()
+
+
+def _reference(attrs: Mapping[str, str | int | bool], entry: Entry, *, flake: bool) -> tuple[FlakeRef, bool]:
+    """Return the reference of an input, and whether it is portable."""
+    try:
+        if "type" in attrs:
+            ref = FlakeRef.from_attrs(attrs)
+            portable, key = is_portable(attrs), ambiguous(attrs, ref)
+        else:
+            unknown = sorted(attrs.keys() - {"url"})
+            url = attrs.get("url")
+            if unknown or not isinstance(url, str):
+                raise NotLiteralError(entry.name, f"{unknown[0] if unknown else 'url'!r} is not as it should be")
+            ref, portable, key = _read_url(url, flake)
+    except FlakeRefError as error:
+        raise NotLiteralError(entry.name, error.message) from None
+    if key is not None:
+        raise NotLiteralError(entry.name, f"Nix versions read this {key} differently")
+    return ref, portable
+
+
+@lru_cache(maxsize=4096)
+def _read_url(url: str, flake: bool) -> tuple[FlakeRef, bool, str | None]:
+    """Return what a URL means, whether it is portable, and what is ambiguous in it; many flakes name the same."""
+    ref = FlakeRef.parse(url, flake=flake)
+    return ref, is_portable({"url": url}), ambiguous({"url": url}, ref)
+
+
+def _check_config(config: Entry) -> None:
+    """Check nixConfig, which Nix reads with the inputs: strings, numbers, truths, lists of strings."""
+    if not isinstance(config.value, Group):
+        raise NotLiteralError(config.name, "nixConfig is not a literal set")
+    for name, entry in config.value.entries.items():
+        value = entry.value
+        if isinstance(value, Opaque) and value.node.type == "list_expression":
+            elements = without_comments(value.node)
+            if all(string_value(unwrap(element)) is not None for element in elements):
+                continue
+        if isinstance(value, Opaque | Group):
+            raise NotLiteralError(entry.name, f"the setting {name!r} has to be evaluated")

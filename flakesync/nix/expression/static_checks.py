@@ -1,0 +1,302 @@
+"""What Nix refuses in an expression before it evaluates anything: names that nothing binds, and what is defined twice.
+
+Mirrors `bindVars` of `src/libexpr/nixexpr.cc` and the checks in `parser.y`. In doubt an expression is refused: some
+versions merge sets differently, and what is legal in a few of them only is legal nowhere here.
+"""
+
+import math
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from flakesync.nix.expression.literals import (
+    SETS,
+    NotLiteralError,
+    identifier,
+    static_name,
+    text_of,
+    unwrap,
+    without_comments,
+)
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+    Scope = tuple[frozenset[str] | None, "Scope"] | None
+    """Names and the scope around them; None for names: a `with`, which may bind anything."""
+
+    Work = list[tuple[Node, Scope]]
+
+BASE_NAMES = frozenset({
+    "__curPos", "abort", "baseNameOf", "builtins", "derivation", "derivationStrict", "dirOf", "false", "fetchGit",
+    "fetchMercurial", "fetchTarball", "fetchTree", "fromTOML", "import", "isNull", "map", "null", "placeholder",
+    "removeAttrs", "scopedImport", "throw", "toString", "true",
+})  # fmt: skip
+"""What every Nix from 2.4 on has in scope without `with`, in pure evaluation; names with underscores are left out."""
+
+_LEAVES = frozenset({
+    "comment", "dollar_escape", "ellipses", "escape_sequence", "path_fragment", "string_fragment",
+    "uri_expression",
+})  # fmt: skip
+_EQUALITIES = frozenset({"==", "!="})
+_ORDERS = frozenset({"<", ">", "<=", ">="})
+_PATH = re.compile(rb"[a-zA-Z0-9._+-]*(?:/[a-zA-Z0-9._+-]+)+")
+_GREATEST = 2**63 - 1
+
+
+def check_expression(node: "Node", names: Iterable[str] = ()) -> None:
+    """Check the expression `node`, in a scope with `names` and the base names.
+
+    Raises: NotLiteralError.
+    """
+    base: Scope = (BASE_NAMES, None)
+    work: Work = [(node, (frozenset(names), base))]
+    while work:
+        node, scope = work.pop()
+        kind = node.type
+        if kind in _LEAVES:
+            continue
+        handler = _HANDLERS.get(kind)
+        if handler is None:
+            work += [(child, scope) for child in node.named_children]
+        else:
+            handler(node, scope, work)
+
+
+def formal_names(formals: "Node") -> dict[str, "Node"]:
+    """Return the names that a function takes from a set, with their places. Raises: NotLiteralError (named twice)."""
+    found: dict[str, Node] = {}
+    for formal in formals.named_children:
+        if formal.type == "formal":
+            _bind(found, formal.named_children[0])
+    return found
+
+
+def _bind(found: dict[str, "Node"], node: "Node") -> None:
+    name = identifier(node)
+    if name in found or name == "or":
+        raise NotLiteralError(node, f"{name!r} is named twice" if name in found else "`or` is no name")
+    found[name] = node
+
+
+def _variable(node: "Node", scope: "Scope", work: "Work") -> None:
+    name = identifier(node)
+    if name == "or":
+        raise NotLiteralError(node, "`or` is no variable")
+    while scope is not None:
+        names, scope = scope
+        if names is None or name in names:
+            return
+    raise NotLiteralError(node, f"nothing binds the variable {name!r}")
+
+
+def _function(node: "Node", scope: "Scope", work: "Work") -> None:
+    bound: dict[str, Node] = {}
+    body: Node | None = None
+    defaults: list[Node] = []
+    for child in without_comments(node):
+        body = child
+        if child.type == "formals":
+            for name, place in formal_names(child).items():
+                if name in bound:
+                    raise NotLiteralError(place, f"{name!r} is named twice")
+                bound[name] = place
+            defaults += [child for formal in child.named_children for child in formal.named_children[1:]]
+        elif child.type == "identifier":
+            _bind(bound, child)
+    assert body is not None
+    inner = (frozenset(bound), scope)
+    work.append((body, inner))
+    work += [(default, inner) for default in defaults]
+
+
+def _with(node: "Node", scope: "Scope", work: "Work") -> None:
+    environment, body = without_comments(node)
+    work += [(environment, scope), (body, (None, scope))]
+
+
+def _set(node: "Node", scope: "Scope", work: "Work") -> None:
+    _attributes(node, scope, scope, work, dynamic=True)
+
+
+def _recursive_set(node: "Node", scope: "Scope", work: "Work") -> None:
+    inner = (frozenset(_first_names(node)), scope)
+    _attributes(node, inner, scope, work, dynamic=True)
+
+
+def _let(node: "Node", scope: "Scope", work: "Work") -> None:
+    children = without_comments(node)
+    inner = (frozenset(_first_names(node)), scope)
+    if len(children) > 1:
+        _attributes(node, inner, scope, work, dynamic=False)
+    work.append((children[-1], inner))
+
+
+def _bindings(node: "Node") -> list["Node"]:
+    sets = [child for child in node.named_children if child.type == "binding_set"]
+    return without_comments(sets[0]) if sets else []
+
+
+def _first_names(node: "Node") -> Iterable[str]:
+    for binding in _bindings(node):
+        parts = without_comments(without_comments(binding)[0 if binding.type != "inherit_from" else 1])
+        for part in parts if binding.type != "binding" else parts[:1]:
+            name = static_name(part)
+            if name is not None:
+                yield name
+
+
+def _attributes(node: "Node", inner: "Scope", outer: "Scope", work: "Work", *, dynamic: bool) -> None:
+    """Check the bindings of a set or a `let`; only plain `inherit` looks into the scope outside of it."""
+    names: _Names = {}
+    for binding in _bindings(node):
+        children = without_comments(binding)
+        if binding.type == "binding":
+            path = without_comments(children[0])
+            work.append((children[1], inner))
+            if _static_path(path, inner, work, dynamic=dynamic):
+                _define(names, path, unwrap(children[1]))
+            continue
+        if binding.type == "inherit_from":
+            work.append((children[0], inner))
+        for part in without_comments(children[-1]):
+            name = static_name(part)
+            if name is None:
+                raise NotLiteralError(part, "`inherit` of a name that has to be evaluated")
+            if name in names:
+                raise NotLiteralError(part, f"the attribute {name!r} is defined twice")
+            names[name] = part
+            if binding.type == "inherit":
+                _inherited(part, name, outer)
+
+
+def _inherited(part: "Node", name: str, scope: "Scope") -> None:
+    while scope is not None:
+        names, scope = scope
+        if names is None or name in names:
+            return
+    raise NotLiteralError(part, f"nothing binds the variable {name!r}")
+
+
+def _static_path(path: list["Node"], scope: "Scope", work: "Work", *, dynamic: bool) -> bool:
+    """Say whether all names in a path are static; what has to be evaluated in it is checked too."""
+    static = True
+    for part in path:
+        if part.type != "identifier" and static_name(part) is None:
+            if not dynamic:
+                raise NotLiteralError(part, "a name in `let` has to be evaluated")
+            static = False
+            work.append((part, scope))
+    return static
+
+
+_Names = dict[str, "_Names | Node"]
+
+
+def _define(names: "_Names", path: list["Node"], value: "Node") -> None:
+    """Take up one definition. A leaf is its expression; sets are opened only when a second definition meets them."""
+    for part in path[:-1]:
+        below = names.setdefault(static_name(part) or "", {})
+        if not isinstance(below, dict):
+            below = names[static_name(part) or ""] = _opened(below, part)
+        names = below
+    last = static_name(path[-1]) or ""
+    known = names.get(last)
+    if known is None:
+        names[last] = value
+        return
+    merged = known if isinstance(known, dict) else _opened(known, path[-1])
+    for key, node in _opened(value, path[-1]).items():
+        if key in merged:
+            raise NotLiteralError(path[-1], f"{key!r} is in two sets that Nix versions merge differently")
+        merged[key] = node
+    names[last] = merged
+
+
+def _opened(value: "Node", place: "Node") -> "_Names":
+    if value.type not in SETS:
+        raise NotLiteralError(place, f"the attribute {text_of(place)!r} is defined twice")
+    names: _Names = {}
+    if value.type != "attrset_expression":
+        raise NotLiteralError(place, "a `rec` set is merged with another")
+    for binding in _bindings(value):
+        if binding.type != "binding":
+            raise NotLiteralError(binding, "a set with `inherit` is merged with another")
+        path, expression = without_comments(binding)
+        parts = without_comments(path)
+        if any(static_name(part) is None for part in parts):
+            raise NotLiteralError(binding, "a set with names that have to be evaluated is merged with another")
+        _define(names, parts, unwrap(expression))
+    return names
+
+
+def _binary(node: "Node", scope: "Scope", work: "Work") -> None:
+    """Refuse `a == b == c`, for which Nix has no grammar."""
+    operator = _operator(node)
+    for alike in (_EQUALITIES, _ORDERS):
+        if operator in alike:
+            for child in without_comments(node):
+                if child.type == "binary_expression" and _operator(child) in alike:
+                    raise NotLiteralError(child, "comparisons in a row")
+    work += [(child, scope) for child in node.named_children]
+
+
+def _operator(node: "Node") -> str:
+    return next(child.type for child in node.children if not child.is_named)
+
+
+def _has_attribute(node: "Node", scope: "Scope", work: "Work") -> None:
+    if without_comments(node)[0].type == "has_attr_expression":
+        raise NotLiteralError(node, "`?` twice in a row")
+    work += [(child, scope) for child in node.named_children]
+
+
+def _identifier(node: "Node", scope: "Scope", work: "Work") -> None:
+    identifier(node)
+
+
+def _path(node: "Node", scope: "Scope", work: "Work") -> None:
+    """Refuse a slash at the end, and `a//b`, which Nix takes for an update."""
+    start = node.start_byte
+    text = text_of(node).encode()
+    for child in reversed(node.named_children):
+        if child.type == "interpolation":
+            text = text[: child.start_byte - start] + b"x" + text[child.end_byte - start :]
+    if not _PATH.fullmatch(text):
+        raise NotLiteralError(node, "a path that Nix reads otherwise")
+    work += [(child, scope) for child in node.named_children]
+
+
+def _integer(node: "Node", scope: "Scope", work: "Work") -> None:
+    digits = text_of(node)
+    if len(digits) > 19 or int(digits) > _GREATEST:
+        raise NotLiteralError(node, "a number too great")
+
+
+def _float(node: "Node", scope: "Scope", work: "Work") -> None:
+    number = float(text_of(node))
+    if math.isinf(number) or (number < 1e-300 and text_of(node).strip("0.")):
+        raise NotLiteralError(node, "a number too great or too small")
+
+
+def _refused(node: "Node", scope: "Scope", work: "Work") -> None:
+    raise NotLiteralError(node, "an expression that not every version of Nix takes")
+
+
+_HANDLERS = {
+    "identifier": _identifier,
+    "variable_expression": _variable,
+    "function_expression": _function,
+    "with_expression": _with,
+    "attrset_expression": _set,
+    "rec_attrset_expression": _recursive_set,
+    "let_expression": _let,
+    "binary_expression": _binary,
+    "has_attr_expression": _has_attribute,
+    "path_expression": _path,
+    "integer_expression": _integer,
+    "float_expression": _float,
+    "hpath_expression": _refused,
+    "spath_expression": _refused,
+    "let_attrset_expression": _refused,
+}

@@ -1,0 +1,116 @@
+"""LockFile: a flake.lock, read (versions 5 to 7), walked along input paths and follows, and written byte for byte."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import msgspec
+
+from flakesync.nix.lock import graph as lockgraph
+from flakesync.nix.lock import quick as lockread
+from flakesync.nix.lock.node import LockNode, LockNodeWithExtra
+from flakesync.terms import InputPath, NodeLabel, show_path
+
+__all__ = ["LockFile", "LockNode"]
+
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """A flake.lock; immutable, and right: every reachable input has a locked node, every follows leads to one.
+
+    version: 5, 6 or 7. root: the label of the root node, usually `root`.
+    nodes: all nodes by label, also those that nothing leads to. Labels are no identity: use input paths.
+    extra: top-level keys that flakesync does not know.
+    """
+
+    version: int
+    root: NodeLabel
+    nodes: Mapping[NodeLabel, LockNode]
+    extra: Mapping[str, object]
+    _shared: bool = field(repr=False, compare=False)
+    _followed: lockgraph.Followed = field(repr=False, compare=False)
+
+    @classmethod
+    def parse(cls, data: bytes, *, file: str = "flake.lock") -> Self:
+        """Return the lock in `data`; `file` is its name in messages.
+
+        As tolerant as Nix: any order of keys, any layout, unreachable nodes, unknown keys and attributes (kept), a
+        missing `original` or narHash. In version 5, `info` is merged into `locked`.
+
+        Raises:
+            LockError: `bad-lock`, with the place: a key path, or line and column of a syntax error.
+        """
+        read = lockread.read(data, file)
+        return cls(read.version, read.root, read.nodes, read.extra, read.shared, read.followed)
+
+    def to_bytes(self) -> bytes:
+        """Return the file as Nix writes it: sorted keys, two spaces, one final newline, labels as they are."""
+        nodes = {
+            label: node.to_dict() if isinstance(node, LockNodeWithExtra) else node for label, node in self.nodes.items()
+        }
+        document = {**self.extra, "nodes": nodes, "root": self.root, "version": self.version}
+        return msgspec.json.format(_encoder.encode(document), indent=2) + b"\n"
+
+    def resolve(self, path: InputPath) -> NodeLabel | None:
+        """Return the label of the node that `path` leads to, follows included; None if there is no such input."""
+        return lockgraph.resolve(self.nodes, self.root, path, self._followed)
+
+    def node(self, path: InputPath) -> LockNode | None:
+        """Return the node that `path` leads to, follows included; None if there is no such input."""
+        label = self.resolve(path)
+        return None if label is None else self.nodes[label]
+
+    def root_inputs(self) -> Iterator[tuple[str, NodeLabel | InputPath]]:
+        """Yield the flake's own inputs in byte order: the label of a node, or the path that is followed."""
+        inputs = self.nodes[self.root].inputs
+        for name in sorted(inputs):
+            yield name, inputs[name]
+
+    def walk(self) -> Iterator[tuple[InputPath, NodeLabel]]:
+        """Yield every input path below the root that has a node of its own (no follows), parents first, in byte order.
+
+        A node that several inputs share (versions 5 and 6) comes once per path, but never below itself.
+        """
+        walk = lockgraph.walk_shared if self._shared else lockgraph.walk_tree
+        return walk(self.nodes, self.root)
+
+    def replace(
+        self,
+        path: InputPath,
+        *,
+        locked: Mapping[str, str | int | bool] | None = None,
+        original: Mapping[str, str | int | bool] | None = None,
+    ) -> Self:
+        """Return a lock in which the node that `path` leads to has other attributes; None leaves them as they are.
+
+        Like Nix, a change makes a lock of version 5 or 6, or with shared nodes, one of version 7: see `renamed`.
+
+        Raises:
+            KeyError: there is no such input, or it is the root.
+        """
+        lock = self if self.version == lockread.VERSIONS[-1] and not self._shared else self.renamed()
+        label = lock.resolve(path)
+        if label is None or label == lock.root:
+            raise KeyError(show_path(path))
+        node = lock.nodes[label]
+        changed = msgspec.structs.replace(
+            node,
+            locked=node.locked if locked is None else dict(locked),
+            original=node.original if original is None else dict(original),
+        )
+        return replace(lock, nodes={**lock.nodes, label: changed})
+
+    def renamed(self) -> Self:
+        """Return the lock as Nix would write it after a change: version 7, a tree, nodes named anew, no other nodes."""
+        nodes = lockgraph.rename(self.nodes, self.root)
+        return replace(
+            self,
+            version=lockread.VERSIONS[-1],
+            root=lockgraph.ROOT,
+            nodes=nodes,
+            extra={},
+            _shared=False,
+            _followed={},
+        )

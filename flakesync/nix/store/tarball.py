@@ -1,0 +1,243 @@
+"""The tree in a tar archive as Nix unpacks it: below its one top folder (`downloadTarball`, the forge's input schemes).
+
+An archive's order is not that of a NAR (git puts `a.b` before `a/`), so contents go to one temporary file first and
+are hashed from there.
+"""
+
+import io
+import itertools
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from flakesync.errors import NixError
+from flakesync.nix.store.narhash import nar_hash_of_tree
+
+_TREE = 0o40000
+_SYMLINK = 0o120000
+_FILE = 0o100644
+_PROGRAM = 0o100755
+_PIECE_BYTES = 1 << 18
+_IN_MEMORY_BYTES = 1 << 22
+_BLOCK_BYTES = 512
+
+GREATEST_BYTES = 1 << 35
+"""How much an archive may hold, unpacked, by default: 32 GiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class TarTree:
+    """What an archive holds below its one top folder.
+
+    nar_hash: SRI. last_modified: the time of its entries in seconds; None: they differ, and Nix versions take
+    different ones. rev: the commit that `git archive` noted in it, None if it did not.
+    files: contents of the files asked for, by path; None for what is no regular file there.
+    """
+
+    nar_hash: str
+    last_modified: int | None
+    rev: str | None
+    files: Mapping[str, bytes | None]
+
+
+def read_tar(
+    pieces: Iterable[bytes],
+    *,
+    files: Iterable[str] = (),
+    spool: Path | None = None,
+    greatest_bytes: int = GREATEST_BYTES,
+) -> TarTree:
+    """Return what is below the single top folder of a tar archive (plain or gzip), read as a stream.
+
+    files: paths below the top folder whose contents are wanted. spool: the folder for the temporary file; None: the
+    system's own. greatest_bytes: how much it may hold.
+
+    Raises:
+        NixError: `bad-archive`: it is cut off, has no single top folder, or holds what Nix versions unpack differently.
+    """
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=None if spool is None else str(spool)) as contents:
+        tree = _Unpacked(contents, greatest_bytes)
+        stream = _Stream(_gunzipped(pieces))
+        try:
+            with tarfile.open(
+                fileobj=stream, mode="r|", bufsize=_PIECE_BYTES, encoding="utf-8", errors="surrogateescape"
+            ) as archive:
+                while (member := archive.next()) is not None:
+                    tree.take(archive, member)
+                    archive.members.clear()  # type: ignore[attr-defined]  # it remembers all it has seen
+                comment = archive.pax_headers.get("comment")
+                end = archive.offset
+            stream.finish(end)
+        except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+            raise NixError("bad-archive", f"the archive cannot be read: {error}") from None
+        return TarTree(
+            nar_hash_of_tree(tree, tree.top()),
+            next(iter(tree.times)) if len(tree.times) == 1 else None,
+            comment,
+            {path: tree.file(path) for path in files},
+        )
+
+
+def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the decompressed pieces, checksum and length verified, or the pieces as they are if it is not gzip."""
+    source = iter(pieces)
+    first = b""
+    while len(first) < 2 and (piece := next(source, None)) is not None:
+        first += piece
+    if first[:2] != b"\x1f\x8b":
+        yield first
+        yield from source
+        return
+    gzip = zlib.decompressobj(wbits=31)
+    for piece in itertools.chain((first,), source):
+        waiting = piece
+        while waiting and not gzip.eof:
+            yield gzip.decompress(waiting, _PIECE_BYTES)
+            waiting = gzip.unconsumed_tail
+        if gzip.unused_data.strip(b"\0"):
+            raise ValueError("something follows the end of the compressed data")
+    while not gzip.eof:
+        rest = gzip.decompress(gzip.unconsumed_tail, _PIECE_BYTES)
+        if not rest and not gzip.eof:
+            raise EOFError("the compressed data is cut off")
+        yield rest
+
+
+class _Stream(io.RawIOBase):
+    """Pieces as tarfile reads them."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+        self._size = 0
+        self._last = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next `size` bytes, fewer only at the end."""
+        gathered = [self._rest]
+        have = len(self._rest)
+        while have < size:
+            piece = next(self._pieces, None)
+            if piece is None:
+                break
+            gathered.append(piece)
+            have += len(piece)
+        data = b"".join(gathered)
+        data, self._rest = data[:size], data[size:]
+        if written := len(data.rstrip(b"\0")):
+            self._last = self._size + written
+        self._size += len(data)
+        return data
+
+    def finish(self, end: int) -> None:
+        """Read all that is left: after `end`, where tarfile has stopped, come two blocks of zeros and nothing else.
+
+        Else it was cut off, or there is an entry that tarfile cannot read, over which it says nothing.
+        """
+        while self.read(_PIECE_BYTES):
+            pass
+        if self._last > end or self._size < end + 2 * _BLOCK_BYTES or self._size % _BLOCK_BYTES:
+            raise EOFError("it is cut off or damaged")
+
+
+@dataclass(slots=True)
+class _Unpacked:
+    """Folders by path, contents in one file; a TreeReader whose object ids are paths and places."""
+
+    contents: IO[bytes]
+    greatest_bytes: int
+    folders: dict[bytes, dict[bytes, tuple[int, str]]] = field(default_factory=lambda: {b"": {}})
+    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    times: set[int] = field(default_factory=set)
+    size: int = 0
+
+    def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        """Take up one entry of the archive, whose content comes next in the stream."""
+        parts = member.name.encode("utf-8", "surrogateescape").split(b"/")
+        if any(part in (b"", b".", b"..") for part in parts):
+            raise NixError("bad-archive", f"the archive holds the path {member.name!r}")
+        if len(parts) == 1 and not member.isdir():
+            raise NixError("bad-archive", "the archive has no single top folder")
+        if member.mtime != int(member.mtime):
+            raise NixError("bad-archive", "the archive has times with fractions of seconds")
+        self.times.add(int(member.mtime))
+        folder = self._folder(parts[:-1])
+        if member.isdir():
+            self._folder(parts)
+            return
+        if parts[-1] in folder:
+            raise NixError("bad-archive", f"the archive holds {member.name!r} twice")
+        if member.issym():
+            target = member.linkname.encode("utf-8", "surrogateescape")
+            folder[parts[-1]] = _SYMLINK, self._store([target])
+        elif member.isreg() and not member.issparse():
+            stream = archive.extractfile(member)
+            assert stream is not None
+            pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
+            mode = _PROGRAM if member.mode & 0o100 else _FILE
+            folder[parts[-1]] = mode, self._store(pieces)
+        else:
+            raise NixError("bad-archive", f"{member.name!r} is neither a file nor a folder nor a symlink")
+
+    def top(self) -> str:
+        """Return the id of the single top folder."""
+        entries = self.folders[b""]
+        if len(entries) != 1:
+            raise NixError("bad-archive", "the archive has no single top folder")
+        return next(iter(entries.values()))[1]
+
+    def file(self, path: str) -> bytes | None:
+        """Return the content of a regular file below the top folder."""
+        parts = path.encode("utf-8", "surrogateescape").split(b"/")
+        folder = self.folders.get(b"/".join([self.top().encode("utf-8", "surrogateescape"), *parts[:-1]]), {})
+        mode, oid = folder.get(parts[-1], (_TREE, ""))
+        return b"".join(self.blob(oid)[1]) if mode in (_FILE, _PROGRAM) else None
+
+    def tree(self, oid: str) -> Mapping[bytes, tuple[int, str]]:
+        """Return the entries of a folder; its id is its path."""
+        return self.folders[oid.encode("utf-8", "surrogateescape")]
+
+    def blob(self, oid: str) -> tuple[int, Iterable[bytes]]:
+        """Return the size and the pieces of a content."""
+        start, size = self.places[oid]
+        return size, self._pieces(start, size)
+
+    def _pieces(self, start: int, size: int) -> Iterator[bytes]:
+        self.contents.seek(start)
+        while size:
+            piece = self.contents.read(min(size, _PIECE_BYTES))
+            if not piece:
+                return
+            size -= len(piece)
+            yield piece
+
+    def _store(self, pieces: Iterable[bytes]) -> str:
+        start = self.size
+        for piece in pieces:
+            self.size += len(piece)
+            if self.size > self.greatest_bytes:
+                raise NixError("bad-archive", f"the archive holds more than {self.greatest_bytes} bytes")
+            self.contents.write(piece)
+        oid = str(len(self.places))
+        self.places[oid] = start, self.size - start
+        return oid
+
+    def _folder(self, parts: list[bytes]) -> dict[bytes, tuple[int, str]]:
+        known = self.folders.get(b"/".join(parts))
+        if known is not None:
+            return known
+        folder, path = self.folders[b""], b""
+        for part in parts:
+            path = path + b"/" + part if path else part
+            below = self.folders.get(path)
+            if below is None:
+                if part in folder:
+                    raise NixError("bad-archive", f"{path.decode('utf-8', 'replace')!r} is a folder and something else")
+                folder[part] = _TREE, path.decode("utf-8", "surrogateescape")
+                below = self.folders[path] = {}
+            folder = below
+        return folder

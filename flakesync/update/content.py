@@ -1,0 +1,193 @@
+"""What an update branch holds, read back from its commits and locks alone: any machine can publish it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from flakesync.errors import LockError
+from flakesync.git.repository import Repository
+from flakesync.git.values import Commit
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
+from flakesync.update.commit import PIN, RUN, trailer, trailers
+from flakesync.update.commit import own_commits as branch_commits
+from flakesync.update.difference import Difference, differences, entries
+from flakesync.workspace.inputs import is_fixed, rev_of
+
+THEN = "then sync and publish again"
+"""What to do when somebody else's commit is no longer on an update branch."""
+
+MoveKey = tuple[FlakeDir, InputPath]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One input that an update moves. before, after: its node, or the path that it follows; None: no such input."""
+
+    flake: FlakeDir
+    path: InputPath
+    before: LockNode | InputPath | None
+    after: LockNode | InputPath | None
+
+    @property
+    def key(self) -> MoveKey:
+        """What tells it from the other moves of the same update."""
+        return self.flake, self.path
+
+    @property
+    def old(self) -> Rev | None:
+        """The commit that was locked; None: there was none."""
+        return rev_of(locked_of(self.before))
+
+    @property
+    def new(self) -> Rev | None:
+        """The commit that is locked now; None: there is none."""
+        return rev_of(locked_of(self.after))
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The content of an update branch.
+
+    commit: its tip. base: the commit of the base branch that it was made on. run: of the sync that made it. pins: that
+    it moves, with their targets. moves: the inputs that the plan moved. below: how many inputs of theirs moved along.
+    nodes: what these are locked to now, each commit of a repository once.
+    """
+
+    commit: Rev
+    base: Rev
+    run: str
+    pins: Mapping[PinName, Rev]
+    moves: tuple[Move, ...]
+    below: int
+    nodes: tuple[LockNode, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A commit of a repo of the workspace that an update locks anew.
+
+    ref: the branch or the tag that the input tracks; None: the default branch. move: the key of the move that locks it;
+    None: an input below a move, which is as the lock of that input had it. chosen: flake.nix names the commit or a tag.
+    own_branch: the lock names the update branch of that repo.
+    """
+
+    repo: RepoName
+    rev: Rev
+    ref: str | None
+    move: MoveKey | None
+    chosen: bool
+    own_branch: bool
+
+
+def locked_of(entry: LockNode | InputPath | None) -> Mapping[str, Attr]:
+    """Return the locked attributes of an input; none for one that follows another, or is not there."""
+    return entry.locked or {} if isinstance(entry, LockNode) else {}
+
+
+def locked_repos(update: Update, owners: Mapping[Identity, RepoName], branch: str) -> list[Locked]:
+    """Return the commits of repos of the workspace that an update locks anew, those of its moves first.
+
+    owners: which repo each identity is. branch: the name of the update branches.
+    """
+    found: list[Locked] = []
+    named: set[tuple[RepoName, Rev]] = set()
+    nodes = [(move.after, move.key) for move in update.moves if isinstance(move.after, LockNode)]
+    for node, key in [*nodes, *((node, None) for node in update.nodes)]:
+        locked = node.locked or {}
+        original = node.original if node.original is not None else locked
+        rev, repo = rev_of(locked), _owner(locked, owners) or _owner(original, owners)
+        if rev is None or repo is None or (key is None and (repo, rev) in named):
+            continue
+        named.add((repo, rev))
+        ref = original.get("ref")
+        own_branch = str(locked.get("ref", "")).removeprefix("refs/heads/") == branch
+        found.append(Locked(repo, rev, str(ref) if ref is not None else None, key, is_fixed(original), own_branch))
+    return found
+
+
+def _owner(attrs: Mapping[str, Attr], owners: Mapping[Identity, RepoName]) -> RepoName | None:
+    identity = identity_of(attrs)
+    return owners.get(identity) if identity is not None else None
+
+
+def own_commits(repository: Repository, branch: str, tip: Rev, bases: Sequence[Rev], where: str = "") -> list[Commit]:
+    """Return the commits of an update branch that no base has, newest first; see `sync.branch.own_commits`.
+
+    bases: the base branch, as it is known here and there. where: says in a message whose branch it is.
+    """
+    return branch_commits(repository, f"{branch}{where}", tip, bases, hint=THEN)
+
+
+def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
+    """Return what an update branch holds. commits: those of `own_commits`, at least one.
+
+    Raises:
+        LockError: a lock on it cannot be used.
+    """
+    tip, base = commits[0], commits[-1].parents[0]
+    moves: list[Move] = []
+    nodes: dict[tuple[Identity | None, Rev], LockNode] = {}
+    below = 0
+    for file in sorted(repository.changed_paths(base, tip.rev)):
+        found = list(_differences(repository.read(base, file), repository.read(tip.rev, file), file))
+        top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
+        below += len(found) - len(top)
+        for each in found:
+            rev = rev_of(locked_of(each.after)) if each.path not in top else None
+            if rev is not None and isinstance(each.after, LockNode):
+                nodes.setdefault((identity_of(locked_of(each.after)), rev), each.after)
+        flake = FlakeDir(file.rpartition("/")[0] or ".")
+        moves += [Move(flake, each.path, each.before, each.after) for each in found if each.path in top]
+    run = trailer(tip, RUN) or ""
+    return Update(tip.rev, base, run, dict(_pins(tip)), tuple(moves), below, tuple(nodes.values()))
+
+
+def has_content(repository: Repository, base: Rev, update: Update) -> bool:
+    """Tell whether a commit of the base has every input where an update has it, however that got there."""
+    locks = {move.flake: _lock_at(repository, base, move.flake) for move in update.moves}
+    for move in update.moves:
+        if not isinstance(move.after, LockNode):
+            continue
+        lock = locks[move.flake]
+        here, there = locked_of(lock.node(move.path) if lock is not None else None), locked_of(move.after)
+        if rev_of(here) != rev_of(there) or (rev_of(there) is None and here.get("narHash") != there.get("narHash")):
+            return False
+    return True
+
+
+def _lock_at(repository: Repository, rev: Rev, flake: FlakeDir) -> LockFile | None:
+    """Return the lock of a flake in a commit; None: there is none that can be used."""
+    file = flake_file(flake)
+    data = repository.read(rev, file)
+    try:
+        return LockFile.parse(data, file=file) if data is not None else None
+    except LockError:
+        return None
+
+
+def has_other_locks(repository: Repository, base: Rev, update: Update) -> bool:
+    """Tell whether a commit of the base has other locks than the one that an update was made on."""
+    files = {flake_file(move.flake) for move in update.moves}
+    return any(repository.read(base, file) != repository.read(update.base, file) for file in files)
+
+
+def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterator[Difference]:
+    if after is None:
+        return
+    new = LockFile.parse(after, file=file)
+    if before is None:
+        yield from (Difference(path, None, entry) for path, entry in entries(new).items())
+    else:
+        yield from differences(LockFile.parse(before, file=file), new)
+
+
+def _is_below(path: InputPath, others: set[InputPath]) -> bool:
+    return any(path[:length] in others for length in range(1, len(path)))
+
+
+def _pins(commit: Commit) -> Iterator[tuple[PinName, Rev]]:
+    for value in trailers(commit, PIN):
+        name, _, rev = value.partition(" ")
+        if rev:
+            yield PinName(name), Rev(rev)

@@ -31,7 +31,7 @@ from flakesync.workspace.history import Answer
 from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
 from flakesync.workspace.model import Repo
-from flakesync.workspace.snapshot import RepoState, Snapshot, read_repo
+from flakesync.workspace.snapshot import RepoState, Snapshot, UnreadableRepo, read_repo
 
 _FARTHEST = 100_000
 
@@ -82,7 +82,7 @@ class Ground:
                 mirror(address, self._cache, offline=False)
             state = read_repo(self.workspace, repo, cache=self._cache, offline=True)
         except (GitError, ForgeError) as error:
-            state = RepoState(repo, None, repo.base, None, None, (), error=error)
+            state = UnreadableRepo(repo, repo.base, error)
         with self._guard:
             self._states[name] = state
             if state.clone is not None:

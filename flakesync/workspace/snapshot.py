@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import msgspec
 
@@ -56,28 +56,70 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
         return copies(self.lock) if self.lock is not None else {}
 
 
-class RepoState(msgspec.Struct, frozen=True):
-    """One repo as it was read.
+class RepoAtCommit(msgspec.Struct, frozen=True):
+    """A repo read from its clone or mirror.
 
-    clone: the local clone or the mirror; None for a plain folder and for what could not be read.
-    base: the base branch; for a plain folder what the manifest says, or None. rev: the commit that was read (the update
-    branch's when `updated`); None for a plain folder. base_rev: the base branch's commit, whatever was read.
-    error: why nothing could be read; `flakes` is then empty.
+    clone: the local clone or the mirror. base: the base branch, and base_rev its commit, whatever was read. rev: the
+    commit that was read: the update branch's when `updated`, else the base's.
     """
 
     repo: Repo
-    clone: Path | None
-    base: str | None
-    rev: Rev | None
-    base_rev: Rev | None
+    clone: Path
+    base: str
+    rev: Rev
+    base_rev: Rev
     flakes: tuple[FlakeState, ...]
-    updated: bool = False
-    error: FlakesyncError | None = None
+    error: ClassVar[None] = None
 
     @property
     def name(self) -> RepoName:
         """The repo's name in the manifest."""
         return self.repo.name
+
+    @property
+    def updated(self) -> bool:
+        """Whether it was read at its update branch."""
+        return self.rev != self.base_rev
+
+
+class PlainFolder(msgspec.Struct, frozen=True):
+    """A repo whose `path` is no git repository of its own: its locks as they lie there. base: as in the manifest."""
+
+    repo: Repo
+    base: str | None
+    flakes: tuple[FlakeState, ...]
+    clone: ClassVar[None] = None
+    rev: ClassVar[None] = None
+    base_rev: ClassVar[None] = None
+    error: ClassVar[None] = None
+    updated: ClassVar[bool] = False
+
+    @property
+    def name(self) -> RepoName:
+        """The repo's name in the manifest."""
+        return self.repo.name
+
+
+class UnreadableRepo(msgspec.Struct, frozen=True):
+    """A repo that could not be read, and why. base: what the manifest says."""
+
+    repo: Repo
+    base: str | None
+    error: FlakesyncError
+    flakes: ClassVar[tuple[FlakeState, ...]] = ()
+    clone: ClassVar[None] = None
+    rev: ClassVar[None] = None
+    base_rev: ClassVar[None] = None
+    updated: ClassVar[bool] = False
+
+    @property
+    def name(self) -> RepoName:
+        """The repo's name in the manifest."""
+        return self.repo.name
+
+
+RepoState = RepoAtCommit | PlainFolder | UnreadableRepo
+"""One repo as it was read."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -161,7 +203,7 @@ def _read_mirror(
     except GitError as error:
         if error.code in _NO_REPOS_OWN:
             raise
-        return RepoState(repo, None, repo.base, None, None, (), error=error)
+        return UnreadableRepo(repo, repo.base, error)
     try:
         return _read_git(workspace, repo, clone, at, kept)
     except GitError as error:
@@ -192,7 +234,7 @@ def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At, kept: KeptF
         reader = ObjectReader.open(clone)
         files = {**files, **{file: reader.read(base.rev, file) for file in without}}
     flakes = tuple(_flake(repo, dir, files) for dir in repo.flakes)
-    return RepoState(repo, clone, base.branch, base.rev, base.base_rev, flakes, updated=base.rev != base.base_rev)
+    return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes)
 
 
 def _read_folder(repo: Repo) -> RepoState:
@@ -205,7 +247,7 @@ def _read_folder(repo: Repo) -> RepoState:
                 files[flake_file(dir, name)] = path.read_bytes() if path.is_file() else None
             except OSError as error:
                 raise ManifestError("unreadable", f"repos.{repo.name}: {path}: {error.strerror}") from error
-    return RepoState(repo, None, repo.base, None, None, tuple(_flake(repo, dir, files) for dir in repo.flakes))
+    return PlainFolder(repo, repo.base, tuple(_flake(repo, dir, files) for dir in repo.flakes))
 
 
 def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None]) -> FlakeState:

@@ -11,7 +11,7 @@ from flakesync.analysis.drift import DriftReport, Finding, find_drift
 from flakesync.analysis.pins import Latest
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.terms import RepoName, Rev
-from flakesync.workspace.snapshot import Problem, RepoState
+from flakesync.workspace.snapshot import Problem, UnreadableRepo
 from tests.support import locks
 from tests.support.locks import Input, Inputs
 from tests.support.workspaces import (
@@ -480,7 +480,7 @@ def test_a_repo_that_could_not_be_read_is_one_finding_and_its_dependents_none() 
     situation = found.situation()
     states = dict(situation.snapshot.states)
     lib = states[RepoName("lib")]
-    states[RepoName("lib")] = RepoState(lib.repo, None, None, None, None, (), error=GitError("unreachable", "gone"))
+    states[RepoName("lib")] = UnreadableRepo(lib.repo, None, GitError("unreachable", "gone"))
     broken = msgspec.structs.replace(situation, snapshot=msgspec.structs.replace(situation.snapshot, states=states))
     finding = one(find_drift(broken, everything(broken)))
     assert (finding.kind, finding.repo, finding.flake, finding.detail) == ("unreachable", "lib", None, "gone")

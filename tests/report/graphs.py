@@ -3,7 +3,7 @@
 from flakesync.analysis.graph import Edge, EdgeKind, RepoGraph
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.snapshot import PlainFolder
 
 
 def edge(
@@ -14,5 +14,5 @@ def edge(
 
 def graph(*edges: Edge, alone: tuple[str, ...] = ()) -> RepoGraph:
     names = sorted({name for each in edges for name in (each.upstream, each.dependent)} | set(alone))
-    states = {RepoName(name): RepoState(Repo(name=RepoName(name)), None, "main", None, None, ()) for name in names}
+    states = {RepoName(name): PlainFolder(Repo(name=RepoName(name)), "main", ()) for name in names}
     return RepoGraph(states, edges)

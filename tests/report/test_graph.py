@@ -9,7 +9,7 @@ from flakesync.report.graph import part_of, render_tree
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import Repo
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.snapshot import UnreadableRepo
 from tests.report.graphs import edge, graph
 
 PLAIN = graph(edge("lib", "app"), edge("proto", "app"), edge("lib", "tool"), edge("app", "site"), alone=("docs",))
@@ -62,7 +62,7 @@ def test_sources_other_flakes_several_inputs_and_an_input_that_is_itself_are_mar
 
 def test_a_repo_that_could_not_be_read_is_named_with_the_reason() -> None:
     name = RepoName("gone")
-    state = RepoState(Repo(name=name), None, None, None, None, (), error=GitError("unreachable", "no \x1b[31mroute"))
+    state = UnreadableRepo(Repo(name=name), None, GitError("unreachable", "no \x1b[31mroute"))
     broken = graph()
     broken.states = {name: state}
     assert to_text(render_tree(broken, width=80)).endswith("not read\n  gone: no route\n")

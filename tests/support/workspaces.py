@@ -18,7 +18,7 @@ from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import External, Pin, Repo, Workspace
-from flakesync.workspace.snapshot import At, FlakeState, Problem, RepoState, Snapshot
+from flakesync.workspace.snapshot import At, FlakeState, PlainFolder, Problem, RepoAtCommit, RepoState, Snapshot
 from tests.support import locks, repos
 from tests.support.locks import Input, Inputs, Json
 
@@ -65,7 +65,9 @@ def state_of(repo: Repo, flakes: Inputs | Flakes, tip: Rev | None, *, base: str 
     by_dir: Flakes = flakes if is_flakes(flakes) else {".": flakes}  # type: ignore[assignment, dict-item]
     states = tuple(_flake(repo, FlakeDir(dir), content) for dir, content in by_dir.items())
     named = msgspec.structs.replace(repo, flakes=tuple(state.dir for state in states))
-    return RepoState(named, None, base if tip else None, tip, tip, states)
+    if tip is None:
+        return PlainFolder(named, None, states)
+    return RepoAtCommit(named, Path("/nowhere"), base or "main", tip, tip, states)
 
 
 def is_flakes(flakes: Mapping[str, object]) -> bool:

@@ -106,7 +106,7 @@ class Scene:
             update = branches.get(UPDATE_BRANCH) if self.at == "update" else None
             state = state_of(repo, self.locks.get(repo.name, {".": None}), tip)
             if update:
-                state = msgspec.structs.replace(state, rev=update[-1], updated=True)
+                state = msgspec.structs.replace(state, rev=update[-1])
             states[repo.name] = state
         return Snapshot(self.workspace, self.at, states)
 

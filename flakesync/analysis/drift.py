@@ -6,11 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.analysis.graph import Edge
-from flakesync.analysis.pins import Governed, Target, is_archive, is_at, last_modified, pin_source
-from flakesync.analysis.situation import Situation, answer_for
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, identity_of
+from flakesync.survey.graph import Edge
+from flakesync.survey.pins import Governed, Target, is_archive, is_at, last_modified, pin_source
+from flakesync.survey.survey import Situation, answer_for
 from flakesync.terms import InputPath, NodeLabel, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin

@@ -7,16 +7,15 @@ from typing import Literal, assert_never
 
 import msgspec
 
-from flakesync.analysis.graph import Edge
-from flakesync.analysis.pins import Governed, Latest, Target, is_archive, is_at, newest_locked
-from flakesync.analysis.situation import Situation, answer_for
-from flakesync.nix.reference.flakeref import Attr, FlakeRef
+from flakesync.nix.reference.flakeref import Attr
+from flakesync.survey.external import MOVABLE, external_inputs
+from flakesync.survey.graph import Edge
+from flakesync.survey.pins import Governed, is_archive, is_at
+from flakesync.survey.survey import Situation, answer_for
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
-from flakesync.workspace.inputs import OwnInput, Source, rev_of
+from flakesync.workspace.inputs import OwnInput, rev_of
 from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoState
-
-MOVABLE = ("git", "github", "gitlab", "sourcehut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,38 +89,9 @@ class Plan:
             yield from wave
 
 
-def external_sources(situation: Situation) -> dict[Source, FlakeRef]:
-    """Return the sources that `external` moves: root inputs that are neither pinned nor repos of the workspace."""
-    found: dict[Source, FlakeRef] = {}
-    if situation.snapshot.workspace.external == "hold":
-        return found
-    for state in situation.snapshot.states.values():
-        for flake in state.flakes:
-            for item in _external_inputs(situation, state.name, flake):
-                if item.source is not None and item.source not in found and _can_be_asked(item):
-                    found[item.source] = FlakeRef.from_attrs(item.original)
-    return found
-
-
-def _can_be_asked(item: OwnInput) -> bool:
-    """Tell whether a server can name the newest commit: of an archive only if it has named one before."""
-    kind = item.original.get("type")
-    return kind in MOVABLE or (kind == "tarball" and item.rev is not None)
-
-
-def external_targets(
-    situation: Situation, sources: Mapping[Source, FlakeRef], answers: Mapping[Source, Latest] | None
-) -> dict[Source, Target]:
-    """Return where each external source goes. answers: what servers said; None: the newest commit in any lock."""
-    if answers is None or situation.snapshot.workspace.external == "newest-locked":
-        answers = newest_locked(situation.snapshot, sources)
-    return {source: Target(latest.rev, latest.last_modified, latest.locked) for source, latest in answers.items()}
-
-
 def _external_inputs(situation: Situation, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
     known = {edge.input for edge in situation.edges_into(repo, flake.dir)}
-    known |= situation.governed_in(repo, flake.dir).keys()
-    return (item for item in flake.inputs if item.path not in known and not item.fixed)
+    return external_inputs(flake, known | situation.governed_in(repo, flake.dir).keys())
 
 
 class _Planner:

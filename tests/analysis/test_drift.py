@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flakesync.analysis.drift import DriftReport, Finding, find_drift
-from flakesync.analysis.pins import Latest
 from flakesync.errors import FlakesyncError, GitError
+from flakesync.survey.pins import Target
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import Problem, UnreadableRepo
 from tests.support import locks
@@ -33,7 +33,7 @@ A, B, C, X = (commit_id("lib", word) for word in "abcx")
 NIXPKGS = "github:NixOS/nixpkgs/nixos-25.11"
 
 
-def drift_of(found: Scene, answers: Mapping[str, Latest] | None = None) -> DriftReport:
+def drift_of(found: Scene, answers: Mapping[str, Target] | None = None) -> DriftReport:
     situation = found.situation(answers)
     return find_drift(situation, everything(situation))
 
@@ -41,7 +41,7 @@ def drift_of(found: Scene, answers: Mapping[str, Latest] | None = None) -> Drift
 def pinned(flakes: Mapping[str, Inputs], target: Rev = NEW, **values: object) -> DriftReport:
     """Return the drift of repos with one pin, whose server says `target`."""
     found = scene(flakes, pins=[msgspec.structs.replace(pin("nixpkgs", NIXPKGS), **values)])
-    return drift_of(found, {"nixpkgs": Latest(target)})
+    return drift_of(found, {"nixpkgs": Target(target)})
 
 
 def one(report: DriftReport) -> Finding:
@@ -106,7 +106,7 @@ def test_a_pin_shows_who_locks_what_newest_first() -> None:
 def test_a_commit_that_flake_nix_names_is_shown_as_fixed() -> None:
     fixed = Input(nixpkgs(OLD).locked, {**locks.github("NixOS", "nixpkgs").original, "rev": OLD})
     found = scene({"app": {"nixpkgs": fixed}}, pins=[pin("nixpkgs", "github:NixOS/nixpkgs")])
-    assert one(drift_of(found, {"nixpkgs": Latest(NEW)})).detail == "not at pin nixpkgs, fixed by its flake.nix"
+    assert one(drift_of(found, {"nixpkgs": Target(NEW)})).detail == "not at pin nixpkgs, fixed by its flake.nix"
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_two_pins_of_one_source_govern_their_own_refs() -> None:
     flakes: dict[str, Inputs] = {
         "app": {"a": nixpkgs(OLD), "b": nixpkgs(OLD, "nixos-unstable"), "c": nixpkgs(OLD, None)}
     }
-    report = drift_of(scene(flakes, pins=pins), {"stable": Latest(NEW), "unstable": Latest(NEXT)})
+    report = drift_of(scene(flakes, pins=pins), {"stable": Target(NEW), "unstable": Target(NEXT)})
     assert [(found.kind, found.input, found.wanted_rev) for found in report.findings] == [
         ("pin", "a", NEW),
         ("pin", "b", NEXT),
@@ -192,7 +192,7 @@ def test_a_glob_does_not_choose_inputs_of_other_repositories() -> None:
 def test_among_globs_the_pin_of_the_own_ref_goes_first() -> None:
     pins = [pin("a", "github:NixOS/nixpkgs/nixos-24.05", inputs=("*",)), pin("b", NIXPKGS)]
     found = scene({"app": {"nixpkgs": nixpkgs(OLD)}}, pins=pins)
-    assert one(drift_of(found, {"a": Latest(NEW), "b": Latest(NEXT)})).wanted_rev == NEXT
+    assert one(drift_of(found, {"a": Target(NEW), "b": Target(NEXT)})).wanted_rev == NEXT
 
 
 def test_an_input_that_follows_is_nobodys_to_move() -> None:
@@ -206,7 +206,7 @@ def test_a_pinned_repo_of_the_workspace_is_the_pins() -> None:
         pins=[pin("lib", "github:acme/lib")],
         branches={"lib": {"main": [A, B]}},
     )
-    finding = one(drift_of(found, {"lib": Latest(B)}))
+    finding = one(drift_of(found, {"lib": Target(B)}))
     assert (finding.kind, finding.wanted_rev) == ("pin", B)
 
 
@@ -231,7 +231,7 @@ def test_two_versions_of_an_archive_are_two_sources() -> None:
     found = scene(
         {"app": {"x": archive("0.1", OLD), "y": archive("0.2505", OLD), "z": archive("0.2411", OLD)}}, pins=pins
     )
-    report = drift_of(found, {"a": Latest(NEW), "b": Latest(NEXT)})
+    report = drift_of(found, {"a": Target(NEW), "b": Target(NEXT)})
     assert [(found.kind, found.input, found.wanted_rev) for found in report.findings] == [
         ("pin", "x", NEW),
         ("pin", "y", NEXT),
@@ -246,15 +246,15 @@ def test_a_channel_has_two_addresses(host: str) -> None:
     found = scene(
         {"app": {"nixpkgs": channel}}, pins=[pin("n", "https://channels.nixos.org/nixos-25.11/nixexprs.tar.xz")]
     )
-    assert one(drift_of(found, {"n": Latest(NEW)})).wanted_rev == NEW
+    assert one(drift_of(found, {"n": Target(NEW)})).wanted_rev == NEW
 
 
 def test_an_archive_without_a_commit_is_compared_by_its_hash() -> None:
     pins = [pin("n", "https://flakehub.com/f/NixOS/nixpkgs/0.1")]
-    here = Latest(NEW, None, {"type": "tarball", "narHash": locks.nar_hash_of("0.1")})
+    here = Target(NEW, None, {"type": "tarball", "narHash": locks.nar_hash_of("0.1")})
     found = scene({"app": {"nixpkgs": archive("0.1", None)}}, pins=pins)
     assert drift_of(found, {"n": here}).findings == []
-    finding = one(drift_of(found, {"n": Latest(NEW)}))
+    finding = one(drift_of(found, {"n": Target(NEW)}))
     assert (finding.kind, finding.locked_rev, finding.wanted_rev) == ("pin", None, NEW)
     assert finding.detail == "not at pin n, its lock names no commit"
 
@@ -488,7 +488,7 @@ def test_a_repo_that_could_not_be_read_is_one_finding_and_its_dependents_none() 
 
 def test_findings_are_of_the_selected_repos_and_pins_of_all() -> None:
     found = scene({"app": {"nixpkgs": nixpkgs(OLD)}, "lib": {"nixpkgs": nixpkgs(OLD)}}, pins=[pin("nixpkgs", NIXPKGS)])
-    report = find_drift(found.situation({"nixpkgs": Latest(NEW)}), frozenset({RepoName("lib")}))
+    report = find_drift(found.situation({"nixpkgs": Target(NEW)}), frozenset({RepoName("lib")}))
     assert kinds(report) == [("pin", "lib", "nixpkgs")]
     assert report.pins[0].locked[0].repos == ["app", "lib"]
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flakesync.analysis.pins import Latest
-from flakesync.analysis.plan import Change, Plan, Stays, ToRev, ToUpdate, external_sources, make_plan, plan_document
-from flakesync.nix.reference.flakeref import Identity
+from flakesync.analysis.plan import Change, Plan, Stays, ToRev, ToUpdate, make_plan, plan_document
+from flakesync.nix.reference.flakeref import FlakeRef, Identity
+from flakesync.survey.external import external_sources
+from flakesync.survey.pins import Target
+from flakesync.survey.survey import Situation
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import External
@@ -34,10 +36,14 @@ OLD, NEW, NEXT = commit_id("nixpkgs", 1), commit_id("nixpkgs", 2), commit_id("ni
 A, B, C, X = (commit_id("lib", word) for word in "abcx")
 NIXPKGS = "github:NixOS/nixpkgs/nixos-25.11"
 PIN = pin("nixpkgs", NIXPKGS)
-SERVER = {"nixpkgs": Latest(NEW)}
+SERVER = {"nixpkgs": Target(NEW)}
 
 
-def plan_of(found: Scene, answers: Mapping[str, Latest] | None = None, selected: Sequence[str] | None = None) -> Plan:
+def sources_of(found: Situation) -> Mapping[Source, FlakeRef]:
+    return external_sources(found.snapshot, found.graph, found.governed)
+
+
+def plan_of(found: Scene, answers: Mapping[str, Target] | None = None, selected: Sequence[str] | None = None) -> Plan:
     chosen = everything(found) if selected is None else frozenset(map(RepoName, selected))
     return make_plan(found.situation(answers), chosen)
 
@@ -112,7 +118,7 @@ def test_a_pin_whose_target_is_not_known_moves_nothing() -> None:
 
 def test_a_commit_in_flake_nix_is_never_moved() -> None:
     fixed = Input(nixpkgs(OLD).locked, {**locks.github("NixOS", "nixpkgs").original, "rev": OLD})
-    plan = plan_of(scene({"app": {"nixpkgs": fixed}}, pins=[pin("n", "github:NixOS/nixpkgs")]), {"n": Latest(NEW)})
+    plan = plan_of(scene({"app": {"nixpkgs": fixed}}, pins=[pin("n", "github:NixOS/nixpkgs")]), {"n": Target(NEW)})
     assert (moves(plan), stay(plan.held)) == ({}, {"app#nixpkgs": "fixed by its flake.nix"})
 
 
@@ -134,7 +140,7 @@ def archive(rev: Rev | None) -> Input:
 def test_an_archive_takes_the_immutable_one_of_its_server() -> None:
     immutable = {"type": "tarball", "url": "https://flakehub.com/f/pinned/new", "rev": NEW}
     found = scene({"app": {"n": archive(OLD)}}, pins=[pin("n", "https://flakehub.com/f/NixOS/nixpkgs/0.1")])
-    assert only(plan_of(found, {"n": Latest(NEW, 5, immutable)})).to == ToRev(NEW, locked=immutable)
+    assert only(plan_of(found, {"n": Target(NEW, 5, immutable)})).to == ToRev(NEW, locked=immutable)
 
 
 def test_an_archive_is_not_moved_to_a_bare_commit() -> None:
@@ -151,9 +157,9 @@ def test_an_archive_without_a_commit_is_moved_once() -> None:
         "narHash": locks.nar_hash_of("x"),
     }
     found = scene({"app": {"n": archive(None)}}, pins=[pin("n", "https://flakehub.com/f/NixOS/nixpkgs/0.1")])
-    assert moves(plan_of(found, {"n": Latest(NEW, 5, immutable)})) == {}
+    assert moves(plan_of(found, {"n": Target(NEW, 5, immutable)})) == {}
     other = {**immutable, "narHash": locks.nar_hash_of("y")}
-    assert moves(plan_of(found, {"n": Latest(NEW, 5, other)})) == {"app#n": NEW}
+    assert moves(plan_of(found, {"n": Target(NEW, 5, other)})) == {"app#n": NEW}
 
 
 # upstreams
@@ -335,7 +341,7 @@ def crane(rev: Rev, **values: object) -> Input:
     return locks.github("ipetkov", "crane", rev=rev, **values)  # type: ignore[arg-type]
 
 
-def external(kind: External, answers: Mapping[Source, Latest] | None = None) -> Plan:
+def external(kind: External, answers: Mapping[Source, Target] | None = None) -> Plan:
     flakes: dict[str, Inputs] = {"app": {"crane": crane(A, last_modified=1)}, "lib": {"c": crane(B, last_modified=2)}}
     found = scene(flakes, external=kind)
     return make_plan(found.situation(external=answers), everything(found))
@@ -346,7 +352,7 @@ def test_external_inputs_are_held_by_default() -> None:
 
 
 def test_external_latest_moves_every_input_of_a_source_to_one_commit() -> None:
-    plan = external("latest", {CRANE: Latest(C)})
+    plan = external("latest", {CRANE: Target(C)})
     assert moves(plan) == {"app#crane": C, "lib#c": C}
     assert {change.reason for _, changes in plan.changes() for change in changes} == {"external"}
 
@@ -377,7 +383,7 @@ def test_only_what_a_server_can_name_a_commit_of_is_external() -> None:
         "j": Input({"type": "hg", "url": "https://example.com/hg", "rev": A}, {"type": "hg", "url": "https://example.com/hg"}),
     }  # fmt: skip
     found = scene({"app": inputs, "lib": {}}, pins=[PIN], external="latest")
-    references = external_sources(found.situation(SERVER))
+    references = sources_of(found.situation(SERVER))
     assert sorted(reference.to_url() for reference in references.values()) == [
         "git+https://example.com/x?ref=dev",
         "github:ipetkov/crane",
@@ -388,9 +394,9 @@ def test_only_what_a_server_can_name_a_commit_of_is_external() -> None:
 def test_an_external_archive_keeps_no_branch() -> None:
     flakes: dict[str, Inputs] = {"app": {"n": archive(OLD)}}
     found = scene(flakes, external="latest")
-    (source,) = external_sources(found.situation())
+    (source,) = sources_of(found.situation())
     immutable = {"type": "tarball", "url": "https://flakehub.com/f/pinned/new", "rev": NEW}
-    plan = make_plan(found.situation(external={source: Latest(NEW, None, immutable)}), everything(found))
+    plan = make_plan(found.situation(external={source: Target(NEW, None, immutable)}), everything(found))
     assert only(plan).to == ToRev(NEW, branch=None, locked=immutable)
 
 
@@ -423,7 +429,7 @@ def test_a_repo_with_a_broken_lock_is_a_problem_and_stops_nobody_else() -> None:
 def test_the_same_decisions_on_the_same_bases_have_the_same_name() -> None:
     def run(target: Rev = NEW, tip: Rev = A) -> str:
         found = scene({"app": {"nixpkgs": nixpkgs(OLD)}}, pins=[PIN], branches={"app": {"main": [tip]}})
-        return plan_of(found, {"nixpkgs": Latest(target)}).run
+        return plan_of(found, {"nixpkgs": Target(target)}).run
 
     assert run() == run()
     assert len({run(), run(target=NEXT), run(tip=B)}) == 3

@@ -196,7 +196,7 @@ def test_a_bug_is_told_as_one_with_the_traceback_only_when_asked(
     def broken(*_: object, **__: object) -> None:
         raise LookupError("\x1b[31mwhy")
 
-    monkeypatch.setattr("flakesync.survey.read_graph", broken)
+    monkeypatch.setattr("flakesync.survey.read.read_graph", broken)
     ran = flakesync("graph")
     assert ran.status == 3
     assert ran.err.startswith("error[bug]: this should not have happened: LookupError: why\nhint: please report it")
@@ -223,7 +223,7 @@ def test_every_error_becomes_a_message_and_an_exit_status(
     def fail(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr("flakesync.survey.read_graph", fail)
+    monkeypatch.setattr("flakesync.survey.read.read_graph", fail)
     ran = flakesync("graph")
     assert (ran.status, ran.out) == (status, "")
     assert ran.err.startswith(said)

@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from flakesync.analysis.graph import RepoGraph, build_graph
-from flakesync.analysis.pins import Latest, all_governed, choose_targets
-from flakesync.analysis.plan import Plan, ToRev, external_sources, external_targets
-from flakesync.analysis.situation import Situation, questions
+from flakesync.analysis.plan import Plan, ToRev
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of_url
+from flakesync.survey.external import external_sources, external_targets
+from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.pins import Target, all_governed, choose_targets
+from flakesync.survey.survey import Situation, questions
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History
 from flakesync.workspace.inputs import Source
@@ -139,8 +140,8 @@ class Scene:
 
     def situation(
         self,
-        answers: Mapping[str, Latest] | None = None,
-        external: Mapping[Source, Latest] | None = None,
+        answers: Mapping[str, Target] | None = None,
+        external: Mapping[Source, Target] | None = None,
         now: int = NOW,
     ) -> Situation:
         """Return what `survey` would. answers: what the servers of the pins say; None: offline."""
@@ -152,7 +153,8 @@ class Scene:
         found = Situation(snapshot, graph, governed, targets, self.history(graph, snapshot), now)
         if self.workspace.external == "hold":
             return found
-        moved = external_targets(found, external_sources(found), external)
+        sources = external_sources(found.snapshot, found.graph, found.governed)
+        moved = external_targets(found.snapshot, sources, external)
         return msgspec.structs.replace(found, external=moved)
 
     def after(self, plan: Plan) -> "Scene":

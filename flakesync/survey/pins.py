@@ -1,0 +1,207 @@
+"""Which inputs a pin governs, and the commit they should be at."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from flakesync.errors import FlakesyncError
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.inputs import ARCHIVES, OwnInput, Source, own_input, paths_to, rev_of, source_of
+from flakesync.workspace.manifest import Pin, Workspace, matches
+from flakesync.workspace.snapshot import FlakeState, Snapshot
+
+_Pins = Sequence[tuple[Pin, Source]]
+
+
+class Governed(msgspec.Struct, frozen=True):
+    """An input that a pin governs. fixed: flake.nix names the commit itself, so it is never moved."""
+
+    pin: Pin
+    repo: RepoName
+    flake: FlakeDir
+    input: InputPath
+    original: Mapping[str, Attr]
+    locked: Mapping[str, Attr]
+    fixed: bool
+
+    @property
+    def locked_rev(self) -> Rev | None:
+        """The locked commit; None where the lock has none."""
+        return rev_of(self.locked)
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A commit of a source: its newest, as a server or the locks tell, or where the inputs of a pin should be.
+
+    last_modified: seconds since the epoch; None where nobody told (git servers tell no dates). locked: attributes that
+    name an immutable archive of it, for tarball sources; None for git ones. note: how it was found, where that matters.
+    """
+
+    rev: Rev
+    last_modified: int | None = None
+    locked: Mapping[str, Attr] | None = None
+    note: str | None = None
+
+
+def pin_source(pin: Pin) -> Source:
+    """Return the source of a pin."""
+    source = source_of(pin.source.to_attrs())
+    assert source is not None, "the manifest refuses a pin without an identity"
+    return source
+
+
+def all_governed(snapshot: Snapshot) -> list[Governed]:
+    """Return the governed inputs of every flake of the workspace."""
+    pins = [(pin, pin_source(pin)) for pin in snapshot.workspace.pins]
+    if not pins:
+        return []
+    nested = any("/" in glob for pin, _ in pins for glob in pin.inputs or ())
+    return [
+        governed
+        for state in snapshot.states.values()
+        for flake in state.flakes
+        for governed in _governed_in(pins, state.name, flake, nested=nested)
+    ]
+
+
+def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[Governed]:
+    identities = {source[0] for _, source in pins}
+    inputs: Iterable[OwnInput] = _all_inputs(flake, identities) if nested else flake.inputs
+    for item in inputs:
+        if item.source is not None and item.source[0] in identities:
+            pin = _pin_for(pins, item.path, item.source)
+            if pin is not None:
+                yield Governed(pin, repo, flake.dir, item.path, item.original, item.locked, item.fixed)
+
+
+def _all_inputs(flake: FlakeState, identities: AbstractSet[Identity]) -> Iterator[OwnInput]:
+    """Yield what is of these repositories at any depth."""
+    labels = {label for identity in identities for label in flake.copies.get(identity, ())}
+    if flake.lock is not None and labels:
+        for path, label in sorted(paths_to(flake.lock, labels)):
+            yield own_input(path, flake.lock.nodes[label])
+
+
+def _pin_for(pins: _Pins, path: InputPath, source: Source) -> Pin | None:
+    """Return the pin that governs an input; of several the one of its own ref goes first."""
+    second: Pin | None = None
+    for pin, (identity, ref) in pins:
+        if source[0] != identity:
+            continue
+        if pin.inputs is None:
+            if len(path) == 1 and source[1] == ref:
+                return pin
+        elif matches(pin.inputs, path):
+            if source[1] == ref:
+                return pin
+            second = second or pin
+    return second
+
+
+def newest_locked(snapshot: Snapshot, wanted: Iterable[Source]) -> dict[Source, Target]:
+    """Return, for each wanted source, the newest commit that any lock of the workspace holds, at any depth.
+
+    A commit that a lock has taken from another repository does not count.
+    """
+    sources = set(wanted)
+    identities = {identity for identity, _ in sources}
+    best: dict[Source, tuple[int, Rev, Mapping[str, Attr]]] = {}
+    for state in snapshot.states.values():
+        for flake in state.flakes:
+            for source, rev, locked in _locked_commits(flake, identities):
+                if source in sources:
+                    date = last_modified(locked) or 0
+                    if source not in best or (date, rev) > best[source][:2]:
+                        best[source] = (date, rev, locked)
+    return {source: Target(rev, date or None, locked) for source, (date, rev, locked) in best.items()}
+
+
+def _locked_commits(
+    flake: FlakeState, identities: AbstractSet[Identity]
+) -> Iterator[tuple[Source, Rev, Mapping[str, Attr]]]:
+    for identity in identities & flake.copies.keys():
+        for label in flake.copies[identity]:
+            assert flake.lock is not None
+            node = flake.lock.nodes[label]
+            locked = node.locked or {}
+            rev = rev_of(locked)
+            source = source_of(node.original if node.original is not None else locked, locked)
+            if rev is not None and source is not None and (is_archive(locked) or identity_of(locked) == identity):
+                yield source, rev, locked
+
+
+def is_archive(attrs: Mapping[str, Attr]) -> bool:
+    """Tell whether an `original` or `locked` is an archive: what it holds is known by its hash, a commit is extra."""
+    return attrs.get("type") in ARCHIVES
+
+
+def is_at(locked: Mapping[str, Attr], target: Target) -> bool:
+    """Tell whether an input is locked to a target: by its commit, or where it has none by its narHash."""
+    rev = rev_of(locked)
+    if rev is not None:
+        return rev == target.rev
+    return target.locked is not None and locked.get("narHash") == target.locked.get("narHash", "unknown")
+
+
+def last_modified(locked: Mapping[str, Attr]) -> int | None:
+    """Return the `lastModified` of a node (seconds since the epoch); None where the lock has none."""
+    date = locked.get("lastModified")
+    return date if isinstance(date, int) and not isinstance(date, bool) and date > 0 else None
+
+
+def pins_to_ask(workspace: Workspace) -> dict[PinName, FlakeRef]:
+    """Return the pins whose target only a server knows, with the reference to ask for."""
+    return {pin.name: pin.source for pin in workspace.pins if pin.target == "latest"}
+
+
+def choose_targets(
+    snapshot: Snapshot, governed: Iterable[Governed], answers: Mapping[PinName, Target] | None
+) -> dict[PinName, Target]:
+    """Return the target of every pin.
+
+    answers: what the servers said of `pins_to_ask`; None when offline: then `latest` is the newest commit that any
+    lock of the workspace holds. A pin for which nothing is known is left out.
+
+    Raises:
+        FlakesyncError: `repo:NAME` of a repo whose lock has no such input.
+    """
+    workspace = snapshot.workspace
+    held = newest_locked(snapshot, [pin_source(pin) for pin in workspace.pins])
+    dates = {rev: date for latest in held.values() if (date := latest.last_modified) for rev in (latest.rev,)}
+    everything = list(governed)
+    for item in everything:
+        date = last_modified(item.locked)
+        if item.locked_rev is not None and date is not None:
+            dates.setdefault(item.locked_rev, date)
+    targets: dict[PinName, Target] = {}
+    for pin in workspace.pins:
+        newest = held.get(pin_source(pin))
+        if pin.target == "latest" and answers is not None:
+            latest = answers.get(pin.name)
+            if latest is not None:
+                when = latest.last_modified or dates.get(latest.rev)
+                targets[pin.name] = Target(latest.rev, when, latest.locked)
+        elif pin.target in ("latest", "newest-locked"):
+            if newest is not None:
+                note = "newest in any lock (offline)" if pin.target == "latest" else "newest in any lock"
+                targets[pin.name] = Target(newest.rev, newest.last_modified, newest.locked, note)
+        elif pin.target.startswith("repo:"):
+            targets[pin.name] = _target_of_repo(pin, everything)
+        else:
+            rev = Rev(pin.target)
+            targets[pin.name] = Target(rev, dates.get(rev))
+    return targets
+
+
+def _target_of_repo(pin: Pin, governed: Iterable[Governed]) -> Target:
+    name = pin.target.removeprefix("repo:")
+    for item in sorted(governed, key=lambda item: (item.flake, item.input)):
+        if item.pin == pin and item.repo == name and item.locked_rev is not None:
+            return Target(item.locked_rev, last_modified(item.locked), item.locked, f"from the lock of {name}")
+    raise FlakesyncError(
+        "pin-target",
+        f"pins.{pin.name}.target: the lock of {name} has no input that this pin governs",
+        hint=f"lock {pin.source.to_url()} in {name}, or choose another target",
+    )

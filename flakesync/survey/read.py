@@ -1,0 +1,130 @@
+"""Reads a workspace and asks its servers: the one step from a manifest to the Situation that all is decided on."""
+
+import os
+import time
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from flakesync.errors import FlakesyncError
+from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.survey.external import external_sources, external_targets
+from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.pins import Target, all_governed, choose_targets, pins_to_ask
+from flakesync.survey.survey import Situation, questions
+from flakesync.terms import PinName, RepoName
+from flakesync.workspace.history import ask
+from flakesync.workspace.inputs import Source
+from flakesync.workspace.manifest import Workspace
+from flakesync.workspace.snapshot import At, Snapshot, read_snapshot
+
+if TYPE_CHECKING:
+    from flakesync.workspace.hosts import Hosts
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def cache_dir() -> Path:
+    """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync.
+
+    It is absolute, as git runs in other folders; a relative XDG_CACHE_HOME is ignored, as its specification says.
+    """
+    if own := os.environ.get("FLAKESYNC_CACHE"):
+        return Path.cwd() / own
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "flakesync"
+
+
+def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False) -> RepoGraph:
+    """Return the graph of a workspace."""
+    return build_graph(read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline))
+
+
+def survey(
+    workspace: Workspace, *, at: At = "base", offline: bool = False, note: Callable[[str], None] = lambda _: None
+) -> Situation:
+    """Return all that drift and plan are decided on.
+
+    offline: no server is asked; `latest` is then the newest commit that any lock of the workspace holds. note: is told
+    what a person should know of how the answers were found.
+
+    Raises:
+        FlakesyncError: a pin's source cannot be reached (hint: `--offline`), or what the manifest names does not exist.
+    """
+    hosts = _hosts_of(workspace) if not offline else None
+    snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
+    graph = build_graph(snapshot)
+    governed = tuple(all_governed(snapshot))
+    pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
+    if offline and pins:
+        note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
+    answers = ask_servers(pins, workspace.jobs, hosts) if hosts is not None else None
+    asked = hosts is not None and workspace.external == "latest"
+    newest = ask_servers(sources, workspace.jobs, hosts) if asked else None
+    return Situation(
+        snapshot,
+        graph,
+        governed,
+        choose_targets(snapshot, governed, answers),
+        ask(snapshot, questions(graph)),
+        int(time.time()),
+        external_targets(snapshot, sources, newest),
+    )
+
+
+def look_at(
+    snapshot: Snapshot, repo: RepoName, targets: Mapping[PinName, Target], external: Mapping[Source, Target]
+) -> Situation:
+    """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
+    graph = build_graph(snapshot)
+    governed = tuple(all_governed(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
+    history = ask(snapshot, questions(graph, into=repo))
+    return Situation(snapshot, graph, governed, targets, history, int(time.time()), external)
+
+
+def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None" = None) -> dict[Key, Target]:
+    """Ask for the newest commit of each reference, every server once for one reference.
+
+    hosts: what git logs in with; None: only what the user has set up for git.
+
+    Raises:
+        FlakesyncError: one of them could not be asked; all of them have been tried.
+    """
+    if not wanted:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    unique = {reference.to_url(): reference for reference in wanted.values()}
+    with ThreadPoolExecutor(max_workers=min(jobs, len(unique))) as pool:
+        futures = {url: pool.submit(_newest, reference, hosts) for url, reference in unique.items()}
+    found: dict[str, Target] = {}
+    errors: list[FlakesyncError] = []
+    for url, future in futures.items():
+        try:
+            found[url] = future.result()
+        except FlakesyncError as error:
+            errors.append(error)
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        hint = errors[0].hint or "with --offline the newest rev that any lock of the workspace holds is used"
+        raise FlakesyncError(errors[0].code, errors[0].message + more, hint=hint)
+    return {key: found[reference.to_url()] for key, reference in wanted.items()}
+
+
+def _hosts_of(workspace: Workspace) -> "Hosts":
+    from flakesync.workspace.hosts import Hosts
+
+    return Hosts(workspace, os.environ)
+
+
+def _newest(reference: FlakeRef, hosts: "Hosts | None") -> Target:
+    from flakesync.git.remotes.remote import ls_remote
+    from flakesync.workspace.archive import newest_archive
+
+    url = reference.git_url()
+    if url is not None:
+        return Target(ls_remote(hosts.remote(url) if hosts is not None else url, reference.ref))
+    archive = newest_archive(reference)
+    return Target(archive.rev, archive.last_modified, archive.locked)

@@ -1,0 +1,92 @@
+"""All that drift and plan are decided on, gathered in one value."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+import msgspec
+
+from flakesync.nix.reference.flakeref import Identity
+from flakesync.survey.graph import Edge, RepoGraph, repo_by_identity
+from flakesync.survey.pins import Governed, Target, pin_source
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.history import Answer, History, Question
+from flakesync.workspace.inputs import Source
+from flakesync.workspace.snapshot import Snapshot
+
+
+class Situation(msgspec.Struct, frozen=True, dict=True):
+    """All that drift and plan are decided on.
+
+    targets: of each pin, as far as known. external: of the sources that are neither pinned nor repos, where the
+    manifest moves them. history: the answers to `questions`. now: seconds since the epoch.
+    """
+
+    snapshot: Snapshot
+    graph: RepoGraph
+    governed: tuple[Governed, ...]
+    targets: Mapping[PinName, Target]
+    history: History
+    now: int
+    external: Mapping[Source, Target] = msgspec.field(default_factory=dict)
+
+    @cached_property
+    def pin_sources(self) -> frozenset[Source]:
+        """The sources of all pins."""
+        return frozenset(pin_source(pin) for pin in self.snapshot.workspace.pins)
+
+    @cached_property
+    def pinned(self) -> frozenset[Identity]:
+        """The repositories that pins are of."""
+        return frozenset(identity for identity, _ in self.pin_sources)
+
+    @cached_property
+    def target_revs(self) -> frozenset[Rev]:
+        """The commits that some pin wants."""
+        return frozenset(target.rev for target in self.targets.values())
+
+    @cached_property
+    def owners(self) -> Mapping[Identity, RepoName]:
+        """Which repo each known identity is."""
+        return repo_by_identity(self.snapshot)
+
+    @cached_property
+    def governed_by_flake(self) -> Mapping[tuple[RepoName, FlakeDir], Mapping[InputPath, Governed]]:
+        """The governed inputs of each flake that has any."""
+        found: dict[tuple[RepoName, FlakeDir], dict[InputPath, Governed]] = defaultdict(dict)
+        for item in self.governed:
+            found[item.repo, item.flake][item.input] = item
+        return found
+
+    @cached_property
+    def edges_by_flake(self) -> Mapping[tuple[RepoName, FlakeDir], Sequence[Edge]]:
+        """The edges that end in each flake that has any."""
+        found: dict[tuple[RepoName, FlakeDir], list[Edge]] = defaultdict(list)
+        for edge in self.graph.edges:
+            found[edge.dependent, edge.flake].append(edge)
+        return found
+
+    def governed_in(self, repo: RepoName, flake: FlakeDir) -> Mapping[InputPath, Governed]:
+        """Return the governed inputs of one flake by their path."""
+        return self.governed_by_flake.get((repo, flake), {})
+
+    def edges_into(self, repo: RepoName, flake: FlakeDir) -> Sequence[Edge]:
+        """Return the edges that end in one flake."""
+        return self.edges_by_flake.get((repo, flake), ())
+
+
+def questions(graph: RepoGraph, *, into: RepoName | None = None) -> Iterator[Question]:
+    """Yield what has to be known of the upstreams' histories: one question for each edge that could move.
+
+    into: only those of this dependent.
+    """
+    for edge in graph.edges:
+        rev = edge.locked_rev
+        if rev is not None and edge.follows is None and not edge.fixed and into in (None, edge.dependent):
+            yield edge.upstream, edge.branch, rev
+
+
+def answer_for(situation: Situation, edge: Edge) -> Answer | None:
+    """Return where an edge's locked commit stands; None where it has no commit or was not asked about."""
+    rev = edge.locked_rev
+    return situation.history.get((edge.upstream, edge.branch, rev)) if rev is not None else None

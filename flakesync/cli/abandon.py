@@ -51,7 +51,7 @@ def _abandon(
 ) -> "AbandonDocument":
     from flakesync.forge.hosts import Servers
     from flakesync.publish.abandon import abandon as carry_out
-    from flakesync.survey import cache_dir, read_graph
+    from flakesync.survey.read import cache_dir, read_graph
     from flakesync.sync.engine import only_run
 
     with (

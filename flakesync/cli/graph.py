@@ -10,7 +10,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
-    from flakesync.analysis.graph import RepoGraph
+    from flakesync.survey.graph import RepoGraph
 
 Format = Literal["tree", "json", "dot", "mermaid"]
 
@@ -36,7 +36,7 @@ def graph(
       flakesync graph --json | jq '.waves'
     """
     from flakesync.report.graph import part_of
-    from flakesync.survey import read_graph
+    from flakesync.survey.read import read_graph
 
     workspace, selected = open_workspace(common)
     with screen.busy(reading(workspace), quiet=common.quiet):
@@ -48,7 +48,7 @@ def graph(
 def _answer(graph: "RepoGraph", format: Format, title: str) -> None:  # noqa: A002
     match format:
         case "json":
-            from flakesync.analysis.graph import graph_document
+            from flakesync.survey.graph import graph_document
 
             screen.answer_json(graph_document(graph))
         case "tree":

@@ -88,7 +88,7 @@ def _land(
     from flakesync.forge.hosts import Servers
     from flakesync.land.land import land as carry_out
     from flakesync.report.progress import listener
-    from flakesync.survey import cache_dir
+    from flakesync.survey.read import cache_dir
 
     with (
         closing(Servers(workspace, os.environ)) as servers,

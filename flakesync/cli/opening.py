@@ -8,8 +8,8 @@ from flakesync.cli.options import Common
 from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
-    from flakesync.analysis.graph import RepoGraph
-    from flakesync.analysis.situation import Situation
+    from flakesync.survey.graph import RepoGraph
+    from flakesync.survey.survey import Situation
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
     from flakesync.workspace.snapshot import At
@@ -29,7 +29,7 @@ def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
 
 def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Situation":
     """Read the repos and ask the servers; what a person should know of it goes to stderr. Raises FlakesyncError."""
-    from flakesync.survey import survey
+    from flakesync.survey.read import survey
 
     notes: list[str] = []
     with screen.busy(reading(workspace), quiet=common.quiet):

@@ -57,7 +57,7 @@ def _publish(
     from flakesync.forge.hosts import Servers
     from flakesync.publish.publish import publish as carry_out
     from flakesync.report.publish import progress_line
-    from flakesync.survey import cache_dir, read_graph
+    from flakesync.survey.read import cache_dir, read_graph
     from flakesync.sync.engine import only_run
 
     def tell(outcome: "PublishOutcome", done: int, total: int) -> None:

@@ -24,7 +24,7 @@ def status(common: Common) -> int:
     """
     from flakesync.forge.hosts import Servers
     from flakesync.publish.status import status as look
-    from flakesync.survey import read_graph
+    from flakesync.survey.read import read_graph
 
     workspace, selected = open_workspace(common)
     with closing(Servers(workspace, os.environ)) as servers, screen.busy(reading(workspace), quiet=common.quiet):

@@ -37,7 +37,7 @@ def sync(
     """
     from flakesync.analysis.plan import make_plan
     from flakesync.report.progress import listener
-    from flakesync.survey import cache_dir
+    from flakesync.survey.read import cache_dir
     from flakesync.sync.engine import sync as carry_out
 
     workspace, selected = open_workspace(common)

@@ -12,7 +12,6 @@ from threading import Lock
 
 import msgspec
 
-from flakesync.analysis.graph import Edge, RepoGraph
 from flakesync.documents.land import LandDocument, LandOutcome
 from flakesync.documents.publish import error_document
 from flakesync.documents.sync import Ended, ErrorDocument, Listener, Note, Started
@@ -24,6 +23,7 @@ from flakesync.land.repo import Turn
 from flakesync.land.server_state import Found, Ground, movable_edges
 from flakesync.publish.branches import push
 from flakesync.publish.each_repo import work_on
+from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.bump import ChecksFailedError, Setting
 from flakesync.sync.engine import author_of, one_at_a_time, only_run, stopper
 from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker

@@ -5,10 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from flakesync.analysis.graph import Edge
-from flakesync.analysis.pins import last_modified
 from flakesync.analysis.plan import Change, make_plan
-from flakesync.analysis.situation import Situation
 from flakesync.documents.land import LandOutcome, Tested
 from flakesync.documents.publish import error_document
 from flakesync.documents.sync import Outcome, Step
@@ -21,6 +18,9 @@ from flakesync.land.server_state import Found, Ground, movable_edges, sources_of
 from flakesync.publish.body import Around, Link, run_of, was_abandoned
 from flakesync.publish.branches import push
 from flakesync.publish.publish import publish_again
+from flakesync.survey.graph import Edge
+from flakesync.survey.pins import last_modified
+from flakesync.survey.survey import Situation
 from flakesync.sync.bump import Setting, bump
 from flakesync.terms import RepoName, Rev
 from flakesync.update.check_reuse import same_trees

@@ -7,10 +7,6 @@ from threading import Lock
 
 import msgspec
 
-from flakesync.analysis.graph import Edge, RepoGraph, build_graph
-from flakesync.analysis.pins import Target, is_archive, last_modified
-from flakesync.analysis.plan import MOVABLE
-from flakesync.analysis.situation import Situation
 from flakesync.errors import FlakesyncError, GitError, SyncError
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError
@@ -20,7 +16,11 @@ from flakesync.git.repository import Repository
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.each_repo import work_on
-from flakesync.survey import look_at
+from flakesync.survey.external import MOVABLE
+from flakesync.survey.graph import Edge, RepoGraph, build_graph
+from flakesync.survey.pins import Target, is_archive, last_modified
+from flakesync.survey.read import look_at
+from flakesync.survey.survey import Situation
 from flakesync.sync.bump import Source as CommitSource
 from flakesync.sync.bump import branch_ref
 from flakesync.sync.lockers.native.sources import Sources

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.documents.publish import AbandonDocument, AbandonOutcome, error_document, pull_document
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
@@ -11,6 +10,7 @@ from flakesync.git.repository import Repository
 from flakesync.publish.body import is_ours, mark_abandoned
 from flakesync.publish.branches import Branches, clone_of, find_branches, push
 from flakesync.publish.each_repo import in_order, work_on
+from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import own_commits
 from flakesync.workspace.model import Workspace

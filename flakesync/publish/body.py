@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from html import unescape
 from urllib.parse import quote
 
-from flakesync.analysis.pins import last_modified
 from flakesync.errors import plain
 from flakesync.nix.lock.file import LockNode
+from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, RepoName, Rev, iso_day, show_path
 from flakesync.update.content import Move, MoveKey, Update, locked_of
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
 from typing import TypeVar
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.git import process as git_process
+from flakesync.survey.graph import RepoGraph
 from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName
 from flakesync.workspace.snapshot import RepoState

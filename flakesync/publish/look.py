@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull
 from flakesync.git.repository import Repository
@@ -10,6 +9,7 @@ from flakesync.publish.body import run_of, was_abandoned
 from flakesync.publish.branches import Branches, clone_of, find_branches, find_current, find_overtaken
 from flakesync.publish.fetchable import find_unpushed
 from flakesync.publish.work import Skip, Work
+from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.update.content import Update, locked_repos, read_update
 from flakesync.workspace.model import Workspace

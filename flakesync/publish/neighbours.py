@@ -3,13 +3,13 @@
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
 from flakesync.publish.body import Around, Content, Link, dependents_in, depends_on_in, pull_link, pulls_in
 from flakesync.publish.compare import compare_link
 from flakesync.publish.fetchable import is_on_line
 from flakesync.publish.work import Work
+from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, MoveKey, Update
 

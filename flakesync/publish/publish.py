@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import structs
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus, error_document, pull_document
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
@@ -20,6 +19,7 @@ from flakesync.publish.fetchable import find_lacking
 from flakesync.publish.look import Look
 from flakesync.publish.neighbours import Neighbours
 from flakesync.publish.work import Skip, Work
+from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.workspace.model import Workspace
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.documents.publish import PullStanding, RepoStatus, Stage, StatusDocument, error_document
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
@@ -16,6 +15,7 @@ from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
 from flakesync.publish.branches import Branches, Current, clone_of, find_branches, find_current, has_landed
 from flakesync.publish.each_repo import in_order, work_on
+from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, locked_repos, read_update
 from flakesync.workspace.model import Workspace

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flakesync.analysis.graph import Edge, RepoGraph
 from flakesync.report.text import shown
+from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.terms import RepoName, show_path
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 import msgspec
 
 DOCUMENTS = {
-    "graph": ("flakesync.analysis.graph", "GraphDocument"),
+    "graph": ("flakesync.survey.graph", "GraphDocument"),
     "drift": ("flakesync.analysis.drift", "DriftReport"),
     "plan": ("flakesync.analysis.plan", "PlanDocument"),
     "sync": ("flakesync.documents.sync", "SyncDocument"),

@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from flakesync.analysis.graph import Edge, RepoGraph
 from flakesync.report.text import BLANK, Line, Span, count, flow, hang, line, shown, widest, wrap
+from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.terms import RepoName
 
 _ARROW = " ← "

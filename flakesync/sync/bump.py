@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.analysis.pins import last_modified
 from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate, change_document
 from flakesync.documents.sync import CheckResult, Listener, Outcome, Step
 from flakesync.errors import LockError, SyncError
@@ -17,6 +16,7 @@ from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun
+from flakesync.survey.pins import last_modified
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
 from flakesync.sync.settled import Settled
 from flakesync.sync.verify import verify

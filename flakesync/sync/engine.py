@@ -12,7 +12,6 @@ from threading import Lock
 import msgspec
 
 from flakesync.analysis.plan import Change, Plan, ToUpdate
-from flakesync.analysis.situation import Situation
 from flakesync.cache.lock import exclusive
 from flakesync.documents.sync import ErrorDocument, Event, Finished, Listener, Note, Outcome, Started, SyncDocument
 from flakesync.errors import FlakesyncError, ManifestError, as_error
@@ -20,6 +19,7 @@ from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.program import process as nix_process
+from flakesync.survey.survey import Situation
 from flakesync.sync.bump import ChecksFailedError, Setting, Source, branch_ref, bump
 from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
 from flakesync.sync.lockers.native.sources import Sources

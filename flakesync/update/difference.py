@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
 
-from flakesync.analysis.pins import last_modified
 from flakesync.errors import FlakeRefError, plain
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
+from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, NodeLabel, iso_day, show_path
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from flakesync.analysis.drift import DriftReport, find_drift
-from flakesync.analysis.graph import RepoGraph, build_graph
-from flakesync.analysis.pins import all_governed, choose_targets
 from flakesync.analysis.plan import make_plan
-from flakesync.analysis.situation import Situation, questions
+from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.pins import all_governed, choose_targets
+from flakesync.survey.survey import Situation, questions
 from flakesync.workspace.history import ask
 from flakesync.workspace.snapshot import Snapshot, read_snapshot
 from tests.support.workspaces import NOW, pin, repo, workspace

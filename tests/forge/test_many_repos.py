@@ -21,7 +21,7 @@ from flakesync.forge import client as http
 from flakesync.forge.client import Client
 from flakesync.forge.hosts import Servers
 from flakesync.publish.publish import publish
-from flakesync.survey import read_graph
+from flakesync.survey.read import read_graph
 from flakesync.workspace.manifest import load_workspace, select
 from tests.support.forge import Forge, faults
 from tests.support.forge.client import HOSTS

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import tomli_w
 
-from flakesync.analysis.graph import RepoGraph
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import (
     Forge,
@@ -22,7 +21,8 @@ from flakesync.forge.model import (
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.lock.file import LockFile
-from flakesync.survey import read_graph
+from flakesync.survey.graph import RepoGraph
+from flakesync.survey.read import read_graph
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.update.commit import message, write_update
 from flakesync.workspace.manifest import Workspace, load_workspace

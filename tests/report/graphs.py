@@ -1,6 +1,6 @@
 """Graphs built from a few words."""
 
-from flakesync.analysis.graph import Edge, EdgeKind, RepoGraph
+from flakesync.survey.graph import Edge, EdgeKind, RepoGraph
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo
 from flakesync.workspace.snapshot import PlainFolder

@@ -13,7 +13,7 @@ from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Reviews, Standing
 from flakesync.land.land import Patience, land
 from flakesync.publish.publish import publish
-from flakesync.survey import cache_dir, read_graph
+from flakesync.survey.read import cache_dir, read_graph
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import load_workspace, select

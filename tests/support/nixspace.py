@@ -17,7 +17,7 @@ from pygit2.enums import FileMode
 from flakesync.analysis.drift import Finding, find_drift
 from flakesync.analysis.plan import Plan, make_plan
 from flakesync.documents.sync import Event, Outcome, SyncDocument
-from flakesync.survey import cache_dir, survey
+from flakesync.survey.read import cache_dir, survey
 from flakesync.sync.engine import sync
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.terms import Rev

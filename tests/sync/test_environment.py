@@ -11,7 +11,7 @@ import pytest
 
 import flakesync
 from flakesync.errors import FlakesyncError
-from flakesync.survey import cache_dir
+from flakesync.survey.read import cache_dir
 from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nixspace import Space, Take, run_sync
 from tests.support.repos import run_git

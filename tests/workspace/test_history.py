@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flakesync.analysis.graph import build_graph
-from flakesync.analysis.situation import questions
+from flakesync.survey.graph import build_graph
+from flakesync.survey.survey import questions
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.history import Answer, Question, ask
 from flakesync.workspace.snapshot import At, Snapshot, read_snapshot

@@ -21,7 +21,7 @@ from flakesync.forge.hosts import Servers
 from flakesync.land.land import Patience, land
 from flakesync.publish.publish import publish
 from flakesync.publish.status import status
-from flakesync.survey import cache_dir, read_graph
+from flakesync.survey.read import cache_dir, read_graph
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select
 from tests.support import repos

@@ -7,8 +7,9 @@ from typing import Self
 import msgspec
 
 from flakesync.nix.lock import graph as lockgraph
-from flakesync.nix.lock import quick as lockread
+from flakesync.nix.lock.contents import VERSIONS, Contents
 from flakesync.nix.lock.node import LockNode, LockNodeWithExtra
+from flakesync.nix.lock.quick import read_quickly
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 __all__ = ["LockFile", "LockNode"]
@@ -42,7 +43,7 @@ class LockFile:
         Raises:
             LockError: `bad-lock`, with the place: a key path, or line and column of a syntax error.
         """
-        read = lockread.read(data, file)
+        read = _read(data, file)
         return cls(read.version, read.root, read.nodes, read.extra, read.shared, read.followed)
 
     def to_bytes(self) -> bytes:
@@ -90,7 +91,7 @@ class LockFile:
         Raises:
             KeyError: there is no such input, or it is the root.
         """
-        lock = self if self.version == lockread.VERSIONS[-1] and not self._shared else self.renamed()
+        lock = self if self.version == VERSIONS[-1] and not self._shared else self.renamed()
         label = lock.resolve(path)
         if label is None or label == lock.root:
             raise KeyError(show_path(path))
@@ -107,10 +108,29 @@ class LockFile:
         nodes = lockgraph.rename(self.nodes, self.root)
         return replace(
             self,
-            version=lockread.VERSIONS[-1],
+            version=VERSIONS[-1],
             root=lockgraph.ROOT,
             nodes=nodes,
             extra={},
             _shared=False,
             _followed={},
         )
+
+
+def _read(data: bytes, file: str) -> Contents:
+    """Return the contents of a lock by the reader that it takes. Raises LockError (`bad-lock`), with the place."""
+    contents = read_quickly(data)
+    if contents is None:
+        # Imported only then: that takes 5 ms, with `json`, and a workspace of locks that Nix wrote never needs it.
+        from flakesync.nix.lock.strict import read_strictly
+
+        contents = read_strictly(data, file)
+    # A tree has as many paths as nodes. Of shared nodes, forty with two inputs each have 2^40.
+    if contents.shared or len(contents.nodes) > lockgraph.MAX_DEPTH:
+        try:
+            lockgraph.check_size(contents.nodes, contents.root)
+        except lockgraph.TooBigError:
+            from flakesync.nix.lock.syntax import bad_lock
+
+            raise bad_lock(file, ("nodes",), "the input paths are too many or too deep") from None
+    return contents

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Required, TypedDict
 
 import msgspec
 
+from flakesync.nix.reference.source import Origin, origin_of
 from flakesync.terms import InputPath, NodeLabel
 
 TEXT_ATTRS = frozenset({
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     Parent = InputPath | None
 else:
     # The decoder checks the known attributes one by one (`rev` is text) and is lenient about nothing. It passes over
-    # unknown ones, which lockread notices. `None` is only the default: a JSON null is an error.
+    # unknown ones, which the quick reader notices. `None` is only the default: a JSON null is an error.
     _Number = Annotated[int, msgspec.Meta(ge=0, le=GREATEST_NUMBER)]
     _kinds = dict.fromkeys(TEXT_ATTRS, str) | dict.fromkeys(NUMBER_ATTRS, _Number) | dict.fromkeys(FLAG_ATTRS, bool)
     _kinds["type"] = Required[str]
@@ -45,7 +47,7 @@ def is_commit_id(value: str | int | bool) -> bool:
     return (len(value) == 40 and not value.strip(_HEX)) or _COMMIT_ID.fullmatch(value) is not None
 
 
-class LockNode(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+class LockNode(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=True, omit_defaults=True):
     """One locked input; treat its mappings as immutable, locks share them.
 
     flake: False for an input with `flake = false`.
@@ -62,13 +64,19 @@ class LockNode(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True
     original: Attrs = None
     parent: Parent = None
 
+    # Kept with the node, because locks share nodes: the same nixpkgs in a thousand locks is looked at once.
+    @cached_property
+    def origin(self) -> Origin:
+        """Where the node is from: its source, commit and repository."""
+        return origin_of(self.original, self.locked)
+
     @property
     def extra(self) -> Mapping[str, object]:
         """Return the keys of the node that flakesync does not know (`buildTime` of Determinate Nix); they are kept."""
         return _NOTHING
 
 
-class LockNodeWithExtra(LockNode, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
+class LockNodeWithExtra(LockNode, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A node with keys that flakesync does not know; a class of its own, so that usual nodes decode in one step."""
 
     unknown: Mapping[str, object] = {}

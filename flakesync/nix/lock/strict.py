@@ -1,13 +1,13 @@
-"""Read a lock that is unusual, or wrong: slower than lockread's own way, it tells the harmless from the wrong.
+"""The strict reader of a flake.lock: slower than the quick one, it tells what is unusual from what is wrong.
 
-Nix's own reading is mirrored (`LockFile::LockFile`): what Nix takes is taken, of the rest the place is told.
+It mirrors `LockFile::LockFile` of `src/libflake/lockfile.cc`: what Nix takes is taken, and an error names the place of
+what it does not.
 """
 
 from collections.abc import Mapping, Sequence
 
-from flakesync.nix.lock import contents as lockjson
 from flakesync.nix.lock import graph as lockgraph
-from flakesync.nix.lock.contents import bad_lock
+from flakesync.nix.lock.contents import VERSIONS, Contents
 from flakesync.nix.lock.node import (
     FLAG_ATTRS,
     GREATEST_NUMBER,
@@ -17,7 +17,7 @@ from flakesync.nix.lock.node import (
     LockNodeWithExtra,
     is_commit_id,
 )
-from flakesync.nix.lock.quick import VERSIONS, Contents
+from flakesync.nix.lock.syntax import bad_lock, decode
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 _NODE_KEYS = frozenset({"flake", "info", "inputs", "locked", "original", "parent"})
@@ -26,7 +26,7 @@ _TOP_KEYS = frozenset({"nodes", "root", "version"})
 
 def read_strictly(data: bytes, file: str) -> Contents:
     """Return the checked contents of the lock. Raises LockError (`bad-lock`), with the place."""
-    top = _object(lockjson.decode(data, file), (), file)
+    top = _object(decode(data, file), (), file)
     version = _member(top, "version", (), file)
     if type(version) is not int:
         raise bad_lock(file, ("version",), f"must be a whole number, not {_kind(version)}")

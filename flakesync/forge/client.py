@@ -4,26 +4,26 @@ What may be asked twice is asked again when the server stumbles. A POST is not: 
 server has acted (a timeout, a dropped connection, 5xx) it ends in `Unclear`, and the adapter looks before acting again.
 """
 
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, TypeVar, assert_never
+from urllib.parse import quote, urlencode
 
 import msgspec
 
-import flakesync
 from flakesync.errors import plain
 from flakesync.forge.model import ForgeError
 from flakesync.forge.rate_limit import Limits
 from flakesync.forge.refusals import Moved, Refused, Unclear, in_one_line, lines_in
-from flakesync.forge.urls import joined, length_of_list, next_page, origin, shown
+from flakesync.forge.urls import length_of_list, next_page, shown
+from flakesync.net.http import MOVED, NoAnswerError, Web
+from flakesync.net.urls import joined, origin
 
 if TYPE_CHECKING:
-    import httpx2
+    from flakesync.net.http import Transport
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ DOWN_FOR_S = 60.0
 
 _PAUSES_S = (0.5, 1.0, 2.0)
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
-_MOVED = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS = 5
+_LARGEST_BYTES = 64 << 20
 _PAGES = 200
 _CODES = {401: "forge-token", 403: "forge-rights", 404: "forge-not-found", 423: "forge-archived"}
 _DOWN = frozenset({502, 503, 504})
@@ -77,7 +77,7 @@ class Client:
         endpoint: Endpoint,
         headers: Mapping[str, str],
         *,
-        transport: "httpx2.BaseTransport | None" = None,
+        transport: "Transport | None" = None,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.time,
         patience_s: float = PATIENCE_S,
@@ -91,20 +91,17 @@ class Client:
         self.sleep = self._stopped.wait if sleep is None else sleep
         self._endpoint = endpoint
         self._base = endpoint.api.rstrip("/")
-        self._headers = {"User-Agent": f"flakesync/{flakesync.__version__}", **headers}
-        self._transport = transport
+        self._headers = headers
+        self._web = Web(endpoint.ca_file, connect_s=CONNECT_TIMEOUT_S, read_s=READ_TIMEOUT_S, transport=transport)
         self._clock = clock
         self._limits = Limits(self.host, self.sleep, clock, patience_s)
         self._turn = threading.Lock()
-        self._client: httpx2.Client | None = None
         self._down: tuple[float, ForgeError] | None = None
 
     def close(self) -> None:
         """Close the connections."""
         with self._turn:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+            self._web.close()
 
     def stop(self) -> None:
         """Wake up whoever waits to call the server again; from now on there are no more calls."""
@@ -123,7 +120,7 @@ class Client:
     ) -> T:
         """Make a call and return its answer.
 
-        path: below the API's base, encoded (`addresses.segment`). again: a POST that does no harm when done twice.
+        path: below the API's base, encoded (`urls.segment`). again: a POST that does no harm when done twice.
         follow: False raises Moved where the server names another address, instead of going there.
 
         Raises: Refused, Unclear, Moved, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` |
@@ -188,12 +185,10 @@ class Client:
             table = f'[forges."{self.host}"]'
             hint = f"put one into {names}" if names else f"name the variable that holds one: `token-env` in {table}"
             raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=hint)
-        import httpx2
-
         # GraphQL of a GitHub Enterprise Server lies beside its REST API.
         url = joined(f"{self._base}/", path) if path.startswith("../") else f"{self._base}{path}"
         if query:
-            url = f"{url}?{httpx2.QueryParams(dict(query))}"
+            url = f"{url}?{urlencode(query)}"
         with self._turn:
             return self._patiently(method, url, body, repeatable=again or method in _REPEATABLE, follow=follow)
 
@@ -239,7 +234,7 @@ class Client:
         """Send a request, and after a redirect again, but never to another server: the token goes along."""
         for _ in range(_REDIRECTS):
             reply = self._send(method, url, body)
-            if reply.status not in _MOVED:
+            if reply.status not in MOVED:
                 return reply
             target = joined(url, reply.headers.get("location", ""))
             if origin(target) != origin(url) or target == url:
@@ -258,59 +253,36 @@ class Client:
         raise self._error("forge-answer", f"{shown(url)} redirects in a circle")
 
     def _send(self, method: str, url: str, body: Body | None) -> _Reply:
-        import httpx2
-
-        headers = dict(self._headers)
+        headers, content = self._headers, None
         if body is not None:
-            headers["Content-Type"] = "application/json"
-        content = _encoded(body) if body is not None else None
+            headers, content = {**headers, "Content-Type": "application/json"}, _encoded(body)
         try:
-            answer = self._connected().request(method, url, content=content, headers=headers)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
-            raise self._not_connected(error) from None
-        except httpx2.TimeoutException:
-            slow = self._error("forge-timeout", f"{method} {shown(url)}: no answer within {READ_TIMEOUT_S:g} s")
-            raise _Broken(slow, sent=True, tries=1) from None
-        except httpx2.DecodingError as error:
-            raise self._error("forge-answer", f"{method} {shown(url)}: {error}") from None
-        except httpx2.RequestError as error:
-            words = str(error) or type(error).__name__
-            lost = self._error("forge-unreachable", f"{method} {shown(url)}: the connection broke: {words}")
-            raise _Broken(lost, sent=True) from None
-        headers_in = {name.lower(): value for name, value in answer.headers.items()}
-        return _Reply(answer.status_code, headers_in, answer.content, url)
+            with self._web.open(method, url, headers=headers, content=content, limit_bytes=_LARGEST_BYTES) as answer:
+                return _Reply(answer.status, answer.headers, b"".join(answer.pieces), url)
+        except NoAnswerError as error:
+            raise self._broken(f"{method} {shown(url)}", error) from None
 
-    def _connected(self) -> "httpx2.Client":
-        if self._client is None:
-            import httpx2
-
-            timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-            trust = self._trust() if self._transport is None else True
-            self._client = httpx2.Client(verify=trust, timeout=timeout, transport=self._transport)
-        return self._client
-
-    def _trust(self) -> ssl.SSLContext:
-        file = self._endpoint.ca_file
-        try:
-            return ssl.create_default_context(cafile=file)
-        except OSError as error:
-            # An SSLError (no certificate in it) is an OSError too.
-            reason = error.strerror or "holds no certificate"
-            raise self._error("forge-tls", f"ca-file {file}: {reason}") from None
-
-    def _not_connected(self, error: Exception) -> "_Broken":
-        import httpx2
-
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ssl.SSLError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is not None:
-            reason = getattr(cause, "verify_message", "") or cause.reason or str(cause)
-            hint = "name the authority that signed its certificate: `ca-file` of the forge, or SSL_CERT_FILE"
-            return _Broken(self._error("forge-tls", f"no secure connection: {reason}", hint=hint), passing=False)
-        if isinstance(error, httpx2.TimeoutException):
-            return _Broken(self._error("forge-timeout", f"no connection within {CONNECT_TIMEOUT_S:g} s"), tries=1)
-        return _Broken(self._error("forge-unreachable", f"no connection: {error}"))
+    def _broken(self, call: str, error: NoAnswerError) -> "_Broken | ForgeError":
+        match error.trouble:
+            case "trust":
+                return self._error("forge-tls", error.reason)
+            case "tls":
+                hint = "name the authority that signed its certificate: `ca-file` of the forge, or SSL_CERT_FILE"
+                secure = self._error("forge-tls", f"no secure connection: {error.reason}", hint=hint)
+                return _Broken(secure, passing=False)
+            case "connect":
+                return _Broken(self._error("forge-unreachable", f"no connection: {error.reason}"))
+            case "connect-timeout":
+                return _Broken(self._error("forge-timeout", error.reason), tries=1)
+            case "timeout":
+                return _Broken(self._error("forge-timeout", f"{call}: {error.reason}"), sent=True, tries=1)
+            case "broken":
+                lost = self._error("forge-unreachable", f"{call}: the connection broke: {error.reason}")
+                return _Broken(lost, sent=True)
+            case "content" | "too-large" | "redirect":
+                return self._error("forge-answer", f"{call}: {error.reason}")
+            case _:
+                assert_never(error.trouble)
 
     def _read(self, method: str, path: str, reply: _Reply, expect: type[T]) -> T:
         try:

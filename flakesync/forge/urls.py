@@ -1,8 +1,8 @@
-"""Addresses of an API: what is put into them, where they lead, and where a list goes on."""
+"""Addresses of an API: what is put into them, how they are shown, and where a list goes on."""
 
 import re
 from collections.abc import Mapping
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 _NEXT = re.compile(r"<([^<>]*)>\s*;[^,<]*\brel=\"?next\"?(?=[\s;,]|$)")
 
@@ -15,23 +15,6 @@ def segment(text: str) -> str:
 def repository(path: str) -> str:
     """Return `owner/name` as two parts of a URL's path."""
     return "/".join(segment(part) for part in path.split("/"))
-
-
-def joined(url: str, reference: str) -> str:
-    """Return where a reference on a page leads; the reference itself where that is no URL."""
-    try:
-        return urljoin(url, reference)
-    except ValueError:
-        return reference
-
-
-def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return the server that a URL leads to: scheme, host and port; of what is no URL, something that no URL has."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:
-        return "", None, None
 
 
 def shown(url: str) -> str:

@@ -126,5 +126,5 @@ def _newest(reference: FlakeRef, hosts: "Hosts | None") -> Target:
     url = reference.git_url()
     if url is not None:
         return Target(ls_remote(hosts.remote(url) if hosts is not None else url, reference.ref))
-    archive = newest_archive(reference)
+    archive = newest_archive(reference, hosts)
     return Target(archive.rev, archive.last_modified, archive.locked)

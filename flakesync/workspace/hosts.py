@@ -71,9 +71,18 @@ class Hosts:
         settings = self._declared.get(host)
         kind = settings.kind if settings is not None else KNOWN_HOSTS.get(host, "none")
         names = self._token_variables(host, kind, settings)
-        api = settings.api if settings is not None and settings.api is not None else _usual_api(host, kind)
+        api = settings.api if settings is not None and settings.api is not None else usual_api(host, kind)
         ca_file = settings.ca_file if settings is not None else None
         return Account(host, kind, api, _USERS[kind], self._token(host, names), names, ca_file)
+
+    def declared(self, url: str) -> Account | None:
+        """Return what the manifest says of the https server of a URL; None: it says nothing of it.
+
+        Raises: FlakesyncError(`forge-token`), ValueError: it is no URL.
+        """
+        server = server_of(urlsplit(url)) or ""
+        place = server.removeprefix("https://")
+        return self.account(place) if place != server and self._name(place) in self._declared else None
 
     def remote(self, url: Address) -> Remote:
         """Return the remote at an address of git, with what git needs to log in there and to trust it.
@@ -181,8 +190,7 @@ class Hosts:
                 yield host
 
     def _access_tokens(self, hosts: Iterable[str], environ: Mapping[str, str]) -> Iterator[str]:
-        lines = _IN_NIX_CONFIG.findall(environ.get("NIX_CONFIG", ""))
-        known = {pair.partition("=")[0] for line in lines for pair in line.split()}
+        known = _nix_tokens(environ)
         for host in hosts:
             account = self._account_or_none(host)
             form = _ACCESS_TOKENS.get(account.kind) if account is not None else None
@@ -223,6 +231,20 @@ class Hosts:
         return None
 
 
+def find_token(host: str, environ: Mapping[str, str], account: Account | None) -> str | None:
+    """Return the token for archives of a host: from `access-tokens` in NIX_CONFIG, else that of its account."""
+    given = _nix_tokens(environ).get(host)
+    if given:
+        return given.removeprefix("PAT:").removeprefix("OAuth2:")
+    return account.token if account is not None else None
+
+
+def _nix_tokens(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return host → token, as `access-tokens` in NIX_CONFIG has it; the first of a host counts."""
+    pairs = [pair for line in _IN_NIX_CONFIG.findall(environ.get("NIX_CONFIG", "")) for pair in line.split()]
+    return {host: token for host, _, token in (pair.partition("=") for pair in reversed(pairs))}
+
+
 def without_port(host: str) -> str:
     """Return the name of a host alone: `git.example.com` of `git.example.com:8443`."""
     name, colon, port = host.rpartition(":")
@@ -255,7 +277,8 @@ def _owners_of_usual_tokens(workspace: Workspace) -> dict[ForgeKind, str]:
     return owners
 
 
-def _usual_api(host: str, kind: ForgeKind) -> str:
+def usual_api(host: str, kind: ForgeKind) -> str:
+    """Return the base URL of the API that a host of a kind has where nobody says otherwise."""
     return "https://api.github.com" if host == "github.com" else f"https://{host}{_APIS[kind]}"
 
 

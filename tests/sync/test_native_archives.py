@@ -9,9 +9,9 @@ import pytest
 from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
 from flakesync.nix.reference.flakeref import FlakeRef
-from flakesync.sync.lockers.native.archives import archive_url, find_token, read_archive
+from flakesync.sync.lockers.native.archives import archive_url, read_archive
 from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.workspace.hosts import Hosts
+from flakesync.workspace.hosts import Hosts, find_token
 from flakesync.workspace.model import ForgeSettings
 from tests.forge.test_choose import workspace
 from tests.support import repos

@@ -15,6 +15,9 @@ from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import Rev
 from flakesync.workspace.archive import Archive, newest_archive
+from flakesync.workspace.hosts import Hosts
+from flakesync.workspace.model import ForgeSettings
+from tests.forge.test_choose import workspace
 from tests.support.locks import nar_hash_of, rev_of
 
 REV = Rev(rev_of("newest"))
@@ -192,10 +195,22 @@ def test_a_server_that_names_no_revision_is_an_error_with_a_hint(
     assert error.hint is not None
 
 
-def test_a_huge_hostile_header_is_read_in_no_time(server: Server) -> None:
-    headers = (("Link", "<" * 60_000), ("x-amz-meta-link", "<a>" + ";" * 60_000), ("x-amz-meta-link", "<>; " * 15_000))
-    server.answers["/latest.tar.gz"] = Answer(headers=headers)
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("Link", "<" * 60_000),
+        ("x-amz-meta-link", "<a>" + ";" * 60_000),
+        ("x-amz-meta-link", "<>; " * 15_000),
+    ],
+)
+def test_a_huge_hostile_header_is_read_in_no_time(server: Server, header: tuple[str, str]) -> None:
+    server.answers["/latest.tar.gz"] = Answer(headers=(header,))
     assert refused(server, "/latest.tar.gz").code == "no-immutable-link"
+
+
+def test_headers_without_end_are_not_read(server: Server) -> None:
+    server.answers["/latest.tar.gz"] = Answer(headers=tuple(("Link", "<" * 60_000) for _ in range(20)))
+    assert refused(server, "/latest.tar.gz").code == "unreachable"
 
 
 @pytest.mark.parametrize("status", [400, 404, 429, 500, 503])
@@ -295,6 +310,19 @@ def tls_server(authority: tuple[Path, Path]) -> Iterator[Server]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*authority)
     yield from serve(context)
+
+
+def test_the_manifest_names_the_token_and_the_authority_of_a_server(
+    tls_server: Server, other: Server, authority: tuple[Path, Path]
+) -> None:
+    table = ForgeSettings(kind="gitlab", token_env="OWN", ca_file=authority[0])
+    hosts = Hosts(workspace(forges={tls_server.url.removeprefix("https://"): table}), {"OWN": "s3cret"})
+    tls_server.answers["/a.tar.gz"] = Answer(302, headers=(("Location", f"{other.url}/c.tar.gz"),))
+    other.answers["/c.tar.gz"] = Answer(headers=(tls_server.immutable(f"?rev={REV}"),))
+    assert newest_archive(FlakeRef.parse(f"{tls_server.url}/a.tar.gz"), hosts).rev == REV
+    assert (tls_server.logins, other.logins) == (["Bearer s3cret"], [None])
+    assert newest_archive(FlakeRef.parse(f"{other.url}/c.tar.gz"), hosts).rev == REV
+    assert other.logins == [None, None]
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "NIX_SSL_CERT_FILE"])

@@ -22,11 +22,12 @@ from flakesync.nix.reference.identity import Identity, identity_of
 from flakesync.nix.reference.input_schemes import Attr, checked, parse_attrs, unparse
 from flakesync.terms import Rev
 
-__all__ = ["Attr", "FlakeRef", "Identity", "identity_of", "identity_of_url", "is_full_rev"]
+__all__ = ["FORGE_HOSTS", "Attr", "FlakeRef", "Identity", "identity_of", "identity_of_url", "is_full_rev"]
 
 _FULL_REV = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _SECRET = re.compile(r"(https?://)[^/@\s]*@|((?:[a-z+]+:)?//[^/:@\s]*):[^/@\s]*@")
-_FORGE_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
+FORGE_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
+"""Where the sources of each type lie that name no host."""
 # Facts about one commit, wrong for any other.
 _OF_ONE_COMMIT = {"rev", "ref", "narHash", "lastModified", "revCount", "dirtyRev", "dirtyShortRev", "treeHash"}
 
@@ -121,7 +122,7 @@ class FlakeRef(msgspec.Struct, frozen=True):
         if self.type in {"path", "tarball", "file"}:
             raise FlakeRefError("no-rev", f"{self} has no commits to choose from", hint="use a git or forge reference")
         kept = {key: value for key, value in self.attrs.items() if key not in _OF_ONE_COMMIT}
-        if ref is not None and self.type not in _FORGE_HOSTS:
+        if ref is not None and self.type not in FORGE_HOSTS:
             kept["ref"] = ref
         return FlakeRef.from_attrs({"type": self.type, **kept, "rev": rev})
 
@@ -134,9 +135,9 @@ class FlakeRef(msgspec.Struct, frozen=True):
         """Return the URL that git fetches this from; None: not a git repository (path, tarball, file, hg, indirect)."""
         if self.type == "git":
             return self._text("url")
-        if self.type not in _FORGE_HOSTS:
+        if self.type not in FORGE_HOSTS:
             return None
-        host = self._text("host") or _FORGE_HOSTS[self.type]
+        host = self._text("host") or FORGE_HOSTS[self.type]
         owner, repo = str(self.attrs["owner"]), str(self.attrs["repo"])
         if self.type == "gitlab":
             owner = owner.replace("%2F", "/").replace("%2f", "/")

@@ -6,32 +6,28 @@ files that a lock is made from.
 
 import hashlib
 import os
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
-import flakesync
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, NixError
-from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.net.http import NoAnswerError, Web, netrc_login
+from flakesync.net.urls import origin
+from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.workspace.hosts import find_token, usual_api, without_port
 
 if TYPE_CHECKING:
-    import httpx2
-
     from flakesync.workspace.hosts import Account, Hosts
 
 CONNECT_TIMEOUT_S = 15.0
 READ_TIMEOUT_S = 60.0
 
-_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
+_LARGEST_BYTES = 16 << 30
 _REFUSED = frozenset({401, 403, 404})
-_ACCESS_TOKENS = re.compile(r"^\s*(?:extra-)?access-tokens\s*=\s*(.*)$", re.MULTILINE)
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,25 +67,30 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
 
 
 def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None") -> Archive:
-    import httpx2
-
     from flakesync.nix.store.tarball import read_tar
 
     account = _account(host, hosts)
     token = find_token(host, os.environ, account)
+    login = f"Bearer {token}" if token is not None else netrc_login(without_port(host))
     ca_file = account.ca_file if account is not None else None
     try:
-        with _answer(archive_url(ref, token=token is not None), token, ca_file) as answer:
-            if answer.status_code != 200 or answer.url.scheme != "https":
-                cure = hosts.hint(host) if hosts is not None and answer.status_code in _REFUSED else None
-                raise NotNativeError(f"{ref}: {answer.url.host} answers with HTTP {answer.status_code}", cure=cure)
-            tree = read_tar(answer.iter_bytes(), files=files)
-    except httpx2.HTTPError as error:
-        raise NotNativeError(f"{ref}: {host} cannot be reached: {error}") from error
+        with (
+            Web(ca_file, connect_s=CONNECT_TIMEOUT_S, read_s=READ_TIMEOUT_S, as_nix=True) as web,
+            # A redirect to another host (GitHub's to codeload.github.com) does not get the login.
+            web.follow(
+                "GET", archive_url(ref, token=token is not None), login=login, limit_bytes=_LARGEST_BYTES
+            ) as answer,
+        ):
+            scheme, place, _ = origin(answer.url)
+            if answer.status != 200 or scheme != "https":
+                cure = hosts.hint(host) if hosts is not None and answer.status in _REFUSED else None
+                raise NotNativeError(f"{ref}: {place} answers with HTTP {answer.status}", cure=cure)
+            tree = read_tar(answer.pieces, files=files)
+    except NoAnswerError as error:
+        where = "" if error.trouble == "trust" else f"{host} cannot be reached: "
+        raise NotNativeError(f"{ref}: {where}{error.reason}") from error
     except NixError as error:
         raise NotNativeError(f"{ref}: {error.message}") from error
-    except OSError as error:
-        raise NotNativeError(f"{ref}: ca-file {ca_file}: {error.strerror or error}") from error
     if tree.rev not in (None, ref.rev):
         raise NotNativeError(f"{ref}: {host} has sent the commit {tree.rev}")
     if tree.last_modified is None:
@@ -102,27 +103,13 @@ def archive_url(ref: FlakeRef, *, token: bool) -> str:
     host = _host(ref)
     owner, repo = (quote(str(ref.attrs[key]), safe="~%") for key in ("owner", "repo"))
     match ref.type:
-        case "github" if host == "github.com":
-            if token:
-                return f"https://api.github.com/repos/{owner}/{repo}/tarball/{ref.rev}"
-            return f"https://github.com/{owner}/{repo}/archive/{ref.rev}.tar.gz"
-        case "github":
-            return f"https://{host}/api/v3/repos/{owner}/{repo}/tarball/{ref.rev}"
+        case "github" if host != "github.com" or token:
+            return f"{usual_api(host, 'github')}/repos/{owner}/{repo}/tarball/{ref.rev}"
         case "gitlab":
             project = f"{owner.replace('/', '%2F')}%2F{repo}"
-            return f"https://{host}/api/v4/projects/{project}/repository/archive.tar.gz?sha={ref.rev}"
+            return f"{usual_api(host, 'gitlab')}/projects/{project}/repository/archive.tar.gz?sha={ref.rev}"
         case _:
             return f"https://{host}/{owner}/{repo}/archive/{ref.rev}.tar.gz"
-
-
-def find_token(host: str, environ: Mapping[str, str], account: "Account | None") -> str | None:
-    """Return the token for a host: from `access-tokens` in NIX_CONFIG, else the one that flakesync has for it."""
-    for line in _ACCESS_TOKENS.findall(environ.get("NIX_CONFIG", "")):
-        for pair in line.split():
-            name, _, token = pair.partition("=")
-            if name == host and token:
-                return str(token).removeprefix("PAT:").removeprefix("OAuth2:")
-    return account.token if account is not None else None
 
 
 def _account(host: str, hosts: "Hosts | None") -> "Account | None":
@@ -132,37 +119,5 @@ def _account(host: str, hosts: "Hosts | None") -> "Account | None":
         raise NotNativeError(error.message, cure=error.hint) from error
 
 
-@contextmanager
-def _answer(url: str, token: str | None, ca_file: Path | None) -> "Iterator[httpx2.Response]":
-    import ssl
-
-    import httpx2
-
-    context = ssl.create_default_context(cafile=ca_file or os.environ.get("NIX_SSL_CERT_FILE") or None)
-    headers = {"User-Agent": f"flakesync/{flakesync.__version__}", "Accept-Encoding": "identity"}
-    # A redirect to another host (GitHub's to codeload.github.com) does not get it.
-    if token is not None:
-        headers["Authorization"] = f"Bearer {token}"
-    timeout = httpx2.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
-    with (
-        httpx2.Client(verify=context, follow_redirects=True, timeout=timeout, auth=_netrc(token)) as client,
-        client.stream("GET", url, headers=headers) as answer,
-    ):
-        yield answer
-
-
-def _netrc(token: str | None) -> "httpx2.Auth | None":
-    """Return what looks hosts up in the user's netrc, where there is one and no token."""
-    import netrc
-
-    import httpx2
-
-    place = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-    try:
-        return httpx2.NetRCAuth(str(place)) if token is None and place.is_file() else None
-    except (OSError, netrc.NetrcParseError):
-        return None
-
-
 def _host(ref: FlakeRef) -> str:
-    return str(ref.attrs.get("host") or _HOSTS[ref.type])
+    return str(ref.attrs.get("host") or FORGE_HOSTS[ref.type])

@@ -1,0 +1,227 @@
+"""Requests over http and https: TLS trust, proxies, timeouts, a cap on what is read, and where a login may go.
+
+The one place with an HTTP client. No request passes the wall of `--offline`.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import flakesync
+from flakesync.errors import FlakesyncError
+from flakesync.net.urls import WEB, basic, joined, origin, split_login
+from flakesync.net.wall import require_online
+
+if TYPE_CHECKING:
+    import ssl
+    from types import TracebackType
+
+    import httpx2
+
+    Transport = httpx2.BaseTransport
+
+USER_AGENT = f"flakesync/{flakesync.__version__}"
+MOVED = frozenset({301, 302, 303, 307, 308})
+"""Statuses of redirects."""
+_REDIRECTS = 10
+
+Trouble = Literal["trust", "tls", "connect", "connect-timeout", "timeout", "broken", "content", "too-large", "redirect"]
+
+
+class NoAnswerError(Exception):
+    """A request without a usable answer.
+
+    trouble: `trust` the file of authorities, `tls` the server's certificate, `connect` and `connect-timeout` nothing
+    was sent; the others may have reached the server: `timeout` silence, `broken` the connection, `content` its
+    encoding, `too-large` the cap, `redirect` where it leads. reason: for people, without the address.
+    """
+
+    def __init__(self, trouble: Trouble, reason: str) -> None:
+        super().__init__(reason)
+        self.trouble = trouble
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server says. headers: names in lower case, repeated ones joined by commas. pieces: the body, read once."""
+
+    status: int
+    reason: str
+    url: str
+    headers: Mapping[str, str]
+    pieces: Iterator[bytes]
+
+    @property
+    def target(self) -> str | None:
+        """Where a redirect leads; None: it is none, or does not say."""
+        place = self.headers.get("location") if self.status in MOVED else None
+        return joined(self.url, place) if place is not None else None
+
+
+class Web:
+    """A client with its connections; threads may share it."""
+
+    def __init__(
+        self,
+        ca_file: Path | None = None,
+        *,
+        connect_s: float,
+        read_s: float,
+        as_nix: bool = False,
+        transport: "Transport | None" = None,
+    ) -> None:
+        """ca_file: the only authority to trust; None: those of the system, or of SSL_CERT_FILE.
+
+        connect_s, read_s: how long a server may take to be reached, and between two pieces. as_nix: NIX_SSL_CERT_FILE
+        names the authorities where no `ca_file` does. transport: for tests.
+        """
+        self._ca_file = ca_file
+        self._connect_s = connect_s
+        self._read_s = read_s
+        self._as_nix = as_nix
+        self._transport = transport
+        self._client: httpx2.Client | None = None
+
+    def __enter__(self) -> "Web":
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: "TracebackType | None"
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    @contextmanager
+    def open(
+        self, method: str, url: str, *, headers: Mapping[str, str], limit_bytes: int, content: bytes | None = None
+    ) -> Iterator[Answer]:
+        """Send one request and give its answer, whatever its status; redirects are not followed.
+
+        limit_bytes: of the body, unpacked. content: what is sent along.
+
+        Raises: NoAnswerError, in the block too while the body is read; FlakesyncError(`offline`).
+        """
+        require_online(f"{origin(url)[1]}", FlakesyncError)
+        import httpx2
+
+        try:
+            with self._connected().stream(
+                method, url, headers={"User-Agent": USER_AGENT, **headers}, content=content
+            ) as answer:
+                named = {name.lower(): value for name, value in answer.headers.items()}
+                pieces = _capped(answer.iter_bytes(), limit_bytes)
+                yield Answer(answer.status_code, answer.reason_phrase, url, named, pieces)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise self._explain(error) from None
+
+    @contextmanager
+    def follow(
+        self,
+        method: str,
+        url: str,
+        *,
+        limit_bytes: int,
+        login: str | None = None,
+        visit: Callable[[Answer], None] = lambda _: None,
+    ) -> Iterator[Answer]:
+        """Give the answer at the end of all redirects, unpacked by nobody on the way.
+
+        login: the header `Authorization`; it goes to no other server than that of `url`. One that an address holds
+        counts before it. visit: is shown every answer, the last among them.
+
+        Raises: as `open`.
+        """
+        for _ in range(_REDIRECTS + 1):
+            place, own = split_login(url)
+            login = own or login
+            headers = {"Accept-Encoding": "identity"} | ({"Authorization": login} if login is not None else {})
+            with self.open(method, place, headers=headers, limit_bytes=limit_bytes) as answer:
+                visit(answer)
+                url = answer.target or ""
+                if not url:
+                    yield answer
+                    return
+            there = origin(url)
+            if there[0] not in WEB:
+                raise NoAnswerError("redirect", f"a redirect to {there[0] or 'nowhere'}:")
+            if there != origin(place):
+                login = None
+        raise NoAnswerError("redirect", "redirects without end")
+
+    def _connected(self) -> "httpx2.Client":
+        if self._client is None:
+            import httpx2
+
+            timeout = httpx2.Timeout(self._read_s, connect=self._connect_s)
+            trust = self._trust() if self._transport is None else True
+            try:
+                self._client = httpx2.Client(verify=trust, timeout=timeout, transport=self._transport)
+            except (ValueError, ImportError, httpx2.InvalidURL) as error:  # what the variables of proxies hold
+                raise NoAnswerError("connect", f"the proxy cannot be used: {error}") from None
+        return self._client
+
+    def _trust(self) -> "ssl.SSLContext":
+        import ssl
+
+        file = str(self._ca_file or "") or (os.environ.get("NIX_SSL_CERT_FILE", "") if self._as_nix else "")
+        try:
+            return ssl.create_default_context(cafile=file or None)
+        except OSError as error:
+            # An SSLError (no certificate in it) is an OSError too.
+            raise NoAnswerError("trust", f"ca-file {file}: {error.strerror or 'holds no certificate'}") from None
+
+    def _explain(self, error: Exception) -> NoAnswerError:
+        import httpx2
+
+        reason = str(error) or type(error).__name__
+        match error:
+            case httpx2.ConnectError() | httpx2.ConnectTimeout() | httpx2.PoolTimeout() | httpx2.ProxyError():
+                if (cause := _tls_error(error)) is not None:
+                    return NoAnswerError("tls", getattr(cause, "verify_message", "") or cause.reason or str(cause))
+                if isinstance(error, httpx2.TimeoutException):
+                    return NoAnswerError("connect-timeout", f"no connection within {self._connect_s:g} s")
+                return NoAnswerError("connect", reason)
+            case httpx2.TimeoutException():
+                return NoAnswerError("timeout", f"no answer within {self._read_s:g} s")
+            case httpx2.DecodingError():
+                return NoAnswerError("content", reason)
+            case _:
+                return NoAnswerError("broken", reason)
+
+
+def netrc_login(host: str) -> str | None:
+    """Return the login that the user's netrc has for a host, as the header `Authorization`; None: it has none."""
+    import netrc
+
+    place = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    try:
+        found = netrc.netrc(str(place)).authenticators(host)
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return basic(found[0].encode(), found[2].encode()) if found is not None and found[2] else None
+
+
+def _capped(pieces: Iterator[bytes], limit_bytes: int) -> Iterator[bytes]:
+    room = limit_bytes
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            raise NoAnswerError("too-large", f"more than {limit_bytes} bytes")
+        yield piece
+
+
+def _tls_error(error: BaseException | None) -> "ssl.SSLError | None":
+    import ssl
+
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -4,21 +4,21 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.remotes.remote import is_relative
+from flakesync.git.store.config import is_off, read_settings
+from flakesync.git.store.history import History
 from flakesync.git.store.objects import ObjectReader
-from flakesync.git.values import Commit, Hazard, Signature, check_ref_name, conflict, find_in_the_way
+from flakesync.git.store.refs import list_beside, move_branch
+from flakesync.git.store.write import write_commit
+from flakesync.git.values import Commit, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
-
-if TYPE_CHECKING:
-    from flakesync.git.remotes.remote import Address
-    from flakesync.git.store.history import History
 
 _EXISTS = re.compile(r"'([^']*)' exists; cannot create '")
 
@@ -32,19 +32,19 @@ class Repository:
 
     def __init__(self, reader: ObjectReader) -> None:
         """Wrap a reader; `open` is the usual way."""
-        self._reader = reader
+        self.reader = reader
         self._history: History | None = None
         self.bare = reader.bare
 
     @cached_property
     def path(self) -> Path:
         """The top folder."""
-        return Path(self._reader.path)
+        return Path(self.reader.path)
 
     @cached_property
     def common_dir(self) -> Path:
         """The folder of what all worktrees share: refs, objects, settings."""
-        return Path(self._reader.common_dir)
+        return Path(self.reader.common_dir)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -74,15 +74,15 @@ class Repository:
 
     def default_branch(self) -> str | None:
         """Return the branch that origin's HEAD names, else (bare) HEAD's, else main, master, else HEAD's; or None."""
-        return self._reader.default_branch()
+        return self.reader.default_branch()
 
     def branch(self, name: str) -> Rev | None:
         """Return the tip of refs/heads/`name`, else of refs/remotes/origin/`name`; None: there is no such branch."""
-        return self._reader.branch(name)
+        return self.reader.branch(name)
 
     def ref(self, full: str) -> Rev | None:
         """Return what a ref (`refs/heads/main`, `HEAD`) names in the end; None: it does not exist."""
-        return self._reader.ref(full)
+        return self.reader.ref(full)
 
     def update_ref(self, ref: str, new: Rev, *, old: Rev | None, message: str) -> None:
         """Move `ref` from `old` (None: it must not exist) to `new`, in one step, with an entry in its reflog.
@@ -99,13 +99,11 @@ class Repository:
         self._check_moved(ref, old, answer)
 
     def _move_branch(self, ref: str, new: Rev, old: Rev | None, message: str) -> bool:
-        from flakesync.git.store.refs import move_branch
-
         try:
             who = self.identity("committer")
         except GitError:  # git makes one up
             return False
-        return move_branch(self._reader, ref, new, old=old, who=who, message=message, settings=self.config)
+        return move_branch(self.reader, ref, new, old=old, who=who, message=message, settings=self.config)
 
     def delete_ref(self, ref: str, *, old: Rev) -> None:
         """Delete `ref` if it is at `old`. Raises: GitError as `update_ref`."""
@@ -134,9 +132,7 @@ class Repository:
 
     def require_room(self, ref: str) -> None:
         """Make sure that `ref` can be made: no ref is in the way of its name. Raises: GitError(`ref-conflict`)."""
-        from flakesync.git.store.refs import list_beside
-
-        if (way := find_in_the_way(check_ref_name(ref), list_beside(self._reader, ref))) is not None:
+        if (way := find_in_the_way(check_ref_name(ref), list_beside(self.reader, ref))) is not None:
             raise conflict(str(self.path), ref, way)
 
     def require_not_checked_out(self, ref: str) -> None:
@@ -177,75 +173,35 @@ class Repository:
 
     def read(self, rev: Rev, path: str) -> bytes | None:
         """Return a regular file of the commit's tree; None: not there, or a folder, a symlink or a submodule."""
-        return self._reader.read(rev, path)
+        return self.reader.read(rev, path)
 
     def commit(self, rev: Rev) -> Commit:
         """Return the commit `rev`. Raises: GitError(`missing-object` | `corrupt`)."""
-        return self._reader.commit(rev)
+        return self.reader.commit(rev)
 
     def has(self, rev: Rev) -> bool:
         """Whether the object is here."""
-        return self._reader.has(rev)
+        return self.reader.has(rev)
 
     @property
-    def history(self) -> "History":
+    def history(self) -> History:
         """Who descends from whom."""
         if self._history is None:
-            from flakesync.git.store.history import History
-
-            self._history = History(self._reader)
+            self._history = History(self.reader)
         return self._history
-
-    def is_ancestor(self, old: Rev, new: Rev) -> bool:
-        """Whether `new` is `old` or has it in its history (`git merge-base --is-ancestor`)."""
-        return self.history.is_ancestor(old, new)
-
-    def ahead_behind(self, a: Rev, b: Rev) -> tuple[int, int]:
-        """Return (commits of `a` that `b` has not, commits of `b` that `a` has not)."""
-        return self.history.ahead_behind(a, b)
-
-    def rev_count(self, rev: Rev) -> int:
-        """Return how many commits the history of `rev` has, itself among them (`git rev-list --count`)."""
-        return self.history.count(rev)
-
-    def log(self, tip: Rev, *, not_in: Rev | Sequence[Rev]) -> list[Commit]:
-        """Return the commits that `tip` has and none of `not_in` has, newest first, children before their parents."""
-        return self.history.log(tip, not_in=[not_in] if isinstance(not_in, str) else not_in)
-
-    def changed_paths(self, old_rev: Rev, new_rev: Rev) -> frozenset[str]:
-        """Return the paths of all files that differ between two commits (a file made a folder: both names)."""
-        from flakesync.git.store.trees import changed_paths
-
-        return changed_paths(self._reader, self._reader.tree_of(old_rev), self._reader.tree_of(new_rev))
-
-    def list_files(self, rev: Rev, *, name: str) -> list[str]:
-        """Return the path of every regular file called `name` (`.gitattributes`) in the commit's tree."""
-        from flakesync.git.store.trees import list_files
-
-        return list_files(self._reader, self._reader.tree_of(rev), name=name)
-
-    def find_attributes(self, rev: Rev) -> tuple[Hazard, ...]:
-        """Return the attribute lines that make `git archive` of `rev` differ from its raw tree (nix-locks.md 5.1)."""
-        from flakesync.git.store.attributes import find_hazards
-
-        return find_hazards(self._reader, rev, self.common_dir / "info" / "attributes")
 
     # ---- commits -------------------------------------------------------------------------------------------------
 
     @cached_property
     def config(self) -> Mapping[str, str]:
         """git's settings here, as git itself reads them: lower-case key → last value (`true` for a key alone)."""
-        from flakesync.git.store.config import read_settings
-
-        return read_settings(self._reader)
+        return read_settings(self.reader)
 
     def remote_url(self, name: str = "origin") -> str | None:
         """Return the address of a remote; None: there is no such remote.
 
         It is as it is configured, but for a relative path, which git takes from the top folder of the repository.
         """
-        from flakesync.git.remotes.remote import is_relative
-
         url = self.config.get(f"remote.{name}.url")
         # A `..` after a link leads where the link leads, as for git.
         return os.path.realpath(self.path / url) if url is not None and is_relative(url) else url
@@ -287,47 +243,10 @@ class Repository:
 
         Raises: GitError(`lock-is-symlink` | `bad-path` | `repository-format` | `git`).
         """
-        from flakesync.git.store.config import is_off
-        from flakesync.git.store.write import write_commit
-
         signed = not is_off(self.config.get("commit.gpgsign"))
         return write_commit(
-            self._reader, parents, base_tree_of, files, message, author=author, committer=committer, signed=signed
+            self.reader, parents, base_tree_of, files, message, author=author, committer=committer, signed=signed
         )
-
-    # ---- other places --------------------------------------------------------------------------------------------
-
-    def checkout(self, rev: Rev) -> AbstractContextManager[Path]:
-        """Give a folder of its own with the files of `rev` (a detached worktree), and take it away after."""
-        from flakesync.git.scratch.worktree import checkout
-
-        return checkout(self, rev)
-
-    def fetch(self, url: "Address", *refspecs: str, timeout_s: float | None = None) -> None:
-        """Fetch what `refspecs` name from `url`; only the refs they say are written, and no remote is configured.
-
-        Raises: GitError(`no-such-ref` | `access-denied` | `unreachable` | `bad-url`).
-        """
-        from flakesync.git.remotes.transfer import fetch
-
-        fetch(self.path, url, refspecs, timeout_s=timeout_s)
-
-    def push(
-        self, url: "Address", ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None = None
-    ) -> None:
-        """Move `ref` of the repository at `url` from `old` (None: it must not exist) to `new` (None: delete it).
-
-        Raises: GitError(`ref-moved` | `push-rejected` | `access-denied` | `unreachable` | `bad-url`).
-        """
-        from flakesync.git.remotes.transfer import push
-
-        push(self.path, url, ref, new, old=old, timeout_s=timeout_s)
-
-    def borrow(self, tmp: Path, refs: Mapping[str, Rev] | None = None) -> Path:
-        """Make a bare repository in `tmp` that reads this one's objects and keeps its own writes; return its path."""
-        from flakesync.git.scratch.alternates import borrow
-
-        return borrow(self, tmp, refs or {})
 
 
 def _folders(path: Path) -> list[Path]:

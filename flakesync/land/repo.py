@@ -131,7 +131,7 @@ class Turn:
         if pull.merged_rev is None:
             return
         with Repository.open(state.clone) as repository:
-            if repository.has(pull.merged_rev) and repository.is_ancestor(pull.merged_rev, state.base_rev):
+            if repository.has(pull.merged_rev) and repository.history.is_ancestor(pull.merged_rev, state.base_rev):
                 return
         words = f"it was merged as {pull.merged_rev[:12]}, which {state.base} does not have yet"
         raise Undecided(f"{pull.url}: {words}", Waiting("computing", words))

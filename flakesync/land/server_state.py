@@ -12,7 +12,9 @@ from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError
 from flakesync.git.remotes.mirror import mirror
 from flakesync.git.remotes.remote import Remote
+from flakesync.git.remotes.transfer import fetch
 from flakesync.git.repository import Repository
+from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.each_repo import work_on
@@ -117,7 +119,7 @@ class Ground:
 
     def _without_server(self, repository: Repository, state: RepoState, base: Rev) -> Found:
         tip = repository.ref(f"refs/heads/{self.branch}")
-        if tip is None or repository.is_ancestor(tip, base):
+        if tip is None or repository.history.is_ancestor(tip, base):
             return Found(state)
         message = f"{state.name} has no `url`: there is no server to land its update on"
         return Found(state, tip, error=SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`"))
@@ -140,7 +142,7 @@ class Ground:
             update = self.look(state.name).update
             if update is not None and state.clone is not None:
                 with Repository.open(state.clone) as repository:
-                    files = sorted(repository.changed_paths(update.base, update.commit))
+                    files = sorted(changed_paths(repository.reader, update.base, update.commit))
                     found = {file: repository.read(update.commit, file) for file in files}
                 yield from (LockFile.parse(data, file=file) for file, data in found.items() if data is not None)
 
@@ -173,7 +175,7 @@ class Ground:
             try:
                 if not repository.has(rev) and address is not None:
                     # Its branch is gone, but many servers still have the commit.
-                    repository.fetch(address, rev)
+                    fetch(repository.path, address, [rev])
                 return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, base)
             except GitError:
                 return self._was_head(state, rev)

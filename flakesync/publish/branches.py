@@ -6,6 +6,7 @@ from typing import Literal
 
 from flakesync.errors import GitError, ManifestError, SyncError
 from flakesync.forge.hosts import Servers
+from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Remote, list_refs
 from flakesync.git.repository import Repository
 from flakesync.git.values import Commit, check_ref_name
@@ -111,7 +112,7 @@ def find_branches(
     wanted.setdefault(f"refs/heads/{base_name}", refs.get(_HEAD, Rev("")))
     lacking = [name for name, rev in wanted.items() if not repository.has(rev)]
     if lacking:
-        repository.fetch(remote, *lacking)
+        transfer.fetch(repository.path, remote, lacking)
     for name in lacking:
         if not repository.has(wanted[name]):
             raise GitError("ref-moved", f"{state.name}: {name} moved on its server just now", hint="run it again")
@@ -183,14 +184,14 @@ def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Re
     Raises:
         GitError: `ref-moved` (it is not at `old`), or the server does not take it.
     """
-    repository.push(servers.remote(url), f"refs/heads/{branch}", new, old=old)
+    transfer.push(repository.path, servers.remote(url), f"refs/heads/{branch}", new, old=old)
 
 
 def has_landed(repository: Repository, branches: Branches, commit: Rev) -> bool:
     """Tell whether the base branch has a commit: that of the server, where it was asked."""
     asked = branches.url is not None and branches.remote_base is not None
     bases = (branches.remote_base,) if asked else branches.bases
-    return repository.has(commit) and any(base and repository.is_ancestor(commit, base) for base in bases)
+    return repository.has(commit) and any(base and repository.history.is_ancestor(commit, base) for base in bases)
 
 
 def find_overtaken(repository: Repository, branches: Branches, update: Update) -> Literal["merged", "stale"] | None:
@@ -207,4 +208,4 @@ def find_overtaken(repository: Repository, branches: Branches, update: Update) -
 
 
 def _is_later(repository: Repository, one: Rev, other: Rev) -> bool:
-    return one != other and repository.is_ancestor(other, one)
+    return one != other and repository.history.is_ancestor(other, one)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from flakesync.documents.publish import SkipReason
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
+from flakesync.git.remotes.transfer import fetch
 from flakesync.git.repository import Repository
 from flakesync.publish.branches import Branches, clone_of, full_names
 from flakesync.publish.work import Skip, Work
@@ -41,9 +42,9 @@ def find_unpushed(repository: Repository, branches: Branches, base: Rev) -> Skip
     base: that commit. None: the base branch on the server has it.
     """
     there = branches.remote_base
-    if there is None or repository.is_ancestor(base, there):
+    if there is None or repository.history.is_ancestor(base, there):
         return None
-    if repository.is_ancestor(base, branches.base):
+    if repository.history.is_ancestor(base, branches.base):
         note = f"it is made on commits that are only in the local base branch {branches.base_name}: push it first"
         return Skip("unpushed-base", note)
     return Skip("unpushed-base", f"it is made on commits that {branches.base_name} of the server lacks: {_SYNC}")
@@ -62,7 +63,7 @@ def is_on_line(upstream: Work, locked: Locked, servers: Servers) -> bool:
         lacking = [name for name in tracked if not repository.has(branches.others[name])]
         if lacking:
             try:
-                repository.fetch(servers.remote(branches.url), *lacking)
+                fetch(repository.path, servers.remote(branches.url), lacking)
             except FlakesyncError:
                 return False
         return _is_below(repository, locked.rev, tips)
@@ -90,7 +91,7 @@ def _is_on_update_branch(upstream: Work, rev: Rev) -> bool:
 def _is_below(repository: Repository, rev: Rev, tips: set[Rev | None]) -> bool:
     if not repository.has(rev):
         return False
-    return any(tip is not None and repository.has(tip) and repository.is_ancestor(rev, tip) for tip in tips)
+    return any(tip is not None and repository.has(tip) and repository.history.is_ancestor(rev, tip) for tip in tips)
 
 
 def _is_exact(locked: Locked) -> bool:
@@ -107,7 +108,7 @@ def _is_only_here(upstream: Work, locked: Locked) -> bool:
         with clone_of(upstream.state) as repository:
             if not repository.has(rev):
                 return False
-            on_base = base is not None and repository.is_ancestor(rev, base)
+            on_base = base is not None and repository.history.is_ancestor(rev, base)
             return on_base or is_ours(repository, repository.commit(rev))
     except FlakesyncError:
         return False

@@ -13,6 +13,8 @@ from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate, change_doc
 from flakesync.documents.sync import CheckResult, Listener, Outcome, Step
 from flakesync.errors import LockError, SyncError
 from flakesync.git.repository import Repository
+from flakesync.git.scratch.worktree import checkout
+from flakesync.git.store.trees import changed_paths
 from flakesync.git.values import Signature
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun
@@ -164,7 +166,9 @@ def _is_current(
         return False
     dirs = {dir for dir, _ in wanted}
     verified = existing.run == run
-    if not verified and not repository.changed_paths(source.base, existing.tip) <= {flake_file(dir) for dir in dirs}:
+    if not verified and not changed_paths(repository.reader, source.base, existing.tip) <= {
+        flake_file(dir) for dir in dirs
+    }:
         return False
     for dir in dirs:
         data = repository.read(existing.tip, flake_file(dir))
@@ -270,7 +274,7 @@ def _dates(after: Mapping[FlakeDir, LockFile], wanted: Iterable[tuple[FlakeDir, 
 def _check(setting: Setting, state: RepoState, repository: Repository, commit: Rev) -> list[CheckResult]:
     """Run the repo's checks in a worktree of the new commit, before the branch moves to it."""
     results: list[CheckResult] = []
-    with repository.checkout(commit) as folder:
+    with checkout(repository, commit) as folder:
         for argv in state.repo.checks:
             command = shlex.join(argv)
             setting.listener(Step(state.name, "checking", command))

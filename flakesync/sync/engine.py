@@ -17,6 +17,7 @@ from flakesync.documents.sync import ErrorDocument, Event, Finished, Listener, N
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
+from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.git.values import Signature
 from flakesync.nix.program import process as nix_process
 from flakesync.survey.survey import Situation
@@ -224,7 +225,7 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
                         tip = repository.ref(ref)
                         if tip is not None:
                             refs[ref] = tip
-                    path = repository.borrow(Path(tmp), refs)
+                    path = borrow_objects(repository, Path(tmp), refs)
             found[name] = Source(path, state.base, base_ref, state.base_rev)
         yield found
 

@@ -2,6 +2,7 @@
 
 from flakesync.errors import LockError
 from flakesync.git.repository import Repository
+from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.terms import InputPath, Rev, is_lock_file
 from flakesync.update.difference import entries
@@ -14,7 +15,7 @@ def same_trees(repository: Repository, tested: Rev, new: Rev) -> bool:
 
     Only locks may differ, and those only in how a source is named: a squash gives the same tree another commit.
     """
-    for path in repository.changed_paths(tested, new):
+    for path in changed_paths(repository.reader, tested, new):
         if not is_lock_file(path):
             return False
         before, after = repository.read(tested, path), repository.read(new, path)

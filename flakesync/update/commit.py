@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
+from flakesync.git.store.trees import changed_paths
 from flakesync.git.values import Commit, Signature
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import PinName, Rev, is_lock_file
@@ -68,7 +69,7 @@ def split_commits(repository: Repository, tip: Rev, bases: Sequence[Rev]) -> tup
 
     Where there is one of somebody else (None: there is none), flakesync's are those below it: what it was put on.
     """
-    commits = repository.log(tip, not_in=bases) if tip not in bases else []
+    commits = repository.history.log(tip, not_in=bases) if tip not in bases else []
     known = {commit.rev for commit in commits}
     own: dict[Rev, Commit] = {}
     other: Commit | None = None
@@ -107,7 +108,7 @@ def is_ours(repository: Repository, commit: Commit) -> bool:
     """
     if trailer(commit, RUN) is None or len(commit.parents) != 1 or commit.author != commit.committer:
         return False
-    changed = repository.changed_paths(commit.parents[0], commit.rev)
+    changed = changed_paths(repository.reader, commit.parents[0], commit.rev)
     if not all(map(is_lock_file, changed)):
         return False
     time = commit.committer.time

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flakesync.errors import LockError
 from flakesync.git.repository import Repository
+from flakesync.git.store.trees import changed_paths
 from flakesync.git.values import Commit
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
@@ -129,7 +130,7 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     moves: list[Move] = []
     nodes: dict[tuple[Identity | None, Rev], LockNode] = {}
     below = 0
-    for file in sorted(repository.changed_paths(base, tip.rev)):
+    for file in sorted(changed_paths(repository.reader, base, tip.rev)):
         found = list(_differences(repository.read(base, file), repository.read(tip.rev, file), file))
         top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
         below += len(found) - len(top)

@@ -153,6 +153,7 @@ def _look_at(
 
 def _look_into_bare(found: _Found) -> None:
     from flakesync.git.repository import Repository
+    from flakesync.git.store.trees import list_files
 
     try:
         with Repository.open(found.folder) as repository:
@@ -160,8 +161,8 @@ def _look_into_bare(found: _Found) -> None:
             rev = repository.branch(branch) if branch is not None else None
             if rev is None:
                 return
-            locks = {PurePosixPath(path).parent for path in repository.list_files(rev, name="flake.lock")}
-            for path in repository.list_files(rev, name="flake.nix"):
+            locks = {PurePosixPath(path).parent for path in list_files(repository.reader, rev, name="flake.lock")}
+            for path in list_files(repository.reader, rev, name="flake.nix"):
                 flake = PurePosixPath(path).parent
                 (found.locked if flake in locks else found.unlocked).append(flake.as_posix())
     except FlakesyncError:

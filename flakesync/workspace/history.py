@@ -93,10 +93,10 @@ def _stand(repository: "Repository", update: str, rev: Rev, tip: Rev | None, *, 
         return Answer("unknown", tip, None, on_base)
     if rev == tip:
         return Answer("at", tip, 0, on_base)
-    ahead, behind = repository.ahead_behind(rev, tip)
+    ahead, behind = repository.history.ahead_behind(rev, tip)
     if ahead == 0:
         return Answer("behind", tip, behind, on_base)
     update_tip = repository.branch(update)
-    if update_tip is not None and (rev == update_tip or repository.is_ancestor(rev, update_tip)):
+    if update_tip is not None and (rev == update_tip or repository.history.is_ancestor(rev, update_tip)):
         return Answer("unlanded", tip, behind, on_base)
     return Answer("ahead", tip, behind, on_base)

@@ -41,7 +41,7 @@ def remote(url: str, forge: Forge, token: str) -> Remote:
 
 
 def put(clone: Path, rev: Rev, remote: Remote) -> None:
-    push(clone, remote, "refs/heads/main", rev, old=None, timeout_s=None)
+    push(clone, remote, "refs/heads/main", rev, old=None)
 
 
 def test_git_pushes_with_the_token_and_trusts_the_named_authority(

@@ -8,8 +8,8 @@ import pytest
 
 from flakesync.documents.publish import PublishDocument, PublishOutcome, SkipReason
 from flakesync.forge.model import ForgeError, Project
+from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Address, parse_remote
-from flakesync.git.repository import Repository
 from flakesync.publish.publish import publish
 from flakesync.report.publish import REASONS, progress_line, render_publish
 from flakesync.report.text import to_text
@@ -367,14 +367,14 @@ def _refs(path: Path) -> Sequence[str]:
 
 def test_a_second_push_of_the_same_moment_loses(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     town.bump_all()
-    real = Repository.push
+    real = transfer.push
 
-    def push(self: Repository, url: Address, ref: str, new, *, old, timeout_s=None) -> None:  # type: ignore[no-untyped-def]
+    def push(path: Path, url: Address, ref: str, new, *, old) -> None:  # type: ignore[no-untyped-def]
         if "lib" in parse_remote(url).url:
             repos.commit(town.server("lib"), {"note": "first"}, branch=BRANCH, parents=[], message="First")
-        real(self, url, ref, new, old=old, timeout_s=timeout_s)
+        real(path, url, ref, new, old=old)
 
-    monkeypatch.setattr(Repository, "push", push)
+    monkeypatch.setattr(transfer, "push", push)
     outcome = run(town)["lib"]
     assert outcome.error is not None
     assert outcome.error.code == "ref-moved"
@@ -391,7 +391,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(
 ) -> None:
     """moment: which push or call to a forge was the last. acted: whether the server had done it by then."""
     town.bump_all()
-    real_push, real_create = Repository.push, MemoryForge.create
+    real_push, real_create = transfer.push, MemoryForge.create
     left = [moment]
 
     def dying(real: Callable[..., object]) -> Callable[..., object]:
@@ -406,7 +406,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(
 
         return call
 
-    monkeypatch.setattr(Repository, "push", dying(real_push))
+    monkeypatch.setattr(transfer, "push", dying(real_push))
     monkeypatch.setattr(MemoryForge, "create", dying(real_create))
     workspace = msgspec.structs.replace(town.workspace, jobs=1)
     if moment < 6:

@@ -13,6 +13,7 @@ import pytest
 
 from flakesync.errors import GitError
 from flakesync.git.repository import Repository
+from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.git.scratch.archive import archive
 from flakesync.terms import Rev
 from tests.support import gitusers
@@ -95,9 +96,10 @@ _PRINT = """
 import sys
 from pathlib import Path
 from flakesync.git.scratch.archive import archive
+from flakesync.git.scratch.worktree import checkout
 from flakesync.git.repository import Repository
 path, rev = Path(sys.argv[1]), sys.argv[2]
-with Repository.open(path) as repo, repo.checkout(rev) as tree:
+with Repository.open(path) as repo, checkout(repo, rev) as tree:
     sys.stdout.buffer.write((tree / "lf.txt").read_bytes() + b"".join(archive(path, rev)))
 """
 
@@ -127,7 +129,7 @@ def test_a_repository_is_archived_and_borrowed_from_a_folder_of_any_name(tmp_pat
     run_git("gc", "-q", cwd=tmp_path / name)  # libgit2 reads packs
     assert ours(tmp_path / name, rev)["f"] == (0, "", b"x")
     with Repository.open(tmp_path / name) as repo:
-        borrowed = repo.borrow(tmp_path)
+        borrowed = borrow_objects(repo, tmp_path, {})
     assert borrowed.parent == tmp_path
     with Repository.open(borrowed) as repo:
         assert repo.read(rev, "f") == b"x"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.git.repository import Repository
+from flakesync.git.store.attributes import find_hazards
 from flakesync.git.values import Hazard
 from flakesync.terms import Rev
 from tests.support import gitusers
@@ -41,7 +42,7 @@ def hazards(
 ) -> tuple[Rev, tuple[Hazard, ...]]:
     rev = make_repo(path, FILES | (more or {}) | {file: attributes}, checkout=False)
     with Repository.open(path) as repo:
-        return rev, repo.find_attributes(rev)
+        return rev, find_hazards(repo.reader, rev, repo.common_dir / "info" / "attributes")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,9 @@ def test_attributes_of_the_clone_count(tmp_path: Path) -> None:
     info.parent.mkdir(exist_ok=True)
     info.write_text("src export-ignore\n")
     with Repository.open(tmp_path / "r") as repo:
-        assert repo.find_attributes(rev) == (Hazard("$GIT_DIR/info/attributes", 1, "export-ignore"),)
+        assert find_hazards(repo.reader, rev, repo.common_dir / "info" / "attributes") == (
+            Hazard("$GIT_DIR/info/attributes", 1, "export-ignore"),
+        )
     assert archive_differs(tmp_path / "r", rev)
 
 
@@ -149,7 +152,7 @@ def test_odd_bytes_and_symlinks_do_no_harm(tmp_path: Path) -> None:
         with Repository.open(tmp_path / name) as repo:
             rev = repo.branch("main")
             assert rev is not None
-            assert repo.find_attributes(rev) == ()
+            assert find_hazards(repo.reader, rev, repo.common_dir / "info" / "attributes") == ()
 
 
 def test_a_macro_that_names_itself_ends(tmp_path: Path) -> None:

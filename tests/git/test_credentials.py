@@ -94,7 +94,7 @@ def test_every_way_to_contact_a_server_logs_in(forge: Forge, tmp_path: Path) -> 
     assert (mirror(url, tmp_path / "cache", offline=False) / "refs/remotes/origin/main").read_text().strip() == rev
     assert fetch_commit(url, "main", rev, tmp_path / "cache") is not None
     (clone,) = (tmp_path / "cache/mirrors").glob("*/")
-    push(clone, url, "refs/heads/new", rev, old=None, timeout_s=None)
+    push(clone, url, "refs/heads/new", rev, old=None)
     assert ls_remote(url, "new") == rev
     files = [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
     assert not [path for path in files if quote(SECRET, safe="") in path.read_text(errors="replace")]

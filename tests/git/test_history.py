@@ -8,6 +8,7 @@ import pytest
 
 from flakesync.errors import GitError
 from flakesync.git.repository import Repository
+from flakesync.git.store.trees import changed_paths, list_files
 from flakesync.terms import Rev
 from tests.support.repos import DATE, commit, make_repo, run_git
 
@@ -34,16 +35,16 @@ def test_history_is_what_git_says(tmp_path: Path, count: int, packed: bool) -> N
         for _ in range(12):
             a, b = choose.sample(revs, 2)
             ahead, behind = map(int, run_git("rev-list", "--left-right", "--count", f"{a}...{b}", cwd=path).split())
-            assert repo.ahead_behind(a, b) == (ahead, behind)
-            assert repo.rev_count(a) == int(run_git("rev-list", "--count", a, cwd=path))
+            assert repo.history.ahead_behind(a, b) == (ahead, behind)
+            assert repo.history.count(a) == int(run_git("rev-list", "--count", a, cwd=path))
             found = subprocess.run(["git", "merge-base", "--is-ancestor", a, b], cwd=path).returncode == 0
-            assert repo.is_ancestor(a, b) is found
-            logged = [commit.rev for commit in repo.log(a, not_in=b)]
+            assert repo.history.is_ancestor(a, b) is found
+            logged = [commit.rev for commit in repo.history.log(a, not_in=[b])]
             assert sorted(logged) == sorted(run_git("rev-list", a, f"^{b}", cwd=path).split())
             order = {rev: place for place, rev in enumerate(logged)}
             for rev in logged:
                 assert all(order[rev] < order.get(parent, len(order)) for parent in repo.commit(rev).parents)
-            assert repo.changed_paths(a, b) == {"f"}
+            assert changed_paths(repo.reader, a, b) == {"f"}
 
 
 def test_a_shallow_clone_counts_what_it_has(tmp_path: Path) -> None:
@@ -51,11 +52,11 @@ def test_a_shallow_clone_counts_what_it_has(tmp_path: Path) -> None:
     revs += [commit(tmp_path / "r", {"f": str(number)}) for number in range(1, 5)]
     run_git("clone", "--quiet", "--depth=2", f"file://{tmp_path / 'r'}", "s", cwd=tmp_path)
     with Repository.open(tmp_path / "s") as repo:
-        assert repo.rev_count(revs[-1]) == 2
+        assert repo.history.count(revs[-1]) == 2
         assert repo.has(revs[-2])
         assert not repo.has(revs[0])
         with pytest.raises(GitError) as caught:
-            repo.ahead_behind(revs[0], revs[-1])
+            repo.history.ahead_behind(revs[0], revs[-1])
         assert caught.value.code == "missing-object"
 
 
@@ -64,10 +65,10 @@ def test_a_commit_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     gone = Rev("1" * 40)
     with Repository.open(tmp_path / "r") as repo:
         for ask in (
-            lambda: repo.is_ancestor(gone, rev) or repo.is_ancestor(rev, gone),
-            lambda: repo.ahead_behind(gone, rev),
-            lambda: repo.rev_count(gone),
-            lambda: repo.log(gone, not_in=rev),
+            lambda: repo.history.is_ancestor(gone, rev) or repo.history.is_ancestor(rev, gone),
+            lambda: repo.history.ahead_behind(gone, rev),
+            lambda: repo.history.count(gone),
+            lambda: repo.history.log(gone, not_in=[rev]),
             lambda: repo.commit(gone),
         ):
             with pytest.raises(GitError) as caught:
@@ -99,6 +100,6 @@ def test_changed_paths_are_gits(tmp_path: Path) -> None:
     )
     with Repository.open(path) as repo:
         named = run_git("diff", "--name-only", "--no-renames", old, new, cwd=path).split()
-        assert repo.changed_paths(old, new) == set(named)
-        assert repo.changed_paths(new, new) == frozenset()
-        assert repo.list_files(old, name="f") == ["gone/deep/f"]
+        assert changed_paths(repo.reader, old, new) == set(named)
+        assert changed_paths(repo.reader, new, new) == frozenset()
+        assert list_files(repo.reader, old, name="f") == ["gone/deep/f"]

@@ -10,6 +10,7 @@ from flakesync.documents.sync import ErrorDocument
 from flakesync.errors import GitError
 from flakesync.git.remotes.mirror import mirror, mirror_path
 from flakesync.git.remotes.remote import parse_remote
+from flakesync.git.remotes.transfer import push
 from flakesync.git.repository import Repository
 from flakesync.terms import Rev
 from tests.cli.conftest import spawn
@@ -60,7 +61,7 @@ def test_it_is_named_over_https(forge: Forge, tmp_path: Path, kind: Kind, other:
     run_git("clone", "-q", client.git_url(), "clone", cwd=tmp_path)
     new = repos.commit(tmp_path / "clone", {"x": "y"})
     with Repository.open(tmp_path / "clone") as repository, pytest.raises(GitError) as caught:
-        repository.push(parse_remote(client.git_url()), UPDATE, new, old=None)
+        push(repository.path, parse_remote(client.git_url()), UPDATE, new, old=None)
     error = caught.value
     assert the_error(ErrorDocument(code=error.code, message=error.message, hint=error.hint), other)
     assert storage.branch("flakesync/update") is None

@@ -247,8 +247,8 @@ def test_reading_loose_objects_imports_neither_libgit2_nor_gitpython(repo: Path)
         "base = read_base(sys.argv[1], None, ['flake.lock', 'none/x'])\n"
         "assert not {'pygit2', 'git', 'subprocess', 'tempfile'} & set(sys.modules) - before, sorted(sys.modules)\n"
         "from flakesync.git.repository import Repository\n"
-        "repo = Repository.open(sys.argv[1]); repo.commit(base.rev); repo.is_ancestor(base.rev, base.rev)\n"
-        "repo.ahead_behind(base.rev, repo.commit(base.rev).rev); repo.rev_count(base.rev)\n"
+        "repo = Repository.open(sys.argv[1]); repo.commit(base.rev); repo.history.is_ancestor(base.rev, base.rev)\n"
+        "repo.history.ahead_behind(base.rev, repo.commit(base.rev).rev); repo.history.count(base.rev)\n"
         "assert not {'pygit2', 'git'} & set(sys.modules), sorted(sys.modules)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -6,6 +6,7 @@ import pytest
 
 from flakesync.errors import GitError
 from flakesync.git.remotes.remote import ls_remote
+from flakesync.git.remotes.transfer import fetch, push
 from flakesync.git.repository import Repository
 from flakesync.nix.reference.url import file_url
 from flakesync.terms import Rev
@@ -30,7 +31,7 @@ def test_a_fetch_writes_the_named_refs_only(path: Path, tmp_path: Path) -> None:
     run_git("tag", "v1", "trunk", cwd=tmp_path / "remote")
     before = refs(path)
     with Repository.open(path) as repo:
-        repo.fetch(str(tmp_path / "remote"), "+refs/heads/trunk:refs/flakesync/pin")
+        fetch(repo.path, str(tmp_path / "remote"), ["+refs/heads/trunk:refs/flakesync/pin"])
         tip = repo.ref("refs/flakesync/pin")
         assert tip == run_git("rev-parse", "trunk", cwd=tmp_path / "remote")
     assert refs(path) == before | {"refs/flakesync/pin": tip}
@@ -40,13 +41,13 @@ def test_a_fetch_writes_the_named_refs_only(path: Path, tmp_path: Path) -> None:
 def test_a_fetch_of_what_is_not_there_says_so(path: Path, tmp_path: Path) -> None:
     with Repository.open(path) as repo:
         with pytest.raises(GitError) as caught:
-            repo.fetch(str(tmp_path / "remote"), "refs/heads/none:refs/x/y")
+            fetch(repo.path, str(tmp_path / "remote"), ["refs/heads/none:refs/x/y"])
         assert caught.value.code == "no-such-ref"
         with pytest.raises(GitError) as caught:
-            repo.fetch(str(tmp_path / "nowhere"), "refs/heads/none:refs/x/y")
+            fetch(repo.path, str(tmp_path / "nowhere"), ["refs/heads/none:refs/x/y"])
         assert caught.value.code == "unreachable"
         with pytest.raises(GitError) as caught:
-            repo.fetch(str(tmp_path / "remote"), "--upload-pack=x")
+            fetch(repo.path, str(tmp_path / "remote"), ["--upload-pack=x"])
         assert caught.value.code == "bad-ref"
 
 
@@ -60,15 +61,15 @@ def test_a_push_moves_makes_and_deletes_one_ref_if_nobody_else_has(path: Path, t
     two = commit(path, {"x": "2"}, branch="two", parents=[])
     before = refs(path)
     with Repository.open(path) as repo:
-        repo.push(url, UPDATE, one, old=None)
+        push(repo.path, url, UPDATE, one, old=None)
         assert refs(tmp_path / "remote")[UPDATE] == one
         for old in (None, two):
             with pytest.raises(GitError) as caught:
-                repo.push(url, UPDATE, two, old=old)
+                push(repo.path, url, UPDATE, two, old=old)
             assert caught.value.code == "ref-moved"
-        repo.push(url, UPDATE, two, old=one)
+        push(repo.path, url, UPDATE, two, old=one)
         assert refs(tmp_path / "remote")[UPDATE] == two
-        repo.push(url, UPDATE, None, old=two)
+        push(repo.path, url, UPDATE, None, old=two)
         assert UPDATE not in refs(tmp_path / "remote")
     assert refs(path) == before
 
@@ -79,7 +80,7 @@ def test_a_refused_push_tells_what_the_server_said(path: Path, tmp_path: Path) -
     hook.write_text("#!/bin/sh\necho 'this branch is protected' >&2\nexit 1\n")
     hook.chmod(0o755)
     with Repository.open(path) as repo, pytest.raises(GitError) as caught:
-        repo.push(str(tmp_path / "remote"), UPDATE, repo.branch("main"), old=None)
+        push(repo.path, str(tmp_path / "remote"), UPDATE, repo.branch("main"), old=None)
     assert caught.value.code == "push-rejected"
     assert "this branch is protected" in caught.value.message
 
@@ -89,7 +90,7 @@ def test_a_branch_that_is_in_the_way_of_a_push_is_named(path: Path, tmp_path: Pa
     run_git("update-ref", other, "trunk", cwd=tmp_path / "remote")
     before = refs(tmp_path / "remote")
     with Repository.open(path) as repo, pytest.raises(GitError) as caught:
-        repo.push(f"file://{tmp_path / 'remote'}", UPDATE, repo.branch("main"), old=None)
+        push(repo.path, f"file://{tmp_path / 'remote'}", UPDATE, repo.branch("main"), old=None)
     assert caught.value.code == "ref-conflict"
     assert f"a branch {other.removeprefix('refs/heads/')}, and" in caught.value.message
     assert "`branch` in [workspace]" in str(caught.value.hint)
@@ -101,7 +102,7 @@ def test_a_branch_that_is_locked_on_the_server_has_not_been_moved(path: Path, tm
     lock.parent.mkdir(parents=True)
     lock.touch()
     with Repository.open(path) as repo, pytest.raises(GitError, match="File exists") as caught:
-        repo.push(f"file://{tmp_path / 'remote'}", UPDATE, repo.branch("main"), old=None)
+        push(repo.path, f"file://{tmp_path / 'remote'}", UPDATE, repo.branch("main"), old=None)
     assert caught.value.code == "push-rejected"
 
 
@@ -111,7 +112,7 @@ def test_servers_repositories_lie_in_folders_of_any_name(path: Path, tmp_path: P
     for url in (file_url(tmp_path / name), str(tmp_path / name)):
         with Repository.open(path) as repo:
             one = repo.branch("main")
-            repo.push(url, UPDATE, one, old=None)
-            repo.fetch(url, f"+{UPDATE}:refs/x/y")
+            push(repo.path, url, UPDATE, one, old=None)
+            fetch(repo.path, url, [f"+{UPDATE}:refs/x/y"])
             assert repo.ref("refs/x/y") == one == ls_remote(url, "flakesync/update")
-            repo.push(url, UPDATE, None, old=one)
+            push(repo.path, url, UPDATE, None, old=one)

@@ -11,6 +11,7 @@ from flakesync.git.process import Answer
 from flakesync.git.remotes import tries
 from flakesync.git.remotes.mirror import mirror
 from flakesync.git.remotes.remote import Remote, list_refs, ls_remote, parse_remote
+from flakesync.git.remotes.transfer import fetch, push
 from flakesync.git.repository import Repository
 from flakesync.terms import Rev
 from tests.support import repos
@@ -82,7 +83,7 @@ def test_a_fetch_and_a_mirror_go_on_when_the_server_has_recovered(
 ) -> None:
     forge.faults.add(STUMBLES[name], method="POST", path="/git-upload-pack$", skip=1)
     with Repository.open(clone) as repository:
-        repository.fetch(remote_of(client), "+refs/heads/update:refs/x/update")
+        fetch(repository.path, remote_of(client), ["+refs/heads/update:refs/x/update"])
         assert repository.ref("refs/x/update") == client.project.storage.branch("update")
     forge.faults.add(STUMBLES[name], method="POST", path="/git-upload-pack$")
     forge.faults.add(STUMBLES[name], method="POST", path="/git-upload-pack$", skip=1)
@@ -99,7 +100,7 @@ def test_a_push_is_made_once_whatever_becomes_of_its_answer(
     with Repository.open(clone) as repository:
         for old, to in ((None, new), (new, Rev(str(storage.branch("main")))), (storage.branch("main"), None)):
             forge.faults.add(STUMBLES[name], path=place)
-            repository.push(remote_of(client), REF, to, old=Rev(old) if old is not None else None)
+            push(repository.path, remote_of(client), REF, to, old=Rev(old) if old is not None else None)
             assert storage.branch("flakesync/update") == to
     assert set(slept) <= {0.5}
 
@@ -109,7 +110,7 @@ def test_a_lost_answer_to_a_push_that_was_carried_out_is_not_pushed_again(
 ) -> None:
     forge.faults.add(faults.answer_after_acting(502), path=PUSH)
     with Repository.open(clone) as repository:
-        repository.push(remote_of(client), REF, tip(clone), old=None)
+        push(repository.path, remote_of(client), REF, tip(clone), old=None)
     assert len(forge.requests("POST", path=PUSH)) == 1
     assert slept == []
 
@@ -128,7 +129,7 @@ def test_a_push_that_is_carried_out_after_the_look_is_no_failure(forge: Forge, c
     forge.faults.add(give_up, path=PUSH)
     forge.faults.add(act_first, path=PUSH)  # type: ignore[arg-type]
     with Repository.open(clone) as repository:
-        repository.push(remote_of(client), REF, tip(clone), old=None)
+        push(repository.path, remote_of(client), REF, tip(clone), old=None)
     assert client.project.storage.branch("flakesync/update") == tip(clone)
 
 
@@ -141,7 +142,7 @@ def test_what_somebody_pushed_meanwhile_is_not_overwritten(forge: Forge, client:
 
     forge.faults.add(overtaken, path=PUSH)
     with Repository.open(clone) as repository, pytest.raises(GitError, match=f"is at {theirs}") as caught:
-        repository.push(remote_of(client), REF, tip(clone), old=None)
+        push(repository.path, remote_of(client), REF, tip(clone), old=None)
     assert caught.value.code == "ref-moved"
     assert storage.branch("flakesync/update") == theirs
 
@@ -157,7 +158,7 @@ def test_what_a_server_refuses_is_asked_once(
     forge.faults.clear()
     fault = forge.faults.add(faults.answer(status), path=PUSH, times=None)
     with Repository.open(clone) as repository, pytest.raises(GitError):
-        repository.push(remote_of(client), REF, tip(clone), old=None)
+        push(repository.path, remote_of(client), REF, tip(clone), old=None)
     assert fault.hits <= (2 if status == 401 else 1)
     assert slept == []
 
@@ -171,7 +172,7 @@ def test_a_server_that_does_not_recover_is_given_up_and_then_asked_once_each_tim
     assert caught.value.code == "unreachable"
     assert (fault.hits, slept) == (4, [0.5, 1.0, 2.0])
     with Repository.open(clone) as repository, pytest.raises(GitError) as caught:
-        repository.push(remote_of(client), REF, tip(clone), old=None)
+        push(repository.path, remote_of(client), REF, tip(clone), old=None)
     assert caught.value.code == "unreachable"
     assert len(slept) == 3
     forge.faults.clear()

@@ -15,6 +15,9 @@ import pytest
 from flakesync.errors import GitError
 from flakesync.git.remotes.remote import ls_remote
 from flakesync.git.repository import Repository
+from flakesync.git.scratch.alternates import borrow_objects
+from flakesync.git.scratch.worktree import checkout
+from flakesync.git.store.trees import changed_paths
 from flakesync.git.values import Signature
 from flakesync.terms import Rev
 from tests.support.repos import commit, make_bare, make_repo, run_git
@@ -52,7 +55,7 @@ def contents(top: Path) -> dict[str, tuple[int, str]]:
 def test_a_commit_is_the_base_and_the_files_and_nothing_else(path: Path) -> None:
     with Repository.open(path) as repo:
         rev = write(repo, {"flake.lock": b"new", "dev/flake.lock": b"newer", "new/deep/file": b"f"})
-        assert repo.changed_paths(Rev(run_git("rev-parse", "HEAD", cwd=path)), rev) == {
+        assert changed_paths(repo.reader, Rev(run_git("rev-parse", "HEAD", cwd=path)), rev) == {
             "flake.lock",
             "dev/flake.lock",
             "new/deep/file",
@@ -149,7 +152,7 @@ def test_a_dirty_clone_with_hostile_hooks_stays_as_it_is_to_the_byte(path: Path,
     with Repository.open(path) as repo:
         rev = write(repo, {"flake.lock": b"new"})
         repo.update_ref(UPDATE, rev, old=None, message="flakesync: sync")
-        with repo.checkout(rev) as tree:
+        with checkout(repo, rev) as tree:
             assert (tree / "flake.lock").read_text() == "new"
     after = contents(path)
     assert {name for name in before if after.get(name) != before[name]} <= {".git/objects"}
@@ -308,7 +311,7 @@ def test_a_commit_is_signed_as_configured(path: Path, tmp_path: Path) -> None:
         assert write(repo, {"flake.lock": b"new"}, "Grüße\n") == rev
         assert repo.commit(rev).author == BOT
         assert repo.commit(rev).message == "Grüße\n"
-        borrowed = repo.borrow(tmp_path, {"refs/heads/main": repo.branch("main") or Rev("")})
+        borrowed = borrow_objects(repo, tmp_path, {"refs/heads/main": repo.branch("main") or Rev("")})
     run_git("verify-commit", rev, cwd=path)
     with Repository.open(borrowed) as repo:
         assert write(repo, {"flake.lock": b"new"}, "Grüße\n") == rev
@@ -335,9 +338,9 @@ def test_a_sha256_repository_is_written_too(tmp_path: Path) -> None:
         repo.update_ref(UPDATE, rev, old=None, message="m")
         assert repo.read(rev, "flake.lock") == b"new"
         base = Rev(run_git("rev-parse", "HEAD", cwd=tmp_path / "r"))
-        assert [commit.rev for commit in repo.log(rev, not_in=base)] == [rev]
+        assert [commit.rev for commit in repo.history.log(rev, not_in=[base])] == [rev]
         with pytest.raises(GitError) as caught:
-            repo.log(rev, not_in=[])
+            repo.history.log(rev, not_in=[])
         assert caught.value.code == "repository-format"
     run_git("fsck", "--strict", cwd=tmp_path / "r")
 
@@ -378,7 +381,7 @@ def test_a_borrowed_repository_keeps_its_writes_to_itself(path: Path, tmp_path: 
     with Repository.open(path) as repo:
         base = repo.branch("main")
         assert base is not None
-        borrowed = repo.borrow(tmp_path / "tmp", {"refs/heads/main": base})
+        borrowed = borrow_objects(repo, tmp_path / "tmp", {"refs/heads/main": base})
         with Repository.open(borrowed) as dry:
             assert not dry.bare  # Nix copies a bare one into its cache
             assert dry.default_branch() == "main"
@@ -386,7 +389,7 @@ def test_a_borrowed_repository_keeps_its_writes_to_itself(path: Path, tmp_path: 
             assert dry.identity() == repo.identity()
             rev = write(dry, {"flake.lock": b"new"})
             dry.update_ref(UPDATE, rev, old=None, message="dry")
-            assert dry.log(rev, not_in=base)[0].rev == rev
+            assert dry.history.log(rev, not_in=[base])[0].rev == rev
         assert not repo.has(rev)
         assert write(repo, {"flake.lock": b"new"}) == rev
     run_git("fsck", "--strict", cwd=borrowed)

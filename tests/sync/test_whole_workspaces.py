@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.git.repository import Repository
+from flakesync.git.store.trees import changed_paths
 from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Ran, Space, Take, chain, drift_of, fan, read, run_sync
@@ -76,7 +77,7 @@ def assert_in_step(space: Space, ran: Ran) -> None:
                 "main" if upstream == "nixpkgs" else UPDATE_BRANCH
             )
         with Repository.open(space.path(name)) as repository:
-            assert repository.changed_paths(space.tip(name), space.tip(name, UPDATE_BRANCH)) == {"flake.lock"}
+            assert changed_paths(repository.reader, space.tip(name), space.tip(name, UPDATE_BRANCH)) == {"flake.lock"}
 
 
 def assert_nix_takes_the_locks(nix: RealNix, space: Space, folder: Path) -> None:

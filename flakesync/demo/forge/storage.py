@@ -141,7 +141,7 @@ class Storage:
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` has `old` in its history (or is it)."""
         with contextlib.suppress(GitError), Repository.open(self.path) as repository:
-            return repository.is_ancestor(Rev(old), Rev(new))
+            return repository.history.is_ancestor(Rev(old), Rev(new))
         return False
 
     def commits(self, base: str, head: str) -> list[str]:

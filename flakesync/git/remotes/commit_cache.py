@@ -35,5 +35,5 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
                 raise cache_error(path, error) from None
             process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
         if not ObjectReader.open(path).has(rev) and not offline:
-            fetch(path, remote, [f"+{name}:{kept}"], timeout_s=None)
+            fetch(path, remote, [f"+{name}:{kept}"])
         return path if ObjectReader.open(path).has(rev) else None

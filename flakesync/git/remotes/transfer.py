@@ -14,23 +14,33 @@ _REFUSED = ("(stale info)", "cannot lock ref", "rejected]")
 _FETCH_FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
 
 
-def fetch(path: Path, url: Address, refspecs: Sequence[str], *, timeout_s: float | None) -> None:
-    """Fetch `refspecs` (`+refs/heads/main:refs/flakesync/main`, or a full rev) from `url`; see `Repository.fetch`."""
+def fetch(path: Path, url: Address, refspecs: Sequence[str]) -> None:
+    """Fetch what `refspecs` (`+refs/heads/main:refs/flakesync/main`, or a full rev) name from `url`.
+
+    path: the repository that gets it; only the refs that are named are written there, and no remote is configured.
+
+    Raises: GitError(`no-such-ref` | `access-denied` | `unreachable` | `bad-url` | `bad-ref`).
+    """
     remote = parse_remote(url)
     if any(spec.startswith("-") for spec in refspecs):
         raise GitError("bad-ref", f"{refspecs} are not all refspecs")
-    run(["fetch", *_FETCH_FLAGS, "--", remote.name, *refspecs], remote, cwd=path, timeout_s=timeout_s)
+    run(["fetch", *_FETCH_FLAGS, "--", remote.name, *refspecs], remote, cwd=path)
 
 
-def push(path: Path, url: Address, ref: str, new: Rev | None, *, old: Rev | None, timeout_s: float | None) -> None:
-    """Move `ref` at `url` from `old` to `new`; see `Repository.push`."""
+def push(path: Path, url: Address, ref: str, new: Rev | None, *, old: Rev | None) -> None:
+    """Move `ref` of the repository at `url` from `old` (None: it must not exist) to `new` (None: delete it).
+
+    path: the repository that has `new`.
+
+    Raises: GitError(`ref-moved` | `ref-conflict` | `push-rejected` | `access-denied` | `unreachable` | `bad-url`).
+    """
     remote = parse_remote(url)
     check_ref_name(ref)
     argv = ["push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags", "--no-signed"]
     argv += ["--recurse-submodules=no", f"--force-with-lease={ref}:{old or ''}", "--", remote.name]
     argv.append(f"{new or ''}:{ref}")
     for _ in tries(remote.url):
-        answer = run_once(argv, remote, cwd=path, timeout_s=timeout_s)
+        answer = run_once(argv, remote, cwd=path)
         if answer.status == 0:
             return
         if not stumbled(remote.url, answer):

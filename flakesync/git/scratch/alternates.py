@@ -5,22 +5,21 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flakesync.errors import GitError
+from flakesync.git.repository import Repository
 from flakesync.terms import Rev
-
-if TYPE_CHECKING:
-    from flakesync.git.repository import Repository
 
 _KEPT_SECTIONS = ("user.", "author.", "committer.", "gpg.")
 
 
-def borrow(repository: "Repository", tmp: Path, refs: Mapping[str, Rev]) -> Path:
-    """Make a repository in `tmp` that takes objects from `repository` and has `refs`; return its path.
+def borrow_objects(repository: Repository, tmp: Path, refs: Mapping[str, Rev]) -> Path:
+    """Make a repository in `tmp` that reads the objects of `repository`, keeps its own writes and has `refs`.
 
-    Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both. It is not bare,
-    though it has no files: Nix copies a bare one into its cache, and that would stay.
+    Returns its path. Who commits and how it is signed is as in `repository`, so that a commit gets the same id in both.
+    It is not bare, though it has no files: Nix copies a bare one into its cache, and that would stay.
+
+    Raises: GitError(`git`).
     """
     # Nix is told this path, and old versions read few characters as they are.
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", repository.path.name.removesuffix(".git"))[:64]

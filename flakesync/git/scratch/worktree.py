@@ -14,15 +14,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.repository import Repository
 from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, without_filters
 from flakesync.terms import Rev
-
-if TYPE_CHECKING:
-    from flakesync.git.repository import Repository
 
 _PREFIX = "flakesync-checkout-"
 _LOCK = "lock"
@@ -38,7 +35,7 @@ _SETTINGS = (
 
 
 @contextmanager
-def checkout(repository: "Repository", rev: Rev) -> Iterator[Path]:
+def checkout(repository: Repository, rev: Rev) -> Iterator[Path]:
     """Give a detached worktree at `rev`; take it away when the block ends, in whatever way.
 
     Its files are the bytes of the commit, all of them, but for what the commit's own .gitattributes (and the clone's
@@ -63,7 +60,7 @@ def checkout(repository: "Repository", rev: Rev) -> Iterator[Path]:
         yield tree
 
 
-def _add(repository: "Repository", tree: Path, rev: Rev) -> None:
+def _add(repository: Repository, tree: Path, rev: Rev) -> None:
     settings = (*_SETTINGS, *without_filters(repository.config))
     argv = ["worktree", "add", "--quiet", "--detach", "--", str(tree), rev]
     for _ in range(_TRIES):
@@ -77,14 +74,14 @@ def _add(repository: "Repository", tree: Path, rev: Rev) -> None:
         raise process.failure("worktree add", answer)
 
 
-def _remove(repository: "Repository", top: Path, tree: Path) -> None:
+def _remove(repository: Repository, top: Path, tree: Path) -> None:
     _remove_folder(top)
     # With its folder gone this only takes git's entry away. It fails if there was none: git had not got so far.
     argv = ["worktree", "remove", "--force", "--force", "--", str(tree)]
     process.git(argv, cwd=repository.path, check=False)
 
 
-def _remove_left_behind(repository: "Repository") -> None:
+def _remove_left_behind(repository: Repository) -> None:
     """Take away the checkouts of processes that are no more."""
     entries = repository.common_dir / "worktrees"
     for entry in entries.iterdir() if entries.is_dir() else ():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
+from flakesync.terms import Rev
 
 Entries = dict[bytes, tuple[int, str]]
 _DEEPEST = 512
@@ -17,19 +18,20 @@ def walk(reader: ObjectReader, tree: str, prefix: bytes = b"", depth: int = 0) -
             yield from walk(reader, oid, path + b"/", depth + 1)
 
 
-def list_files(reader: ObjectReader, tree: str, *, name: str) -> list[str]:
-    """Return the paths of the regular files called `name` anywhere below a tree."""
+def list_files(reader: ObjectReader, rev: Rev, *, name: str) -> list[str]:
+    """Return the path of every regular file called `name` (`.gitattributes`) in the commit's tree."""
     wanted = name.encode("utf-8", "surrogateescape")
     return [
         show_path(path)
-        for path, mode, _ in walk(reader, tree)
+        for path, mode, _ in walk(reader, reader.tree_of(rev))
         if path.rpartition(b"/")[2] == wanted and mode not in (TREE, SYMLINK, GITLINK)
     ]
 
 
-def changed_paths(reader: ObjectReader, old: str, new: str) -> frozenset[str]:
-    """Return the paths of the files that two trees do not have in common, a mode that changed among them."""
-    return frozenset(show_path(path) for path in _differences(reader, old, new, b"", 0))
+def changed_paths(reader: ObjectReader, old: Rev, new: Rev) -> frozenset[str]:
+    """Return the paths of all files that differ between two commits (a file made a folder: both names; a mode too)."""
+    trees = reader.tree_of(old), reader.tree_of(new)
+    return frozenset(show_path(path) for path in _differences(reader, *trees, b"", 0))
 
 
 def show_path(path: bytes) -> str:

@@ -14,6 +14,8 @@ from threading import Lock
 
 from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
+from flakesync.git.scratch.worktree import checkout
+from flakesync.git.store.attributes import find_hazards
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.program.command import Nix, Override
 from flakesync.nix.program.errors import REFUSED
@@ -191,7 +193,7 @@ def _exact_source(move: Move) -> FromServer | FromClone:
     if isinstance(source, FromServer):
         return source
     with Repository.open(source.repository) as repository:
-        hazards = repository.find_attributes(source.rev)
+        hazards = find_hazards(repository.reader, source.rev, repository.common_dir / "info" / "attributes")
     if not hazards:
         return source
     if source.pushed:
@@ -214,7 +216,7 @@ def flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
     """
     with Repository.open(request.repository) as repository:
         if _has_relative_inputs(request.lock):
-            with repository.checkout(request.rev) as root:
+            with checkout(repository, request.rev) as root:
                 yield root / request.dir, root
             return
         flake_nix = repository.read(request.rev, flake_file(request.dir, "flake.nix"))

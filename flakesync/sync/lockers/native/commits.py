@@ -59,7 +59,7 @@ def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
             if (repository.common_dir / "shallow").exists():
                 raise NotNativeError(f"{path} is a shallow clone")
             commit = repository.commit(rev)
-            count = repository.rev_count(rev)
+            count = repository.history.count(rev)
         if hazards:
             hash = read_archived(path, rev, hazards, ()).nar_hash
         else:

@@ -14,9 +14,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, NamedTuple
 
 from flakesync.errors import GitError, plain
 from flakesync.gitenv import with_settings
+from flakesync.net.wall import is_offline
 
 PROTOCOLS = ("http", "https", "ssh", "git", "file")
 """Transports that are used; `ext::` and others run what the address says."""
@@ -39,6 +41,14 @@ _running: set["subprocess.Popen[bytes]"] = set()
 _running_lock = threading.Lock()
 _stopping = threading.Condition()
 _stops = 0
+
+
+class _Started(NamedTuple):
+    """A git process and the ends of its pipes that are read here."""
+
+    process: "subprocess.Popen[bytes]"
+    out: IO[bytes]
+    err: IO[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ def git(
     Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
     """
     extra = {**_quiet_environment(), **(env or {}), **with_settings(os.environ, config)}
-    process = _start(argv, cwd, extra, reads=data is not None)
+    process = _start(argv, cwd, extra, reads=data is not None).process
     with _running_lock:
         _running.add(process)
     try:
@@ -104,16 +114,15 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str]
     Raises: GitError(`no-git`), and GitError(`git`) after the last piece if it fails.
     """
     extra = {**_quiet_environment(), **(env or {})}
-    process = _start(argv, cwd, extra, reads=False)
-    assert process.stdout is not None
-    assert process.stderr is not None
+    process, out, err = _start(argv, cwd, extra, reads=False)
     told: list[bytes] = []
-    errors = threading.Thread(target=lambda err: told.append(err.read()), args=(process.stderr,), daemon=True)
+    # Read beside the output: git would wait for ever with a full pipe of errors that nobody empties.
+    errors = threading.Thread(target=lambda: told.append(err.read()), daemon=True)
     with _running_lock:
         _running.add(process)
     try:
         errors.start()
-        while piece := process.stdout.read(_PIECE_BYTES):
+        while piece := out.read(_PIECE_BYTES):
             yield piece
         status = process.wait()
         errors.join()
@@ -123,8 +132,8 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str]
         errors.join()
         raise
     finally:
-        process.stdout.close()
-        process.stderr.close()
+        out.close()
+        err.close()
         with _running_lock:
             _running.discard(process)
     if status != 0:
@@ -178,7 +187,7 @@ def hide_secrets(text: str) -> str:
     return _SECRET.sub(r"\1…", text)
 
 
-def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> "subprocess.Popen[bytes]":
+def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> _Started:
     if shutil.which("git") is None:
         raise GitError("no-git", "there is no git program on PATH", hint="install git")
     try:
@@ -203,9 +212,9 @@ def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, re
         raise GitError("no-git", f"git does not start: {error}", hint="install git") from None
     process: subprocess.Popen[bytes] | None = started.proc
     started.proc = None
-    if process is None:
+    if process is None or process.stdout is None or process.stderr is None:
         raise GitError("git", "git has ended before it began")
-    return process
+    return _Started(process, process.stdout, process.stderr)
 
 
 def _unset(ours: Mapping[str, str]) -> list[str]:
@@ -217,7 +226,9 @@ def _unset(ours: Mapping[str, str]) -> list[str]:
 
 def _quiet_environment() -> dict[str, str]:
     allowed = os.environ.get("GIT_ALLOW_PROTOCOL")
-    protocols = [name for name in PROTOCOLS if allowed is None or name in allowed.split(":")]
+    # Behind the wall of --offline git has no way out, also where it would fetch what a partial clone lacks.
+    known = () if is_offline() else PROTOCOLS
+    protocols = [name for name in known if allowed is None or name in allowed.split(":")]
     return {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ALLOW_PROTOCOL": ":".join(protocols),

@@ -1,13 +1,13 @@
 """Where a locked commit stands in its upstream's history: the answers that drift and plan are decided on."""
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 import msgspec
 
 from flakesync.errors import GitError
 from flakesync.terms import RepoName, Rev
-from flakesync.workspace.snapshot import RepoState, Snapshot
+from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, Snapshot, UnreadableRepo
 
 if TYPE_CHECKING:
     from flakesync.git.repository import Repository
@@ -42,35 +42,31 @@ History = Mapping[Question, Answer]
 def ask(snapshot: Snapshot, questions: Iterable[Question]) -> History:
     """Answer many questions, opening each upstream once; what needs no history costs nothing."""
     answers: dict[Question, Answer] = {}
-    by_repo: dict[RepoName, set[tuple[str | None, Rev]]] = {}
+    by_repo: dict[RepoName, tuple[RepoAtCommit, set[tuple[str | None, Rev]]]] = {}
     for name, branch, rev in questions:
         state = snapshot.states[name]
-        quick = _without_history(state, branch, rev)
-        if quick is not None:
-            answers[name, branch, rev] = quick
-        else:
-            by_repo.setdefault(name, set()).add((branch, rev))
-    for name, asked in sorted(by_repo.items()):
-        for key, answer in _from_history(snapshot, snapshot.states[name], asked).items():
+        on_base = branch is None or branch == state.base
+        match state:
+            # The most common answer, for which the repository need not be opened.
+            case RepoAtCommit() if on_base and rev == state.rev:
+                answers[name, branch, rev] = Answer("at", state.rev, 0, on_base=True)
+            case RepoAtCommit():
+                by_repo.setdefault(name, (state, set()))[1].add((branch, rev))
+            case PlainFolder() | UnreadableRepo():
+                answers[name, branch, rev] = Answer("unknown", None, None, on_base)
+            case _:
+                assert_never(state)
+    for name, (state, asked) in sorted(by_repo.items()):
+        for key, answer in _from_history(snapshot, state, asked).items():
             answers[name, *key] = answer
     return answers
 
 
-def _without_history(state: RepoState, branch: str | None, rev: Rev) -> Answer | None:
-    on_base = branch is None or branch == state.base
-    if state.rev is None:
-        return Answer("unknown", None, None, on_base)
-    if on_base and rev == state.rev:
-        return Answer("at", state.rev, 0, on_base=True)
-    return None
-
-
 def _from_history(
-    snapshot: Snapshot, state: RepoState, asked: Iterable[tuple[str | None, Rev]]
+    snapshot: Snapshot, state: RepoAtCommit, asked: Iterable[tuple[str | None, Rev]]
 ) -> dict[tuple[str | None, Rev], Answer]:
     from flakesync.git.repository import Repository
 
-    assert state.clone is not None
     answers: dict[tuple[str | None, Rev], Answer] = {}
     with Repository.open(state.clone) as repository:
         default = repository.default_branch() if any(branch is None for branch, _ in asked) else None

@@ -92,10 +92,9 @@ def _variable(node: "Node", scope: "Scope", work: "Work") -> None:
 
 def _function(node: "Node", scope: "Scope", work: "Work") -> None:
     bound: dict[str, Node] = {}
-    body: Node | None = None
     defaults: list[Node] = []
-    for child in without_comments(node):
-        body = child
+    *heads, body = without_comments(node)
+    for child in heads:
         if child.type == "formals":
             for name, place in formal_names(child).items():
                 if name in bound:
@@ -104,7 +103,6 @@ def _function(node: "Node", scope: "Scope", work: "Work") -> None:
             defaults += [child for formal in child.named_children for child in formal.named_children[1:]]
         elif child.type == "identifier":
             _bind(bound, child)
-    assert body is not None
     inner = (frozenset(bound), scope)
     work.append((body, inner))
     work += [(default, inner) for default in defaults]

@@ -174,9 +174,7 @@ class _Unpacked:
         if member.issym():
             target = member.linkname.encode("utf-8", "surrogateescape")
             folder[parts[-1]] = _SYMLINK, self._store([target])
-        elif member.isreg() and not member.issparse():
-            stream = archive.extractfile(member)
-            assert stream is not None
+        elif member.isreg() and not member.issparse() and (stream := archive.extractfile(member)) is not None:
             pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
             mode = _PROGRAM if member.mode & 0o100 else _FILE
             folder[parts[-1]] = mode, self._store(pieces)

@@ -16,6 +16,10 @@ from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Fet
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 Moves = Mapping[InputPath, Fetched]
+Inputs = dict[str, NodeLabel | InputPath]
+"""What is filled while a node is made, and then stands in it."""
+Attrs = Mapping[str, Attr] | None
+
 _VERSION = 7
 _MAX_NODES = 1_000_000
 _NO_LOCK = LockFile(_VERSION, lockgraph.ROOT, {lockgraph.ROOT: LockNode()}, {}, False, {})
@@ -103,7 +107,7 @@ class _Frame:
     """
 
     inputs: Mapping[str, _Input]
-    made: dict[str, NodeLabel | InputPath]
+    made: Inputs
     path: InputPath
     old: LockNode | None
     old_nodes: Mapping[NodeLabel, LockNode]
@@ -135,7 +139,7 @@ class _Computation:
         self.touched = self.above_moves | set(moves)
 
     def run(self, inputs: Mapping[str, InputSpec]) -> LockFile:
-        made: dict[str, NodeLabel | InputPath] = {}
+        made: Inputs = {}
         self.nodes[lockgraph.ROOT] = LockNode(inputs=made)
         root = self.old.nodes[self.old.root]
         given = self._from_flake(inputs, ())
@@ -211,7 +215,7 @@ class _Computation:
             return None
         if old is None or not self._is_same(old, override):
             return None
-        made = self._add(frame, path, LockNode(flake=old.flake, locked=old.locked, original=old.original, inputs={}))
+        made = self._add(frame, path, old.locked, old.original, flake=old.flake)
         refetch = path in self.above_moves
         inputs: dict[str, _Input] = {}
         for name, target in old.inputs.items():
@@ -271,8 +275,7 @@ class _Computation:
         if old is not None:
             self.differs = f"input {show_path(path)} has another reference than in the lock of its flake"
         spec = override.spec
-        assert spec is not None
-        if spec.ref is None or spec.relative:
+        if spec is None or spec.ref is None or spec.relative:
             raise NotNativeError(f"input {show_path(path)} is a path relative to its flake")
         fetched = self.fetcher.newest(spec.ref)
         source = given if self.dialect.overrides_keep_original and given.flake else override
@@ -299,8 +302,7 @@ class _Computation:
         if self.dialect.name == "nix-2.8" and "dir" in original and "dir=" not in str(original.get("url", "dir=")):
             self.differs = f"the address of input {show_path(path)}"
             raise DisagreementError(f"{self.differs} holds no `?dir=`, as it would in {self.dialect.name}")
-        node = LockNode(flake=flake, original=original, locked=fetched.locked(original), inputs={})
-        made = self._add(frame, path, node)
+        made = self._add(frame, path, fetched.locked(original), original, flake=flake)
         if not flake:
             return []
         if fetched.ref in frame.parents:
@@ -320,12 +322,11 @@ class _Computation:
         except NotNativeError as error:
             raise NotNativeError(f"input {show_path(path)}: {error.reason}") from None
 
-    def _add(self, frame: _Frame, path: InputPath, node: LockNode) -> dict[str, NodeLabel | InputPath]:
-        """Put a node into the lock and return its inputs, to be filled."""
-        label = self._put(node)
-        frame.made[path[-1]] = label
-        assert isinstance(node.inputs, dict)
-        return node.inputs
+    def _add(self, frame: _Frame, path: InputPath, locked: Attrs, original: Attrs, *, flake: bool) -> Inputs:
+        """Put a node into the lock; return its inputs, to be filled."""
+        inputs: Inputs = {}
+        frame.made[path[-1]] = self._put(LockNode(flake=flake, locked=locked, original=original, inputs=inputs))
+        return inputs
 
     def _put(self, node: LockNode) -> NodeLabel:
         if len(self.nodes) > _MAX_NODES:
@@ -336,25 +337,25 @@ class _Computation:
         return label
 
     def _copy(self, node: LockNode, nodes: Mapping[NodeLabel, LockNode], prefix: InputPath) -> NodeLabel:
-        """Copy a node with all below it."""
-        top: dict[str, NodeLabel | InputPath] = {}
-        stack: list[tuple[dict[str, NodeLabel | InputPath], str, LockNode]] = [(top, "", node)]
+        """Copy a node with all below it; return its label."""
+        label, made = self._put_copy(node)
+        stack = [(node, made)]
         while stack:
-            above, name, found = stack.pop()
-            inputs: dict[str, NodeLabel | InputPath] = {}
-            above[name] = self._put(
-                LockNode(
-                    flake=found.flake, locked=found.locked, original=found.original, parent=found.parent, inputs=inputs
-                )
-            )
-            for inner, target in found.inputs.items():
+            node, made = stack.pop()
+            for name, target in node.inputs.items():
                 if isinstance(target, tuple):
-                    inputs[inner] = (*prefix, *target)
+                    made[name] = (*prefix, *target)
                 else:
-                    stack.append((inputs, inner, nodes[target]))
-        label = top[""]
-        assert isinstance(label, str)
+                    made[name], below = self._put_copy(nodes[target])
+                    stack.append((nodes[target], below))
         return label
+
+    def _put_copy(self, node: LockNode) -> tuple[NodeLabel, Inputs]:
+        """Put a node like this one into the lock; return its label and its inputs, to be filled."""
+        inputs: Inputs = {}
+        # Made from its parts, not with `replace`: keys that Nix does not know (`extra`) go, as when Nix writes a lock.
+        copy = LockNode(flake=node.flake, locked=node.locked, original=node.original, parent=node.parent, inputs=inputs)
+        return self._put(copy), inputs
 
     def _is_same(self, old: LockNode, given: _Input) -> bool:
         """Tell whether a node is of the source that is asked for (Nix compares references, not repositories)."""
@@ -377,8 +378,7 @@ class _Computation:
 
     def _original(self, spec: InputSpec, old: Mapping[str, Attr] | None, path: InputPath) -> Mapping[str, Attr]:
         """Return a reference of a flake.nix as `original`. old: as the lock has it so far."""
-        assert spec.ref is not None
-        if spec.relative:
+        if spec.ref is None or spec.relative:
             raise NotNativeError(f"input {show_path(path)} is a path relative to its flake")
         attrs = spec.ref.to_attrs()
         if spec.portable or self.dialect.name != "nix-2.8":

@@ -27,7 +27,7 @@ from flakesync.sync.lockers.native.compute import compute
 from flakesync.sync.lockers.native.values import NIX_2_34, Fetched, Flake
 from tests.support.nixspace import UPDATE
 
-LARGEST = Path(__file__).parents[2] / "shared/corpus/cardano/Plutonomicon/cardano-transaction-lib/flake.lock"
+LARGEST = Path(__file__).parents[1] / "tests/corpus/locks/cardano/Plutonomicon/cardano-transaction-lib/flake.lock"
 COUNT = 1000
 LOOPED = 25
 ROUNDS = 3

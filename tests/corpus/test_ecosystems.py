@@ -1,4 +1,4 @@
-"""Graph and drift of real organisations: the locks that they published, read where they lie next to this checkout."""
+"""Graph and drift of real organisations, from the locks that they published."""
 
 import csv
 from collections import Counter
@@ -14,10 +14,10 @@ from flakesync.survey.pins import all_governed, choose_targets
 from flakesync.survey.survey import Situation, questions
 from flakesync.workspace.history import ask
 from flakesync.workspace.snapshot import Snapshot, read_snapshot
+from tests.corpus.real_locks import CORPUS, needs_real_locks
 from tests.support.workspaces import NOW, pin, repo, workspace
 
-CORPUS = Path(__file__).resolve().parents[2].parent / "shared/corpus"
-pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="the real locks are not here")
+pytestmark = needs_real_locks
 
 ECOSYSTEMS = ("cachix", "cardano", "divnix", "hercules-ci", "hyprwm", "nix-community")
 # Repositories that have moved: the locks name the old owner.

@@ -1,4 +1,7 @@
-"""The forges' own descriptions of their APIs, made strict: every request a client makes is held against them."""
+"""Descriptions of the forges' APIs, made strict: every request a client makes is held against them.
+
+GitHub's and Forgejo's are their own, cut down to what flakesync calls; GitLab's is written by hand.
+"""
 
 import copy
 import json
@@ -14,9 +17,9 @@ from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 HERE = Path(__file__).parent / "descriptions"
-SHARED = Path(__file__).parents[3] / "shared/forge/descriptions"
 
 _HOST = "https://forge.test"
+_NOT_OF_FORGEJO = r"/orgs/[^/]+/labels|/repos/.*/issues/\d+/dependencies"
 
 
 class Asked:
@@ -103,26 +106,37 @@ def github() -> Description:
 
 @cache
 def gitlab() -> Description:
-    """GitLab's. It leaves out the endpoints of the paid tiers, and here those for users.
-
-    Two of its paths want the number of a project, where GitLab takes the encoded path as everywhere.
-    """
-    document = _strict(json.loads((SHARED / "gitlab.json").read_text()))
-    for operations in document["paths"].values():
-        for operation in operations.values():
-            for parameter in operation.get("parameters", []):
-                if (parameter["name"], parameter["in"]) == ("id", "path"):
-                    parameter["schema"] = {"type": "string"}
-    paid = r"/api/v4/projects/[^/]+/(merge_requests/\d+/blocks|merge_trains/.*)"
-    return Description(document, "", rf"/api/v4/users|{paid}")
+    """GitLab's, with what it has in paid tiers alone; its answers are as strict as its requests."""
+    return Description(_strict(json.loads((HERE / "gitlab.json").read_text())), "")
 
 
 @cache
 def forgejo() -> Description:
     """Forgejo's, which demands nothing of a new pull request; organisations are not in the file."""
-    document = _strict(json.loads((SHARED / "forgejo.json").read_text()))
+    document = _strict(json.loads((HERE / "forgejo.json").read_text()))
     document["components"]["schemas"]["CreatePullRequestOption"]["required"] = ["title", "head", "base"]
-    return Description(document, "/api/v1", r"/orgs/[^/]+/labels|/repos/.*/issues/\d+/dependencies")
+    return Description(document, "/api/v1", _NOT_OF_FORGEJO)
+
+
+@cache
+def forgejo_answers() -> Description:
+    """Forgejo's for its answers: it does not say what may be null, nor that it has no other fields."""
+    document = json.loads((HERE / "forgejo.json").read_text())
+    _with_nulls_and_nothing_else(document)
+    return Description(document, "/api/v1", rf"{_NOT_OF_FORGEJO}|/repositories/.*")
+
+
+def _with_nulls_and_nothing_else(schema: object) -> None:
+    if isinstance(schema, list):
+        for item in schema:
+            _with_nulls_and_nothing_else(item)
+    elif isinstance(schema, dict):
+        if isinstance(schema.get("properties"), dict):
+            schema |= {"additionalProperties": False, "nullable": True}
+        elif "type" in schema:
+            schema["nullable"] = True
+        for value in schema.values():
+            _with_nulls_and_nothing_else(value)
 
 
 def _without_the_deprecated(schema: object) -> None:

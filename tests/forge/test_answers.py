@@ -33,7 +33,6 @@ from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull, Sta
 from flakesync.forge.refusals import lines_in
 from flakesync.terms import Rev
 from tests.forge import described
-from tests.forge.described import Description
 from tests.forge.scripted import Script
 
 Json = dict[str, Any]
@@ -91,53 +90,12 @@ def cases(kind: str) -> list[Json]:
 ALL = [pytest.param(kind, case, id=f"{kind}: {case['name']}") for kind in KINDS for case in cases(kind)]
 
 
-@cache
-def description(kind: str) -> Description | None:
-    match kind:
-        case "github":
-            return described.github()
-        case "gitlab":
-            return described.gitlab() if described.SHARED.exists() else None
-        case _:
-            return described.forgejo() if described.SHARED.exists() else None
-
-
-@cache
-def describes_answers(kind: str) -> Description | None:
-    """Return the description that answers are held against; None: it is not here.
-
-    Forgejo's does not say what may be null. GitLab's gives wrong types: there the names of fields alone count.
-    """
-    if kind == "github":
-        return described.github()
-    if not described.SHARED.exists():
-        return None
-    document = json.loads((described.SHARED / f"{kind}.json").read_text())
-    _relax(document, names_only=kind == "gitlab")
-    prefix = "" if kind == "gitlab" else "/api/v1"
-    return Description(document, prefix, r".*/(merge_trains/.*|dependencies|blocks)|/api/v4/users|/repositories/.*")
-
-
-def _relax(schema: object, *, names_only: bool) -> None:
-    if isinstance(schema, list):
-        for item in schema:
-            _relax(item, names_only=names_only)
-    elif isinstance(schema, dict):
-        if names_only and isinstance(schema.get("items"), dict):  # what lists hold is described as the answer itself
-            schema |= schema.pop("items") | {"type": "object"}
-        properties = schema.get("properties")
-        if isinstance(properties, dict):
-            for name in properties if names_only else ():
-                properties[name] = {}
-            schema |= {"additionalProperties": False, "nullable": True}
-        elif "type" in schema:
-            schema["nullable"] = True
-        for value in schema.values():
-            _relax(value, names_only=names_only)
+DESCRIPTIONS = {"github": described.github, "gitlab": described.gitlab, "forgejo": described.forgejo}
+OF_ANSWERS = {**DESCRIPTIONS, "forgejo": described.forgejo_answers}
 
 
 def script_of(kind: str, case: Json) -> Script:
-    script = Script(PLACES[kind][0], description(kind))
+    script = Script(PLACES[kind][0], DESCRIPTIONS[kind]())
     for answer in case["answers"]:
         if answer.get("breaks"):
             script.breaks()
@@ -245,14 +203,9 @@ def check(kind: str, case: Json, line: str, answer: httpx2.Response, asked: obje
 
 @cache  # most of them are one and the same pull request
 def check_answer(kind: str, method: str, target: str, status: int, content: bytes) -> None:
-    known = describes_answers(kind)
-    if known is None:
-        return
     base = httpx2.URL(PLACES[kind][0]).raw_path.decode().rstrip("/")
-    body = json.loads(content)
-    for item in body if kind == "gitlab" and isinstance(body, list) else [body]:
-        told = {"content-type": "application/json"}
-        known.check_answer(method, f"{base}{target}", {}, status, told, json.dumps(item).encode())
+    told = {"content-type": "application/json"}
+    OF_ANSWERS[kind]().check_answer(method, f"{base}{target}", {}, status, told, content)
 
 
 # ---- GraphQL ---------------------------------------------------------------------------------------------------------

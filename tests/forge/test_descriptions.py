@@ -12,7 +12,6 @@ from tests.support.forge.client import client_of
 JSON = {"content-type": "application/json"}
 PULLS = "/repos/acme/lib/pulls"
 NEW = {"title": "T", "head": "h", "base": "b", "body": ""}
-needs_shared = pytest.mark.skipif(not described.SHARED.exists(), reason="the descriptions are not here")
 
 
 def send(description: Description, method: str, target: str, body: object = None) -> None:
@@ -63,7 +62,6 @@ def test_the_example_forge_tells_the_rules_of_a_branch_as_github_does(forge: For
 MERGES = "/api/v4/projects/acme%2Flib/merge_requests"
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("method", "target", "body"),
     [
@@ -83,7 +81,6 @@ def test_gitlab_refuses(method: str, target: str, body: object) -> None:
         send(described.gitlab(), method, target, body)
 
 
-@needs_shared
 @pytest.mark.parametrize(
     ("method", "target", "body"),
     [

@@ -18,7 +18,7 @@ DIRECT = f"GET {AT}/pulls/main/flakesync%2Fupdate"
 
 @pytest.fixture
 def script() -> Script:
-    return Script("https://codeberg.org/api/v1", described.forgejo() if described.SHARED.exists() else None)
+    return Script("https://codeberg.org/api/v1", described.forgejo())
 
 
 @pytest.fixture

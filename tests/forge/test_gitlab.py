@@ -17,7 +17,7 @@ NEW = NewPull("flakesync/update", "main", "Update", "Body")
 
 @pytest.fixture
 def script() -> Script:
-    return Script("https://gitlab.com/api/v4", described.gitlab() if described.SHARED.exists() else None)
+    return Script("https://gitlab.com/api/v4", described.gitlab())
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import copy
 import json
 import pickle
 import string
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,11 +12,11 @@ from hypothesis import strategies as st
 from flakesync.errors import FlakeRefError
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, is_full_rev
 from flakesync.terms import Rev
+from tests.corpus.real_locks import CORPUS, needs_real_locks
 from tests.nix.references import REFUSED, STRICTER, UNDERSTOOD
 
 REV = Rev("0123456789abcdef0123456789abcdef01234567")
 NEW = Rev("fedcba9876543210fedcba9876543210fedcba98")
-CORPUS = Path(__file__).parents[3] / "shared/corpus"
 
 WORD = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=6)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
@@ -260,7 +259,7 @@ def test_a_reference_is_a_value() -> None:
     assert len({ref, FlakeRef.parse("git+https://h/x?submodules=1&ref=main"), FlakeRef.parse("git+https://h/x")}) == 2
 
 
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the collection of real locks is not here")
+@needs_real_locks
 def test_the_attributes_in_real_locks_are_canonical() -> None:
     for file in CORPUS.glob("*/*/*/flake.lock"):
         for node in json.loads(file.read_bytes())["nodes"].values():

@@ -10,9 +10,9 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of, identity_of_url
+from tests.corpus.real_locks import CORPUS, needs_real_locks
 
 REV = "0123456789abcdef0123456789abcdef01234567"
-CORPUS = Path(__file__).parents[3] / "shared/corpus"
 
 
 class Repo(NamedTuple):
@@ -200,7 +200,7 @@ def test_any_text_has_some_identity_or_none_and_never_an_error(text: str) -> Non
     assert found is None or isinstance(found, Identity)
 
 
-@pytest.mark.skipif(not CORPUS.is_dir(), reason="the collection of real locks is not here")
+@needs_real_locks
 def test_real_locks_lock_the_repository_that_they_name() -> None:
     """In 93 published locks the two differ only where an override of `flake = false` placeholders says so."""
     foreign = set()

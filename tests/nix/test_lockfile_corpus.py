@@ -1,4 +1,4 @@
-"""Real locks, where they are at hand: see ../shared/corpus/README.md."""
+"""Real locks, where they are at hand."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ import pytest
 
 from flakesync.errors import LockError
 from flakesync.nix.lock.file import LockFile
+from tests.corpus.real_locks import CORPUS, needs_real_locks
 
-CORPUS = Path(__file__).parents[2].joinpath("../shared/corpus").resolve()
 REAL = sorted(CORPUS.glob("*/*/*/flake.lock"))
 ODD = sorted(CORPUS.glob("odd/*.lock"))
 
-pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is not there")
+pytestmark = needs_real_locks
 
 # What is wrong with those odd locks of version 5 to 7, or of no version, that are refused.
 REFUSED = {

@@ -14,7 +14,7 @@ from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
     from flakesync.documents.land import LandDocument
-    from flakesync.land.land import Patience
+    from flakesync.sync.options import Options, Patience
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
 
@@ -49,9 +49,13 @@ def land(
     """
     refuse_offline(common, "land")
     workspace, selected = open_workspace(common)
-    document = _land(
-        common, workspace, selected, _patience(wait, timeout), merge=not no_merge, locker=locker, dialect=dialect
+    from flakesync.cache.layout import cache_dir
+    from flakesync.sync.options import Options
+
+    options = Options(
+        cache=cache_dir(), locker=locker, dialect=dialect, merge=not no_merge, patience=_patience(wait, timeout)
     )
+    document = _land(common, workspace, selected, options)
     if common.json:
         screen.answer_json(document)
     else:
@@ -66,7 +70,7 @@ def land(
 
 def _patience(wait: bool, timeout: str) -> "Patience":
     from flakesync.errors import ManifestError
-    from flakesync.land.land import Patience
+    from flakesync.sync.options import Patience
     from flakesync.workspace.values import duration
 
     try:
@@ -79,29 +83,14 @@ def _land(
     common: Common,
     workspace: "Workspace",
     selected: "frozenset[RepoName]",
-    patience: "Patience",
-    *,
-    merge: bool,
-    locker: LockerOption,
-    dialect: DialectOption,
+    options: "Options",
 ) -> "LandDocument":
     from flakesync.forge.hosts import Servers
     from flakesync.land.land import land as carry_out
     from flakesync.report.progress import listener
-    from flakesync.survey.read import cache_dir
 
     with (
         closing(Servers(workspace, os.environ)) as servers,
         listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen,
     ):
-        return carry_out(
-            workspace,
-            selected,
-            servers,
-            cache=cache_dir(),
-            merge=merge,
-            patience=patience,
-            listener=listen,
-            locker=locker,
-            dialect=dialect,
-        )
+        return carry_out(workspace, selected, servers, options, listen)

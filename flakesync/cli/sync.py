@@ -36,26 +36,24 @@ def sync(
       flakesync sync --jobs 4 --json > sync.json
     """
     from flakesync.analysis.plan import make_plan
+    from flakesync.cache.layout import cache_dir
     from flakesync.report.progress import listener
-    from flakesync.survey.read import cache_dir
     from flakesync.sync.engine import sync as carry_out
+    from flakesync.sync.options import Options
 
     workspace, selected = open_workspace(common)
     situation = look(common, workspace)
     plan = make_plan(situation, selected)
+    options = Options(
+        cache=cache_dir(),
+        locker=locker,
+        dialect=dialect,
+        verify=verify,
+        dry_run=dry_run,
+        offline=common.offline,
+    )
     with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
-        document = carry_out(
-            situation,
-            plan,
-            jobs=situation.snapshot.workspace.jobs,
-            dry_run=dry_run,
-            listener=listen,
-            cache=cache_dir(),
-            locker=locker,
-            verify=verify,
-            offline=common.offline,
-            dialect=dialect,
-        )
+        document = carry_out(situation, plan, options, listen)
     if common.json:
         screen.answer_json(document)
     else:

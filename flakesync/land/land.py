@@ -4,10 +4,7 @@ Nothing is remembered between runs: what there is to land is read from bases, up
 so any machine can go on, and a run that was killed is finished by the next one.
 """
 
-import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from threading import Lock
 
 import msgspec
@@ -19,81 +16,51 @@ from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
-from flakesync.land.repo import Turn
-from flakesync.land.server_state import Found, Ground, movable_edges
-from flakesync.publish.branches import push
-from flakesync.publish.each_repo import work_on
+from flakesync.land.outcome import failed
+from flakesync.land.repo import RepoLanding
+from flakesync.land.run import LandRun
+from flakesync.land.server_state import RepoOnServer, ServerState, movable_edges
+from flakesync.publish.each_repo import map_repos
 from flakesync.survey.graph import Edge, RepoGraph
-from flakesync.sync.bump import ChecksFailedError, Setting
-from flakesync.sync.engine import author_of, one_at_a_time, only_run, stopper
-from flakesync.sync.lockers.auto import FoundNix, LockerChoice, choose_locker
+from flakesync.sync.checks import ChecksFailedError
+from flakesync.sync.engine import only_run
+from flakesync.sync.options import Options
 from flakesync.sync.schedule import run_ready
+from flakesync.sync.settled import Settled
+from flakesync.sync.tools import make_tools, stopper
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import is_ours
 from flakesync.workspace.manifest import Workspace
-
-TIMEOUT_S = 3600.0
-"""How long `--wait` waits by default."""
+from flakesync.workspace.snapshot import UnreadableRepo
 
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How a landing waits. wait: whether at all. timeout_s: how long in all. sleep, clock: seconds."""
-
-    wait: bool = False
-    timeout_s: float = TIMEOUT_S
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
 
 
 def land(
     workspace: Workspace,
     selected: frozenset[RepoName],
     servers: Servers,
-    *,
-    cache: Path,
-    merge: bool = True,
-    patience: Patience = Patience(),
+    options: Options,
     listener: Listener = lambda _: None,
-    locker: LockerChoice = "auto",
-    dialect: str | None = None,
 ) -> LandDocument:
     """Land the update branches of the selected repos as far as they can be, and return what became of each.
-
-    merge: False: branches are made anew on what has landed, but nothing is merged. cache: where the mirrors are.
-    locker, dialect: as for `sync`.
 
     Raises:
         FlakesyncError: nothing could be begun (no git, no Nix where it is needed for all), or another run is going on
             (`busy`).
     """
     git_process.git(["--version"])
-    told = one_at_a_time(listener)
-    ground = Ground(workspace, cache, servers)
-    nix = FoundNix(servers.hosts)
-    setting = Setting(
-        run="",
-        branch=workspace.branch,
-        author=author_of(workspace.author),
-        locker=choose_locker(locker, ground.sources, nix, lambda text: told(Note(text)), dialect=dialect),
-        check=nix.run_check,
-        dry_run=False,
-        listener=told,
-        sources={},
-        carry_over=True,
-    )
-    method = workspace.publish.merge_method
-    turn = Turn(ground, servers, setting, method, merge, patience.sleep, patience.clock)
-    landing = _Landing(selected, turn)
+    state = ServerState(workspace, options.cache, servers)
+    tools = make_tools(options, state.sources, servers.hosts, listener, Settled(None))
+    landing = _Landing(selected, LandRun(state, servers, tools, options))
+    patience = options.patience
     deadline = patience.clock() + patience.timeout_s
     pause = _FIRST_PAUSE_S
     while True:
         progress = False
         try:
-            with only_run(workspace.file, cache):
+            with only_run(workspace.file, options.cache):
                 progress = landing.round()
         except FlakesyncError as error:
             # Between two rounds another run may come in; after the first, that is no reason to give up.
@@ -108,13 +75,13 @@ def land(
 class _Landing:
     """One run: rounds over all that has not landed yet. begun: whether there has been one."""
 
-    def __init__(self, selected: frozenset[RepoName], turn: Turn) -> None:
+    def __init__(self, selected: frozenset[RepoName], run: LandRun) -> None:
         self._selected = selected
-        self._turn = turn
-        self._ground = turn.ground
-        self._workspace = turn.ground.workspace
-        self._servers = turn.servers
-        self._listener = turn.setting.listener
+        self._run = run
+        self._state = run.server_state
+        self._workspace = run.workspace
+        self._servers = run.servers
+        self._listener = run.tools.listener
         self._outcomes: dict[RepoName, LandOutcome] = {}
         self._open: set[RepoName] = set()
         self._deleted: list[RepoName] = []
@@ -135,8 +102,8 @@ class _Landing:
         names = [
             repo.name for repo in self._workspace.repos if not self.begun or repo.name in self._open - self._selected
         ]
-        self._ground.read(names)
-        graph = self._ground.graph()
+        self._state.read(names)
+        graph = self._state.graph()
         self._order = [name for wave in graph.waves for name in wave]
         edges = movable_edges(graph)
         for name in names:
@@ -166,15 +133,19 @@ class _Landing:
         repos = [self._outcomes[name] for name in self._order if name in self._outcomes]
         return LandDocument(
             branch=self._workspace.branch,
-            locker=self._turn.setting.locker.name,
+            locker=self._run.tools.locker.name,
             repos=repos,
             deleted=sorted(self._deleted),
         )
 
     def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
         """Tell whether there is something to land of a repo, as it was last read."""
-        found = self._ground.look(name)
-        return found.error is not None or found.update is not None or any(map(self._ground.names_update, edges))
+        match self._state.look(name):
+            case UnreadableRepo():
+                return True
+            case RepoOnServer(update=update) if update is not None:
+                return True
+        return any(map(self._state.names_update, edges))
 
     def _undone(self) -> list[RepoName]:
         final = ("landed", "failed", "skipped")
@@ -196,14 +167,13 @@ class _Landing:
             return blocked
         self._listener(Started(name))
         with self._guard:
-            self._turn.landed = self._landed()
-            self._turn.waiting = self._open - self._turn.landed
+            landed = self._landed()
         try:
-            return self._turn.take(name)
+            return RepoLanding(self._run, name, landed, frozenset(self._open - landed)).carry_out()
         except ChecksFailedError as error:
-            return msgspec.structs.replace(self._turn.failed(name, error), results=error.results)
+            return msgspec.structs.replace(failed(name, error, self._servers), results=error.results)
         except (FlakesyncError, OSError) as error:
-            return self._turn.failed(name, as_error(error))
+            return failed(name, as_error(error), self._servers)
 
     def _blocked(self, name: RepoName) -> LandOutcome | None:
         """Return the outcome of a repo whose upstreams have not all landed; None: it is its turn."""
@@ -242,11 +212,11 @@ class _Landing:
         undone = self._open - self._landed()
         keep = set(_with_upstreams(graph, undone))
         names = [name for name in self._order if name in self._selected and name not in keep]
-        work_on(names, self._clean_one, jobs=self._workspace.jobs, stop=self._servers.stop)
+        map_repos(names, self._clean_one, jobs=self._workspace.jobs, stop=self._servers.stop)
 
     def _clean_one(self, name: RepoName) -> None:
-        found = self._ground.look(name)
-        if found.tip is None or found.state.repo.url is None or found.error is not None:
+        found = self._state.look(name)
+        if not isinstance(found, RepoOnServer) or found.tip is None or found.state.repo.url is None:
             return
         try:
             if self._delete(found, found.tip):
@@ -255,17 +225,13 @@ class _Landing:
             words = error_document(error, self._servers).message
             self._listener(Note(f"{name}: its update branch stays: {words}"))
 
-    def _delete(self, found: Found, tip: Rev) -> bool:
+    def _delete(self, found: RepoOnServer, tip: Rev) -> bool:
         """Delete an update branch on its server and in the mirror, if flakesync made it."""
-        state, branch = found.state, self._workspace.branch
-        assert state.clone is not None
-        assert state.repo.url is not None
-        url = state.repo.url.git_url()
-        assert url is not None
-        with Repository.open(state.clone) as repository:
+        branch = self._workspace.branch
+        with Repository.open(found.state.clone) as repository:
             if not is_ours(repository, repository.commit(tip)):
                 return False
-            push(repository, url, branch, None, tip, self._servers)
+            self._run.push(repository, found.state, branch, None, tip)
             # What the next fetch would find: the server is not asked again for that.
             for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
                 known = repository.ref(ref)

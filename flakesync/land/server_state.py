@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import assert_never
 
 import msgspec
 
@@ -17,14 +18,12 @@ from flakesync.git.repository import Repository
 from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Identity
-from flakesync.publish.each_repo import work_on
+from flakesync.publish.each_repo import map_repos
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge, RepoGraph, build_graph
 from flakesync.survey.pins import Target, is_archive, last_modified
 from flakesync.survey.read import look_at
 from flakesync.survey.survey import Situation
-from flakesync.sync.bump import Source as CommitSource
-from flakesync.sync.bump import branch_ref
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.update.commit import is_ours
@@ -33,26 +32,24 @@ from flakesync.workspace.history import Answer
 from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
 from flakesync.workspace.model import Repo
-from flakesync.workspace.snapshot import RepoState, Snapshot, UnreadableRepo, read_repo
+from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot, UnreadableRepo, read_repo
 
 _FARTHEST = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RepoOnServer:
     """One repo as its server has it.
 
     tip: of its update branch; None: there is none. update: what that branch has and the base lacks; None: nothing.
-    error: why that cannot be said.
     """
 
-    state: RepoState
+    state: RepoAtCommit
     tip: Rev | None = None
     update: Update | None = None
-    error: FlakesyncError | None = None
 
 
-class Ground:
+class ServerState:
     """The repos as they were last read. Threads may share it; each renews the repo that it works on.
 
     Repos are read from mirrors, as if the manifest had no `path` where it has a `url`: local clones do not count.
@@ -62,18 +59,17 @@ class Ground:
     def __init__(self, workspace: Workspace, cache: Path, servers: Servers) -> None:
         """cache: where the mirrors are. servers: those that the repos are landed on."""
         self.workspace = msgspec.structs.replace(workspace, repos=tuple(map(_without_clone, workspace.repos)))
-        self.branch = workspace.branch
         self._cache = cache
         self._servers = servers
         self._states: dict[RepoName, RepoState] = {}
         self._repositories: dict[Identity, Path] = {}
         self.sources = Sources(self._repositories, self._locks(), cache, hosts=servers.hosts)
-        self._known: dict[tuple[RepoName, Rev, Rev | None], bool] = {}
+        self._known: dict[tuple[RepoName, Rev, Rev], bool] = {}
         self._guard = Lock()
 
     def read(self, names: Iterable[RepoName]) -> None:
         """Read these repos anew."""
-        work_on(names, self.renew, jobs=self.workspace.jobs, stop=self._servers.stop)
+        map_repos(names, self.renew, jobs=self.workspace.jobs, stop=self._servers.stop)
 
     def renew(self, name: RepoName) -> RepoState:
         """Read one repo anew."""
@@ -87,7 +83,7 @@ class Ground:
             state = UnreadableRepo(repo, repo.base, error)
         with self._guard:
             self._states[name] = state
-            if state.clone is not None:
+            if isinstance(state, RepoAtCommit):
                 self._repositories.update(dict.fromkeys(repo.identities, state.clone))
         return state
 
@@ -95,34 +91,41 @@ class Ground:
         """Return the graph of the bases."""
         return build_graph(self._snapshot())
 
-    def look(self, name: RepoName) -> Found:
-        """Return what there is of a repo as it was last read."""
+    def look(self, name: RepoName) -> RepoOnServer | PlainFolder | UnreadableRepo:
+        """Return what there is of a repo as it was last read.
+
+        UnreadableRepo: also where it cannot be said what there is to land of it, or there is no server to land it on.
+        """
         with self._guard:
             state = self._states[name]
-        if state.error is not None:
-            return Found(state, error=state.error)
-        if state.clone is None or state.base_rev is None:
-            return Found(state)
+        match state:
+            case RepoAtCommit():
+                try:
+                    return self._read(state)
+                except FlakesyncError as error:
+                    return UnreadableRepo(state.repo, state.base, error)
+            case PlainFolder() | UnreadableRepo():
+                return state
+            case _:
+                assert_never(state)
+
+    def _read(self, state: RepoAtCommit) -> RepoOnServer:
+        """Return what there is of a repo. Raises FlakesyncError: there is something that cannot be landed."""
+        branch, base = self.workspace.branch, state.base_rev
         with Repository.open(state.clone) as repository:
             if state.repo.url is None:
-                return self._without_server(repository, state, state.base_rev)
-            tip = repository.ref(f"refs/remotes/origin/{self.branch}")
+                tip = repository.ref(f"refs/heads/{branch}")
+                if tip is None or repository.history.is_ancestor(tip, base):
+                    return RepoOnServer(state)
+                message = f"{state.name} has no `url`: there is no server to land its update on"
+                raise SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`")
+            tip = repository.ref(f"refs/remotes/origin/{branch}")
             if tip is None:
-                return Found(state)
-            try:
-                commits = own_commits(repository, self.branch, tip, [state.base_rev], " of the server")
-                update = read_update(repository, commits) if commits else None
-            except FlakesyncError as error:
-                return Found(state, tip, error=error)
-            done = update is None or has_content(repository, state.base_rev, update)
-        return Found(state, tip, None if done else update)
-
-    def _without_server(self, repository: Repository, state: RepoState, base: Rev) -> Found:
-        tip = repository.ref(f"refs/heads/{self.branch}")
-        if tip is None or repository.history.is_ancestor(tip, base):
-            return Found(state)
-        message = f"{state.name} has no `url`: there is no server to land its update on"
-        return Found(state, tip, error=SyncError("no-url", message, hint="merge it by hand, or give the repo a `url`"))
+                return RepoOnServer(state)
+            commits = own_commits(repository, branch, tip, [base], " of the server")
+            update = read_update(repository, commits) if commits else None
+            done = update is None or has_content(repository, base, update)
+        return RepoOnServer(state, tip, None if done else update)
 
     def _address(self, repo: Repo) -> Remote | None:
         """Return where git reaches a repo's server, and how it logs in there; None: it is read from a folder."""
@@ -139,12 +142,15 @@ class Ground:
             states = list(self._states.values())
         for state in states:
             yield from (flake.lock for flake in state.flakes if flake.lock is not None)
-            update = self.look(state.name).update
-            if update is not None and state.clone is not None:
-                with Repository.open(state.clone) as repository:
-                    files = sorted(changed_paths(repository.reader, update.base, update.commit))
-                    found = {file: repository.read(update.commit, file) for file in files}
-                yield from (LockFile.parse(data, file=file) for file, data in found.items() if data is not None)
+            found = self.look(state.name)
+            if isinstance(found, RepoOnServer) and found.update is not None:
+                with Repository.open(found.state.clone) as repository:
+                    base, commit = found.update.base, found.update.commit
+                    files = {
+                        file: repository.read(commit, file)
+                        for file in sorted(changed_paths(repository.reader, base, commit))
+                    }
+                yield from (LockFile.parse(data, file=file) for file, data in files.items() if data is not None)
 
     # ---- edges -----------------------------------------------------------------------------------------------------
 
@@ -156,44 +162,41 @@ class Ground:
         rev = edge.locked_rev
         if rev is None:
             return False
-        if str(edge.locked.get("ref", "")).removeprefix("refs/heads/") == self.branch:
+        if str(edge.locked.get("ref", "")).removeprefix("refs/heads/") == self.workspace.branch:
             return True
         with self._guard:
             state = self._states[edge.upstream]
-            known = self._known.get((edge.upstream, rev, state.base_rev))
-        if rev == state.base_rev or state.clone is None or state.base_rev is None:
+        if not isinstance(state, RepoAtCommit) or rev == state.base_rev:
             return False
+        key = edge.upstream, rev, state.base_rev
+        known = self._known.get(key)
         if known is None:
-            known = self._is_update_commit(state, state.clone, rev, state.base_rev)
-            with self._guard:
-                self._known[edge.upstream, rev, state.base_rev] = known
+            known = self._known[key] = self._is_update_commit(state, rev)
         return known
 
-    def _is_update_commit(self, state: RepoState, clone: Path, rev: Rev, base: Rev) -> bool:
+    def _is_update_commit(self, state: RepoAtCommit, rev: Rev) -> bool:
         address = self._address(state.repo)
-        with Repository.open(clone) as repository:
+        with Repository.open(state.clone) as repository:
             try:
                 if not repository.has(rev) and address is not None:
                     # Its branch is gone, but many servers still have the commit.
                     fetch(repository.path, address, [rev])
-                return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, base)
+                return is_ours(repository, repository.commit(rev)) and not _on_line(repository, rev, state.base_rev)
             except GitError:
                 return self._was_head(state, rev)
 
-    def _was_head(self, state: RepoState, rev: Rev) -> bool:
+    def _was_head(self, state: RepoAtCommit, rev: Rev) -> bool:
         """Tell whether a commit that git cannot get any more was the head of the newest merged pull request."""
-        if state.base is None:
-            return False
         try:
             forge, project = self._servers.for_repo(state.repo)
-            pull = forge.find(project, head=self.branch, base=state.base) if forge is not None else None
+            pull = forge.find(project, head=self.workspace.branch, base=state.base) if forge is not None else None
         except ForgeError:
             return False
         return pull is not None and pull.state == "merged" and pull.head == rev
 
     # ---- decisions -------------------------------------------------------------------------------------------------
 
-    def situation(self, found: Found, landed: Iterable[Edge]) -> Situation:
+    def situation(self, found: RepoOnServer, landed: Iterable[Edge]) -> Situation:
         """Return what the plan of one repo is decided on.
 
         Targets are what its update branch says, never newly resolved: what was tested is what lands. landed: inputs
@@ -208,9 +211,9 @@ class Ground:
         situation = look_at(self._snapshot(), found.state.name, targets, external)
         history = dict(situation.history)
         for edge in landed:
-            rev, tip = edge.locked_rev, situation.snapshot.states[edge.upstream].base_rev
-            if rev is not None and tip is not None:
-                history[edge.upstream, edge.branch, rev] = Answer("landed", tip, None, on_base=True)
+            rev, upstream = edge.locked_rev, situation.snapshot.states[edge.upstream]
+            if rev is not None and isinstance(upstream, RepoAtCommit):
+                history[edge.upstream, edge.branch, rev] = Answer("landed", upstream.base_rev, None, on_base=True)
         return msgspec.structs.replace(situation, history=history)
 
 
@@ -251,18 +254,4 @@ def movable_edges(graph: RepoGraph) -> Mapping[RepoName, Sequence[Edge]]:
         hold = graph.states[edge.dependent].repo.hold
         if on_base and edge.locked.get("type") in MOVABLE and not matches(hold, edge.input):
             found[edge.dependent].append(edge)
-    return found
-
-
-def sources_of(situation: Situation, names: Iterable[RepoName | None]) -> dict[RepoName, CommitSource]:
-    """Return where the commits of these repos are; None, and what cannot be read, is left out."""
-    found: dict[RepoName, CommitSource] = {}
-    for name in names:
-        state = situation.snapshot.states[name] if name is not None else None
-        if state is None or state.clone is None or state.base is None or state.base_rev is None:
-            continue
-        with Repository.open(state.clone) as repository:
-            found[state.name] = CommitSource(
-                state.clone, state.base, branch_ref(repository, state.base), state.base_rev
-            )
     return found

@@ -9,7 +9,7 @@ from flakesync.forge.model import Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import is_ours, mark_abandoned
 from flakesync.publish.branches import Branches, clone_of, find_branches, push
-from flakesync.publish.each_repo import in_order, work_on
+from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import own_commits
@@ -34,7 +34,7 @@ def abandon(
     def work(name: RepoName) -> AbandonOutcome:
         return _Abandoning(workspace, graph.states[name], servers, dry_run).carry_out()
 
-    found = work_on(in_order(graph, selected), work, jobs=workspace.jobs, stop=servers.stop)
+    found = map_repos(in_order(graph, selected), work, jobs=workspace.jobs, stop=servers.stop)
     return AbandonDocument(branch=workspace.branch, dry_run=dry_run, repos=[found[name] for name in sorted(selected)])
 
 

@@ -21,7 +21,7 @@ def in_order(graph: RepoGraph, names: Iterable[RepoName]) -> list[RepoName]:
     return [name for wave in graph.waves for name in _in_turns((one for one in wave if one in wanted), graph.states)]
 
 
-def work_on(
+def map_repos(
     names: Iterable[RepoName],
     work: Callable[[RepoName], T],
     *,

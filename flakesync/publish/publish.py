@@ -14,7 +14,7 @@ from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull
 from flakesync.publish.body import Around, make_block, make_title, put_into
 from flakesync.publish.branches import clone_of, push
-from flakesync.publish.each_repo import in_order, work_on
+from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.fetchable import find_lacking
 from flakesync.publish.look import Look
 from flakesync.publish.neighbours import Neighbours
@@ -130,7 +130,7 @@ class _Publishing:
                 if skip is not None:
                     self._skip(work, skip)
 
-        work_on(
+        map_repos(
             names,
             take,
             jobs=self._workspace.jobs,

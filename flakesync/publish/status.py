@@ -14,7 +14,7 @@ from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
 from flakesync.publish.branches import Branches, Current, clone_of, find_branches, find_current, has_landed
-from flakesync.publish.each_repo import in_order, work_on
+from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, locked_repos, read_update
@@ -34,7 +34,7 @@ def status(
     owners = {identity: state.name for state in states for identity in state.repo.identities}
     look = _Look(workspace, servers, owners, offline=offline)
     order = in_order(graph, selected | near)
-    found = work_on(
+    found = map_repos(
         order, lambda name: look.at(graph.states[name], name in selected), jobs=workspace.jobs, stop=servers.stop
     )
     names = [name for wave in graph.waves for name in wave if name in selected]

@@ -5,16 +5,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from flakesync.cache.layout import cache_dir
 from flakesync.demo.forge.storage import MergeConflictError, Storage
 from flakesync.documents.land import LandDocument, LandOutcome
 from flakesync.documents.publish import PublishDocument
 from flakesync.documents.sync import Listener
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Reviews, Standing
-from flakesync.land.land import Patience, land
+from flakesync.land.land import land
 from flakesync.publish.publish import publish
-from flakesync.survey.read import cache_dir, read_graph
+from flakesync.survey.read import read_graph
 from flakesync.sync.lockers.auto import LockerChoice
+from flakesync.sync.options import Options, Patience
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.model import ForgeKind, Repo
@@ -182,11 +184,8 @@ class Landing:
         patience = Patience(wait=wait is not None, sleep=sleep, clock=lambda: sum(slept), timeout_s=1000)
         servers = MemoryServers(self, self.plain)
         selected = select(workspace, only, (), ())
-        document = land(
-            workspace, selected, servers, cache=cache_dir(), merge=merge, patience=patience, locker=locker,
-            listener=listener,
-        )  # fmt: skip
-        return Landed(document)
+        options = Options(cache=cache_dir(), merge=merge, patience=patience, locker=locker)
+        return Landed(land(workspace, selected, servers, options, listener))
 
     def tip(self, name: str, branch: str = "main") -> Rev | None:
         """Return the tip of a branch."""

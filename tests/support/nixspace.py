@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import pygit2
 import tomli_w
 from pygit2.enums import FileMode
 
 from flakesync.analysis.drift import Finding, find_drift
 from flakesync.analysis.plan import Plan, make_plan
+from flakesync.cache.layout import cache_dir
 from flakesync.documents.sync import Event, Outcome, SyncDocument
-from flakesync.survey.read import cache_dir, survey
+from flakesync.survey.read import survey
 from flakesync.sync.engine import sync
 from flakesync.sync.lockers.auto import LockerChoice
+from flakesync.sync.options import Options
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.snapshot import At
@@ -283,7 +286,7 @@ def run_sync(
 
     What sync itself does is tested with Nix's own locks; those that flakesync writes are compared with Nix's elsewhere.
     """
-    workspace = load_workspace(manifest)
+    workspace = msgspec.structs.replace(load_workspace(manifest), jobs=jobs)
     situation = survey(workspace, offline=offline)
     plan = make_plan(situation, select(workspace, only, (), ()))
     events: list[Event] = []
@@ -293,8 +296,8 @@ def run_sync(
         if listener is not None:
             listener(event)
 
-    document = sync(situation, plan, jobs=jobs, dry_run=dry_run, listener=listen, cache=cache_dir(),
-                    locker=locker, verify=verify, offline=offline)  # fmt: skip
+    options = Options(cache=cache_dir(), locker=locker, verify=verify, dry_run=dry_run, offline=offline)
+    document = sync(situation, plan, options, listen)
     return Ran(document, plan, tuple(events))
 
 

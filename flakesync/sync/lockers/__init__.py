@@ -1,17 +1,17 @@
 """Lockers: who writes the new lock of one flake. One Protocol; nothing outside this folder knows which one runs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import FlakeDir, InputPath, Rev
 
 
-@dataclass(frozen=True, slots=True)
-class FromServer:
+class FromServer(msgspec.Struct, frozen=True, tag="server"):
     """A commit to be fetched from where flake.nix says. branch: one that has it, as far as known.
 
     locked: an immutable archive of it, for tarball sources; None for all others.
@@ -22,8 +22,7 @@ class FromServer:
     locked: Mapping[str, Attr] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FromClone:
+class FromClone(msgspec.Struct, frozen=True, tag="clone"):
     """A commit that a local repository has, pushed or not.
 
     repository: the clone, the mirror, or a borrowed one. ref: the full ref in it that has the commit. branch: the
@@ -37,8 +36,7 @@ class FromClone:
     pushed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """One input to move. original, locked: of its node in the lock that is there."""
 
     input: InputPath
@@ -47,8 +45,7 @@ class Move:
     source: FromServer | FromClone
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One flake whose lock is to be written anew.
 
     repository, rev: where its files are read. dir: its folder. lock: the lock at `rev`. repo: what people call it.

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Literal
+
+from msgspec.structs import replace
 
 from flakesync.errors import NixError, SyncError
 from flakesync.nix.lock.file import LockFile

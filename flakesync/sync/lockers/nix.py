@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock
 
+import msgspec
+
+from flakesync.cache.single_flight import SingleFlight
 from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
@@ -36,7 +38,7 @@ class NixLocker:
         """Lock with this Nix. hosts: what it logs in with; None: only what the user has set up."""
         self._nix = nix
         self._hosts = hosts
-        self._fetches = _OnceEach()
+        self._fetches = SingleFlight()
 
     @property
     def name(self) -> str:
@@ -45,13 +47,13 @@ class NixLocker:
 
     def lock(self, request: Request) -> LockFile:
         """Return the new lock; see Locker."""
-        moves = [replace(move, source=_exact_source(move)) for move in request.moves]
+        moves = [msgspec.structs.replace(move, source=_exact_source(move)) for move in request.moves]
         wanted = {move.input: override_reference(move) for move in moves}
         nix, bare = self._logged_in(request, wanted.values())
         overrides = [Override(path, bare(reference)) for path, reference in wanted.items()]
         with ExitStack() as stack:
             # What several repos take is fetched by the first of them; the others find it in Nix's cache.
-            stack.enter_context(self._fetches.of({override.ref for override in overrides if override.ref}))
+            stack.enter_context(self._fetches.first(sorted({override.ref for override in overrides if override.ref})))
             folder, root = stack.enter_context(flake_folder(request))
             try:
                 data = nix.lock(folder, overrides, git_root=root)
@@ -236,29 +238,3 @@ def _has_relative_inputs(lock: LockFile) -> bool:
         or any(attrs.get("type") == "path" for attrs in (node.locked or {}, node.original or {}))
         for node in lock.nodes.values()
     )
-
-
-class _OnceEach:
-    """Lets only one thread at a time do something for the first time; afterwards everyone may."""
-
-    def __init__(self) -> None:
-        self._guard = Lock()
-        self._locks: dict[str, Lock] = {}
-        self._done: set[str] = set()
-
-    @contextmanager
-    def of(self, keys: set[str]) -> Iterator[None]:
-        """Hold the locks of those of `keys` that nobody has done yet."""
-        with self._guard:
-            new = sorted(keys - self._done)
-            locks = [self._locks.setdefault(key, Lock()) for key in new]
-        with ExitStack() as stack:
-            for key, lock in zip(new, locks, strict=True):  # in one order for all, so that no two wait for each other
-                lock.acquire()
-                if key in self._done:
-                    lock.release()
-                else:
-                    stack.callback(lock.release)
-            yield
-            with self._guard:
-                self._done.update(new)

@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 import tomli_w
 
+from flakesync.cache.layout import cache_dir
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.demo.forge.storage import Storage
 from flakesync.documents.publish import PublishDocument, StatusDocument
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.hosts import Servers
-from flakesync.land.land import Patience, land
+from flakesync.land.land import land
 from flakesync.publish.publish import publish
 from flakesync.publish.status import status
-from flakesync.survey.read import cache_dir, read_graph
+from flakesync.survey.read import read_graph
+from flakesync.sync.options import Options, Patience
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select
 from tests.support import repos
@@ -107,8 +109,9 @@ class Hosted:
         workspace = load_workspace(self.manifest)
         patience = Patience(wait=wait, timeout_s=timeout_s, sleep=sleep, clock=self.clock)
         selected = select(workspace, (), (), ())
+        options = Options(cache=cache_dir(), patience=patience, locker="native")
         with closing(self.servers) as servers:
-            return Landed(land(workspace, selected, servers, cache=cache_dir(), patience=patience, locker="native"))
+            return Landed(land(workspace, selected, servers, options))
 
     def assert_done(self) -> None:
         """All bases are in step, and no update branch is left on the server."""

@@ -1,0 +1,172 @@
+"""Brings an update commit in: publishes it, merges it, and reads the base until it has it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flakesync.documents.land import LandOutcome
+from flakesync.documents.sync import Step
+from flakesync.errors import SyncError
+from flakesync.forge.model import Forge, ForgeError, Project, Pull, Standing, Waiting
+from flakesync.git.repository import Repository
+from flakesync.land.gate import find_obstacle
+from flakesync.land.outcome import Closed, Made
+from flakesync.land.run import LandRun
+from flakesync.land.server_state import RepoOnServer, movable_edges
+from flakesync.publish.body import Around, Link
+from flakesync.publish.publish import publish_again
+from flakesync.survey.survey import Situation
+from flakesync.terms import RepoName, Rev
+from flakesync.update.content import has_content, own_commits, read_update
+from flakesync.workspace.snapshot import RepoAtCommit
+
+_LAGS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+SETTLE_S = 120.0
+"""How long a forge may take to begin its checks of a pushed commit; until then `none` is not taken for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnForge:
+    """A repo on its forge, and its newest pull request there; None: it has had none."""
+
+    forge: Forge
+    project: Project
+    pull: Pull | None
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """One update commit that is to be merged.
+
+    found: the repo as it was read. situation: what its plan was decided on. waiting: what has not landed yet, of all
+    repos.
+    """
+
+    run: LandRun
+    found: RepoOnServer
+    situation: Situation
+    made: Made
+    waiting: frozenset[RepoName]
+
+    @property
+    def state(self) -> RepoAtCommit:
+        """The repo at its base."""
+        return self.found.state
+
+    def by_push(self) -> LandOutcome:
+        """Land on a plain git server: somebody merges the branch, or, where that is wished, the base is moved on."""
+        state, made, merge = self.state, self.made, self.run.options.merge
+        branch = self.run.workspace.branch
+        if made.anew:
+            self._push(branch, self.found.tip)
+        if merge and self.run.workspace.publish.merge_method == "fast-forward":
+            self.run.tools.listener(Step(state.name, "merging"))
+            self._push(state.base, state.base_rev)
+            return self._read_back(None, made.commit)
+        by_hand = Waiting("person", f"somebody has to merge {branch} into {state.base}")
+        return made.result("repinned" if not merge and made.anew else "waiting", waiting=by_hand)
+
+    def _push(self, branch: str, old: Rev | None) -> None:
+        with Repository.open(self.state.clone) as repository:
+            self.run.push(repository, self.state, branch, self.made.commit, old)
+
+    def by_forge(self, on_forge: OnForge, standing: Standing | None) -> LandOutcome:
+        """Publish what was made, and merge it unless something is in its way.
+
+        standing: of the pull request before the branch was made anew; None: it was not asked.
+        """
+        run, made, name = self.run, self.made, self.state.name
+        forge, project, pull = on_forge.forge, on_forge.project, on_forge.pull
+        if made.anew or pull is None or pull.state != "open":
+            run.tools.listener(Step(name, "publishing"))
+            pull = self._publish(pull)
+            if standing is not None and _wants_checks(standing, made):
+                run.pushed[name] = (made.commit, run.options.patience.clock())
+            standing = None
+        for pause in _LAGS_S:
+            if pull.head == made.commit:
+                break
+            run.options.patience.sleep(pause)
+            pull = forge.get(project, pull.number)
+            standing = None  # what was asked was asked of another head
+        else:
+            lag = Waiting("computing", "the forge has not seen the pushed commit yet")
+            return made.result("waiting", pull, waiting=lag)
+        if not run.options.merge:
+            status: Literal["repinned", "waiting"] = "repinned" if made.anew else "waiting"
+            return made.result(status, pull, waiting=Waiting("person", "somebody has to merge it"))
+        if standing is None:
+            standing = forge.standing(project, pull)
+        obstacle = find_obstacle(pull, standing, settling=self._is_settling())
+        if obstacle is not None:
+            return made.result("waiting", pull, waiting=obstacle)
+        run.tools.listener(Step(name, "merging"))
+        merged = forge.merge(project, pull, head=made.commit, method=run.workspace.publish.merge_method)
+        if isinstance(merged, Waiting):
+            return made.result("waiting", pull, waiting=merged)
+        run.merged[name] = merged
+        return self._read_back(merged, merged.merged_rev)
+
+    def _is_settling(self) -> bool:
+        """Tell whether the commit was pushed so lately that the forge may not have begun its checks."""
+        pushed, since = self.run.pushed.get(self.state.name, (None, 0.0))
+        return pushed == self.made.commit and self.run.options.patience.clock() < since + SETTLE_S
+
+    def _publish(self, pull: Pull | None) -> Pull:
+        """Publish the update branch as it is now. pull: its pull request, as it was found."""
+        graph, name = self.situation.graph, self.state.name
+        edges = movable_edges(graph)
+        dependents = [each for each in self.waiting if any(edge.upstream == name for edge in edges[each])]
+        upstreams = sorted({edge.upstream for edge in edges[name]})
+        around = Around(dict(self._links(upstreams)), sorted(dependents))
+        outcome, now = publish_again(self.run.workspace, graph, name, self.run.servers, around, pull)
+        if outcome.error is not None:
+            raise SyncError(outcome.error.code, outcome.error.message, hint=outcome.error.hint)
+        if outcome.reason == "closed":
+            raise Closed("pull-closed", f"{outcome.pull.url if outcome.pull else name} was closed by a person")
+        if outcome.status == "skipped":
+            raise ForgeError("head-moved", f"{name}: its base has moved on: {outcome.reason}")
+        if now is None or now.state != "open":
+            raise ForgeError("head-moved", f"{name}: its pull request is no longer open")
+        return now
+
+    def _links(self, upstreams: Sequence[RepoName]) -> Iterator[tuple[Rev, Link]]:
+        """Give the pull requests by which the commits came that are locked now."""
+        wanted = {change.to.get("rev") for change in self.made.outcome.changes}
+        for upstream in upstreams:
+            state = self.situation.snapshot.states[upstream]
+            if not isinstance(state, RepoAtCommit) or state.base_rev not in wanted:
+                continue
+            forge, project = self.run.servers.for_repo(state.repo)
+            pull = self.run.merged.get(upstream)
+            if pull is None and forge is not None:
+                pull = forge.find(project, head=self.run.workspace.branch, base=state.base)
+            if pull is not None and pull.state == "merged" and pull.merged_rev == state.base_rev:
+                yield state.base_rev, Link(f"pull request of {upstream}", pull.url)
+
+    def _read_back(self, pull: Pull | None, merged: Rev | None) -> LandOutcome:
+        """Read the base until it has what was merged: exit 0 of a push and the word of a forge prove nothing."""
+        state, branch = self.state, self.run.workspace.branch
+        with Repository.open(state.clone) as repository:
+            commits = own_commits(repository, branch, self.made.commit, [state.base_rev])
+            update = read_update(repository, commits)
+        for pause in (0.0, *_LAGS_S):
+            if pause:
+                self.run.options.patience.sleep(pause)
+            now = self.run.server_state.renew(state.name)
+            if not isinstance(now, RepoAtCommit) or now.base_rev == state.base_rev:
+                continue
+            with Repository.open(state.clone) as repository:
+                if has_content(repository, now.base_rev, update):
+                    return self.made.result("landed", pull, merged=merged or now.base_rev)
+        where = pull.url if pull is not None else branch
+        raise SyncError("not-landed", f"{where} was merged, but {state.base} does not have its locks")
+
+
+def _wants_checks(standing: Standing, made: Made) -> bool:
+    """Tell whether the forge is to check a new commit: it checked the one before, and that does not count for both.
+
+    standing: of the pull request before.
+    """
+    carried_over = made.tested == "carried-over" and standing.checks == "passed"
+    return standing.checks != "none" and not carried_over

@@ -1,0 +1,45 @@
+"""The checks of a repo, run on its update commit before the branch moves to it."""
+
+import shlex
+import time
+
+from flakesync.documents.sync import CheckResult, Step
+from flakesync.errors import SyncError
+from flakesync.git.repository import Repository
+from flakesync.git.scratch.worktree import checkout
+from flakesync.sync.job import BumpJob
+from flakesync.sync.tools import Tools
+from flakesync.terms import Rev
+
+
+class ChecksFailedError(SyncError):
+    """A check of a repo failed. results: of all checks that ran."""
+
+    def __init__(self, results: list[CheckResult]) -> None:
+        """Name the last check, which is the one that failed."""
+        last = results[-1]
+        super().__init__(
+            "check-failed",
+            f"`{last.command}` "
+            + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}"),
+            hint="its last lines are in the report; the update branch was not moved",
+        )
+        self.results = results
+
+
+def run_checks(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) -> list[CheckResult]:
+    """Run the repo's checks in a worktree of the new commit. Raises ChecksFailedError."""
+    results: list[CheckResult] = []
+    with checkout(repository, commit) as folder:
+        for argv in job.checks:
+            command = shlex.join(argv)
+            tools.listener(Step(job.repo, "checking", command))
+            begin = time.monotonic()
+            ran = tools.check(argv, folder)
+            duration_s = round(time.monotonic() - begin, 3)
+            results.append(
+                CheckResult(command=command, exit_status=ran.status, duration_s=duration_s, output=ran.output)
+            )
+            if ran.status != 0:
+                raise ChecksFailedError(results)
+    return results

@@ -1,0 +1,174 @@
+"""The update of one repo as a value: all that decides what its update commit is.
+
+There are values only in a BumpJob, so it can be written down and carried out elsewhere, by whoever has the same
+repositories; the locks are read there, from the base commit.
+"""
+
+import base64
+import os
+from collections.abc import Iterable, Mapping
+from email.utils import parseaddr
+from pathlib import Path
+
+import msgspec
+
+from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate
+from flakesync.git.repository import Repository
+from flakesync.git.values import Signature
+from flakesync.sync.lockers import FromClone, FromServer, Move
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
+from flakesync.workspace.inputs import rev_of
+from flakesync.workspace.manifest import Workspace
+from flakesync.workspace.snapshot import RepoAtCommit
+
+
+class PlannedMove(msgspec.Struct, frozen=True):
+    """One input that moves to a commit that is known. reason: a phrase for people. pin: the one that governs it."""
+
+    flake: FlakeDir
+    move: Move
+    reason: str
+    pin: PinName | None
+
+    @property
+    def key(self) -> tuple[FlakeDir, InputPath]:
+        """Which input it is, of all that the repo has."""
+        return self.flake, self.move.input
+
+    @property
+    def rev(self) -> Rev:
+        """The commit that it moves to."""
+        return self.move.source.rev
+
+    @property
+    def branch(self) -> str | None:
+        """The branch that the new node will name; None: it names none, or one that Nix chooses."""
+        source = self.move.source
+        return source.branch if isinstance(source, FromClone) and self.move.locked.get("type") == "git" else None
+
+    def document(self) -> ChangeDocument:
+        """Return the JSON form."""
+        return ChangeDocument(
+            flake=self.flake,
+            input=show_path(self.move.input),
+            from_=rev_of(self.move.locked),
+            to={"rev": self.rev},
+            reason=self.reason,
+        )
+
+
+class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
+    """One repo whose update branch is to be brought to what the plan says.
+
+    run: names the decisions. branch: the update branch. author: None for git's own identity. clone: the repo's clone or
+    mirror. borrowed: a throw-away repository that the commit goes to in a dry run; None: it goes to the clone.
+    base_rev: what the commit is made on. checks: argv of each. reuse_checks: whether checks that the update branch, or
+    the base, has passed count for a commit that holds the same trees.
+    """
+
+    run: str
+    repo: RepoName
+    branch: str
+    author: Signature | None
+    clone: Path
+    base_rev: Rev
+    moves: tuple[PlannedMove, ...]
+    checks: tuple[tuple[str, ...], ...] = ()
+    borrowed: Path | None = None
+    reuse_checks: bool = False
+
+    @property
+    def repository(self) -> Path:
+        """Where the commit is written."""
+        return self.borrowed or self.clone
+
+    @property
+    def wanted(self) -> dict[tuple[FlakeDir, InputPath], Rev]:
+        """The planned inputs and their commits."""
+        return {each.key: each.rev for each in self.moves}
+
+    @property
+    def decisions(self) -> tuple[object, ...]:
+        """All that decides what the locks on the update branch should be."""
+        return self.branch, self.base_rev, [(*each.key, each.rev, each.branch) for each in self.moves]
+
+    def encode(self) -> bytes:
+        """Return the job as JSON."""
+        return msgspec.json.encode(self, enc_hook=_encode_path)
+
+    @classmethod
+    def decode(cls, data: bytes) -> "BumpJob":
+        """Return the job that `encode` has written. Raises msgspec.ValidationError."""
+        return msgspec.json.decode(data, type=cls, dec_hook=_decode_path)
+
+
+def make_job(workspace: Workspace, run: str, state: RepoAtCommit, moves: Iterable[PlannedMove]) -> BumpJob:
+    """Return the job of one repo, whose commit goes to its clone. run: names the decisions."""
+    return BumpJob(
+        run=run,
+        repo=state.name,
+        branch=workspace.branch,
+        author=_author_of(workspace.author),
+        clone=state.clone,
+        base_rev=state.base_rev,
+        moves=tuple(moves),
+        checks=state.repo.checks,
+    )
+
+
+def plan_move(
+    change: Change, branch: str, repositories: Mapping[RepoName, RepoAtCommit], commits: Mapping[RepoName, Rev]
+) -> PlannedMove:
+    """Return the move that a change is, now that all commits are known.
+
+    branch: the update branch. repositories: in whose clones the commits of upstreams are; what is of another repo
+    comes from its server. commits: the update commits of upstreams.
+
+    Raises:
+        GitError: the repository of an upstream cannot be read.
+    """
+    move = Move(change.input, change.original, change.locked, _source(change, branch, repositories, commits))
+    return PlannedMove(change.flake, move, change.reason, change.pin)
+
+
+def _source(
+    change: Change, branch: str, repositories: Mapping[RepoName, RepoAtCommit], commits: Mapping[RepoName, Rev]
+) -> FromServer | FromClone:
+    to = change.to
+    if isinstance(to, ToUpdate):
+        clone = repositories[to.upstream].clone
+        return FromClone(commits[to.upstream], clone, f"refs/heads/{branch}", branch, pushed=False)
+    upstream = repositories.get(to.upstream) if to.upstream is not None else None
+    if upstream is None:
+        return FromServer(to.rev, to.branch, to.locked)
+    tracked = to.branch or upstream.base
+    with Repository.open(upstream.clone) as repository:
+        return FromClone(to.rev, upstream.clone, branch_ref(repository, tracked), tracked, pushed=True)
+
+
+def branch_ref(repository: Repository, branch: str) -> str:
+    """Return the full ref that `Repository.branch` reads."""
+    local = f"refs/heads/{branch}"
+    return local if repository.ref(local) is not None else f"refs/remotes/origin/{branch}"
+
+
+def _author_of(text: str | None) -> Signature | None:
+    if text is None:
+        return None
+    name, email = parseaddr(text)
+    return Signature(name, email)
+
+
+# A path is any bytes, which are not always text that JSON can hold.
+
+
+def _encode_path(value: object) -> bytes:
+    if isinstance(value, Path):
+        return os.fsencode(value)
+    raise NotImplementedError(type(value))
+
+
+def _decode_path(kind: type, value: object) -> Path:
+    if kind is Path and isinstance(value, str):
+        return Path(os.fsdecode(base64.b64decode(value)))
+    raise NotImplementedError(kind)

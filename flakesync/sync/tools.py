@@ -1,0 +1,73 @@
+"""What a process works with: one set for all repos of a run, shared by its threads."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from flakesync.documents.sync import Event, Listener, Note
+from flakesync.git import process as git_process
+from flakesync.nix.program import process as nix_process
+from flakesync.nix.program.command import CheckRun
+from flakesync.sync.lockers import Locker
+from flakesync.sync.lockers.auto import FoundNix, choose_locker
+from flakesync.sync.lockers.native.sources import Sources
+from flakesync.sync.options import Options
+from flakesync.sync.settled import Settled
+from flakesync.workspace.hosts import Hosts
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a process works with; threads share it.
+
+    check: runs one check of a repo in a folder. settled: the update branches that are known to be as planned.
+    """
+
+    locker: Locker
+    check: Callable[[Sequence[str], Path], CheckRun]
+    listener: Listener
+    settled: Settled
+
+
+def make_tools(options: Options, sources: Sources, hosts: Hosts, listener: Listener, settled: Settled) -> Tools:
+    """Return the tools of a run.
+
+    sources: where the native locker finds commits. hosts: what Nix, and the git that it starts, log in with.
+
+    Raises:
+        NixError: Nix is to write or to verify the locks, and there is none.
+    """
+    listener = one_at_a_time(listener)
+    nix = FoundNix(hosts)
+
+    def note(text: str) -> None:
+        listener(Note(text))
+
+    locker = choose_locker(options.locker, sources, nix, note, verify=options.verify, dialect=options.dialect)
+    return Tools(locker, nix.run_check, listener, settled)
+
+
+def one_at_a_time(listener: Listener) -> Listener:
+    """Return a listener that several threads may tell something."""
+    guard = Lock()
+
+    def listen(event: Event) -> None:
+        with guard:
+            listener(event)
+
+    return listen
+
+
+def stopper() -> Callable[[], None]:
+    """Return what ends the processes of a run; called again, it leaves git alone, which then takes worktrees away."""
+    first = True
+
+    def stop() -> None:
+        nonlocal first
+        if first:
+            git_process.stop_all()
+        first = False
+        nix_process.stop_all()
+
+    return stop

@@ -9,9 +9,10 @@ import pytest
 
 from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import ToRev, ToUpdate, make_plan
+from flakesync.cache.layout import cache_dir
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
-from flakesync.survey.read import ask_servers, cache_dir, read_graph, survey
+from flakesync.survey.read import ask_servers, read_graph, survey
 from flakesync.survey.survey import Situation
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.manifest import load_workspace

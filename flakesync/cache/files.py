@@ -4,13 +4,12 @@ A commit id names its files for ever, so nothing here can be out of date. What i
 as git makes it these are packed, and libgit2 would be loaded for them.
 """
 
-import contextlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
+from flakesync.cache.keep import keep
 from flakesync.terms import Rev
 
 _FORMAT = "flakesync/kept/1"
@@ -65,15 +64,3 @@ class KeptFiles:
                 break
             kept[rev] = {**kept.get(rev, {}), **files}
         keep(self._place, msgspec.msgpack.encode((_FORMAT, kept)))
-
-
-def keep(place: Path, data: bytes) -> None:
-    """Write a file of the cache in one step, its folder too if there is none. Where that cannot be, nothing is kept."""
-    part = place.with_name(f"{place.name}.{os.getpid()}")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(place)
-    except OSError:  # without it the next run is only slower
-        with contextlib.suppress(OSError):
-            part.unlink()

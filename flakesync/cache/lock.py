@@ -1,4 +1,4 @@
-"""Locks between processes: one run per workspace, one fetch per mirror."""
+"""Locks between processes: one run of a workspace, one fetch of a mirror, at a time."""
 
 import fcntl
 import os
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flakesync.cache.keep import make_folder
 from flakesync.errors import GitError
 
 
@@ -18,8 +19,8 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
     Raises: GitError(`busy`) if another process holds it and `wait` is false; GitError(`cache`) if it cannot be made.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        make_folder(path.parent)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise cache_error(path, error) from None
     try:

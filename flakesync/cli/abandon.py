@@ -12,7 +12,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
-    from flakesync.documents.publish import AbandonDocument
+    from flakesync.documents.abandon import AbandonDocument
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
 
@@ -49,9 +49,10 @@ def abandon(
 def _abandon(
     common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, dry_run: bool
 ) -> "AbandonDocument":
+    from flakesync.cache.layout import cache_dir
     from flakesync.forge.hosts import Servers
     from flakesync.publish.abandon import abandon as carry_out
-    from flakesync.survey.read import cache_dir, read_graph
+    from flakesync.survey.read import read_graph
     from flakesync.sync.engine import only_run
 
     with (

@@ -8,6 +8,8 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
+from flakesync.net.wall import offline
+
 R = TypeVar("R")
 
 LockerOption = Annotated[
@@ -120,7 +122,8 @@ def with_common(*names: str) -> Callable[[Callable[..., R]], Callable[..., R]]:
             session = ctx.find_root().obj
             assert isinstance(session, Session)
             session.common = after.over(session.common)
-            return command(session.common, **given)
+            with offline(session.common.offline):
+                return command(session.common, **given)
 
         own = list(inspect.signature(command).parameters.values())[1:]
         context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)

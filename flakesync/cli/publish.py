@@ -54,10 +54,11 @@ def publish(
 def _publish(
     common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, reopen: bool
 ) -> "PublishDocument":
+    from flakesync.cache.layout import cache_dir
     from flakesync.forge.hosts import Servers
     from flakesync.publish.publish import publish as carry_out
     from flakesync.report.publish import progress_line
-    from flakesync.survey.read import cache_dir, read_graph
+    from flakesync.survey.read import read_graph
     from flakesync.sync.engine import only_run
 
     def tell(outcome: "PublishOutcome", done: int, total: int) -> None:

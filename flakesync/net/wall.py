@@ -23,6 +23,11 @@ def offline(wanted: bool) -> Iterator[None]:
         _stands = before
 
 
+def is_offline() -> bool:
+    """Tell whether the wall stands."""
+    return _stands
+
+
 def require_online(server: str, error: type[Error]) -> None:
     """Raise an `error` with code `offline` while the wall stands. server: whom somebody is about to ask, for people."""
     if _stands:

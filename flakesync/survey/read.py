@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from flakesync.cache.layout import cache_dir
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.external import external_sources, external_targets
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
 
 Key = TypeVar("Key", bound=Hashable)
-
-
-def cache_dir() -> Path:
-    """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync.
-
-    It is absolute, as git runs in other folders; a relative XDG_CACHE_HOME is ignored, as its specification says.
-    """
-    if own := os.environ.get("FLAKESYNC_CACHE"):
-        return Path.cwd() / own
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "flakesync"
 
 
 def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False) -> RepoGraph:

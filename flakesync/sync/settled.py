@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from flakesync import __version__
-from flakesync.cache.files import keep
+from flakesync.cache.keep import keep
 
 _MOST = 100_000
 

@@ -1,11 +1,10 @@
-"""Every lock of the workspace, read at its base (or at its update branch): the last step that reads repos.
+"""Every lock of the workspace, read at its base or at its update branch.
 
-What comes after (`analysis`) is a pure function of a Snapshot.
+The survey asks its repos for histories after that, and servers for branches.
 """
 
 import os
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import msgspec
 
 from flakesync.cache.files import KeptFiles
+from flakesync.cache.layout import commit_files
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
 from flakesync.git.store.objects import ObjectReader, read_base
 from flakesync.nix.lock.file import LockFile
@@ -145,7 +145,7 @@ def read_snapshot(
         FlakesyncError: `forge-token`, a variable holds what cannot be a token.
     """
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
-    kept = KeptFiles(cache / "files" / f"{zlib.crc32(os.fsencode(workspace.file)):08x}")
+    kept = KeptFiles(commit_files(cache, workspace.file))
     local = [repo for repo in workspace.repos if repo.path is not None]
     remote = [repo for repo in workspace.repos if repo.path is None]
     states = [_read_local(workspace, repo, at, kept) for repo in local]

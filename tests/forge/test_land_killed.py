@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import flakesync
-from flakesync.survey.read import cache_dir
+from flakesync.cache.layout import cache_dir
 from tests.support.landing import Landing, MemoryForge, Way
 from tests.support.nixspace import Space, Take, chain
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.survey.read import cache_dir
+from flakesync.cache.layout import cache_dir
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, contents, ref_in, run_sync
 from tests.support.repos import run_git
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import flakesync
+from flakesync.cache.layout import cache_dir
 from flakesync.errors import FlakesyncError
-from flakesync.survey.read import cache_dir
 from flakesync.sync.lockers.auto import LockerChoice
 from tests.support.nixspace import Space, Take, run_sync
 from tests.support.repos import run_git

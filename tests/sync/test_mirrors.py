@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.cache.layout import cache_dir
 from flakesync.git.remotes.mirror import mirror_path
-from flakesync.survey.read import cache_dir
 from flakesync.terms import Rev
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, drift_of, read, ref_in, run_sync

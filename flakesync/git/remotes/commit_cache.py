@@ -1,9 +1,10 @@
 """Commits of repositories that are nobody's clone: one branch each, fetched into a bare repository of our own."""
 
 import hashlib
-import os
 from pathlib import Path
 
+from flakesync.cache.keep import make_folder
+from flakesync.cache.layout import commits_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.git import process
 from flakesync.git.remotes.remote import Address, parse_remote
@@ -22,7 +23,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
     remote = parse_remote(url)
-    path = cache / "commits" / hashlib.sha256(os.fsencode(remote.url)).hexdigest()[:32]
+    path = commits_folder(cache, remote.url)
     name = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
     if ref is not None:
         check_ref_name(name)
@@ -30,7 +31,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         if not (path / "HEAD").exists():
             try:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(path)
             except OSError as error:
                 raise cache_error(path, error) from None
             process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])

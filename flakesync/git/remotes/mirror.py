@@ -1,18 +1,18 @@
 """Local copies of repositories that are only known by address: bare, below the user's cache folder.
 
 A mirror's refs/remotes/origin/* and refs/tags/* follow the remote. Its refs/heads/* hold nothing but update branches
-that we have made and perhaps not pushed yet; no fetch touches them. `complete` in a mirror's folder says that its first
+that we have made and perhaps not pushed yet; no fetch touches them. `flakesync-complete` in its folder says that the first
 fetch has ended.
 """
 
 import contextlib
-import hashlib
-import os
 import re
 import shutil
 import time
 from pathlib import Path
 
+from flakesync.cache.keep import make_folder
+from flakesync.cache.layout import mirror_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
@@ -70,8 +70,7 @@ def mirror_path(url: Address, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
     address = parse_remote(url).url
     words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-80:]
-    return cache / "mirrors" / f"{readable}-{hashlib.sha256(os.fsencode(address)).hexdigest()[:16]}"
+    return mirror_folder(cache, address, words)
 
 
 def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
@@ -98,7 +97,7 @@ def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
 
 
 def _initialise(path: Path, remote: Remote) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path)  # what git makes in it, by the user's umask, is out of others' reach
     process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
     process.git(["config", "remote.origin.url", remote.url], cwd=path)
     (path / "info").mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, ser
 from flakesync.git.remotes.tries import stumbled, tries
 from flakesync.git.values import check_ref_name
 from flakesync.gitenv import Settings
+from flakesync.net.wall import require_online
 from flakesync.terms import Rev
 
 TIMEOUT_S = 30.0
@@ -200,8 +201,9 @@ def run_once(
 ) -> process.Answer:
     """Run a git command that contacts `remote` one time; that it fails is no exception.
 
-    Raises: GitError(`unreachable`): it did not end within `timeout_s`.
+    Raises: GitError(`unreachable`): it did not end within `timeout_s`; GitError(`offline`).
     """
+    require_online(process.hide_secrets(remote.url), GitError)
     where = os.fspath(cwd)
     try:
         return process.git(

@@ -4,7 +4,6 @@ What has been downloaded once is known for good: a small file below the cache ho
 files that a lock is made from.
 """
 
-import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from flakesync.cache.keep import keep
+from flakesync.cache.layout import archive_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, NixError
 from flakesync.net.http import NoAnswerError, Web, netrc_login
@@ -50,8 +51,8 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
     folder = f"{ref.dir.strip('/')}/" if ref.dir is not None else ""
     files = [folder + name for name in ("flake.nix", "flake.lock")]
     host = _host(ref)
-    key = "\0".join([ref.type, host, str(ref.attrs["owner"]), str(ref.attrs["repo"]), ref.rev, ref.dir or ""])
-    place = cache / "archives" / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    owner, repo = str(ref.attrs["owner"]), str(ref.attrs["repo"])
+    place = archive_file(cache, ref.type, host, owner, repo, ref.rev, ref.dir or "")
     with exclusive(place.with_suffix(".lock"), wait=True):
         try:
             return msgspec.json.decode(place.read_bytes(), type=Archive)
@@ -60,9 +61,7 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
         if offline:
             raise NotNativeError(f"offline: {ref} has not been downloaded before")
         archive = _download(ref, host, files, hosts)
-        part = place.with_suffix(".part")
-        part.write_bytes(msgspec.json.encode(archive))
-        part.replace(place)
+        keep(place, msgspec.json.encode(archive))
         return archive
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flakesync.cache.files import keep
+from flakesync.cache.keep import keep
 from flakesync.errors import GitError, NixError
 from flakesync.git.repository import Repository
 from flakesync.sync.lockers.native.values import NotNativeError

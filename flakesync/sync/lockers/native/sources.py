@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from flakesync.cache.layout import facts_file
+from flakesync.cache.single_flight import SingleFlight
 from flakesync.errors import FlakesyncError, GitError, LockError, NixError
 from flakesync.git.repository import Repository
 from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
 from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
-from flakesync.sync.lockers.native.once import Once
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
 
@@ -61,7 +62,7 @@ class Sources:
         self._cache = cache
         self._offline = offline
         self._hosts = hosts
-        self._once = Once()
+        self._flights = SingleFlight()
 
     # ---- commits of local repositories ----------------------------------------------------------------------------
 
@@ -75,16 +76,15 @@ class Sources:
             NotNativeError: it cannot be told exactly.
         """
         # A large external source takes seconds to hash; a commit's id says all that there is to know of it.
-        keep = not served and repository.parent == self._cache / "commits"
-        kept = self._cache / "facts" / f"{rev}.json" if keep else None
-        return self._once.get(
+        kept = facts_file(self._cache, repository, rev) if not served else None
+        return self._flights.get(
             ("facts", repository, rev, served), lambda: find_facts(repository, rev, kept, served=served)
         )
 
     def flake(self, repository: Path, rev: Rev, dir: str | None, *, served: bool) -> Flake:
         """Return the flake in a folder (None: the top) of a commit that `repository` has; served: as for `facts`."""
         key = ("flake", repository, rev, dir, served)
-        return self._once.get(key, lambda: self._read_flake(repository, rev, dir, served=served))
+        return self._flights.get(key, lambda: self._read_flake(repository, rev, dir, served=served))
 
     # ---- references -----------------------------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class Sources:
             return self.fetch(ref)
         if ref.type != "git" or ref.ref is None:
             raise NotNativeError(f"only Nix can tell what {ref} leads to now")
-        rev = self._once.get(("newest", ref), lambda: self._newest(ref))
+        rev = self._flights.get(("newest", ref), lambda: self._newest(ref))
         return self.fetch(ref.at(rev, ref.ref))
 
     def _newest(self, ref: FlakeRef) -> Rev:
@@ -163,7 +163,7 @@ class Sources:
         shown = _reference(attrs)
         if attrs.get("type") != "git" or _local_path(attrs) is not None:
             raise NotNativeError(f"no clone and no lock of the workspace has {shown}")
-        return self._once.get(("commit", shown.git_url(), shown.ref, rev), lambda: self._fetch(shown, rev))
+        return self._flights.get(("commit", shown.git_url(), shown.ref, rev), lambda: self._fetch(shown, rev))
 
     def _fetch(self, ref: FlakeRef, rev: Rev) -> Path:
         from flakesync.git.remotes.commit_cache import fetch_commit
@@ -188,7 +188,7 @@ class Sources:
         from flakesync.sync.lockers.native.archives import read_archive
 
         ref = _reference(attrs)
-        return self._once.get(
+        return self._flights.get(
             ("archive", ref), lambda: read_archive(ref, self._cache, self._hosts, offline=self._offline)
         )
 
@@ -212,7 +212,7 @@ class Sources:
             if source is None:
                 raise NotNativeError(f"there is no {folder}flake.nix in {rev}")
             # An update commit has the flake.nix of its base.
-            inputs = self._once.get(("inputs", source), lambda: read_inputs(source, file=f"{folder}flake.nix"))
+            inputs = self._flights.get(("inputs", source), lambda: read_inputs(source, file=f"{folder}flake.nix"))
             if isinstance(inputs, NotStatic):
                 raise NotNativeError(inputs.reason)
             return Flake(inputs.inputs, LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None)
@@ -223,7 +223,7 @@ class Sources:
 
     def _known(self, attrs: Mapping[str, Attr]) -> _Known | None:
         """Return what a lock of the workspace says of a commit; None: nothing, or not all say the same."""
-        index = self._once.get(("locks",), lambda: _index(self._locks))
+        index = self._flights.get(("locks",), lambda: _index(self._locks))
         key = _key(attrs)
         return index.get(key) if key is not None else None
 

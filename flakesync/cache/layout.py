@@ -1,0 +1,67 @@
+"""Where everything is kept below the cache directory; nobody else puts a path together.
+
+    mirrors/NAME-HASH           a bare mirror of a repository       (+ .lock)
+    commits/HASH                commits of somebody else's          (+ .lock)
+    archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
+    facts/REV.json              hash and date of a commit in commits/
+    files/HASH                  files of commits that runs of a manifest have read
+    runs/HASH.lock, .settled    held by a run of a manifest; what it has found to be as planned
+
+The next version reads it too: paths stay.
+"""
+
+import os
+import re
+import zlib
+from pathlib import Path
+from typing import Literal
+
+_LONGEST_NAME = 80
+
+
+def cache_dir() -> Path:
+    """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync.
+
+    It is absolute, as git runs in other folders; a relative XDG_CACHE_HOME is ignored, as its specification says.
+    """
+    if own := os.environ.get("FLAKESYNC_CACHE"):
+        return Path.cwd() / own
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "flakesync"
+
+
+def mirror_folder(cache: Path, address: str, words: str) -> Path:
+    """Return the folder of a mirror: a readable name and a hash. words: the address as people may see it."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-_LONGEST_NAME:]
+    return cache / "mirrors" / f"{readable}-{_digest(address)[:16]}"
+
+
+def commits_folder(cache: Path, address: str) -> Path:
+    """Return the folder of the repository with commits of an address."""
+    return cache / "commits" / _digest(address)[:32]
+
+
+def facts_file(cache: Path, repository: Path, rev: str) -> Path | None:
+    """Return the file with the facts of a commit; None: `repository` is not one of `commits_folder`."""
+    return cache / "facts" / f"{rev}.json" if repository.parent == cache / "commits" else None
+
+
+def archive_file(cache: Path, *key: str) -> Path:
+    """Return the file with what is known of an archive. key: all that it depends on."""
+    return cache / "archives" / f"{_digest(chr(0).join(key))}.json"
+
+
+def commit_files(cache: Path, manifest: Path) -> Path:
+    """Return the file with the files of commits that runs of a manifest have read."""
+    return cache / "files" / f"{zlib.crc32(os.fsencode(manifest)):08x}"
+
+
+def run_file(manifest: Path, cache: Path, ending: Literal["lock", "settled"]) -> Path:
+    """Return the file that runs of this manifest share."""
+    return cache / "runs" / f"{_digest(os.fspath(manifest.resolve()))[:16]}.{ending}"
+
+
+def _digest(text: str) -> str:
+    import hashlib  # OpenSSL: not every command needs it
+
+    return hashlib.sha256(os.fsencode(text)).hexdigest()

@@ -1,0 +1,1 @@
+"""Forgejo and Gitea: their API, and how they merge."""

@@ -1,0 +1,1 @@
+"""GitHub: its API, REST and GraphQL, and how it merges."""

@@ -1,0 +1,1 @@
+"""GitLab: its API, and how it merges."""

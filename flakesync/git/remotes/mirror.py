@@ -1,8 +1,8 @@
 """Local copies of repositories that are only known by address: bare, below the user's cache folder.
 
 A mirror's refs/remotes/origin/* and refs/tags/* follow the remote. Its refs/heads/* hold nothing but update branches
-that we have made and perhaps not pushed yet; no fetch touches them. `flakesync-complete` in its folder says that the first
-fetch has ended.
+that we have made and perhaps not pushed yet; no fetch touches them. `flakesync-complete` in its folder says that the
+first fetch has ended.
 """
 
 import contextlib

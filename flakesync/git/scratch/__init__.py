@@ -1,0 +1,1 @@
+"""Throw-away places to work in: worktrees, repositories that borrow objects, archives."""

@@ -104,6 +104,7 @@ def _split_pattern(line: str) -> tuple[str, str]:
 
 def _macros(lines: Iterable[Line]) -> dict[str, tuple[str, ...]]:
     """Return what the macros of top-level files stand for."""
+    # The one that git brings along (gitattributes(5)). Those of folders further down git ignores.
     macros: dict[str, tuple[str, ...]] = {"binary": ("-diff", "-merge", "-text")}
     for line in lines:
         if line.pattern.startswith(_MACRO) and not line.file.endswith("/.gitattributes"):
@@ -114,6 +115,7 @@ def _macros(lines: Iterable[Line]) -> dict[str, tuple[str, ...]]:
 
 def _hazards(attributes: tuple[str, ...], macros: Macros) -> list[str]:
     given = _expand(attributes, macros, frozenset())
+    # Line ends of what is no text are left alone, whatever `eol` says.
     untouched = "-text" in given or "-crlf" in given
     found = []
     for attribute in given:

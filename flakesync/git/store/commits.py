@@ -19,6 +19,7 @@ def parse_commit(rev: Rev, data: bytes, where: str) -> Commit:
     encoding = "utf-8"
     for line in head.split(b"\n"):
         key, _, value = line.partition(b" ")
+        # Lines of a signature begin with a space, so their key is empty; of two authors git too reads the first.
         match key:
             case b"parent":
                 parents.append(Rev(value.decode("ascii", "replace")))

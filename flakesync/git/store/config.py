@@ -41,6 +41,7 @@ def is_off(value: str | None) -> bool:
 def _stamps() -> Iterator[object]:
     """Give what the shared settings depend on: they are asked for again when it changes."""
     home, xdg = os.environ.get("HOME", ""), os.environ.get("XDG_CONFIG_HOME")
+    # What the system's own file says is not looked at again: it does not change while a run lasts.
     files = [f"{home}/.gitconfig", f"{xdg or home + '/.config'}/git/config"]
     yield os.environ.get("PATH")
     for name, value in sorted(os.environ.items()):
@@ -56,6 +57,7 @@ def _stamps() -> Iterator[object]:
             yield file, found.st_mtime_ns, found.st_size, found.st_ino
 
 
+# One git process for all repositories of a run: one for each would double what a repo takes in a sync.
 @lru_cache(maxsize=1)
 def _read_shared(_: tuple[object, ...]) -> _Shared | None:
     """Return what git says outside of any repository; None: that is not all there is to know of them."""

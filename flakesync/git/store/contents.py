@@ -45,6 +45,7 @@ class TreeContents:
         with loose:
             if os.fstat(loose.fileno()).st_size < _PIECE_BYTES:
                 inflater = zlib.decompressobj()
+                # With a limit: 64 kB of zlib can hold 64 MB of zeros.
                 start = self._inflate(inflater, loose.read(), _LARGE_BYTES, oid)
                 if inflater.eof:
                     size, content = self._header(start, oid)
@@ -55,6 +56,7 @@ class TreeContents:
         if len(oid) == 40 and self._reader.odb.exists(oid):
             kind, size = self._reader.odb.read_header(oid)
             if int(kind) == _BLOB and size >= _LARGE_BYTES:
+                # libgit2 gives packed objects only as a whole.
                 return size, process.stream(["cat-file", "blob", oid], cwd=self._reader.path)
         found, content = self._reader.raw(oid)
         if found != b"blob":
@@ -62,6 +64,7 @@ class TreeContents:
         return len(content), (content,)
 
     def _large_loose(self, oid: str) -> tuple[int, Iterator[bytes]]:
+        # Hashed while it is inflated: a blob of a gigabyte takes 64 kB of memory.
         loose = open(f"{self._reader.common_dir}/objects/{oid[:2]}/{oid[2:]}", "rb")  # noqa: PTH123, SIM115 -- closed by _pieces
         try:
             inflater = zlib.decompressobj()

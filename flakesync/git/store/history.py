@@ -65,6 +65,7 @@ class History:
         if tip in not_in:
             return []
         commit = self._reader.commit(tip)
+        # The usual update branch: one commit on its base. Neither libgit2 (75 ms to import) nor a walk is needed.
         if commit.parents and set(commit.parents) <= set(not_in):
             return [commit]
         self._require(*not_in)
@@ -98,6 +99,7 @@ class History:
         todo = [tip]
         while todo:
             rev = todo.pop()
+            # A packed commit ends it: libgit2 is then needed for the object itself, and walks faster.
             found = self._reader.loose(rev) if len(seen) <= _SHORT else None
             if found is None or found[0] != b"commit":
                 return None

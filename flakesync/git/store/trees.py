@@ -6,6 +6,7 @@ from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.terms import Rev
 
 Entries = dict[bytes, tuple[int, str]]
+# Of folders in folders: below Python's limit for recursion, far above what anybody has.
 _DEEPEST = 512
 
 
@@ -40,6 +41,7 @@ def show_path(path: bytes) -> str:
 
 
 def _differences(reader: ObjectReader, old: str | None, new: str | None, prefix: bytes, depth: int) -> Iterator[bytes]:
+    # Equal ids are equal trees: it costs what has changed, not what there is.
     if old == new or depth > _DEEPEST:
         return
     before: Entries = reader.tree(old) if old else {}

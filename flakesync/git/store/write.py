@@ -29,6 +29,7 @@ def write_commit(
 ) -> Rev:
     """Write blobs, trees and the commit; see `Repository.write_commit`."""
     tree = reader.tree_of(base_tree_of)
+    # Only the folders on the way to a changed file are written anew; all other trees are named as they are.
     for path, content in sorted(files.items()):
         tree = _put(reader, tree, tree, _parts(path), content, path)
     if signed:
@@ -40,6 +41,7 @@ def write_commit(
 
 def _parts(path: str) -> list[bytes]:
     parts = path.split("/")
+    # As git (verify_path): a tree with such a name would write outside of the working tree, or into .git.
     if any(part in ("", ".", "..") or part.lower() == ".git" or "\0" in part for part in parts):
         raise GitError("bad-path", f"{path!r} is not a path inside a repository")
     return [part.encode("utf-8", "surrogateescape") for part in parts]
@@ -60,6 +62,7 @@ def _put(reader: ObjectReader, tree: str, like: str, parts: Sequence[bytes], con
         entries[parts[0]] = (mode or FILE, _write(reader, b"blob", content, like))
     # git orders a tree as if the name of a folder ended in a slash
     rows = sorted(entries.items(), key=lambda row: row[0] + b"/" if row[1][0] == TREE else row[0])
+    # Modes have no zero in front (`40000`): with one it is another object, which `git fsck` complains of.
     data = b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in rows)
     return _write(reader, b"tree", data, like)
 
@@ -83,6 +86,7 @@ def _write(reader: ObjectReader, kind: bytes, data: bytes, like: str) -> str:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
             with open(handle, "wb") as file:  # noqa: PTH123 -- a descriptor
+                # Level 1 as git's own (core.looseCompression). No process is started for it: see refs.py.
                 file.write(zlib.compress(whole, 1))
             os.rename(temporary, f"{folder}/{oid[2:]}")  # noqa: PTH104
         except BaseException:

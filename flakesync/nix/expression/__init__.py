@@ -1,0 +1,1 @@
+"""flake.nix: its inputs, read without evaluating anything."""

@@ -51,6 +51,7 @@ class LockFile:
         nodes = {
             label: node.to_dict() if isinstance(node, LockNodeWithExtra) else node for label, node in self.nodes.items()
         }
+        # nlohmann::json, which Nix writes with, sorts keys by bytes and indents by two: so does this, to the byte.
         document = {**self.extra, "nodes": nodes, "root": self.root, "version": self.version}
         return msgspec.json.format(_encoder.encode(document), indent=2) + b"\n"
 

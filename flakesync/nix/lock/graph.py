@@ -16,6 +16,7 @@ Followed: TypeAlias = dict[Edge, NodeLabel | None]
 
 ROOT = NodeLabel("root")
 
+# Far above any real lock, and low enough that to find out takes seconds and no memory to speak of.
 MAX_DEPTH = 10_000
 MAX_PATH_STEPS = 50_000_000
 MAX_PATHS = 1_000_000
@@ -49,6 +50,8 @@ def resolve(nodes: Nodes, root: NodeLabel, path: InputPath, followed: Followed) 
 
 
 def _resolve_follows(nodes: Nodes, root: NodeLabel, path: InputPath, followed: Followed) -> NodeLabel | None:
+    # Nix's findInput is recursive; a chain of follows may be longer than Python's stack. `waiting` is that stack: the
+    # follows whose targets are being looked for, each with the rest of the path that comes after it.
     label: NodeLabel | None = root
     at = 0
     waiting: list[tuple[Edge, InputPath, int]] = []
@@ -59,6 +62,7 @@ def _resolve_follows(nodes: Nodes, root: NodeLabel, path: InputPath, followed: F
                 return label
             edge, path, at = waiting.pop()
             open_edges.discard(edge)
+            # Kept, also None: n follows along one chain are looked up in n steps and not in n².
             followed[edge] = label
             continue
         edge = (label, path[at])
@@ -68,6 +72,7 @@ def _resolve_follows(nodes: Nodes, root: NodeLabel, path: InputPath, followed: F
             label = target
         elif edge in followed:
             label = followed[edge]
+        # Being followed already: a circle. Newer Nix refuses more than that, see `once` in lockers/native/follows.py.
         elif edge in open_edges:
             raise FollowsCycleError
         else:
@@ -99,6 +104,7 @@ def walk_tree(nodes: Nodes, root: NodeLabel) -> Iterator[tuple[InputPath, NodeLa
         if path:
             yield path, label
         inputs = nodes[label].inputs
+        # Backwards onto the stack, so that they come off it in byte order, the order of Nix's std::map.
         for name in sorted(inputs, reverse=True):
             target = inputs[name]
             if not isinstance(target, tuple):
@@ -180,6 +186,7 @@ def rename(nodes: Nodes, root: NodeLabel) -> dict[NodeLabel, LockNode]:
             inputs_of[label][name] = target
             if isinstance(target, tuple):
                 continue
+            # As a tree it would never end; a follows to the parent says the same.
             if target in depth_of:
                 inputs_of[label][name] = path[: depth_of[target]]
             else:

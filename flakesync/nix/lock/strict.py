@@ -163,6 +163,7 @@ def _check_own_edges(nodes: lockgraph.Nodes, root: NodeLabel, file: str) -> bool
 
     Returns whether some node has several parents.
     """
+    # Left-overs are kept and written back, so a lock that Nix takes is not refused for a node that nothing leads to.
     shared = False
     reached = {root}
     queue = [root]

@@ -27,6 +27,8 @@ def decode(data: bytes, file: str) -> object:
     Raises:
         LockError: `bad-lock`: not UTF-8, not JSON (with line and column), a key that occurs twice, nesting without end.
     """
+    # msgspec decides what is JSON. The standard library lets more pass (NaN, lone surrogates); it is asked only for the
+    # place of an error, and for keys that occur twice.
     try:
         value: object = msgspec.json.decode(data)
     except RecursionError:

@@ -1,0 +1,1 @@
+"""The `nix` program: its dialects, how it is run, what its errors mean."""

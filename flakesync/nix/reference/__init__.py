@@ -1,0 +1,1 @@
+"""Flake references: URL and attributes, input schemes, the repository and the source that they mean."""

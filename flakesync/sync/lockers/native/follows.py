@@ -21,12 +21,14 @@ def check_follows(lock: LockFile, *, once: bool) -> None:
                     raise NotNativeError(f"input {name} of {label} follows {show_path(target)}, which does not exist")
             except lockgraph.FollowsCycleError:
                 raise NotNativeError(f"the follows of input {name} of {label} leads back to itself") from None
+            # No circle, yet Nix keeps what it has visited for one whole way, also of a follows that it is done with.
             if once and _goes_twice(lock, target):
                 raise NotNativeError(f"Nix takes the follows of input {name} of {label} for a cycle")
 
 
 def _goes_twice(lock: LockFile, path: InputPath) -> bool:
     """Tell whether the way to an input that exists leads through the same follows more than once."""
+    # `doFind` notes the path that it starts from first, so a follows of that very path is the second time.
     seen = {path}
     node = lock.nodes[lock.root]
     names = list(reversed(path))
@@ -36,6 +38,7 @@ def _goes_twice(lock: LockFile, path: InputPath) -> bool:
             if target in seen:
                 return True
             seen.add(target)
+            # A follows starts at the root again; what is left of the way comes after it.
             node = lock.nodes[lock.root]
             names += reversed(target)
         else:

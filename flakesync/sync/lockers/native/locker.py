@@ -13,8 +13,10 @@ from flakesync.sync.lockers.native.values import NIX_2_8, NIX_2_26, NIX_2_34, Di
 from flakesync.sync.lockers.nix import canonical_locked, canonical_source, override_reference
 from flakesync.terms import InputPath, show_path
 
+# Newest first: where all write the same, the first is the one whose lock is taken.
 DIALECTS: Mapping[str, tuple[Dialect, ...]] = {"nix-2.8": (NIX_2_8,), "nix-2.26+": (NIX_2_34, NIX_2_26)}
 _ALL = (NIX_2_34, NIX_2_26, NIX_2_8)
+# Attributes that no Nix 2.8 writes: it leaves them in the address.
 _NEWER_ATTRS = frozenset({"lfs", "exportIgnore", "allRefs", "dirtyRev"})
 
 
@@ -47,6 +49,7 @@ class NativeLocker:
     ) -> Sequence[Dialect]:
         """Return the dialects that the lock may be written in; if it shows none, those of the locks it takes in."""
         shown = shown_dialects(lock)
+        # The repos of a workspace usually have one Nix: the lock of what is taken in may tell what this one does not.
         for path, fetched in moves.items() if len(shown) == len(_ALL) else ():
             spec = inputs.get(path[0])
             if len(path) == 1 and spec is not None and spec.flake:
@@ -65,9 +68,11 @@ class NativeLocker:
             case FromServer():
                 return _with_address(self._sources.fetch(ref))
             case FromClone(rev=rev, repository=repository) as source:
+                # They change or check what is fetched, and git's objects alone do not say how.
                 unusual = sorted({"submodules", "lfs", "exportIgnore", "verifyCommit"} & move.original.keys())
                 if unusual:
                     raise NotNativeError(f"input {show_path(move.input)}: it cannot fetch with `{unusual[0]}`")
+                # The node will name the forge, so the hash has to be that of the forge's archive, from a clone or not.
                 served = canonical_source(move).get("type") in FORGES
                 facts = self._sources.facts(repository, rev, served=served)
                 found: dict[str, Attr] = {"narHash": facts.nar_hash, "lastModified": facts.last_modified, "type": "git"}

@@ -64,7 +64,7 @@ class Fetcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Where the versions of Nix write different locks from the same flakes (nix-locks 3.3, 3.4).
+    """Where the versions of Nix write different locks from the same flakes (`computeLocks` in their `flake.cc`).
 
     overrides_refetch: an input whose reference another flake overrides is fetched anew each time (before 2.20).
     overrides_keep_original: its `original` is what its own flake says (before 2.20). exact_originals: `original` of a
@@ -82,6 +82,7 @@ class Dialect:
     follows_once: bool = False
 
 
+# Three stand for all versions from 2.8 on; CI compares each with the real one on random workspaces (tests/fidelity).
 NIX_2_8 = Dialect("nix-2.8", overrides_refetch=True, overrides_keep_original=True, keeps_nested=True)
 NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True)
 NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True)

@@ -10,12 +10,12 @@ from pathlib import Path
 _KINDS = (
     ("git processes", ("subprocess.py", "selectors.py", "git/process.py", "fork_exec", "select.poll")),
     ("system calls on files", ("built-in method posix.", "_io.open", "_io.", "fcntl.")),
-    ("hashing and compressing", ("_hashlib", "_sha", "zlib", "nix/narhash.py")),
+    ("hashing and compressing", ("_hashlib", "_sha", "zlib", "nix/store/")),
     ("JSON", ("msgspec",)),
-    ("reading flake.nix", ("tree_sitter", "nix/syntax.py", "nix/flakefile.py", "nix/scopes.py", "nix/agreement.py")),
-    ("references and addresses", ("nix/schemes.py", "nix/url.py", "nix/flakeref.py", "nix/identity.py", "urllib/")),
-    ("the lock algorithm", ("lockers/", "nix/lockgraph.py", "nix/lockread.py", "nix/lockfile.py")),
-    ("comparing and describing locks", ("sync/difference.py", "sync/verify.py")),
+    ("reading flake.nix", ("tree_sitter", "nix/expression/", "nix/program/portability.py")),
+    ("references and addresses", ("nix/reference/", "urllib/")),
+    ("the lock algorithm", ("lockers/", "nix/lock/")),
+    ("comparing and describing locks", ("update/difference.py", "sync/verify.py")),
     ("git's objects and refs, in Python", ("flakesync/git/", "pygit2")),
     ("imports", ("importlib", "builtins.exec", "marshal", "builtins.compile", "_imp.")),
 )

@@ -190,6 +190,12 @@ def test_every_word_in_the_name_of_a_class_is_a_term() -> None:
     assert {name: words for name, words in unknown.items() if words} == {}
 
 
+def test_files_that_the_documents_name_are_there() -> None:
+    texts = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    named = {name for text in texts for name in re.findall(r"`([\w./]+/\w+\.py)`", text.read_text("utf-8"))}
+    assert {name for name in named if not (PACKAGE / name).exists() and not (ROOT / name).exists()} == set()
+
+
 def test_assertions_are_few_because_types_say_what_is_there() -> None:
     """The last one: outside of the demo."""
     places = [

@@ -81,10 +81,10 @@ def _spent(headers: Mapping[str, str]) -> bool:
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:
-    """Return when the requests are counted anew (GitHub and GitLab both give seconds since the epoch)."""
+    """Return when the count of requests starts again (GitHub and GitLab both give seconds since the epoch)."""
     return _number(headers.get("x-ratelimit-reset", headers.get("ratelimit-reset", "")))
 
 
 def _number(text: str) -> float | None:
-    """Return a number of seconds, and none that is longer than any; None: it is none."""
+    """Parse whole seconds, capped; None if not a number."""
     return min(float(text), _EVER_S) if text.isascii() and text.isdigit() else None

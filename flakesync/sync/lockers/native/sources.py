@@ -12,7 +12,7 @@ from flakesync.errors import FlakesyncError, GitError, LockError, NixError
 from flakesync.git.repository import Repository
 from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.lock.file import LockFile
-from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
+from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, Identity, identity_of
 from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 from flakesync.terms import Rev
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-FORGES = ("github", "gitlab", "sourcehut")
+FORGES = tuple(FORGE_HOSTS)
 _PLAIN = {
     "git": frozenset({"type", "url", "ref", "rev", "dir", "shallow"}),
     **dict.fromkeys(FORGES, frozenset({"type", "owner", "repo", "ref", "rev", "host", "dir"})),

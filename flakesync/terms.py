@@ -1,6 +1,6 @@
-"""The strings that are easily mixed up, each with a type of its own (see docs/terms.md)."""
+"""The strings that are easily mixed up, each with a type of its own, and the words that several rooms share."""
 
-from typing import NewType
+from typing import Literal, NewType
 
 RepoName = NewType("RepoName", str)
 """The key of a repo in workspace.toml (`[repos.lib]` → `lib`)."""
@@ -19,6 +19,16 @@ FlakeDir = NewType("FlakeDir", str)
 
 InputPath = tuple[str, ...]
 """The names of the inputs from the root node down: `("a", "b")` is written `a/b`."""
+
+EdgeKind = Literal["flake", "source"]
+"""How a repo takes another one: as a flake, or only its files (`flake = false`)."""
+
+PullState = Literal["open", "closed", "merged"]
+Checks = Literal["none", "pending", "passed", "failed", "unknown"]
+Reviews = Literal["none", "approved", "changes-requested"]
+WaitReason = Literal["checks", "reviews", "computing", "queue", "upstream", "person"]
+"""What keeps a pull request from being merged, without its being a failure: checks that have not passed yet, approvals,
+a forge that has not decided yet, a merge queue or train, another pull request, or anything only a person can do."""
 
 
 def flake_file(dir: FlakeDir, name: str = "flake.lock") -> str:

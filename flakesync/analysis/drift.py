@@ -2,10 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
 
-import msgspec
-
+from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, identity_of
 from flakesync.survey.graph import Edge
@@ -16,60 +14,7 @@ from flakesync.workspace.inputs import OwnInput, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
-FindingKind = Literal[
-    "pin",
-    "upstream",
-    "ref",
-    "duplicate",
-    "age",
-    "unknown-rev",
-    "unlanded",
-    "unlocked",
-    "foreign",
-    "no-lock",
-    "bad-lock",
-    "unreachable",
-]
 DAY_S = 86_400
-
-
-class Locked(msgspec.Struct, frozen=True, kw_only=True):
-    """One commit of a pin's source that repos are locked to. last_modified: seconds since the epoch, null: unknown."""
-
-    rev: str | None
-    last_modified: int | None
-    repos: list[str]
-
-
-class PinDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One pin: where its inputs should be and where they are, newest first. target_rev null: it is not known."""
-
-    name: str
-    source: str
-    target_rev: str | None
-    target_last_modified: int | None
-    target_note: str | None
-    locked: list[Locked]
-
-
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not as the workspace wants it. flake and input are null where it is of a whole repo."""
-
-    kind: FindingKind
-    repo: str
-    flake: str | None
-    input: str | None
-    locked_rev: str | None
-    wanted_rev: str | None
-    detail: str
-
-
-class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync drift`, in the order: pins as in the manifest, findings by repo, flake, input."""
-
-    schema: Literal["flakesync/drift/1"] = "flakesync/drift/1"
-    pins: list[PinDrift]
-    findings: list[Finding]
 
 
 def find_drift(situation: Situation, selected: frozenset[RepoName]) -> DriftReport:

@@ -7,6 +7,7 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.survey.external import MOVABLE, external_inputs
 from flakesync.survey.graph import Edge
@@ -250,51 +251,6 @@ def _run_name(situation: Situation, plan: Plan) -> str:
     bases = {name: situation.snapshot.states[name].base_rev for name, _ in plan.changes()}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
     return hashlib.sha256(text).hexdigest()[:12]
-
-
-class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """One input that moves; `to` is `{"rev": …}` or `{"update_of": repo}`."""
-
-    flake: str
-    input: str
-    from_: str | None
-    to: dict[Literal["rev", "update_of"], str]
-    reason: str
-
-
-class RepoPlanDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The changes of one repo."""
-
-    repo: str
-    changes: list[ChangeDocument]
-
-
-class StaysDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One input that does not move, and why."""
-
-    repo: str
-    flake: str
-    input: str
-    locked_rev: str | None
-    reason: str
-
-
-class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A repo that cannot be planned, and why."""
-
-    repo: str
-    detail: str
-
-
-class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync plan`."""
-
-    schema: Literal["flakesync/plan/1"] = "flakesync/plan/1"
-    waves: list[list[RepoPlanDocument]]
-    unchanged: list[str]
-    held: list[StaysDocument]
-    deferred: list[StaysDocument]
-    problems: list[ProblemDocument]
 
 
 def change_document(change: Change) -> ChangeDocument:

@@ -42,14 +42,14 @@ def drift(
     if common.json:
         screen.answer_json(report)
     elif markdown:
-        from flakesync.report.drift_markdown import render_drift_markdown
+        from flakesync.report.drift.markdown import render_drift_markdown
 
         text = render_drift_markdown(
             report, workspace=workspace.name, at=at, now=situation.now, repos=len(selected), full=common.verbose
         )
         screen.answer_text(text)
     else:
-        from flakesync.report.drift import render_drift
+        from flakesync.report.drift.text import render_drift
 
         screen.answer(
             render_drift(report, now=situation.now, repos=len(selected), width=screen.width(), full=common.verbose)

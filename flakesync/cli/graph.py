@@ -35,7 +35,7 @@ def graph(
       flakesync graph --group core --format dot | dot -Tsvg > graph.svg
       flakesync graph --json | jq '.waves'
     """
-    from flakesync.report.graph import part_of
+    from flakesync.report.graph.tree import part_of
     from flakesync.survey.read import read_graph
 
     workspace, selected = open_workspace(common)
@@ -48,18 +48,18 @@ def graph(
 def _answer(graph: "RepoGraph", format: Format, title: str) -> None:  # noqa: A002
     match format:
         case "json":
-            from flakesync.survey.graph import graph_document
+            from flakesync.report.graph.document import graph_document
 
             screen.answer_json(graph_document(graph))
         case "tree":
-            from flakesync.report.graph import render_tree
+            from flakesync.report.graph.tree import render_tree
 
             screen.answer(render_tree(graph, width=screen.width()))
         case "dot":
-            from flakesync.report.diagram import render_dot
+            from flakesync.report.graph.diagram import render_dot
 
             screen.answer_text(render_dot(graph, title=title))
         case "mermaid":
-            from flakesync.report.diagram import render_mermaid
+            from flakesync.report.graph.diagram import render_mermaid
 
             screen.answer_text(render_mermaid(graph))

@@ -1,21 +1,19 @@
 """`flakesync schema`."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from flakesync.cli import screen
 from flakesync.cli.options import Common, with_common
+from flakesync.documents import DocumentName
 from flakesync.errors import EXIT_OK
 
 
 @with_common("verbose")
 def schema(
     common: Common,
-    name: Annotated[
-        Literal["graph", "drift", "plan", "sync", "publish", "status", "abandon"],
-        typer.Argument(help="The command whose JSON document it is."),
-    ],
+    name: Annotated[DocumentName, typer.Argument(help="The command whose JSON document it is.")],
 ) -> int:
     """Print the JSON Schema of what a command answers with --json.
 

@@ -4,9 +4,9 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.analysis.plan import ChangeDocument
+from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument
-from flakesync.forge.model import WaitReason
+from flakesync.terms import WaitReason
 
 LandStatus = Literal["landed", "repinned", "waiting", "failed", "skipped"]
 Tested = Literal["as-published", "carried-over", "ran", "none"]
@@ -51,3 +51,6 @@ class LandDocument(msgspec.Struct, frozen=True, kw_only=True):
     locker: str
     repos: list[LandOutcome]
     deleted: list[str]
+
+
+DOCUMENT = LandDocument

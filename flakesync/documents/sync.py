@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.analysis.plan import ChangeDocument
+from flakesync.documents.plan import ChangeDocument
 from flakesync.terms import RepoName
 
 Status = Literal["updated", "unchanged", "failed", "skipped"]
@@ -64,6 +64,9 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
     repos: list[Outcome]
 
 
+DOCUMENT = SyncDocument
+
+
 @dataclass(frozen=True, slots=True)
 class Started:
     """Work on a repo has begun."""
@@ -73,7 +76,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A repo has come to a step that can take long: `locking`, `checking`, `committing`. detail: e.g. the check."""
+    """A repo has come to a step that can take long: `locking`, `checking`. detail: e.g. the check."""
 
     repo: RepoName
     step: str

@@ -2,19 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 from flakesync.errors import FlakesyncError
+from flakesync.terms import Checks as Checks
+from flakesync.terms import PullState as PullState
 from flakesync.terms import Rev
+from flakesync.terms import Reviews as Reviews
+from flakesync.terms import WaitReason as WaitReason
 from flakesync.workspace.model import ForgeKind as ForgeKind
 from flakesync.workspace.model import MergeMethod as MergeMethod
-
-PullState = Literal["open", "closed", "merged"]
-Checks = Literal["none", "pending", "passed", "failed", "unknown"]
-Reviews = Literal["none", "approved", "changes-requested"]
-WaitReason = Literal["checks", "reviews", "computing", "queue", "upstream", "person"]
-"""What keeps a pull request from being merged, without its being a failure: checks that have not passed yet, approvals,
-a forge that has not decided yet, a merge queue or train, another pull request, or anything only a person can do."""
 
 
 class ForgeError(FlakesyncError):

@@ -10,7 +10,6 @@ from threading import Lock
 import msgspec
 
 from flakesync.documents.land import LandDocument, LandOutcome
-from flakesync.documents.publish import error_document
 from flakesync.documents.sync import Ended, ErrorDocument, Listener, Note, Started
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
@@ -20,6 +19,7 @@ from flakesync.land.outcome import failed
 from flakesync.land.repo import RepoLanding
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, ServerState, movable_edges
+from flakesync.publish.documents import error_document
 from flakesync.publish.each_repo import map_repos
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.checks import ChecksFailedError

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flakesync.documents.land import LandOutcome, Tested
-from flakesync.documents.publish import error_document
 from flakesync.documents.sync import Outcome
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull, Waiting
+from flakesync.publish.documents import error_document
 from flakesync.terms import RepoName, Rev
 
 

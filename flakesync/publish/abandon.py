@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from flakesync.documents.publish import AbandonDocument, AbandonOutcome, error_document, pull_document
+from flakesync.documents.abandon import AbandonDocument, AbandonOutcome
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import is_ours, mark_abandoned
 from flakesync.publish.branches import Branches, clone_of, find_branches, push
+from flakesync.publish.documents import error_document, pull_document
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev

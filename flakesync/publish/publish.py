@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import structs
 
-from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus, error_document, pull_document
+from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull
 from flakesync.publish.body import Around, make_block, make_title, put_into
 from flakesync.publish.branches import clone_of, push
+from flakesync.publish.documents import error_document, pull_document
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.fetchable import find_lacking
 from flakesync.publish.look import Look

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from msgspec import structs
 
-from flakesync.documents.publish import PullStanding, RepoStatus, Stage, StatusDocument, error_document
+from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Pull
@@ -14,6 +14,7 @@ from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
 from flakesync.publish.branches import Branches, Current, clone_of, find_branches, find_current, has_landed
+from flakesync.publish.documents import error_document
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev

@@ -1,20 +1,10 @@
-"""The JSON documents (docs/json.md) and their schemas."""
+"""The JSON documents as text, and their schemas."""
 
 from importlib import import_module
 
 import msgspec
 
-DOCUMENTS = {
-    "graph": ("flakesync.survey.graph", "GraphDocument"),
-    "drift": ("flakesync.analysis.drift", "DriftReport"),
-    "plan": ("flakesync.analysis.plan", "PlanDocument"),
-    "sync": ("flakesync.documents.sync", "SyncDocument"),
-    "publish": ("flakesync.documents.publish", "PublishDocument"),
-    "status": ("flakesync.documents.publish", "StatusDocument"),
-    "land": ("flakesync.documents.land", "LandDocument"),
-    "abandon": ("flakesync.documents.publish", "AbandonDocument"),
-}
-"""The class of each document; its module is imported when it is asked for."""
+from flakesync.documents import DocumentName
 
 
 def to_json(document: msgspec.Struct) -> bytes:
@@ -22,9 +12,14 @@ def to_json(document: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-def json_schema(name: str) -> bytes:
-    """Return the JSON Schema (2020-12) of one of DOCUMENTS. Raises KeyError for any other name."""
-    module, kind = DOCUMENTS[name]
-    schema = msgspec.json.schema(getattr(import_module(module), kind))
+def document_type(name: DocumentName) -> type[msgspec.Struct]:
+    """Return the class of a document; its module is imported only now."""
+    found: type[msgspec.Struct] = import_module(f"flakesync.documents.{name}").DOCUMENT
+    return found
+
+
+def json_schema(name: DocumentName) -> bytes:
+    """Return the JSON Schema (2020-12) of a document."""
+    schema = msgspec.json.schema(document_type(name))
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"flakesync {name}", **schema}
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from flakesync.analysis.plan import ChangeDocument, PlanDocument, StaysDocument
+from flakesync.documents.plan import ChangeDocument, PlanDocument, StaysDocument
 from flakesync.report.text import (
     BLANK,
     Line,

@@ -3,15 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from flakesync.documents.publish import (
-    AbandonDocument,
-    AbandonOutcome,
-    AbandonStatus,
-    PublishDocument,
-    PublishOutcome,
-    PublishStatus,
-    SkipReason,
-)
+from flakesync.documents.abandon import AbandonDocument, AbandonOutcome, AbandonStatus
+from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus, SkipReason
 from flakesync.documents.sync import ErrorDocument
 from flakesync.errors import plain
 from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, wrap

@@ -6,19 +6,17 @@ resolved from the root node, never by node label (in 15 % of real locks they dif
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from flakesync.nix.reference.flakeref import Attr, Identity
-from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, show_path
+from flakesync.terms import EdgeKind, FlakeDir, InputPath, RepoName, Rev
 from flakesync.workspace.inputs import OwnInput, is_fixed, own_input, rev_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
 
 if TYPE_CHECKING:
     import networkx as nx
-
-EdgeKind = Literal["flake", "source"]
 
 
 class Edge(msgspec.Struct, frozen=True):
@@ -203,63 +201,3 @@ def _put_back(graph: "nx.DiGraph[RepoName]", opened: set[tuple[RepoName, RepoNam
         if not nx.has_path(graph, dependent, upstream):
             graph.add_edge(upstream, dependent)
             opened.discard((upstream, dependent))
-
-
-class RepoDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One repo as it was read. url null: it is given by path only; base and rev null: a plain folder, or unreadable."""
-
-    name: str
-    url: str | None
-    base: str | None
-    rev: str | None
-    flakes: list[str]
-
-
-class EdgeDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One input of `dependent` that is the repo `upstream`."""
-
-    upstream: str
-    dependent: str
-    flake: str
-    input: str
-    locked_rev: str | None
-    kind: EdgeKind
-
-
-class GraphDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync graph`."""
-
-    schema: Literal["flakesync/graph/1"] = "flakesync/graph/1"
-    repos: list[RepoDocument]
-    edges: list[EdgeDocument]
-    waves: list[list[str]]
-    cycles: list[list[str]]
-
-
-def graph_document(graph: RepoGraph) -> GraphDocument:
-    """Return the JSON form of a graph."""
-    return GraphDocument(
-        repos=[
-            RepoDocument(
-                name=state.name,
-                url=state.repo.url.to_url() if state.repo.url is not None else None,
-                base=state.base,
-                rev=state.rev,
-                flakes=list(state.repo.flakes),
-            )
-            for state in graph.states.values()
-        ],
-        edges=[
-            EdgeDocument(
-                upstream=edge.upstream,
-                dependent=edge.dependent,
-                flake=edge.flake,
-                input=show_path(edge.input),
-                locked_rev=edge.locked_rev,
-                kind=edge.kind,
-            )
-            for edge in graph.edges
-        ],
-        waves=[list(wave) for wave in graph.waves],
-        cycles=[list(cycle) for cycle in graph.cycles],
-    )

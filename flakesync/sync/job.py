@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.analysis.plan import Change, ChangeDocument, ToUpdate
+from flakesync.analysis.plan import Change, ToUpdate
+from flakesync.documents.plan import ChangeDocument
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.sync.lockers import FromClone, FromServer, Move

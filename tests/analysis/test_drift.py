@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flakesync.analysis.drift import DriftReport, Finding, find_drift
+from flakesync.analysis.drift import find_drift
+from flakesync.documents.drift import DriftReport, Finding
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.survey.pins import Target
 from flakesync.terms import RepoName, Rev

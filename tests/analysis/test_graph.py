@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flakesync.survey.graph import Edge, RepoGraph, build_graph, graph_document
+from flakesync.report.graph.document import graph_document
+from flakesync.survey.graph import Edge, RepoGraph, build_graph
 from flakesync.terms import RepoName, show_path
 from flakesync.workspace.snapshot import Problem
 from tests.support import locks

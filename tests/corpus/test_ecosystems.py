@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
-from flakesync.analysis.drift import DriftReport, find_drift
+from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import make_plan
+from flakesync.documents.drift import DriftReport
 from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.survey.pins import all_governed, choose_targets
 from flakesync.survey.survey import Situation, questions

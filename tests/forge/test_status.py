@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.publish import RepoStatus
+from flakesync.documents.status import RepoStatus
 from flakesync.forge.model import ForgeError, Project, Standing
 from flakesync.publish.publish import publish
 from flakesync.publish.status import status

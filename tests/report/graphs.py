@@ -1,7 +1,7 @@
 """Graphs built from a few words."""
 
-from flakesync.survey.graph import Edge, EdgeKind, RepoGraph
-from flakesync.terms import FlakeDir, RepoName
+from flakesync.survey.graph import Edge, RepoGraph
+from flakesync.terms import EdgeKind, FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo
 from flakesync.workspace.snapshot import PlainFolder
 

@@ -1,18 +1,18 @@
 import json
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
 import msgspec
 import pytest
 
-from flakesync.analysis.drift import DriftReport, Finding, FindingKind
-from flakesync.report.documents import DOCUMENTS, json_schema, to_json
+from flakesync.documents import DOCUMENTS, DocumentName
+from flakesync.documents.drift import DriftReport, Finding, FindingKind
+from flakesync.report.documents import document_type, json_schema, to_json
 
 
 @pytest.mark.parametrize("name", sorted(DOCUMENTS))
-def test_every_document_has_a_schema_that_names_its_version(name: str) -> None:
+def test_every_document_has_a_schema_that_names_its_version(name: DocumentName) -> None:
     schema = json.loads(json_schema(name))
     assert schema["$schema"].endswith("2020-12/schema")
     kind = schema["$ref"].rsplit("/", 1)[1]
@@ -40,8 +40,7 @@ def test_the_examples_in_the_documentation_are_complete_documents() -> None:
     for example in examples():
         given = json.loads(example)
         name = given["schema"].split("/")[1]
-        module, kind = DOCUMENTS[name]
-        document = msgspec.json.decode(example, type=getattr(import_module(module), kind), strict=True)
+        document = msgspec.json.decode(example, type=document_type(name), strict=True)
         assert json.loads(to_json(document)) == given
         names.append(name)
     assert names == list(DOCUMENTS)

@@ -1,7 +1,7 @@
 from typing import Any
 
-from flakesync.analysis.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
-from flakesync.report.drift import render_drift
+from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
+from flakesync.report.drift.text import render_drift
 from flakesync.report.text import to_text
 
 OLD, NEW, OTHER = "1a2b3c4" + "0" * 33, "5d6e7f8" + "0" * 33, "9999999" + "0" * 33

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from flakesync.analysis.drift import DriftReport, Finding, Locked, PinDrift
-from flakesync.report.drift_markdown import render_drift_markdown
+from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.report.drift.markdown import render_drift_markdown
 from flakesync.report.markdown import code, table, words
 
 OLD, NEW = "1a2b3c4" + "0" * 33, "5d6e7f8" + "0" * 33

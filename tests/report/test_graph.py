@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flakesync.errors import GitError
-from flakesync.report.diagram import render_dot, render_mermaid
-from flakesync.report.graph import part_of, render_tree
+from flakesync.report.graph.diagram import render_dot, render_mermaid
+from flakesync.report.graph.tree import part_of, render_tree
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import Repo

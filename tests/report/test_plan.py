@@ -1,4 +1,4 @@
-from flakesync.analysis.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
+from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
 from flakesync.report.plan import render_plan
 from flakesync.report.text import to_text
 

@@ -1,4 +1,4 @@
-from flakesync.analysis.plan import ChangeDocument
+from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, SyncDocument
 from flakesync.report.sync import render_sync
 from flakesync.report.text import to_text

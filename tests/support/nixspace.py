@@ -15,9 +15,10 @@ import pygit2
 import tomli_w
 from pygit2.enums import FileMode
 
-from flakesync.analysis.drift import Finding, find_drift
+from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import Plan, make_plan
 from flakesync.cache.layout import cache_dir
+from flakesync.documents.drift import Finding
 from flakesync.documents.sync import Event, Outcome, SyncDocument
 from flakesync.survey.read import survey
 from flakesync.sync.engine import sync

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from flakesync.analysis.drift import DriftReport, Finding
-from flakesync.report.drift import PinRow, pin_rows, summary_text
+from flakesync.documents.drift import DriftReport, Finding
+from flakesync.report.drift.text import PinRow, pin_rows, summary_text
 from flakesync.report.markdown import code, table, words
 from flakesync.report.text import input_name, short
 

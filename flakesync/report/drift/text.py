@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flakesync.analysis.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.report.text import (
     BLANK,
     Line,

@@ -1,0 +1,1 @@
+"""Drift for people: on a terminal, and as markdown."""

@@ -1,0 +1,1 @@
+"""The graph: for people, for programs that draw it, as a document."""

@@ -1,0 +1,34 @@
+"""The graph as a document."""
+
+from flakesync.documents.graph import EdgeDocument, GraphDocument, RepoDocument
+from flakesync.survey.graph import RepoGraph
+from flakesync.terms import show_path
+
+
+def graph_document(graph: RepoGraph) -> GraphDocument:
+    """Return the JSON form of a graph."""
+    return GraphDocument(
+        repos=[
+            RepoDocument(
+                name=state.name,
+                url=state.repo.url.to_url() if state.repo.url is not None else None,
+                base=state.base,
+                rev=state.rev,
+                flakes=list(state.repo.flakes),
+            )
+            for state in graph.states.values()
+        ],
+        edges=[
+            EdgeDocument(
+                upstream=edge.upstream,
+                dependent=edge.dependent,
+                flake=edge.flake,
+                input=show_path(edge.input),
+                locked_rev=edge.locked_rev,
+                kind=edge.kind,
+            )
+            for edge in graph.edges
+        ],
+        waves=[list(wave) for wave in graph.waves],
+        cycles=[list(cycle) for cycle in graph.cycles],
+    )

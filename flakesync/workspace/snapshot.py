@@ -15,7 +15,8 @@ import msgspec
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
 from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
-from flakesync.git.store.objects import ObjectReader, read_base
+from flakesync.git.store.base import read_base
+from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file

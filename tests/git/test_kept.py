@@ -6,7 +6,7 @@ import pytest
 
 from flakesync.cache import files as kept
 from flakesync.cache.files import KeptFiles
-from flakesync.git.store.objects import read_base
+from flakesync.git.store.base import read_base
 from flakesync.terms import Rev
 from tests.support import repos
 

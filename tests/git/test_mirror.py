@@ -12,7 +12,7 @@ from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.remotes.mirror import mirror, mirror_path
 from flakesync.git.repository import Repository
-from flakesync.git.store.objects import read_base
+from flakesync.git.store.base import read_base
 from flakesync.git.values import Signature
 from tests.support.repos import commit, make_bare, run_git
 

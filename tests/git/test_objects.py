@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.errors import GitError
-from flakesync.git.store.objects import ObjectReader, read_base
+from flakesync.git.store.base import read_base
+from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import check_ref_name
 from flakesync.terms import Rev
 from tests.support.repos import clone_bare, commit, make_bare, make_repo, run_git
@@ -243,7 +244,7 @@ def test_a_missing_branch_says_so(repo: Path, tmp_path: Path) -> None:
 
 def test_reading_loose_objects_imports_neither_libgit2_nor_gitpython(repo: Path) -> None:
     code = (
-        "import sys; before = set(sys.modules); from flakesync.git.store.objects import read_base\n"
+        "import sys; before = set(sys.modules); from flakesync.git.store.base import read_base\n"
         "base = read_base(sys.argv[1], None, ['flake.lock', 'none/x'])\n"
         "assert not {'pygit2', 'git', 'subprocess', 'tempfile'} & set(sys.modules) - before, sorted(sys.modules)\n"
         "from flakesync.git.repository import Repository\n"

@@ -1,4 +1,5 @@
 """The native locker: the lock that Nix would write, without Nix; what it cannot do exactly it says (`not-native`).
 
-`compute` is Nix's algorithm on values, `sources` finds out what a commit holds, `locker` is the Locker made of both.
+`algorithm` is Nix's own on values, `compute` runs it in all dialects that a lock may be in, `sources` finds out what
+commits hold, `locker` is the Locker made of them.
 """

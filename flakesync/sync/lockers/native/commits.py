@@ -56,6 +56,7 @@ def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
             first = hazards[0]
             raise NotNativeError(f"{first.file} line {first.line} has {first.attribute}, where Nix versions differ")
         with Repository.open(path) as repository:
+            # It lacks commits that Nix would count.
             if (repository.common_dir / "shallow").exists():
                 raise NotNativeError(f"{path} is a shallow clone")
             commit = repository.commit(rev)

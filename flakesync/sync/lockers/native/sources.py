@@ -91,6 +91,7 @@ class Sources:
     def at(self, locked: Mapping[str, Attr]) -> Flake:
         """Return the flake that a node of a lock is locked to."""
         rev, dir = _rev(locked), _text(locked, "dir")
+        # Some lock of the workspace says that it has no inputs: nothing need be fetched to know that.
         if (known := self._known(locked)) is not None and known.bare:
             return Flake({}, None)
         place = self._locate(locked)
@@ -246,6 +247,7 @@ def _index(locks: Iterable[LockFile]) -> dict[Hashable, _Known | None]:
             if key not in found or (old is not None and old.facts == facts):
                 found[key] = _Known(facts, bare or (old is not None and old.bare))
             else:
+                # Locks that disagree on a commit (some Nix versions hash what attributes make of it): neither is taken.
                 found[key] = None
     return found
 

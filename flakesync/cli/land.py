@@ -47,11 +47,11 @@ def land(
       flakesync land --wait --timeout 3h
       flakesync land --no-merge
     """
-    refuse_offline(common, "land")
-    workspace, selected = open_workspace(common)
     from flakesync.cache.layout import cache_dir
     from flakesync.sync.options import Options
 
+    refuse_offline(common, "land")
+    workspace, selected = open_workspace(common)
     options = Options(
         cache=cache_dir(), locker=locker, dialect=dialect, merge=not no_merge, patience=_patience(wait, timeout)
     )
@@ -80,10 +80,7 @@ def _patience(wait: bool, timeout: str) -> "Patience":
 
 
 def _land(
-    common: Common,
-    workspace: "Workspace",
-    selected: "frozenset[RepoName]",
-    options: "Options",
+    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", options: "Options"
 ) -> "LandDocument":
     from flakesync.forge.hosts import Servers
     from flakesync.land.land import land as carry_out

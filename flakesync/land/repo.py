@@ -111,8 +111,8 @@ class RepoLanding:
         merged = found.state.base_rev
         if pull is not None and pull.state == "merged" and pull.merged_rev is not None:
             merged = pull.merged_rev
-        open_still = pull is not None and pull.state == "open" and found.tip is not None
-        if on_forge is not None and pull is not None and open_still and self.run.options.merge:
+        closes = self.run.options.merge and found.tip is not None
+        if closes and on_forge is not None and pull is not None and pull.state == "open":
             # The base has it already, by whatever way.
             with suppress(ForgeError):
                 pull = on_forge.forge.close(on_forge.project, pull)

@@ -353,3 +353,15 @@ def test_a_repo_without_an_address_is_not_landed_and_stops_what_takes_it(tmp_pat
     landing.file.write_text(text)
     landed = landing.land()
     assert landed.errors == {"lib": "no-url", "app": "upstream-failed"}
+
+
+def test_a_plain_folder_that_locks_an_update_commit_fails_alone(landing: Landing) -> None:
+    folder = landing.space.root / "loose"
+    folder.mkdir()
+    for file in ("flake.nix", "flake.lock"):
+        (folder / file).write_text(landing.forge.storage("app").git("show", f"{UPDATE_BRANCH}:{file}"))
+    with landing.file.open("a") as manifest:
+        manifest.write('\n[repos.loose]\npath = "./loose"\n')
+    landed = landing.land()
+    assert landed.statuses == {**ALL_LANDED, "loose": "failed"}
+    assert landed.errors == {"loose": "not-a-repository"}

@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import assert_never
 
-from flakesync.forge.answers import Meaning, meaning_of, said
+from flakesync.forge.answers import Meaning, Row, meaning_of, said
 from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.client import Client
 from flakesync.forge.model import (
+    Forge,
     ForgeError,
-    ForgeKind,
     MergeMethod,
     NewPull,
     Project,
@@ -26,10 +26,13 @@ _BROKEN = 500
 """Statuses from here on say nothing of the request: the server stumbled."""
 
 
-class Adapter(ABC):
-    """The part of `Forge` that does not depend on the kind of forge."""
+class Adapter(Forge, ABC):
+    """The part of `Forge` that does not depend on the kind of forge.
 
-    kind: ForgeKind
+    answers: every answer to a merge that is known of it.
+    """
+
+    answers: Sequence[Row]
 
     def __init__(self, client: Client) -> None:
         """client: calls to the forge's API, with its headers."""
@@ -73,20 +76,13 @@ class Adapter(ABC):
             self._client.sleep(pause)
 
     @abstractmethod
-    def get(self, project: Project, number: int) -> Pull:
-        """Return one pull request as it is now."""
-
-    @abstractmethod
-    def find(self, project: Project, *, head: str, base: str) -> Pull | None:
-        """Return the newest pull request from `head` into `base`: an open one if there is one."""
-
-    @abstractmethod
-    def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
-        """Set title and body."""
-
-    @abstractmethod
     def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not, and ask reviewers who have not been asked by `_open`; return it so."""
+
+    @staticmethod
+    @abstractmethod
+    def headers(token: str) -> dict[str, str]:
+        """Return the headers that every call has. token: empty where there is none."""
 
     @staticmethod
     @abstractmethod
@@ -154,13 +150,13 @@ class Adapter(ABC):
             return "computing"
         if refusal.status >= _BROKEN:
             return self._broken(project, now, refusal)
-        means = meaning_of(self.kind, refusal.status, refusal.lines)
+        means = meaning_of(self.answers, refusal.status, refusal.lines)
         return self._settle(project, now, refusal) if means == "state" else means
 
     def _refused(self, project: Project, now: Pull, error: Refused | Unclear, means: Meaning) -> Waiting:
         """Return what a merge that was refused waits for. Raises ForgeError where it will never be done."""
         refusal = error.refused if isinstance(error, Unclear) else error
-        words = said(self.kind, refusal.status, refusal.lines) if refusal is not None else ""
+        words = said(self.answers, refusal.status, refusal.lines) if refusal is not None else ""
         place = f"{now.url} cannot be merged"
         match means:
             case "rights" | "archived" | "gone":

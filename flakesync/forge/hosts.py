@@ -2,16 +2,16 @@
 
 import threading
 from collections.abc import Callable, Mapping
+from pkgutil import resolve_name
 from urllib.parse import urlsplit
 
 from flakesync.errors import FlakesyncError, GitError
+from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client, Endpoint
-from flakesync.forge.forgejo import adapter as forgejo
-from flakesync.forge.github import adapter as github
-from flakesync.forge.gitlab import adapter as gitlab
 from flakesync.forge.model import Forge, ForgeError, Project
 from flakesync.git.remotes.credentials import server_of
 from flakesync.git.remotes.remote import Address, Remote
+from flakesync.net.forge_kinds import KINDS
 from flakesync.nix.reference.flakeref import Identity, identity_of_url
 from flakesync.workspace.hosts import Account, Hosts, without_port
 from flakesync.workspace.model import Repo, Workspace
@@ -79,22 +79,23 @@ class Servers:
         return self.hosts.clean(text)
 
     def _open(self, account: Account) -> Forge | None:
-        token = account.token or ""
-        match account.kind:
-            case "github":
-                return github.GitHub(self._client(account, github.headers(token)))
-            case "gitlab":
-                return gitlab.GitLab(self._client(account, gitlab.headers(token)))
-            case "forgejo":
-                return forgejo.Forgejo(self._client(account, forgejo.headers(token)))
-            case "none":
-                return None
+        adapter = adapter_of(account.kind)
+        return adapter(self._client(account, adapter.headers(account.token or ""))) if adapter is not None else None
 
     def _client(self, account: Account, headers: Mapping[str, str]) -> Client:
         endpoint = Endpoint(account.host, account.api, account.token, account.token_env, account.ca_file)
         client = self._connect(endpoint, headers)
         self._clients.append(client)
         return client
+
+
+def adapter_of(kind: str) -> type[Adapter] | None:
+    """Return the class that speaks to forges of a kind; None: nothing does, branches are only pushed."""
+    place = KINDS[kind].adapter
+    if place is None:
+        return None
+    adapter: type[Adapter] = resolve_name(place)
+    return adapter
 
 
 def _identity(repo: Repo, url: str | None) -> Identity | None:

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import cast, get_args
 from urllib.parse import urlsplit
 
+from flakesync.net.forge_kinds import KINDS, known_hosts
 from flakesync.workspace import values
-from flakesync.workspace.model import ForgeKind, ForgeSettings, MergeMethod, PublishSettings
+from flakesync.workspace.model import ForgeSettings, MergeMethod, PublishSettings
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad, did_you_mean
 
@@ -14,15 +15,7 @@ FORGE_KEYS = frozenset({"kind", "api", "token-env", "ca-file"})
 PUBLISH_KEYS = frozenset({"labels", "draft", "reviewers", "merge-method", "title"})
 PLACEHOLDERS = ("pin", "old", "new", "date", "repo")
 """What may stand in braces in a `title`."""
-KNOWN_HOSTS: dict[str, ForgeKind] = {
-    "github.com": "github",
-    "gitlab.com": "gitlab",
-    "codeberg.org": "forgejo",
-    "gitea.com": "forgejo",
-}
-"""Forges that need no `[forges]` table."""
 
-_KINDS: tuple[str, ...] = get_args(ForgeKind)
 _METHODS: tuple[str, ...] = get_args(MergeMethod)
 # Compiled when they are needed: most manifests declare no forge.
 _HOST = r"(?!-)[a-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
@@ -40,16 +33,16 @@ def read_forge(host: str, table: Table, folder: Path) -> ForgeSettings | None:
             else "for example `git.example.com`"
         )
         table.wrong("", bad(f"`{host}` is not a host name as it stands in the address of a repo", hint))
-    kind = table.take("kind", _kind, KNOWN_HOSTS.get(host))
+    kind = table.take("kind", _kind, known_hosts().get(host))
     if kind is None and table.lacks("kind"):
-        table.wrong("", bad("needs a `kind`", f"one of {', '.join(f'`{name}`' for name in _KINDS)}"))
+        table.wrong("", bad("needs a `kind`", f"one of {', '.join(f'`{name}`' for name in KINDS)}"))
     ca_file = table.take("ca-file", values.text, None)
     api = table.take("api", _api, None)
     token_env = table.take("token-env", _variable, None)
     if kind is None:
         return None
     where = folder / ca_file if ca_file is not None else None
-    return ForgeSettings(kind=cast("ForgeKind", kind), api=api, token_env=token_env, ca_file=where)
+    return ForgeSettings(kind=kind, api=api, token_env=token_env, ca_file=where)
 
 
 def read_publish(table: Table) -> PublishSettings:
@@ -65,7 +58,7 @@ def read_publish(table: Table) -> PublishSettings:
 
 
 def _kind(value: object) -> str:
-    return values.choice(value, _KINDS)
+    return values.choice(value, tuple(KINDS))
 
 
 def _method(value: object) -> str:

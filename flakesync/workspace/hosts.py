@@ -14,22 +14,9 @@ from flakesync.errors import FlakesyncError, plain
 from flakesync.git.remotes.credentials import Credential, helpers, login_in, server_of
 from flakesync.git.remotes.remote import Address, Remote, parse_remote
 from flakesync.gitenv import Settings, with_settings
-from flakesync.workspace.forges import KNOWN_HOSTS
+from flakesync.net.forge_kinds import KINDS, known_hosts, usual_api
 from flakesync.workspace.model import ForgeKind, ForgeSettings, Workspace
 
-TOKEN_VARIABLES: Mapping[ForgeKind, tuple[str, ...]] = {
-    "github": ("GITHUB_TOKEN", "GH_TOKEN"),
-    "gitlab": ("GITLAB_TOKEN",),
-    "forgejo": ("FORGEJO_TOKEN", "GITEA_TOKEN"),
-    "none": (),
-}
-"""Where a token is looked for, the first that is set, on hosts without a `token-env`."""
-
-_TOOLS_OWN: Mapping[ForgeKind, str] = {"github": "github.com", "gitlab": "gitlab.com"}
-_APIS: Mapping[ForgeKind, str] = {"github": "/api/v3", "gitlab": "/api/v4", "forgejo": "/api/v1", "none": ""}
-_USERS: Mapping[ForgeKind, str] = {"github": "x-access-token", "gitlab": "oauth2", "forgejo": "token", "none": "git"}
-# How Nix writes a token; both kinds of forge then get it in the header that curl sends to no other host.
-_ACCESS_TOKENS: Mapping[ForgeKind, str] = {"github": "{host}={token}", "gitlab": "{host}=OAuth2:{token}"}
 _BESIDE = re.compile(r"^(?:api|codeload)\.")
 _IN_NIX_CONFIG = re.compile(r"^\s*(?:extra-)?access-tokens\s*=\s*(.*)$", re.MULTILINE)
 
@@ -69,11 +56,11 @@ class Hosts:
         """
         host = self._name(host)
         settings = self._declared.get(host)
-        kind = settings.kind if settings is not None else KNOWN_HOSTS.get(host, "none")
+        kind = settings.kind if settings is not None else known_hosts().get(host, "none")
         names = self._token_variables(host, kind, settings)
         api = settings.api if settings is not None and settings.api is not None else usual_api(host, kind)
         ca_file = settings.ca_file if settings is not None else None
-        return Account(host, kind, api, _USERS[kind], self._token(host, names), names, ca_file)
+        return Account(host, kind, api, KINDS[kind].git_user, self._token(host, names), names, ca_file)
 
     def declared(self, url: str) -> Account | None:
         """Return what the manifest says of the https server of a URL; None: it says nothing of it.
@@ -119,7 +106,7 @@ class Hosts:
         a forge.
         """
         bare = _BESIDE.sub("", place)
-        known = self._name(bare) in (*KNOWN_HOSTS, *self._declared)
+        known = self._name(bare) in (*known_hosts(), *self._declared)
         try:
             account = self.account(bare if known else place)
         except FlakesyncError:
@@ -132,7 +119,7 @@ class Hosts:
 
     def clean(self, text: str) -> str:
         """Return `text` without the token of any host, and without control characters."""
-        names = {name for kind in TOKEN_VARIABLES.values() for name in kind}
+        names = {name for facts in KINDS.values() for name in facts.token_variables}
         names |= {settings.token_env for settings in self._declared.values() if settings.token_env is not None}
         for name in names:
             token = self._environ.get(name, "").strip()
@@ -193,7 +180,7 @@ class Hosts:
         known = _nix_tokens(environ)
         for host in hosts:
             account = self._account_or_none(host)
-            form = _ACCESS_TOKENS.get(account.kind) if account is not None else None
+            form = KINDS[account.kind].access_tokens if account is not None else None
             # A `#` would begin a comment.
             if account is not None and form and account.token and host not in known and "#" not in account.token:
                 yield form.format(host=host, token=account.token)
@@ -210,7 +197,7 @@ class Hosts:
     def _name(self, host: str) -> str:
         """Return the name under which a host is declared or known: with its port, else without."""
         bare = without_port(host)
-        return host if host in self._declared or host in KNOWN_HOSTS or bare not in self._declared else bare
+        return host if host in self._declared or host in known_hosts() or bare not in self._declared else bare
 
     def _token_variables(self, host: str, kind: ForgeKind, settings: ForgeSettings | None) -> tuple[str, ...]:
         if settings is not None and settings.token_env is not None:
@@ -218,7 +205,7 @@ class Hosts:
         if self._owners.get(kind) != host:
             return ()
         named = {each.token_env for each in self._declared.values()}
-        return tuple(name for name in TOKEN_VARIABLES[kind] if name not in named)
+        return tuple(name for name in KINDS[kind].token_variables if name not in named)
 
     def _token(self, host: str, names: tuple[str, ...]) -> str | None:
         for name in names:
@@ -260,26 +247,22 @@ def _owners_of_usual_tokens(workspace: Workspace) -> dict[ForgeKind, str]:
     """
     used = (repo.url.identity for repo in workspace.repos if repo.url is not None)
     names = [identity.host for identity in used if identity is not None and identity.host]
+    known_kinds = known_hosts()
     candidates: dict[ForgeKind, list[str]] = {}
     for host in dict.fromkeys([*workspace.forges, *names]):
         settings = workspace.forges.get(host)
-        kind = settings.kind if settings is not None else KNOWN_HOSTS.get(host)
+        kind = settings.kind if settings is not None else known_kinds.get(host)
         if kind is not None and (settings is None or settings.token_env is None):
             candidates.setdefault(kind, []).append(host)
     sources = {identity.host for pin in workspace.pins if (identity := pin.source.identity) is not None}
-    owners = dict(_TOOLS_OWN)
-    owners |= {kind: host for host, kind in reversed(KNOWN_HOSTS.items()) if host in sources}
+    owners = {kind: facts.tools_host for kind, facts in KINDS.items() if facts.tools_host is not None}
+    owners |= {kind: host for host, kind in reversed(known_kinds.items()) if host in sources}
     owners = {kind: host for kind, host in owners.items() if kind not in candidates}
     for kind, found in candidates.items():
-        known = [host for host in KNOWN_HOSTS if host in found]
+        known = [host for host in known_kinds if host in found]
         if known or len(found) == 1:
             owners[kind] = (known or found)[0]
     return owners
-
-
-def usual_api(host: str, kind: ForgeKind) -> str:
-    """Return the base URL of the API that a host of a kind has where nobody says otherwise."""
-    return "https://api.github.com" if host == "github.com" else f"https://{host}{_APIS[kind]}"
 
 
 def _trust(server: str, account: Account) -> Settings:

@@ -15,8 +15,8 @@ from flakesync.workspace.values import did_you_mean
 External = Literal["hold", "latest", "newest-locked"]
 """What becomes of inputs that are neither pinned nor workspace repos."""
 
-ForgeKind = Literal["github", "gitlab", "forgejo", "none"]
-"""How a forge is spoken to; `none`: not at all, branches are only pushed."""
+ForgeKind = str
+"""How a forge is spoken to: a key of `forge_kinds.KINDS`; `none`: not at all, branches are only pushed."""
 
 MergeMethod = Literal["default", "merge", "squash", "rebase", "fast-forward"]
 """How pull requests are merged; `default`: as the repository is set up."""

@@ -25,10 +25,9 @@ import pytest
 from graphql import GraphQLSchema, build_schema, graphql_sync, parse, validate
 
 from flakesync.forge import answers
-from flakesync.forge.forgejo import adapter as forgejo
-from flakesync.forge.github import adapter as github
 from flakesync.forge.github import graphql as github_graphql
-from flakesync.forge.gitlab import adapter as gitlab
+from flakesync.forge.gitlab.answers import STATUSES
+from flakesync.forge.hosts import adapter_of
 from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting, WaitReason
 from flakesync.forge.refusals import lines_in
 from flakesync.terms import Rev
@@ -107,14 +106,9 @@ def script_of(kind: str, case: Json) -> Script:
 
 
 def forge_of(kind: str, script: Script) -> Forge:
-    host = PLACES[kind][1].host
-    match kind:
-        case "github":
-            return github.GitHub(script.client(github.headers("s3cret"), host))
-        case "gitlab":
-            return gitlab.GitLab(script.client(gitlab.headers("s3cret"), host))
-        case _:
-            return forgejo.Forgejo(script.client(forgejo.headers("s3cret"), host))
+    adapter = adapter_of(kind)
+    assert adapter is not None
+    return adapter(script.client(adapter.headers("s3cret"), PLACES[kind][1].host))
 
 
 def act(kind: str, case: Json, forge: Forge) -> Callable[[str], object]:
@@ -274,14 +268,16 @@ def test_names_are_unique_and_sources_are_known(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_row_of_the_table_is_met_by_an_answer(kind: str) -> None:
+    adapter = adapter_of(kind)
+    assert adapter is not None
     met = set()
     for case in cases(kind):
         for answer in case["answers"] if case["call"] == "merge" else []:
-            rows = [row for row in answers._ANSWERS[kind] if answer.get("status") in row.statuses]  # type: ignore[index]
+            rows = [row for row in adapter.answers if answer.get("status") in row.statuses]
             for line in lines_in(json.dumps(answer["body"]).encode()) or ("",):
                 words = answers._NAMES.sub('""', line)
                 met.add(next((row for row in rows if row.words.search(words)), None))
-    assert [row for row in answers._ANSWERS[kind] if row not in met] == []  # type: ignore[index]
+    assert [row for row in adapter.answers if row not in met] == []
 
 
 def test_every_status_of_gitlab_is_met_by_an_answer() -> None:
@@ -289,7 +285,7 @@ def test_every_status_of_gitlab_is_met_by_an_answer() -> None:
     told = {
         body.get(key) for body in bodies if isinstance(body, dict) for key in ("detailed_merge_status", "merge_status")
     }
-    assert {status.lower() for status in told if status is not None} >= answers.GITLAB_STATUSES.keys()
+    assert {status.lower() for status in told if status is not None} >= STATUSES.keys()
 
 
 def test_every_reason_to_wait_is_met_by_an_answer() -> None:

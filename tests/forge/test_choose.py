@@ -80,7 +80,7 @@ def test_a_repository_of_this_machine_is_only_pushed_to(tmp_path: Path) -> None:
     [("github", "/api/v3"), ("gitlab", "/api/v4"), ("forgejo", "/api/v1")],
 )
 def test_a_declared_host_has_the_usual_api_of_its_kind(kind: str, api: str) -> None:
-    settings = ForgeSettings(kind=kind)  # type: ignore[arg-type]
+    settings = ForgeSettings(kind=kind)
     forge, project, endpoint = chosen("git+ssh://git@git.example.com/acme/lib", forges={"git.example.com": settings})
     assert forge is not None
     assert endpoint is not None

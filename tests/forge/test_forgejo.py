@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.forge.forgejo.adapter import Forgejo, headers
+from flakesync.forge.forgejo.adapter import Forgejo
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
@@ -23,7 +23,7 @@ def script() -> Script:
 
 @pytest.fixture
 def forge(script: Script) -> Forgejo:
-    return Forgejo(script.client(headers("s3cret"), "codeberg.org"))
+    return Forgejo(script.client(Forgejo.headers("s3cret"), "codeberg.org"))
 
 
 def shown(number: int = 7, **changes: Any) -> dict[str, Any]:

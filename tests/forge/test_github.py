@@ -3,7 +3,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from flakesync.forge.github.adapter import GitHub, headers
+from flakesync.forge.github.adapter import GitHub
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusals import Unclear
 from flakesync.terms import Rev
@@ -24,7 +24,7 @@ def script() -> Script:
 
 @pytest.fixture
 def forge(script: Script) -> GitHub:
-    return GitHub(script.client(headers("s3cret"), "github.com"))
+    return GitHub(script.client(GitHub.headers("s3cret"), "github.com"))
 
 
 def shown(number: int = 7, **changes: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.forge.github.adapter import GitHub, headers
+from flakesync.forge.github.adapter import GitHub
 from flakesync.forge.model import ForgeError, Standing, Waiting
 from tests.forge.scripted import Script
 from tests.forge.test_github import HEAD, LIB, NEXT, PULL, shown
@@ -21,7 +21,7 @@ def script() -> Script:
 
 @pytest.fixture
 def forge(script: Script) -> GitHub:
-    return GitHub(script.client(headers("s3cret"), "github.com"))
+    return GitHub(script.client(GitHub.headers("s3cret"), "github.com"))
 
 
 def state(
@@ -107,7 +107,7 @@ def test_a_server_without_graphql_is_asked_once(script: Script, forge: GitHub) -
 
 def test_graphql_of_an_enterprise_server_lies_beside_its_rest_api() -> None:
     script = Script("https://ghe.acme.example/api/v3", None)
-    forge = GitHub(script.client(headers("s3cret"), "ghe.acme.example"))
+    forge = GitHub(script.client(GitHub.headers("s3cret"), "ghe.acme.example"))
     script.then(200, state())
     forge.standing(LIB, OPEN)
     assert script.told == ["POST /api/graphql"]

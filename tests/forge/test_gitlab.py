@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.forge.gitlab.adapter import GitLab, headers
+from flakesync.forge.gitlab.adapter import GitLab
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
@@ -22,7 +22,7 @@ def script() -> Script:
 
 @pytest.fixture
 def forge(script: Script) -> GitLab:
-    return GitLab(script.client(headers("s3cret"), "gitlab.com"))
+    return GitLab(script.client(GitLab.headers("s3cret"), "gitlab.com"))
 
 
 def shown(iid: int = 7, **changes: Any) -> dict[str, Any]:

@@ -9,9 +9,7 @@ import pytest
 
 from flakesync.demo.forge.model import Kind
 from flakesync.forge.client import Client, Endpoint
-from flakesync.forge.forgejo import adapter as forgejo
-from flakesync.forge.github import adapter as github
-from flakesync.forge.gitlab import adapter as gitlab
+from flakesync.forge.hosts import adapter_of
 from flakesync.forge.model import Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
@@ -23,7 +21,6 @@ from tests.support.forge.client import Client as Hand
 
 KINDS: list[Kind] = ["github", "gitlab", "forgejo"]
 NEW = NewPull("update", "main", "Update", "Body")
-ADAPTERS = {"github": github, "gitlab": gitlab, "forgejo": forgejo}
 
 
 class Held(httpx2.BaseTransport):
@@ -86,24 +83,15 @@ def make(forge: Loopback) -> Iterator[Make]:
         held = Held(httpx2.HTTPTransport(verify=context), description)
         pauses: list[float] = []
         endpoint = Endpoint(hand.site.host, f"https://localhost:{hand.port}{prefix}", token, ("THE_TOKEN",))
-        module = ADAPTERS[kind]
-        client = Client(endpoint, module.headers(token), transport=held, sleep=pauses.append)
+        adapter = adapter_of(kind)
+        assert adapter is not None
+        client = Client(endpoint, adapter.headers(token), transport=held, sleep=pauses.append)
         made.append(client)
-        return Side(_adapter(kind, client), Project(hand.site.host, path), hand, held, pauses)
+        return Side(adapter(client), Project(hand.site.host, path), hand, held, pauses)
 
     yield run
     for client in made:
         client.close()
-
-
-def _adapter(kind: Kind, client: Client) -> Forge:
-    match kind:
-        case "github":
-            return github.GitHub(client)
-        case "gitlab":
-            return gitlab.GitLab(client)
-        case "forgejo":
-            return forgejo.Forgejo(client)
 
 
 @pytest.fixture(params=KINDS)

@@ -13,7 +13,7 @@ from flakesync.demo.forge.model import Project as HostedProject
 from flakesync.demo.forge.model import Site
 from flakesync.demo.forge.parts import Pipeline
 from flakesync.forge.client import Client, Endpoint
-from flakesync.forge.gitlab.adapter import GitLab, headers
+from flakesync.forge.gitlab.adapter import GitLab
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Waiting
 from flakesync.land.gate import find_obstacle
 from flakesync.terms import Rev
@@ -94,7 +94,7 @@ def a_story(forge: Forge, port: int, *, merged_results: bool) -> Iterator[Story]
     main = repos.commit(project.storage.path, {"flake.lock": "0"}, message="Begin")
     repos.commit(project.storage.path, {"flake.lock": "1"}, branch="update", parents=[Rev(main)], message="Update")
     endpoint = Endpoint("localhost", f"https://localhost:{port}/api/v4", TOKEN, ca_file=forge.certificates.ca)
-    with closing(Client(endpoint, headers(TOKEN), sleep=clock.sleep)) as client:
+    with closing(Client(endpoint, GitLab.headers(TOKEN), sleep=clock.sleep)) as client:
         story = Story(site, project, GitLab(client), merged_results)
         story.forge.create(story.place, NewPull("update", "main", "Update", ""))
         yield story

@@ -10,8 +10,9 @@ from flakesync.forge.adapter import Adapter, reviewers_body
 from flakesync.forge.answers import Meaning
 from flakesync.forge.checks import opinion, summary
 from flakesync.forge.client import Client, Query
+from flakesync.forge.forgejo.answers import ANSWERS
 from flakesync.forge.forgejo.merging import Merging
-from flakesync.forge.model import ForgeKind, MergeMethod, NewPull, Project, Pull, Standing
+from flakesync.forge.model import MergeMethod, NewPull, Project, Pull, Standing
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import repository, segment
 from flakesync.terms import Rev
@@ -29,11 +30,6 @@ _DO: dict[MergeMethod, str] = {
     "fast-forward": "fast-forward-only",
 }
 _STUMBLED = 500
-
-
-def headers(token: str) -> dict[str, str]:
-    """Return the headers of every call."""
-    return {"Authorization": f"token {token}", "Accept": "application/json"}
 
 
 class _Side(msgspec.Struct, frozen=True):
@@ -130,7 +126,8 @@ class _Review(msgspec.Struct, frozen=True):
 class Forgejo(Adapter):
     """One Forgejo or Gitea."""
 
-    kind: ForgeKind = "forgejo"
+    kind = "forgejo"
+    answers = ANSWERS
 
     def __init__(self, client: Client) -> None:
         """client: calls to the API, with `headers`."""
@@ -139,6 +136,11 @@ class Forgejo(Adapter):
         self._merging = Merging(self._at)
         # Pull requests as they were last asked for, by their address.
         self._seen: dict[str, _Pull] = {}
+
+    @staticmethod
+    def headers(token: str) -> dict[str, str]:
+        """Return the headers of every call."""
+        return {"Authorization": f"token {token}", "Accept": "application/json"}
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from `head` into `base`: an open one if there is one.

@@ -9,23 +9,15 @@ import msgspec
 from flakesync.forge.adapter import Adapter, no_method, reviewers_body
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
+from flakesync.forge.github.answers import ANSWERS
 from flakesync.forge.github.graphql import GraphQL
 from flakesync.forge.github.merging import Merging
-from flakesync.forge.model import ForgeKind, MergeMethod, NewPull, Project, Pull, Standing, Waiting
+from flakesync.forge.model import MergeMethod, NewPull, Project, Pull, Standing, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import repository
 from flakesync.terms import Rev
 
 PAGE = 100
-
-
-def headers(token: str) -> dict[str, str]:
-    """Return the headers of every call."""
-    return {
-        "Authorization": f"Bearer {token}",
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": "2022-11-28",
-    }
 
 
 class _Repo(msgspec.Struct, frozen=True):
@@ -93,12 +85,22 @@ class _Project(msgspec.Struct, frozen=True):
 class GitHub(Adapter):
     """One GitHub."""
 
-    kind: ForgeKind = "github"
+    kind = "github"
+    answers = ANSWERS
 
     def __init__(self, client: Client) -> None:
         """client: calls to the API, with `headers`."""
         super().__init__(client)
         self._merging = Merging(self._at, GraphQL(client))
+
+    @staticmethod
+    def headers(token: str) -> dict[str, str]:
+        """Return the headers of every call."""
+        return {
+            "Authorization": f"Bearer {token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from `head` into `base`: an open one if there is one."""

@@ -11,12 +11,12 @@ from itertools import islice
 import msgspec
 
 from flakesync.forge.adapter import Adapter
-from flakesync.forge.answers import GITLAB_STATUSES, Meaning
+from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
+from flakesync.forge.gitlab.answers import ANSWERS, STATUSES
 from flakesync.forge.gitlab.merging import UNREADABLE, Merging, Pipeline
 from flakesync.forge.model import (
     ForgeError,
-    ForgeKind,
     MergeMethod,
     NewPull,
     Project,
@@ -47,11 +47,6 @@ _SAYS = {
     "commits_status": "its source branch is gone, or has no commits",
 }
 """What is said of some values of `detailed_merge_status`; the others speak for themselves."""
-
-
-def headers(token: str) -> dict[str, str]:
-    """Return the headers of every call; personal, project, group and OAuth tokens all go this way."""
-    return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
 
 class _Pull(msgspec.Struct, frozen=True):
@@ -99,7 +94,7 @@ class _Pull(msgspec.Struct, frozen=True):
             draft=self.draft,
             labels=self.labels,
             merged_rev=Rev(merged) if state == "merged" and merged else None,
-            mergeable=_mergeable(GITLAB_STATUSES.get(self.status.lower(), "person")),
+            mergeable=_mergeable(STATUSES.get(self.status.lower(), "person")),
             key=str(self.id),
         )
 
@@ -121,7 +116,8 @@ class _Approvals(msgspec.Struct, frozen=True):
 class GitLab(Adapter):
     """One GitLab."""
 
-    kind: ForgeKind = "gitlab"
+    kind = "gitlab"
+    answers = ANSWERS
 
     def __init__(self, client: Client) -> None:
         """client: calls to the API, with `headers`."""
@@ -130,6 +126,11 @@ class GitLab(Adapter):
         self._merging = Merging(self._at)
         # `detailed_merge_status` and `merge_error` of merge requests as they were last seen.
         self._status: dict[str, tuple[str, str]] = {}
+
+    @staticmethod
+    def headers(token: str) -> dict[str, str]:
+        """Return the headers of every call; personal, project, group and OAuth tokens all go this way."""
+        return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest merge request from `head` into `base`: an open one if there is one."""
@@ -289,7 +290,7 @@ class GitLab(Adapter):
         status, error = self._status.get(now.url, ("", ""))
         if status == "ci_must_pass" and self.standing(project, now).checks == "failed":
             return "checks-failed"
-        means = GITLAB_STATUSES.get(status, "person")
+        means = STATUSES.get(status, "person")
         if means != "state":
             return means
         # Nothing is against it, and yet it was not merged: what it was refused for has gone, unless GitLab says more.
@@ -297,7 +298,7 @@ class GitLab(Adapter):
 
     def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
         status, error = self._status.get(now.url, ("", ""))
-        if GITLAB_STATUSES.get(status) == "state":
+        if STATUSES.get(status) == "state":
             return error or words
         return _SAYS.get(status, error or status.replace("_", " ") or words)
 

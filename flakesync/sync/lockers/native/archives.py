@@ -15,11 +15,12 @@ from flakesync.cache.keep import keep
 from flakesync.cache.layout import archive_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, NixError
+from flakesync.net.forge_kinds import usual_api
 from flakesync.net.http import NoAnswerError, Web, netrc_login
 from flakesync.net.urls import origin
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.workspace.hosts import find_token, usual_api, without_port
+from flakesync.workspace.hosts import find_token, without_port
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Account, Hosts

@@ -117,7 +117,7 @@ class Merging:
         total: Checks = rollup if rollup is not None else "unknown"
         if total not in ("none", "passed"):
             total, failed, pending = summary(*self._checks(project, pull.head))
-            if total == "unknown" and rollup is not None:
+            if total in ("unknown", "none") and rollup is not None:
                 total = rollup
         reviews = opinion((found, str(number)) for number, found in enumerate(state.opinions))
         if total == "pending" and not pending:

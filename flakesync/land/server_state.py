@@ -31,7 +31,7 @@ from flakesync.workspace.history import Answer
 from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
 from flakesync.workspace.model import Repo
-from flakesync.workspace.snapshot import RepoState, Snapshot, UnreadableRepo, read_repo
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState, Snapshot, UnreadableRepo, read_repo
 
 _FARTHEST = 100_000
 
@@ -257,7 +257,7 @@ def sources_of(situation: Situation, names: Iterable[RepoName | None]) -> dict[R
     found: dict[RepoName, CommitSource] = {}
     for name in names:
         state = situation.snapshot.states[name] if name is not None else None
-        if state is None or state.clone is None or state.base is None or state.base_rev is None:
+        if not isinstance(state, RepoAtCommit):
             continue
         with Repository.open(state.clone) as repository:
             found[state.name] = CommitSource(

@@ -28,7 +28,7 @@ from flakesync.sync.settled import Settled
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import find_update_branch
 from flakesync.workspace.hosts import Hosts
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
 
 def sync(
@@ -213,7 +213,7 @@ def _sources(situation: Situation, borrow: Container[RepoName]) -> Iterator[Mapp
     with tempfile.TemporaryDirectory(prefix="flakesync-dry-run-") as tmp:
         found: dict[RepoName, Source] = {}
         for name, state in situation.snapshot.states.items():
-            if state.clone is None or state.base is None or state.base_rev is None:
+            if not isinstance(state, RepoAtCommit):
                 continue
             path = state.clone
             with Repository.open(path) as repository:

@@ -89,8 +89,6 @@ def git(
     """
     extra = {**_quiet_environment(), **(env or {}), **with_settings(os.environ, config)}
     process = _start(argv, cwd, extra, reads=data is not None).process
-    with _running_lock:
-        _running.add(process)
     try:
         out, err = process.communicate(data, timeout=timeout_s)
     except subprocess.TimeoutExpired:
@@ -118,8 +116,6 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str]
     told: list[bytes] = []
     # Read beside the output: git would wait for ever with a full pipe of errors that nobody empties.
     errors = threading.Thread(target=lambda: told.append(err.read()), daemon=True)
-    with _running_lock:
-        _running.add(process)
     try:
         errors.start()
         while piece := out.read(_PIECE_BYTES):
@@ -188,6 +184,7 @@ def hide_secrets(text: str) -> str:
 
 
 def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> _Started:
+    """Start git, among the running processes from its first moment on. Raises: GitError(`no-git` | `git`)."""
     if shutil.which("git") is None:
         raise GitError("no-git", "there is no git program on PATH", hint="install git")
     try:
@@ -199,19 +196,23 @@ def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, re
     # git would run in another repository. So GitPython gets the root folder only; git's own -C takes a name literally.
     place = ["-C", str(Path(cwd).absolute())] if os.fspath(cwd) != _ROOT else []
     try:
-        # AutoInterrupt would end the process when it is garbage: it is ours to end, so it is taken out of it.
-        started = Git(_ROOT).execute(
-            [*_unset(extra), "git", *place, *_FLAGS, *argv],
-            istream=subprocess.PIPE if reads else None,
-            as_process=True,
-            shell=False,
-            env=extra,
-            start_new_session=True,
-        )
+        # Started and noted in one step: `stop_all` must not come in between and miss it.
+        with _running_lock:
+            # AutoInterrupt would end the process when it is garbage: it is ours to end, so it is taken out of it.
+            started = Git(_ROOT).execute(
+                [*_unset(extra), "git", *place, *_FLAGS, *argv],
+                istream=subprocess.PIPE if reads else None,
+                as_process=True,
+                shell=False,
+                env=extra,
+                start_new_session=True,
+            )
+            process: subprocess.Popen[bytes] | None = started.proc
+            started.proc = None
+            if process is not None:
+                _running.add(process)
     except (GitCommandNotFound, OSError) as error:
         raise GitError("no-git", f"git does not start: {error}", hint="install git") from None
-    process: subprocess.Popen[bytes] | None = started.proc
-    started.proc = None
     if process is None or process.stdout is None or process.stderr is None:
         raise GitError("git", "git has ended before it began")
     return _Started(process, process.stdout, process.stderr)

@@ -86,6 +86,9 @@ def test_a_token_that_may_not_read_check_runs_has_the_summary(
 ) -> None:
     script.then(200, state(rollup)).then(200, {"state": "success", "statuses": [], "total_count": 0})
     script.then(403, {"message": "Resource not accessible by personal access token"})
+    if total == "pending":  # which one is looked for in the rules
+        script.then(200, []).then(200, {"name": "main"})
+        script.then(200, {"state": "success", "statuses": [], "total_count": 0}).then(403, {"message": "No"})
     assert forge.standing(LIB, OPEN).checks == total
 
 
@@ -160,6 +163,18 @@ def test_a_missing_approval_is_read_from_the_rules(script: Script, forge: GitHub
     )
     script.then(200, {"state": "success", "statuses": [], "total_count": 0}).then(200, {"check_runs": []})
     assert forge.standing(LIB, OPEN).waiting == Waiting("reviews", "2 approving review(s) required")
+
+
+def test_what_the_summary_only_expects_is_named_from_the_rules(script: Script, forge: GitHub) -> None:
+    nothing = {"state": "pending", "statuses": [], "total_count": 0}
+    script.then(200, state("EXPECTED", merge_state="BLOCKED"))
+    script.then(200, nothing).then(200, {"check_runs": []})
+    contexts = {"required_status_checks": [{"context": "build"}]}
+    script.then(200, [{"type": "required_status_checks", "parameters": contexts}]).then(404, {"message": "Not Found"})
+    script.then(200, nothing).then(200, {"check_runs": []})
+    standing = forge.standing(LIB, OPEN)
+    assert standing.checks == "pending"
+    assert standing.waiting == Waiting("checks", "required checks have not reported yet: build")
 
 
 def test_a_merge_that_must_go_through_the_queue_joins_it(script: Script, forge: GitHub) -> None:

@@ -171,17 +171,17 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_what_depends_on_a_push_that_did_not_come_through_is_not_published(online: Online, how: str) -> None:
-    fault = online.forge.faults.add(REFUSALS[how], method="POST", path=r"acme/lib(\.git)?/git-receive-pack", times=None)
-    document = online.run("publish", status=1)
+def test_what_depends_on_a_push_that_did_not_come_through_is_not_published(github: Online, how: str) -> None:
+    fault = github.forge.faults.add(REFUSALS[how], method="POST", path=r"acme/lib(\.git)?/git-receive-pack", times=None)
+    document = github.run("publish", status=1)
     assert fault.hits
     assert reasons(document) == ["failed", "upstream", "upstream"]
     assert all("lib: its update branch could not be pushed" in note for note in document["repos"][1]["notes"])
     for name in CHAIN:
-        assert BRANCH not in online.project(name).storage.branches()
-        assert not online.project(name).pulls
-    online.forge.faults.clear()
-    assert reasons(online.run("publish")) == ["opened"] * 3
+        assert BRANCH not in github.project(name).storage.branches()
+        assert not github.project(name).pulls
+    github.forge.faults.clear()
+    assert reasons(github.run("publish")) == ["opened"] * 3
 
 
 def test_a_push_that_came_through_without_an_answer_holds_nothing_back(online: Online) -> None:

@@ -117,10 +117,14 @@ class Merging:
         total: Checks = rollup if rollup is not None else "unknown"
         if total not in ("none", "passed"):
             total, failed, pending = summary(*self._checks(project, pull.head))
-            if total == "unknown" and rollup is not None:
+            if total in ("unknown", "none") and rollup is not None:
                 total = rollup
         reviews = opinion((found, str(number)) for number, found in enumerate(state.opinions))
-        waiting = _in_queue(state) or self._by_rules(project, pull, state, total)
+        if total == "pending" and not pending:
+            # What is required and has not reported at all counts in the summary, and is in no list of checks.
+            waiting = _in_queue(state) or self._expected(project, pull)
+        else:
+            waiting = _in_queue(state) or self._by_rules(project, pull, state, total)
         return Standing(total, reviews, failed, pending, waiting)
 
     def detail(self, project: Project, pull: Pull, means: Meaning, words: str) -> str:
@@ -253,6 +257,13 @@ class Merging:
         if state.review_decision == "REVIEW_REQUIRED":
             return Waiting("reviews", f"{max(needs.approvals, 1)} approving review(s) required")
         return None
+
+    def _expected(self, project: Project, pull: Pull) -> Waiting | None:
+        """Return which required checks have not reported; None: that cannot be read."""
+        missing = self._missing(project, pull, self._needs(project, pull.base_branch))
+        if not missing:
+            return None
+        return Waiting("checks", f"required checks have not reported yet: {', '.join(missing)}")
 
     def _missing(self, project: Project, pull: Pull, needs: _Needs) -> list[str]:
         reported = {check.name for check in self._checks(project, pull.head)[0]}

@@ -55,14 +55,15 @@ def run(
     stderr = subprocess.STDOUT if merged else subprocess.PIPE
     name = Path(argv[0]).name
     try:
-        process = subprocess.Popen(
-            argv, env=environ, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-            start_new_session=True,
-        )  # fmt: skip
+        # Started and noted in one step: `stop_all` must not come in between and miss it.
+        with _lock:
+            process = subprocess.Popen(
+                argv, env=environ, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
+                start_new_session=True,
+            )  # fmt: skip
+            _running.add(process)
     except OSError as error:
         raise NixError("nix-start", f"{argv[0]} could not be started: {error.strerror}") from None
-    with _lock:
-        _running.add(process)
     with process:
         try:
             out, err = process.communicate(timeout=timeout_s)

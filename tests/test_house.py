@@ -18,8 +18,6 @@ TERMS = ROOT / "docs/terms.md"
 CLEVER = ("git/store", "nix/lock", "sync/lockers/native")
 """Folders whose code is written for speed, or mirrors another program's algorithm."""
 MOST_MODULES = 14
-FULL = {"cli": 17, "demo/forge": 17}
-"""Folders that have more, and how many they may have: a file a command, a file an address."""
 MOST_ASSERTS = 15
 COMMENTS_PER_100_LINES = 5
 JOINING = frozenset({"at", "from", "to", "on", "with", "not", "new", "own", "plain", "unreadable", "found", "planned"})
@@ -99,7 +97,7 @@ def test_no_room_imports_itself_by_way_of_others() -> None:
 def test_no_folder_has_too_many_modules() -> None:
     modules_in = Counter(path.parent for path in modules().values() if path.name != "__init__.py")
     counts = {folder.relative_to(PACKAGE).as_posix(): number for folder, number in modules_in.items()}
-    assert {name: number for name, number in counts.items() if number > FULL.get(name, MOST_MODULES)} == {}
+    assert {name: number for name, number in counts.items() if number > MOST_MODULES} == {}
 
 
 def test_every_package_says_in_a_line_what_is_in_it() -> None:

@@ -15,7 +15,7 @@ PROGRAM = "flakesync"
 
 
 class LazyGroup(TyperGroup):
-    """The commands of `flakesync.cli`, a module each, loaded by name."""
+    """The commands of `flakesync.cli.commands`, a module each, loaded by name."""
 
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names in the order of a workspace's life."""
@@ -30,7 +30,7 @@ class LazyGroup(TyperGroup):
 
 
 def _load(name: str) -> TyperCommand:
-    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.{name}"), name)
+    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.commands.{name}"), name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name)(function)
     command = typer.main.get_command(app)

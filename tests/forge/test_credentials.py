@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.demo.forge import smart_http
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.web import smart_http
+from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.errors import GitError
 from flakesync.forge.hosts import Servers
 from flakesync.git.remotes.remote import Remote

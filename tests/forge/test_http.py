@@ -8,9 +8,9 @@ import httpx2
 import msgspec
 import pytest
 
-from flakesync.demo.forge.certificates import Certificates, make_certificates
-from flakesync.demo.forge.messages import Answer, Request
-from flakesync.demo.forge.server import Server
+from flakesync.demo.forge.web.certificates import Certificates, make_certificates
+from flakesync.demo.forge.web.messages import Answer, Request
+from flakesync.demo.forge.web.server import Server
 from flakesync.forge import client as http
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.model import ForgeError

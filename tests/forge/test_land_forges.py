@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support import repos
 from tests.support.forge.faults import Action, Perform
 from tests.support.forge.world import NO_INPUTS, TOKEN, Json, World, make_world

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.messages import Answer
 from flakesync.demo.forge.model import Kind
 from flakesync.demo.forge.parts import Job
+from flakesync.demo.forge.web.messages import Answer
 from tests.support.forge import Forge
 from tests.support.forge.client import REVIEWER
 from tests.support.forge.faults import Perform

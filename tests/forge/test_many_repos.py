@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.documents.publish import PublishDocument
 from flakesync.forge import client as http
 from flakesync.forge.client import Client

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.demo.forge import smart_http
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.web import smart_http
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support.forge import Certificates, Forge
 from tests.support.forge.faults import Perform
 from tests.support.private import SITE, TOKEN, VARIABLE, Private, make_private

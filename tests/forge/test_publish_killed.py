@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.cli.conftest import command, environment
 from tests.forge.test_publish_forges import CHAIN, KINDS, TOKEN, make_online, statuses
 from tests.support.forge import Forge

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.demo.forge.messages import Json
 from flakesync.demo.forge.model import Job, Kind
+from flakesync.demo.forge.web.messages import Json
 from tests.support import repos
 from tests.support.forge import Forge
 from tests.support.forge.client import HOSTS, READER, TOKEN, Client, client_of, thought

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from graphql import build_schema, graphql_sync
 
-from flakesync.demo.forge.messages import Json
 from flakesync.demo.forge.model import Job
+from flakesync.demo.forge.web.messages import Json
 from tests.support.forge import Forge
 from tests.support.forge.client import READER, Client, Reply, branch, client_of, pushed
 from tests.support.forge.clock import Clock

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from flakesync.demo.forge import smart_http
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.web import smart_http
+from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.remotes.commit_cache import fetch_commit

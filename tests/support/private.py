@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tomli_w
 
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind, Project
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support import forked, repos
 from tests.support.forge import Forge, faults
 from tests.support.nixspace import Space, Take

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers.native.archives import archive_url, read_archive
 from flakesync.sync.lockers.native.values import NotNativeError

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import tomli_w
 
-from flakesync.demo.forge import smart_http
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.web import smart_http
+from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.nix.lock.file import LockFile
 from flakesync.sync.lockers import FromServer, Move
 from flakesync.sync.lockers.nix import override_reference, with_login

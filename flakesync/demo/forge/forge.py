@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import unquote
 
-from flakesync.demo.forge import forgejo, github, gitlab, meanwhile, pulls, smart_http
-from flakesync.demo.forge.certificates import Certificates, make_certificates
-from flakesync.demo.forge.messages import Answer, BadRequestError, Request, moved
+from flakesync.demo.forge import forgejo, github, gitlab, meanwhile, pulls
 from flakesync.demo.forge.model import Kind, Site
-from flakesync.demo.forge.server import Server
+from flakesync.demo.forge.web import smart_http
+from flakesync.demo.forge.web.certificates import Certificates, make_certificates
+from flakesync.demo.forge.web.messages import Answer, BadRequestError, Request, moved
+from flakesync.demo.forge.web.server import Server
 
 _GIT = re.compile(r"/(?P<path>.+?)(?P<suffix>\.git)?/(?P<what>info/refs|git-upload-pack|git-receive-pack)")
 _ANSWERS = {"github": github.answer, "gitlab": gitlab.answer, "forgejo": forgejo.answer}

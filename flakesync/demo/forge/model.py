@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from flakesync.demo.forge.messages import Request
 from flakesync.demo.forge.parts import (
     FINE_GRAINED,
     Account,
@@ -27,6 +26,7 @@ from flakesync.demo.forge.parts import (
     Wish,
 )
 from flakesync.demo.forge.storage import Storage
+from flakesync.demo.forge.web.messages import Request
 
 __all__ = [
     "FINE_GRAINED",

@@ -12,10 +12,10 @@ path="/pulls$")` makes one go wrong, and what it knows is in `forge.site(HOST).f
 to be read and changed.
 """
 
-from flakesync.demo.forge.certificates import Certificates, make_certificates
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Project, Site
 from flakesync.demo.forge.storage import Storage
+from flakesync.demo.forge.web.certificates import Certificates, make_certificates
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support.forge.forge import Exchange, Forge
 from tests.support.forge.ssh import make_ssh_command
 

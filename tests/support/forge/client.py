@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.forge import Forge
-from flakesync.demo.forge.messages import Json
 from flakesync.demo.forge.model import Kind, Project, Site
+from flakesync.demo.forge.web.messages import Json
 from flakesync.terms import Rev
 from tests.support import repos
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 Perform = Callable[[], Answer]
 Action = Callable[[Request, Perform], Answer | None]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from flakesync.demo.forge.certificates import Certificates
 from flakesync.demo.forge.forge import Forge as ExampleForge
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.web.certificates import Certificates
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support.forge import faults
 
 

@@ -7,8 +7,8 @@ from urllib.parse import unquote
 from flakesync.demo.forge.forgejo import dependencies, merging, pull_requests, repository, statuses  # noqa: F401
 from flakesync.demo.forge.forgejo.api import api, error, not_found, pages
 from flakesync.demo.forge.forgejo.documents import PREFIX
-from flakesync.demo.forge.messages import Answer, Request, moved
 from flakesync.demo.forge.model import Site
+from flakesync.demo.forge.web.messages import Answer, Request, moved
 
 _REPOSITORY = re.compile(r"(?P<above>/api/v1/repos/|/)(?P<path>[^/]+/[^/]+)(?P<rest>/.*)?")
 

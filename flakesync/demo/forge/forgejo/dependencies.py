@@ -2,8 +2,8 @@
 
 from flakesync.demo.forge.forgejo.api import REPO, error, not_found, page, pull_of, reads, writes
 from flakesync.demo.forge.forgejo.documents import issue_document
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull, Site
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 _DEPENDENCIES = f"{REPO}/issues/{{number}}/dependencies"
 

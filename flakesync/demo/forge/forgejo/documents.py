@@ -1,9 +1,9 @@
 """The documents that Forgejo answers with."""
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.messages import Json, Request
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.times import maybe, time
+from flakesync.demo.forge.web.messages import Json, Request
 
 PREFIX = "/api/v1"
 """Where the API is."""

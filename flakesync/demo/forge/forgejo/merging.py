@@ -5,11 +5,11 @@ from typing import assert_never, cast
 
 from flakesync.demo.forge import meanwhile, pulls, rules
 from flakesync.demo.forge.forgejo.api import PULL, error, not_found, pull_of, reads, writes
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull, Site, Wish
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.rules import Behind, CheckLacking, QueueDemanded, ReviewsLacking, Unmet
 from flakesync.demo.forge.storage import MergeMethod
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 METHODS: dict[object, MergeMethod] = {
     "merge": "merge",

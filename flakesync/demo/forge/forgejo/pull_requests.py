@@ -18,9 +18,9 @@ from flakesync.demo.forge.forgejo.documents import (
     pull_document,
     review_document,
 )
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Label, Project, Site
 from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 _WORK_IN_PROGRESS = ("wip:", "[wip]")
 

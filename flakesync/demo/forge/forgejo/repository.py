@@ -20,8 +20,8 @@ from flakesync.demo.forge.forgejo.documents import (
     repository,
     user,
 )
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Label, Project, Site
+from flakesync.demo.forge.web.messages import Answer, Request
 
 
 @api.on("GET", "/user")

@@ -13,9 +13,9 @@ from flakesync.demo.forge.forgejo.documents import (
     repository,
     status,
 )
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Project, Site
-from flakesync.demo.forge.paging import page_of
+from flakesync.demo.forge.web.messages import Answer, Request
+from flakesync.demo.forge.web.paging import page_of
 
 _WORST_FIRST = ("error", "failure", "warning", "pending", "success", "skipped")
 """In Forgejo a warning hides what is pending."""

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 # Each registers its routes.
 from flakesync.demo.forge.github import checks, graphql, merging, pull_requests, repository  # noqa: F401
 from flakesync.demo.forge.github.api import api, not_found, pages, refusal
-from flakesync.demo.forge.messages import Answer, Request, moved
 from flakesync.demo.forge.model import Site
+from flakesync.demo.forge.web.messages import Answer, Request, moved
 
 _REPOSITORY = re.compile(r"/repos/(?P<path>[^/]+/[^/]+)(?P<rest>/.*)?")
 _NUMBERED = re.compile(r"/repositories/(?P<id>\d+)(?P<rest>/.*)?")

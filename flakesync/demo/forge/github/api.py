@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from flakesync.demo.forge import meanwhile
 from flakesync.demo.forge.github.documents import Documents
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull, Site
-from flakesync.demo.forge.routing import Router
+from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.routing import Router
 
 api: Router[Site] = Router()
 pages: Router[Site] = Router()

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flakesync.demo.forge import pulls, rules
-from flakesync.demo.forge.messages import Json, Request
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.storage import Storage
 from flakesync.demo.forge.times import maybe, time
+from flakesync.demo.forge.web.messages import Json, Request
 
 _USER_LINKS = (
     "followers", "following", "gists", "starred", "subscriptions", "organizations", "repos", "events",

@@ -10,9 +10,9 @@ from flakesync.demo.forge.github.api import not_found, refusal
 from flakesync.demo.forge.github.documents import CONCLUSIONS, Documents, mergeable_state
 from flakesync.demo.forge.github.query import FieldError, QueryError, Thing, Value, connection
 from flakesync.demo.forge.github.query import answer as run
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Check, Project, Pull, Review, Site
 from flakesync.demo.forge.times import maybe, time
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 Arguments = Mapping[str, object]
 

@@ -4,10 +4,10 @@ from flakesync.demo.forge import pulls, rules
 from flakesync.demo.forge.github import words
 from flakesync.demo.forge.github.api import REPO, not_found, pull_of, reads, refusal, writes
 from flakesync.demo.forge.github.documents import Documents
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.storage import MergeMethod
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 METHODS: tuple[MergeMethod, ...] = ("merge", "squash", "rebase")
 _NOT_ALLOWED = {

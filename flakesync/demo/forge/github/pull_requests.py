@@ -13,10 +13,10 @@ from flakesync.demo.forge.github.api import (
     writes,
 )
 from flakesync.demo.forge.github.documents import Documents
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Project
-from flakesync.demo.forge.paging import answer_page
 from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.web.messages import Answer, Request
+from flakesync.demo.forge.web.paging import answer_page
 
 
 @reads("GET", f"{REPO}/pulls")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flakesync.demo.forge.messages import Json
+from flakesync.demo.forge.web.messages import Json
 
 Value = object
 """A scalar, None, a Thing, or a list of these; or a function of a field's arguments that returns one."""

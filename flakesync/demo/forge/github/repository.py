@@ -13,9 +13,9 @@ from flakesync.demo.forge.github.api import (
 )
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.github.merging import METHODS, queue_method
-from flakesync.demo.forge.messages import Answer, Json, Request, moved
 from flakesync.demo.forge.model import Account, Project, Rules, Site
-from flakesync.demo.forge.paging import answer_page
+from flakesync.demo.forge.web.messages import Answer, Json, Request, moved
+from flakesync.demo.forge.web.paging import answer_page
 
 
 @api.on("GET", "/user")

@@ -6,8 +6,8 @@ from urllib.parse import unquote
 # Each registers its routes.
 from flakesync.demo.forge.gitlab import ci, merge_requests, merging, repository, trains  # noqa: F401
 from flakesync.demo.forge.gitlab.api import api
-from flakesync.demo.forge.messages import Answer, Request, moved
 from flakesync.demo.forge.model import Site
+from flakesync.demo.forge.web.messages import Answer, Request, moved
 
 _PREFIX = "/api/v4"
 _PROJECT = re.compile(r"/projects/(?P<path>[^/]+)(?P<rest>/.*)?")

@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from flakesync.demo.forge import meanwhile, pulls
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull, Site
-from flakesync.demo.forge.paging import page_of
-from flakesync.demo.forge.routing import Router
+from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.paging import page_of
+from flakesync.demo.forge.web.routing import Router
 
 Item = TypeVar("Item")
 

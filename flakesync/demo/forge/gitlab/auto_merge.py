@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from flakesync.demo.forge import pipelines, pulls
 from flakesync.demo.forge.gitlab.documents import METHODS, ci_is_required, merge_status, squash_option, way
-from flakesync.demo.forge.messages import Json
 from flakesync.demo.forge.model import Account, Project, Pull, Site, Wish
 from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.web.messages import Json
 
 _WAITS = ("ci_still_running", "not_approved", "checking")
 _NO_SQUASH = "Squashing not allowed: This project does not allow squashing commits when merge requests are accepted."

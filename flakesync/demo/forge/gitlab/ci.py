@@ -3,8 +3,8 @@
 from flakesync.demo.forge import pipelines
 from flakesync.demo.forge.gitlab.api import MERGE, PROJECT, bad, message, no_merge_request, page, pull_of, reads, writes
 from flakesync.demo.forge.gitlab.documents import job_status, pipeline_document, user
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Check, Pipeline, Project, Site
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 _STATES = ("pending", "running", "success", "failed", "canceled", "skipped")
 

@@ -1,10 +1,10 @@
 """The documents that GitLab answers with."""
 
 from flakesync.demo.forge import pipelines, pulls, rules
-from flakesync.demo.forge.messages import Json, Request
 from flakesync.demo.forge.model import Account, Check, Pipeline, Project, Pull, Site
 from flakesync.demo.forge.storage import MergeMethod
 from flakesync.demo.forge.times import maybe, time
+from flakesync.demo.forge.web.messages import Json, Request
 
 STATES = {"open": "opened", "closed": "closed", "merged": "merged"}
 """What GitLab calls the states of a merge request."""

@@ -18,9 +18,9 @@ from flakesync.demo.forge.gitlab.documents import (
     full,
     user,
 )
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Project, Pull, Site
 from flakesync.demo.forge.pulls import RefusedError
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 _DRAFT = ("draft:", "[draft]", "(draft)")
 

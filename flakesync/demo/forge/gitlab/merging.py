@@ -7,9 +7,9 @@ from flakesync.demo.forge.gitlab.documents import (
     full,
     merge_status,
 )
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Project, Site, Wish
 from flakesync.demo.forge.storage import MergeConflictError
+from flakesync.demo.forge.web.messages import Answer, Request
 
 
 @writes("PUT", f"{MERGE}/merge")

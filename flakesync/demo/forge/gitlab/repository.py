@@ -13,9 +13,9 @@ from flakesync.demo.forge.gitlab.documents import (
     project_document,
     user,
 )
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.model import Account, Project, Site
 from flakesync.demo.forge.times import time
+from flakesync.demo.forge.web.messages import Answer, Request
 
 
 @api.on("GET", "/user")

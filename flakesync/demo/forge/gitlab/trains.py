@@ -14,9 +14,9 @@ from flakesync.demo.forge.gitlab.api import (
     writes,
 )
 from flakesync.demo.forge.gitlab.documents import merge_status, pipeline_document, user
-from flakesync.demo.forge.messages import Answer, Json, Request
 from flakesync.demo.forge.model import Account, Entry, Project, Pull, Site, Wish
 from flakesync.demo.forge.times import maybe, time
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 _CAR = f"{PROJECT}/merge_trains/merge_requests/{{number}}"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.web.messages import Answer, Request
 
 Context = TypeVar("Context")
 Route = Callable[[Context, Request, dict[str, str]], Answer]

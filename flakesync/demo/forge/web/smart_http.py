@@ -6,8 +6,8 @@ That program would start itself twice over before it starts what is started here
 import gzip
 import subprocess
 
-from flakesync.demo.forge.messages import Answer, Request
 from flakesync.demo.forge.storage import Storage, environment
+from flakesync.demo.forge.web.messages import Answer, Request
 
 SERVICES = ("git-upload-pack", "git-receive-pack")
 

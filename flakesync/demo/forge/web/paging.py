@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 from urllib.parse import urlencode
 
-from flakesync.demo.forge.messages import Answer, Json, Request
+from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 Item = TypeVar("Item")
 

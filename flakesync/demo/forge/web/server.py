@@ -7,8 +7,8 @@ import ssl
 import threading
 from collections.abc import Callable
 
-from flakesync.demo.forge.certificates import Certificates
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.web.certificates import Certificates
+from flakesync.demo.forge.web.messages import Answer, Request
 
 Serve = Callable[[Request], Answer | None]
 """Answers a request and never raises; None: the connection is closed without an answer."""

@@ -1,0 +1,1 @@
+"""The commands of flakesync, one file each; app.py loads them by name."""

@@ -1,0 +1,1 @@
+"""The HTTP side of the example forge: TLS, requests and answers, routes, pages of lists, git over HTTP."""

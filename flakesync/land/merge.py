@@ -119,13 +119,14 @@ class Merge:
         dependents = [each for each in self.waiting if any(edge.upstream == name for edge in edges[each])]
         upstreams = sorted({edge.upstream for edge in edges[name]})
         around = Around(dict(self._links(upstreams)), sorted(dependents))
-        outcome, now = publish_again(self.run.workspace, graph, name, self.run.servers, around, pull)
-        if outcome.error is not None:
-            raise SyncError(outcome.error.code, outcome.error.message, hint=outcome.error.hint)
-        if outcome.reason == "closed":
-            raise Closed("pull-closed", f"{outcome.pull.url if outcome.pull else name} was closed by a person")
-        if outcome.status == "skipped":
-            raise ForgeError("head-moved", f"{name}: its base has moved on: {outcome.reason}")
+        result = publish_again(self.run.workspace, graph, name, self.run.servers, around, pull)
+        now = result.pull
+        if result.error is not None:
+            raise SyncError(result.error.code, result.error.message, hint=result.error.hint)
+        if result.reason == "closed":
+            raise Closed("pull-closed", f"{now.url if now is not None else name} was closed by a person")
+        if result.status == "skipped":
+            raise ForgeError("head-moved", f"{name}: its base has moved on: {result.reason}")
         if now is None or now.state != "open":
             raise ForgeError("head-moved", f"{name}: its pull request is no longer open")
         return now

@@ -8,14 +8,14 @@ from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import is_ours, mark_abandoned
-from flakesync.publish.branches import Branches, clone_of, find_branches, push
+from flakesync.publish.branches import Branches, at_commit, find_branches, push
 from flakesync.publish.documents import error_document, pull_document
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import own_commits
 from flakesync.workspace.model import Workspace
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState
 
 
 def abandon(
@@ -54,9 +54,11 @@ class _Abandoning:
     def carry_out(self) -> AbandonOutcome:
         """Return what became of it."""
         try:
-            if self.state.error is not None or self.state.clone is not None:
-                with clone_of(self.state) as repository:
-                    self._take_away(repository)
+            # In a plain folder there is nothing of flakesync's.
+            if not isinstance(self.state, PlainFolder):
+                state = at_commit(self.state)
+                with Repository.open(state.clone) as repository:
+                    self._take_away(repository, state)
         except (FlakesyncError, OSError) as error:
             return self._outcome(as_error(error))
         return self._outcome(None)
@@ -72,8 +74,8 @@ class _Abandoning:
             error=error_document(error, self.servers) if error is not None else None,
         )
 
-    def _take_away(self, repository: Repository) -> None:
-        branches = find_branches(repository, self.state, self.workspace.branch, self.servers)
+    def _take_away(self, repository: Repository, state: RepoAtCommit) -> None:
+        branches = find_branches(repository, state, self.workspace.branch, self.servers)
         # All is looked at before anything is done: a branch that somebody works on is left as it is, in both places.
         for tip, where in ((branches.local, ""), (branches.remote, " of the server")):
             if tip is not None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import unescape
+from typing import assert_never
 from urllib.parse import quote
 
 from flakesync.errors import plain
@@ -208,16 +209,17 @@ def _name(move: Move) -> str:
     return path if move.flake == "." else f"{move.flake}#{path}"
 
 
-def _locked(entry: object) -> str:
+def _locked(entry: LockNode | InputPath | None) -> str:
     match entry:
         case None:
             return "none"
         case LockNode():
             locked = locked_of(entry)
             return _short(str(locked.get("rev") or locked.get("narHash") or "none"))
-        case _:
-            assert isinstance(entry, tuple)
+        case tuple():
             return f"follows {show_path(entry)}"
+        case _:
+            assert_never(entry)
 
 
 def _short(text: str | None) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
+from typing import Literal, assert_never
 
 from flakesync.errors import GitError, ManifestError, SyncError
 from flakesync.forge.hosts import Servers
@@ -14,7 +15,7 @@ from flakesync.terms import Rev
 from flakesync.update.commit import branch_taken, split_commits
 from flakesync.update.content import THEN, Update, has_content, has_other_locks
 from flakesync.workspace.model import Repo
-from flakesync.workspace.snapshot import RepoState, no_such_base
+from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, UnreadableRepo, no_such_base
 
 _HEAD = Rev("HEAD")
 
@@ -23,11 +24,13 @@ _HEAD = Rev("HEAD")
 class Branches:
     """Where the update branch and the base branch are; None: there is no such branch.
 
-    url: of the git server; None: the repo has none, or it was not asked. local: refs/heads of the clone or mirror.
-    base_name: the base branch: what the manifest says, else the default branch of the server. base: its commit as it
-    was read here. others: more branches and tags of the server by their full names, as far as they were asked for.
+    clone: the local clone or the mirror. url: of the git server; None: the repo has none, or it was not asked.
+    local: refs/heads of the clone. base_name: the base branch: what the manifest says, else the default branch of the
+    server. base: its commit as it was read here. others: more branches and tags of the server by their full names, as
+    far as they were asked for.
     """
 
+    clone: Path
     branch: str
     url: str | None
     local: Rev | None
@@ -51,29 +54,42 @@ class Branches:
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The update branch that counts.
-
-    commits: of flakesync, newest first; none where somebody else's commits are all there is. old: where the server's
-    branch is. known: flakesync's commits here and there. taken: somebody else's commit is on it, here or there;
-    flakesync's are then those below that.
-    """
+    """The update branch that counts. commits: newest first, at least one. known: all that are here or on the server."""
 
     commits: Sequence[Commit]
-    old: Rev | None
     known: frozenset[Rev]
-    taken: SyncError | None = None
 
 
-def clone_of(state: RepoState) -> Repository:
-    """Open the clone or the mirror of a repo. Raises: FlakesyncError: it could not be read, or is a plain folder."""
-    if state.error is not None:
-        raise state.error
-    if state.clone is None:
-        raise ManifestError(
-            "not-a-repository",
-            f"repos.{state.name}.path: {state.repo.path} is a plain folder, not a git repository of its own",
-        )
-    return Repository.open(state.clone)
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An update branch with somebody else's commit, here or on the server, as the error says.
+
+    commits: those of flakesync below that, newest first; there may be none. known: as of Current.
+    """
+
+    error: SyncError
+    commits: Sequence[Commit]
+    known: frozenset[Rev]
+
+
+def at_commit(state: RepoState) -> RepoAtCommit:
+    """Return a repo that has a clone or a mirror.
+
+    Raises:
+        FlakesyncError: it could not be read, or is a plain folder.
+    """
+    match state:
+        case RepoAtCommit():
+            return state
+        case PlainFolder(repo=repo):
+            raise ManifestError(
+                "not-a-repository",
+                f"repos.{repo.name}.path: {repo.path} is a plain folder, not a git repository of its own",
+            )
+        case UnreadableRepo(error=error):
+            raise error
+        case _:
+            assert_never(state)
 
 
 def server_of(repository: Repository, repo: Repo) -> str | None:
@@ -83,7 +99,7 @@ def server_of(repository: Repository, repo: Repo) -> str | None:
 
 
 def find_branches(
-    repository: Repository, state: RepoState, branch: str, servers: Servers | None, *, also: Iterable[str] = ()
+    repository: Repository, state: RepoAtCommit, branch: str, servers: Servers | None, *, also: Iterable[str] = ()
 ) -> Branches:
     """Return where a repo's branches are; the objects of the two on the server are here afterwards, under no ref.
 
@@ -94,14 +110,12 @@ def find_branches(
         GitError: the server cannot be reached.
         ManifestError: `no-such-branch`, the server has no base branch.
     """
-    assert state.base is not None
-    assert state.base_rev is not None
     local = repository.ref(f"refs/heads/{branch}")
     url = server_of(repository, state.repo)
     if url is None or servers is None:
         tracked = repository.ref(f"refs/remotes/origin/{branch}")
         tracked_base = repository.ref(f"refs/remotes/origin/{state.base}")
-        return Branches(branch, None, local, tracked, state.base, state.base_rev, tracked_base)
+        return Branches(state.clone, branch, None, local, tracked, state.base, state.base_rev, tracked_base)
     remote = servers.remote(url)
     ref = f"refs/heads/{branch}"
     more = [name for each in also for name in full_names(each)]
@@ -118,7 +132,7 @@ def find_branches(
             raise GitError("ref-moved", f"{state.name}: {name} moved on its server just now", hint="run it again")
     others = {name: refs.get(f"{name}^{{}}", refs[name]) for name in more if name in refs}
     remote_base = wanted[f"refs/heads/{base_name}"]
-    return Branches(branch, url, local, refs.get(ref), base_name, state.base_rev, remote_base, others)
+    return Branches(state.clone, branch, url, local, refs.get(ref), base_name, state.base_rev, remote_base, others)
 
 
 def full_names(ref: str) -> Sequence[str]:
@@ -133,7 +147,7 @@ def full_names(ref: str) -> Sequence[str]:
     return (ref,) if ref.startswith("refs/") else (f"refs/heads/{ref}", f"refs/tags/{ref}")
 
 
-def _base_on_server(state: RepoState, refs: Mapping[str, Rev], remote: Remote) -> str:
+def _base_on_server(state: RepoAtCommit, refs: Mapping[str, Rev], remote: Remote) -> str:
     """Return the base branch: what the manifest says, else what the HEAD of the server names. Raises ManifestError."""
     named = refs.get(Rev(f"{_HEAD}@"), "") if _HEAD in refs else ""
     head = named.removeprefix("refs/heads/") if named.startswith("refs/heads/") else ""
@@ -141,13 +155,12 @@ def _base_on_server(state: RepoState, refs: Mapping[str, Rev], remote: Remote) -
     if fixed is None and head:
         return head
     # The HEAD of a server may name no branch, or one that nobody has pushed; servers over plain files do not tell.
-    assert state.base is not None
     if f"refs/heads/{state.base}" in refs:
         return state.base
     raise no_such_base(state.name, remote.url, state.base, head or None)
 
 
-def find_current(repository: Repository, branches: Branches) -> Current | None:
+def find_current(repository: Repository, branches: Branches) -> Current | Taken | None:
     """Return the update branch that counts: the one here, unless it is missing or the server's is on a later base.
 
     None: there is none with anything that the base lacks.
@@ -160,9 +173,10 @@ def find_current(repository: Repository, branches: Branches) -> Current | None:
     commits = here[0]
     if there[0] and (not commits or _is_later(repository, there[0][-1].parents[0], commits[-1].parents[0])):
         commits = there[0]
-    if not commits and taken is None:
-        return None
-    return Current(commits, branches.remote, frozenset(each.rev for each in (*here[0], *there[0])), taken)
+    known = frozenset(each.rev for each in (*here[0], *there[0]))
+    if taken is not None:
+        return Taken(taken, commits, known)
+    return Current(commits, known) if commits else None
 
 
 def _commits(

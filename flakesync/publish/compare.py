@@ -1,8 +1,10 @@
 """The page of a forge that shows what lies between the old and the new commit of an input."""
 
+from collections.abc import Mapping
+
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
-from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.publish.body import Link
 from flakesync.terms import RepoName
 from flakesync.update.content import Move, locked_of
@@ -24,7 +26,6 @@ def compare_link(move: Move, servers: Servers) -> Link | None:
     return Link("compare", forge.compare_url(project, old, new)) if forge is not None else None
 
 
-def _place(locked: object) -> dict[str, object]:
+def _place(locked: Mapping[str, Attr]) -> dict[str, Attr]:
     """Return the attributes that say where an input is, without those that say which commit."""
-    assert isinstance(locked, dict)
     return {key: locked[key] for key in ("type", "owner", "repo", "host", "url") if key in locked}

@@ -7,11 +7,12 @@ from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
 from flakesync.git.remotes.transfer import fetch
 from flakesync.git.repository import Repository
-from flakesync.publish.branches import Branches, clone_of, full_names
+from flakesync.publish.branches import Branches, full_names
 from flakesync.publish.work import Skip, Work
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import is_ours
 from flakesync.update.content import Locked
+from flakesync.workspace.snapshot import RepoAtCommit
 
 _GONE: frozenset[SkipReason | None] = frozenset({"merged", "stale"})
 _SYNC = "`flakesync sync` makes it anew"
@@ -32,7 +33,7 @@ def find_lacking(work: Work, works: Mapping[RepoName, Work], servers: Servers) -
         if _is_on_update_branch(upstream, locked.rev) or is_on_line(upstream, locked, servers):
             continue
         if _is_exact(locked) or _is_only_here(upstream, locked):
-            return Skip("upstream", _why(upstream, locked))
+            return Skip("upstream", _why(upstream, locked, servers))
     return None
 
 
@@ -59,7 +60,7 @@ def is_on_line(upstream: Work, locked: Locked, servers: Servers) -> bool:
     tips = {branches.remote_base, *(branches.others[name] for name in tracked)}
     if locked.rev in tips:
         return True
-    with clone_of(upstream.state) as repository:
+    with Repository.open(branches.clone) as repository:
         lacking = [name for name in tracked if not repository.has(branches.others[name])]
         if lacking:
             try:
@@ -71,8 +72,8 @@ def is_on_line(upstream: Work, locked: Locked, servers: Servers) -> bool:
 
 def _is_gone(upstream: Work, rev: Rev) -> bool:
     """Tell whether a commit is an update that its base has in another form, or has gone on without."""
-    update, outcome = upstream.update, upstream.outcome
-    return update is not None and rev == update.commit and outcome is not None and outcome.reason in _GONE
+    update, result = upstream.update, upstream.result
+    return update is not None and rev == update.commit and result is not None and result.reason in _GONE
 
 
 def _is_on_update_branch(upstream: Work, rev: Rev) -> bool:
@@ -84,7 +85,7 @@ def _is_on_update_branch(upstream: Work, rev: Rev) -> bool:
         return False
     if rev == branches.remote:
         return True
-    with clone_of(upstream.state) as repository:
+    with Repository.open(branches.clone) as repository:
         return _is_below(repository, rev, {branches.remote})
 
 
@@ -101,27 +102,27 @@ def _is_exact(locked: Locked) -> bool:
 
 def _is_only_here(upstream: Work, locked: Locked) -> bool:
     """Tell whether a commit that people may have taken from anywhere is for all that is known only in a clone here."""
-    rev, base = locked.rev, upstream.state.base_rev
-    if upstream.state.clone is None:
+    rev, state = locked.rev, upstream.state
+    if not isinstance(state, RepoAtCommit):
         return False
     try:
-        with clone_of(upstream.state) as repository:
+        with Repository.open(state.clone) as repository:
             if not repository.has(rev):
                 return False
-            on_base = base is not None and repository.history.is_ancestor(rev, base)
+            on_base = repository.history.is_ancestor(rev, state.base_rev)
             return on_base or is_ours(repository, repository.commit(rev))
     except FlakesyncError:
         return False
 
 
-def _why(upstream: Work, locked: Locked) -> str:
-    name, branches, outcome = upstream.name, upstream.branches, upstream.outcome
-    error = outcome.error if outcome is not None else None
+def _why(upstream: Work, locked: Locked, servers: Servers) -> str:
+    name, branches, result = upstream.name, upstream.branches, upstream.result
+    error = result.error if result is not None else None
     if branches is None:
-        return f"{name}: {error.message}" if error is not None else f"{name} has not been looked at"
+        return f"{name}: {servers.clean(error.message)}" if error is not None else f"{name} has not been looked at"
     if branches.url is None:
         return f"{name} has no server"
-    if not upstream.made(locked.rev):
+    if locked.rev not in upstream.known:
         return _why_not_on_base(upstream, branches, locked.rev)
     if error is not None and error.code == "branch-taken":
         return f"{name}: somebody else's commit is on its update branch"
@@ -129,17 +130,17 @@ def _why(upstream: Work, locked: Locked) -> str:
         return f"{name}: its update branch has moved on since: {_SYNC}"
     if upstream.wanted and error is not None:
         return f"{name}: its update branch could not be pushed (error[{error.code}])"
-    if outcome is not None and outcome.reason == "closed":
+    if result is not None and result.reason == "closed":
         return f"{name}: a person has closed its pull request, and its server does not have the update"
-    if outcome is not None and outcome.status == "skipped":
-        return f"{name} is not published: {'; '.join(upstream.notes) or outcome.reason}"
+    if result is not None and result.status == "skipped":
+        return f"{name} is not published: {'; '.join(upstream.notes) or result.reason}"
     if not upstream.wanted:
         return f"{name} was not selected and its update is not on its server: publish it too"
     return f"{name}: its update is not on its server"
 
 
 def _why_not_on_base(upstream: Work, branches: Branches, rev: Rev) -> str:
-    with clone_of(upstream.state) as repository:
+    with Repository.open(branches.clone) as repository:
         if _is_below(repository, rev, {branches.base}):
             return (
                 f"the commit is only in the local base branch {upstream.state.base} of {upstream.name}: push it first"

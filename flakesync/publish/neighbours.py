@@ -12,6 +12,7 @@ from flakesync.publish.work import Work
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, MoveKey, Update
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
 
 class Neighbours:
@@ -82,7 +83,7 @@ class Neighbours:
         upstream = self._works.get(locked.repo)
         if upstream is None or upstream is work:
             return None
-        if upstream.made(locked.rev):
+        if locked.rev in upstream.known:
             if upstream.pull is not None:
                 return upstream.pull.url
             if upstream.asked:
@@ -117,5 +118,10 @@ class Neighbours:
         for name in dependents_in(work.pull.body if work.pull is not None else ""):
             other = self._works.get(name)
             known = other is not None and other.branches is not None
-            if name in taking and not known and not self._states[name].updated:
+            if name in taking and not known and not _is_updated(self._states[name]):
                 yield name
+
+
+def _is_updated(state: RepoState) -> bool:
+    """Tell whether a repo was read at its update branch."""
+    return isinstance(state, RepoAtCommit) and state.updated

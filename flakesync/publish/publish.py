@@ -6,20 +6,19 @@ from branches, commits, locks and pull requests, so a run that was killed is fin
 
 from collections.abc import Callable, Iterable, Mapping
 
-from msgspec import structs
-
 from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull
+from flakesync.forge.model import ForgeError, NewPull, Pull
+from flakesync.git.repository import Repository
 from flakesync.publish.body import Around, make_block, make_title, put_into
-from flakesync.publish.branches import clone_of, push
-from flakesync.publish.documents import error_document, pull_document
+from flakesync.publish.branches import push
+from flakesync.publish.documents import publish_outcome
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.fetchable import find_lacking
 from flakesync.publish.look import Look
 from flakesync.publish.neighbours import Neighbours
-from flakesync.publish.work import Skip, Work
+from flakesync.publish.work import OnForge, Published, Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.workspace.model import Workspace
@@ -36,81 +35,77 @@ def publish(
     *,
     reopen: bool = False,
     tell: Tell = lambda *_: None,
-    around: Around | None = None,
 ) -> PublishDocument:
     """Push the update branches of the selected repos and open or update their pull requests.
 
     A repo is left out while a server lacks what its update locks. graph: as it was read at the update branches.
-    reopen: open also those again that a person has closed. around: what a landing knows of the rest of the set, all of
-    which has landed; None: the others are looked at.
+    reopen: open also those again that a person has closed.
     """
-    return _Publishing(workspace, graph, selected, servers, reopen, tell, around).carry_out()
+
+    def finished(result: Published, done: int) -> None:
+        tell(publish_outcome(result, workspace.branch, servers), done, len(selected))
+
+    look = Look(workspace, graph, servers, reopen=reopen)
+    results = _Publishing(workspace, graph, servers, look, finished=finished).carry_out(selected)
+    repos = [publish_outcome(result, workspace.branch, servers) for result in results]
+    return PublishDocument(branch=workspace.branch, repos=repos)
 
 
 def publish_again(
     workspace: Workspace, graph: RepoGraph, name: RepoName, servers: Servers, around: Around, pull: Pull | None
-) -> tuple[PublishOutcome, Pull | None]:
+) -> Published:
     """Push the update branch of one repo that lands, and bring its pull request up to date.
 
-    graph, around: as for `publish`. pull: its newest pull request, as it was found; None: there was none. Return what
-    became of it, and the pull request as it is now; None: it has none.
+    graph: as for `publish`. around: what the landing knows of the rest of the set, which is not looked at. pull: its
+    newest pull request, as it was found; None: there was none.
     """
-    publishing = _Publishing(workspace, graph, frozenset({name}), servers, False, lambda *_: None, around)
-    publishing.known[name] = pull
-    document = publishing.carry_out()
-    return document.repos[0], publishing.works[name].pull
+    look = Look(workspace, graph, servers, known={name: pull})
+    (result,) = _Publishing(workspace, graph, servers, look, around).carry_out(frozenset({name}))
+    return result
 
 
 class _Publishing:
-    """One run."""
+    """One run. around: what is known of the other repos; None: they are looked at."""
 
     def __init__(
         self,
         workspace: Workspace,
         graph: RepoGraph,
-        selected: frozenset[RepoName],
         servers: Servers,
-        reopen: bool,
-        tell: Tell,
-        around: Around | None,
+        look: Look,
+        around: Around | None = None,
+        finished: Callable[[Published, int], None] = lambda *_: None,
     ) -> None:
         self._workspace = workspace
         self._graph = graph
-        self._selected = selected
         self._servers = servers
-        self._reopen = reopen
-        self._tell = tell
+        self._look = look
         self._around = around
-        self.works: dict[RepoName, Work] = {}
-        # Pull requests that need not be looked up.
-        self.known: dict[RepoName, Pull | None] = {}
+        self._finished = finished
+        self._works: dict[RepoName, Work] = {}
         self._told: set[RepoName] = set()
 
-    def carry_out(self) -> PublishDocument:
-        """Do both passes."""
-        alone = self._around is not None
-        look = Look(self._workspace, self._graph, self._servers, reopen=self._reopen, alone=alone, known=self.known)
-        self._pass(look.at, self._add(self._selected))
+    def carry_out(self, selected: frozenset[RepoName]) -> list[Published]:
+        """Do both passes; return the results of the selected repos in the order of the waves."""
+        works = self._works
+        self._pass(self._look_at, self._add(selected, wanted=True))
         if self._around is None:
-            locked = {each.repo for work in self.works.values() for each in work.locked}
-            self._pass(look.at, self._add(locked - self._selected))
-        works = self.works
+            locked = {each.repo for work in works.values() for each in work.locked}
+            self._pass(self._look_at, self._add(locked - selected, wanted=False))
         for work in works.values():
-            work.moves_on = work.wanted and work.outcome is None and not work.is_there
+            work.moves_on = work.wanted and work.ready is not None and not work.ready.is_there
         neighbours = Neighbours(self._graph, works, self._servers, self._around)
         upstreams = {name: frozenset(up.name for up in neighbours.upstreams(work)) for name, work in works.items()}
         # Also dependents are pushed after their upstreams: what checks them there can fetch what they lock. And while
         # one repo is pushed another is opened: calls take turns at a forge, and should never wait for git.
         order = in_order(self._graph, works)
         self._pass(lambda work: self._push_and_open(work, neighbours), order, upstreams)
-        outcomes = [works[name].outcome for name in order if works[name].wanted]
-        repos = [outcome for outcome in outcomes if outcome is not None]
-        return PublishDocument(branch=self._workspace.branch, repos=repos)
+        return [result for name in order if works[name].wanted and (result := works[name].result) is not None]
 
-    def _add(self, names: Iterable[RepoName]) -> list[RepoName]:
+    def _add(self, names: Iterable[RepoName], *, wanted: bool) -> list[RepoName]:
         """Take these repos in, and return them in the order in which they are worked on."""
         order = in_order(self._graph, names)
-        self.works.update((name, Work(self._graph.states[name], name in self._selected)) for name in order)
+        self._works.update((name, Work(self._graph.states[name], wanted)) for name in order)
         return order
 
     def _pass(
@@ -120,16 +115,17 @@ class _Publishing:
         upstreams: Mapping[RepoName, frozenset[RepoName]] | None = None,
     ) -> None:
         def take(name: RepoName) -> None:
-            work = self.works[name]
-            if work.outcome is not None:
+            work = self._works[name]
+            if work.result is not None:
                 return
             try:
                 skip = step(work)
             except (FlakesyncError, OSError) as error:
-                self._fail(work, as_error(error))
+                work.settle("failed", error=as_error(error))
             else:
                 if skip is not None:
-                    self._skip(work, skip)
+                    work.notes += [skip.note] if skip.note is not None else []
+                    work.settle("skipped", reason=skip.reason)
 
         map_repos(
             names,
@@ -141,60 +137,65 @@ class _Publishing:
         )
 
     def _finish(self, name: RepoName) -> None:
-        work = self.works[name]
-        if work.outcome is not None and work.wanted and name not in self._told:
+        work = self._works[name]
+        if work.result is not None and work.wanted and name not in self._told:
             self._told.add(name)
-            self._tell(work.outcome, len(self._told), len(self._selected))
+            self._finished(work.result, len(self._told))
+
+    def _look_at(self, work: Work) -> Skip | None:
+        match self._look.at(work):
+            case Skip() as skip:
+                return skip
+            case Ready() as ready:
+                work.ready = ready
+                return None
 
     # ---- push and open -------------------------------------------------------------------------------------------
 
     def _push_and_open(self, work: Work, neighbours: Neighbours) -> Skip | None:
-        if not work.wanted:
+        ready = work.ready
+        if not work.wanted or ready is None:
             return None
-        lacking = find_lacking(work, self.works, self._servers)
-        if lacking is not None and not work.is_out:
+        lacking = find_lacking(work, self._works, self._servers)
+        if lacking is not None and not ready.is_out(work.pull):
             return lacking
         if lacking is not None and lacking.reason == "upstream" and lacking.note is not None:
             work.notes.append(lacking.note)
-        self._push(work)
-        self._open(work, neighbours)
+        if not ready.is_there:
+            self._push(ready)
+            work.pushed = True
+        status: PublishStatus = "updated" if work.pushed else "unchanged"
+        if ready.on_forge is not None:
+            done = self._open(work, ready, ready.on_forge, neighbours)
+            status = done if done != "unchanged" else status
+        work.settle(status)
         return None
 
-    def _push(self, work: Work) -> None:
-        assert work.branches is not None
-        assert work.branches.url is not None
-        assert work.current is not None
-        assert work.update is not None
-        if work.is_there:
-            return
-        with clone_of(work.state) as repository:
-            branch, url = self._workspace.branch, work.branches.url
-            push(repository, url, branch, work.update.commit, work.current.old, self._servers)
-        work.pushed = True
+    def _push(self, ready: Ready) -> None:
+        branches = ready.branches
+        with Repository.open(branches.clone) as repository:
+            push(repository, ready.url, branches.branch, ready.update.commit, branches.remote, self._servers)
 
-    def _open(self, work: Work, neighbours: Neighbours) -> None:
-        assert work.update is not None
-        status: PublishStatus = "updated" if work.pushed else "unchanged"
-        if work.forge is not None and work.project is not None:
-            title = make_title(self._workspace.publish.title, work.name, work.update)
-            block = make_block(neighbours.content(work, work.update))
-            done = self._bring(work, work.forge, work.project, title, block)
-            status = done if done != "unchanged" else status
-            if done != "unchanged" and work.pull is not None:
-                self._depend(work, work.forge, work.project, work.pull, neighbours)
-            work.notes += _not_linked(work, neighbours)
-        work.outcome = self._outcome(work, status)
+    def _open(self, work: Work, ready: Ready, on_forge: OnForge, neighbours: Neighbours) -> PublishStatus:
+        title = make_title(self._workspace.publish.title, work.name, ready.update)
+        block = make_block(neighbours.content(work, ready.update))
+        pull, status = self._bring(work, ready, on_forge, title, block)
+        if status != "unchanged":
+            self._depend(work, on_forge, pull, neighbours)
+        work.notes += _not_linked(work, neighbours)
+        return status
 
-    def _bring(self, work: Work, forge: Forge, project: Project, title: str, block: str) -> PublishStatus:
+    def _bring(self, work: Work, ready: Ready, on_forge: OnForge, title: str, block: str) -> tuple[Pull, PublishStatus]:
         """Open the pull request, or make it what it should be; nothing is told to a forge that it knows."""
+        forge, project = on_forge.forge, on_forge.project
         labels = self._workspace.publish.labels
         pull = work.pull
         status: PublishStatus = "unchanged"
         if pull is not None and pull.state == "closed":
-            pull, status = _reopened(forge, project, pull), "opened"
+            pull, status = _reopened(on_forge, pull), "opened"
         if pull is None:
-            work.pull = forge.create(project, self._new_pull(work, title, block))
-            return "opened"
+            work.pull = pull = forge.create(project, self._new_pull(ready, title, block))
+            return pull, "opened"
         work.pull = pull
         body = put_into(pull.body, block)
         if (pull.title, pull.body) != (title, body):
@@ -202,16 +203,15 @@ class _Publishing:
             status = "updated" if status == "unchanged" else status
         if not {*labels} <= {*pull.labels}:
             # A run was cut off between opening and labelling it.
-            work.pull = forge.dress(project, pull, labels=labels, reviewers=())
+            work.pull = pull = forge.dress(project, pull, labels=labels, reviewers=())
             status = "updated" if status == "unchanged" else status
-        return status
+        return pull, status
 
-    def _new_pull(self, work: Work, title: str, block: str) -> NewPull:
+    def _new_pull(self, ready: Ready, title: str, block: str) -> NewPull:
         settings = self._workspace.publish
-        assert work.branches is not None
         return NewPull(
-            head_branch=self._workspace.branch,
-            base_branch=work.branches.base_name,
+            head_branch=ready.branches.branch,
+            base_branch=ready.branches.base_name,
             title=title,
             body=block,
             draft=settings.draft,
@@ -219,49 +219,28 @@ class _Publishing:
             reviewers=settings.reviewers,
         )
 
-    def _depend(self, work: Work, forge: Forge, project: Project, pull: Pull, neighbours: Neighbours) -> None:
-        ups = [self.works[name] for name in neighbours.linked(work)]
-        on = [(up.project, up.pull) for up in ups if up.project is not None and up.pull is not None]
+    def _depend(self, work: Work, on_forge: OnForge, pull: Pull, neighbours: Neighbours) -> None:
+        ups = [self._works[name] for name in neighbours.linked(work)]
+        on = [(up.on_forge.project, up.pull) for up in ups if up.on_forge is not None and up.pull is not None]
         try:
             if on:
-                forge.depend(project, pull, on)
+                on_forge.forge.depend(on_forge.project, pull, on)
         except ForgeError as error:
             work.notes.append(f"the forge did not take its dependencies: {error.message}")
-
-    # ---- outcomes ------------------------------------------------------------------------------------------------
-
-    def _skip(self, work: Work, skip: Skip) -> None:
-        if skip.note is not None:
-            work.notes.append(skip.note)
-        work.outcome = structs.replace(self._outcome(work, "skipped"), reason=skip.reason)
-
-    def _fail(self, work: Work, error: FlakesyncError) -> None:
-        work.outcome = structs.replace(self._outcome(work, "failed"), error=error_document(error, self._servers))
-
-    def _outcome(self, work: Work, status: PublishStatus) -> PublishOutcome:
-        return PublishOutcome(
-            repo=work.name,
-            status=status,
-            branch=self._workspace.branch if work.update is not None else None,
-            commit=work.update.commit if work.update is not None else None,
-            pushed=work.pushed,
-            pull=pull_document(work.pull) if work.pull is not None else None,
-            notes=work.notes,
-        )
 
 
 def _not_linked(work: Work, neighbours: Neighbours) -> list[str]:
     """Return a note for each upstream that failed before its pull request was there."""
     ups = neighbours.upstreams(work)
-    failed = [up.name for up in ups if up.outcome is not None and up.outcome.status == "failed"]
+    failed = [up.name for up in ups if up.result is not None and up.result.status == "failed"]
     linked = neighbours.linked(work) if failed else ()
     return [f"the pull request of {name} is not linked: that repo failed" for name in failed if name not in linked]
 
 
-def _reopened(forge: Forge, project: Project, pull: Pull) -> Pull | None:
+def _reopened(on_forge: OnForge, pull: Pull) -> Pull | None:
     """Open a pull request again; None: the forge does not do that any more, a new one is needed."""
     try:
-        return forge.reopen(project, pull)
+        return on_forge.forge.reopen(on_forge.project, pull)
     except ForgeError as error:
         if error.code != "forge":
             raise

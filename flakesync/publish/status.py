@@ -1,26 +1,25 @@
 """Where every update stands: its branch, its pull request, whether it has landed, and what it waits for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-
-from msgspec import structs
 
 from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Pull
+from flakesync.forge.model import Pull, Standing
 from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
-from flakesync.publish.branches import Branches, Current, clone_of, find_branches, find_current, has_landed
+from flakesync.publish.branches import Branches, Current, Taken, at_commit, find_branches, find_current, has_landed
 from flakesync.publish.documents import error_document
 from flakesync.publish.each_repo import in_order, map_repos
+from flakesync.publish.work import OnForge, find_on_forge
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, locked_repos, read_update
 from flakesync.workspace.model import Workspace
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
 
 def status(
@@ -39,20 +38,34 @@ def status(
         order, lambda name: look.at(graph.states[name], name in selected), jobs=workspace.jobs, stop=servers.stop
     )
     names = [name for wave in graph.waves for name in wave if name in selected]
-    return StatusDocument(branch=workspace.branch, repos=[_waiting(found[name], found) for name in names])
+    repos = [_status(found[name], _waits_for(found[name], found), servers) for name in names]
+    return StatusDocument(branch=workspace.branch, repos=repos)
 
 
 @dataclass
 class _Found:
-    """What is known of one repo so far. known: the update commits, here and on the server. locked: by its update.
+    """What is known of one repo so far, as `RepoStatus` describes it.
 
-    named: the pull requests of upstreams that its own one names.
+    known: the update commits, here and on the server. locked: by its update. named: the pull requests of upstreams that
+    its own one names. standing: of an open pull request, where it was asked. error: why no more is known.
     """
 
-    status: RepoStatus
+    repo: RepoName
+    base: str | None
+    branches: Branches | None = None
     known: frozenset[Rev] = frozenset()
-    locked: list[Locked] = field(default_factory=list)
+    locked: Sequence[Locked] = ()
     named: Mapping[RepoName, str] = field(default_factory=dict)
+    commit: Rev | None = None
+    pull: Pull | None = None
+    standing: Standing | None = None
+    stage: Stage = "none"
+    error: FlakesyncError | None = None
+
+    @property
+    def landed(self) -> bool:
+        """Whether the base has the update, or what its pull request was merged as."""
+        return self.stage == "landed"
 
 
 class _Look:
@@ -68,37 +81,34 @@ class _Look:
 
     def at(self, state: RepoState, wanted: bool) -> _Found:
         """Return what is known of a repo. wanted: False where only its pull request's state matters."""
-        found = _Found(RepoStatus(repo=state.name, stage="none", base=state.base))
+        found = _Found(state.name, state.base)
         try:
-            self._look(found, state, wanted)
+            self._look(found, at_commit(state), wanted)
         except (FlakesyncError, OSError) as error:
-            document = error_document(as_error(error), self._servers)
-            found.status = structs.replace(found.status, stage="failed", error=document)
+            found.error = as_error(error)
         return found
 
-    def _look(self, found: _Found, state: RepoState, wanted: bool) -> None:
-        with clone_of(state) as repository:
+    def _look(self, found: _Found, state: RepoAtCommit, wanted: bool) -> None:
+        with Repository.open(state.clone) as repository:
             branches = self._find_branches(found, repository, state)
             current = self._read(found, repository, branches)
             tip = branches.local if branches.local is not None else branches.remote
             if tip is None:
                 return
-            pull = self._find_pull(state, branches)
+            on_forge = find_on_forge(self._servers, state.repo, branches.url) if not self._offline else None
+            pull = _find_pull(on_forge, branches)
             found.named = pulls_in(pull.body) if pull is not None else {}
-            commit = Rev(found.status.commit or tip)
-            taken = current is not None and current.taken is not None
-            landed = not taken and self._has_landed(repository, branches, pull, commit)
-        stage = "landed" if landed else _stage(branches, pull, commit)
-        found.status = structs.replace(found.status, stage=stage, commit=commit, landed=landed)
-        if pull is not None:
-            found.status = structs.replace(found.status, pull=_pull_standing(pull))
-            if wanted and pull.state == "open":
-                found.status = structs.replace(found.status, pull=self._standing(state, branches, pull))
-        if current is not None and current.taken is not None:
+            commit = found.commit or tip
+            landed = not isinstance(current, Taken) and self._has_landed(repository, branches, pull, commit)
+        found.stage = "landed" if landed else _stage(branches, pull, commit)
+        found.commit, found.pull = commit, pull
+        if on_forge is not None and pull is not None and wanted and pull.state == "open":
+            found.pull, found.standing = _ask(on_forge, pull)
+        if isinstance(current, Taken):
             # What lies below somebody else's commit is still an update that others may wait for.
-            raise current.taken
+            raise current.error
 
-    def _find_branches(self, found: _Found, repository: Repository, state: RepoState) -> Branches:
+    def _find_branches(self, found: _Found, repository: Repository, state: RepoAtCommit) -> Branches:
         servers = None if self._offline else self._servers
         try:
             return find_branches(repository, state, self._workspace.branch, servers)
@@ -108,14 +118,12 @@ class _Look:
                 self._read(found, repository, find_branches(repository, state, self._workspace.branch, None))
             raise
 
-    def _read(self, found: _Found, repository: Repository, branches: Branches) -> Current | None:
+    def _read(self, found: _Found, repository: Repository, branches: Branches) -> Current | Taken | None:
         """Note what the update branch holds; None: nothing that the base lacks."""
-        found.status = structs.replace(found.status, base=branches.base_name)
+        found.base = branches.base_name
         if branches.local is None and branches.remote is None:
             return None
-        found.status = structs.replace(
-            found.status, branch=branches.branch, local=branches.local, remote=branches.remote
-        )
+        found.branches = branches
         current = find_current(repository, branches)
         if current is None:
             return None
@@ -123,14 +131,8 @@ class _Look:
         if current.commits:
             update = read_update(repository, current.commits)
             found.locked = locked_repos(update, self._owners, branches.branch)
-            found.status = structs.replace(found.status, commit=update.commit)
+            found.commit = update.commit
         return current
-
-    def _find_pull(self, state: RepoState, branches: Branches) -> Pull | None:
-        if self._offline:
-            return None
-        forge, project = self._servers.for_repo(state.repo, branches.url)
-        return forge.find(project, head=branches.branch, base=branches.base_name) if forge is not None else None
 
     def _has_landed(self, repository: Repository, branches: Branches, pull: Pull | None, commit: Rev) -> bool:
         if has_landed(repository, branches, commit):
@@ -140,23 +142,19 @@ class _Look:
         # The forge says so; the base may have been moved back since.
         return pull.merged_rev is None or has_landed(repository, branches, pull.merged_rev)
 
-    def _standing(self, state: RepoState, branches: Branches, pull: Pull) -> PullStanding:
-        forge, project = self._servers.for_repo(state.repo, branches.url)
-        assert forge is not None
-        if pull.mergeable is None:  # a list of pull requests does not say it
-            pull = forge.get(project, pull.number)
-        told = forge.standing(project, pull)
-        return structs.replace(_pull_standing(pull), checks=told.checks, reviews=told.reviews)
+
+def _find_pull(on_forge: OnForge | None, branches: Branches) -> Pull | None:
+    if on_forge is None:
+        return None
+    return on_forge.forge.find(on_forge.project, head=branches.branch, base=branches.base_name)
 
 
-def _pull_standing(pull: Pull) -> PullStanding:
-    return PullStanding(
-        url=pull.url,
-        number=pull.number,
-        state=pull.state,
-        draft=pull.draft,
-        mergeable=pull.mergeable if pull.state == "open" else None,
-    )
+def _ask(on_forge: OnForge, pull: Pull) -> tuple[Pull, Standing]:
+    """Return an open pull request with all that its forge knows of it."""
+    forge, project = on_forge.forge, on_forge.project
+    if pull.mergeable is None:  # a list of pull requests does not say it
+        pull = forge.get(project, pull.number)
+    return pull, forge.standing(project, pull)
 
 
 def _stage(branches: Branches, pull: Pull | None, commit: Rev) -> Stage:
@@ -167,26 +165,52 @@ def _stage(branches: Branches, pull: Pull | None, commit: Rev) -> Stage:
     return "pushed" if branches.remote == commit else "local"
 
 
-def _waiting(found: _Found, every: Mapping[RepoName, _Found]) -> RepoStatus:
-    """Return the status of a repo with the repos that have to land before it."""
-    if found.status.landed:
-        return found.status
-    names = {
-        locked.repo
-        for locked in found.locked
-        if locked.move is not None and locked.repo != found.status.repo and _waits(found, locked, every)
-    }
-    return structs.replace(found.status, waits_for=sorted(names))
+def _waits_for(found: _Found, every: Mapping[RepoName, _Found]) -> list[str]:
+    """Return the repos that have to land before a repo, by name."""
+    if found.landed:
+        return []
+    locked = [each for each in found.locked if each.move is not None and each.repo != found.repo]
+    return sorted({each.repo for each in locked if _waits(found, each, every)})
 
 
 def _waits(found: _Found, locked: Locked, every: Mapping[RepoName, _Found]) -> bool:
     """Tell whether a commit is an update of another repo that has not landed."""
     other = every.get(locked.repo)
-    if other is None or other.status.landed:
+    if other is None or other.landed:
         return False
     if locked.rev in other.known:
         return True
     # Its branch has moved on, or it could not be looked at.
-    if other.status.stage == "failed":
+    if other.error is not None:
         return locked.own_branch or locked.repo in found.named
     return locked.own_branch and bool(other.known)
+
+
+def _status(found: _Found, waits_for: list[str], servers: Servers) -> RepoStatus:
+    """Return the JSON form of what is known of a repo."""
+    branches, error = found.branches, found.error
+    return RepoStatus(
+        repo=found.repo,
+        stage="failed" if error is not None else found.stage,
+        base=found.base,
+        branch=branches.branch if branches is not None else None,
+        local=branches.local if branches is not None else None,
+        remote=branches.remote if branches is not None else None,
+        commit=found.commit,
+        pull=_pull_standing(found.pull, found.standing) if found.pull is not None else None,
+        landed=found.landed,
+        waits_for=waits_for,
+        error=error_document(error, servers) if error is not None else None,
+    )
+
+
+def _pull_standing(pull: Pull, standing: Standing | None) -> PullStanding:
+    return PullStanding(
+        url=pull.url,
+        number=pull.number,
+        state=pull.state,
+        draft=pull.draft,
+        checks=standing.checks if standing is not None else None,
+        reviews=standing.reviews if standing is not None else None,
+        mergeable=pull.mergeable if pull.state == "open" else None,
+    )

@@ -1,14 +1,17 @@
-"""One repo on its way out: what is known of its update, and of its server."""
+"""One repo on its way out: what is known of its update and of its server, and the result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flakesync.documents.publish import PublishOutcome, SkipReason
+from flakesync.documents.publish import PublishStatus, SkipReason
+from flakesync.errors import FlakesyncError
+from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Forge, Project, Pull
-from flakesync.publish.branches import Branches, Current
+from flakesync.publish.branches import Branches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, Update
-from flakesync.workspace.snapshot import RepoState
+from flakesync.workspace.model import Repo
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,46 +22,102 @@ class Skip:
     note: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OnForge:
+    """A repo on its forge."""
+
+    forge: Forge
+    project: Project
+
+
+def find_on_forge(servers: Servers, repo: Repo, url: str | None) -> OnForge | None:
+    """Return a repo on its forge; None: its server has no API that is known. url: as for `Servers.for_repo`."""
+    forge, project = servers.for_repo(repo, url)
+    return OnForge(forge, project) if forge is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An update that nothing of its own repo speaks against.
+
+    url: of the git server. on_forge: None where branches are only pushed.
+    """
+
+    state: RepoAtCommit
+    branches: Branches
+    url: str
+    update: Update
+    on_forge: OnForge | None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the server's update branch is at this very update."""
+        return self.branches.remote == self.update.commit
+
+    def is_out(self, pull: Pull | None) -> bool:
+        """Tell whether the server has this very update, with an open pull request where there is a forge."""
+        return self.is_there and (self.on_forge is None or (pull is not None and pull.state == "open"))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The result of one repo, as `PublishOutcome` describes it. update: None where there is none, or it is not known.
+
+    pull: its newest pull request; None: there is none that counts, or it was not looked up.
+    """
+
+    repo: RepoName
+    status: PublishStatus
+    reason: SkipReason | None
+    update: Update | None
+    pushed: bool
+    pull: Pull | None
+    notes: Sequence[str]
+    error: FlakesyncError | None
+
+
 @dataclass
 class Work:
     """One repo, and what is known of it so far. wanted: False where it is only looked at.
 
-    branches, current, update: None where they are not known, or there is nothing to publish. locked: what the update
-    locks of the workspace. pull: the newest, in any state. asked: whether it is known that there is no other.
-    moves_on: whether another commit is to take the place of the one that the server's update branch is at.
-    outcome: None until it is settled.
+    branches, update: None where they are not known, or there is nothing to publish. known: flakesync's commits on its
+    update branch, here and on the server. locked: what the update locks of the workspace. on_forge: None where there is
+    no forge, or it is not known. pull: the newest, in any state. asked: whether it is known that there is no other.
+    ready: None unless it can go out. moves_on: whether another commit is to take the place of the one that the server's
+    update branch is at. result: None until it is settled.
     """
 
     state: RepoState
     wanted: bool
     branches: Branches | None = None
-    current: Current | None = None
+    known: frozenset[Rev] = frozenset()
     update: Update | None = None
     locked: Sequence[Locked] = ()
-    forge: Forge | None = None
-    project: Project | None = None
+    on_forge: OnForge | None = None
     pull: Pull | None = None
     asked: bool = False
+    ready: Ready | None = None
     moves_on: bool = False
     pushed: bool = False
     notes: list[str] = field(default_factory=list)
-    outcome: PublishOutcome | None = None
+    result: Published | None = None
 
     @property
     def name(self) -> RepoName:
         """The repo's name."""
         return self.state.name
 
-    @property
-    def is_there(self) -> bool:
-        """Whether the server's update branch is at this very update."""
-        return self.current is not None and self.update is not None and self.current.old == self.update.commit
-
-    @property
-    def is_out(self) -> bool:
-        """Whether the server has this very update, with an open pull request where there is a forge."""
-        return self.is_there and (self.forge is None or (self.pull is not None and self.pull.state == "open"))
-
-    def made(self, rev: Rev) -> bool:
-        """Tell whether a commit is one of its update branch, here or on the server."""
-        return self.current is not None and rev in self.current.known
+    def settle(
+        self, status: PublishStatus, *, reason: SkipReason | None = None, error: FlakesyncError | None = None
+    ) -> None:
+        """Make what is known now the result."""
+        self.result = Published(
+            repo=self.name,
+            status=status,
+            reason=reason,
+            update=self.update,
+            pushed=self.pushed,
+            pull=self.pull,
+            notes=tuple(self.notes),
+            error=error,
+        )

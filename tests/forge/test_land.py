@@ -12,7 +12,8 @@ from flakesync.sync.lockers import Request
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.values import NotNativeError
-from tests.support.landing import Landing, Way
+from tests.support.landing import Landing
+from tests.support.memory_forge import Way
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Space, Take
 

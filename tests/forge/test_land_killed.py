@@ -14,7 +14,8 @@ import pytest
 
 import flakesync
 from flakesync.cache.layout import cache_dir
-from tests.support.landing import Landing, MemoryForge, Way
+from tests.support.landing import Landing
+from tests.support.memory_forge import MemoryForge, Way
 from tests.support.nixspace import Space, Take, chain
 
 pytestmark = pytest.mark.usefixtures("use_nix")

@@ -14,8 +14,9 @@ from flakesync.publish.publish import publish
 from flakesync.report.publish import REASONS, progress_line, render_publish
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
-from tests.forge.town import BRANCH, NEW, NEWER, OLD, MemoryForge, Town, TownServers, make_town
+from tests.forge.town import BRANCH, NEW, NEWER, OLD, Town, make_town
 from tests.support import repos
+from tests.support.memory_forge import MemoryForge, MemoryServers
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 
@@ -295,7 +296,7 @@ def test_repos_without_an_update_are_skipped_without_a_call(town: Town) -> None:
 
 def test_without_a_forge_branches_are_only_pushed(town: Town) -> None:
     commits = town.bump_all()
-    servers = TownServers(town.workspace, None)
+    servers = MemoryServers(town.workspace, None)
     first = by_name(publish(town.workspace, town.read(), town.everything, servers))
     assert [(each.status, each.pushed, each.pull) for each in first.values()] == [("updated", True, None)] * 3
     assert {name: town.ref(town.server(name)) for name in CHAIN} == commits
@@ -307,7 +308,7 @@ def test_a_repo_without_url_is_pushed_to_the_origin_of_its_clone(town: Town) -> 
     commits = town.bump_all()
     town.manifest(repos={name: {"path": f"repos/{name}"} for name in CHAIN})
     repos.run_git("remote", "remove", "origin", cwd=town.clone("site"))
-    outcomes = by_name(publish(town.workspace, town.read(), town.everything, TownServers(town.workspace, None)))
+    outcomes = by_name(publish(town.workspace, town.read(), town.everything, MemoryServers(town.workspace, None)))
     assert [(each.status, each.reason) for each in outcomes.values()] == [
         ("updated", None),
         ("updated", None),

@@ -10,8 +10,9 @@ from flakesync.publish.status import status
 from flakesync.report.status import render_status
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
-from tests.forge.town import BRANCH, Town, TownServers, make_town
+from tests.forge.town import BRANCH, Town, make_town
 from tests.support import repos
+from tests.support.memory_forge import MemoryServers
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 
@@ -23,7 +24,7 @@ def town(tmp_path: Path) -> Town:
 
 def look(town: Town, *names: str, offline: bool = False, forge: bool = True) -> dict[str, RepoStatus]:
     selected = frozenset(map(RepoName, names)) if names else town.everything
-    servers = TownServers(town.workspace, town.forge if forge else None)
+    servers = MemoryServers(town.workspace, town.forge if forge else None)
     document = status(town.workspace, town.read(), selected, servers, offline=offline)
     return {each.repo: each for each in document.repos}
 
@@ -96,7 +97,7 @@ def test_a_merge_that_was_taken_out_of_the_base_has_not_landed(town: Town) -> No
 def test_without_a_forge_the_branches_tell(town: Town) -> None:
     commits = town.bump_all()
     assert stages(look(town, forge=False)) == ["local"] * 3
-    publish(town.workspace, town.read(), town.everything, TownServers(town.workspace, None))
+    publish(town.workspace, town.read(), town.everything, MemoryServers(town.workspace, None))
     found = look(town, forge=False)
     assert stages(found) == ["pushed"] * 3
     repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.server("lib"))

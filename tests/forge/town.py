@@ -2,22 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomli_w
 
-from flakesync.forge.hosts import Servers
-from flakesync.forge.model import (
-    Forge,
-    ForgeError,
-    ForgeKind,
-    MergeMethod,
-    NewPull,
-    Project,
-    Pull,
-    Standing,
-)
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.lock.file import LockFile
@@ -26,120 +15,13 @@ from flakesync.survey.read import read_graph
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.update.commit import message, write_update
 from flakesync.workspace.manifest import Workspace, load_workspace
-from flakesync.workspace.model import Repo
 from tests.support import locks, repos
+from tests.support.memory_forge import MemoryForge, MemoryServers
 
 BRANCH = "flakesync/update"
 OLD, NEW, NEWER = (Rev(locks.rev_of(word)) for word in ("old nixpkgs", "new nixpkgs", "newer nixpkgs"))
 DATES = {OLD: 1_700_100_000, NEW: 1_700_200_000, NEWER: 1_700_300_000}
 BOT = Signature("Bot", "bot@acme.example")
-
-
-@dataclass
-class MemoryForge:
-    """A forge that lives in the test. It reads heads from the bare repositories in `root`, as a real one would.
-
-    calls: (what, project, more). fail: (what, project) → the error that is raised before anything is done.
-    """
-
-    root: Path
-    kind: ForgeKind = "github"
-    pulls: dict[str, list[Pull]] = field(default_factory=dict)
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    fail: dict[tuple[str, str], ForgeError] = field(default_factory=dict)
-    standings: dict[str, Standing] = field(default_factory=dict)
-    depends: dict[str, list[str]] = field(default_factory=dict)
-
-    def _call(self, what: str, project: Project) -> None:
-        self.calls.append((what, project.path))
-        if (what, project.path) in self.fail:
-            raise self.fail[what, project.path]
-
-    def _head(self, project: Project, branch: str) -> Rev | None:
-        with Repository.open(self.root / f"{project.path}.git") as repository:
-            return repository.ref(f"refs/heads/{branch}")
-
-    def _now(self, project: Project, pull: Pull) -> Pull:
-        head = self._head(project, pull.head_branch) if pull.state == "open" else None
-        return replace(pull, head=head) if head is not None else pull
-
-    def put(self, project: Project, pull: Pull) -> Pull:
-        """Set a pull request, as a person in a browser would."""
-        pull = self._now(project, pull)
-        self.pulls[project.path][pull.number - 1] = pull
-        return pull
-
-    def one(self, name: str) -> Pull:
-        """Return the only pull request of a project."""
-        (pull,) = self.pulls[name]
-        return pull
-
-    def find(self, project: Project, *, head: str, base: str) -> Pull | None:
-        self._call("find", project)
-        found = [self._now(project, pull) for pull in reversed(self.pulls.get(project.path, []))]
-        found = [pull for pull in found if (pull.head_branch, pull.base_branch) == (head, base)]
-        return next((pull for pull in found if pull.state == "open"), found[0] if found else None)
-
-    def create(self, project: Project, new: NewPull) -> Pull:
-        self._call("create", project)
-        mine = self.pulls.setdefault(project.path, [])
-        head = self._head(project, new.head_branch)
-        assert head is not None, "the branch has to be pushed first"
-        pull = Pull(
-            number=len(mine) + 1, url=f"https://forge.test/{project.path}/pull/{len(mine) + 1}", state="open",
-            title=new.title, body=new.body, head=head, head_branch=new.head_branch, base_branch=new.base_branch,
-            draft=new.draft, labels=new.labels,
-        )  # fmt: skip
-        mine.append(pull)
-        return pull
-
-    def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
-        self._call("update", project)
-        return self.put(project, replace(pull, title=title, body=body))
-
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        self._call("dress", project)
-        return self.put(project, replace(pull, labels=tuple(dict.fromkeys([*pull.labels, *labels]))))
-
-    def reopen(self, project: Project, pull: Pull) -> Pull:
-        self._call("reopen", project)
-        return self.put(project, replace(pull, state="open"))
-
-    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
-        self._call("close", project)
-        return self.put(project, replace(pull, state="closed", body=pull.body if body is None else body))
-
-    def get(self, project: Project, number: int) -> Pull:
-        self._call("get", project)
-        return self._now(project, self.pulls[project.path][number - 1])
-
-    def standing(self, project: Project, pull: Pull) -> Standing:
-        self._call("standing", project)
-        return self.standings.get(project.path, Standing("none", "none"))
-
-    def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:
-        raise AssertionError("not here")
-
-    def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
-        self._call("depend", project)
-        self.depends[project.path] = [upstream.url for _, upstream in on]
-
-    def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
-        return f"https://{project.host}/{project.path}/compare/{old}...{new}"
-
-
-class TownServers(Servers):
-    """Every repo of the town is on the one forge, or on none."""
-
-    def __init__(self, workspace: Workspace, forge: Forge | None) -> None:
-        super().__init__(workspace, {})
-        self._forge = forge
-
-    def for_repo(self, repo: Repo, url: str | None = None) -> tuple[Forge | None, Project]:
-        identity = repo.url.identity if repo.url is not None else None
-        if identity is not None and identity.host:
-            return super().for_repo(repo, url)
-        return self._forge, Project("forge.test", str(repo.name))
 
 
 @dataclass
@@ -160,8 +42,8 @@ class Town:
         return load_workspace(self.root / "workspace.toml")
 
     @property
-    def servers(self) -> TownServers:
-        return TownServers(self.workspace, self.forge)
+    def servers(self) -> MemoryServers:
+        return MemoryServers(self.workspace, self.forge)
 
     @property
     def everything(self) -> frozenset[RepoName]:

@@ -12,7 +12,7 @@ from flakesync.survey.survey import Situation, answer_for
 from flakesync.terms import InputPath, NodeLabel, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin
-from flakesync.workspace.snapshot import FlakeState, RepoState
+from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
 
 DAY_S = 86_400
 
@@ -66,7 +66,7 @@ def _pin_drift(situation: Situation, pin: Pin) -> PinDrift:
 
 
 def _of_repo(state: RepoState) -> Iterator[Finding]:
-    if state.error is not None:
+    if isinstance(state, UnreadableRepo):
         yield _finding("unreachable", state.name, detail=state.error.message)
     for flake in state.flakes:
         if flake.problem is not None:
@@ -121,7 +121,7 @@ def _days_behind(item: Governed, target: Target) -> int | None:
 def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
     upstream = situation.snapshot.states[edge.upstream]
     answer = answer_for(situation, edge)
-    if answer is None or upstream.rev is None or edge.fixed:
+    if answer is None or not isinstance(upstream, RepoAtCommit) or edge.fixed:
         return
     if situation.snapshot.at == "update" and edge.locked_rev == upstream.base_rev and situation.graph.is_opened(edge):
         return  # an edge that opens a cycle takes the base commit

@@ -16,7 +16,7 @@ from flakesync.survey.survey import Situation, answer_for
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, rev_of
 from flakesync.workspace.manifest import matches
-from flakesync.workspace.snapshot import FlakeState, RepoState
+from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ class _Planner:
         if answer is not None and answer.standing == "landed" and answer.tip is not None:
             to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
             return self._change(edge, to, f"{edge.upstream} has landed")
-        if answer is not None and upstream.rev is not None and answer.standing in ("ahead", "unknown"):
+        if answer is not None and isinstance(upstream, RepoAtCommit) and answer.standing in ("ahead", "unknown"):
             return stays(f"its commit is not in the history of {edge.upstream}")
         opened = situation.graph.is_opened(edge)
         if updating and on_base and not opened:
@@ -203,7 +203,7 @@ class _Planner:
 
 
 def _problem(state: RepoState) -> str | None:
-    if state.error is not None:
+    if isinstance(state, UnreadableRepo):
         return state.error.message
     return next(
         (flake.problem.detail for flake in state.flakes if flake.problem and flake.problem.kind == "bad-lock"), None
@@ -248,7 +248,8 @@ def _order(stays: Stays) -> tuple[str, str, InputPath]:
 
 def _run_name(situation: Situation, plan: Plan) -> str:
     """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits."""
-    bases = {name: situation.snapshot.states[name].base_rev for name, _ in plan.changes()}
+    states = ((name, situation.snapshot.states[name]) for name, _ in plan.changes())
+    bases = {name: state.base_rev if isinstance(state, RepoAtCommit) else None for name, state in states}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
     return hashlib.sha256(text).hexdigest()[:12]
 

@@ -42,7 +42,10 @@ def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Situa
 
 def show_hints(graph: "RepoGraph", selected: "frozenset[RepoName]") -> bool:
     """Show what to do about repos that could not be read, each advice once; return whether there are any."""
-    errors = [state.error for name, state in graph.states.items() if name in selected and state.error is not None]
+    from flakesync.workspace.snapshot import UnreadableRepo
+
+    states = (state for name, state in graph.states.items() if name in selected)
+    errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
     for hint in dict.fromkeys(error.hint for error in errors if error.hint is not None):
         screen.hint(hint)
     return bool(errors)

@@ -3,6 +3,7 @@
 from flakesync.documents.graph import EdgeDocument, GraphDocument, RepoDocument
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import show_path
+from flakesync.workspace.snapshot import RepoAtCommit
 
 
 def graph_document(graph: RepoGraph) -> GraphDocument:
@@ -13,7 +14,7 @@ def graph_document(graph: RepoGraph) -> GraphDocument:
                 name=state.name,
                 url=state.repo.url.to_url() if state.repo.url is not None else None,
                 base=state.base,
-                rev=state.rev,
+                rev=state.rev if isinstance(state, RepoAtCommit) else None,
                 flakes=list(state.repo.flakes),
             )
             for state in graph.states.values()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from flakesync.report.text import BLANK, Line, Span, count, flow, hang, line, shown, widest, wrap
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.terms import RepoName
+from flakesync.workspace.snapshot import UnreadableRepo
 
 _ARROW = " ← "
 _NAME_MOST = 32
@@ -106,7 +107,7 @@ def _cycles(graph: RepoGraph, width: int) -> list[Line]:
 def _problems(graph: RepoGraph, width: int) -> list[Line]:
     found: list[tuple[str, str]] = []
     for state in graph.states.values():
-        if state.error is not None:
+        if isinstance(state, UnreadableRepo):
             found.append((state.name, state.error.message))
         found += ((state.name, flake.problem.detail) for flake in state.flakes if flake.problem is not None)
     if not found:

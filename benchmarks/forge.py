@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.land import make_landing
 from benchmarks.measure import show
-from flakesync.demo.forge.messages import Answer, Request
+from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support.forge import Forge
 from tests.support.forge.client import HOSTS
 from tests.support.forge.faults import Perform

@@ -70,7 +70,6 @@ class RepoAtCommit(msgspec.Struct, frozen=True):
     rev: Rev
     base_rev: Rev
     flakes: tuple[FlakeState, ...]
-    error: ClassVar[None] = None
 
     @property
     def name(self) -> RepoName:
@@ -89,10 +88,6 @@ class PlainFolder(msgspec.Struct, frozen=True):
     repo: Repo
     base: str | None
     flakes: tuple[FlakeState, ...]
-    clone: ClassVar[None] = None
-    rev: ClassVar[None] = None
-    base_rev: ClassVar[None] = None
-    error: ClassVar[None] = None
     updated: ClassVar[bool] = False
 
     @property
@@ -108,9 +103,6 @@ class UnreadableRepo(msgspec.Struct, frozen=True):
     base: str | None
     error: FlakesyncError
     flakes: ClassVar[tuple[FlakeState, ...]] = ()
-    clone: ClassVar[None] = None
-    rev: ClassVar[None] = None
-    base_rev: ClassVar[None] = None
     updated: ClassVar[bool] = False
 
     @property

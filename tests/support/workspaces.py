@@ -160,7 +160,11 @@ class Scene:
     def after(self, plan: Plan) -> "Scene":
         """Return the scene in which a plan has landed: locks moved, the base of each repo with one commit more."""
         snapshot = self.snapshot()
-        new = {name: commit_id("update", name, snapshot.states[name].rev, plan.run) for name, _ in plan.changes()}
+        new: dict[RepoName, Rev] = {}
+        for name, _ in plan.changes():
+            state = snapshot.states[name]
+            rev = state.rev if isinstance(state, RepoAtCommit) else None
+            new[name] = commit_id("update", name, rev, plan.run)
         changed: dict[str, Flakes] = {}
         for name, changes in plan.changes():
             flakes = {flake.dir: flake.lock for flake in snapshot.states[name].flakes}

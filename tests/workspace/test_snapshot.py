@@ -11,7 +11,15 @@ from flakesync.errors import GitError, ManifestError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo, load_workspace
-from flakesync.workspace.snapshot import RepoState, Snapshot, may_have_inputs, read_snapshot
+from flakesync.workspace.snapshot import (
+    PlainFolder,
+    RepoAtCommit,
+    RepoState,
+    Snapshot,
+    UnreadableRepo,
+    may_have_inputs,
+    read_snapshot,
+)
 from tests.support import locks, repos
 from tests.support.workspaces import UPDATE_BRANCH, make_ground, nixpkgs, repo, takes, workspace
 
@@ -31,6 +39,11 @@ def read_one(tmp_path: Path, **values: object) -> RepoState:
     return read(tmp_path, lib, at=at).states[RepoName("lib")]
 
 
+def at_commit(state: RepoState) -> RepoAtCommit:
+    assert isinstance(state, RepoAtCommit)
+    return state
+
+
 def kinds(state: RepoState) -> list[str | None]:
     return [flake.problem.kind if flake.problem else None for flake in state.flakes]
 
@@ -41,8 +54,9 @@ def test_a_lock_is_read_at_the_base_and_not_from_the_working_tree(tmp_path: Path
     subprocess.run(["git", "checkout", "-q", "-b", "work"], cwd=tmp_path / "lib", check=True)
     repos.commit(tmp_path / "lib", {"flake.lock": "broken too"})
     state = read_one(tmp_path)
-    assert (state.clone, state.base, state.rev, state.base_rev) == (tmp_path / "lib", "main", tip, tip)
-    assert (state.updated, state.error) == (False, None)
+    commit = at_commit(state)
+    assert (commit.clone, commit.base, commit.rev, commit.base_rev) == (tmp_path / "lib", "main", tip, tip)
+    assert not state.updated
     assert state.flakes[0].lock is not None
     assert state.flakes[0].lock.to_bytes().decode() == LOCK
 
@@ -63,7 +77,7 @@ def test_the_base_may_be_any_branch(tmp_path: Path) -> None:
     repos.make_repo(tmp_path / "lib", {"flake.nix": NO_INPUTS})
     tip = repos.commit(tmp_path / "lib", {"flake.lock": LOCK}, branch="dev/next", parents=[])
     state = read_one(tmp_path, base="dev/next")
-    assert (state.base, state.rev) == ("dev/next", tip)
+    assert (state.base, at_commit(state).rev) == ("dev/next", tip)
 
 
 def test_without_a_base_it_is_the_default_branch(tmp_path: Path) -> None:
@@ -97,9 +111,10 @@ def test_at_update_the_update_branch_is_read_where_there_is_one(tmp_path: Path) 
     assert not read_one(tmp_path, at="update").updated
     tip = repos.commit(tmp_path / "lib", {"flake.lock": LOCK}, branch=UPDATE_BRANCH, parents=[base])
     state = read_one(tmp_path, at="update")
-    assert (state.rev, state.base_rev, state.updated, state.base) == (tip, base, True, "main")
+    commit = at_commit(state)
+    assert (commit.rev, commit.base_rev, commit.updated, commit.base) == (tip, base, True, "main")
     assert kinds(state) == [None]
-    assert read_one(tmp_path).rev == base
+    assert at_commit(read_one(tmp_path)).rev == base
 
 
 def test_an_update_branch_at_the_base_is_no_update(tmp_path: Path) -> None:
@@ -115,14 +130,15 @@ def test_a_plain_folder_is_read_as_it_lies(tmp_path: Path) -> None:
     (tmp_path / "lib/dev/flake.nix").write_text(INPUTS)
     (tmp_path / "lib/dev/flake.lock").write_text(LOCK)
     state = read_one(tmp_path, flakes=(FlakeDir("."), FlakeDir("dev")))
-    assert (state.clone, state.base, state.rev, state.base_rev, state.error) == (None, None, None, None, None)
+    assert isinstance(state, PlainFolder)
+    assert state.base is None
     assert [flake.lock is not None for flake in state.flakes] == [False, True]
     assert kinds(state) == [None, None]
 
 
 def test_a_folder_inside_of_another_repository_is_a_plain_folder(tmp_path: Path) -> None:
     repos.make_repo(tmp_path, {"lib/flake.nix": INPUTS, "lib/flake.lock": LOCK})
-    assert read_one(tmp_path).clone is None
+    assert isinstance(read_one(tmp_path), PlainFolder)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
@@ -143,7 +159,7 @@ def test_a_bare_repository_and_a_worktree_are_read_as_any_other(tmp_path: Path) 
     found = read(
         tmp_path, repo("bare", path=tmp_path / "bare", base="main"), repo("tree", path=tmp_path / "tree", base="main")
     )
-    assert [state.rev for state in found.states.values()] == [tip, tip]
+    assert [at_commit(state).rev for state in found.states.values()] == [tip, tip]
     assert all(state.flakes[0].lock is not None for state in found.states.values())
 
 
@@ -166,7 +182,7 @@ def test_a_repo_given_by_url_is_mirrored(tmp_path: Path) -> None:
     ground = make_ground(tmp_path, {"lib": {"nixpkgs": nixpkgs(takes("x").locked["rev"])}, "app": {}}, mirrored=["lib"])
     found = read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache")
     lib, app = found.states[RepoName("lib")], found.states[RepoName("app")]
-    assert lib.clone is not None
+    lib, app = at_commit(lib), at_commit(app)
     assert lib.clone.is_relative_to(tmp_path / "cache")
     assert app.clone == ground.repos["app"]
     assert (lib.rev, lib.base) == (ground.tips["lib"], "main")
@@ -182,8 +198,8 @@ def test_a_mirror_is_brought_up_to_date_unless_offline(tmp_path: Path) -> None:
     def lib(*, offline: bool) -> RepoState:
         return read_snapshot(found, cache=tmp_path / "cache", offline=offline).states[RepoName("lib")]
 
-    assert lib(offline=True).rev == ground.tips["lib"]
-    assert lib(offline=False).rev == tip
+    assert at_commit(lib(offline=True)).rev == ground.tips["lib"]
+    assert at_commit(lib(offline=False)).rev == tip
 
 
 def test_a_repo_that_cannot_be_reached_is_a_state_with_an_error(tmp_path: Path) -> None:
@@ -191,9 +207,9 @@ def test_a_repo_that_cannot_be_reached_is_a_state_with_an_error(tmp_path: Path) 
     ground.repos["lib"].rename(tmp_path / "moved")
     found = read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache")
     lib = found.states[RepoName("lib")]
-    assert lib.error is not None
-    assert (lib.clone, lib.rev, lib.flakes) == (None, None, ())
-    assert found.states[RepoName("app")].rev == ground.tips["app"]
+    assert isinstance(lib, UnreadableRepo)
+    assert lib.flakes == ()
+    assert at_commit(found.states[RepoName("app")]).rev == ground.tips["app"]
 
 
 def test_a_cache_that_cannot_be_written_is_an_error_and_no_fault_of_a_repo(tmp_path: Path) -> None:
@@ -216,7 +232,7 @@ def test_without_git_no_mirror_can_be_made(tmp_path: Path, monkeypatch: pytest.M
 def test_offline_a_repo_that_was_never_mirrored_is_a_state_with_an_error(tmp_path: Path) -> None:
     ground = make_ground(tmp_path, {"lib": {}}, mirrored=["lib"])
     found = read_snapshot(load_workspace(ground.manifest), cache=tmp_path / "cache", offline=True)
-    assert found.states[RepoName("lib")].error is not None
+    assert isinstance(found.states[RepoName("lib")], UnreadableRepo)
 
 
 def test_a_url_that_git_cannot_clone_is_an_error(tmp_path: Path) -> None:

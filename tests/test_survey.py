@@ -1,4 +1,4 @@
-"""From a manifest to a Situation: real repositories, real servers on this machine."""
+"""From a manifest to a Survey: real repositories, real servers on this machine."""
 
 import threading
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from flakesync.analysis.plan import ToRev, ToUpdate, make_plan
 from flakesync.cache.layout import cache_dir
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
-from flakesync.survey.read import ask_servers, read_graph, survey
-from flakesync.survey.survey import Situation
+from flakesync.survey.read import ask_servers, read_graph, read_survey
+from flakesync.survey.survey import Survey
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.manifest import load_workspace
 from tests.support import locks, repos
@@ -33,8 +33,8 @@ def pkgs(url: str, rev: Rev, **values: object) -> Input:
     return locks.git(url, rev=rev, ref="stable", **values)  # type: ignore[arg-type]
 
 
-def kinds(situation: Situation) -> list[tuple[str, str, str | None]]:
-    report = find_drift(situation, everything(situation))
+def kinds(survey: Survey) -> list[tuple[str, str, str | None]]:
+    report = find_drift(survey, everything(survey))
     return [(found.kind, found.repo, found.wanted_rev) for found in report.findings]
 
 
@@ -44,10 +44,10 @@ def test_a_pin_goes_to_what_its_server_says_and_dependents_follow(
     url, old, new = nixpkgs
     flakes = {"lib": {"nixpkgs": pkgs(url, old)}, "app": {"lib": takes("lib"), "nixpkgs": pkgs(url, new)}}
     ground = make_ground(tmp_path, flakes, pins={"nixpkgs": {"source": f"git+{url}?ref=stable"}}, mirrored=["lib"])
-    situation = survey(load_workspace(ground.manifest))
-    assert situation.targets[PinName("nixpkgs")].rev == new
-    assert kinds(situation) == [("pin", "lib", new)]
-    plan = make_plan(situation, everything(situation))
+    survey = read_survey(load_workspace(ground.manifest))
+    assert survey.targets[PinName("nixpkgs")].rev == new
+    assert kinds(survey) == [("pin", "lib", new)]
+    plan = make_plan(survey, everything(survey))
     assert [[(name, change.to) for name, (change,) in wave] for wave in plan.waves] == [
         [("lib", ToRev(new, branch="stable"))],
         [("app", ToUpdate(RepoName("lib")))],
@@ -63,11 +63,11 @@ def test_offline_no_server_is_asked_and_that_is_noted(tmp_path: Path, nixpkgs: t
     }
     ground = make_ground(tmp_path, flakes, pins={"nixpkgs": {"source": f"git+{gone}?ref=stable"}})
     notes: list[str] = []
-    situation = survey(load_workspace(ground.manifest), offline=True, note=notes.append)
-    assert situation.targets[PinName("nixpkgs")].rev == commit_id("n")
+    survey = read_survey(load_workspace(ground.manifest), offline=True, note=notes.append)
+    assert survey.targets[PinName("nixpkgs")].rev == commit_id("n")
     assert notes == ["offline: the target of a pin is the newest rev that any lock of the workspace holds"]
     with pytest.raises(FlakesyncError) as caught:
-        survey(load_workspace(ground.manifest))
+        read_survey(load_workspace(ground.manifest))
     assert caught.value.hint is not None
 
 
@@ -76,23 +76,23 @@ def test_without_a_pin_to_ask_for_offline_is_nothing_to_note(tmp_path: Path) -> 
         tmp_path, {"app": {}}, pins={"n": {"source": "github:NixOS/nixpkgs", "target": "newest-locked"}}
     )
     notes: list[str] = []
-    survey(load_workspace(ground.manifest), note=notes.append)
-    survey(load_workspace(ground.manifest), offline=True, note=notes.append)
+    read_survey(load_workspace(ground.manifest), note=notes.append)
+    read_survey(load_workspace(ground.manifest), offline=True, note=notes.append)
     assert notes == []
 
 
 def test_a_commit_ahead_of_its_upstream_shows_in_drift(tmp_path: Path) -> None:
     ground = make_ground(tmp_path, {"lib": {}, "app": {"lib": takes("lib")}})
-    assert kinds(survey(load_workspace(ground.manifest))) == []
+    assert kinds(read_survey(load_workspace(ground.manifest))) == []
     tip = repos.commit(ground.repos["lib"], {"x": "y"})
-    assert kinds(survey(load_workspace(ground.manifest))) == [("upstream", "app", tip)]
+    assert kinds(read_survey(load_workspace(ground.manifest))) == [("upstream", "app", tip)]
 
 
 def test_at_update_reads_update_branches(tmp_path: Path) -> None:
     ground = make_ground(tmp_path, {"lib": {}, "app": {"lib": takes("lib")}})
     tip = repos.commit(ground.repos["lib"], {"x": "y"}, branch=UPDATE_BRANCH, parents=[ground.tips["lib"]])
-    assert kinds(survey(load_workspace(ground.manifest))) == []
-    assert kinds(survey(load_workspace(ground.manifest), at="update")) == [("upstream", "app", tip)]
+    assert kinds(read_survey(load_workspace(ground.manifest))) == []
+    assert kinds(read_survey(load_workspace(ground.manifest), at="update")) == [("upstream", "app", tip)]
 
 
 def test_at_update_an_edge_that_opens_a_cycle_may_stay_at_the_base(tmp_path: Path) -> None:
@@ -100,18 +100,18 @@ def test_at_update_an_edge_that_opens_a_cycle_may_stay_at_the_base(tmp_path: Pat
     with_b = {"b": locks.git(f"file://{ground.repos['b']}", rev=ground.tips["b"])}
     repos.commit(ground.repos["a"], {"flake.lock": locks.to_bytes(locks.lock(with_b)).decode()})
     repos.commit(ground.repos["b"], {"x": "y"}, branch=UPDATE_BRANCH, parents=[ground.tips["b"]])
-    situation = survey(load_workspace(ground.manifest), at="update")
-    assert [edge.upstream for edge in situation.graph.edges if situation.graph.is_opened(edge)] == ["b"]
-    assert [(kind, repo) for kind, repo, _ in kinds(situation)] == [("upstream", "b")]
+    survey = read_survey(load_workspace(ground.manifest), at="update")
+    assert [edge.upstream for edge in survey.graph.edges if survey.graph.is_back_edge(edge)] == ["b"]
+    assert [(kind, repo) for kind, repo, _ in kinds(survey)] == [("upstream", "b")]
 
 
 def test_external_sources_are_asked_once_each(tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]) -> None:
     url, old, new = nixpkgs
     flakes = {"app": {"x": pkgs(url, old)}, "lib": {"y": pkgs(url, old)}}
     ground = make_ground(tmp_path, flakes, settings={"external": "latest"})
-    situation = survey(load_workspace(ground.manifest))
-    assert [target.rev for target in situation.external.values()] == [new]
-    moved = [change.to for _, changes in make_plan(situation, everything(situation)).changes() for change in changes]
+    survey = read_survey(load_workspace(ground.manifest))
+    assert [target.rev for target in survey.external.values()] == [new]
+    moved = [change.to for _, changes in make_plan(survey, everything(survey)).changes() for change in changes]
     assert moved == [ToRev(new, branch="stable")] * 2
 
 
@@ -122,8 +122,8 @@ def test_external_newest_locked_asks_nobody(tmp_path: Path) -> None:
         "lib": {"x": pkgs(gone, commit_id(2), last_modified=2)},
     }
     ground = make_ground(tmp_path, flakes, settings={"external": "newest-locked"})
-    situation = survey(load_workspace(ground.manifest))
-    assert [target.rev for target in situation.external.values()] == [commit_id(2)]
+    survey = read_survey(load_workspace(ground.manifest))
+    assert [target.rev for target in survey.external.values()] == [commit_id(2)]
 
 
 def test_the_graph_alone_asks_no_server(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked,
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, identity_of
 from flakesync.survey.graph import Edge
-from flakesync.survey.pins import Governed, Target, is_archive, is_at, last_modified, pin_source
-from flakesync.survey.survey import Situation, answer_for
+from flakesync.survey.pins import PinnedInput, Target, is_archive, is_at, last_modified, pin_source
+from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import InputPath, NodeLabel, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin
@@ -17,38 +17,36 @@ from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, Un
 DAY_S = 86_400
 
 
-def find_drift(situation: Situation, selected: frozenset[RepoName]) -> DriftReport:
+def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
     """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
     findings: list[Finding] = []
-    for state in situation.snapshot.states.values():
+    for state in survey.snapshot.states.values():
         if state.name not in selected:
             continue
         findings += _of_repo(state)
         for flake in state.flakes:
             if flake.lock is not None:
-                findings += _of_flake(situation, state, flake, flake.lock)
+                findings += _of_flake(survey, state, flake, flake.lock)
     findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
-    return DriftReport(
-        pins=[_pin_drift(situation, pin) for pin in situation.snapshot.workspace.pins], findings=findings
-    )
+    return DriftReport(pins=[_pin_drift(survey, pin) for pin in survey.snapshot.workspace.pins], findings=findings)
 
 
-def _of_flake(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
-    governed = situation.governed_in(state.name, flake.dir)
+def _of_flake(survey: Survey, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
+    governed = survey.governed_in(state.name, flake.dir)
     for item in governed.values():
-        yield from _of_pin(situation, item)
-    for edge in situation.edges_into(state.name, flake.dir):
+        yield from _of_pin(survey, item)
+    for edge in survey.edges_into(state.name, flake.dir):
         if edge.input not in governed and edge.follows is None:
-            yield from _of_edge(situation, edge)
-    yield from _of_inputs(situation, state, flake)
-    yield from _of_nested(situation, state, flake, lock)
+            yield from _of_edge(survey, edge)
+    yield from _of_inputs(survey, state, flake)
+    yield from _of_nested(survey, state, flake, lock)
 
 
-def _pin_drift(situation: Situation, pin: Pin) -> PinDrift:
-    target = situation.targets.get(pin.name)
+def _pin_drift(survey: Survey, pin: Pin) -> PinDrift:
+    target = survey.targets.get(pin.name)
     repos: dict[Rev | None, set[RepoName]] = defaultdict(set)
     dates: dict[Rev | None, int | None] = {}
-    for item in situation.governed:
+    for item in survey.governed:
         if item.pin.name == pin.name:
             rev = item.locked_rev
             repos[rev].add(item.repo)
@@ -94,8 +92,8 @@ def _finding(
     )
 
 
-def _of_pin(situation: Situation, item: Governed) -> Iterator[Finding]:
-    target = situation.targets.get(item.pin.name)
+def _of_pin(survey: Survey, item: PinnedInput) -> Iterator[Finding]:
+    target = survey.targets.get(item.pin.name)
     rev = item.locked_rev
     # Without a commit a git input is `unlocked`, which is a finding of its own.
     if target is not None and not is_at(item.locked, target) and (rev is not None or is_archive(item.locked)):
@@ -106,29 +104,29 @@ def _of_pin(situation: Situation, item: Governed) -> Iterator[Finding]:
         yield _finding("pin", item.repo, item.flake, item.input, locked=rev, wanted=target.rev, detail=detail)
     date = last_modified(item.locked)
     limit = item.pin.max_age_s
-    if date is not None and limit is not None and situation.now - date > limit:
-        detail = f"{(situation.now - date) // DAY_S} days old, pin {item.pin.name} allows {limit // DAY_S}"
+    if date is not None and limit is not None and survey.now - date > limit:
+        detail = f"{(survey.now - date) // DAY_S} days old, pin {item.pin.name} allows {limit // DAY_S}"
         yield _finding("age", item.repo, item.flake, item.input, locked=rev, detail=detail)
 
 
-def _days_behind(item: Governed, target: Target) -> int | None:
+def _days_behind(item: PinnedInput, target: Target) -> int | None:
     date = last_modified(item.locked)
     if date is None or target.last_modified is None:
         return None
     return max(0, target.last_modified - date) // DAY_S
 
 
-def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
-    upstream = situation.snapshot.states[edge.upstream]
-    answer = answer_for(situation, edge)
+def _of_edge(survey: Survey, edge: Edge) -> Iterator[Finding]:
+    upstream = survey.snapshot.states[edge.upstream]
+    answer = answer_for(survey, edge)
     if answer is None or not isinstance(upstream, RepoAtCommit) or edge.fixed:
         return
-    if situation.snapshot.at == "update" and edge.locked_rev == upstream.base_rev and situation.graph.is_opened(edge):
+    if survey.snapshot.at == "update" and edge.locked_rev == upstream.base_rev and survey.graph.is_back_edge(edge):
         return  # an edge that opens a cycle takes the base commit
     branch = edge.branch or upstream.base or "the default branch"
     if answer.on_base and upstream.updated:
         branch = "its update branch"
-    match answer.standing:
+    match answer.merge_status:
         case "at" | "tag":
             return
         case "behind":
@@ -150,21 +148,21 @@ def _of_edge(situation: Situation, edge: Edge) -> Iterator[Finding]:
     )
 
 
-def _of_inputs(situation: Situation, state: RepoState, flake: FlakeState) -> Iterator[Finding]:
+def _of_inputs(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Finding]:
     """Findings that one node tells: unlocked, foreign, and a pinned repository at a ref that no pin has."""
-    governed, pinned = situation.governed_in(state.name, flake.dir), situation.pinned
+    governed, pinned = survey.governed_in(state.name, flake.dir), survey.pinned
     for item in flake.inputs:
         path, source = item.path, item.source
         if item.rev is None:
             detail = _unlocked(item.locked)
             if detail is not None:
                 yield _finding("unlocked", state.name, flake.dir, path, detail=detail)
-        elif (source is None or source[0] != item.found) and (foreign := _foreign(situation, item)) is not None:
+        elif (source is None or source[0] != item.found) and (foreign := _foreign(survey, item)) is not None:
             yield _finding("foreign", state.name, flake.dir, path, locked=item.rev, detail=foreign)
         if source is not None and source[0] in pinned and path not in governed:
             ref = source[1] or "the default branch"
             detail = f"{source[0]} at {ref}, which no pin has"
-            if source not in situation.pin_sources:
+            if source not in survey.pin_sources:
                 yield _finding("ref", state.name, flake.dir, path, locked=item.rev, detail=detail)
 
 
@@ -176,46 +174,46 @@ def _unlocked(locked: Mapping[str, Attr]) -> str | None:
     return "a dirty tree: no commit" if "narHash" in locked else "no commit"
 
 
-def _foreign(situation: Situation, item: OwnInput) -> str | None:
+def _foreign(survey: Survey, item: OwnInput) -> str | None:
     wanted, found = item.source[0] if item.source is not None else None, item.found
     if wanted is None or found is None:
         return None
     if item.original.get("type") == "indirect" or is_archive(item.original):
         return None
-    owner = situation.owners.get(wanted)
-    if owner is not None and owner == situation.owners.get(found):
+    owner = survey.owners.get(wanted)
+    if owner is not None and owner == survey.owners.get(found):
         return None
     return f"flake.nix names {wanted}, the lock {found}"
 
 
-def _of_nested(situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
+def _of_nested(survey: Survey, state: RepoState, flake: FlakeState, lock: LockFile) -> Iterator[Finding]:
     """Copies of a pinned source deeper in the lock, at another commit than the pins want."""
     roots = lock.nodes[lock.root].inputs.values()
     suspects = {
         label
-        for identity in situation.pinned
+        for identity in survey.pinned
         for label in flake.copies.get(identity, ())
-        if rev_of(lock.nodes[label].locked or {}) not in situation.target_revs and label not in roots
+        if rev_of(lock.nodes[label].locked or {}) not in survey.target_revs and label not in roots
     }
     if not suspects:
         return
-    governed = situation.governed_in(state.name, flake.dir)
+    governed = survey.governed_in(state.name, flake.dir)
     for path, label in paths_to(lock, suspects):
         if len(path) > 1 and path not in governed:
-            yield _duplicate(situation, state, flake, lock, path, label)
+            yield _duplicate(survey, state, flake, lock, path, label)
 
 
 def _duplicate(
-    situation: Situation, state: RepoState, flake: FlakeState, lock: LockFile, path: InputPath, label: NodeLabel
+    survey: Survey, state: RepoState, flake: FlakeState, lock: LockFile, path: InputPath, label: NodeLabel
 ) -> Finding:
     node = lock.nodes[label]
     assert node.locked is not None
-    pin = _pin_of_copy(situation.snapshot.workspace.pins, node)
-    target = situation.targets.get(pin.name)
+    pin = _pin_of_copy(survey.snapshot.workspace.pins, node)
+    target = survey.targets.get(pin.name)
     root = next(
         (
             item.input[0]
-            for item in situation.governed_in(state.name, flake.dir).values()
+            for item in survey.governed_in(state.name, flake.dir).values()
             if item.pin == pin and len(item.input) == 1
         ),
         None,

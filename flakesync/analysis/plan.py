@@ -11,8 +11,8 @@ from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocume
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.survey.external import MOVABLE, external_inputs
 from flakesync.survey.graph import Edge
-from flakesync.survey.pins import Governed, is_archive, is_at
-from flakesync.survey.survey import Situation, answer_for
+from flakesync.survey.pins import PinnedInput, is_archive, is_at
+from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.workspace.inputs import OwnInput, rev_of
 from flakesync.workspace.manifest import matches
@@ -59,7 +59,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Stays:
+class Held:
     """One input that does not move although it is not where it should be, or takes less than the newest."""
 
     repo: RepoName
@@ -80,8 +80,8 @@ class Plan:
     run: str
     waves: tuple[tuple[tuple[RepoName, tuple[Change, ...]], ...], ...]
     unchanged: tuple[RepoName, ...]
-    held: tuple[Stays, ...]
-    deferred: tuple[Stays, ...]
+    held: tuple[Held, ...]
+    deferred: tuple[Held, ...]
     problems: Mapping[RepoName, str]
 
     def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
@@ -90,19 +90,19 @@ class Plan:
             yield from wave
 
 
-def _external_inputs(situation: Situation, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
-    known = {edge.input for edge in situation.edges_into(repo, flake.dir)}
-    return external_inputs(flake, known | situation.governed_in(repo, flake.dir).keys())
+def _external_inputs(survey: Survey, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
+    known = {edge.input for edge in survey.edges_into(repo, flake.dir)}
+    return external_inputs(flake, known | survey.governed_in(repo, flake.dir).keys())
 
 
 class _Planner:
     """Gathers the decisions of one plan, repo by repo in topological order."""
 
-    def __init__(self, situation: Situation) -> None:
-        self.situation = situation
+    def __init__(self, survey: Survey) -> None:
+        self.survey = survey
         self.changes: dict[RepoName, tuple[Change, ...]] = {}
-        self.held: list[Stays] = []
-        self.deferred: list[Stays] = []
+        self.held: list[Held] = []
+        self.deferred: list[Held] = []
         self.problems: dict[RepoName, str] = {}
 
     def repo(self, state: RepoState) -> None:
@@ -115,67 +115,67 @@ class _Planner:
         for flake in state.flakes:
             if flake.lock is None:
                 continue
-            governed = self.situation.governed_in(state.name, flake.dir)
+            governed = self.survey.governed_in(state.name, flake.dir)
             for pinned in governed.values():
                 changes += self._keep(state, pinned.input, self._pin(pinned))
-            for edge in self.situation.edges_into(state.name, flake.dir):
+            for edge in self.survey.edges_into(state.name, flake.dir):
                 if edge.input not in governed and edge.follows is None:
                     changes += self._keep(state, edge.input, self._edge(edge))
-            for item in _external_inputs(self.situation, state.name, flake):
+            for item in _external_inputs(self.survey, state.name, flake):
                 changes += self._keep(state, item.path, self._external(state, flake.dir, item))
         if changes:
             self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
 
-    def _keep(self, state: RepoState, path: InputPath, decided: Change | Stays | None) -> Iterator[Change]:
+    def _keep(self, state: RepoState, path: InputPath, decided: Change | Held | None) -> Iterator[Change]:
         match decided:
             case None:
                 return
-            case Stays():
+            case Held():
                 self.held.append(decided)
             case Change():
                 if matches(state.repo.hold, path):
-                    self.held.append(Stays(state.name, decided.flake, path, decided.from_rev, "hold"))
+                    self.held.append(Held(state.name, decided.flake, path, decided.from_rev, "hold"))
                 else:
                     yield decided
             case _:
                 assert_never(decided)
 
-    def _pin(self, item: Governed) -> Change | Stays | None:
-        target = self.situation.targets.get(item.pin.name)
+    def _pin(self, item: PinnedInput) -> Change | Held | None:
+        target = self.survey.targets.get(item.pin.name)
         if target is None or is_at(item.locked, target):
             return None
         if item.fixed:
-            return Stays(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix")
+            return Held(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix")
         locked = target.locked if is_archive(item.original) else None
         if is_archive(item.original) and (locked is None or not is_archive(locked)):
-            return Stays(item.repo, item.flake, item.input, item.locked_rev, "no archive of the target is known")
+            return Held(item.repo, item.flake, item.input, item.locked_rev, "no archive of the target is known")
         to = ToRev(target.rev, branch=item.pin.source.ref, locked=locked)
         name = item.pin.name
         return Change(item.repo, item.flake, item.input, item.original, item.locked, to, f"pin {name}", name)
 
-    def _edge(self, edge: Edge) -> Change | Stays | None:
-        situation, rev = self.situation, edge.locked_rev
-        upstream = situation.snapshot.states[edge.upstream]
+    def _edge(self, edge: Edge) -> Change | Held | None:
+        survey, rev = self.survey, edge.locked_rev
+        upstream = survey.snapshot.states[edge.upstream]
 
-        def stays(reason: str) -> Stays:
-            return Stays(edge.dependent, edge.flake, edge.input, rev, reason)
+        def stays(reason: str) -> Held:
+            return Held(edge.dependent, edge.flake, edge.input, rev, reason)
 
         updating = edge.upstream in self.changes
-        answer = answer_for(situation, edge)
+        answer = answer_for(survey, edge)
         on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
-        behind = answer is not None and answer.standing == "behind"
-        if edge.fixed or (answer is not None and answer.standing == "tag"):
+        behind = answer is not None and answer.merge_status == "behind"
+        if edge.fixed or (answer is not None and answer.merge_status == "tag"):
             return stays("fixed by its flake.nix") if updating else None
         if rev is None:
             return stays("its lock names no commit") if updating else None
         if edge.locked.get("type") not in MOVABLE:
             return stays("an archive, not a git source") if updating or behind else None
-        if answer is not None and answer.standing == "landed" and answer.tip is not None:
+        if answer is not None and answer.merge_status == "landed" and answer.tip is not None:
             to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
             return self._change(edge, to, f"{edge.upstream} has landed")
-        if answer is not None and isinstance(upstream, RepoAtCommit) and answer.standing in ("ahead", "unknown"):
+        if answer is not None and isinstance(upstream, RepoAtCommit) and answer.merge_status in ("ahead", "unknown"):
             return stays(f"its commit is not in the history of {edge.upstream}")
-        opened = situation.graph.is_opened(edge)
+        opened = survey.graph.is_back_edge(edge)
         if updating and on_base and not opened:
             return self._change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated")
         if opened and on_base:  # whether it really takes less is known when all is decided: see _matters
@@ -185,7 +185,7 @@ class _Planner:
             branch = edge.branch or upstream.base
             count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
             return self._change(edge, ToRev(answer.tip, edge.upstream, branch), f"{count} behind {edge.upstream}")
-        if answer is not None and answer.standing == "unlanded":
+        if answer is not None and answer.merge_status == "unlanded":
             return stays(f"its commit is only on the update branch of {edge.upstream}")
         return None
 
@@ -193,7 +193,7 @@ class _Planner:
         return Change(edge.dependent, edge.flake, edge.input, edge.original, edge.locked, to, reason)
 
     def _external(self, state: RepoState, flake: FlakeDir, item: OwnInput) -> Change | None:
-        target = self.situation.external.get(item.source) if item.source is not None else None
+        target = self.survey.external.get(item.source) if item.source is not None else None
         if target is None or is_at(item.locked, target):
             return None
         ref = item.original.get("ref")
@@ -210,14 +210,14 @@ def _problem(state: RepoState) -> str | None:
     )
 
 
-def make_plan(situation: Situation, selected: frozenset[RepoName]) -> Plan:
+def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
     """Decide what moves. selected: only these repos change; the others are taken as they are."""
-    planner = _Planner(situation)
-    graph = situation.graph
+    planner = _Planner(survey)
+    graph = survey.graph
     for wave in graph.waves:
         for name in wave:
             if name in selected:
-                planner.repo(situation.snapshot.states[name])
+                planner.repo(survey.snapshot.states[name])
     deferred = [stays for stays in planner.deferred if _matters(planner, stays, graph.edges)]
     waves = (tuple((name, planner.changes[name]) for name in wave if name in planner.changes) for wave in graph.waves)
     plan = Plan(
@@ -230,10 +230,10 @@ def make_plan(situation: Situation, selected: frozenset[RepoName]) -> Plan:
         deferred=tuple(sorted(deferred, key=_order)),
         problems=planner.problems,
     )
-    return Plan(_run_name(situation, plan), plan.waves, plan.unchanged, plan.held, plan.deferred, plan.problems)
+    return Plan(_run_name(survey, plan), plan.waves, plan.unchanged, plan.held, plan.deferred, plan.problems)
 
 
-def _matters(planner: _Planner, stays: Stays, edges: Iterable[Edge]) -> bool:
+def _matters(planner: _Planner, stays: Held, edges: Iterable[Edge]) -> bool:
     """Tell whether an opened edge really takes less than the newest: its upstream is updated in this plan."""
     return any(
         edge.upstream in planner.changes
@@ -242,13 +242,13 @@ def _matters(planner: _Planner, stays: Stays, edges: Iterable[Edge]) -> bool:
     )
 
 
-def _order(stays: Stays) -> tuple[str, str, InputPath]:
+def _order(stays: Held) -> tuple[str, str, InputPath]:
     return stays.repo, stays.flake, stays.input
 
 
-def _run_name(situation: Situation, plan: Plan) -> str:
+def _run_name(survey: Survey, plan: Plan) -> str:
     """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits."""
-    states = ((name, situation.snapshot.states[name]) for name, _ in plan.changes())
+    states = ((name, survey.snapshot.states[name]) for name, _ in plan.changes())
     bases = {name: state.base_rev if isinstance(state, RepoAtCommit) else None for name, state in states}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
     return hashlib.sha256(text).hexdigest()[:12]
@@ -280,7 +280,7 @@ def plan_document(plan: Plan) -> PlanDocument:
     )
 
 
-def _stays_document(stays: Stays) -> StaysDocument:
+def _stays_document(stays: Held) -> StaysDocument:
     return StaysDocument(
         repo=stays.repo, flake=stays.flake, input=show_path(stays.input), locked_rev=stays.rev, reason=stays.reason
     )

@@ -9,7 +9,7 @@ from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
     from flakesync.survey.graph import RepoGraph
-    from flakesync.survey.survey import Situation
+    from flakesync.survey.survey import Survey
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
     from flakesync.workspace.snapshot import At
@@ -27,17 +27,17 @@ def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
     return workspace, select(workspace, common.repo, common.group, common.exclude)
 
 
-def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Situation":
+def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Survey":
     """Read the repos and ask the servers; what a person should know of it goes to stderr. Raises FlakesyncError."""
-    from flakesync.survey.read import survey
+    from flakesync.survey.read import read_survey
 
     notes: list[str] = []
     with screen.busy(reading(workspace), quiet=common.quiet):
-        situation = survey(workspace, at=at, offline=common.offline, note=notes.append)
+        survey = read_survey(workspace, at=at, offline=common.offline, note=notes.append)
     if not common.quiet:
         for text in notes:
             screen.note(text)
-    return situation
+    return survey
 
 
 def show_hints(graph: "RepoGraph", selected: "frozenset[RepoName]") -> bool:

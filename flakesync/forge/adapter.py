@@ -41,7 +41,7 @@ class Adapter(Forge, ABC):
 
     def create(self, project: Project, new: NewPull) -> Pull:
         """Open a pull request, or find the one that a lost answer, or somebody else, has opened already."""
-        return self.dress(project, self._open_once(project, new), labels=new.labels, reviewers=new.reviewers)
+        return self.add_labels(project, self._open_once(project, new), labels=new.labels, reviewers=new.reviewers)
 
     def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull | Waiting:
         """Merge it if its head is still `head`; return it with its `merged_rev`, or what it waits for.
@@ -76,7 +76,7 @@ class Adapter(Forge, ABC):
             self._client.sleep(pause)
 
     @abstractmethod
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not, and ask reviewers who have not been asked by `_open`; return it so."""
 
     @staticmethod

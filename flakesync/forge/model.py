@@ -93,7 +93,7 @@ class Undecided(ForgeError):  # noqa: N818 - it says how the merge stands
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MergeStatus:
     """What stands between a pull request and its merge, as far as its head commit and its reviews tell.
 
     checks: of exactly this commit; `unknown` where the token may not read them. failed, pending: the names of those
@@ -122,7 +122,7 @@ class Forge(Protocol):
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body."""
 
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not, and ask the reviewers; return it so."""
 
     def reopen(self, project: Project, pull: Pull) -> Pull:
@@ -134,7 +134,7 @@ class Forge(Protocol):
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks and reviews."""
 
     def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull | Waiting:

@@ -113,7 +113,7 @@ class _Landing:
                 self._open.discard(name)
         self.begun = True
         self._needs = {
-            name: frozenset(edge.upstream for edge in edges[name] if not graph.is_opened(edge)) & self._open
+            name: frozenset(edge.upstream for edge in edges[name] if not graph.is_back_edge(edge)) & self._open
             for name in self._open
         }
         tasks = [name for name in self._undone() if name in self._selected]

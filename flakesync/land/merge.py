@@ -7,7 +7,7 @@ from typing import Literal
 from flakesync.documents.land import LandOutcome
 from flakesync.documents.sync import Step
 from flakesync.errors import SyncError
-from flakesync.forge.model import Forge, ForgeError, Project, Pull, Standing, Waiting
+from flakesync.forge.model import Forge, ForgeError, MergeStatus, Project, Pull, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.gate import find_obstacle
 from flakesync.land.outcome import Closed, Made
@@ -15,7 +15,7 @@ from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, movable_edges
 from flakesync.publish.body import Around, Link
 from flakesync.publish.publish import publish_again
-from flakesync.survey.survey import Situation
+from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import has_content, own_commits, read_update
 from flakesync.workspace.snapshot import RepoAtCommit
@@ -38,13 +38,13 @@ class OnForge:
 class Merge:
     """One update commit that is to be merged.
 
-    found: the repo as it was read. situation: what its plan was decided on. waiting: what has not landed yet, of all
+    found: the repo as it was read. survey: what its plan was decided on. waiting: what has not landed yet, of all
     repos.
     """
 
     run: LandRun
     found: RepoOnServer
-    situation: Situation
+    survey: Survey
     made: Made
     waiting: frozenset[RepoName]
 
@@ -70,34 +70,34 @@ class Merge:
         with Repository.open(self.state.clone) as repository:
             self.run.push(repository, self.state, branch, self.made.commit, old)
 
-    def by_forge(self, on_forge: OnForge, standing: Standing | None) -> LandOutcome:
+    def by_forge(self, on_forge: OnForge, merge_status: MergeStatus | None) -> LandOutcome:
         """Publish what was made, and merge it unless something is in its way.
 
-        standing: of the pull request before the branch was made anew; None: it was not asked.
+        merge_status: of the pull request before the branch was made anew; None: it was not asked.
         """
         run, made, name = self.run, self.made, self.state.name
         forge, project, pull = on_forge.forge, on_forge.project, on_forge.pull
         if made.anew or pull is None or pull.state != "open":
             run.tools.listener(Step(name, "publishing"))
             pull = self._publish(pull)
-            if standing is not None and _wants_checks(standing, made):
+            if merge_status is not None and _wants_checks(merge_status, made):
                 run.pushed[name] = (made.commit, run.options.patience.clock())
-            standing = None
+            merge_status = None
         for pause in _LAGS_S:
             if pull.head == made.commit:
                 break
             run.options.patience.sleep(pause)
             pull = forge.get(project, pull.number)
-            standing = None  # what was asked was asked of another head
+            merge_status = None  # what was asked was asked of another head
         else:
             lag = Waiting("computing", "the forge has not seen the pushed commit yet")
             return made.result("waiting", pull, waiting=lag)
         if not run.options.merge:
             status: Literal["repinned", "waiting"] = "repinned" if made.anew else "waiting"
             return made.result(status, pull, waiting=Waiting("person", "somebody has to merge it"))
-        if standing is None:
-            standing = forge.standing(project, pull)
-        obstacle = find_obstacle(pull, standing, settling=self._is_settling())
+        if merge_status is None:
+            merge_status = forge.merge_status(project, pull)
+        obstacle = find_obstacle(pull, merge_status, settling=self._is_settling())
         if obstacle is not None:
             return made.result("waiting", pull, waiting=obstacle)
         run.tools.listener(Step(name, "merging"))
@@ -114,7 +114,7 @@ class Merge:
 
     def _publish(self, pull: Pull | None) -> Pull:
         """Publish the update branch as it is now. pull: its pull request, as it was found."""
-        graph, name = self.situation.graph, self.state.name
+        graph, name = self.survey.graph, self.state.name
         edges = movable_edges(graph)
         dependents = [each for each in self.waiting if any(edge.upstream == name for edge in edges[each])]
         upstreams = sorted({edge.upstream for edge in edges[name]})
@@ -135,7 +135,7 @@ class Merge:
         """Give the pull requests by which the commits came that are locked now."""
         wanted = {change.to.get("rev") for change in self.made.outcome.changes}
         for upstream in upstreams:
-            state = self.situation.snapshot.states[upstream]
+            state = self.survey.snapshot.states[upstream]
             if not isinstance(state, RepoAtCommit) or state.base_rev not in wanted:
                 continue
             forge, project = self.run.servers.for_repo(state.repo)
@@ -164,10 +164,10 @@ class Merge:
         raise SyncError("not-landed", f"{where} was merged, but {state.base} does not have its locks")
 
 
-def _wants_checks(standing: Standing, made: Made) -> bool:
+def _wants_checks(merge_status: MergeStatus, made: Made) -> bool:
     """Tell whether the forge is to check a new commit: it checked the one before, and that does not count for both.
 
-    standing: of the pull request before.
+    merge_status: of the pull request before.
     """
-    carried_over = made.tested == "carried-over" and standing.checks == "passed"
-    return standing.checks != "none" and not carried_over
+    carried_over = made.tested == "carried-over" and merge_status.checks == "passed"
+    return merge_status.checks != "none" and not carried_over

@@ -19,7 +19,7 @@ from flakesync.land.server_state import RepoOnServer, movable_edges
 from flakesync.publish.body import run_of, was_abandoned
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import last_modified
-from flakesync.survey.survey import Situation
+from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.job import BumpJob, make_job, plan_move
 from flakesync.terms import RepoName, Rev
@@ -86,18 +86,18 @@ class RepoLanding:
                 message = f"{pull.url} was closed by a person"
                 hint = "open it again (`flakesync publish --reopen`), or take the update back (`flakesync abandon`)"
                 raise Closed("pull-closed", message, hint=hint)
-        run, changes, situation = self._plan(found)
+        run, changes, survey = self._plan(found)
         if not changes:
             return self._nothing_left(found, on_forge)
-        standing = None
+        merge_status = None
         if on_forge is not None and pull is not None and pull.state == "open" and self.run.options.merge:
-            standing = on_forge.forge.standing(on_forge.project, pull)
-            if standing.waiting is not None and standing.waiting.reason == "queue":
+            merge_status = on_forge.forge.merge_status(on_forge.project, pull)
+            if merge_status.waiting is not None and merge_status.waiting.reason == "queue":
                 # A push would throw it out of the queue.
-                return left_waiting(self.name, standing.waiting, pull)
-        made = self._make(found, self._job(found.state, run, changes, situation))
-        merge = Merge(self.run, found, situation, made, self.waiting)
-        return merge.by_push() if on_forge is None else merge.by_forge(on_forge, standing)
+                return left_waiting(self.name, merge_status.waiting, pull)
+        made = self._make(found, self._job(found.state, run, changes, survey))
+        merge = Merge(self.run, found, survey, made, self.waiting)
+        return merge.by_push() if on_forge is None else merge.by_forge(on_forge, merge_status)
 
     def _find_pull(self, state: RepoAtCommit) -> OnForge | None:
         """Return the repo's forge and its newest pull request; None: its server is no forge."""
@@ -121,7 +121,7 @@ class RepoLanding:
 
     # ---- what to change --------------------------------------------------------------------------------------------
 
-    def _plan(self, found: RepoOnServer) -> tuple[str, tuple[Change, ...], Situation]:
+    def _plan(self, found: RepoOnServer) -> tuple[str, tuple[Change, ...], Survey]:
         """Return the changes that bring the repo to what its update says and its upstreams have landed as."""
         state = self.run.server_state
         mends = [
@@ -129,12 +129,12 @@ class RepoLanding:
             for edge in movable_edges(state.graph())[self.name]
             if edge.upstream not in self.waiting and state.names_update(edge)
         ]
-        situation = state.situation(found, mends)
-        plan = make_plan(situation, frozenset({self.name}))
+        survey = state.survey(found, mends)
+        plan = make_plan(survey, frozenset({self.name}))
         for problem in plan.problems.values():
             raise SyncError("bad-lock", problem)
         changes = [change for _, planned in plan.changes() for change in planned]
-        return plan.run, tuple(change for change in changes if self._is_wanted(change, found, mends)), situation
+        return plan.run, tuple(change for change in changes if self._is_wanted(change, found, mends)), survey
 
     def _is_wanted(self, change: Change, found: RepoOnServer, mends: Sequence[Edge]) -> bool:
         upstream = change.to.upstream
@@ -151,9 +151,9 @@ class RepoLanding:
 
     # ---- the update commit -----------------------------------------------------------------------------------------
 
-    def _job(self, state: RepoAtCommit, run: str, changes: Sequence[Change], situation: Situation) -> BumpJob:
+    def _job(self, state: RepoAtCommit, run: str, changes: Sequence[Change], survey: Survey) -> BumpJob:
         """Return what makes the update commit on the base as it is now."""
-        states = situation.snapshot.states
+        states = survey.snapshot.states
         repositories = {name: each for name, each in states.items() if isinstance(each, RepoAtCommit)}
         moves = [plan_move(change, self.run.workspace.branch, repositories, {}) for change in changes]
         return msgspec.structs.replace(make_job(self.run.workspace, run, state, moves), reuse_checks=True)

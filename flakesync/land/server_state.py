@@ -23,7 +23,7 @@ from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge, RepoGraph, build_graph
 from flakesync.survey.pins import Target, is_archive, last_modified
 from flakesync.survey.read import look_at
-from flakesync.survey.survey import Situation
+from flakesync.survey.survey import Survey
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.update.commit import is_ours
@@ -196,7 +196,7 @@ class ServerState:
 
     # ---- decisions -------------------------------------------------------------------------------------------------
 
-    def situation(self, found: RepoOnServer, landed: Iterable[Edge]) -> Situation:
+    def survey(self, found: RepoOnServer, landed: Iterable[Edge]) -> Survey:
         """Return what the plan of one repo is decided on.
 
         Targets are what its update branch says, never newly resolved: what was tested is what lands. landed: inputs
@@ -208,13 +208,13 @@ class ServerState:
             external = dict(_targets(found.update))
             by_rev = {target.rev: target for target in external.values()}
             targets = {name: by_rev.get(rev, Target(rev, None)) for name, rev in found.update.pins.items()}
-        situation = look_at(self._snapshot(), found.state.name, targets, external)
-        history = dict(situation.history)
+        survey = look_at(self._snapshot(), found.state.name, targets, external)
+        history = dict(survey.history)
         for edge in landed:
-            rev, upstream = edge.locked_rev, situation.snapshot.states[edge.upstream]
+            rev, upstream = edge.locked_rev, survey.snapshot.states[edge.upstream]
             if rev is not None and isinstance(upstream, RepoAtCommit):
                 history[edge.upstream, edge.branch, rev] = Answer("landed", upstream.base_rev, None, on_base=True)
-        return msgspec.structs.replace(situation, history=history)
+        return msgspec.structs.replace(survey, history=history)
 
 
 def _without_clone(repo: Repo) -> Repo:

@@ -203,7 +203,7 @@ class _Publishing:
             status = "updated" if status == "unchanged" else status
         if not {*labels} <= {*pull.labels}:
             # A run was cut off between opening and labelling it.
-            work.pull = pull = forge.dress(project, pull, labels=labels, reviewers=())
+            work.pull = pull = forge.add_labels(project, pull, labels=labels, reviewers=())
             status = "updated" if status == "unchanged" else status
         return pull, status
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Pull, Standing
+from flakesync.forge.model import MergeStatus, Pull
 from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
@@ -47,7 +47,7 @@ class _Found:
     """What is known of one repo so far, as `RepoStatus` describes it.
 
     known: the update commits, here and on the server. locked: by its update. named: the pull requests of upstreams that
-    its own one names. standing: of an open pull request, where it was asked. error: why no more is known.
+    its own one names. merge_status: of an open pull request, where it was asked. error: why no more is known.
     """
 
     repo: RepoName
@@ -58,7 +58,7 @@ class _Found:
     named: Mapping[RepoName, str] = field(default_factory=dict)
     commit: Rev | None = None
     pull: Pull | None = None
-    standing: Standing | None = None
+    merge_status: MergeStatus | None = None
     stage: Stage = "none"
     error: FlakesyncError | None = None
 
@@ -103,7 +103,7 @@ class _Look:
         found.stage = "landed" if landed else _stage(branches, pull, commit)
         found.commit, found.pull = commit, pull
         if on_forge is not None and pull is not None and wanted and pull.state == "open":
-            found.pull, found.standing = _ask(on_forge, pull)
+            found.pull, found.merge_status = _ask(on_forge, pull)
         if isinstance(current, Taken):
             # What lies below somebody else's commit is still an update that others may wait for.
             raise current.error
@@ -149,12 +149,12 @@ def _find_pull(on_forge: OnForge | None, branches: Branches) -> Pull | None:
     return on_forge.forge.find(on_forge.project, head=branches.branch, base=branches.base_name)
 
 
-def _ask(on_forge: OnForge, pull: Pull) -> tuple[Pull, Standing]:
+def _ask(on_forge: OnForge, pull: Pull) -> tuple[Pull, MergeStatus]:
     """Return an open pull request with all that its forge knows of it."""
     forge, project = on_forge.forge, on_forge.project
     if pull.mergeable is None:  # a list of pull requests does not say it
         pull = forge.get(project, pull.number)
-    return pull, forge.standing(project, pull)
+    return pull, forge.merge_status(project, pull)
 
 
 def _stage(branches: Branches, pull: Pull | None, commit: Rev) -> Stage:
@@ -197,20 +197,20 @@ def _status(found: _Found, waits_for: list[str], servers: Servers) -> RepoStatus
         local=branches.local if branches is not None else None,
         remote=branches.remote if branches is not None else None,
         commit=found.commit,
-        pull=_pull_standing(found.pull, found.standing) if found.pull is not None else None,
+        pull=_pull_standing(found.pull, found.merge_status) if found.pull is not None else None,
         landed=found.landed,
         waits_for=waits_for,
         error=error_document(error, servers) if error is not None else None,
     )
 
 
-def _pull_standing(pull: Pull, standing: Standing | None) -> PullStanding:
+def _pull_standing(pull: Pull, merge_status: MergeStatus | None) -> PullStanding:
     return PullStanding(
         url=pull.url,
         number=pull.number,
         state=pull.state,
         draft=pull.draft,
-        checks=standing.checks if standing is not None else None,
-        reviews=standing.reviews if standing is not None else None,
+        checks=merge_status.checks if merge_status is not None else None,
+        reviews=merge_status.reviews if merge_status is not None else None,
         mergeable=pull.mergeable if pull.state == "open" else None,
     )

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.graph import RepoGraph
-from flakesync.survey.pins import Governed, Target, newest_locked
+from flakesync.survey.pins import PinnedInput, Target, newest_locked
 from flakesync.terms import FlakeDir, InputPath, RepoName
 from flakesync.workspace.inputs import OwnInput, Source
 from flakesync.workspace.snapshot import FlakeState, Snapshot
@@ -19,7 +19,7 @@ def external_inputs(flake: FlakeState, known: AbstractSet[InputPath]) -> Iterato
     return (item for item in flake.inputs if item.path not in known and not item.fixed)
 
 
-def external_sources(snapshot: Snapshot, graph: RepoGraph, governed: Iterable[Governed]) -> dict[Source, FlakeRef]:
+def external_sources(snapshot: Snapshot, graph: RepoGraph, governed: Iterable[PinnedInput]) -> dict[Source, FlakeRef]:
     """Return the sources that `external` moves, each with the reference to ask its server for."""
     if snapshot.workspace.external == "hold":
         return {}

@@ -65,20 +65,20 @@ class RepoGraph:
         self.edges = tuple(sorted(edges, key=lambda edge: (edge.dependent, edge.flake, edge.input)))
 
     @cached_property
-    def _opened(
+    def _acyclic(
         self,
     ) -> tuple["nx.DiGraph[RepoName]", list[tuple[RepoName, ...]], frozenset[tuple[RepoName, RepoName]]]:
-        return _open_cycles(sorted(self.states), self.edges)
+        return _break_cycles(sorted(self.states), self.edges)
 
     @property
     def digraph(self) -> "nx.DiGraph[RepoName]":
         """The acyclic graph that gives the waves: every repo a node, an edge upstream → dependent."""
-        return self._opened[0]
+        return self._acyclic[0]
 
     @cached_property
     def cycles(self) -> tuple[tuple[RepoName, ...], ...]:
         """The real cycles: sets of repos that take each other as flakes, each in the order in which they are bumped."""
-        return tuple(self._opened[1])
+        return tuple(self._acyclic[1])
 
     @cached_property
     def waves(self) -> tuple[tuple[RepoName, ...], ...]:
@@ -87,9 +87,9 @@ class RepoGraph:
 
         return tuple(tuple(sorted(wave)) for wave in nx.topological_generations(self.digraph))
 
-    def is_opened(self, edge: Edge) -> bool:
+    def is_back_edge(self, edge: Edge) -> bool:
         """Tell whether `edge` runs backwards in the order of the waves."""
-        return edge.upstream == edge.dependent or (edge.upstream, edge.dependent) in self._opened[2]
+        return edge.upstream == edge.dependent or (edge.upstream, edge.dependent) in self._acyclic[2]
 
     def upstreams(self, name: RepoName) -> tuple[RepoName, ...]:
         """The repos that have to be done before `name`, sorted."""
@@ -149,7 +149,7 @@ def _following(flake: FlakeState) -> Iterator[tuple[OwnInput, InputPath]]:
                 yield own_input((name,), node), target
 
 
-def _open_cycles(
+def _break_cycles(
     names: Sequence[RepoName], edges: Sequence[Edge]
 ) -> tuple["nx.DiGraph[RepoName]", list[tuple[RepoName, ...]], frozenset[tuple[RepoName, RepoName]]]:
     """Return an acyclic graph, the real cycles, and the pairs (upstream, dependent) taken out to open them."""
@@ -162,7 +162,7 @@ def _open_cycles(
     graph.add_edges_from(sorted(pairs))
     opened: set[tuple[RepoName, RepoName]] = set()
     # First at the edges that are only sources: nothing of them is evaluated, so order matters least there.
-    for members in _knots(graph):
+    for members in _components(graph):
         sources = sorted(pair for pair in graph.subgraph(members).edges if pair not in flakes)
         graph.remove_edges_from(sources)
         for upstream, dependent in sources:
@@ -171,7 +171,7 @@ def _open_cycles(
             else:
                 graph.add_edge(upstream, dependent)
     cycles: list[tuple[RepoName, ...]] = []
-    for members in _knots(graph):
+    for members in _components(graph):
         order: list[RepoName] = []
         while members:
             knot = graph.subgraph(members)
@@ -186,7 +186,7 @@ def _open_cycles(
     return graph, sorted(cycles), frozenset(opened)
 
 
-def _knots(graph: "nx.DiGraph[RepoName]") -> list[frozenset[RepoName]]:
+def _components(graph: "nx.DiGraph[RepoName]") -> list[frozenset[RepoName]]:
     import networkx as nx
 
     knots = (frozenset(part) for part in nx.strongly_connected_components(graph) if len(part) > 1)

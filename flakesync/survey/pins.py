@@ -15,7 +15,7 @@ from flakesync.workspace.snapshot import FlakeState, Snapshot
 _Pins = Sequence[tuple[Pin, Source]]
 
 
-class Governed(msgspec.Struct, frozen=True):
+class PinnedInput(msgspec.Struct, frozen=True):
     """An input that a pin governs. fixed: flake.nix names the commit itself, so it is never moved."""
 
     pin: Pin
@@ -52,7 +52,7 @@ def pin_source(pin: Pin) -> Source:
     return source
 
 
-def all_governed(snapshot: Snapshot) -> list[Governed]:
+def pinned_inputs(snapshot: Snapshot) -> list[PinnedInput]:
     """Return the governed inputs of every flake of the workspace."""
     pins = [(pin, pin_source(pin)) for pin in snapshot.workspace.pins]
     if not pins:
@@ -66,14 +66,14 @@ def all_governed(snapshot: Snapshot) -> list[Governed]:
     ]
 
 
-def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[Governed]:
+def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[PinnedInput]:
     identities = {source[0] for _, source in pins}
     inputs: Iterable[OwnInput] = _all_inputs(flake, identities) if nested else flake.inputs
     for item in inputs:
         if item.source is not None and item.source[0] in identities:
             pin = _pin_for(pins, item.path, item.source)
             if pin is not None:
-                yield Governed(pin, repo, flake.dir, item.path, item.original, item.locked, item.fixed)
+                yield PinnedInput(pin, repo, flake.dir, item.path, item.original, item.locked, item.fixed)
 
 
 def _all_inputs(flake: FlakeState, identities: AbstractSet[Identity]) -> Iterator[OwnInput]:
@@ -157,7 +157,7 @@ def pins_to_ask(workspace: Workspace) -> dict[PinName, FlakeRef]:
 
 
 def choose_targets(
-    snapshot: Snapshot, governed: Iterable[Governed], answers: Mapping[PinName, Target] | None
+    snapshot: Snapshot, governed: Iterable[PinnedInput], answers: Mapping[PinName, Target] | None
 ) -> dict[PinName, Target]:
     """Return the target of every pin.
 
@@ -195,7 +195,7 @@ def choose_targets(
     return targets
 
 
-def _target_of_repo(pin: Pin, governed: Iterable[Governed]) -> Target:
+def _target_of_repo(pin: Pin, governed: Iterable[PinnedInput]) -> Target:
     name = pin.target.removeprefix("repo:")
     for item in sorted(governed, key=lambda item: (item.flake, item.input)):
         if item.pin == pin and item.repo == name and item.locked_rev is not None:

@@ -1,4 +1,4 @@
-"""Reads a workspace and asks its servers: the one step from a manifest to the Situation that all is decided on."""
+"""Reads a workspace and asks its servers: the one step from a manifest to the Survey that all is decided on."""
 
 import os
 import time
@@ -12,8 +12,8 @@ from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
-from flakesync.survey.pins import Target, all_governed, choose_targets, pins_to_ask
-from flakesync.survey.survey import Situation, questions
+from flakesync.survey.pins import Target, choose_targets, pinned_inputs, pins_to_ask
+from flakesync.survey.survey import Survey, questions
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
@@ -31,9 +31,9 @@ def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False) 
     return build_graph(read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline))
 
 
-def survey(
+def read_survey(
     workspace: Workspace, *, at: At = "base", offline: bool = False, note: Callable[[str], None] = lambda _: None
-) -> Situation:
+) -> Survey:
     """Return all that drift and plan are decided on.
 
     offline: no server is asked; `latest` is then the newest commit that any lock of the workspace holds. note: is told
@@ -45,14 +45,14 @@ def survey(
     hosts = _hosts_of(workspace) if not offline else None
     snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
     graph = build_graph(snapshot)
-    governed = tuple(all_governed(snapshot))
+    governed = tuple(pinned_inputs(snapshot))
     pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
     if offline and pins:
         note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
     answers = ask_servers(pins, workspace.jobs, hosts) if hosts is not None else None
     asked = hosts is not None and workspace.external == "latest"
     newest = ask_servers(sources, workspace.jobs, hosts) if asked else None
-    return Situation(
+    return Survey(
         snapshot,
         graph,
         governed,
@@ -65,12 +65,12 @@ def survey(
 
 def look_at(
     snapshot: Snapshot, repo: RepoName, targets: Mapping[PinName, Target], external: Mapping[Source, Target]
-) -> Situation:
+) -> Survey:
     """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
     graph = build_graph(snapshot)
-    governed = tuple(all_governed(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
+    governed = tuple(pinned_inputs(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
     history = ask(snapshot, questions(graph, into=repo))
-    return Situation(snapshot, graph, governed, targets, history, int(time.time()), external)
+    return Survey(snapshot, graph, governed, targets, history, int(time.time()), external)
 
 
 def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None" = None) -> dict[Key, Target]:

@@ -8,14 +8,14 @@ import msgspec
 
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.survey.graph import Edge, RepoGraph, repo_by_identity
-from flakesync.survey.pins import Governed, Target, pin_source
+from flakesync.survey.pins import PinnedInput, Target, pin_source
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History, Question
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.snapshot import Snapshot
 
 
-class Situation(msgspec.Struct, frozen=True, dict=True):
+class Survey(msgspec.Struct, frozen=True, dict=True):
     """All that drift and plan are decided on.
 
     targets: of each pin, as far as known. external: of the sources that are neither pinned nor repos, where the
@@ -24,7 +24,7 @@ class Situation(msgspec.Struct, frozen=True, dict=True):
 
     snapshot: Snapshot
     graph: RepoGraph
-    governed: tuple[Governed, ...]
+    governed: tuple[PinnedInput, ...]
     targets: Mapping[PinName, Target]
     history: History
     now: int
@@ -51,9 +51,9 @@ class Situation(msgspec.Struct, frozen=True, dict=True):
         return repo_by_identity(self.snapshot)
 
     @cached_property
-    def governed_by_flake(self) -> Mapping[tuple[RepoName, FlakeDir], Mapping[InputPath, Governed]]:
+    def governed_by_flake(self) -> Mapping[tuple[RepoName, FlakeDir], Mapping[InputPath, PinnedInput]]:
         """The governed inputs of each flake that has any."""
-        found: dict[tuple[RepoName, FlakeDir], dict[InputPath, Governed]] = defaultdict(dict)
+        found: dict[tuple[RepoName, FlakeDir], dict[InputPath, PinnedInput]] = defaultdict(dict)
         for item in self.governed:
             found[item.repo, item.flake][item.input] = item
         return found
@@ -66,7 +66,7 @@ class Situation(msgspec.Struct, frozen=True, dict=True):
             found[edge.dependent, edge.flake].append(edge)
         return found
 
-    def governed_in(self, repo: RepoName, flake: FlakeDir) -> Mapping[InputPath, Governed]:
+    def governed_in(self, repo: RepoName, flake: FlakeDir) -> Mapping[InputPath, PinnedInput]:
         """Return the governed inputs of one flake by their path."""
         return self.governed_by_flake.get((repo, flake), {})
 
@@ -86,7 +86,7 @@ def questions(graph: RepoGraph, *, into: RepoName | None = None) -> Iterator[Que
             yield edge.upstream, edge.branch, rev
 
 
-def answer_for(situation: Situation, edge: Edge) -> Answer | None:
+def answer_for(survey: Survey, edge: Edge) -> Answer | None:
     """Return where an edge's locked commit stands; None where it has no commit or was not asked about."""
     rev = edge.locked_rev
-    return situation.history.get((edge.upstream, edge.branch, rev)) if rev is not None else None
+    return survey.history.get((edge.upstream, edge.branch, rev)) if rev is not None else None

@@ -16,7 +16,7 @@ from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
-from flakesync.survey.survey import Situation
+from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.job import BumpJob, branch_ref, make_job, plan_move
@@ -31,14 +31,14 @@ from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot, UnreadableRepo
 
 
-def sync(situation: Situation, plan: Plan, options: Options, listener: Listener) -> SyncDocument:
+def sync(survey: Survey, plan: Plan, options: Options, listener: Listener) -> SyncDocument:
     """Bump every repo of the plan and return what became of each.
 
     Raises:
         FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, a plain folder, or another
             run is going on (`busy`).
     """
-    snapshot = situation.snapshot
+    snapshot = survey.snapshot
     workspace = snapshot.workspace
     _refuse_folders(snapshot.states, plan)
     git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
@@ -51,7 +51,7 @@ def sync(situation: Situation, plan: Plan, options: Options, listener: Listener)
         sources = _native_sources(snapshot, repositories, options, hosts)
         settled = Settled(None if options.dry_run else run_file(workspace.file, options.cache, "settled"))
         tools = make_tools(options, sources, hosts, listener, settled)
-        run = _Run(situation, plan, repositories, tools, dry_run=options.dry_run)
+        run = _Run(survey, plan, repositories, tools, dry_run=options.dry_run)
         try:
             run.carry_out()
         finally:
@@ -67,7 +67,7 @@ class _Run:
 
     def __init__(
         self,
-        situation: Situation,
+        survey: Survey,
         plan: Plan,
         repositories: Mapping[RepoName, RepoAtCommit],
         tools: Tools,
@@ -75,8 +75,8 @@ class _Run:
         dry_run: bool,
     ) -> None:
         """repositories: as `_repositories` gives them."""
-        states = situation.snapshot.states
-        self.workspace = situation.snapshot.workspace
+        states = survey.snapshot.states
+        self.workspace = survey.snapshot.workspace
         self.states = _at_commits(states)
         self.repositories = repositories
         self.tools = tools
@@ -86,7 +86,7 @@ class _Run:
         self.done = 0
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
-        self.undecided = frozenset(states) if partial else situation.graph.downstream(plan.problems)
+        self.undecided = frozenset(states) if partial else survey.graph.downstream(plan.problems)
         self.outcomes = {name: _unplanned(states[name], detail) for name, detail in plan.problems.items()}
 
     def carry_out(self) -> None:

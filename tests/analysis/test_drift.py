@@ -35,8 +35,8 @@ NIXPKGS = "github:NixOS/nixpkgs/nixos-25.11"
 
 
 def drift_of(found: Scene, answers: Mapping[str, Target] | None = None) -> DriftReport:
-    situation = found.situation(answers)
-    return find_drift(situation, everything(situation))
+    survey = found.survey(answers)
+    return find_drift(survey, everything(survey))
 
 
 def pinned(flakes: Mapping[str, Inputs], target: Rev = NEW, **values: object) -> DriftReport:
@@ -143,7 +143,7 @@ def test_a_pin_that_nobody_locks_has_no_target_offline() -> None:
 def test_a_target_in_a_repo_that_has_no_such_input_is_an_error() -> None:
     found = scene({"app": {"nixpkgs": nixpkgs(OLD)}, "lib": {}}, pins=[pin("nixpkgs", NIXPKGS, "repo:lib")])
     with pytest.raises(FlakesyncError) as caught:
-        found.situation()
+        found.survey()
     assert caught.value.code == "pin-target"
 
 
@@ -367,8 +367,8 @@ def test_at_update_an_edge_that_opens_a_cycle_may_take_the_base_commit() -> None
     assert drift_of(scene(flakes, branches=branches)).findings == []
     updated = {**branches, "b": {"main": [commit_id("b")], UPDATE_BRANCH: [commit_id("b"), B]}}
     found = scene(flakes, branches=updated, at="update")
-    situation = found.situation()
-    assert [edge.input for edge in situation.graph.edges if situation.graph.is_opened(edge)] == [("b",)]
+    survey = found.survey()
+    assert [edge.input for edge in survey.graph.edges if survey.graph.is_back_edge(edge)] == [("b",)]
     # read_snapshot knows the base commit of an updated repo; here it is the tip of main.
     assert drift_of(found).findings == []
 
@@ -478,18 +478,18 @@ def test_locks_that_are_missing_or_broken_are_findings_of_their_flake() -> None:
 
 def test_a_repo_that_could_not_be_read_is_one_finding_and_its_dependents_none() -> None:
     found = scene({"app": {"lib": takes("lib", rev=A)}, "lib": {}}, branches={"lib": {}})
-    situation = found.situation()
-    states = dict(situation.snapshot.states)
+    survey = found.survey()
+    states = dict(survey.snapshot.states)
     lib = states[RepoName("lib")]
     states[RepoName("lib")] = UnreadableRepo(lib.repo, None, GitError("unreachable", "gone"))
-    broken = msgspec.structs.replace(situation, snapshot=msgspec.structs.replace(situation.snapshot, states=states))
+    broken = msgspec.structs.replace(survey, snapshot=msgspec.structs.replace(survey.snapshot, states=states))
     finding = one(find_drift(broken, everything(broken)))
     assert (finding.kind, finding.repo, finding.flake, finding.detail) == ("unreachable", "lib", None, "gone")
 
 
 def test_findings_are_of_the_selected_repos_and_pins_of_all() -> None:
     found = scene({"app": {"nixpkgs": nixpkgs(OLD)}, "lib": {"nixpkgs": nixpkgs(OLD)}}, pins=[pin("nixpkgs", NIXPKGS)])
-    report = find_drift(found.situation({"nixpkgs": Target(NEW)}), frozenset({RepoName("lib")}))
+    report = find_drift(found.survey({"nixpkgs": Target(NEW)}), frozenset({RepoName("lib")}))
     assert kinds(report) == [("pin", "lib", "nixpkgs")]
     assert report.pins[0].locked[0].repos == ["app", "lib"]
 

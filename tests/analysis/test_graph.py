@@ -30,7 +30,7 @@ def shape(graph: RepoGraph) -> list[str]:
 
 
 def opened(graph: RepoGraph) -> list[str]:
-    return [f"{edge.upstream} -> {describe_edge(edge)}" for edge in graph.edges if graph.is_opened(edge)]
+    return [f"{edge.upstream} -> {describe_edge(edge)}" for edge in graph.edges if graph.is_back_edge(edge)]
 
 
 def test_a_repo_is_in_the_wave_after_its_last_upstream() -> None:
@@ -288,7 +288,7 @@ def test_every_edge_that_is_not_opened_goes_to_a_later_wave(web: list[tuple[str,
     wave_of = {name: number for number, wave in enumerate(graph.waves) for name in wave}
     assert sorted(wave_of) == names
     for edge in graph.edges:
-        if not graph.is_opened(edge):
+        if not graph.is_back_edge(edge):
             assert wave_of[edge.upstream] < wave_of[edge.dependent]
     assert len(graph.edges) == len(web)
 
@@ -332,5 +332,5 @@ def test_a_flake_edge_is_opened_only_inside_a_cycle(web: list[tuple[str, str, bo
     graph = graph_of_web(web, names)
     together = {frozenset(pair) for cycle in graph.cycles for pair in itertools.combinations(cycle, 2)}
     for edge in graph.edges:
-        if graph.is_opened(edge) and edge.kind == "flake" and edge.upstream != edge.dependent:
+        if graph.is_back_edge(edge) and edge.kind == "flake" and edge.upstream != edge.dependent:
             assert frozenset((edge.upstream, edge.dependent)) in together

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flakesync.analysis.plan import Change, Plan, Stays, ToRev, ToUpdate, make_plan, plan_document
+from flakesync.analysis.plan import Change, Held, Plan, ToRev, ToUpdate, make_plan, plan_document
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.survey.external import external_sources
 from flakesync.survey.pins import Target
-from flakesync.survey.survey import Situation
+from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import External
@@ -39,13 +39,13 @@ PIN = pin("nixpkgs", NIXPKGS)
 SERVER = {"nixpkgs": Target(NEW)}
 
 
-def sources_of(found: Situation) -> Mapping[Source, FlakeRef]:
+def sources_of(found: Survey) -> Mapping[Source, FlakeRef]:
     return external_sources(found.snapshot, found.graph, found.governed)
 
 
 def plan_of(found: Scene, answers: Mapping[str, Target] | None = None, selected: Sequence[str] | None = None) -> Plan:
     chosen = everything(found) if selected is None else frozenset(map(RepoName, selected))
-    return make_plan(found.situation(answers), chosen)
+    return make_plan(found.survey(answers), chosen)
 
 
 def moves(plan: Plan) -> dict[str, str]:
@@ -58,7 +58,7 @@ def moves(plan: Plan) -> dict[str, str]:
     return found
 
 
-def stay(found: Sequence[Stays]) -> dict[str, str]:
+def stay(found: Sequence[Held]) -> dict[str, str]:
     return {f"{stays.repo}#{'/'.join(stays.input)}": stays.reason for stays in found}
 
 
@@ -344,7 +344,7 @@ def crane(rev: Rev, **values: object) -> Input:
 def external(kind: External, answers: Mapping[Source, Target] | None = None) -> Plan:
     flakes: dict[str, Inputs] = {"app": {"crane": crane(A, last_modified=1)}, "lib": {"c": crane(B, last_modified=2)}}
     found = scene(flakes, external=kind)
-    return make_plan(found.situation(external=answers), everything(found))
+    return make_plan(found.survey(external=answers), everything(found))
 
 
 def test_external_inputs_are_held_by_default() -> None:
@@ -383,7 +383,7 @@ def test_only_what_a_server_can_name_a_commit_of_is_external() -> None:
         "j": Input({"type": "hg", "url": "https://example.com/hg", "rev": A}, {"type": "hg", "url": "https://example.com/hg"}),
     }  # fmt: skip
     found = scene({"app": inputs, "lib": {}}, pins=[PIN], external="latest")
-    references = sources_of(found.situation(SERVER))
+    references = sources_of(found.survey(SERVER))
     assert sorted(reference.to_url() for reference in references.values()) == [
         "git+https://example.com/x?ref=dev",
         "github:ipetkov/crane",
@@ -394,9 +394,9 @@ def test_only_what_a_server_can_name_a_commit_of_is_external() -> None:
 def test_an_external_archive_keeps_no_branch() -> None:
     flakes: dict[str, Inputs] = {"app": {"n": archive(OLD)}}
     found = scene(flakes, external="latest")
-    (source,) = sources_of(found.situation())
+    (source,) = sources_of(found.survey())
     immutable = {"type": "tarball", "url": "https://flakehub.com/f/pinned/new", "rev": NEW}
-    plan = make_plan(found.situation(external={source: Target(NEW, None, immutable)}), everything(found))
+    plan = make_plan(found.survey(external={source: Target(NEW, None, immutable)}), everything(found))
     assert only(plan).to == ToRev(NEW, branch=None, locked=immutable)
 
 

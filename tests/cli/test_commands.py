@@ -7,7 +7,7 @@ import pytest
 from flakesync.analysis.plan import Plan
 from flakesync.cli.app import COMMANDS
 from flakesync.documents.sync import ErrorDocument, Finished, Outcome, Status, SyncDocument
-from flakesync.survey.survey import Situation
+from flakesync.survey.survey import Survey
 from flakesync.sync.options import Options
 from tests.cli.conftest import Ran
 from tests.support.locks import rev_of
@@ -177,8 +177,8 @@ def test_sync_exits_with_1_when_a_repo_failed_or_was_skipped(
     error = ErrorDocument(code="nix-lock", message="no") if exit_status else None
     outcome = Outcome(repo="lib", status=status, error=error)
 
-    def carry_out(situation: Situation, _: Plan, options: Options, listener: Callable[[object], None]) -> SyncDocument:
-        assert (situation.snapshot.workspace.jobs, options.dry_run) == (3, True)
+    def carry_out(survey: Survey, _: Plan, options: Options, listener: Callable[[object], None]) -> SyncDocument:
+        assert (survey.snapshot.workspace.jobs, options.dry_run) == (3, True)
         listener(Finished(outcome, 1, 1))
         return SyncDocument(run="x", locker="nix", dry_run=options.dry_run, repos=[outcome])
 

@@ -11,8 +11,8 @@ from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import make_plan
 from flakesync.documents.drift import DriftReport
 from flakesync.survey.graph import RepoGraph, build_graph
-from flakesync.survey.pins import all_governed, choose_targets
-from flakesync.survey.survey import Situation, questions
+from flakesync.survey.pins import choose_targets, pinned_inputs
+from flakesync.survey.survey import Survey, questions
 from flakesync.workspace.history import ask
 from flakesync.workspace.snapshot import Snapshot, read_snapshot
 from tests.corpus.real_locks import CORPUS, needs_real_locks
@@ -53,17 +53,17 @@ def graph_of(ecosystem: str) -> RepoGraph:
     return build_graph(snapshot_of(ecosystem))
 
 
-def situation_of(ecosystem: str) -> Situation:
+def situation_of(ecosystem: str) -> Survey:
     snapshot = snapshot_of(ecosystem)
     graph = build_graph(snapshot)
-    governed = tuple(all_governed(snapshot))
+    governed = tuple(pinned_inputs(snapshot))
     targets = choose_targets(snapshot, governed, None)
-    return Situation(snapshot, graph, governed, targets, ask(snapshot, questions(graph)), NOW)
+    return Survey(snapshot, graph, governed, targets, ask(snapshot, questions(graph)), NOW)
 
 
 def drift_of(ecosystem: str) -> DriftReport:
-    situation = situation_of(ecosystem)
-    return find_drift(situation, frozenset(situation.snapshot.states))
+    survey = situation_of(ecosystem)
+    return find_drift(survey, frozenset(survey.snapshot.states))
 
 
 def second_opinion(ecosystem: str) -> set[Row]:
@@ -141,7 +141,7 @@ def test_cachix_and_devenv_are_a_cycle_and_no_other() -> None:
 
 def test_std_and_tui_close_only_through_a_source() -> None:
     graph = graph_of("divnix")
-    opened = [(edge.upstream, edge.dependent, edge.kind) for edge in graph.edges if graph.is_opened(edge)]
+    opened = [(edge.upstream, edge.dependent, edge.kind) for edge in graph.edges if graph.is_back_edge(edge)]
     assert opened == [("paisano-nix/tui", "divnix/std", "source")]
 
 
@@ -158,7 +158,7 @@ def test_a_moved_repository_takes_itself_through_its_old_name() -> None:
     graph = graph_of("cardano")
     own = [edge for edge in graph.edges if edge.upstream == edge.dependent]
     assert [(edge.dependent, edge.input) for edge in own] == [("IntersectMBO/cardano-haskell-packages", ("CHaP",))]
-    assert graph.is_opened(own[0])
+    assert graph.is_back_edge(own[0])
 
 
 @pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
@@ -186,9 +186,9 @@ def test_the_counts_are_stable(ecosystem: str, expected: dict[str, int]) -> None
 
 @pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
 def test_a_plan_can_be_made_of_every_ecosystem(ecosystem: str) -> None:
-    situation = situation_of(ecosystem)
-    plan = make_plan(situation, frozenset(situation.snapshot.states))
-    wave_of = {name: number for number, wave in enumerate(situation.graph.waves) for name in wave}
+    survey = situation_of(ecosystem)
+    plan = make_plan(survey, frozenset(survey.snapshot.states))
+    wave_of = {name: number for number, wave in enumerate(survey.graph.waves) for name in wave}
     changed = [name for name, _ in plan.changes()]
     assert [wave_of[name] for name in changed] == sorted(wave_of[name] for name in changed)
     assert plan.problems == {}

@@ -28,7 +28,7 @@ from flakesync.forge import answers
 from flakesync.forge.github import graphql as github_graphql
 from flakesync.forge.gitlab.answers import STATUSES
 from flakesync.forge.hosts import adapter_of
-from flakesync.forge.model import Forge, ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting, WaitReason
+from flakesync.forge.model import Forge, ForgeError, MergeStatus, NewPull, Project, Pull, Undecided, Waiting, WaitReason
 from flakesync.forge.refusals import lines_in
 from flakesync.terms import Rev
 from tests.forge import described
@@ -119,7 +119,7 @@ def act(kind: str, case: Json, forge: Forge) -> Callable[[str], object]:
     calls: dict[str, Callable[[], object]] = {
         "merge": lambda: forge.merge(project, pull, head=HEAD, method=case.get("method", "merge")),
         "open": lambda: forge.create(project, NEW),
-        "standing": lambda: forge.standing(project, pull),
+        "merge_status": lambda: forge.merge_status(project, pull),
         "find": lambda: forge.find(project, head=NEW.head_branch, base=NEW.base_branch),
         "get": lambda: forge.get(project, 7),
         "update": lambda: forge.update(project, pull, title="Update", body="Body"),
@@ -142,12 +142,12 @@ def outcome(do: Callable[[str], object], name: str) -> Json:
             return {"waiting": reason, "detail": detail}
         case Pull():
             return {"pull": {**msgspec.to_builtins(found), "labels": [*found.labels]}}
-        case Standing():
+        case MergeStatus():
             told: Json = {"checks": found.checks, "reviews": found.reviews}
             told |= {"failed": [*found.failed], "pending": [*found.pending]}
             if found.waiting is not None:
                 told |= {"waiting": found.waiting.reason, "detail": found.waiting.detail}
-            return {"standing": told}
+            return {"merge_status": told}
         case None:
             return {"pull": None}
         case other:
@@ -162,8 +162,8 @@ def is_as_expected(found: Json, expects: Json) -> bool:
         case {"says": words}:
             rest = {name: value for name, value in expects.items() if name != "says"}
             return words in found.get("says", "") and {k: v for k, v in found.items() if k != "says"} == rest
-        case {"standing": fields}:
-            return found == {"standing": {"reviews": "none", "failed": [], "pending": [], **fields}}
+        case {"merge_status": fields}:
+            return found == {"merge_status": {"reviews": "none", "failed": [], "pending": [], **fields}}
         case _:
             return found == expects
 

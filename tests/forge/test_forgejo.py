@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from flakesync.forge.forgejo.adapter import Forgejo
-from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Waiting
+from flakesync.forge.model import ForgeError, MergeStatus, NewPull, Project, Pull, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
 from tests.forge.scripted import Script
@@ -267,27 +267,27 @@ def status(context: str, state: str, id: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "reviews", "standing"),
+    ("statuses", "reviews", "merge_status"),
     [
-        ([], [], Standing("none", "none")),
-        ([status("ci", "success")], [("ann", "APPROVED", False)], Standing("passed", "approved")),
-        ([status("ci", "warning")], [("ann", "APPROVED", True)], Standing("passed", "none")),
+        ([], [], MergeStatus("none", "none")),
+        ([status("ci", "success")], [("ann", "APPROVED", False)], MergeStatus("passed", "approved")),
+        ([status("ci", "warning")], [("ann", "APPROVED", True)], MergeStatus("passed", "none")),
         # The combined status of Forgejo would be `warning`.
         (
             [status("ci", "pending"), status("lint", "warning")],
             [("ann", "COMMENT", False)],
-            Standing("pending", "none", pending=("ci",)),
+            MergeStatus("pending", "none", pending=("ci",)),
         ),
         (
             [status("ci", "error"), status("lint", "pending")],
             [("ann", "REQUEST_CHANGES", False), ("bob", "APPROVED", False)],
-            Standing("failed", "changes-requested", failed=("ci",), pending=("lint",)),
+            MergeStatus("failed", "changes-requested", failed=("ci",), pending=("lint",)),
         ),
         # The newest of each counts, in whatever order they come.
         (
             [status("ci", "failure", 1), status("ci", "success", 3), status("ci", "pending", 2)],
             [("ann", "REQUEST_CHANGES", False), ("ann", "APPROVED", False)],
-            Standing("passed", "approved"),
+            MergeStatus("passed", "approved"),
         ),
     ],
 )
@@ -296,17 +296,17 @@ def test_standing_is_the_newest_of_each_status_and_the_last_review_of_each(
     forge: Forgejo,
     statuses: list[dict[str, Any]],
     reviews: list[tuple[str, str, bool]],
-    standing: Standing,
+    merge_status: MergeStatus,
 ) -> None:
     script.then(200, statuses)
     script.then(200, [{"user": {"login": who}, "state": word, "dismissed": gone} for who, word, gone in reviews])
-    assert forge.standing(LIB, PULL) == standing
+    assert forge.merge_status(LIB, PULL) == merge_status
 
 
 def test_a_pending_check_on_the_second_page_is_seen(script: Script, forge: Forgejo) -> None:
     first = [status(f"ci/{number}", "success", number + 10) for number in range(50)]
     script.then(200, first, x_total_count="51").then(200, [status("last", "pending")], x_total_count="51").then(200, [])
-    assert forge.standing(LIB, PULL).pending == ("last",)
+    assert forge.merge_status(LIB, PULL).pending == ("last",)
 
 
 def test_a_repository_that_was_transferred_is_written_to_under_its_new_name(script: Script, forge: Forgejo) -> None:

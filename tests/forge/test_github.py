@@ -167,7 +167,7 @@ def test_check_runs_without_end_are_not_read_for_ever(script: Script, forge: Git
     for _ in range(60):
         script.then(200, {"total_count": 10**6, "check_runs": [{"status": "completed", "conclusion": "success"}] * 100})
     script.answers[51] = httpx2.Response(200, json=[])
-    assert forge.standing(LIB, PULL).checks == "passed"
+    assert forge.merge_status(LIB, PULL).checks == "passed"
 
 
 @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
@@ -303,9 +303,9 @@ def test_a_token_that_may_not_read_check_runs_goes_by_what_github_says(
     script.then(200, {"state": "success", "statuses": [{"context": "lint", "state": "success"}], "total_count": 1})
     script.then(403, {"message": "Resource not accessible by personal access token"}).then(200, [])
     script.then(200, shown(mergeable_state=mergeable_state))
-    standing = forge.standing(LIB, PULL)
-    assert standing.checks == "unknown"
-    assert (standing.waiting.reason if standing.waiting is not None else None) == reason
+    merge_status = forge.merge_status(LIB, PULL)
+    assert merge_status.checks == "unknown"
+    assert (merge_status.waiting.reason if merge_status.waiting is not None else None) == reason
 
 
 def test_what_blocks_it_is_read_from_the_rules_before_a_merge_is_tried(script: Script, forge: GitHub) -> None:
@@ -317,7 +317,7 @@ def test_what_blocks_it_is_read_from_the_rules_before_a_merge_is_tried(script: S
     script.then(200, {"name": "main"})
     script.then(200, {"state": "pending", "statuses": [], "total_count": 0})
     script.then(200, {"total_count": 0, "check_runs": []})
-    assert forge.standing(LIB, PULL).waiting == Waiting("checks", "required checks have not reported yet: ci")
+    assert forge.merge_status(LIB, PULL).waiting == Waiting("checks", "required checks have not reported yet: ci")
 
 
 def test_a_repository_that_was_transferred_is_asked_for_under_its_new_owner(script: Script, forge: GitHub) -> None:
@@ -357,9 +357,9 @@ def test_checks_are_statuses_and_runs(
     script.then(200, {"state": status, "statuses": statuses, "total_count": total})
     script.then(200, {"total_count": len(runs), "check_runs": listed}).then(200, [])
     script.then(200, shown(mergeable_state="clean"))
-    standing = forge.standing(LIB, PULL)
-    assert (standing.checks, standing.reviews, standing.waiting) == (checks, "none", None)
-    assert standing.failed == (("status",) if status == "failure" else ("run",) if checks == "failed" else ())
+    merge_status = forge.merge_status(LIB, PULL)
+    assert (merge_status.checks, merge_status.reviews, merge_status.waiting) == (checks, "none", None)
+    assert merge_status.failed == (("status",) if status == "failure" else ("run",) if checks == "failed" else ())
 
 
 @pytest.mark.parametrize(
@@ -380,7 +380,7 @@ def test_of_each_person_the_last_review_counts(
     script.then(200, {"total_count": 0, "check_runs": []})
     script.then(200, [{"user": {"login": who}, "state": state} for who, state in said])
     script.then(200, shown(mergeable_state="clean"))
-    assert forge.standing(LIB, PULL).reviews == reviews
+    assert forge.merge_status(LIB, PULL).reviews == reviews
 
 
 def test_compare_url_and_depend_ask_nobody(script: Script, forge: GitHub) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flakesync.forge.github.adapter import GitHub
-from flakesync.forge.model import ForgeError, Standing, Waiting
+from flakesync.forge.model import ForgeError, MergeStatus, Waiting
 from tests.forge.scripted import Script
 from tests.forge.test_github import HEAD, LIB, NEXT, PULL, shown
 
@@ -69,7 +69,7 @@ def test_one_call_tells_that_nothing_is_in_the_way(
     script: Script, forge: GitHub, rollup: str | None, total: str
 ) -> None:
     script.then(200, state(rollup, reviews=("APPROVED",)))
-    assert forge.standing(LIB, OPEN) == Standing(total, "approved")  # type: ignore[arg-type]
+    assert forge.merge_status(LIB, OPEN) == MergeStatus(total, "approved")  # type: ignore[arg-type]
     assert script.told == ["POST /graphql"]
     assert script.bodies[0]["variables"] == {"id": "PR_7"}  # type: ignore[index]
 
@@ -77,7 +77,7 @@ def test_one_call_tells_that_nothing_is_in_the_way(
 def test_what_failed_is_named_by_rest(script: Script, forge: GitHub) -> None:
     script.then(200, state("FAILURE"))
     checks(script)
-    assert forge.standing(LIB, OPEN) == Standing("failed", "none", ("build",), ("lint",))
+    assert forge.merge_status(LIB, OPEN) == MergeStatus("failed", "none", ("build",), ("lint",))
 
 
 @pytest.mark.parametrize(("rollup", "total"), [("FAILURE", "failed"), ("EXPECTED", "pending"), ("PENDING", "pending")])
@@ -89,13 +89,13 @@ def test_a_token_that_may_not_read_check_runs_has_the_summary(
     if total == "pending":  # which one is looked for in the rules
         script.then(200, []).then(200, {"name": "main"})
         script.then(200, {"state": "success", "statuses": [], "total_count": 0}).then(403, {"message": "No"})
-    assert forge.standing(LIB, OPEN).checks == total
+    assert forge.merge_status(LIB, OPEN).checks == total
 
 
 def test_a_summary_of_another_commit_is_not_believed(script: Script, forge: GitHub) -> None:
     script.then(200, state("SUCCESS", of=NEXT))
     checks(script)
-    assert forge.standing(LIB, OPEN).checks == "failed"
+    assert forge.merge_status(LIB, OPEN).checks == "failed"
 
 
 def test_a_server_without_graphql_is_asked_once(script: Script, forge: GitHub) -> None:
@@ -104,7 +104,7 @@ def test_a_server_without_graphql_is_asked_once(script: Script, forge: GitHub) -
             script.then(404, {"message": "Not Found"})
         checks(script)
         script.then(200, [])
-        assert forge.standing(LIB, OPEN).checks == "failed"
+        assert forge.merge_status(LIB, OPEN).checks == "failed"
     assert [line for line in script.told if "graphql" in line] == ["POST /graphql"]
 
 
@@ -112,7 +112,7 @@ def test_graphql_of_an_enterprise_server_lies_beside_its_rest_api() -> None:
     script = Script("https://ghe.acme.example/api/v3", None)
     forge = GitHub(script.client(GitHub.headers("s3cret"), "ghe.acme.example"))
     script.then(200, state())
-    forge.standing(LIB, OPEN)
+    forge.merge_status(LIB, OPEN)
     assert script.told == ["POST /api/graphql"]
 
 
@@ -120,7 +120,7 @@ def test_errors_beside_data_lead_to_rest(script: Script, forge: GitHub) -> None:
     script.then(200, {**state(), "errors": [{"message": "Resource not accessible by personal access token"}]})
     checks(script)
     script.then(200, [])
-    assert forge.standing(LIB, OPEN).checks == "failed"
+    assert forge.merge_status(LIB, OPEN).checks == "failed"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_errors_beside_data_lead_to_rest(script: Script, forge: GitHub) -> None:
 )
 def test_what_is_in_a_queue_is_left_there(script: Script, forge: GitHub, changes: dict[str, Any], detail: str) -> None:
     script.then(200, state(**changes))
-    assert forge.standing(LIB, OPEN).waiting == Waiting("queue", detail)
+    assert forge.merge_status(LIB, OPEN).waiting == Waiting("queue", detail)
 
 
 def blocked(script: Script, *rules: dict[str, Any], decision: str | None = None) -> None:
@@ -146,7 +146,7 @@ def blocked(script: Script, *rules: dict[str, Any], decision: str | None = None)
 
 def test_a_base_with_a_merge_queue_is_never_merged_into_directly(script: Script, forge: GitHub) -> None:
     blocked(script, {"type": "merge_queue"})
-    assert forge.standing(LIB, OPEN).waiting is None
+    assert forge.merge_status(LIB, OPEN).waiting is None
     entry = {"mergeQueueEntry": {"position": 1}}
     script.then(200, {"data": {"enqueuePullRequest": entry}})
     waiting = forge.merge(LIB, OPEN, head=HEAD, method="squash")
@@ -162,7 +162,7 @@ def test_a_missing_approval_is_read_from_the_rules(script: Script, forge: GitHub
         decision="REVIEW_REQUIRED",
     )
     script.then(200, {"state": "success", "statuses": [], "total_count": 0}).then(200, {"check_runs": []})
-    assert forge.standing(LIB, OPEN).waiting == Waiting("reviews", "2 approving review(s) required")
+    assert forge.merge_status(LIB, OPEN).waiting == Waiting("reviews", "2 approving review(s) required")
 
 
 def test_what_the_summary_only_expects_is_named_from_the_rules(script: Script, forge: GitHub) -> None:
@@ -172,9 +172,9 @@ def test_what_the_summary_only_expects_is_named_from_the_rules(script: Script, f
     contexts = {"required_status_checks": [{"context": "build"}]}
     script.then(200, [{"type": "required_status_checks", "parameters": contexts}]).then(404, {"message": "Not Found"})
     script.then(200, nothing).then(200, {"check_runs": []})
-    standing = forge.standing(LIB, OPEN)
-    assert standing.checks == "pending"
-    assert standing.waiting == Waiting("checks", "required checks have not reported yet: build")
+    merge_status = forge.merge_status(LIB, OPEN)
+    assert merge_status.checks == "pending"
+    assert merge_status.waiting == Waiting("checks", "required checks have not reported yet: build")
 
 
 def test_a_merge_that_must_go_through_the_queue_joins_it(script: Script, forge: GitHub) -> None:

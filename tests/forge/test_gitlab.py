@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from flakesync.forge.gitlab.adapter import GitLab
-from flakesync.forge.model import ForgeError, NewPull, Project, Pull, Standing, Undecided, Waiting
+from flakesync.forge.model import ForgeError, MergeStatus, NewPull, Project, Pull, Undecided, Waiting
 from flakesync.terms import Rev
 from tests.forge import described
 from tests.forge.scripted import Script
@@ -246,9 +246,9 @@ def test_where_there_are_merge_trains_it_gets_on_one_and_waits(script: Script, f
     assert script.told[-1] == f"POST {AT}/merge_trains/merge_requests/7"
     assert script.bodies[-1] == {"sha": HEAD, "squash": True, "auto_merge": True}
     script.then(200, shown()).then(200, {"status": "fresh"}).then(200, {"approved_by": []})
-    assert forge.standing(LIB, PULL).waiting == Waiting("queue", "it is on the merge train (fresh)")
+    assert forge.merge_status(LIB, PULL).waiting == Waiting("queue", "it is on the merge train (fresh)")
     script.then(200, shown()).then(404, {"message": "404 Not Found"}).then(200, {"approved_by": []})
-    assert forge.standing(LIB, PULL).waiting is None
+    assert forge.merge_status(LIB, PULL).waiting is None
     with pytest.raises(ForgeError) as caught:
         forge.merge(LIB, PULL, head=HEAD, method="squash")
     assert caught.value.code == "pull-dequeued"
@@ -275,20 +275,20 @@ def pipeline(status: str, sha: str = HEAD, ref: str = "flakesync/update") -> dic
 
 
 @pytest.mark.parametrize(
-    ("newest", "approved_by", "standing"),
+    ("newest", "approved_by", "merge_status"),
     [
-        (None, [], Standing("none", "none")),
-        (pipeline("success"), [{"user": {"id": 1}}], Standing("passed", "approved")),
-        (pipeline("running"), [], Standing("pending", "none")),
-        (pipeline("waiting_for_resource"), [], Standing("pending", "none")),
-        (pipeline("skipped"), [], Standing("none", "none")),
+        (None, [], MergeStatus("none", "none")),
+        (pipeline("success"), [{"user": {"id": 1}}], MergeStatus("passed", "approved")),
+        (pipeline("running"), [], MergeStatus("pending", "none")),
+        (pipeline("waiting_for_resource"), [], MergeStatus("pending", "none")),
+        (pipeline("skipped"), [], MergeStatus("none", "none")),
     ],
 )
 def test_standing_is_the_pipeline_and_the_approvals(
-    script: Script, forge: GitLab, newest: object, approved_by: list[object], standing: Standing
+    script: Script, forge: GitLab, newest: object, approved_by: list[object], merge_status: MergeStatus
 ) -> None:
     script.then(200, shown(head_pipeline=newest)).then(200, {"id": 1}).then(200, {"approved_by": approved_by})
-    assert forge.standing(LIB, PULL) == standing
+    assert forge.merge_status(LIB, PULL) == merge_status
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled"])
@@ -300,22 +300,22 @@ def test_a_red_pipeline_names_its_jobs_that_failed(script: Script, forge: GitLab
     ]
     script.then(200, shown(head_pipeline=pipeline(status))).then(200, jobs).then(200, {"id": 1})
     script.then(200, {"approved_by": []})
-    assert forge.standing(LIB, PULL) == Standing("failed", "none", failed=("build",))
+    assert forge.merge_status(LIB, PULL) == MergeStatus("failed", "none", failed=("build",))
 
 
 def test_a_manual_pipeline_waits_for_a_person_and_names_the_job(script: Script, forge: GitLab) -> None:
     jobs = [{"name": "build", "status": "success"}, {"name": "deploy", "status": "manual"}]
     script.then(200, shown(head_pipeline=pipeline("manual"))).then(200, jobs).then(200, {"approved_by": []})
-    standing = forge.standing(LIB, PULL)
-    assert standing.waiting == Waiting("person", "somebody has to start a manual job of its pipeline: deploy")
+    merge_status = forge.merge_status(LIB, PULL)
+    assert merge_status.waiting == Waiting("person", "somebody has to start a manual job of its pipeline: deploy")
 
 
 def test_the_pipeline_of_the_commit_before_is_not_believed(script: Script, forge: GitLab) -> None:
     script.then(200, shown(head_pipeline=pipeline("success", NEXT))).then(200, []).then(200, {"approved_by": []})
-    standing = forge.standing(LIB, PULL)
-    assert standing.checks == "pending"
-    assert standing.waiting is not None
-    assert standing.waiting.detail == f"no pipeline has begun for {HEAD[:12]} yet; the newest is of {NEXT[:12]}"
+    merge_status = forge.merge_status(LIB, PULL)
+    assert merge_status.checks == "pending"
+    assert merge_status.waiting is not None
+    assert merge_status.waiting.detail == f"no pipeline has begun for {HEAD[:12]} yet; the newest is of {NEXT[:12]}"
 
 
 @pytest.mark.parametrize(("status", "checks"), [("success", "passed"), ("running", "pending"), ("failed", "failed")])
@@ -324,8 +324,8 @@ def test_where_the_newest_pipeline_lags_the_jobs_of_the_very_commit_count(
 ) -> None:
     script.then(200, shown(head_pipeline=pipeline("success", NEXT))).then(200, [{"name": "ci", "status": status}])
     script.then(200, {"id": 1}).then(200, {"approved_by": []})
-    standing = forge.standing(LIB, PULL)
-    assert (standing.checks, standing.waiting) == (checks, None)
+    merge_status = forge.merge_status(LIB, PULL)
+    assert (merge_status.checks, merge_status.waiting) == (checks, None)
     assert script.told[1] == f"GET {AT}/repository/commits/{HEAD}/statuses?per_page=100"
 
 
@@ -340,7 +340,7 @@ def test_a_pipeline_of_merged_results_counts_if_its_commit_was_made_of_this_one(
     else:
         script.then(200, {"id": 1})
     script.then(200, {"approved_by": []})
-    assert forge.standing(LIB, PULL).checks == checks
+    assert forge.merge_status(LIB, PULL).checks == checks
 
 
 def test_what_is_behind_its_base_is_looked_at_again_before_it_waits(script: Script, forge: GitLab) -> None:
@@ -353,7 +353,7 @@ def test_what_is_behind_its_base_is_looked_at_again_before_it_waits(script: Scri
 
 def test_a_reviewer_who_wants_changes_is_heard(script: Script, forge: GitLab) -> None:
     script.then(200, shown(detailed_merge_status="requested_changes")).then(200, {"id": 1})
-    assert forge.standing(LIB, PULL).reviews == "changes-requested"
+    assert forge.merge_status(LIB, PULL).reviews == "changes-requested"
 
 
 def test_dependencies_are_told_by_the_other_number(script: Script, forge: GitLab) -> None:

@@ -50,7 +50,7 @@ class DeathError(BaseException):
 def dies(forge: MemoryForge, number: int, *, after: bool) -> Iterator[None]:
     """Die at the `number`th call of the forge, before it or after it has been carried out."""
     calls = itertools.count(1)
-    names = ("find", "create", "update", "get", "standing", "merge")
+    names = ("find", "create", "update", "get", "merge_status", "merge")
     whole = {name: getattr(forge, name) for name in names}
 
     def wrapped(name: str) -> object:

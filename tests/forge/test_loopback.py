@@ -270,8 +270,8 @@ def test_a_conflict_is_one(side: Side) -> None:
 def test_rules_of_the_base_are_told_and_their_state_can_be_asked(side: Side) -> None:
     side.hand.project.protect("main", checks=["ci"], approvals=1)
     made = side.forge.create(side.project, NEW)
-    standing = side.forge.standing(side.project, made)
-    assert standing.reviews == "none"
+    merge_status = side.forge.merge_status(side.project, made)
+    assert merge_status.reviews == "none"
     waiting = waits_for(side, made)
     if side.hand.kind == "gitlab":  # it tells one reason, approvals before checks
         assert waiting.reason == "reviews"

@@ -16,7 +16,7 @@ from flakesync.forge.adapter import Adapter
 from flakesync.forge.answers import row
 from flakesync.forge.client import Client
 from flakesync.forge.hosts import Servers, adapter_of
-from flakesync.forge.model import ForgeError, MergeMethod, NewPull, Project, Pull, Standing, Waiting
+from flakesync.forge.model import ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import repository
 from flakesync.net.forge_kinds import KINDS, KindFacts
@@ -69,7 +69,7 @@ class Pocket(Adapter):
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         return self._set(project, pull, title=title, body=body)
 
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         return self._set(project, pull, labels=labels) if labels else pull
 
     def reopen(self, project: Project, pull: Pull) -> Pull:
@@ -78,8 +78,8 @@ class Pocket(Adapter):
     def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
         return self._set(project, pull, state="closed", **({} if body is None else {"body": body}))
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
-        return Standing("none", "none")
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
+        return MergeStatus("none", "none")
 
     def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
         return ["merge"]

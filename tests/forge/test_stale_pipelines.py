@@ -77,8 +77,8 @@ class Story:
         """Do what landing does once the branch is as it should be; None: it was not merged."""
         pull = self.forge.get(self.place, 1)
         try:
-            standing = self.forge.standing(self.place, pull)
-            if find_obstacle(pull, standing, settling=False) is not None:
+            merge_status = self.forge.merge_status(self.place, pull)
+            if find_obstacle(pull, merge_status, settling=False) is not None:
                 return None
             merged = self.forge.merge(self.place, pull, head=head or pull.head, method="merge")
         except ForgeError:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.documents.status import RepoStatus
-from flakesync.forge.model import ForgeError, Project, Standing
+from flakesync.forge.model import ForgeError, MergeStatus, Project
 from flakesync.publish.publish import publish
 from flakesync.publish.status import status
 from flakesync.report.status import render_status
@@ -60,7 +60,7 @@ def test_an_update_goes_from_local_to_open_to_landed(town: Town) -> None:
     assert stages(found) == ["local"] * 3
     assert (found["app"].local, found["app"].remote, found["app"].commit) == (commits["app"], None, commits["app"])
     put_out(town)
-    town.forge.standings["lib"] = Standing("passed", "approved")
+    town.forge.merge_statuses["lib"] = MergeStatus("passed", "approved")
     found = look(town)
     assert stages(found) == ["open"] * 3
     lib = found["lib"].pull
@@ -140,7 +140,7 @@ def test_a_repo_that_cannot_be_asked_does_not_hide_the_others(town: Town) -> Non
 def test_what_is_known_of_a_repo_is_shown_although_not_all_of_it_is(town: Town) -> None:
     commits = town.bump_all()
     put_out(town)
-    town.forge.fail["standing", "app"] = ForgeError("forge-rights", "the token may not read checks")
+    town.forge.fail["merge_status", "app"] = ForgeError("forge-rights", "the token may not read checks")
     app = look(town)["app"]
     assert (app.stage, app.commit, app.remote, app.waits_for) == ("failed", commits["app"], commits["app"], ["lib"])
     assert app.pull is not None
@@ -176,7 +176,7 @@ def test_a_merge_that_was_made_only_here_has_not_landed(town: Town) -> None:
 def test_checks_that_the_token_cannot_read_are_unknown(town: Town) -> None:
     town.bump_all()
     put_out(town)
-    town.forge.standings["lib"] = Standing("unknown", "none")
+    town.forge.merge_statuses["lib"] = MergeStatus("unknown", "none")
     document = status(town.workspace, town.read(), frozenset({RepoName("lib")}), town.servers)
     assert to_text(render_status(document, width=120)).splitlines()[0].endswith("  checks unknown")
 
@@ -188,7 +188,7 @@ def test_a_selected_repo_still_waits_for_what_is_not_selected(town: Town) -> Non
     found = look(town, "app")
     assert [*found] == ["app"]
     assert found["app"].waits_for == ["lib"]
-    assert sorted(town.forge.calls) == [("find", "app"), ("find", "lib"), ("get", "app"), ("standing", "app")]
+    assert sorted(town.forge.calls) == [("find", "app"), ("find", "lib"), ("get", "app"), ("merge_status", "app")]
 
 
 def test_nothing_is_written_by_looking(town: Town) -> None:
@@ -207,9 +207,9 @@ def test_nothing_is_written_by_looking(town: Town) -> None:
 def test_the_text_has_a_line_for_each_repo(town: Town) -> None:
     commits = town.bump_all()
     put_out(town)
-    town.forge.standings["lib"] = Standing("failed", "changes-requested")
+    town.forge.merge_statuses["lib"] = MergeStatus("failed", "changes-requested")
     merge(town, "lib")
-    town.forge.standings["app"] = Standing("pending", "none")
+    town.forge.merge_statuses["app"] = MergeStatus("pending", "none")
     document = status(town.workspace, town.read(), town.everything, town.servers)
     assert to_text(render_status(document, width=120)).splitlines() == [
         f"landed  lib   {commits['lib'][:7]}  https://forge.test/lib/pull/1",

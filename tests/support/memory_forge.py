@@ -12,7 +12,7 @@ from typing import Literal
 
 from flakesync.demo.forge.storage import MergeConflictError, Storage
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Reviews, Standing
+from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, Reviews
 from flakesync.terms import Rev
 from flakesync.workspace.model import Repo, Workspace
 
@@ -26,9 +26,9 @@ class MemoryForge:
     """A forge that lives in the test. It reads heads from the repositories in `root`, as a real one would.
 
     way: how it merges by default. delete: whether a merged branch goes. checks: by branch head, else by name. drafts:
-    names whose pull requests are drafts. standings: by name, in place of checks and reviews. calls: (what, name) of
-    each. fail: (what, name) → the error that is raised before anything is done. depends: name → addresses of the pull
-    requests that its own waits for. on_merge: called before it merges.
+    names whose pull requests are drafts. merge_statuses: by name, in place of checks and reviews. calls: (what, name)
+    of each. fail: (what, name) → the error that is raised before anything is done. depends: name → addresses of the
+    pull requests that its own waits for. on_merge: called before it merges.
     """
 
     root: Path
@@ -38,7 +38,7 @@ class MemoryForge:
     checks: dict[str, Checks] = field(default_factory=dict)
     reviews: dict[str, Reviews] = field(default_factory=dict)
     drafts: set[str] = field(default_factory=set)
-    standings: dict[str, Standing] = field(default_factory=dict)
+    merge_statuses: dict[str, MergeStatus] = field(default_factory=dict)
     pulls: dict[str, list[Pull]] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
     fail: dict[tuple[str, str], ForgeError] = field(default_factory=dict)
@@ -104,8 +104,8 @@ class MemoryForge:
         self._call("update", project)
         return self.put(project, replace(self._known(project, pull), title=title, body=body))
 
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        self._call("dress", project)
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+        self._call("add_labels", project)
         pull = self._known(project, pull)
         return self.put(project, replace(pull, labels=tuple(dict.fromkeys([*pull.labels, *labels]))))
 
@@ -122,11 +122,11 @@ class MemoryForge:
         self._call("get", project)
         return self._now(project, self.pulls[project.path][number - 1])
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
-        self._call("standing", project)
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
+        self._call("merge_status", project)
         checks = self.checks.get(pull.head, self.checks.get(project.path, "none"))
-        usual = Standing(checks, self.reviews.get(project.path, "none"))
-        return self.standings.get(project.path, usual)
+        usual = MergeStatus(checks, self.reviews.get(project.path, "none"))
+        return self.merge_statuses.get(project.path, usual)
 
     def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:
         self.on_merge(project, pull)

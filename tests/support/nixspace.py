@@ -20,7 +20,7 @@ from flakesync.analysis.plan import Plan, make_plan
 from flakesync.cache.layout import cache_dir
 from flakesync.documents.drift import Finding
 from flakesync.documents.sync import Event, Outcome, SyncDocument
-from flakesync.survey.read import survey
+from flakesync.survey.read import read_survey
 from flakesync.sync.engine import sync
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options
@@ -288,8 +288,8 @@ def run_sync(
     What sync itself does is tested with Nix's own locks; those that flakesync writes are compared with Nix's elsewhere.
     """
     workspace = msgspec.structs.replace(load_workspace(manifest), jobs=jobs)
-    situation = survey(workspace, offline=offline)
-    plan = make_plan(situation, select(workspace, only, (), ()))
+    survey = read_survey(workspace, offline=offline)
+    plan = make_plan(survey, select(workspace, only, (), ()))
     events: list[Event] = []
 
     def listen(event: Event) -> None:
@@ -298,14 +298,14 @@ def run_sync(
             listener(event)
 
     options = Options(cache=cache_dir(), locker=locker, verify=verify, dry_run=dry_run, offline=offline)
-    document = sync(situation, plan, options, listen)
+    document = sync(survey, plan, options, listen)
     return Ran(document, plan, tuple(events))
 
 
 def drift_of(manifest: Path, *, at: At = "update") -> list[Finding]:
     """Return the findings of `flakesync drift`."""
     workspace = load_workspace(manifest)
-    return list(find_drift(survey(workspace, at=at), select(workspace, (), (), ())).findings)
+    return list(find_drift(read_survey(workspace, at=at), select(workspace, (), (), ())).findings)
 
 
 def ref_in(path: Path, ref: str) -> Rev | None:

@@ -13,8 +13,8 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of_url
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
-from flakesync.survey.pins import Target, all_governed, choose_targets
-from flakesync.survey.survey import Situation, questions
+from flakesync.survey.pins import Target, choose_targets, pinned_inputs
+from flakesync.survey.survey import Survey, questions
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.workspace.history import Answer, History
 from flakesync.workspace.inputs import Source
@@ -138,19 +138,19 @@ class Scene:
         known = any(rev in others for others in branches.values())
         return Answer("ahead" if known else "unknown", line[-1], 1 if known else None, on_base)
 
-    def situation(
+    def survey(
         self,
         answers: Mapping[str, Target] | None = None,
         external: Mapping[Source, Target] | None = None,
         now: int = NOW,
-    ) -> Situation:
+    ) -> Survey:
         """Return what `survey` would. answers: what the servers of the pins say; None: offline."""
         snapshot = self.snapshot()
         graph = build_graph(snapshot)
-        governed = tuple(all_governed(snapshot))
+        governed = tuple(pinned_inputs(snapshot))
         named = {PinName(name): latest for name, latest in answers.items()} if answers is not None else None
         targets = choose_targets(snapshot, governed, named)
-        found = Situation(snapshot, graph, governed, targets, self.history(graph, snapshot), now)
+        found = Survey(snapshot, graph, governed, targets, self.history(graph, snapshot), now)
         if self.workspace.external == "hold":
             return found
         sources = external_sources(found.snapshot, found.graph, found.governed)
@@ -203,7 +203,7 @@ def scene(
     return Scene(workspace(made, pins, external), flakes, branches or {}, at)
 
 
-def everything(found: Scene | Situation) -> frozenset[RepoName]:
+def everything(found: Scene | Survey) -> frozenset[RepoName]:
     """Return the names of all repos."""
     owner = found.workspace if isinstance(found, Scene) else found.snapshot.workspace
     return frozenset(repo.name for repo in owner.repos)

@@ -37,22 +37,22 @@ def drift(
     if markdown and common.json:
         raise typer.BadParameter("only one of --json and --markdown can be given")
     workspace, selected = open_workspace(common)
-    situation = look(common, workspace, at=at)
-    report = find_drift(situation, selected)
+    survey = look(common, workspace, at=at)
+    report = find_drift(survey, selected)
     if common.json:
         screen.answer_json(report)
     elif markdown:
         from flakesync.report.drift.markdown import render_drift_markdown
 
         text = render_drift_markdown(
-            report, workspace=workspace.name, at=at, now=situation.now, repos=len(selected), full=common.verbose
+            report, workspace=workspace.name, at=at, now=survey.now, repos=len(selected), full=common.verbose
         )
         screen.answer_text(text)
     else:
         from flakesync.report.drift.text import render_drift
 
         screen.answer(
-            render_drift(report, now=situation.now, repos=len(selected), width=screen.width(), full=common.verbose)
+            render_drift(report, now=survey.now, repos=len(selected), width=screen.width(), full=common.verbose)
         )
-    show_hints(situation.graph, selected)
+    show_hints(survey.graph, selected)
     return EXIT_FINDINGS if report.findings else EXIT_OK

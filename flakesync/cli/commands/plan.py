@@ -22,13 +22,13 @@ def plan(common: Common) -> int:
     from flakesync.analysis.plan import make_plan, plan_document
 
     workspace, selected = open_workspace(common)
-    situation = look(common, workspace)
-    document = plan_document(make_plan(situation, selected))
+    survey = look(common, workspace)
+    document = plan_document(make_plan(survey, selected))
     if common.json:
         screen.answer_json(document)
     else:
         from flakesync.report.plan import render_plan
 
         screen.answer(render_plan(document, width=screen.width()))
-    show_hints(situation.graph, selected)
+    show_hints(survey.graph, selected)
     return EXIT_FINDINGS if document.problems else EXIT_OK

@@ -42,8 +42,8 @@ def sync(
     from flakesync.sync.options import Options
 
     workspace, selected = open_workspace(common)
-    situation = look(common, workspace)
-    plan = make_plan(situation, selected)
+    survey = look(common, workspace)
+    plan = make_plan(survey, selected)
     options = Options(
         cache=cache_dir(),
         locker=locker,
@@ -53,7 +53,7 @@ def sync(
         offline=common.offline,
     )
     with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
-        document = carry_out(situation, plan, options, listen)
+        document = carry_out(survey, plan, options, listen)
     if common.json:
         screen.answer_json(document)
     else:

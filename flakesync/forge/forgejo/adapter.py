@@ -12,7 +12,7 @@ from flakesync.forge.checks import opinion, summary
 from flakesync.forge.client import Client, Query
 from flakesync.forge.forgejo.answers import ANSWERS
 from flakesync.forge.forgejo.merging import Merging
-from flakesync.forge.model import MergeMethod, NewPull, Project, Pull, Standing
+from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import repository, segment
 from flakesync.terms import Rev
@@ -180,7 +180,7 @@ class Forgejo(Adapter):
         more = {} if body is None else {"body": body}
         return self._edit(project, pull, {"state": "closed", **more})
 
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""
         missing = [label for label in labels if label not in pull.labels]
         if missing:
@@ -192,12 +192,12 @@ class Forgejo(Adapter):
             self._at.tell(project, "POST", rest, body=reviewers_body(reviewers), again=True)
         return pull
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks and reviews."""
         total, failed, pending = summary(self._merging.checks(project, pull.head))
         rest = f"/pulls/{pull.number}/reviews"
         listed = self._at.each(project, rest, _Review, lambda _: {"limit": PAGE})
-        return Standing(total, opinion(map(_opinion_of, listed)), failed, pending)
+        return MergeStatus(total, opinion(map(_opinion_of, listed)), failed, pending)
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: issues can depend on each other here, which is off in many places; the body says it all."""

@@ -12,7 +12,7 @@ from flakesync.forge.client import Client, Query
 from flakesync.forge.github.answers import ANSWERS
 from flakesync.forge.github.graphql import GraphQL
 from flakesync.forge.github.merging import Merging
-from flakesync.forge.model import MergeMethod, NewPull, Project, Pull, Standing, Waiting
+from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import repository
 from flakesync.terms import Rev
@@ -131,7 +131,7 @@ class GitHub(Adapter):
         more = {} if body is None else {"body": body}
         return self._edit(project, pull, {"state": "closed", **more})
 
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""
         missing = [label for label in labels if label not in pull.labels]
         if missing:
@@ -142,9 +142,9 @@ class GitHub(Adapter):
             self._at.tell(project, "POST", rest, body=reviewers_body(reviewers), again=True)
         return pull
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks (statuses and check runs) and reviews, and whether it is in a queue."""
-        return self._merging.standing(project, pull)
+        return self._merging.merge_status(project, pull)
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: GitHub knows no order among pull requests."""

@@ -13,7 +13,7 @@ from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.checks import Check, opinion, summary
 from flakesync.forge.client import Query
 from flakesync.forge.github.graphql import GraphError, GraphQL, State
-from flakesync.forge.model import Checks, ForgeError, Project, Pull, Standing, Waiting
+from flakesync.forge.model import Checks, ForgeError, MergeStatus, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import segment
 from flakesync.terms import Rev
@@ -106,7 +106,7 @@ class Merging:
     _joined: dict[str, Rev] = field(default_factory=dict)
     _queues: set[tuple[Project, str]] = field(default_factory=set)
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of a pull request's checks and reviews, and what else it waits for."""
         state = self.graphql.state(pull)
         if state is None:
@@ -125,7 +125,7 @@ class Merging:
             waiting = _in_queue(state) or self._expected(project, pull)
         else:
             waiting = _in_queue(state) or self._by_rules(project, pull, state, total)
-        return Standing(total, reviews, failed, pending, waiting)
+        return MergeStatus(total, reviews, failed, pending, waiting)
 
     def detail(self, project: Project, pull: Pull, means: Meaning, words: str) -> str:
         """Return what a refused merge waits for; where GitHub only counts checks, with their names."""
@@ -177,7 +177,7 @@ class Merging:
 
     # ---- REST ----------------------------------------------------------------------------------------------------
 
-    def _standing_by_rest(self, project: Project, pull: Pull) -> Standing:
+    def _standing_by_rest(self, project: Project, pull: Pull) -> MergeStatus:
         total, failed, pending = summary(*self._checks(project, pull.head))
         rest = f"/pulls/{pull.number}/reviews"
         listed = self.at.each(project, rest, _Review, lambda _: {"per_page": _PAGE})
@@ -186,7 +186,7 @@ class Merging:
         if total in ("none", "unknown"):
             state = State(state="OPEN", merge_state_status=self._merge_state(project, pull))
             waiting = self._by_rules(project, pull, state, total)
-        return Standing(total, reviews, failed, pending, waiting)
+        return MergeStatus(total, reviews, failed, pending, waiting)
 
     def _merge_state(self, project: Project, pull: Pull) -> str:
         """Return GitHub's `mergeable_state` in upper case; asking for it makes GitHub work it out."""

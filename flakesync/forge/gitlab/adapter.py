@@ -18,11 +18,11 @@ from flakesync.forge.gitlab.merging import UNREADABLE, Merging, Pipeline
 from flakesync.forge.model import (
     ForgeError,
     MergeMethod,
+    MergeStatus,
     NewPull,
     Project,
     Pull,
     PullState,
-    Standing,
     Waiting,
 )
 from flakesync.forge.refusals import Refused
@@ -160,24 +160,24 @@ class GitLab(Adapter):
         more = {} if body is None else {"description": body}
         return self._edit(project, pull, {"state_event": "close", **more})
 
-    def dress(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
+    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
         """Add the labels that it has not; those of a new one, and its reviewers, have been told when it was opened."""
         missing = [label for label in labels if label not in pull.labels]
         return self._edit(project, pull, {"add_labels": missing}) if missing else pull
 
-    def standing(self, project: Project, pull: Pull) -> Standing:
+    def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of the pipeline of exactly this commit, of its reviews, and whether it is on a train."""
         now = self._get(project, pull.number)
         self._seen(now)
-        standing = self._merging.pipeline(project, pull, now.head_pipeline)
+        merge_status = self._merging.pipeline(project, pull, now.head_pipeline)
         if now.merge_when_pipeline_succeeds:
             waiting = Waiting("queue", "auto-merge is on: GitLab merges it when its pipeline succeeds")
-            standing = replace(standing, waiting=waiting)
-        elif standing.waiting is None:
-            standing = replace(standing, waiting=self._merging.on_train(project, pull))
+            merge_status = replace(merge_status, waiting=waiting)
+        elif merge_status.waiting is None:
+            merge_status = replace(merge_status, waiting=self._merging.on_train(project, pull))
         if now.status == "requested_changes":
-            return replace(standing, reviews="changes-requested")
-        return replace(standing, reviews="approved" if self._is_approved(project, pull) else "none")
+            return replace(merge_status, reviews="changes-requested")
+        return replace(merge_status, reviews="approved" if self._is_approved(project, pull) else "none")
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Let it be blocked by others on this server, where the licence has that; a dependency that is there stays."""
@@ -288,7 +288,7 @@ class GitLab(Adapter):
 
     def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
         status, error = self._status.get(now.url, ("", ""))
-        if status == "ci_must_pass" and self.standing(project, now).checks == "failed":
+        if status == "ci_must_pass" and self.merge_status(project, now).checks == "failed":
             return "checks-failed"
         means = STATUSES.get(status, "person")
         if means != "state":

@@ -8,7 +8,7 @@ import msgspec
 
 from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.checks import Check, summary
-from flakesync.forge.model import Checks, ForgeError, Project, Pull, Standing, Waiting
+from flakesync.forge.model import Checks, ForgeError, MergeStatus, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.terms import Rev
 
@@ -61,31 +61,31 @@ class Merging:
     # What this run has put on a train: merge request → its head then.
     _joined: dict[str, Rev] = field(default_factory=dict)
 
-    def pipeline(self, project: Project, pull: Pull, newest: Pipeline | None) -> Standing:
+    def pipeline(self, project: Project, pull: Pull, newest: Pipeline | None) -> MergeStatus:
         """Return what the pipelines say of the head of a merge request; reviews are `none`.
 
         newest: the `head_pipeline`. After a push it can be the one of the commit before: only a pipeline of exactly
         this commit is believed, or one of a commit that GitLab made of it and the base.
         """
         if newest is None:
-            return Standing("none", "none")
+            return MergeStatus("none", "none")
         if not self._is_of(project, newest, pull.head):
             jobs = self._jobs(project, pull.head)
             if jobs:
                 total, failed, pending = summary([_check(job) for job in jobs])
-                return Standing(total, "none", failed, pending)
+                return MergeStatus(total, "none", failed, pending)
             detail = f"no pipeline has begun for {pull.head[:12]} yet; the newest is of {newest.sha[:12]}"
-            return Standing("pending", "none", waiting=Waiting("checks", detail))
+            return MergeStatus("pending", "none", waiting=Waiting("checks", detail))
         if newest.status == "manual":
             jobs = self._jobs(project, Rev(newest.sha))
             names = [job.name for job in jobs if job.status == "manual" and not job.allow_failure]
             by_hand = f"somebody has to start a manual job of its pipeline: {', '.join(names)}".rstrip(": ")
-            return Standing("pending", "none", pending=tuple(names), waiting=Waiting("person", by_hand))
+            return MergeStatus("pending", "none", pending=tuple(names), waiting=Waiting("person", by_hand))
         state = _PIPELINES.get(newest.status, "pending")
         if state != "failed":
-            return Standing(state, "none")
+            return MergeStatus(state, "none")
         _, failed, _ = summary([_check(job) for job in self._jobs(project, Rev(newest.sha))])
-        return Standing("failed", "none", failed=failed)
+        return MergeStatus("failed", "none", failed=failed)
 
     def has_train(self, project: Project) -> bool:
         """Tell whether merges go through a merge train here (GitLab Premium)."""

@@ -196,22 +196,22 @@ def _define(names: "_Names", path: list["Node"], value: "Node") -> None:
     for part in path[:-1]:
         below = names.setdefault(static_name(part) or "", {})
         if not isinstance(below, dict):
-            below = names[static_name(part) or ""] = _opened(below, part)
+            below = names[static_name(part) or ""] = _acyclic(below, part)
         names = below
     last = static_name(path[-1]) or ""
     known = names.get(last)
     if known is None:
         names[last] = value
         return
-    merged = known if isinstance(known, dict) else _opened(known, path[-1])
-    for key, node in _opened(value, path[-1]).items():
+    merged = known if isinstance(known, dict) else _acyclic(known, path[-1])
+    for key, node in _acyclic(value, path[-1]).items():
         if key in merged:
             raise NotLiteralError(path[-1], f"{key!r} is in two sets that Nix versions merge differently")
         merged[key] = node
     names[last] = merged
 
 
-def _opened(value: "Node", place: "Node") -> "_Names":
+def _acyclic(value: "Node", place: "Node") -> "_Names":
     if value.type not in SETS:
         raise NotLiteralError(place, f"the attribute {text_of(place)!r} is defined twice")
     names: _Names = {}

@@ -30,7 +30,7 @@ def _arrows(graph: RepoGraph) -> Iterator[_Arrow]:
             upstream,
             dependent,
             source=all(edge.kind == "source" for edge in found),
-            opened=any(graph.is_opened(edge) for edge in found),
+            opened=any(graph.is_back_edge(edge) for edge in found),
             label=", ".join(names),
         )
 

@@ -66,14 +66,14 @@ def _upstreams(graph: RepoGraph, edges: Iterable[Edge]) -> list[Span]:
     for edge in edges:
         by_upstream[edge.upstream].append(edge)
     return [
-        Span(name + (f" ({', '.join(marks)})" if marks else ""), "warn" if _opened(graph, taken) else "")
+        Span(name + (f" ({', '.join(marks)})" if marks else ""), "warn" if _acyclic(graph, taken) else "")
         for name, taken in sorted(by_upstream.items())
         for marks in [_marks(graph, taken)]
     ]
 
 
-def _opened(graph: RepoGraph, edges: Iterable[Edge]) -> bool:
-    return any(graph.is_opened(edge) for edge in edges)
+def _acyclic(graph: RepoGraph, edges: Iterable[Edge]) -> bool:
+    return any(graph.is_back_edge(edge) for edge in edges)
 
 
 def _marks(graph: RepoGraph, edges: Sequence[Edge]) -> list[str]:
@@ -87,7 +87,7 @@ def _marks(graph: RepoGraph, edges: Sequence[Edge]) -> list[str]:
         marks.append("source")
     if edges[0].upstream == edges[0].dependent:
         marks.append("itself")
-    elif _opened(graph, edges):
+    elif _acyclic(graph, edges):
         marks.append("opens a cycle")
     return marks
 

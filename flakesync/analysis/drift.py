@@ -126,7 +126,7 @@ def _of_edge(survey: Survey, edge: Edge) -> Iterator[Finding]:
     branch = edge.branch or upstream.base or "the default branch"
     if answer.on_base and upstream.updated:
         branch = "its update branch"
-    match answer.merge_status:
+    match answer.position:
         case "at" | "tag":
             return
         case "behind":

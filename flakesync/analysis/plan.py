@@ -163,17 +163,17 @@ class _Planner:
         updating = edge.upstream in self.changes
         answer = answer_for(survey, edge)
         on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
-        behind = answer is not None and answer.merge_status == "behind"
-        if edge.fixed or (answer is not None and answer.merge_status == "tag"):
+        behind = answer is not None and answer.position == "behind"
+        if edge.fixed or (answer is not None and answer.position == "tag"):
             return stays("fixed by its flake.nix") if updating else None
         if rev is None:
             return stays("its lock names no commit") if updating else None
         if edge.locked.get("type") not in MOVABLE:
             return stays("an archive, not a git source") if updating or behind else None
-        if answer is not None and answer.merge_status == "landed" and answer.tip is not None:
+        if answer is not None and answer.position == "landed" and answer.tip is not None:
             to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
             return self._change(edge, to, f"{edge.upstream} has landed")
-        if answer is not None and isinstance(upstream, RepoAtCommit) and answer.merge_status in ("ahead", "unknown"):
+        if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
             return stays(f"its commit is not in the history of {edge.upstream}")
         opened = survey.graph.is_back_edge(edge)
         if updating and on_base and not opened:
@@ -185,7 +185,7 @@ class _Planner:
             branch = edge.branch or upstream.base
             count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
             return self._change(edge, ToRev(answer.tip, edge.upstream, branch), f"{count} behind {edge.upstream}")
-        if answer is not None and answer.merge_status == "unlanded":
+        if answer is not None and answer.position == "unlanded":
             return stays(f"its commit is only on the update branch of {edge.upstream}")
         return None
 

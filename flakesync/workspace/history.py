@@ -12,7 +12,7 @@ from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, Snapshot, Un
 if TYPE_CHECKING:
     from flakesync.git.repository import Repository
 
-MergeStatus = Literal["at", "behind", "landed", "unlanded", "ahead", "tag", "unknown"]
+Position = Literal["at", "behind", "landed", "unlanded", "ahead", "tag", "unknown"]
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -20,14 +20,14 @@ class Answer(msgspec.Struct, frozen=True):
 
     tip: the branch's commit; None: there is no such branch. behind: the number of commits that the branch is ahead
     (0 for `at`; for the others what the branch has and the commit has not; None: unknown).
-    merge_status: `at` the tip · `behind` it · `unlanded`: only on the update branch · `landed`: an update commit that the
+    position: `at` the tip · `behind` it · `unlanded`: only on the update branch · `landed`: an update commit that the
     branch has in another form (a squash, say); `ask` never says so, landing finds it out · `ahead`: the branch is
     contained in it, or it is on some other branch · `tag`: what is tracked is no branch but a tag, which does not
     move · `unknown`: not in the repository at all, or no such branch.
     on_base: whether the branch is the repo's base branch.
     """
 
-    merge_status: MergeStatus
+    position: Position
     tip: Rev | None
     behind: int | None
     on_base: bool

@@ -43,7 +43,7 @@ def answer(found: Snapshot, branch: str | None, rev: Rev) -> Answer:
 
 
 @pytest.mark.parametrize(
-    ("branch", "rev", "merge_status", "tip", "behind"),
+    ("branch", "rev", "position", "tip", "behind"),
     [
         (None, "c", "at", "c", 0),
         ("main", "c", "at", "c", 0),
@@ -65,13 +65,13 @@ def test_a_commit_stands_somewhere(
     lib: dict[str, Rev],
     branch: str | None,
     rev: str,
-    merge_status: str,
+    position: str,
     tip: str | None,
     behind: int | None,
 ) -> None:
     commits = {**lib, "nowhere": NOWHERE}
     found = answer(snapshot(tmp_path), branch, commits[rev])
-    assert (found.merge_status, found.tip, found.behind) == (merge_status, commits[tip] if tip else None, behind)
+    assert (found.position, found.tip, found.behind) == (position, commits[tip] if tip else None, behind)
     assert found.on_base == (branch in (None, "main"))
 
 
@@ -81,7 +81,7 @@ def test_a_commit_stands_somewhere(
 def test_a_name_that_no_branch_can_have_is_unknown_and_no_error(
     tmp_path: Path, lib: dict[str, Rev], branch: str
 ) -> None:
-    assert answer(snapshot(tmp_path), branch, lib["a"]).merge_status == "unknown"
+    assert answer(snapshot(tmp_path), branch, lib["a"]).position == "unknown"
 
 
 def test_a_base_that_is_not_the_default_branch_is_what_its_own_branch_is_compared_with(
@@ -140,8 +140,8 @@ def test_a_scene_of_values_answers_as_real_git_does(tmp_path: Path, lib: dict[st
         wanted = scene.history(graph, stub)
         assert answers.keys() == wanted.keys()
         for question, found in answers.items():
-            assert (found.merge_status, found.tip, found.on_base) == (
-                wanted[question].merge_status, wanted[question].tip, wanted[question].on_base
+            assert (found.position, found.tip, found.on_base) == (
+                wanted[question].position, wanted[question].tip, wanted[question].on_base
             ), question  # fmt: skip
-            if found.merge_status in ("at", "behind"):
+            if found.position in ("at", "behind"):
                 assert found.behind == wanted[question].behind

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from flakesync.net.forge_kinds import KINDS
 from tests.support import nix as real_nix
 from tests.support.nix import RealNix
 
@@ -24,9 +25,7 @@ _NIX_FIXTURES = {"nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
 _KEPT = {"FLAKESYNC_FIDELITY", "FLAKESYNC_FIDELITY_FIRST", "FLAKESYNC_NIX_PATHS", "FLAKESYNC_REQUIRE_NIX"}
 _DROPPED_PREFIXES = ("GIT_", "NIX_", "XDG_", "FLAKESYNC_", "SSH_", "GITHUB_", "GITLAB_", "LC_", "GPG_")
 _DROPPED = {
-    "GH_TOKEN",
-    "GITEA_TOKEN",
-    "FORGEJO_TOKEN",
+    *(name for facts in KINDS.values() for name in facts.token_variables),
     "IN_NIX_SHELL",
     "FORCE_COLOR",
     "CLICOLOR_FORCE",

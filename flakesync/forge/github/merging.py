@@ -3,7 +3,7 @@
 GraphQL tells most of it in one call. REST tells the names of checks, and everything where there is no GraphQL for us.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -110,7 +110,7 @@ class Merging:
         """Return the state of a pull request's checks and reviews, and what else it waits for."""
         state = self.graphql.state(pull)
         if state is None:
-            return self._standing_by_rest(project, pull)
+            return self._status_by_rest(project, pull)
         rollup = state.rollup(pull.head)
         failed: tuple[str, ...] = ()
         pending: tuple[str, ...] = ()
@@ -177,7 +177,7 @@ class Merging:
 
     # ---- REST ----------------------------------------------------------------------------------------------------
 
-    def _standing_by_rest(self, project: Project, pull: Pull) -> MergeStatus:
+    def _status_by_rest(self, project: Project, pull: Pull) -> MergeStatus:
         total, failed, pending = summary(*self._checks(project, pull.head))
         rest = f"/pulls/{pull.number}/reviews"
         listed = self.at.each(project, rest, _Review, lambda _: {"per_page": _PAGE})
@@ -251,19 +251,16 @@ class Merging:
         if needs.queue:
             self._queues.add((project, pull.base_branch))
             return None
-        if missing := self._missing(project, pull, needs):
-            unseen = ", or this token may not see them" if checks == "unknown" else ""
-            return Waiting("checks", f"required checks have not reported yet{unseen}: {', '.join(missing)}")
+        unseen = ", or this token may not see them" if checks == "unknown" else ""
+        if (waiting := _not_reported(self._missing(project, pull, needs), unseen)) is not None:
+            return waiting
         if state.review_decision == "REVIEW_REQUIRED":
             return Waiting("reviews", f"{max(needs.approvals, 1)} approving review(s) required")
         return None
 
     def _expected(self, project: Project, pull: Pull) -> Waiting | None:
         """Return which required checks have not reported; None: that cannot be read."""
-        missing = self._missing(project, pull, self._needs(project, pull.base_branch))
-        if not missing:
-            return None
-        return Waiting("checks", f"required checks have not reported yet: {', '.join(missing)}")
+        return _not_reported(self._missing(project, pull, self._needs(project, pull.base_branch)))
 
     def _missing(self, project: Project, pull: Pull, needs: _Needs) -> list[str]:
         reported = {check.name for check in self._checks(project, pull.head)[0]}
@@ -297,6 +294,11 @@ def _in_queue(state: State) -> Waiting | None:
     if state.has_auto_merge:
         return Waiting("queue", "auto-merge is on: GitHub merges it when nothing is lacking any more")
     return None
+
+
+def _not_reported(checks: Sequence[str], unseen: str = "") -> Waiting | None:
+    """Return that required checks have not reported; None: there are none of them. unseen: why that may be untrue."""
+    return Waiting("checks", f"required checks have not reported yet{unseen}: {', '.join(checks)}") if checks else None
 
 
 def _queued(position: int | None) -> str:

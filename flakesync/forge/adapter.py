@@ -1,7 +1,8 @@
 """What all forges have in common: opening without doubles, and merging with a guard."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import assert_never
 
 from flakesync.forge.answers import Meaning, Row, meaning_of, said
@@ -218,13 +219,19 @@ class Adapter(Forge, ABC):
         raise failure if failure is not None else AssertionError("two attempts have failed without an error")
 
 
-def reviewers_body(reviewers: Sequence[str]) -> dict[str, list[str]]:
-    """Return how GitHub and Forgejo are asked for reviewers: people by name, a team as `org/team`."""
-    body = {
-        "reviewers": [name for name in reviewers if "/" not in name],
-        "team_reviewers": [name.rpartition("/")[2] for name in reviewers if "/" in name],
-    }
-    return {key: names for key, names in body.items() if names}
+def find_newest(listed: Callable[[bool], Iterator[Pull | None]], page: int) -> Pull | None:
+    """Return the newest pull request of a list: an open one if there is one.
+
+    listed: gives all of them, or the open ones alone, newest first; None in the place of one that comes from a fork.
+    page: how many the forge gives at a time.
+    """
+    seen = list(islice(listed(False), page))
+    mine = [pull for pull in seen if pull is not None]
+    found = next((pull for pull in mine if pull.state == "open"), None)
+    if found is None and len(seen) == page:
+        # An old one that was opened again may lie far behind the ones of a hundred nights.
+        found = next((pull for pull in listed(True) if pull is not None), None)
+    return found or next(iter(mine), None)
 
 
 def no_method(host: str, method: str, known: str) -> ForgeError:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client, Endpoint
-from flakesync.forge.model import Forge, ForgeError, Project
+from flakesync.forge.model import Forge, ForgeError, OnForge, Project
 from flakesync.git.remotes.credentials import server_of
 from flakesync.git.remotes.remote import Address, Remote
 from flakesync.net.forge_kinds import KINDS
@@ -42,8 +42,8 @@ class Servers:
             for client in self._clients:
                 client.stop()
 
-    def for_repo(self, repo: Repo, url: str | None = None) -> tuple[Forge | None, Project]:
-        """Return the forge of a repo and what the repo is called there; None: its branches are only pushed.
+    def for_repo(self, repo: Repo, url: str | None = None) -> OnForge | None:
+        """Return a repo on its forge; None: its server has no API that is known, its branches are only pushed.
 
         url: where it is pushed to, for a repo that the manifest knows by its folder alone.
 
@@ -51,12 +51,14 @@ class Servers:
         """
         identity = _identity(repo, url)
         if identity is None or not identity.host:
-            return None, Project("", identity.path if identity is not None else str(repo.path or repo.name))
+            return None
         account = self.account(identity.host)
         with self._guard:
             if account.host not in self._forges:
                 self._forges[account.host] = self._open(account)
-            return self._forges[account.host], Project(_web_host(identity.host, account, repo, url), identity.path)
+            forge = self._forges[account.host]
+        project = Project(_web_host(identity.host, account, repo, url), identity.path)
+        return OnForge(forge, project) if forge is not None else None
 
     def account(self, host: str) -> Account:
         """Return what is known of a host; see Hosts. Raises: ForgeError(`forge-token`)."""

@@ -41,7 +41,8 @@ class Pull:
     number: as the forge counts them in the project (GitLab's iid). url: for people. head: the commit at the tip of its
     branch as the forge knows it. merged_rev: the commit on the base that has it, None unless merged.
     mergeable: None where the forge has not decided yet. key: what its forge calls it where the number will not do
-    (GitHub's node id, GitLab's id among all projects); empty where there is none.
+    (GitHub's node id, GitLab's id among all projects); empty where there is none. merge_state, merge_error: the forge's
+    own words for what keeps it from being merged, and for why the last try failed; empty where it has none.
     """
 
     number: int
@@ -57,6 +58,8 @@ class Pull:
     merged_rev: Rev | None = None
     mergeable: bool | None = None
     key: str = ""
+    merge_state: str = ""
+    merge_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +152,15 @@ class Forge(Protocol):
 
     def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
         """Return the page that shows what lies between two commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnForge:
+    """A repo on its forge."""
+
+    forge: Forge
+    project: Project
+
+    def find(self, *, head: str, base: str) -> Pull | None:
+        """Return its newest pull request from one branch into another; see `Forge.find`."""
+        return self.forge.find(self.project, head=head, base=base)

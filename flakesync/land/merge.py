@@ -7,7 +7,7 @@ from typing import Literal
 from flakesync.documents.land import LandOutcome
 from flakesync.documents.sync import Step
 from flakesync.errors import SyncError
-from flakesync.forge.model import Forge, ForgeError, MergeStatus, Project, Pull, Waiting
+from flakesync.forge.model import ForgeError, MergeStatus, OnForge, Pull, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.gate import find_obstacle
 from flakesync.land.outcome import Closed, Made
@@ -23,15 +23,6 @@ from flakesync.workspace.snapshot import RepoAtCommit
 _LAGS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 SETTLE_S = 120.0
 """How long a forge may take to begin its checks of a pushed commit; until then `none` is not taken for an answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnForge:
-    """A repo on its forge, and its newest pull request there; None: it has had none."""
-
-    forge: Forge
-    project: Project
-    pull: Pull | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +61,14 @@ class Merge:
         with Repository.open(self.state.clone) as repository:
             self.run.push(repository, self.state, branch, self.made.commit, old)
 
-    def by_forge(self, on_forge: OnForge, merge_status: MergeStatus | None) -> LandOutcome:
+    def by_forge(self, on_forge: OnForge, pull: Pull | None, merge_status: MergeStatus | None) -> LandOutcome:
         """Publish what was made, and merge it unless something is in its way.
 
-        merge_status: of the pull request before the branch was made anew; None: it was not asked.
+        pull: the repo's newest pull request; None: it has had none. merge_status: of it before the branch was made
+        anew; None: it was not asked.
         """
         run, made, name = self.run, self.made, self.state.name
-        forge, project, pull = on_forge.forge, on_forge.project, on_forge.pull
+        forge, project = on_forge.forge, on_forge.project
         if made.anew or pull is None or pull.state != "open":
             run.tools.listener(Step(name, "publishing"))
             pull = self._publish(pull)
@@ -138,10 +130,10 @@ class Merge:
             state = self.survey.snapshot.states[upstream]
             if not isinstance(state, RepoAtCommit) or state.base_rev not in wanted:
                 continue
-            forge, project = self.run.servers.for_repo(state.repo)
+            on_forge = self.run.servers.for_repo(state.repo)
             pull = self.run.merged.get(upstream)
-            if pull is None and forge is not None:
-                pull = forge.find(project, head=self.run.workspace.branch, base=state.base)
+            if pull is None and on_forge is not None:
+                pull = on_forge.find(head=self.run.workspace.branch, base=state.base)
             if pull is not None and pull.state == "merged" and pull.merged_rev == state.base_rev:
                 yield state.base_rev, Link(f"pull request of {upstream}", pull.url)
 

@@ -10,9 +10,9 @@ import msgspec
 from flakesync.analysis.plan import Change, make_plan
 from flakesync.documents.land import LandOutcome, Tested
 from flakesync.errors import GitError, ManifestError, SyncError
-from flakesync.forge.model import ForgeError, Pull, Undecided, Waiting
+from flakesync.forge.model import ForgeError, OnForge, Pull, Undecided, Waiting
 from flakesync.git.repository import Repository
-from flakesync.land.merge import Merge, OnForge
+from flakesync.land.merge import Merge
 from flakesync.land.outcome import Closed, Made, left_waiting
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, movable_edges
@@ -76,11 +76,12 @@ class RepoLanding:
                 assert_never(found)
 
     def _attempt(self, found: RepoOnServer) -> LandOutcome:
-        on_forge = self._find_pull(found.state)
-        pull = on_forge.pull if on_forge is not None else None
+        state = found.state
+        on_forge = self.run.servers.for_repo(state.repo)
+        pull = on_forge.find(head=self.run.workspace.branch, base=state.base) if on_forge is not None else None
         if found.update is not None and pull is not None and _is_of(pull, found.update):
             if pull.state == "merged":
-                _require_merged(found.state, pull)
+                _require_merged(state, pull)
                 found = replace(found, update=None)
             elif pull.state == "closed" and not was_abandoned(pull.body):
                 message = f"{pull.url} was closed by a person"
@@ -88,26 +89,18 @@ class RepoLanding:
                 raise Closed("pull-closed", message, hint=hint)
         run, changes, survey = self._plan(found)
         if not changes:
-            return self._nothing_left(found, on_forge)
+            return self._nothing_left(found, on_forge, pull)
         merge_status = None
         if on_forge is not None and pull is not None and pull.state == "open" and self.run.options.merge:
             merge_status = on_forge.forge.merge_status(on_forge.project, pull)
             if merge_status.waiting is not None and merge_status.waiting.reason == "queue":
                 # A push would throw it out of the queue.
                 return left_waiting(self.name, merge_status.waiting, pull)
-        made = self._make(found, self._job(found.state, run, changes, survey))
+        made = self._make(found, self._job(state, run, changes, survey))
         merge = Merge(self.run, found, survey, made, self.waiting)
-        return merge.by_push() if on_forge is None else merge.by_forge(on_forge, merge_status)
+        return merge.by_push() if on_forge is None else merge.by_forge(on_forge, pull, merge_status)
 
-    def _find_pull(self, state: RepoAtCommit) -> OnForge | None:
-        """Return the repo's forge and its newest pull request; None: its server is no forge."""
-        forge, project = self.run.servers.for_repo(state.repo)
-        if forge is None:
-            return None
-        return OnForge(forge, project, forge.find(project, head=self.run.workspace.branch, base=state.base))
-
-    def _nothing_left(self, found: RepoOnServer, on_forge: OnForge | None) -> LandOutcome:
-        pull = on_forge.pull if on_forge is not None else None
+    def _nothing_left(self, found: RepoOnServer, on_forge: OnForge | None, pull: Pull | None) -> LandOutcome:
         merged = found.state.base_rev
         if pull is not None and pull.state == "merged" and pull.merged_rev is not None:
             merged = pull.merged_rev

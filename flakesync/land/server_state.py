@@ -188,8 +188,8 @@ class ServerState:
     def _was_head(self, state: RepoAtCommit, rev: Rev) -> bool:
         """Tell whether a commit that git cannot get any more was the head of the newest merged pull request."""
         try:
-            forge, project = self._servers.for_repo(state.repo)
-            pull = forge.find(project, head=self.workspace.branch, base=state.base) if forge is not None else None
+            on_forge = self._servers.for_repo(state.repo)
+            pull = on_forge.find(head=self.workspace.branch, base=state.base) if on_forge is not None else None
         except ForgeError:
             return False
         return pull is not None and pull.state == "merged" and pull.head == rev

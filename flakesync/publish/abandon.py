@@ -93,13 +93,13 @@ class _Abandoning:
             self.local = branches.local
 
     def _close(self, branches: Branches) -> None:
-        forge, project = self.servers.for_repo(self.state.repo, branches.url)
-        if forge is None:
+        on_forge = self.servers.for_repo(self.state.repo, branches.url)
+        pull = on_forge.find(head=branches.branch, base=branches.base_name) if on_forge is not None else None
+        if on_forge is None or pull is None or pull.state != "open" or not is_ours(pull.body):
             return
-        pull = forge.find(project, head=branches.branch, base=branches.base_name)
-        if pull is None or pull.state != "open" or not is_ours(pull.body):
-            return
-        self.pull = pull if self.dry_run else forge.close(project, pull, body=mark_abandoned(pull.body))
+        if not self.dry_run:
+            pull = on_forge.forge.close(on_forge.project, pull, body=mark_abandoned(pull.body))
+        self.pull = pull
 
     def _delete_remote(self, repository: Repository, branches: Branches, url: str, tip: Rev) -> None:
         if not self.dry_run:

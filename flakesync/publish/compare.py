@@ -20,10 +20,10 @@ def compare_link(move: Move, servers: Servers) -> Link | None:
         before, after = (FlakeRef.from_attrs(_place(locked_of(entry))) for entry in (move.before, move.after))
         if before.identity != after.identity:
             return None
-        forge, project = servers.for_repo(Repo(name=RepoName(""), url=after))
+        there = servers.for_repo(Repo(name=RepoName(""), url=after))
     except FlakesyncError:
         return None
-    return Link("compare", forge.compare_url(project, old, new)) if forge is not None else None
+    return Link("compare", there.forge.compare_url(there.project, old, new)) if there is not None else None
 
 
 def _place(locked: Mapping[str, Attr]) -> dict[str, Attr]:

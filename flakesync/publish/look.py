@@ -18,7 +18,7 @@ from flakesync.publish.branches import (
     find_overtaken,
 )
 from flakesync.publish.fetchable import find_unpushed
-from flakesync.publish.work import Ready, Skip, Work, find_on_forge
+from flakesync.publish.work import Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.update.content import Update, locked_repos, read_update
@@ -90,11 +90,11 @@ class Look:
     def _find_pull(self, work: Work, branches: Branches) -> None:
         if branches.url is None:
             return
-        work.on_forge = on_forge = find_on_forge(self._servers, work.state.repo, branches.url)
+        work.on_forge = on_forge = self._servers.for_repo(work.state.repo, branches.url)
         if work.name in self._known:
             work.pull = self._known[work.name]
         elif on_forge is not None:
-            work.pull = on_forge.forge.find(on_forge.project, head=branches.branch, base=branches.base_name)
+            work.pull = on_forge.find(head=branches.branch, base=branches.base_name)
         work.asked = True
 
     def _find_pull_of_taken(self, work: Work, branches: Branches) -> None:

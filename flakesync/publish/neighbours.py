@@ -101,11 +101,13 @@ class Neighbours:
             return linked[upstream.name]
         others = set(linked.values())
         try:
-            _, project = self._servers.for_repo(upstream.state.repo)
+            on_forge = self._servers.for_repo(upstream.state.repo)
         except FlakesyncError:
             return None
+        if on_forge is None:
+            return None
         named = (url for url in depends_on_in(body) if url not in others)
-        return next((url for url in named if f"/{project.path}/".lower() in url.lower()), None)
+        return next((url for url in named if f"/{on_forge.project.path}/".lower() in url.lower()), None)
 
     def _dependents(self, work: Work, update: Update) -> Sequence[RepoName]:
         """Return the repos that lock an update: those of the graph, and those whose branch is only on a server."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import ForgeError, NewPull, Pull
+from flakesync.forge.model import ForgeError, NewPull, OnForge, Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import Around, make_block, make_title, put_into
 from flakesync.publish.branches import push
@@ -18,7 +18,7 @@ from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.fetchable import find_lacking
 from flakesync.publish.look import Look
 from flakesync.publish.neighbours import Neighbours
-from flakesync.publish.work import OnForge, Published, Ready, Skip, Work
+from flakesync.publish.work import Published, Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.workspace.model import Workspace

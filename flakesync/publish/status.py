@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import MergeStatus, Pull
+from flakesync.forge.model import MergeStatus, OnForge, Pull
 from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
 from flakesync.publish.branches import Branches, Current, Taken, at_commit, find_branches, find_current, has_landed
 from flakesync.publish.documents import error_document
 from flakesync.publish.each_repo import in_order, map_repos
-from flakesync.publish.work import OnForge, find_on_forge
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, locked_repos, read_update
@@ -95,8 +94,10 @@ class _Look:
             tip = branches.local if branches.local is not None else branches.remote
             if tip is None:
                 return
-            on_forge = find_on_forge(self._servers, state.repo, branches.url) if not self._offline else None
-            pull = _find_pull(on_forge, branches)
+            on_forge = self._servers.for_repo(state.repo, branches.url) if not self._offline else None
+            pull = None
+            if on_forge is not None:
+                pull = on_forge.find(head=branches.branch, base=branches.base_name)
             found.named = pulls_in(pull.body) if pull is not None else {}
             commit = found.commit or tip
             landed = not isinstance(current, Taken) and self._has_landed(repository, branches, pull, commit)
@@ -141,12 +142,6 @@ class _Look:
             return False
         # The forge says so; the base may have been moved back since.
         return pull.merged_rev is None or has_landed(repository, branches, pull.merged_rev)
-
-
-def _find_pull(on_forge: OnForge | None, branches: Branches) -> Pull | None:
-    if on_forge is None:
-        return None
-    return on_forge.forge.find(on_forge.project, head=branches.branch, base=branches.base_name)
 
 
 def _ask(on_forge: OnForge, pull: Pull) -> tuple[Pull, MergeStatus]:

@@ -5,12 +5,10 @@ from dataclasses import dataclass, field
 
 from flakesync.documents.publish import PublishStatus, SkipReason
 from flakesync.errors import FlakesyncError
-from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Forge, Project, Pull
+from flakesync.forge.model import OnForge, Pull
 from flakesync.publish.branches import Branches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, Update
-from flakesync.workspace.model import Repo
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
 
@@ -20,20 +18,6 @@ class Skip:
 
     reason: SkipReason
     note: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OnForge:
-    """A repo on its forge."""
-
-    forge: Forge
-    project: Project
-
-
-def find_on_forge(servers: Servers, repo: Repo, url: str | None) -> OnForge | None:
-    """Return a repo on its forge; None: its server has no API that is known. url: as for `Servers.for_repo`."""
-    forge, project = servers.for_repo(repo, url)
-    return OnForge(forge, project) if forge is not None else None
 
 
 @dataclass(frozen=True, slots=True)

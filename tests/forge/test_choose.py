@@ -5,7 +5,7 @@ import pytest
 
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Forge, ForgeError, Project
+from flakesync.forge.model import Forge, ForgeError, OnForge, Project
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import RepoName
 from flakesync.workspace.model import ForgeSettings, Repo, Workspace
@@ -26,9 +26,9 @@ def workspace(*urls: str, forges: Mapping[str, ForgeSettings] | None = None) -> 
     )  # fmt: skip
 
 
-def chosen(
+def found(
     url: str, *others: str, forges: Mapping[str, ForgeSettings] | None = None, environ: Mapping[str, str] = TOKENS
-) -> tuple[Forge | None, Project, Endpoint | None]:
+) -> tuple[OnForge | None, Endpoint | None]:
     made: list[Endpoint] = []
 
     def connect(endpoint: Endpoint, headers: Mapping[str, str]) -> Client:
@@ -36,8 +36,17 @@ def chosen(
         return Client(endpoint, headers)
 
     ws = workspace(url, *others, forges=forges)
-    forge, project = Servers(ws, environ, connect=connect).for_repo(ws.repos[0])
-    return forge, project, made[0] if made else None
+    on_forge = Servers(ws, environ, connect=connect).for_repo(ws.repos[0])
+    return on_forge, made[0] if made else None
+
+
+def chosen(
+    url: str, *others: str, forges: Mapping[str, ForgeSettings] | None = None, environ: Mapping[str, str] = TOKENS
+) -> tuple[Forge, Project, Endpoint]:
+    on_forge, endpoint = found(url, *others, forges=forges, environ=environ)
+    assert on_forge is not None
+    assert endpoint is not None
+    return on_forge.forge, on_forge.project, endpoint
 
 
 @pytest.mark.parametrize(
@@ -53,26 +62,20 @@ def chosen(
 )
 def test_known_hosts_need_no_table(url: str, kind: str, where: str, api: str) -> None:
     forge, project, endpoint = chosen(url)
-    assert forge is not None
-    assert endpoint is not None
     assert (forge.kind, f"{project.host} {project.path}") == (kind, where)
     assert (endpoint.api, endpoint.token) == (api, f"{kind}-token")
 
 
 @pytest.mark.parametrize(
-    ("url", "project"),
-    [
-        ("git+ssh://git@git.example.com/acme/lib", Project("git.example.com", "acme/lib")),
-        ("git+https://git.example.com:8443/acme/lib", Project("git.example.com:8443", "acme/lib")),
-        ("sourcehut:~ann/lib", Project("git.sr.ht", "~ann/lib")),
-    ],
+    "url",
+    ["git+ssh://git@git.example.com/acme/lib", "git+https://git.example.com:8443/acme/lib", "sourcehut:~ann/lib"],
 )
-def test_an_undeclared_host_is_only_pushed_to(url: str, project: Project) -> None:
-    assert chosen(url) == (None, project, None)
+def test_an_undeclared_host_is_only_pushed_to(url: str) -> None:
+    assert found(url) == (None, None)
 
 
 def test_a_repository_of_this_machine_is_only_pushed_to(tmp_path: Path) -> None:
-    assert chosen(f"git+file://{tmp_path}")[:2] == (None, Project("", str(tmp_path)))
+    assert found(f"git+file://{tmp_path}") == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -82,8 +85,6 @@ def test_a_repository_of_this_machine_is_only_pushed_to(tmp_path: Path) -> None:
 def test_a_declared_host_has_the_usual_api_of_its_kind(kind: str, api: str) -> None:
     settings = ForgeSettings(kind=kind)
     forge, project, endpoint = chosen("git+ssh://git@git.example.com/acme/lib", forges={"git.example.com": settings})
-    assert forge is not None
-    assert endpoint is not None
     assert (forge.kind, project.host, endpoint.api) == (kind, "git.example.com", f"https://git.example.com{api}")
 
 
@@ -98,14 +99,12 @@ def test_what_is_declared_is_used() -> None:
 
 
 def test_a_host_that_is_declared_as_none_is_only_pushed_to() -> None:
-    assert chosen("github:acme/lib", forges={"github.com": ForgeSettings(kind="none")})[0] is None
+    assert found("github:acme/lib", forges={"github.com": ForgeSettings(kind="none")})[0] is None
 
 
 def test_the_port_of_ssh_is_not_the_port_of_the_pages() -> None:
     forges = {"git.example.com": ForgeSettings(kind="gitlab")}
     forge, project, endpoint = chosen("git+ssh://git@git.example.com:2222/acme/lib", forges=forges)
-    assert forge is not None
-    assert endpoint is not None
     assert (project.host, endpoint.api) == ("git.example.com", "https://git.example.com/api/v4")
 
 
@@ -132,9 +131,11 @@ def test_over_ssh_the_pages_are_at_the_port_that_the_api_names(url: str, api: st
     assert chosen(url, forges=forges)[1] == Project(web, "acme/lib")
     repo = Repo(name=RepoName("lib"), path=Path("/src/lib"))
     servers = Servers(workspace(forges=forges), TOKENS)
-    assert servers.for_repo(repo, url.removeprefix("git+"))[1] == Project(web, "acme/lib")
-    if "2222" not in url:
-        assert servers.for_repo(repo, "git@git.example.com:acme/lib.git")[1] == Project(web, "acme/lib")
+    addresses = [url.removeprefix("git+"), *(["git@git.example.com:acme/lib.git"] if "2222" not in url else [])]
+    for address in addresses:
+        there = servers.for_repo(repo, address)
+        assert there is not None
+        assert there.project == Project(web, "acme/lib")
 
 
 def test_the_pages_of_github_are_not_at_its_api() -> None:
@@ -145,8 +146,6 @@ def test_the_pages_of_github_are_not_at_its_api() -> None:
 def test_the_port_of_https_belongs_to_the_host() -> None:
     forges = {"git.example.com": ForgeSettings(kind="none"), "git.example.com:8443": ForgeSettings(kind="forgejo")}
     forge, project, endpoint = chosen("git+https://git.example.com:8443/acme/lib", forges=forges)
-    assert forge is not None
-    assert endpoint is not None
     assert (project.host, endpoint.api) == ("git.example.com:8443", "https://git.example.com:8443/api/v1")
 
 
@@ -160,13 +159,11 @@ def test_the_port_of_https_belongs_to_the_host() -> None:
 )
 def test_the_first_variable_that_is_set_counts(environ: dict[str, str], token: str | None) -> None:
     _, _, endpoint = chosen("github:acme/lib", environ=environ)
-    assert endpoint is not None
     assert endpoint.token == token
 
 
 def test_no_token_is_an_error_that_names_the_variables_when_the_forge_is_asked() -> None:
     forge, project, _ = chosen("github:acme/lib", environ={})
-    assert forge is not None
     with pytest.raises(ForgeError) as caught:
         forge.get(project, 7)
     assert (caught.value.code, caught.value.hint) == ("forge-token", "put one into GITHUB_TOKEN or GH_TOKEN")
@@ -174,7 +171,6 @@ def test_no_token_is_an_error_that_names_the_variables_when_the_forge_is_asked()
 
 def test_a_host_that_the_usual_variables_do_not_belong_to_needs_one_of_its_own() -> None:
     forge, project, _ = chosen("git+ssh://git@ghe.example.com/a/b", "github:a/b", forges=ENTERPRISE)
-    assert forge is not None
     with pytest.raises(ForgeError) as caught:
         forge.get(project, 7)
     assert caught.value.hint == 'name the variable that holds one: `token-env` in [forges."ghe.example.com"]'
@@ -193,46 +189,44 @@ ENTERPRISE = {"ghe.example.com": ForgeSettings(kind="github")}
 
 def test_the_usual_token_goes_to_the_only_host_of_its_kind() -> None:
     _, _, endpoint = chosen("git+ssh://git@ghe.example.com/a/b", "gitlab:a/b", forges=ENTERPRISE)
-    assert endpoint is not None
     assert endpoint.token == "github-token"
 
 
 def test_the_usual_token_of_a_known_host_is_not_sent_to_another_one() -> None:
     _, _, endpoint = chosen("git+ssh://git@ghe.example.com/a/b", "github:a/b", forges=ENTERPRISE)
-    assert endpoint is not None
     assert endpoint.token is None
     _, _, endpoint = chosen("github:a/b", "git+ssh://git@ghe.example.com/a/b", forges=ENTERPRISE)
-    assert endpoint is not None
     assert endpoint.token == "github-token"
 
 
 def test_two_declared_hosts_of_one_kind_need_their_own_tokens() -> None:
     forges = {"a.example.com": ForgeSettings(kind="gitlab"), "b.example.com": ForgeSettings(kind="gitlab")}
     _, _, endpoint = chosen("git+ssh://git@a.example.com/a/b", forges=forges)
-    assert endpoint is not None
     assert endpoint.token is None
     forges["b.example.com"] = ForgeSettings(kind="gitlab", token_env="BOT_TOKEN")
     _, _, endpoint = chosen("git+ssh://git@a.example.com/a/b", forges=forges)
-    assert endpoint is not None
     assert endpoint.token == "gitlab-token"
 
 
 def test_repos_of_one_host_share_one_client() -> None:
     ws = workspace("github:acme/a", "git+ssh://git@github.com/acme/b", "gitlab:acme/c")
     servers = Servers(ws, TOKENS)
-    a, b, c = (servers.for_repo(repo)[0] for repo in ws.repos)
-    assert a is b
-    assert a is not c
+    a, b, c = (servers.for_repo(repo) for repo in ws.repos)
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    assert a.forge is b.forge
+    assert a.forge is not c.forge
     servers.close()
 
 
 def test_a_repo_known_by_its_folder_is_found_by_where_it_is_pushed_to() -> None:
     repo = Repo(name=RepoName("lib"), path=Path("/src/lib"))
     servers = Servers(workspace(), TOKENS)
-    assert servers.for_repo(repo) == (None, Project("", "/src/lib"))
-    forge, project = servers.for_repo(repo, "git@github.com:acme/lib.git")
-    assert forge is not None
-    assert (forge.kind, project) == ("github", Project("github.com", "acme/lib"))
+    assert servers.for_repo(repo) is None
+    there = servers.for_repo(repo, "git@github.com:acme/lib.git")
+    assert there is not None
+    assert (there.forge.kind, there.project) == ("github", Project("github.com", "acme/lib"))
 
 
 def test_no_token_survives_clean() -> None:

@@ -227,7 +227,9 @@ def test_it_merges_under_the_guard_of_all_forges(pocket: PocketServer, capsys: p
     head = pocket.head("lib")
     assert head is not None
     with closing(Servers(workspace, {"POCKET_TOKEN": "s3cret"})) as servers:
-        forge, project = servers.for_repo(next(repo for repo in workspace.repos if repo.name == "lib"))
+        there = servers.for_repo(next(repo for repo in workspace.repos if repo.name == "lib"))
+        assert there is not None
+        forge, project = there.forge, there.project
         assert isinstance(forge, Pocket)
         assert project == Project(HOST, "acme/lib")
         pull = forge.get(project, 1)

@@ -12,7 +12,18 @@ from typing import Literal
 
 from flakesync.demo.forge.storage import MergeConflictError, Storage
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import Checks, Forge, ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, Reviews
+from flakesync.forge.model import (
+    Checks,
+    Forge,
+    ForgeError,
+    MergeMethod,
+    MergeStatus,
+    NewPull,
+    OnForge,
+    Project,
+    Pull,
+    Reviews,
+)
 from flakesync.terms import Rev
 from flakesync.workspace.model import Repo, Workspace
 
@@ -172,8 +183,10 @@ class MemoryServers(Servers):
         self._forge = forge
         self._plain = plain
 
-    def for_repo(self, repo: Repo, url: str | None = None) -> tuple[Forge | None, Project]:
+    def for_repo(self, repo: Repo, url: str | None = None) -> OnForge | None:
         identity = repo.url.identity if repo.url is not None else None
         if identity is not None and identity.host:
             return super().for_repo(repo, url)
-        return (None if repo.name in self._plain else self._forge), Project(HOST, str(repo.name))
+        if self._forge is None or repo.name in self._plain:
+            return None
+        return OnForge(self._forge, Project(HOST, str(repo.name)))

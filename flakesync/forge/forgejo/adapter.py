@@ -6,7 +6,6 @@ from itertools import islice
 
 import msgspec
 
-from flakesync.forge.adapter import Adapter, reviewers_body
 from flakesync.forge.answers import Meaning
 from flakesync.forge.checks import opinion, summary
 from flakesync.forge.client import Client, Query
@@ -14,7 +13,8 @@ from flakesync.forge.forgejo.answers import ANSWERS
 from flakesync.forge.forgejo.merging import Merging
 from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull
 from flakesync.forge.refusals import Refused
-from flakesync.forge.urls import repository, segment
+from flakesync.forge.repos_adapter import ReposAdapter
+from flakesync.forge.urls import segment
 from flakesync.terms import Rev
 
 PAGE = 50
@@ -87,11 +87,11 @@ class _Pull(msgspec.Struct, frozen=True):
             labels=tuple(label.name for label in self.labels or ()),
             merged_rev=Rev(self.merge_commit_sha) if self.merged and self.merge_commit_sha else None,
             mergeable=self.mergeable,
+            merge_state="gone" if self.head.is_gone else "behind" if self.is_behind else "",
         )
 
 
 class _Repo(msgspec.Struct, frozen=True):
-    full_name: str = ""
     default_merge_style: str = "merge"
     allow_merge_commits: bool = True
     allow_rebase: bool = True
@@ -123,7 +123,7 @@ class _Review(msgspec.Struct, frozen=True):
     user: _User | None = None
 
 
-class Forgejo(Adapter):
+class Forgejo(ReposAdapter):
     """One Forgejo or Gitea."""
 
     kind = "forgejo"
@@ -134,8 +134,6 @@ class Forgejo(Adapter):
         super().__init__(client)
         self._shared_labels: dict[str, dict[str, int]] = {}
         self._merging = Merging(self._at)
-        # Pull requests as they were last asked for, by their address.
-        self._seen: dict[str, _Pull] = {}
 
     @staticmethod
     def headers(token: str) -> dict[str, str]:
@@ -163,34 +161,11 @@ class Forgejo(Adapter):
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""
-        found = self._at.call(project, "GET", f"/pulls/{number}", _Pull)
-        self._seen[found.html_url] = found
-        return found.value()
+        return self._at.call(project, "GET", f"/pulls/{number}", _Pull).value()
 
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body; a draft stays one."""
         return self._edit(project, pull, {"title": _titled(title, draft=pull.draft), "body": body})
-
-    def reopen(self, project: Project, pull: Pull) -> Pull:
-        """Open a closed pull request again."""
-        return self._edit(project, pull, {"state": "open"})
-
-    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
-        """Close an open pull request without merging it. body: its new text; None: it stays."""
-        more = {} if body is None else {"body": body}
-        return self._edit(project, pull, {"state": "closed", **more})
-
-    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""
-        missing = [label for label in labels if label not in pull.labels]
-        if missing:
-            numbers = self._label_numbers(project, missing)
-            self._at.tell(project, "POST", f"/issues/{pull.number}/labels", body={"labels": numbers}, again=True)
-            pull = replace(pull, labels=(*pull.labels, *missing))
-        if reviewers:
-            rest = f"/pulls/{pull.number}/requested_reviewers"
-            self._at.tell(project, "POST", rest, body=reviewers_body(reviewers), again=True)
-        return pull
 
     def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks and reviews."""
@@ -201,19 +176,6 @@ class Forgejo(Adapter):
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: issues can depend on each other here, which is off in many places; the body says it all."""
-
-    def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
-        """Return the page that shows what lies between two commits."""
-        return f"https://{project.host}/{repository(project.path)}/compare/{old}...{new}"
-
-    @staticmethod
-    def _root(project: Project) -> str:
-        return f"/repos/{repository(project.path)}"
-
-    @staticmethod
-    def _find_home(client: Client, project: Project) -> Project:
-        found = client.call("GET", Forgejo._root(project), _Repo)
-        return replace(project, path=found.full_name or project.path)
 
     def _known(self, project: Project, head: str, base: str) -> _Pull | None:
         try:
@@ -234,10 +196,10 @@ class Forgejo(Adapter):
             "base": new.base_branch,
         }
         if new.labels:
-            body["labels"] = self._label_numbers(project, new.labels)
+            body["labels"] = self._label_keys(project, new.labels)
         return self._at.call(project, "POST", "/pulls", _Pull, body=body).value()
 
-    def _label_numbers(self, project: Project, names: Sequence[str]) -> list[int]:
+    def _label_keys(self, project: Project, names: Sequence[str]) -> list[int]:
         """Return the numbers of labels: of the repository, else of its organisation, else of new ones."""
         listed = self._at.each(project, "/labels", _Label, lambda _: {"limit": PAGE})
         known = {label.name: label.id for label in listed}
@@ -278,12 +240,11 @@ class Forgejo(Adapter):
     def _broken(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
         # 500 without a word is what those who are no administrators get where an issue dependency is open, where the
         # branch is gone, and where the base cannot be moved forward to it.
-        seen = self._seen.get(now.url)
-        if refusal.status != _STUMBLED or seen is None:
+        if refusal.status != _STUMBLED:
             return "computing"
         if self._merging.open_dependencies(project, now):
             return "upstream"
-        return "person" if seen.head.is_gone else "behind" if seen.is_behind else "computing"
+        return "person" if now.merge_state == "gone" else "behind" if now.merge_state == "behind" else "computing"
 
     def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
         match means:
@@ -292,7 +253,7 @@ class Forgejo(Adapter):
                 return f"{words}: {', '.join(found)}" if found else words
             case "upstream":
                 return f"it depends on {', '.join(self._merging.open_dependencies(project, now))}"
-            case "person" if now.url in self._seen and self._seen[now.url].head.is_gone:
+            case "person" if now.merge_state == "gone":
                 return "its branch is gone"
             case _:
                 return words

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 
 import msgspec
 
-from flakesync.forge.adapter import Adapter, no_method, reviewers_body
+from flakesync.forge.adapter import find_newest, no_method
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.github.answers import ANSWERS
@@ -14,7 +13,7 @@ from flakesync.forge.github.graphql import GraphQL
 from flakesync.forge.github.merging import Merging
 from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
-from flakesync.forge.urls import repository
+from flakesync.forge.repos_adapter import ReposAdapter
 from flakesync.terms import Rev
 
 PAGE = 100
@@ -75,14 +74,13 @@ class _Merged(msgspec.Struct, frozen=True):
 
 
 class _Project(msgspec.Struct, frozen=True):
-    full_name: str = ""
     # Left out for those who may not push.
     allow_merge_commit: bool = True
     allow_squash_merge: bool = True
     allow_rebase_merge: bool = True
 
 
-class GitHub(Adapter):
+class GitHub(ReposAdapter):
     """One GitHub."""
 
     kind = "github"
@@ -104,15 +102,7 @@ class GitHub(Adapter):
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from `head` into `base`: an open one if there is one."""
-        seen = list(islice(self._list(project, head, base, "all"), PAGE))
-        mine = [pull for pull in seen if _is_from(pull, head, base)]
-        found = next((pull for pull in mine if pull.state == "open"), None)
-        if found is None and len(seen) == PAGE:
-            # An old one that was opened again may lie far behind the ones of a hundred nights.
-            again = self._list(project, head, base, "open")
-            found = next((pull for pull in again if _is_from(pull, head, base)), None)
-        found = found or next(iter(mine), None)
-        return found.value() if found is not None else None
+        return find_newest(lambda only_open: self._list(project, head, base, "open" if only_open else "all"), PAGE)
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""
@@ -122,26 +112,6 @@ class GitHub(Adapter):
         """Set title and body."""
         return self._edit(project, pull, {"title": title, "body": body})
 
-    def reopen(self, project: Project, pull: Pull) -> Pull:
-        """Open a closed pull request again."""
-        return self._edit(project, pull, {"state": "open"})
-
-    def close(self, project: Project, pull: Pull, *, body: str | None = None) -> Pull:
-        """Close an open pull request without merging it. body: its new text; None: it stays."""
-        more = {} if body is None else {"body": body}
-        return self._edit(project, pull, {"state": "closed", **more})
-
-    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        """Add the labels that it has not (new ones are made), and ask reviewers: `name`, or a team, `org/team`."""
-        missing = [label for label in labels if label not in pull.labels]
-        if missing:
-            self._at.tell(project, "POST", f"/issues/{pull.number}/labels", body={"labels": missing}, again=True)
-            pull = replace(pull, labels=(*pull.labels, *missing))
-        if reviewers:
-            rest = f"/pulls/{pull.number}/requested_reviewers"
-            self._at.tell(project, "POST", rest, body=reviewers_body(reviewers), again=True)
-        return pull
-
     def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks (statuses and check runs) and reviews, and whether it is in a queue."""
         return self._merging.merge_status(project, pull)
@@ -149,20 +119,7 @@ class GitHub(Adapter):
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: GitHub knows no order among pull requests."""
 
-    def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
-        """Return the page that shows what lies between two commits."""
-        return f"https://{project.host}/{repository(project.path)}/compare/{old}...{new}"
-
-    @staticmethod
-    def _root(project: Project) -> str:
-        return f"/repos/{repository(project.path)}"
-
-    @staticmethod
-    def _find_home(client: Client, project: Project) -> Project:
-        found = client.call("GET", GitHub._root(project), _Project)
-        return replace(project, path=found.full_name or project.path)
-
-    def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[_Pull]:
+    def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[Pull | None]:
         def query(home: Project) -> Query:
             # Without its owner the head would not be looked at.
             owner = home.path.partition("/")[0]
@@ -175,10 +132,14 @@ class GitHub(Adapter):
                 "per_page": PAGE,
             }
 
-        return self._at.each(project, "/pulls", _Pull, query)
+        listed = self._at.each(project, "/pulls", _Pull, query)
+        return (pull.value() if _is_from(pull, head, base) else None for pull in listed)
 
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
         return self._at.call(project, "PATCH", f"/pulls/{pull.number}", _Pull, body=body).value()
+
+    def _label_keys(self, project: Project, names: Sequence[str]) -> Sequence[str | int]:
+        return names
 
     def _open(self, project: Project, new: NewPull) -> Pull:
         body = {

@@ -115,23 +115,25 @@ class Merging:
         failed: tuple[str, ...] = ()
         pending: tuple[str, ...] = ()
         total: Checks = rollup if rollup is not None else "unknown"
+        checks: Sequence[Check] | None = None
         if total not in ("none", "passed"):
-            total, failed, pending = summary(*self._checks(project, pull.head))
+            checks, complete = self._checks(project, pull.head)
+            total, failed, pending = summary(checks, complete)
             if total in ("unknown", "none") and rollup is not None:
                 total = rollup
         reviews = opinion((found, str(number)) for number, found in enumerate(state.opinions))
         if total == "pending" and not pending:
             # What is required and has not reported at all counts in the summary, and is in no list of checks.
-            waiting = _in_queue(state) or self._expected(project, pull)
+            waiting = _in_queue(state) or self._expected(project, pull, checks)
         else:
-            waiting = _in_queue(state) or self._by_rules(project, pull, state, total)
+            waiting = _in_queue(state) or self._by_rules(project, pull, state, total, checks)
         return MergeStatus(total, reviews, failed, pending, waiting)
 
     def detail(self, project: Project, pull: Pull, means: Meaning, words: str) -> str:
         """Return what a refused merge waits for; where GitHub only counts checks, with their names."""
         if means != "checks" or '"' in words:
             return words
-        missing = self._missing(project, pull, self._needs(project, pull.base_branch))
+        missing = self._missing(project, pull, self._needs(project, pull.base_branch), None)
         return f"{words} ({', '.join(missing)})" if missing else words
 
     def is_behind(self, project: Project, pull: Pull) -> bool:
@@ -178,14 +180,15 @@ class Merging:
     # ---- REST ----------------------------------------------------------------------------------------------------
 
     def _status_by_rest(self, project: Project, pull: Pull) -> MergeStatus:
-        total, failed, pending = summary(*self._checks(project, pull.head))
+        checks, complete = self._checks(project, pull.head)
+        total, failed, pending = summary(checks, complete)
         rest = f"/pulls/{pull.number}/reviews"
         listed = self.at.each(project, rest, _Review, lambda _: {"per_page": _PAGE})
         reviews = opinion((each.state, each.user.login if each.user is not None else "") for each in listed)
         waiting = None
         if total in ("none", "unknown"):
             state = State(state="OPEN", merge_state_status=self._merge_state(project, pull))
-            waiting = self._by_rules(project, pull, state, total)
+            waiting = self._by_rules(project, pull, state, total, checks)
         return MergeStatus(total, reviews, failed, pending, waiting)
 
     def _merge_state(self, project: Project, pull: Pull) -> str:
@@ -234,16 +237,19 @@ class Merging:
 
     # ---- branch rules --------------------------------------------------------------------------------------------
 
-    def _by_rules(self, project: Project, pull: Pull, state: State, checks: Checks) -> Waiting | None:
+    def _by_rules(
+        self, project: Project, pull: Pull, state: State, total: Checks, checks: Sequence[Check] | None
+    ) -> Waiting | None:
         """Return what branch rules still demand, where GitHub says that they block it; None: nothing, or not known.
 
+        total: what its checks come to. checks: as they were read; None: they were not.
         A token that may bypass the rules would merge all the same: it is not asked to.
         """
-        if checks in ("failed", "pending"):
+        if total in ("failed", "pending"):
             return None
-        if state.merge_state_status == "UNSTABLE" and checks == "unknown":
+        if state.merge_state_status == "UNSTABLE" and total == "unknown":
             return Waiting("checks", "not all checks have passed, and this token may not read which")
-        if state.merge_state_status == "UNKNOWN" and checks == "unknown":
+        if state.merge_state_status == "UNKNOWN" and total == "unknown":
             return Waiting("computing", "this token may not read its checks, and GitHub has not decided yet")
         if state.merge_state_status != "BLOCKED":
             return None
@@ -251,20 +257,22 @@ class Merging:
         if needs.queue:
             self._queues.add((project, pull.base_branch))
             return None
-        unseen = ", or this token may not see them" if checks == "unknown" else ""
-        if (waiting := _not_reported(self._missing(project, pull, needs), unseen)) is not None:
+        unseen = ", or this token may not see them" if total == "unknown" else ""
+        if (waiting := _not_reported(self._missing(project, pull, needs, checks), unseen)) is not None:
             return waiting
         if state.review_decision == "REVIEW_REQUIRED":
             return Waiting("reviews", f"{max(needs.approvals, 1)} approving review(s) required")
         return None
 
-    def _expected(self, project: Project, pull: Pull) -> Waiting | None:
+    def _expected(self, project: Project, pull: Pull, checks: Sequence[Check] | None) -> Waiting | None:
         """Return which required checks have not reported; None: that cannot be read."""
-        return _not_reported(self._missing(project, pull, self._needs(project, pull.base_branch)))
+        return _not_reported(self._missing(project, pull, self._needs(project, pull.base_branch), checks))
 
-    def _missing(self, project: Project, pull: Pull, needs: _Needs) -> list[str]:
-        reported = {check.name for check in self._checks(project, pull.head)[0]}
-        return sorted(needs.checks - reported)
+    def _missing(self, project: Project, pull: Pull, needs: _Needs, checks: Sequence[Check] | None) -> list[str]:
+        """Return the names of required checks that have not reported. checks: None where they are still to be read."""
+        if checks is None:
+            checks, _ = self._checks(project, pull.head)
+        return sorted(needs.checks - {check.name for check in checks})
 
     def _needs(self, project: Project, base: str) -> _Needs:
         """Return what a branch demands: by the rulesets, which every token may read, and by classic protection."""

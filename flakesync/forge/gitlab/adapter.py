@@ -6,11 +6,10 @@ with each merge.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 
 import msgspec
 
-from flakesync.forge.adapter import Adapter
+from flakesync.forge.adapter import Adapter, find_newest
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.gitlab.answers import ANSWERS, STATUSES
@@ -75,8 +74,8 @@ class _Pull(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> str:
-        """What GitLab thinks of a merge; `detailed_merge_status` is there since 15.6."""
-        return self.detailed_merge_status or self.merge_status
+        """What GitLab thinks of a merge, in lower case; `detailed_merge_status` is there since 15.6."""
+        return (self.detailed_merge_status or self.merge_status).lower()
 
     def value(self) -> Pull:
         state = _STATES.get(self.state, "closed")
@@ -94,8 +93,10 @@ class _Pull(msgspec.Struct, frozen=True):
             draft=self.draft,
             labels=self.labels,
             merged_rev=Rev(merged) if state == "merged" and merged else None,
-            mergeable=_mergeable(STATUSES.get(self.status.lower(), "person")),
+            mergeable=_mergeable(STATUSES.get(self.status, "person")),
             key=str(self.id),
+            merge_state=self.status,
+            merge_error=self.merge_error or "",
         )
 
 
@@ -124,8 +125,6 @@ class GitLab(Adapter):
         super().__init__(client)
         self._users: dict[str, int] = {}
         self._merging = Merging(self._at)
-        # `detailed_merge_status` and `merge_error` of merge requests as they were last seen.
-        self._status: dict[str, tuple[str, str]] = {}
 
     @staticmethod
     def headers(token: str) -> dict[str, str]:
@@ -134,18 +133,11 @@ class GitLab(Adapter):
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest merge request from `head` into `base`: an open one if there is one."""
-        seen = list(islice(self._list(project, head, base, "all"), PAGE))
-        mine = [pull for pull in seen if _is_from(pull, head, base)]
-        found = next((pull for pull in mine if _STATES.get(pull.state) == "open"), None)
-        if found is None and len(seen) == PAGE:
-            again = self._list(project, head, base, "opened")
-            found = next((pull for pull in again if _is_from(pull, head, base)), None)
-        found = found or next(iter(mine), None)
-        return self._seen(found) if found is not None else None
+        return find_newest(lambda only_open: self._list(project, head, base, "opened" if only_open else "all"), PAGE)
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one merge request as it is now."""
-        return self._seen(self._get(project, number))
+        return self._get(project, number).value()
 
     def update(self, project: Project, pull: Pull, *, title: str, body: str) -> Pull:
         """Set title and body; a draft stays one."""
@@ -168,7 +160,6 @@ class GitLab(Adapter):
     def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of the pipeline of exactly this commit, of its reviews, and whether it is on a train."""
         now = self._get(project, pull.number)
-        self._seen(now)
         merge_status = self._merging.pipeline(project, pull, now.head_pipeline)
         if now.merge_when_pipeline_succeeds:
             waiting = Waiting("queue", "auto-merge is on: GitLab merges it when its pipeline succeeds")
@@ -207,7 +198,7 @@ class GitLab(Adapter):
         found = client.call("GET", GitLab._root(project), _Project)
         return replace(project, path=found.path_with_namespace or project.path)
 
-    def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[_Pull]:
+    def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[Pull | None]:
         query: Query = {
             "state": state,
             "source_branch": head,
@@ -216,21 +207,18 @@ class GitLab(Adapter):
             "sort": "desc",
             "per_page": PAGE,
         }
-        return self._at.each(project, "/merge_requests", _Pull, lambda _: query)
+        listed = self._at.each(project, "/merge_requests", _Pull, lambda _: query)
+        return (pull.value() if _is_from(pull, head, base) else None for pull in listed)
 
     def _get(self, project: Project, number: int) -> _Pull:
         return self._at.call(project, "GET", f"/merge_requests/{number}", _Pull)
-
-    def _seen(self, pull: _Pull) -> Pull:
-        self._status[pull.web_url] = (pull.status.lower(), pull.merge_error or "")
-        return pull.value()
 
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
         return self._write(project, "PUT", f"/merge_requests/{pull.number}", body)
 
     def _write(self, project: Project, method: str, rest: str, body: dict[str, object]) -> Pull:
         try:
-            return self._seen(self._at.call(project, method, rest, _Pull, body=body))
+            return self._at.call(project, method, rest, _Pull, body=body).value()
         except Refused as refusal:
             # "403 Forbidden" is all it says, of missing rights and of an archive.
             if refusal.status == 403 and self._at.call(project, "GET", "", _Project).archived:
@@ -287,17 +275,16 @@ class GitLab(Adapter):
         return replace(merged, head=head)
 
     def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:
-        status, error = self._status.get(now.url, ("", ""))
-        if status == "ci_must_pass" and self.merge_status(project, now).checks == "failed":
+        if now.merge_state == "ci_must_pass" and self.merge_status(project, now).checks == "failed":
             return "checks-failed"
-        means = STATUSES.get(status, "person")
+        means = STATUSES.get(now.merge_state, "person")
         if means != "state":
             return means
         # Nothing is against it, and yet it was not merged: what it was refused for has gone, unless GitLab says more.
-        return "person" if error or refusal.status == _BAD_REQUEST else "computing"
+        return "person" if now.merge_error or refusal.status == _BAD_REQUEST else "computing"
 
     def _detail(self, project: Project, now: Pull, means: Meaning, words: str) -> str:
-        status, error = self._status.get(now.url, ("", ""))
+        status, error = now.merge_state, now.merge_error
         if STATUSES.get(status) == "state":
             return error or words
         return _SAYS.get(status, error or status.replace("_", " ") or words)

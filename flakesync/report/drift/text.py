@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from flakesync.analysis.findings import GRAVE
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.report.text import (
     BLANK,
@@ -29,7 +30,6 @@ _TITLES = ("pin", "rev", "date", "age", "behind", "repos")
 _MOST_REPO_LINES = 4
 _MOST_OF_A_KIND = 5
 _KIND_WIDTH = 11
-_GRAVE = frozenset({"foreign", "bad-lock", "unreachable", "no-lock", "unlocked"})
 AT_TARGET = "–"
 
 
@@ -157,7 +157,7 @@ def _finding(finding: Finding, column: int, room: int, width: int) -> list[Line]
     name = _name(finding)
     revs = _revs(finding)
     used = sum(len(span.text) for span in revs)
-    style: Style = "bad" if finding.kind in _GRAVE else "warn"
+    style: Style = "bad" if finding.kind in GRAVE else "warn"
     head = line("  ", Span(pad(finding.kind, _KIND_WIDTH), style), "  ")
     if column:
         head += line(pad(name, column), "  ")

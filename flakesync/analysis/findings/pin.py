@@ -1,0 +1,41 @@
+"""`pin`: an input that a pin governs is not at the pin's target."""
+
+from flakesync.analysis.rule import DAY_S, PinnedInputRule
+from flakesync.documents.drift import Finding
+from flakesync.survey.pins import PinnedInput, Target, is_archive, is_at, last_modified
+from flakesync.survey.survey import Survey
+from flakesync.terms import show_path
+
+
+def find(survey: Survey, item: PinnedInput) -> Finding | None:
+    """Return the finding; None at the target, and where the target is not known."""
+    target = survey.targets.get(item.pin.name)
+    if target is None or is_at(item.locked, target):
+        return None
+    rev = item.locked_rev
+    if rev is None and not is_archive(item.locked):
+        return None  # a git input without a commit: `unlocked`
+    detail = f"not at pin {item.pin.name}" + (", fixed by its flake.nix" if item.fixed else "")
+    detail += ", its lock names no commit" if rev is None else ""
+    days = _days_behind(item, target)
+    detail += f", {days} days behind" if days else ""
+    return Finding(
+        kind="pin",
+        repo=item.repo,
+        flake=item.flake,
+        input=show_path(item.input),
+        locked_rev=rev,
+        wanted_rev=target.rev,
+        detail=detail,
+    )
+
+
+def _days_behind(item: PinnedInput, target: Target) -> int | None:
+    """Return the days between the locked commit and the target; None where one of the dates is not known."""
+    date = last_modified(item.locked)
+    if date is None or target.last_modified is None:
+        return None
+    return max(0, target.last_modified - date) // DAY_S
+
+
+RULE = PinnedInputRule(kinds=("pin",), find=find)

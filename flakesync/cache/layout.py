@@ -5,7 +5,10 @@
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
     facts/REV.json              hash and date of a commit in commits/
     files/HASH                  files of commits that runs of a manifest have read
-    runs/HASH.lock, .settled    held by a run of a manifest; what it has found to be as planned
+    files/HASH.differences      which commits of its repos differ in locks alone, and which repos read their own lock
+    fetched/HASH                when a clone was last brought up to its server
+    runs/HASH.lock              held by a run of a manifest
+    runs/HASH.up-to-date        which update branches its runs have found to be as planned
 
 The next version reads it too: paths stay.
 """
@@ -56,7 +59,17 @@ def commit_files(cache: Path, manifest: Path) -> Path:
     return cache / "files" / f"{zlib.crc32(os.fsencode(manifest)):08x}"
 
 
-def run_file(manifest: Path, cache: Path, ending: Literal["lock", "settled"]) -> Path:
+def difference_file(cache: Path, manifest: Path) -> Path:
+    """Return the file with what runs of a manifest know of the difference between two commits of a repo."""
+    return commit_files(cache, manifest).with_suffix(".differences")
+
+
+def fetched_file(cache: Path, git_dir: str, refs: str) -> Path:
+    """Return the file whose time is that at which a clone's refs below `refs` were last those of its server."""
+    return cache / "fetched" / _digest(f"{git_dir}\0{refs}")[:32]
+
+
+def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date"]) -> Path:
     """Return the file that runs of this manifest share."""
     return cache / "runs" / f"{_digest(os.fspath(manifest.resolve()))[:16]}.{ending}"
 

@@ -41,11 +41,6 @@ class PublishOutcome(msgspec.Struct, frozen=True, kw_only=True):
     notes: list[str] = []
     error: ErrorDocument | None = None
 
-    @property
-    def is_left(self) -> bool:
-        """Whether there is an update that is neither published nor in the base: somebody has to do something."""
-        return self.status == "failed" or (self.status == "skipped" and self.reason not in ("no-update", "merged"))
-
 
 class PublishDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `flakesync publish`; repos in the order of the waves."""

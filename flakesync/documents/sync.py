@@ -1,13 +1,10 @@
-"""What a sync did: one outcome a repo, the events on the way there, and the JSON document."""
+"""The answer of `flakesync sync`: one entry a repo."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from flakesync.documents.plan import ChangeDocument
-from flakesync.terms import RepoName
 
 Status = Literal["updated", "unchanged", "failed", "skipped"]
 
@@ -65,48 +62,3 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 DOCUMENT = SyncDocument
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """Work on a repo has begun."""
-
-    repo: RepoName
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A repo has come to a step that can take long: `locking`, `checking`. detail: e.g. the check."""
-
-    repo: RepoName
-    step: str
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A repo is done, one way or another. done, total: of all repos that the plan changes."""
-
-    outcome: Outcome
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Work on a repo has ended for now, with these words. good: whether it is what was wanted."""
-
-    repo: RepoName
-    words: str
-    good: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that a person should know and that stops nothing."""
-
-    text: str
-
-
-Event = Started | Step | Finished | Ended | Note
-Listener = Callable[[Event], None]

@@ -80,6 +80,11 @@ class Servers:
         """Return `text` without the token of any host, and without control characters."""
         return self.hosts.clean(text)
 
+    def clean_error(self, error: FlakesyncError) -> FlakesyncError:
+        """Return an error as it may be shown: no server has repeated a token to us in it."""
+        hint = self.clean(error.hint) if error.hint is not None else None
+        return FlakesyncError(error.code, self.clean(error.message), hint=hint)
+
     def _open(self, account: Account) -> Forge | None:
         adapter = adapter_of(account.kind)
         return adapter(self._client(account, adapter.headers(account.token or ""))) if adapter is not None else None

@@ -7,27 +7,24 @@ so any machine can go on, and a run that was killed is finished by the next one.
 from collections.abc import Iterable, Mapping
 from threading import Lock
 
-import msgspec
-
-from flakesync.documents.land import LandDocument, LandOutcome
-from flakesync.documents.sync import Ended, ErrorDocument, Listener, Note, Started
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
-from flakesync.land.outcome import failed
+from flakesync.land.outcome import LandOutcome, LandResult, failed
 from flakesync.land.repo import RepoLanding
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, ServerState, movable_edges
-from flakesync.publish.documents import error_document
 from flakesync.publish.each_repo import map_repos
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.engine import only_run
+from flakesync.sync.events import Finished, Listener, Note, Started
 from flakesync.sync.options import Options
+from flakesync.sync.outcome import FailedUpstream
 from flakesync.sync.schedule import run_ready
-from flakesync.sync.settled import Settled
-from flakesync.sync.tools import make_tools, stopper
+from flakesync.sync.tools import make_tools, one_at_a_time, stopper
+from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import is_ours
 from flakesync.workspace.manifest import Workspace
@@ -42,9 +39,9 @@ def land(
     selected: frozenset[RepoName],
     servers: Servers,
     options: Options,
-    listener: Listener = lambda _: None,
-) -> LandDocument:
-    """Land the update branches of the selected repos as far as they can be, and return what became of each.
+    listener: Listener[LandOutcome] = lambda _: None,
+) -> LandResult:
+    """Land the update branches of the selected repos as far as they can be, and return the result of each.
 
     Raises:
         FlakesyncError: nothing could be begun (no git, no Nix where it is needed for all), or another run is going on
@@ -52,8 +49,9 @@ def land(
     """
     git_process.git(["--version"])
     state = ServerState(workspace, options.cache, servers)
-    tools = make_tools(options, state.sources, servers.hosts, listener, Settled(None))
-    landing = _Landing(selected, LandRun(state, servers, tools, options))
+    listener = one_at_a_time(listener)
+    tools = make_tools(options, state.sources, servers.hosts, listener, UpToDateBranches(None))
+    landing = _Landing(selected, LandRun(state, servers, tools, options), listener)
     patience = options.patience
     deadline = patience.clock() + patience.timeout_s
     pause = _FIRST_PAUSE_S
@@ -68,20 +66,20 @@ def land(
                 raise
         pause = _FIRST_PAUSE_S if progress else min(pause * 2, _LONGEST_PAUSE_S)
         if not patience.wait or not landing.waits or patience.clock() + pause > deadline:
-            return landing.document()
+            return landing.result()
         patience.sleep(pause)
 
 
 class _Landing:
     """One run: rounds over all that has not landed yet. begun: whether there has been one."""
 
-    def __init__(self, selected: frozenset[RepoName], run: LandRun) -> None:
+    def __init__(self, selected: frozenset[RepoName], run: LandRun, listener: Listener[LandOutcome]) -> None:
         self._selected = selected
         self._run = run
         self._state = run.server_state
         self._workspace = run.workspace
         self._servers = run.servers
-        self._listener = run.tools.listener
+        self._listener = listener
         self._outcomes: dict[RepoName, LandOutcome] = {}
         self._open: set[RepoName] = set()
         self._deleted: list[RepoName] = []
@@ -128,14 +126,13 @@ class _Landing:
         self._clean(graph)
         return self._landed() != before
 
-    def document(self) -> LandDocument:
-        """Return what has become of all repos that had something to land."""
-        repos = [self._outcomes[name] for name in self._order if name in self._outcomes]
-        return LandDocument(
+    def result(self) -> LandResult:
+        """Return the results of all repos that had something to land."""
+        return LandResult(
             branch=self._workspace.branch,
             locker=self._run.tools.locker.name,
-            repos=repos,
-            deleted=sorted(self._deleted),
+            repos=tuple(self._outcomes[name] for name in self._order if name in self._outcomes),
+            deleted=tuple(sorted(self._deleted)),
         )
 
     def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
@@ -171,39 +168,30 @@ class _Landing:
         try:
             return RepoLanding(self._run, name, landed, frozenset(self._open - landed)).carry_out()
         except ChecksFailedError as error:
-            return msgspec.structs.replace(failed(name, error, self._servers), results=error.results)
+            return failed(name, error, self._servers, error.results)
         except (FlakesyncError, OSError) as error:
             return failed(name, as_error(error), self._servers)
 
     def _blocked(self, name: RepoName) -> LandOutcome | None:
         """Return the outcome of a repo whose upstreams have not all landed; None: it is its turn."""
-        waits_for: list[str] = []
+        waits_for: list[RepoName] = []
         for upstream in sorted(self._needs[name]):
             outcome = self._outcomes.get(upstream)
             if outcome is not None and outcome.status == "landed":
                 continue
             if outcome is not None and outcome.status in ("failed", "skipped"):
-                error = outcome.error
-                because = error.because if error is not None and error.because else upstream
-                message = f"{upstream} {'failed' if outcome.status == 'failed' else 'was skipped'}"
-                document = ErrorDocument(code="upstream-failed", message=message, because=because)
-                return LandOutcome(repo=name, status="skipped", error=document)
+                because = outcome.error.because if isinstance(outcome.error, FailedUpstream) else upstream
+                error = FailedUpstream(upstream, skipped=outcome.status == "skipped", because=because)
+                return LandOutcome(repo=name, status="skipped", error=error)
             waits_for.append(upstream)
         if not waits_for:
             return None
-        return LandOutcome(repo=name, status="waiting", waits_for=waits_for)
+        return LandOutcome(repo=name, status="waiting", waits_for=tuple(waits_for))
 
     def _finish(self, name: RepoName, outcome: LandOutcome) -> None:
         with self._guard:
             self._outcomes[name] = outcome
-        words: str = outcome.status
-        if outcome.merged is not None:
-            words += f" as {outcome.merged[:12]}"
-        elif outcome.error is not None:
-            words += f": {outcome.error.message.partition(chr(10))[0]}"
-        elif outcome.detail is not None or outcome.waits_for:
-            words += f": {outcome.detail or ', '.join(outcome.waits_for)}"
-        self._listener(Ended(name, words, good=outcome.status in ("landed", "repinned")))
+        self._listener(Finished(name, outcome))
 
     # ---- what is left over -----------------------------------------------------------------------------------------
 
@@ -222,8 +210,7 @@ class _Landing:
             if self._delete(found, found.tip):
                 self._deleted.append(name)
         except FlakesyncError as error:
-            words = error_document(error, self._servers).message
-            self._listener(Note(f"{name}: its update branch stays: {words}"))
+            self._listener(Note(f"{name}: its update branch stays: {self._servers.clean(error.message)}"))
 
     def _delete(self, found: RepoOnServer, tip: Rev) -> bool:
         """Delete an update branch on its server and in the mirror, if flakesync made it."""

@@ -4,18 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flakesync.documents.land import LandOutcome
-from flakesync.documents.sync import Step
 from flakesync.errors import SyncError
 from flakesync.forge.model import ForgeError, MergeStatus, OnForge, Pull, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.gate import find_obstacle
-from flakesync.land.outcome import Closed, Made
+from flakesync.land.outcome import Closed, LandOutcome, Made
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, movable_edges
 from flakesync.publish.body import Around, Link
 from flakesync.publish.publish import publish_again
 from flakesync.survey.survey import Survey
+from flakesync.sync.events import Step
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import has_content, own_commits, read_update
 from flakesync.workspace.snapshot import RepoAtCommit
@@ -125,7 +124,7 @@ class Merge:
 
     def _links(self, upstreams: Sequence[RepoName]) -> Iterator[tuple[Rev, Link]]:
         """Give the pull requests by which the commits came that are locked now."""
-        wanted = {change.to.get("rev") for change in self.made.outcome.changes}
+        wanted = {move.rev for move in self.made.outcome.moves}
         for upstream in upstreams:
             state = self.survey.snapshot.states[upstream]
             if not isinstance(state, RepoAtCommit) or state.base_rev not in wanted:

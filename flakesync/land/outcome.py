@@ -1,19 +1,54 @@
-"""What became of a repo that was to land, as the document says it."""
+"""What a landing has done about each repo."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from flakesync.documents.land import LandOutcome, Tested
-from flakesync.documents.sync import Outcome
+from flakesync.documents.land import LandStatus, Tested
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull, Waiting
-from flakesync.publish.documents import error_document
+from flakesync.sync.outcome import CheckOutcome, FailedUpstream, Unchanged, Updated
 from flakesync.terms import RepoName, Rev
 
 
 class Closed(ForgeError):  # noqa: N818 - it says what happened
     """A person closed the pull request of this very update."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandOutcome:
+    """What was done about one repo; its document says what each status means.
+
+    pull: its pull request; None: it has none, or it was not looked up. commit: its update commit, as it was merged or
+    is to be. merged: the commit of the base that has it, None unless landed. made: how the update commit came about;
+    None: it did not come to that. waiting: what keeps it from being merged. waits_for: upstreams that have not landed.
+    checks: those that ran. error: None unless it failed or was skipped.
+    """
+
+    repo: RepoName
+    status: LandStatus
+    pull: Pull | None = None
+    commit: Rev | None = None
+    merged: Rev | None = None
+    made: "Made | None" = None
+    waiting: Waiting | None = None
+    waits_for: tuple[RepoName, ...] = ()
+    checks: tuple[CheckOutcome, ...] = ()
+    error: FlakesyncError | FailedUpstream | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LandResult:
+    """One run of land.
+
+    branch: the name of the update branches. locker: who wrote the locks that were made anew. repos: those that had
+    something to land, in the order of the waves. deleted: those whose update branch was deleted, by name.
+    """
+
+    branch: str
+    locker: str
+    repos: tuple[LandOutcome, ...]
+    deleted: tuple[RepoName, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +58,7 @@ class Made:
     commit: Rev
     anew: bool
     tested: Tested
-    outcome: Outcome
+    outcome: Updated | Unchanged
 
     def result(
         self,
@@ -37,30 +72,29 @@ class Made:
         return LandOutcome(
             repo=self.outcome.repo,
             status=status,
-            pull=pull.url if pull is not None else None,
+            pull=pull,
             commit=self.commit,
             merged=merged,
-            changes=self.outcome.changes if self.anew else [],
-            checks=self.tested,
-            results=self.outcome.checks,
-            reason=waiting.reason if waiting is not None and status == "waiting" else None,
-            detail=waiting.detail if waiting is not None else None,
+            made=self,
+            waiting=waiting,
+            checks=checks_of(self.outcome),
         )
+
+
+def checks_of(outcome: Updated | Unchanged) -> tuple[CheckOutcome, ...]:
+    """Return the checks that ran for an update commit."""
+    return outcome.checks if isinstance(outcome, Updated) else ()
 
 
 def left_waiting(name: RepoName, waiting: Waiting, pull: Pull | None = None) -> LandOutcome:
     """Return the outcome of a repo whose update, and the pull request of it, are left as they are."""
-    return LandOutcome(
-        repo=name,
-        status="waiting",
-        pull=pull.url if pull is not None else None,
-        commit=pull.head if pull is not None else None,
-        reason=waiting.reason,
-        detail=waiting.detail,
-    )
+    commit = pull.head if pull is not None else None
+    return LandOutcome(repo=name, status="waiting", pull=pull, commit=commit, waiting=waiting)
 
 
-def failed(name: RepoName, error: FlakesyncError, servers: Servers) -> LandOutcome:
-    """Return the outcome of a repo whose landing ended with an error."""
+def failed(
+    name: RepoName, error: FlakesyncError, servers: Servers, checks: tuple[CheckOutcome, ...] = ()
+) -> LandOutcome:
+    """Return the outcome of a repo whose landing ended with an error. checks: those that ran."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, Closed) else "failed"
-    return LandOutcome(repo=name, status=status, error=error_document(error, servers))
+    return LandOutcome(repo=name, status=status, checks=checks, error=servers.clean_error(error))

@@ -8,12 +8,12 @@ from typing import assert_never
 import msgspec
 
 from flakesync.analysis.plan import Change, make_plan
-from flakesync.documents.land import LandOutcome, Tested
+from flakesync.documents.land import Tested
 from flakesync.errors import GitError, ManifestError, SyncError
 from flakesync.forge.model import ForgeError, OnForge, Pull, Undecided, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.merge import Merge
-from flakesync.land.outcome import Closed, Made, left_waiting
+from flakesync.land.outcome import Closed, LandOutcome, Made, checks_of, left_waiting
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, movable_edges
 from flakesync.publish.body import run_of, was_abandoned
@@ -22,6 +22,7 @@ from flakesync.survey.pins import last_modified
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.job import BumpJob, make_job, plan_move
+from flakesync.sync.outcome import Updated
 from flakesync.terms import RepoName, Rev
 from flakesync.update.check_reuse import same_trees
 from flakesync.update.content import Update, locked_of
@@ -109,8 +110,7 @@ class RepoLanding:
             # The base has it already, by whatever way.
             with suppress(ForgeError):
                 pull = on_forge.forge.close(on_forge.project, pull)
-        url = pull.url if pull is not None else None
-        return LandOutcome(repo=self.name, status="landed", pull=url, commit=found.tip, merged=merged)
+        return LandOutcome(repo=self.name, status="landed", pull=pull, commit=found.tip, merged=merged)
 
     # ---- what to change --------------------------------------------------------------------------------------------
 
@@ -157,15 +157,16 @@ class RepoLanding:
         with Repository.open(state.clone) as repository:
             _align(repository, job.branch, found.tip)
         outcome = bump(job, self.run.tools)
-        commit = Rev(outcome.commit or "")
+        commit = outcome.commit
         if commit == found.tip:
             return Made(commit, anew=False, tested="as-published" if job.checks else "none", outcome=outcome)
-        tested: Tested = "ran" if outcome.checks else "none"
+        ran = bool(checks_of(outcome))
+        tested: Tested = "ran" if ran else "none"
         with Repository.open(state.clone) as repository:
             known = [rev for rev in (found.tip, state.base_rev) if rev is not None]
-            if not outcome.checks and any(same_trees(repository, rev, commit) for rev in known):
+            if not ran and any(same_trees(repository, rev, commit) for rev in known):
                 tested = "carried-over"
-        if outcome.status == "updated":
+        if isinstance(outcome, Updated):
             self._require_unmoved(found)
         return Made(commit, anew=True, tested=tested, outcome=outcome)
 

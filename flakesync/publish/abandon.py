@@ -9,9 +9,10 @@ from flakesync.forge.model import Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import is_ours, mark_abandoned
 from flakesync.publish.branches import Branches, at_commit, find_branches, push
-from flakesync.publish.documents import error_document, pull_document
+from flakesync.publish.documents import pull_document
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
+from flakesync.sync.documents import error_document
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import own_commits
 from flakesync.workspace.model import Workspace
@@ -71,7 +72,7 @@ class _Abandoning:
             pull=pull_document(self.pull) if self.pull is not None else None,
             local=self.local,
             remote=self.remote,
-            error=error_document(error, self.servers) if error is not None else None,
+            error=error_document(self.servers.clean_error(error)) if error is not None else None,
         )
 
     def _take_away(self, repository: Repository, state: RepoAtCommit) -> None:

@@ -6,25 +6,22 @@ from branches, commits, locks and pull requests, so a run that was killed is fin
 
 from collections.abc import Callable, Iterable, Mapping
 
-from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus
+from flakesync.documents.publish import PublishStatus
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, NewPull, OnForge, Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import Around, make_block, make_title, put_into
 from flakesync.publish.branches import push
-from flakesync.publish.documents import publish_outcome
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.fetchable import find_lacking
 from flakesync.publish.look import Look
 from flakesync.publish.neighbours import Neighbours
 from flakesync.publish.work import Published, Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
+from flakesync.sync.events import Finished, Listener
 from flakesync.terms import RepoName
 from flakesync.workspace.model import Workspace
-
-Tell = Callable[[PublishOutcome, int, int], None]
-"""Is told an outcome as soon as it is known, how many are known now, and of how many."""
 
 
 def publish(
@@ -34,21 +31,19 @@ def publish(
     servers: Servers,
     *,
     reopen: bool = False,
-    tell: Tell = lambda *_: None,
-) -> PublishDocument:
-    """Push the update branches of the selected repos and open or update their pull requests.
+    listener: Listener[Published] = lambda _: None,
+) -> list[Published]:
+    """Push the update branches of the selected repos, open or update their pull requests, and return the results.
 
-    A repo is left out while a server lacks what its update locks. graph: as it was read at the update branches.
-    reopen: open also those again that a person has closed.
+    They are in the order of the waves. A repo is left out while a server lacks what its update locks. graph: as it was
+    read at the update branches. reopen: open also those again that a person has closed.
     """
 
     def finished(result: Published, done: int) -> None:
-        tell(publish_outcome(result, workspace.branch, servers), done, len(selected))
+        listener(Finished(result.repo, result, done, len(selected)))
 
     look = Look(workspace, graph, servers, reopen=reopen)
-    results = _Publishing(workspace, graph, servers, look, finished=finished).carry_out(selected)
-    repos = [publish_outcome(result, workspace.branch, servers) for result in results]
-    return PublishDocument(branch=workspace.branch, repos=repos)
+    return _Publishing(workspace, graph, servers, look, finished=finished).carry_out(selected)
 
 
 def publish_again(
@@ -121,7 +116,7 @@ class _Publishing:
             try:
                 skip = step(work)
             except (FlakesyncError, OSError) as error:
-                work.settle("failed", error=as_error(error))
+                work.settle("failed", error=self._servers.clean_error(as_error(error)))
             else:
                 if skip is not None:
                     work.notes += [skip.note] if skip.note is not None else []

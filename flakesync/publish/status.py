@@ -12,9 +12,9 @@ from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.body import pulls_in, was_abandoned
 from flakesync.publish.branches import Branches, Current, Taken, at_commit, find_branches, find_current, has_landed
-from flakesync.publish.documents import error_document
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.survey.graph import RepoGraph
+from flakesync.sync.documents import error_document
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, locked_repos, read_update
 from flakesync.workspace.model import Workspace
@@ -195,7 +195,7 @@ def _status(found: _Found, waits_for: list[str], servers: Servers) -> RepoStatus
         pull=_pull_standing(found.pull, found.merge_status) if found.pull is not None else None,
         landed=found.landed,
         waits_for=waits_for,
-        error=error_document(error, servers) if error is not None else None,
+        error=error_document(servers.clean_error(error)) if error is not None else None,
     )
 
 

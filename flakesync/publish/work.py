@@ -45,19 +45,26 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The result of one repo, as `PublishOutcome` describes it. update: None where there is none, or it is not known.
+    """The result of one repo; its document says what each status and reason means.
 
-    pull: its newest pull request; None: there is none that counts, or it was not looked up.
+    branch: the name of its update branch, None where there is no update. update: None where there is none, or it is not
+    known. pull: its newest pull request; None: there is none that counts, or it was not looked up.
     """
 
     repo: RepoName
     status: PublishStatus
     reason: SkipReason | None
+    branch: str | None
     update: Update | None
     pushed: bool
     pull: Pull | None
     notes: Sequence[str]
     error: FlakesyncError | None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether there is an update that is neither published nor in the base: somebody has to do something."""
+        return self.status == "failed" or (self.status == "skipped" and self.reason not in ("no-update", "merged"))
 
 
 @dataclass
@@ -99,6 +106,7 @@ class Work:
             repo=self.name,
             status=status,
             reason=reason,
+            branch=self.branches.branch if self.branches is not None and self.update is not None else None,
             update=self.update,
             pushed=self.pushed,
             pull=self.pull,

@@ -6,9 +6,12 @@ from collections.abc import Iterable
 from flakesync.documents.land import LandDocument, LandOutcome, LandStatus, Tested
 from flakesync.documents.sync import CheckResult
 from flakesync.errors import plain
+from flakesync.land import outcome as values
+from flakesync.land.documents import outcome_document
 from flakesync.report.publish import error_lines
 from flakesync.report.sync import because
 from flakesync.report.text import BLANK, Line, Span, Style, line, pad, short, shown, widest, wrap
+from flakesync.sync.events import Finished
 
 _STYLES: dict[LandStatus, Style] = {
     "landed": "good",
@@ -43,6 +46,20 @@ def render_land(document: LandDocument, *, width: int, full: bool = False) -> li
             lines += [line(" " * _INDENT, Span(piece, "dim")) for piece in wrap(shown(outcome.detail), width - _INDENT)]
         lines += _checks(outcome.results, full)
     return [*lines, *([BLANK] if lines else []), _summary(document)]
+
+
+def progress_line(event: Finished[values.LandOutcome]) -> Line:
+    """Return what a log says of a repo whose turn is over."""
+    outcome = outcome_document(event.result)
+    words: str = outcome.status
+    if outcome.merged is not None:
+        words += f" as {outcome.merged[:12]}"
+    elif outcome.error is not None:
+        words += f": {outcome.error.message.partition(chr(10))[0]}"
+    elif outcome.detail is not None or outcome.waits_for:
+        words += f": {outcome.detail or ', '.join(outcome.waits_for)}"
+    style: Style = "good" if outcome.status in ("landed", "repinned") else "warn"
+    return line(Span(shown(outcome.repo), "name"), "  ", Span(shown(words), style))
 
 
 def _heading(outcome: LandOutcome, column: int) -> Line:

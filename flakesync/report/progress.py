@@ -1,41 +1,45 @@
-"""Events of a sync → progress on stderr: plain lines, or on a terminal a display that shows what is being done."""
+"""Events of a run → progress on stderr: plain lines, or on a terminal a display that shows what is being done.
+
+What a log says of a result is for the report of its command to tell: `describe` returns it, None for nothing.
+"""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO, assert_never
+from typing import TYPE_CHECKING, Generic, TextIO, assert_never
 
-from flakesync.documents.sync import Ended, Event, Finished, Listener, Note, Outcome, Started, Step
 from flakesync.report import colour
-from flakesync.report.sync import STATUS_STYLES, because
-from flakesync.report.text import Line, Span, line, short, shown
+from flakesync.report.text import Line, Span, line, shown
+from flakesync.sync.events import Event, Finished, Listener, Note, Result, Started, Step
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 _MOST_ROWS = 12
 
+Describe = Callable[[Finished[Result]], Line | None]
+
 
 @contextmanager
-def listener(stream: TextIO | None, *, quiet: bool, verbose: bool) -> Iterator[Listener]:
+def listener(
+    stream: TextIO | None, describe: Describe[Result], *, quiet: bool, verbose: bool
+) -> Iterator[Listener[Result]]:
     """Give out what shows events on `stream` (None: nowhere) until the block ends, however it ends."""
     if quiet or stream is None:
         yield lambda _: None
     elif colour.is_terminal(stream):
-        with _live(stream) as listen:
+        with _live(stream, describe) as listen:
             yield listen
     else:
-        yield PlainProgress(stream, verbose=verbose)
+        yield PlainProgress(stream, describe, verbose=verbose)
 
 
-def event_line(event: Event, *, verbose: bool) -> Line | None:
+def event_line(event: Event[Result], describe: Describe[Result], *, verbose: bool) -> Line | None:
     """Return what a log says of an event; None: nothing. verbose: also what begins, not only what ends."""
     match event:
-        case Finished(outcome=outcome, done=done, total=total):
-            return _finished(outcome, done, total)
-        case Ended(repo=repo, words=words, good=good):
-            return line(Span(shown(repo), "name"), "  ", Span(shown(words), "good" if good else "warn"))
+        case Finished():
+            return describe(event)
         case Note(text=text):
             return line(Span("note: ", "dim"), shown(text))
         case Started(repo=repo):
@@ -46,36 +50,19 @@ def event_line(event: Event, *, verbose: bool) -> Line | None:
             assert_never(event)
 
 
-def _finished(outcome: Outcome, done: int, total: int) -> Line:
-    size = len(str(total))
-    head = line(
-        Span(f"[{done:{size}}/{total}] ", "dim"),
-        Span(shown(outcome.repo), "name"),
-        "  ",
-        Span(outcome.status, STATUS_STYLES[outcome.status]),
-    )
-    if outcome.status == "updated" and outcome.commit is not None:
-        return (*head, Span(f" {short(outcome.commit)}", "rev"))
-    if outcome.error is not None:
-        error = outcome.error
-        first = (error.message.splitlines() or [""])[0]  # the rest is in the answer
-        why = because(error) if error.because is not None else f"error[{error.code}]: {shown(first)}"
-        return (*head, Span(f"  {why}"))
-    return head
-
-
-class PlainProgress:
+class PlainProgress(Generic[Result]):
     """A line for each event that matters; safe to call from several threads."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool) -> None:
+    def __init__(self, stream: TextIO, describe: Describe[Result], *, verbose: bool) -> None:
         """Write to `stream`; what it does not take is lost."""
         self._stream = stream
+        self._describe = describe
         self._verbose = verbose
         self._lock = threading.Lock()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event[Result]) -> None:
         """Show one event."""
-        text = event_line(event, verbose=self._verbose)
+        text = event_line(event, self._describe, verbose=self._verbose)
         if text is None:
             return
         with self._lock:
@@ -96,7 +83,7 @@ class Board:
         self._running: dict[str, tuple[float, str]] = {}
         self._done = (0, 0)
 
-    def take(self, event: Event) -> None:
+    def take(self, event: Event[object]) -> None:
         """Take in one event."""
         with self._lock:
             match event:
@@ -105,11 +92,9 @@ class Board:
                 case Step(repo=repo, step=step, detail=detail):
                     started, _ = self._running.get(repo, (self._clock(), ""))
                     self._running[repo] = (started, f"{step} {shown(detail)}".rstrip())
-                case Finished(outcome=outcome, done=done, total=total):
-                    self._running.pop(outcome.repo, None)
-                    self._done = (max(done, self._done[0]), total)
-                case Ended(repo=repo):
+                case Finished(repo=repo, done=done, total=total):
                     self._running.pop(repo, None)
+                    self._done = (max(done, self._done[0]), total)
                 case Note():
                     pass
                 case _:
@@ -139,7 +124,7 @@ class Board:
 
 
 @contextmanager
-def _live(stream: TextIO) -> Iterator[Listener]:
+def _live(stream: TextIO, describe: Describe[Result]) -> Iterator[Listener[Result]]:
     from rich.console import Console
     from rich.live import Live
 
@@ -155,9 +140,9 @@ def _live(stream: TextIO) -> Iterator[Listener]:
         console=console, get_renderable=show, refresh_per_second=8, transient=True, redirect_stdout=False
     ) as live:
 
-        def listen(event: Event) -> None:
+        def listen(event: Event[Result]) -> None:
             board.take(event)
-            text = event_line(event, verbose=False)
+            text = event_line(event, describe, verbose=False)
             if text is not None:
                 live.console.print(colour.to_rich(text), soft_wrap=True)
 

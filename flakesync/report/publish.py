@@ -7,7 +7,10 @@ from flakesync.documents.abandon import AbandonDocument, AbandonOutcome, Abandon
 from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus, SkipReason
 from flakesync.documents.sync import ErrorDocument
 from flakesync.errors import plain
+from flakesync.publish.documents import published_document
+from flakesync.publish.work import Published
 from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, wrap
+from flakesync.sync.events import Finished
 
 REASONS: dict[SkipReason, str] = {
     "no-update": "no update",
@@ -45,9 +48,12 @@ def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
     return [*lines, *([BLANK] if lines else []), summary]
 
 
-def progress_line(outcome: PublishOutcome, done: int, total: int) -> Line:
-    """Return what a log says of a repo that is done."""
-    return line(Span(f"[{done:{len(str(total))}}/{total}] ", "dim"), *_published(outcome, 0, status_width=0))
+def progress_line(event: Finished[Published]) -> Line | None:
+    """Return what a log says of a repo that is done; None: nothing, as there is no update of it."""
+    if event.result.reason == "no-update":
+        return None
+    place = Span(f"[{event.done:{len(str(event.total))}}/{event.total}] ", "dim")
+    return line(place, *_published(published_document(event.result), 0, status_width=0))
 
 
 def _published(outcome: PublishOutcome, column: int, status_width: int = _STATUS_WIDTH) -> Line:

@@ -7,8 +7,11 @@ from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, Status
 from flakesync.errors import plain
 from flakesync.report.plan import change_lines
 from flakesync.report.text import BLANK, Line, Span, Style, count, flow, hang, line, pad, short, shown, widest, wrap
+from flakesync.sync.documents import outcome_document
+from flakesync.sync.events import Finished
+from flakesync.sync.outcome import RepoOutcome
 
-STATUS_STYLES: dict[Status, Style] = {"updated": "good", "unchanged": "dim", "failed": "bad", "skipped": "warn"}
+_STATUS_STYLES: dict[Status, Style] = {"updated": "good", "unchanged": "dim", "failed": "bad", "skipped": "warn"}
 _STATUSES: tuple[Status, ...] = ("updated", "unchanged", "failed", "skipped")
 _STATUS_WIDTH = 9
 _TAIL_LINES = 20
@@ -36,8 +39,31 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     return [*lines, *([BLANK] if lines else []), _summary(document)]
 
 
+def progress_line(event: Finished[RepoOutcome]) -> Line:
+    """Return what a log says of a repo that is done."""
+    outcome = outcome_document(event.result)
+    head = line(
+        Span(f"[{event.done:{len(str(event.total))}}/{event.total}] ", "dim"),
+        Span(shown(outcome.repo), "name"),
+        "  ",
+        Span(outcome.status, _STATUS_STYLES[outcome.status]),
+    )
+    if outcome.status == "updated" and outcome.commit is not None:
+        return (*head, Span(f" {short(outcome.commit)}", "rev"))
+    if outcome.error is not None:
+        return (*head, Span(f"  {_first_line(outcome.error)}"))
+    return head
+
+
+def _first_line(error: ErrorDocument) -> str:
+    """Return an error for a log; the rest of it is in the answer."""
+    if error.because is not None:
+        return because(error)
+    return f"error[{error.code}]: {shown((error.message.splitlines() or [''])[0])}"
+
+
 def _heading(outcome: Outcome, column: int) -> Line:
-    parts = [Span(pad(outcome.status, _STATUS_WIDTH), STATUS_STYLES[outcome.status]), Span("  ")]
+    parts = [Span(pad(outcome.status, _STATUS_WIDTH), _STATUS_STYLES[outcome.status]), Span("  ")]
     parts.append(Span(pad(outcome.repo, column), "name"))
     if outcome.status == "updated" and outcome.commit is not None:
         parts += [Span("  "), Span(short(outcome.commit), "rev")]

@@ -4,17 +4,16 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from flakesync.documents.sync import CheckResult, Outcome, Step
 from flakesync.errors import LockError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.pins import last_modified
 from flakesync.sync.checks import run_checks
+from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
 from flakesync.sync.lockers import Request
+from flakesync.sync.outcome import Unchanged, Updated
 from flakesync.sync.tools import Tools
 from flakesync.sync.verify import verify
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file
@@ -24,8 +23,8 @@ from flakesync.update.difference import describe_all
 from flakesync.workspace.inputs import rev_of
 
 
-def bump(job: BumpJob, tools: Tools) -> Outcome:
-    """Bring one repo's update branch to what the plan says, and return what became of it.
+def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
+    """Bring one repo's update branch to what the plan says, and return the result.
 
     The branch ref is moved last, so an interruption at any moment leaves the repo as it was.
 
@@ -38,10 +37,8 @@ def bump(job: BumpJob, tools: Tools) -> Outcome:
         # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
         old = repository.ref(ref)
         pushed = repository.ref(f"refs/remotes/origin/{job.branch}")
-        documents = [each.document() for each in job.moves]
-        unchanged = Outcome(repo=job.repo, status="unchanged", branch=job.branch, commit=old, changes=documents)
-        if old is not None and tools.settled.has(old, pushed, job.decisions):
-            return unchanged
+        if old is not None and tools.up_to_date.has(old, pushed, job.decisions):
+            return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves)
         existing = find_update_branch(repository, job.branch, job.base_rev)
         before = {
             dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir))
@@ -50,15 +47,15 @@ def bump(job: BumpJob, tools: Tools) -> Outcome:
         if existing is not None and _is_current(job, repository, existing, before):
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=note)
-            tools.settled.add(existing.tip, pushed, job.decisions)
-            return msgspec.structs.replace(unchanged, commit=existing.tip)
+            tools.up_to_date.add(existing.tip, pushed, job.decisions)
+            return Unchanged(repo=job.repo, branch=job.branch, commit=existing.tip, moves=job.moves)
         if old is None:
             # Before anything is locked or checked, and in a dry run too, whose repository has no other branches.
             _require_room(job.clone, ref)
-        commit, updated = _make(job, tools, repository, before, existing)
-        repository.update_ref(ref, commit, old=old, message=note)
-        tools.settled.add(commit, pushed, job.decisions)
-    return msgspec.structs.replace(updated, changes=documents)
+        updated = _make(job, tools, repository, before, existing)
+        repository.update_ref(ref, updated.commit, old=old, message=note)
+        tools.up_to_date.add(updated.commit, pushed, job.decisions)
+    return updated
 
 
 def _require_room(path: Path, ref: str) -> None:
@@ -72,8 +69,8 @@ def _make(
     repository: Repository,
     before: Mapping[FlakeDir, LockFile],
     existing: UpdateBranch | None,
-) -> tuple[Rev, Outcome]:
-    """Lock, commit and check; return the commit, which no ref leads to yet, and what became of the repo with it."""
+) -> Updated:
+    """Lock, commit and check; return the result, to whose commit no ref leads yet."""
     tools.listener(Step(job.repo, "locking"))
     after = _lock(job, tools, before)
     files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
@@ -81,18 +78,16 @@ def _make(
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
     text = message(job.run, described, pins)
     commit = write_update(repository, job.base_rev, files, text, job.author, _dates(after, job.wanted))
-    checks: list[CheckResult] = []
     tested = (job.base_rev,) if existing is None else (existing.tip, job.base_rev)
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
-    if job.checks and job.borrowed is None and not passed:
-        checks = run_checks(job, tools, repository, commit)
-    return commit, Outcome(
+    checked = bool(job.checks) and job.borrowed is None and not passed
+    return Updated(
         repo=job.repo,
-        status="updated",
         branch=job.branch,
         commit=commit,
-        locks=described,
-        checks=checks,
+        moves=job.moves,
+        locks=tuple(described),
+        checks=run_checks(job, tools, repository, commit) if checked else (),
         diff=_diff(repository, job.base_rev, files) if job.borrowed is not None else None,
     )
 

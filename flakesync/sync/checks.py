@@ -3,11 +3,12 @@
 import shlex
 import time
 
-from flakesync.documents.sync import CheckResult, Step
 from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
+from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
+from flakesync.sync.outcome import CheckOutcome
 from flakesync.sync.tools import Tools
 from flakesync.terms import Rev
 
@@ -15,7 +16,7 @@ from flakesync.terms import Rev
 class ChecksFailedError(SyncError):
     """A check of a repo failed. results: of all checks that ran."""
 
-    def __init__(self, results: list[CheckResult]) -> None:
+    def __init__(self, results: tuple[CheckOutcome, ...]) -> None:
         """Name the last check, which is the one that failed."""
         last = results[-1]
         super().__init__(
@@ -27,9 +28,9 @@ class ChecksFailedError(SyncError):
         self.results = results
 
 
-def run_checks(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) -> list[CheckResult]:
+def run_checks(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) -> tuple[CheckOutcome, ...]:
     """Run the repo's checks in a worktree of the new commit. Raises ChecksFailedError."""
-    results: list[CheckResult] = []
+    results: list[CheckOutcome] = []
     with checkout(repository, commit) as folder:
         for argv in job.checks:
             command = shlex.join(argv)
@@ -37,9 +38,7 @@ def run_checks(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) 
             begin = time.monotonic()
             ran = tools.check(argv, folder)
             duration_s = round(time.monotonic() - begin, 3)
-            results.append(
-                CheckResult(command=command, exit_status=ran.status, duration_s=duration_s, output=ran.output)
-            )
+            results.append(CheckOutcome(command, ran.status, duration_s, ran.output))
             if ran.status != 0:
-                raise ChecksFailedError(results)
-    return results
+                raise ChecksFailedError(tuple(results))
+    return tuple(results)

@@ -5,34 +5,36 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import assert_never
 
 import msgspec
 
 from flakesync.analysis.plan import Plan, ToUpdate
 from flakesync.cache.layout import run_file
 from flakesync.cache.lock import exclusive
-from flakesync.documents.sync import ErrorDocument, Finished, Listener, Note, Outcome, Started, SyncDocument
-from flakesync.errors import FlakesyncError, ManifestError, as_error
+from flakesync.errors import FlakesyncError, ManifestError, SyncError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
+from flakesync.sync.events import Finished, Listener, Note, Started
 from flakesync.sync.job import BumpJob, branch_ref, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
+from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
 from flakesync.sync.schedule import run_ready
-from flakesync.sync.settled import Settled
-from flakesync.sync.tools import Tools, make_tools, stopper
+from flakesync.sync.tools import Tools, make_tools, one_at_a_time, stopper
+from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import find_update_branch
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot, UnreadableRepo
 
 
-def sync(survey: Survey, plan: Plan, options: Options, listener: Listener) -> SyncDocument:
-    """Bump every repo of the plan and return what became of each.
+def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome]) -> SyncResult:
+    """Bump every repo of the plan and return the result of each.
 
     Raises:
         FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, a plain folder, or another
@@ -49,17 +51,26 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener) -> Sy
         borrow = dict(plan.changes()).keys() if options.dry_run else ()
         repositories = stack.enter_context(_repositories(snapshot, borrow))
         sources = _native_sources(snapshot, repositories, options, hosts)
-        settled = Settled(None if options.dry_run else run_file(workspace.file, options.cache, "settled"))
-        tools = make_tools(options, sources, hosts, listener, settled)
-        run = _Run(survey, plan, repositories, tools, dry_run=options.dry_run)
+        up_to_date = UpToDateBranches(
+            None if options.dry_run else run_file(workspace.file, options.cache, "up-to-date")
+        )
+        listener = one_at_a_time(listener)
+        tools = make_tools(options, sources, hosts, listener, up_to_date)
+        run = _Run(survey, plan, repositories, tools, listener, dry_run=options.dry_run)
         try:
             run.carry_out()
         finally:
-            settled.write()
-        unchanged = [run.leave(name) for name in plan.unchanged]
-    outcomes = [run.outcomes[name] for name, _ in plan.changes()]
-    outcomes += [run.outcomes[name] for name in sorted(plan.problems)]
-    return SyncDocument(run=plan.run, locker=tools.locker.name, dry_run=options.dry_run, repos=outcomes + unchanged)
+            up_to_date.write()
+        for name in plan.unchanged:
+            run.leave(name)
+    order = [*(name for name, _ in plan.changes()), *sorted(plan.problems)]
+    return SyncResult(
+        run=plan.run,
+        locker=tools.locker.name,
+        dry_run=options.dry_run,
+        repos=tuple(run.outcomes[name] for name in order),
+        untouched=plan.unchanged,
+    )
 
 
 class _Run:
@@ -71,6 +82,7 @@ class _Run:
         plan: Plan,
         repositories: Mapping[RepoName, RepoAtCommit],
         tools: Tools,
+        listener: Listener[RepoOutcome],
         *,
         dry_run: bool,
     ) -> None:
@@ -80,6 +92,7 @@ class _Run:
         self.states = _at_commits(states)
         self.repositories = repositories
         self.tools = tools
+        self.listener = listener
         self.dry_run = dry_run
         self.plan = plan
         self.changes = dict(plan.changes())
@@ -87,7 +100,9 @@ class _Run:
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
         self.undecided = frozenset(states) if partial else survey.graph.downstream(plan.problems)
-        self.outcomes = {name: _unplanned(states[name], detail) for name, detail in plan.problems.items()}
+        self.outcomes: dict[RepoName, RepoOutcome] = {
+            name: _unplanned(states[name], detail) for name, detail in plan.problems.items()
+        }
 
     def carry_out(self) -> None:
         """Do all repos of the plan."""
@@ -98,25 +113,30 @@ class _Run:
     def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
 
-    def _finish(self, name: RepoName, outcome: Outcome) -> None:
+    def _finish(self, name: RepoName, outcome: RepoOutcome) -> None:
         self.outcomes[name] = outcome
         self.done += 1
-        self.tools.listener(Finished(outcome, self.done, len(self.changes)))
+        self.listener(Finished(name, outcome, self.done, len(self.changes)))
 
-    def _work(self, name: RepoName) -> Outcome:
+    def _work(self, name: RepoName) -> RepoOutcome:
         commits: dict[RepoName, Rev] = {}
         for upstream in sorted(self._upstreams(name)):
-            outcome = self.outcomes[upstream]
-            if outcome.commit is None or outcome.status in ("failed", "skipped"):
-                return _skipped(name, upstream, outcome)
-            commits[upstream] = Rev(outcome.commit)
-        self.tools.listener(Started(name))
+            match self.outcomes[upstream]:
+                case Updated(commit=commit) | Unchanged(commit=commit):
+                    commits[upstream] = commit
+                case Failed():
+                    return Skipped(name, FailedUpstream(upstream, skipped=False, because=upstream))
+                case Skipped(upstream=above):
+                    return Skipped(name, FailedUpstream(upstream, skipped=True, because=above.because))
+                case other:
+                    assert_never(other)
+        self.listener(Started(name))
         try:
             return bump(self._job(name, commits), self.tools)
         except ChecksFailedError as error:
-            return msgspec.structs.replace(_failed(name, error), checks=error.results)
+            return Failed(name, error, error.results)
         except (FlakesyncError, OSError) as error:  # on a full disk too, the others may still succeed
-            return _failed(name, as_error(error))
+            return Failed(name, as_error(error))
 
     def _job(self, name: RepoName, commits: Mapping[RepoName, Rev]) -> BumpJob:
         """Return what is to be done for a repo. commits: the update commits of its upstreams."""
@@ -125,11 +145,11 @@ class _Run:
         job = make_job(self.workspace, self.plan.run, self.states[name], moves)
         return msgspec.structs.replace(job, borrowed=self.repositories[name].clone) if self.dry_run else job
 
-    def leave(self, name: RepoName) -> Outcome:
-        """Return the outcome of a repo that the plan leaves alone; an update branch that it no longer needs goes."""
+    def leave(self, name: RepoName) -> None:
+        """Leave a repo alone that the plan does not change; an update branch that it no longer needs goes."""
         state = self.states.get(name)
         if state is None or self.dry_run or name in self.undecided:
-            return Outcome(repo=name, status="unchanged")
+            return
         try:
             with Repository.open(state.clone) as repository:
                 ref = f"refs/heads/{self.workspace.branch}"
@@ -137,35 +157,18 @@ class _Run:
                 if tip is not None:
                     find_update_branch(repository, self.workspace.branch, state.base_rev)
                     repository.delete_ref(ref, old=tip)
-                    self.tools.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
+                    self.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
         except FlakesyncError as error:
-            self.tools.listener(Note(f"{name}: its update branch stays: {error.message}"))
-        return Outcome(repo=name, status="unchanged")
+            self.listener(Note(f"{name}: its update branch stays: {error.message}"))
 
 
-def _unplanned(state: RepoState, detail: str) -> Outcome:
-    """Return the outcome of a repo that could not be planned, as it could not be read or a lock of it is bad."""
+def _unplanned(state: RepoState, detail: str) -> Failed:
+    """Return the result of a repo that could not be planned, as it could not be read or a lock of it is bad."""
     match state:
         case UnreadableRepo(error=error):
-            document = ErrorDocument(code=error.code, message=detail, hint=error.hint)
+            return Failed(state.name, SyncError(error.code, detail, hint=error.hint))
         case _:
-            document = ErrorDocument(code="bad-lock", message=detail)
-    return Outcome(repo=state.name, status="failed", error=document)
-
-
-def _failed(name: RepoName, error: FlakesyncError) -> Outcome:
-    document = ErrorDocument(code=error.code, message=error.message, hint=error.hint)
-    return Outcome(repo=name, status="failed", error=document)
-
-
-def _skipped(name: RepoName, upstream: RepoName, outcome: Outcome) -> Outcome:
-    because = outcome.error.because if outcome.error is not None and outcome.error.because else upstream
-    message = f"{upstream} {'failed' if outcome.status == 'failed' else 'was skipped'}"
-    return Outcome(
-        repo=name,
-        status="skipped",
-        error=ErrorDocument(code="upstream-failed", message=message, because=because),
-    )
+            return Failed(state.name, SyncError("bad-lock", detail))
 
 
 def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:

@@ -13,12 +13,10 @@ from pathlib import Path
 import msgspec
 
 from flakesync.analysis.plan import Change, ToUpdate
-from flakesync.documents.plan import ChangeDocument
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.sync.lockers import FromClone, FromServer, Move
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
-from flakesync.workspace.inputs import rev_of
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit
 
@@ -46,16 +44,6 @@ class PlannedMove(msgspec.Struct, frozen=True):
         """The branch that the new node will name; None: it names none, or one that Nix chooses."""
         source = self.move.source
         return source.branch if isinstance(source, FromClone) and self.move.locked.get("type") == "git" else None
-
-    def document(self) -> ChangeDocument:
-        """Return the JSON form."""
-        return ChangeDocument(
-            flake=self.flake,
-            input=show_path(self.move.input),
-            from_=rev_of(self.move.locked),
-            to={"rev": self.rev},
-            reason=self.reason,
-        )
 
 
 class BumpJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from flakesync.documents.sync import Event, Listener, Note
 from flakesync.git import process as git_process
 from flakesync.nix.program import process as nix_process
 from flakesync.nix.program.command import CheckRun
+from flakesync.sync.events import Event, Listener, Note, Progress, Result
 from flakesync.sync.lockers import Locker
 from flakesync.sync.lockers.auto import FoundNix, choose_locker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
-from flakesync.sync.settled import Settled
+from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.workspace.hosts import Hosts
 
 
@@ -21,38 +21,45 @@ from flakesync.workspace.hosts import Hosts
 class Tools:
     """What a process works with; threads share it.
 
-    check: runs one check of a repo in a folder. settled: the update branches that are known to be as planned.
+    check: runs one check of a repo in a folder. listener: is told how the work goes on. up_to_date: the update branches
+    that are known to be as planned.
     """
 
     locker: Locker
     check: Callable[[Sequence[str], Path], CheckRun]
-    listener: Listener
-    settled: Settled
+    listener: Callable[[Progress], None]
+    up_to_date: UpToDateBranches
 
 
-def make_tools(options: Options, sources: Sources, hosts: Hosts, listener: Listener, settled: Settled) -> Tools:
+def make_tools(
+    options: Options,
+    sources: Sources,
+    hosts: Hosts,
+    listener: Callable[[Progress], None],
+    up_to_date: UpToDateBranches,
+) -> Tools:
     """Return the tools of a run.
 
-    sources: where the native locker finds commits. hosts: what Nix, and the git that it starts, log in with.
+    sources: where the native locker finds commits. hosts: what Nix, and the git that it starts, log in with. listener:
+    one that several threads may tell something.
 
     Raises:
         NixError: Nix is to write or to verify the locks, and there is none.
     """
-    listener = one_at_a_time(listener)
     nix = FoundNix(hosts)
 
     def note(text: str) -> None:
         listener(Note(text))
 
     locker = choose_locker(options.locker, sources, nix, note, verify=options.verify, dialect=options.dialect)
-    return Tools(locker, nix.run_check, listener, settled)
+    return Tools(locker, nix.run_check, listener, up_to_date)
 
 
-def one_at_a_time(listener: Listener) -> Listener:
+def one_at_a_time(listener: Listener[Result]) -> Listener[Result]:
     """Return a listener that several threads may tell something."""
     guard = Lock()
 
-    def listen(event: Event) -> None:
+    def listen(event: Event[Result]) -> None:
         with guard:
             listener(event)
 

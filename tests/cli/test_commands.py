@@ -6,13 +6,23 @@ import pytest
 
 from flakesync.analysis.plan import Plan
 from flakesync.cli.app import COMMANDS
-from flakesync.documents.sync import ErrorDocument, Finished, Outcome, Status, SyncDocument
+from flakesync.errors import NixError
 from flakesync.survey.survey import Survey
+from flakesync.sync.events import Finished
 from flakesync.sync.options import Options
+from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
+from flakesync.terms import RepoName, Rev
 from tests.cli.conftest import Ran
 from tests.support.locks import rev_of
 
 Flakesync = Callable[..., Ran]
+LIB, TOOL = RepoName("lib"), RepoName("tool")
+OUTCOMES: dict[str, RepoOutcome] = {
+    "updated": Updated(repo=LIB, branch="update", commit=Rev(rev_of("lib")), moves=(), locks=()),
+    "unchanged": Unchanged(repo=LIB, branch="update", commit=Rev(rev_of("lib")), moves=()),
+    "failed": Failed(LIB, NixError("nix-lock", "no")),
+    "skipped": Skipped(LIB, FailedUpstream(TOOL, skipped=False, because=TOOL)),
+}
 
 
 @pytest.mark.usefixtures("acme")
@@ -172,15 +182,12 @@ def test_sync_refuses_plain_folders(flakesync: Flakesync) -> None:
 @pytest.mark.usefixtures("acme")
 @pytest.mark.parametrize(("status", "exit_status"), [("updated", 0), ("unchanged", 0), ("failed", 1), ("skipped", 1)])
 def test_sync_exits_with_1_when_a_repo_failed_or_was_skipped(
-    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch, status: Status, exit_status: int
+    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch, status: str, exit_status: int
 ) -> None:
-    error = ErrorDocument(code="nix-lock", message="no") if exit_status else None
-    outcome = Outcome(repo="lib", status=status, error=error)
-
-    def carry_out(survey: Survey, _: Plan, options: Options, listener: Callable[[object], None]) -> SyncDocument:
+    def carry_out(survey: Survey, _: Plan, options: Options, listener: Callable[[object], None]) -> SyncResult:
         assert (survey.snapshot.workspace.jobs, options.dry_run) == (3, True)
-        listener(Finished(outcome, 1, 1))
-        return SyncDocument(run="x", locker="nix", dry_run=options.dry_run, repos=[outcome])
+        listener(Finished(LIB, OUTCOMES[status], 1, 1))
+        return SyncResult(run="x", locker="nix", dry_run=options.dry_run, repos=(OUTCOMES[status],), untouched=())
 
     monkeypatch.setattr("flakesync.sync.engine.sync", carry_out)
     ran = flakesync("sync", "--dry-run", "-j", "3")

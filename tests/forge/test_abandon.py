@@ -6,7 +6,6 @@ import pytest
 from flakesync.documents.abandon import AbandonOutcome
 from flakesync.forge.model import ForgeError, Project
 from flakesync.publish.abandon import abandon
-from flakesync.publish.publish import publish
 from flakesync.report.publish import render_abandon
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
@@ -20,7 +19,7 @@ CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 def town(tmp_path: Path) -> Town:
     town = make_town(tmp_path, CHAIN)
     town.bump_all()
-    publish(town.workspace, town.read(), town.everything, town.servers)
+    town.publish()
     for name in CHAIN:
         repos.run_git("fetch", "-q", "origin", cwd=town.clone(name))
     town.forge.calls.clear()
@@ -126,12 +125,12 @@ def test_mirrors_lose_their_update_branch_too(town: Town) -> None:
 def test_the_same_update_is_published_anew_after_it_was_abandoned(town: Town) -> None:
     drop(town)
     town.bump_all()
-    outcomes = publish(town.workspace, town.read(), town.everything, town.servers).repos
+    outcomes = town.publish().repos
     assert [outcome.status for outcome in outcomes] == ["opened"] * 3
     assert [[pull.state for pull in town.forge.pulls[name]] for name in CHAIN] == [["closed", "open"]] * 3
     # What a person closes then stays closed.
     town.forge.put(Project("", "lib"), replace(town.forge.pulls["lib"][1], state="closed"))
-    outcomes = publish(town.workspace, town.read(), town.everything, town.servers).repos
+    outcomes = town.publish().repos
     assert [outcome.reason for outcome in outcomes] == ["closed", None, None]
 
 
@@ -140,10 +139,10 @@ def test_an_abandoned_pull_request_that_a_person_opened_again_and_closed_stays_c
     drop(town, "lib")
     town.bump_all()
     town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="open"))
-    publish(town.workspace, town.read(), town.everything, town.servers)
+    town.publish()
     assert town.forge.one("lib").body == body
     town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
-    outcomes = publish(town.workspace, town.read(), town.everything, town.servers).repos
+    outcomes = town.publish().repos
     assert [outcome.reason for outcome in outcomes] == ["closed", None, None]
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.sync import Note
 from flakesync.forge.model import ForgeError, Project
 from flakesync.nix.lock.file import LockFile
+from flakesync.sync.events import Note
 from flakesync.sync.lockers import Request
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.native.locker import NativeLocker

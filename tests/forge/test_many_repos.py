@@ -20,6 +20,7 @@ from flakesync.documents.publish import PublishDocument
 from flakesync.forge import client as http
 from flakesync.forge.client import Client
 from flakesync.forge.hosts import Servers
+from flakesync.publish.documents import publish_document
 from flakesync.publish.publish import publish
 from flakesync.survey.read import read_graph
 from flakesync.workspace.manifest import load_workspace, select
@@ -78,7 +79,8 @@ class Run:
         connect = partial(Client, sleep=self.clock.sleep, clock=self.clock)
         with closing(Servers(workspace, os.environ, connect=connect)) as servers:
             graph = read_graph(workspace, at="update")
-            return publish(workspace, graph, select(workspace, (), (), ()), servers)
+            results = publish(workspace, graph, select(workspace, (), (), ()), servers)
+            return publish_document(results, workspace.branch)
 
     def limit(
         self, requests: int, per_s: float, asked_s: float, action: faults.Action, *, method: str | None = None

@@ -3,16 +3,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-import msgspec
 import pytest
 
 from flakesync.documents.publish import PublishDocument, PublishOutcome, SkipReason
 from flakesync.forge.model import ForgeError, Project
 from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Address, parse_remote
+from flakesync.publish.documents import publish_document
 from flakesync.publish.publish import publish
+from flakesync.publish.work import Published
 from flakesync.report.publish import REASONS, progress_line, render_publish
 from flakesync.report.text import to_text
+from flakesync.sync.events import Event, Finished
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, NEW, NEWER, OLD, Town, make_town
 from tests.support import repos
@@ -31,8 +33,7 @@ def run(town: Town, *names: str, reopen: bool = False) -> dict[str, PublishOutco
 
 
 def run_whole(town: Town, *names: str, reopen: bool = False) -> PublishDocument:
-    selected = frozenset(map(RepoName, names)) if names else town.everything
-    return publish(town.workspace, town.read(), selected, town.servers, reopen=reopen)
+    return town.publish(*names, reopen=reopen)
 
 
 def by_name(document: PublishDocument) -> dict[str, PublishOutcome]:
@@ -297,10 +298,10 @@ def test_repos_without_an_update_are_skipped_without_a_call(town: Town) -> None:
 def test_without_a_forge_branches_are_only_pushed(town: Town) -> None:
     commits = town.bump_all()
     servers = MemoryServers(town.workspace, None)
-    first = by_name(publish(town.workspace, town.read(), town.everything, servers))
+    first = by_name(town.publish(servers=servers))
     assert [(each.status, each.pushed, each.pull) for each in first.values()] == [("updated", True, None)] * 3
     assert {name: town.ref(town.server(name)) for name in CHAIN} == commits
-    again = by_name(publish(town.workspace, town.read(), town.everything, servers))
+    again = by_name(town.publish(servers=servers))
     assert [(each.status, each.pushed) for each in again.values()] == [("unchanged", False)] * 3
 
 
@@ -308,7 +309,7 @@ def test_a_repo_without_url_is_pushed_to_the_origin_of_its_clone(town: Town) -> 
     commits = town.bump_all()
     town.manifest(repos={name: {"path": f"repos/{name}"} for name in CHAIN})
     repos.run_git("remote", "remove", "origin", cwd=town.clone("site"))
-    outcomes = by_name(publish(town.workspace, town.read(), town.everything, MemoryServers(town.workspace, None)))
+    outcomes = by_name(town.publish(servers=MemoryServers(town.workspace, None)))
     assert [(each.status, each.reason) for each in outcomes.values()] == [
         ("updated", None),
         ("updated", None),
@@ -331,26 +332,27 @@ def test_a_fresh_set_costs_at_most_four_calls_a_repo(town: Town) -> None:
 
 @pytest.mark.parametrize("reason", get_args(SkipReason))
 def test_a_skipped_repo_is_left_unless_there_is_nothing_to_do(reason: SkipReason) -> None:
-    outcome = PublishOutcome(repo="lib", status="skipped", reason=reason)
-    assert outcome.is_left == (reason not in ("no-update", "merged"))
+    result = Published(RepoName("lib"), "skipped", reason, None, None, False, None, (), None)
+    assert result.is_left == (reason not in ("no-update", "merged"))
     assert REASONS[reason]
 
 
 def test_outcomes_are_told_as_they_come(town: Town) -> None:
     town.bump_all()
     told: list[tuple[str, int, int]] = []
-    publish(
-        town.workspace, town.read(), town.everything, town.servers,
-        tell=lambda outcome, done, total: told.append((outcome.repo, done, total)),
-    )  # fmt: skip
+
+    def listen(event: Event[Published]) -> None:
+        if isinstance(event, Finished):
+            told.append((event.repo, event.done, event.total))
+
+    publish(town.workspace, town.read(), town.everything, town.servers, listener=listen)
     assert told == [("lib", 1, 3), ("app", 2, 3), ("site", 3, 3)]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
 def test_the_number_of_jobs_changes_nothing(town: Town, jobs: int) -> None:
     town.bump_all()
-    document = publish(msgspec.structs.replace(town.workspace, jobs=jobs), town.read(), town.everything, town.servers)
-    assert [outcome.status for outcome in document.repos] == ["opened"] * 3
+    assert [outcome.status for outcome in town.publish(jobs=jobs).repos] == ["opened"] * 3
     assert "Depends-On: https://forge.test/app/pull/1" in town.forge.one("site").body
 
 
@@ -409,12 +411,11 @@ def test_a_run_that_was_killed_is_finished_by_the_next(
 
     monkeypatch.setattr(transfer, "push", dying(real_push))
     monkeypatch.setattr(MemoryForge, "create", dying(real_create))
-    workspace = msgspec.structs.replace(town.workspace, jobs=1)
     if moment < 6:
         with pytest.raises(Killed):
-            publish(workspace, town.read(), town.everything, town.servers)
+            town.publish(jobs=1)
     else:
-        publish(workspace, town.read(), town.everything, town.servers)
+        town.publish(jobs=1)
     monkeypatch.undo()
     assert {outcome.status for outcome in run(town).values()} <= {"opened", "updated", "unchanged"}
     assert statuses(run(town)) == ["unchanged"] * 3
@@ -425,8 +426,8 @@ def test_a_run_that_was_killed_is_finished_by_the_next(
 def test_the_text_has_a_line_for_each_repo_and_why_one_failed(town: Town) -> None:
     commits = town.bump_all()
     town.forge.fail["create", "app"] = ForgeError("forge-rights", "the token may not do this", hint="another token")
-    document = run_whole(town)
-    assert to_text(render_publish(document, width=100)).splitlines() == [
+    results = publish(town.workspace, town.read(), town.everything, town.servers)
+    assert to_text(render_publish(publish_document(results, BRANCH), width=100)).splitlines() == [
         "opened     lib   https://forge.test/lib/pull/1",
         f"failed     app   {commits['app'][:7]}  flakesync/update",
         "    error[forge-rights]: the token may not do this",
@@ -436,7 +437,9 @@ def test_the_text_has_a_line_for_each_repo_and_why_one_failed(town: Town) -> Non
         "",
         "2 opened, 1 failed",
     ]
-    assert to_text([progress_line(document.repos[0], 1, 3)]) == "[1/3] opened  lib  https://forge.test/lib/pull/1\n"
+    told = progress_line(Finished(results[0].repo, results[0], 1, 3))
+    assert told is not None
+    assert to_text([told]) == "[1/3] opened  lib  https://forge.test/lib/pull/1\n"
     repos.run_git("update-ref", "-d", f"refs/heads/{BRANCH}", cwd=town.clone("site"))
     town.forge.put(Project("", "lib"), replace(town.forge.one("lib"), state="closed"))
     lines = to_text(render_publish(run_whole(town, "lib"), width=100)).splitlines()

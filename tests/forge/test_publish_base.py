@@ -12,7 +12,6 @@ from flakesync.errors import ManifestError
 from flakesync.forge.model import Project
 from flakesync.git.remotes.remote import Remote, list_refs
 from flakesync.publish.abandon import abandon
-from flakesync.publish.publish import publish
 from flakesync.publish.status import status
 from flakesync.report.status import render_status
 from flakesync.report.text import to_text
@@ -29,8 +28,7 @@ def town(tmp_path: Path) -> Town:
 
 
 def run(town: Town) -> dict[str, PublishOutcome]:
-    document = publish(town.workspace, town.read(), town.everything, town.servers)
-    return {outcome.repo: outcome for outcome in document.repos}
+    return {outcome.repo: outcome for outcome in town.publish().repos}
 
 
 def look(town: Town, *, offline: bool = False) -> dict[str, RepoStatus]:

@@ -10,7 +10,6 @@ from flakesync.documents.publish import PublishOutcome
 from flakesync.documents.status import RepoStatus
 from flakesync.forge.model import ForgeError, Project
 from flakesync.publish.body import dependents_in, depends_on_in, pulls_in
-from flakesync.publish.publish import publish
 from flakesync.publish.status import status
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, NEWER, Town, make_town
@@ -32,9 +31,7 @@ def town(tmp_path: Path) -> Town:
 
 
 def run(town: Town, *names: str) -> dict[str, PublishOutcome]:
-    selected = frozenset(map(RepoName, names)) if names else town.everything
-    document = publish(town.workspace, town.read(), selected, town.servers)
-    return {outcome.repo: outcome for outcome in document.repos}
+    return {outcome.repo: outcome for outcome in town.publish(*names).repos}
 
 
 def look(town: Town, *names: str) -> dict[str, RepoStatus]:

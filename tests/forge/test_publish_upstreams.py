@@ -7,10 +7,9 @@ import pytest
 
 from flakesync.documents.publish import PublishOutcome
 from flakesync.forge.model import Project
-from flakesync.publish.publish import publish
 from flakesync.report.publish import render_publish
 from flakesync.report.text import to_text
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import Rev
 from tests.forge.town import BRANCH, NEW, NEWER, Town, make_town
 from tests.support import locks, repos
 from tests.support.landing import Landing
@@ -26,9 +25,7 @@ def town(tmp_path: Path) -> Town:
 
 
 def run(town: Town, *names: str) -> dict[str, PublishOutcome]:
-    selected = frozenset(map(RepoName, names)) if names else town.everything
-    document = publish(town.workspace, town.read(), selected, town.servers)
-    return {outcome.repo: outcome for outcome in document.repos}
+    return {outcome.repo: outcome for outcome in town.publish(*names).repos}
 
 
 def reasons(outcomes: dict[str, PublishOutcome]) -> list[str | None]:
@@ -60,8 +57,7 @@ def test_a_rejected_push_holds_back_all_that_lock_that_update(town: Town) -> Non
 def test_the_text_says_which_upstream_is_lacking(town: Town) -> None:
     commits = town.bump_all()
     town.refuse_pushes("lib")
-    document = publish(town.workspace, town.read(), town.everything, town.servers)
-    lines = to_text(render_publish(document, width=100)).splitlines()
+    lines = to_text(render_publish(town.publish(), width=100)).splitlines()
     app = lines.index(f"skipped    app   {commits['app'][:7]}  flakesync/update  an upstream is not on its server")
     assert lines[app + 1] == "    note: lib: its update branch could not be pushed (error[push-rejected])"
     assert lines[-1] == "1 failed, 2 skipped"

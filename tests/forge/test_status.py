@@ -5,7 +5,6 @@ import pytest
 
 from flakesync.documents.status import RepoStatus
 from flakesync.forge.model import ForgeError, MergeStatus, Project
-from flakesync.publish.publish import publish
 from flakesync.publish.status import status
 from flakesync.report.status import render_status
 from flakesync.report.text import to_text
@@ -30,7 +29,7 @@ def look(town: Town, *names: str, offline: bool = False, forge: bool = True) -> 
 
 
 def put_out(town: Town) -> None:
-    publish(town.workspace, town.read(), town.everything, town.servers)
+    town.publish()
 
 
 def merge(town: Town, name: str, *, squash: bool = False) -> None:
@@ -97,7 +96,7 @@ def test_a_merge_that_was_taken_out_of_the_base_has_not_landed(town: Town) -> No
 def test_without_a_forge_the_branches_tell(town: Town) -> None:
     commits = town.bump_all()
     assert stages(look(town, forge=False)) == ["local"] * 3
-    publish(town.workspace, town.read(), town.everything, MemoryServers(town.workspace, None))
+    town.publish(servers=MemoryServers(town.workspace, None))
     found = look(town, forge=False)
     assert stages(found) == ["pushed"] * 3
     repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.server("lib"))

@@ -5,11 +5,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import tomli_w
 
+from flakesync.documents.publish import PublishDocument
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.lock.file import LockFile
+from flakesync.publish.documents import publish_document
+from flakesync.publish.publish import publish
 from flakesync.survey.graph import RepoGraph
 from flakesync.survey.read import read_graph
 from flakesync.terms import PinName, RepoName, Rev
@@ -52,6 +56,17 @@ class Town:
     def read(self) -> RepoGraph:
         """Return the graph at the update branches."""
         return read_graph(self.workspace, at="update")
+
+    def publish(
+        self, *names: str, servers: MemoryServers | None = None, jobs: int | None = None, reopen: bool = False
+    ) -> PublishDocument:
+        """Do what `flakesync publish` does, with all repos unless some are named."""
+        workspace = self.workspace
+        if jobs is not None:
+            workspace = msgspec.structs.replace(workspace, jobs=jobs)
+        selected = frozenset(map(RepoName, names)) if names else self.everything
+        results = publish(workspace, self.read(), selected, servers or self.servers, reopen=reopen)
+        return publish_document(results, workspace.branch)
 
     def clone(self, name: str) -> Path:
         return self.root / "repos" / name

@@ -3,25 +3,19 @@ import threading
 
 import pytest
 
-from flakesync.documents.sync import ErrorDocument, Finished, Note, Outcome, Started, Step
+from flakesync.errors import NixError
 from flakesync.report.progress import Board, PlainProgress, listener
+from flakesync.report.sync import progress_line
 from flakesync.report.text import to_text
-from flakesync.terms import RepoName
+from flakesync.sync.events import Finished, Note, Started, Step
+from flakesync.sync.outcome import Failed, FailedUpstream, Skipped, Updated
+from flakesync.terms import RepoName, Rev
 
-LIB, APP = RepoName("lib"), RepoName("app")
-UPDATED = Finished(Outcome(repo="lib", status="updated", commit="1a2b3c4" + "0" * 33), 3, 30)
-FAILED = Finished(
-    Outcome(repo="app", status="failed", error=ErrorDocument(code="nix-lock", message="nix failed\nmore")), 4, 30
-)
-SKIPPED = Finished(
-    Outcome(
-        repo="site",
-        status="skipped",
-        error=ErrorDocument(code="upstream-failed", message="tool was skipped", because="app"),
-    ),
-    5,
-    30,
-)
+LIB, APP, TOOL, SITE = map(RepoName, ("lib", "app", "tool", "site"))
+COMMIT = Rev("1a2b3c4" + "0" * 33)
+UPDATED = Finished(LIB, Updated(repo=LIB, branch="update", commit=COMMIT, moves=(), locks=()), 3, 30)
+FAILED = Finished(APP, Failed(APP, NixError("nix-lock", "nix failed\nmore")), 4, 30)
+SKIPPED = Finished(SITE, Skipped(SITE, FailedUpstream(TOOL, skipped=True, because=APP)), 5, 30)
 
 
 class Terminal(io.StringIO):
@@ -36,7 +30,7 @@ class Full(io.StringIO):
 
 def test_a_log_has_a_line_for_each_repo_that_is_done() -> None:
     stream = io.StringIO()
-    progress = PlainProgress(stream, verbose=False)
+    progress = PlainProgress(stream, progress_line, verbose=False)
     for event in (Started(LIB), Step(LIB, "locking"), UPDATED, FAILED, SKIPPED, Note("new\x1b[31ms")):
         progress(event)
     assert stream.getvalue() == (
@@ -49,7 +43,7 @@ def test_a_log_has_a_line_for_each_repo_that_is_done() -> None:
 
 def test_a_verbose_log_says_what_begins() -> None:
     stream = io.StringIO()
-    progress = PlainProgress(stream, verbose=True)
+    progress = PlainProgress(stream, progress_line, verbose=True)
     for event in (Started(LIB), Step(LIB, "checking", "nix flake check")):
         progress(event)
     assert stream.getvalue() == "lib: started\nlib: checking nix flake check\n"
@@ -57,7 +51,7 @@ def test_a_verbose_log_says_what_begins() -> None:
 
 def test_lines_of_several_threads_are_never_mixed() -> None:
     stream = io.StringIO()
-    progress = PlainProgress(stream, verbose=False)
+    progress = PlainProgress(stream, progress_line, verbose=False)
 
     def work() -> None:
         for _ in range(200):
@@ -73,14 +67,14 @@ def test_lines_of_several_threads_are_never_mixed() -> None:
 
 
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:
-    PlainProgress(Full(), verbose=False)(UPDATED)
+    PlainProgress(Full(), progress_line, verbose=False)(UPDATED)
 
 
 def test_quiet_shows_nothing() -> None:
     stream = io.StringIO()
-    with listener(stream, quiet=True, verbose=True) as listen:
+    with listener(stream, progress_line, quiet=True, verbose=True) as listen:
         listen(UPDATED)
-    with listener(None, quiet=False, verbose=True) as listen:
+    with listener(None, progress_line, quiet=False, verbose=True) as listen:
         listen(UPDATED)
     assert stream.getvalue() == ""
 
@@ -116,7 +110,7 @@ def test_a_live_display_ends_with_the_cursor_back_whatever_happens(
     stream = Terminal()
 
     def work() -> None:
-        with listener(stream, quiet=False, verbose=False) as listen:
+        with listener(stream, progress_line, quiet=False, verbose=False) as listen:
             listen(Started(RepoName("[red]x")))
             listen(FAILED)
             raise error

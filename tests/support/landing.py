@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from flakesync.cache.layout import cache_dir
 from flakesync.documents.land import LandDocument, LandOutcome
 from flakesync.documents.publish import PublishDocument
-from flakesync.documents.sync import Listener
+from flakesync.land.documents import land_document
 from flakesync.land.land import land
+from flakesync.land.outcome import LandOutcome as LandOutcomeValue
+from flakesync.publish.documents import publish_document
 from flakesync.publish.publish import publish
 from flakesync.survey.read import read_graph
+from flakesync.sync.events import Listener
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options, Patience
 from flakesync.terms import Rev
@@ -40,9 +43,9 @@ class Landing:
         """Do what `flakesync publish` does; nothing may fail."""
         workspace = load_workspace(self.file)
         selected = select(workspace, only, (), ())
-        document = publish(
-            workspace, read_graph(workspace, at="update"), selected, MemoryServers(workspace, self.forge, self.plain)
-        )
+        servers = MemoryServers(workspace, self.forge, self.plain)
+        results = publish(workspace, read_graph(workspace, at="update"), selected, servers)
+        document = publish_document(results, workspace.branch)
         assert [outcome.error for outcome in document.repos if outcome.error] == []
         return document
 
@@ -52,7 +55,7 @@ class Landing:
         merge: bool = True,
         wait: Callable[[], None] | None = None,
         locker: LockerChoice = "auto",
-        listener: Listener = lambda _: None,
+        listener: Listener[LandOutcomeValue] = lambda _: None,
     ) -> "Landed":
         """Do what `flakesync land` does. wait: `--wait`, and called for each pause."""
         workspace = load_workspace(self.file)
@@ -67,7 +70,7 @@ class Landing:
         servers = MemoryServers(workspace, self.forge, self.plain)
         selected = select(workspace, only, (), ())
         options = Options(cache=cache_dir(), merge=merge, patience=patience, locker=locker)
-        return Landed(land(workspace, selected, servers, options, listener))
+        return Landed(land_document(land(workspace, selected, servers, options, listener)))
 
     def tip(self, name: str, branch: str = "main") -> Rev | None:
         """Return the tip of a branch."""

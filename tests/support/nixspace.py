@@ -19,11 +19,14 @@ from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import Plan, make_plan
 from flakesync.cache.layout import cache_dir
 from flakesync.documents.drift import Finding
-from flakesync.documents.sync import Event, Outcome, SyncDocument
+from flakesync.documents.sync import Outcome, SyncDocument
 from flakesync.survey.read import read_survey
+from flakesync.sync.documents import sync_document
 from flakesync.sync.engine import sync
+from flakesync.sync.events import Event
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options
+from flakesync.sync.outcome import RepoOutcome
 from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.snapshot import At
@@ -255,7 +258,7 @@ class Ran:
 
     document: SyncDocument
     plan: Plan
-    events: tuple[Event, ...]
+    events: tuple[Event[RepoOutcome], ...]
 
     def __getitem__(self, name: str) -> Outcome:
         """Return what became of a repo."""
@@ -279,7 +282,7 @@ def run_sync(
     dry_run: bool = False,
     only: Sequence[str] = (),
     offline: bool = False,
-    listener: Callable[[Event], None] | None = None,
+    listener: Callable[[Event[RepoOutcome]], None] | None = None,
     locker: LockerChoice = "nix",
     verify: bool = False,
 ) -> Ran:
@@ -290,15 +293,15 @@ def run_sync(
     workspace = msgspec.structs.replace(load_workspace(manifest), jobs=jobs)
     survey = read_survey(workspace, offline=offline)
     plan = make_plan(survey, select(workspace, only, (), ()))
-    events: list[Event] = []
+    events: list[Event[RepoOutcome]] = []
 
-    def listen(event: Event) -> None:
+    def listen(event: Event[RepoOutcome]) -> None:
         events.append(event)
         if listener is not None:
             listener(event)
 
     options = Options(cache=cache_dir(), locker=locker, verify=verify, dry_run=dry_run, offline=offline)
-    document = sync(survey, plan, options, listen)
+    document = sync_document(sync(survey, plan, options, listen))
     return Ran(document, plan, tuple(events))
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.sync import Step
 from flakesync.errors import FlakesyncError
+from flakesync.sync.events import Step
 from flakesync.terms import Rev
 from tests.support import repos
 from tests.support.nixspace import UPDATE_BRANCH, Space, Take, read, run_sync

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.sync import Outcome
 from flakesync.git.values import Signature
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.sync.bump import bump
 from flakesync.sync.job import BumpJob, PlannedMove
 from flakesync.sync.lockers import FromClone, FromServer, Move
+from flakesync.sync.outcome import Unchanged, Updated
 from flakesync.sync.tools import Tools
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from tests.support.nixspace import Space, Take, run_sync
@@ -35,7 +35,7 @@ def test_a_job_that_was_written_down_makes_the_commits_of_the_one_it_was(
     wanted = run_sync(manifest, dry_run=True, locker="native")
     jobs: list[BumpJob] = []
 
-    def carry_out_copy(job: BumpJob, tools: Tools) -> Outcome:
+    def carry_out_copy(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         copy = BumpJob.decode(job.encode())
         assert copy == job
         jobs.append(job)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flakesync.documents.sync import Event, Note
+from flakesync.sync.events import Event, Note
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.nix import NixLocker
 from tests.support.nix import RealNix
@@ -97,7 +97,7 @@ def test_what_native_cannot_do_exactly_nix_does_and_it_is_told(any_nix: RealNix,
     space = hazardous(tmp_path / "space")
     told: list[str] = []
 
-    def listen(event: Event) -> None:
+    def listen(event: Event[object]) -> None:
         if isinstance(event, Note):
             told.append(event.text)
 

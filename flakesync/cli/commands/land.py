@@ -13,7 +13,7 @@ from flakesync.cli.options import Common, DialectOption, LockerOption, with_comm
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
-    from flakesync.documents.land import LandDocument
+    from flakesync.land.outcome import LandResult
     from flakesync.sync.options import Options, Patience
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
@@ -48,6 +48,7 @@ def land(
       flakesync land --no-merge
     """
     from flakesync.cache.layout import cache_dir
+    from flakesync.land.documents import land_document
     from flakesync.sync.options import Options
 
     refuse_offline(common, "land")
@@ -55,14 +56,15 @@ def land(
     options = Options(
         cache=cache_dir(), locker=locker, dialect=dialect, merge=not no_merge, patience=_patience(wait, timeout)
     )
-    document = _land(common, workspace, selected, options)
+    result = _land(common, workspace, selected, options)
+    document = land_document(result)
     if common.json:
         screen.answer_json(document)
     else:
         from flakesync.report.land import render_land
 
         screen.answer(render_land(document, width=screen.width(), full=common.verbose))
-    statuses = {outcome.status for outcome in document.repos}
+    statuses = {outcome.status for outcome in result.repos}
     if statuses & {"failed", "skipped"}:
         return EXIT_FINDINGS
     return EXIT_WAITING if "waiting" in statuses and not no_merge else EXIT_OK
@@ -79,15 +81,14 @@ def _patience(wait: bool, timeout: str) -> "Patience":
         raise ManifestError("usage", f"--timeout: {error.message}", hint=error.hint) from None
 
 
-def _land(
-    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", options: "Options"
-) -> "LandDocument":
+def _land(common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", options: "Options") -> "LandResult":
     from flakesync.forge.hosts import Servers
     from flakesync.land.land import land as carry_out
+    from flakesync.report.land import progress_line
     from flakesync.report.progress import listener
 
     with (
         closing(Servers(workspace, os.environ)) as servers,
-        listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen,
+        listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen,
     ):
         return carry_out(workspace, selected, servers, options, listen)

@@ -1,6 +1,7 @@
 """`flakesync publish`."""
 
 import os
+import sys
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
-    from flakesync.documents.publish import PublishDocument, PublishOutcome
+    from flakesync.publish.work import Published
     from flakesync.terms import RepoName
     from flakesync.workspace.manifest import Workspace
 
@@ -39,33 +40,34 @@ def publish(
       flakesync publish --group core --reopen
       flakesync publish --json > publish.json
     """
+    from flakesync.publish.documents import publish_document
+
     refuse_offline(common, "publish")
     workspace, selected = open_workspace(common)
-    document = _publish(common, workspace, selected, reopen=reopen)
+    results = _publish(common, workspace, selected, reopen=reopen)
+    document = publish_document(results, workspace.branch)
     if common.json:
         screen.answer_json(document)
     else:
         from flakesync.report.publish import render_publish
 
         screen.answer(render_publish(document, width=screen.width()))
-    return EXIT_FINDINGS if any(outcome.is_left for outcome in document.repos) else EXIT_OK
+    return EXIT_FINDINGS if any(result.is_left for result in results) else EXIT_OK
 
 
 def _publish(
     common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, reopen: bool
-) -> "PublishDocument":
+) -> "list[Published]":
     from flakesync.cache.layout import cache_dir
     from flakesync.forge.hosts import Servers
     from flakesync.publish.publish import publish as carry_out
+    from flakesync.report.progress import listener
     from flakesync.report.publish import progress_line
     from flakesync.survey.read import read_graph
     from flakesync.sync.engine import only_run
 
-    def tell(outcome: "PublishOutcome", done: int, total: int) -> None:
-        if not common.quiet and outcome.reason != "no-update":
-            screen.tell(progress_line(outcome, done, total))
-
     with closing(Servers(workspace, os.environ)) as servers, only_run(workspace.file, cache_dir()):
         with screen.busy(reading(workspace), quiet=common.quiet):
             graph = read_graph(workspace, at="update")
-        return carry_out(workspace, graph, selected, servers, reopen=reopen, tell=tell)
+        with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
+            return carry_out(workspace, graph, selected, servers, reopen=reopen, listener=listen)

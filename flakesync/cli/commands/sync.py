@@ -38,6 +38,8 @@ def sync(
     from flakesync.analysis.plan import make_plan
     from flakesync.cache.layout import cache_dir
     from flakesync.report.progress import listener
+    from flakesync.report.sync import progress_line, render_sync
+    from flakesync.sync.documents import sync_document
     from flakesync.sync.engine import sync as carry_out
     from flakesync.sync.options import Options
 
@@ -52,13 +54,11 @@ def sync(
         dry_run=dry_run,
         offline=common.offline,
     )
-    with listener(sys.stderr, quiet=common.quiet, verbose=common.verbose) as listen:
-        document = carry_out(survey, plan, options, listen)
+    with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
+        result = carry_out(survey, plan, options, listen)
+    document = sync_document(result)
     if common.json:
         screen.answer_json(document)
     else:
-        from flakesync.report.sync import render_sync
-
         screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
-    failed = any(outcome.status in ("failed", "skipped") for outcome in document.repos)
-    return EXIT_FINDINGS if failed else EXIT_OK
+    return EXIT_OK if result.is_complete else EXIT_FINDINGS

@@ -20,7 +20,9 @@ from flakesync.documents.publish import PublishDocument
 from flakesync.documents.status import StatusDocument
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.hosts import Servers
+from flakesync.land.documents import land_document
 from flakesync.land.land import land
+from flakesync.publish.documents import publish_document
 from flakesync.publish.publish import publish
 from flakesync.publish.status import status
 from flakesync.survey.read import read_graph
@@ -90,7 +92,8 @@ class Hosted:
         """Do what `flakesync publish` does."""
         workspace = load_workspace(self.manifest)
         with closing(self.servers) as servers:
-            return publish(workspace, read_graph(workspace, at="update"), select(workspace, only, (), ()), servers)
+            graph, selected = read_graph(workspace, at="update"), select(workspace, only, (), ())
+            return publish_document(publish(workspace, graph, selected, servers), workspace.branch)
 
     def status(self) -> StatusDocument:
         """Do what `flakesync status` does."""
@@ -112,7 +115,7 @@ class Hosted:
         selected = select(workspace, (), (), ())
         options = Options(cache=cache_dir(), patience=patience, locker="native")
         with closing(self.servers) as servers:
-            return Landed(land(workspace, selected, servers, options))
+            return Landed(land_document(land(workspace, selected, servers, options)))
 
     def assert_done(self) -> None:
         """All bases are in step, and no update branch is left on the server."""

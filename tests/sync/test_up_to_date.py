@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.git.store.objects import ObjectReader
-from flakesync.sync.settled import Settled
+from flakesync.sync.up_to_date import UpToDateBranches
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, chain, run_sync
 from tests.support.repos import commit, run_git
 
@@ -69,7 +69,7 @@ def test_an_upstreams_new_commit_is_seen(space: Space, monkeypatch: pytest.Monke
 
 
 def test_a_broken_or_unwritable_file_only_costs_time(space: Space) -> None:
-    (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("*.settled")
+    (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("*.up-to-date")
     file.write_bytes(b"\xc1 nonsense")
     assert statuses(space) == ["unchanged"] * 3
     file.unlink()
@@ -78,17 +78,17 @@ def test_a_broken_or_unwritable_file_only_costs_time(space: Space) -> None:
 
 
 def test_a_dry_run_keeps_nothing(space: Space) -> None:
-    (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("*.settled")
+    (file,) = Path(os.environ["XDG_CACHE_HOME"]).rglob("*.up-to-date")
     file.unlink()
     assert statuses(space, dry_run=True) == ["unchanged"] * 3
     assert not file.exists()
 
 
 def test_things_are_told_apart(tmp_path: Path) -> None:
-    settled = Settled(tmp_path / "x")
-    settled.add("a", None, [("b", ("c",))])
-    settled.write()
-    again = Settled(tmp_path / "x")
+    branches = UpToDateBranches(tmp_path / "x")
+    branches.add("a", None, [("b", ("c",))])
+    branches.write()
+    again = UpToDateBranches(tmp_path / "x")
     assert again.has("a", None, [("b", ("c",))])
     assert not again.has("a", None, [("b", ("c", "d"))])
     assert not again.has("a", "None", [("b", ("c",))])

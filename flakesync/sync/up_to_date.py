@@ -1,4 +1,4 @@
-"""What earlier runs have found to be as planned, so that the next one need not read it again.
+"""Which update branches earlier runs have found to be up to date, so that the next one need not read them again.
 
 A branch's commit, its base and the decisions say all there is to know, and commits never change: nothing here can be
 out of date.
@@ -16,8 +16,8 @@ from flakesync.cache.keep import keep
 _MOST = 100_000
 
 
-class Settled:
-    """Digests of what is settled. Where the file cannot be read or written, nothing is. Threads may share it."""
+class UpToDateBranches:
+    """Digests of update branches at what was planned; none where the file cannot be read. Threads may share it."""
 
     def __init__(self, place: Path | None) -> None:
         """place: the file it is kept in, which need not exist; None: nothing is kept."""
@@ -29,7 +29,7 @@ class Settled:
                 self._known = msgspec.msgpack.decode(place.read_bytes(), type=frozenset[bytes])
 
     def has(self, *what: object) -> bool:
-        """Tell whether this very thing is settled."""
+        """Tell whether this very branch, commit and plan were found to agree."""
         digest = _digest(what)
         if digest not in self._known:
             return False
@@ -37,15 +37,15 @@ class Settled:
         return True
 
     def add(self, *what: object) -> None:
-        """Note that this is settled."""
+        """Note that these agree."""
         self._found.add(_digest(what))
 
     def write(self) -> None:
-        """Keep what this run has found settled for the next one, and what was known before, up to a size."""
+        """Keep what this run has found for the next one, and what was known before, up to a size."""
         if self._place is None or self._found <= self._known:
             return
-        kept = self._found | self._known
-        keep(self._place, msgspec.msgpack.encode(sorted(kept if len(kept) <= _MOST else self._found)))
+        every = self._found | self._known
+        keep(self._place, msgspec.msgpack.encode(sorted(every if len(every) <= _MOST else self._found)))
 
 
 def _digest(what: tuple[object, ...]) -> bytes:

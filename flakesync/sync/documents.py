@@ -1,0 +1,92 @@
+"""Values → the document of `sync`, and the parts of it that the documents of other commands have too."""
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from flakesync.documents.plan import ChangeDocument
+from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, SyncDocument
+from flakesync.errors import FlakesyncError
+from flakesync.sync.job import PlannedMove
+from flakesync.sync.outcome import (
+    CheckOutcome,
+    Failed,
+    FailedUpstream,
+    RepoOutcome,
+    Skipped,
+    SyncResult,
+    Unchanged,
+    Updated,
+)
+from flakesync.terms import show_path
+from flakesync.workspace.inputs import rev_of
+
+
+def sync_document(result: SyncResult) -> SyncDocument:
+    """Return the JSON form of a run of sync."""
+    untouched = [Outcome(repo=name, status="unchanged") for name in result.untouched]
+    return SyncDocument(
+        run=result.run,
+        locker=result.locker,
+        dry_run=result.dry_run,
+        repos=[*map(outcome_document, result.repos), *untouched],
+    )
+
+
+def outcome_document(outcome: RepoOutcome) -> Outcome:
+    """Return the JSON form of what was done about one repo."""
+    match outcome:
+        case Updated(repo=repo, branch=branch, commit=commit):
+            return Outcome(
+                repo=repo,
+                status="updated",
+                branch=branch,
+                commit=commit,
+                changes=move_documents(outcome.moves),
+                locks=list(outcome.locks),
+                checks=check_documents(outcome.checks),
+                diff=outcome.diff,
+            )
+        case Unchanged(repo=repo, branch=branch, commit=commit, moves=moves):
+            changes = move_documents(moves)
+            return Outcome(repo=repo, status="unchanged", branch=branch, commit=commit, changes=changes)
+        case Failed(repo=repo, error=error, checks=checks):
+            return Outcome(repo=repo, status="failed", checks=check_documents(checks), error=error_document(error))
+        case Skipped(repo=repo, upstream=upstream):
+            return Outcome(repo=repo, status="skipped", error=error_document(upstream))
+        case _:
+            assert_never(outcome)
+
+
+def error_document(error: FlakesyncError | FailedUpstream) -> ErrorDocument:
+    """Return the JSON form of why a repo failed, or was skipped."""
+    match error:
+        case FlakesyncError(code=code, message=message, hint=hint):
+            return ErrorDocument(code=code, message=message, hint=hint)
+        case FailedUpstream(message=message, because=because):
+            return ErrorDocument(code="upstream-failed", message=message, because=because)
+        case _:
+            assert_never(error)
+
+
+def check_documents(checks: Iterable[CheckOutcome]) -> list[CheckResult]:
+    """Return the JSON form of checks that ran."""
+    return [
+        CheckResult(
+            command=check.command, exit_status=check.exit_status, duration_s=check.duration_s, output=check.output
+        )
+        for check in checks
+    ]
+
+
+def move_documents(moves: Iterable[PlannedMove]) -> list[ChangeDocument]:
+    """Return the JSON form of inputs that move, each to a commit that is known."""
+    return [
+        ChangeDocument(
+            flake=move.flake,
+            input=show_path(move.move.input),
+            from_=rev_of(move.move.locked),
+            to={"rev": move.rev},
+            reason=move.reason,
+        )
+        for move in moves
+    ]

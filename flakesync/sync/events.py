@@ -1,0 +1,53 @@
+"""What happens in a run, for whoever shows it: of `sync`, `publish` and `land`, each with its own results."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from flakesync.terms import RepoName
+
+Result = TypeVar("Result")
+_Result_co = TypeVar("_Result_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Work on a repo has begun."""
+
+    repo: RepoName
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A repo has come to a step that can take long: `locking`, `checking`. detail: e.g. the check."""
+
+    repo: RepoName
+    step: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that a person should know and that stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[_Result_co]):
+    """Work on a repo has ended, one way or another; a landing may come back to it.
+
+    done, total: of the repos of the run; total 0: they are not counted.
+    """
+
+    repo: RepoName
+    result: _Result_co
+    done: int = 0
+    total: int = 0
+
+
+Progress = Started | Step | Note
+"""What happens to a repo on its way, whatever the command."""
+
+Event = Started | Step | Note | Finished[Result]
+Listener = Callable[[Event[Result]], None]

@@ -1,0 +1,102 @@
+"""What a sync has done about each repo."""
+
+from dataclasses import dataclass
+
+from flakesync.errors import FlakesyncError
+from flakesync.sync.job import PlannedMove
+from flakesync.terms import RepoName, Rev
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """One check that ran on an update commit.
+
+    command: as it is written in a shell. exit_status: negative for the signal that ended it, None: it took too long.
+    duration_s: wall-clock seconds. output: the end of what it wrote.
+    """
+
+    command: str
+    exit_status: int | None
+    duration_s: float
+    output: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Updated:
+    """Its update branch has a new commit, which dependents lock.
+
+    moves: what the plan moved. locks: what really changed in the locks, in Nix's words. checks: those that ran. diff:
+    of its flake.lock files, a unified one; None unless it is a dry run.
+    """
+
+    repo: RepoName
+    branch: str
+    commit: Rev
+    moves: tuple[PlannedMove, ...]
+    locks: tuple[str, ...]
+    checks: tuple[CheckOutcome, ...] = ()
+    diff: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unchanged:
+    """Its update branch was as planned already. commit: its tip, which dependents lock. moves: what the plan moves."""
+
+    repo: RepoName
+    branch: str
+    commit: Rev
+    moves: tuple[PlannedMove, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It could not be updated. checks: those that ran."""
+
+    repo: RepoName
+    error: FlakesyncError
+    checks: tuple[CheckOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FailedUpstream:
+    """An upstream that has no result to go on with. skipped: it was skipped itself. because: the repo that failed."""
+
+    name: RepoName
+    skipped: bool
+    because: RepoName
+
+    @property
+    def message(self) -> str:
+        """What happened to it, for people."""
+        return f"{self.name} {'was skipped' if self.skipped else 'failed'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """It was not begun, because it depends on `upstream`."""
+
+    repo: RepoName
+    upstream: FailedUpstream
+
+
+RepoOutcome = Updated | Unchanged | Failed | Skipped
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """One run of sync.
+
+    run: names the plan. locker: who wrote the locks. repos: those that the plan changes, in the order of the waves,
+    then those that it could not decide on, by name. untouched: those that it leaves alone, by name.
+    """
+
+    run: str
+    locker: str
+    dry_run: bool
+    repos: tuple[RepoOutcome, ...]
+    untouched: tuple[RepoName, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no repo failed or was skipped."""
+        return not any(isinstance(outcome, Failed | Skipped) for outcome in self.repos)

@@ -370,7 +370,7 @@ LEFT_TO_NIX = {
         'inputs.b.url = "github:o/r"; inputs.a = { url = "github:o/a"; follows = "b"; };'
     ),
     "a path without quotes": flake("inputs.a.url = ./a;"),
-    "an input of the name self": flake("inputs.self.submodules = true;"),
+    "an input of the name self": flake('inputs.self.url = "github:o/r";'),
     "a truth of another name": flake('inputs = rec { true.url = "nixpkgs"; a = { url = "nixpkgs"; flake = true; }; };'),
     "a slash in a path, escaped": flake('inputs.a.url = "gitlab:o%2Fs/r";'),
     "a password": flake('inputs.a.url = "git+https://u:p@h/x";'),

@@ -145,6 +145,28 @@ def test_what_old_versions_write_otherwise_is_not_portable(url: str, portable: b
     assert inputs(flake(f'inputs.a.url = "{url}";'))["a"].portable is portable
 
 
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("inputs.self.submodules = true;", {"submodules": True}),
+        ("inputs.self = { lfs = false; }; inputs.self.submodules = true;", {"submodules": True, "lfs": False}),
+        ("inputs.self = { };", {}),
+        ("", {}),
+    ],
+)
+def test_what_a_flake_asks_for_itself_is_no_input(text: str, asked: dict[str, bool]) -> None:
+    found = read_inputs(flake(text).encode())
+    assert isinstance(found, FlakeInputs)
+    assert (found.inputs, found.self_attrs) == ({}, asked)
+
+
+@pytest.mark.parametrize(
+    "text", ["inputs.self.submodules = 1;", "inputs.self.shallow = true;", "inputs.a.inputs.self = { };"]
+)
+def test_what_only_some_nix_takes_for_itself_is_not_read(text: str) -> None:
+    assert isinstance(read_inputs(flake(text).encode()), NotStatic)
+
+
 def test_an_input_knows_its_place() -> None:
     found = inputs('{\n  inputs = {\n    "e" = { }; b.url = "github:o/r";\n  };\n outputs = { self, c }: 1; }')
     assert {name: (spec.line, spec.column) for name, spec in found.items()} == {"e": (3, 5), "b": (3, 16), "c": (5, 20)}

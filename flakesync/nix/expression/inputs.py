@@ -7,7 +7,7 @@ that Nix refuses.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
 _FOLLOWS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9_-]*(?:/[a-zA-Z][a-zA-Z0-9_-]*)*)?", re.ASCII)
 _TOP = ("description", "inputs", "outputs", "nixConfig")
+_SELF_ATTRS = frozenset({"submodules", "lfs"})
 _LITERAL = frozenset({"description", "inputs", "nixConfig"})
 
 
@@ -64,9 +65,14 @@ class InputSpec:
 
 @dataclass(frozen=True, slots=True)
 class FlakeInputs:
-    """The inputs of a flake by name, those that only `outputs` asks for among them (never `self`); in no order."""
+    """The inputs of a flake by name, those that only `outputs` asks for among them (never `self`); in no order.
+
+    self_attrs: how the flake itself wants to be fetched (`inputs.self.submodules`, `inputs.self.lfs`), as Nix reads it
+    from 2.27 on; earlier ones refuse a flake that has any.
+    """
 
     inputs: Mapping[str, InputSpec]
+    self_attrs: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +87,14 @@ class NotStatic:
 def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotStatic:
     """Return the inputs of the flake.nix in `source`; `file` is its name in reasons. Raises nothing."""
     try:
-        return FlakeInputs(_read(read_document(source, _LITERAL.__contains__)))
+        return _read(read_document(source, _LITERAL.__contains__))
     except NotLiteralError as stop:
         return NotStatic(
             stop.row + 1, stop.column + 1, f"{file}:{stop.row + 1}:{stop.column + 1}: {plain(stop.reason)}"
         )
 
 
-def _read(document: Document) -> dict[str, InputSpec]:
+def _read(document: Document) -> FlakeInputs:
     top = document.top.entries
     if document.shadowed:
         raise NotLiteralError((0, 0), "a `rec` set may give `true` and `false` another meaning")
@@ -107,7 +113,8 @@ def _read(document: Document) -> dict[str, InputSpec]:
     if not isinstance(outputs.value, Opaque) or outputs.value.node.type != "function_expression":
         raise NotLiteralError(outputs.name, "the outputs are not a function")
     check_expression(outputs.value.node, top if document.recursive else ())
-    return {**_asked_for(outputs.value.node), **inputs}
+    own = _self_attrs(top["inputs"]) if "inputs" in top else {}
+    return FlakeInputs({**_asked_for(outputs.value.node), **inputs}, own)
 
 
 def _asked_for(function: "Node") -> dict[str, InputSpec]:
@@ -133,9 +140,26 @@ def _specs(inputs: Entry, *, top_level: bool) -> dict[str, InputSpec]:
         raise NotLiteralError(inputs.name, "the inputs are not a literal set")
     found = {}
     for name, entry in inputs.value.entries.items():
-        if name == "self":
+        if name == "self" and not top_level:
             raise NotLiteralError(entry.name, "Nix versions read an input `self` differently")
-        found[name] = _spec(name, entry, top_level=top_level)
+        if name != "self":
+            found[name] = _spec(name, entry, top_level=top_level)
+    return found
+
+
+def _self_attrs(inputs: Entry) -> dict[str, bool]:
+    """Return what the flake asks of whoever fetches it (`applySelfAttrs` in `src/libflake/flake.cc`)."""
+    assert isinstance(inputs.value, Group)
+    own = inputs.value.entries.get("self")
+    if own is None:
+        return {}
+    if not isinstance(own.value, Group):
+        raise NotLiteralError(own.name, "the input `self` is not a literal set")
+    found = {}
+    for key, attr in own.value.entries.items():
+        if key not in _SELF_ATTRS or not isinstance(attr.value, bool):
+            raise NotLiteralError(attr.name, f"Nix versions read `inputs.self.{key}` differently")
+        found[key] = attr.value
     return found
 
 

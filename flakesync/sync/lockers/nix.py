@@ -18,16 +18,24 @@ from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
 from flakesync.git.store.attributes import find_hazards
+from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.program.command import Nix, Override
 from flakesync.nix.program.errors import REFUSED
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
 from flakesync.nix.reference.url import file_url
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
-from flakesync.terms import flake_file, show_path
+from flakesync.terms import FlakeDir, flake_file, show_path
 from flakesync.workspace.hosts import Hosts
 
 _LOGIN = re.compile(r"(?<=^git\+https://)[^/?#@:]*:[^/?#@]*@|(?<=^git\+http://)[^/?#@:]*:[^/?#@]*@")
+# Where a repository is, and how flake.nix wants it fetched; all other attributes are facts about one commit.
+_PLACE = frozenset({"type", "url", "owner", "repo", "host", "dir"})
+_SELF_ATTRS = ("submodules", "lfs")
+_HOW = frozenset(
+    {*_SELF_ATTRS, "exportIgnore", "shallow", "allRefs", "name"}
+    | {"verifyCommit", "keytype", "publicKey", "publicKeys"}
+)
 _SERVER = re.compile(r"https://(?:[^/\s'\"]*@)?([^/\s'\"?#]+)")
 
 
@@ -117,7 +125,7 @@ def override_reference(move: Move) -> str:
                     "url": file_url(repository),
                     "ref": ref.removeprefix("refs/heads/"),
                     "rev": rev,
-                    **{key: move.original[key] for key in ("dir", "submodules", "lfs") if key in move.original},
+                    **{key: value for key, value in move.original.items() if key == "dir" or key in _HOW},
                 }
             )
             return reference.to_url()
@@ -125,10 +133,15 @@ def override_reference(move: Move) -> str:
             if locked is not None:
                 keep = {key: locked[key] for key in ("type", "url") if key in locked}
                 return FlakeRef.from_attrs(keep).to_url()
-            original = move.original if move.original.get("type") != "indirect" else move.locked
+            original = move.original if move.original.get("type") != "indirect" else _resolved(move.locked)
             if branch is None and (known := move.locked.get("ref")) is not None:
                 branch = str(known)
             return FlakeRef.from_attrs(_without_lock(original)).at(rev, branch).to_url()
+
+
+def _resolved(locked: Mapping[str, Attr]) -> Mapping[str, Attr]:
+    """Return the reference that a registry has led to, as far as `locked` tells: without what the upstream asks for."""
+    return {key: value for key, value in locked.items() if key in _PLACE | {"ref"} | (_HOW - set(_SELF_ATTRS))}
 
 
 def _without_lock(attrs: Mapping[str, Attr]) -> dict[str, Attr]:
@@ -161,28 +174,43 @@ def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str,
 
     node: the node that Nix wrote for the local commit. Its narHash is that of the same tree (`_exact_source` has
     made sure); github, gitlab and sourcehut nodes carry no `ref` and no `revCount` (input fetchers github.cc, git.cc).
+    Of the old node only the place of the repository is taken: how to fetch it is up to flake.nix and the upstream.
     """
     local = node.locked or {}
-    source_attrs = canonical_source(move)
-    own = source_attrs is move.locked
-    locked = dict(source_attrs)
+    place = canonical_source(move)
+    locked: dict[str, Attr] = {key: value for key, value in place.items() if key in _PLACE}
     locked["rev"] = source.rev
     for key in ("narHash", "lastModified"):
         if key not in local:
             raise SyncError("no-hash", f"Nix wrote no {key} for input {show_path(move.input)}")
         locked[key] = local[key]
-    if locked.get("type") == "git":
-        if own and node.original is not None and node.original.get("type") == "git":
-            locked["url"] = node.original["url"]  # versions differ in whether it holds `?dir=` too
-        full = str(move.locked.get("ref", "")).startswith("refs/heads/")
-        locked["ref"] = f"refs/heads/{source.branch}" if full else source.branch
-        if "revCount" in local and not locked.get("shallow"):
-            locked["revCount"] = local["revCount"]
-        else:
-            locked.pop("revCount", None)
-    else:
-        locked.pop("ref", None)
+    if locked.get("type") != "git":
+        _require_whole(move, local)
+        return locked
+    original = node.original or {}
+    if original.get("type") == "git":
+        if place is move.locked:
+            locked["url"] = original["url"]  # versions differ in whether it holds `?dir=` too
+        locked |= {key: value for key, value in original.items() if key in _HOW}
+    # What the upstream's flake.nix asks for itself (`inputs.self.submodules`) goes before what ours asks for.
+    locked |= {key: local[key] for key in _SELF_ATTRS if key in local}
+    full = str(move.locked.get("ref", "")).startswith("refs/heads/")
+    locked["ref"] = f"refs/heads/{source.branch}" if full else source.branch
+    if "revCount" in local and not locked.get("shallow"):
+        locked["revCount"] = local["revCount"]
     return locked
+
+
+def _require_whole(move: Move, local: Mapping[str, Attr]) -> None:
+    """Refuse a hash of what no archive of a forge holds: submodules, and the files of git-lfs."""
+    for key in _SELF_ATTRS:
+        if local.get(key):
+            raise SyncError(
+                "attributes",
+                f"input {show_path(move.input)}: its flake.nix asks for `inputs.self.{key}`, which an archive of "
+                f"{move.original.get('type')} does not hold: the commit cannot be locked before it is pushed",
+                hint="write the input as `git+https://…`, or hold it and move it after the upstream has landed",
+            )
 
 
 def _exact_source(move: Move) -> FromServer | FromClone:
@@ -196,6 +224,10 @@ def _exact_source(move: Move) -> FromServer | FromClone:
         return source
     with Repository.open(source.repository) as repository:
         hazards = find_hazards(repository.reader, source.rev, repository.common_dir / "info" / "attributes")
+        # What a flake asks for itself no archive holds; what Nix makes of that, it says itself.
+        archived = source.pushed and canonical_source(move).get("type") != "git"
+        if archived and _has_self_attrs(repository.read(source.rev, flake_file(_dir(move), "flake.nix")) or b""):
+            return FromServer(source.rev, source.branch)
     if not hazards:
         return source
     if source.pushed:
@@ -208,6 +240,17 @@ def _exact_source(move: Move) -> FromServer | FromClone:
         "the hash of the commit differs between a clone and an archive, so it cannot be locked before it is pushed",
         hint="remove the attribute there, or hold this input and move it after the upstream has landed",
     )
+
+
+def _has_self_attrs(flake_nix: bytes) -> bool:
+    if not any(key.encode() in flake_nix for key in _SELF_ATTRS):
+        return False
+    found = read_inputs(flake_nix)
+    return isinstance(found, FlakeInputs) and bool(found.self_attrs)
+
+
+def _dir(move: Move) -> FlakeDir:
+    return FlakeDir(str(move.original.get("dir") or ".").strip("/") or ".")
 
 
 @contextmanager

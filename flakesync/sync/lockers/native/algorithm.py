@@ -254,13 +254,15 @@ class Computation:
         if self.dialect.name == "nix-2.8" and "dir" in original and "dir=" not in str(original.get("url", "dir=")):
             self.differs = f"the address of input {show_path(path)}"
             raise DisagreementError(f"{self.differs} holds no `?dir=`, as it would in {self.dialect.name}")
-        made = self._add(frame, path, fetched.locked(original), original, flake=flake)
         if not flake:
+            self._add(frame, path, fetched.locked(original), original, flake=False)
             return []
         # As Nix: a source that is being fetched further up would be fetched again without end.
         if fetched.ref in frame.parents:
             raise NotNativeError(f"input {show_path(path)} is a circular import of {fetched.ref}")
         found = self._flake(path, fetched.flake)
+        locked = self._with_self_attrs(path, fetched.locked(original), found)
+        made = self._add(frame, path, locked, original, flake=True)
         inputs = self._from_flake(found.inputs, path)
         parents = (*frame.parents, fetched.ref)
         if old is not None:
@@ -269,6 +271,22 @@ class Computation:
         own = found.lock
         root = own.nodes[own.root] if own is not None else None
         return [_Frame(inputs, made, path, root, own.nodes if own is not None else {}, path, False, True, parents)]
+
+    def _with_self_attrs(self, path: InputPath, locked: Mapping[str, Attr], flake: Flake) -> Mapping[str, Attr]:
+        """Return `locked` with what the flake asks for itself, as Nix fetches it a second time (`applySelfAttrs`)."""
+        if not flake.self_attrs:
+            return locked
+        asked = f"input {show_path(path)}: its flake.nix has `inputs.self.{min(flake.self_attrs)}`"
+        self.differs = asked
+        if not self.dialect.self_attrs:
+            raise DisagreementError(f"{asked}, which {self.dialect.name} does not know")
+        if locked.get("type") != "git":
+            raise NotNativeError(f"{asked}, which is not asked of an archive")
+        if flake.self_attrs.get("submodules") and flake.submodules:
+            raise NotNativeError(f"{asked}, and it has submodules")
+        if flake.self_attrs.get("submodules") and locked.get("exportIgnore"):
+            raise NotNativeError(f"{asked}, and it is fetched with `exportIgnore`: Nix cannot do both")
+        return {**locked, **flake.self_attrs}
 
     def _flake(self, path: InputPath, read: Callable[[], Flake]) -> Flake:
         try:

@@ -68,13 +68,13 @@ class NativeLocker:
             case FromServer():
                 return _with_address(self._sources.fetch(ref))
             case FromClone(rev=rev, repository=repository) as source:
-                # They change or check what is fetched, and git's objects alone do not say how.
-                unusual = sorted({"submodules", "lfs", "exportIgnore", "verifyCommit"} & move.original.keys())
-                if unusual:
-                    raise NotNativeError(f"input {show_path(move.input)}: it cannot fetch with `{unusual[0]}`")
                 # The node will name the forge, so the hash has to be that of the forge's archive, from a clone or not.
                 served = canonical_source(move).get("type") in FORGES
                 facts = self._sources.facts(repository, rev, served=served)
+                try:
+                    self._sources.require_plain(repository, rev, move.original)
+                except NotNativeError as error:
+                    raise NotNativeError(f"input {show_path(move.input)}: {error.reason}") from None
                 found: dict[str, Attr] = {"narHash": facts.nar_hash, "lastModified": facts.last_modified, "type": "git"}
                 if facts.rev_count is not None:
                     found["revCount"] = facts.rev_count

@@ -29,6 +29,8 @@ _PLAIN = {
     "git": frozenset({"type", "url", "ref", "rev", "dir", "shallow"}),
     **dict.fromkeys(FORGES, frozenset({"type", "owner", "repo", "ref", "rev", "host", "dir"})),
 }
+# They change what is fetched only where a commit has attributes or submodules.
+_FLAGS = frozenset({"submodules", "lfs", "exportIgnore", "allRefs"})
 _FACTS = frozenset({"narHash", "lastModified", "revCount"})
 
 
@@ -86,6 +88,27 @@ class Sources:
         key = ("flake", repository, rev, dir, served)
         return self._flights.get(key, lambda: self._read_flake(repository, rev, dir, served=served))
 
+    def require_plain(self, repository: Path, rev: Rev, attrs: Mapping[str, Attr]) -> None:
+        """Refuse a commit that is more than its own tree when it is fetched as `attrs` say; for attributes see `facts`.
+
+        Raises:
+            NotNativeError: submodules are asked for and there are some, or it has to be signed.
+        """
+        unusual = sorted(attrs.keys() & {"verifyCommit", "keytype", "publicKey", "publicKeys"})
+        if unusual:
+            raise NotNativeError(f"it cannot fetch with `{unusual[0]}`")
+        if attrs.get("submodules") and attrs.get("exportIgnore"):
+            raise NotNativeError("Nix cannot fetch with both `submodules` and `exportIgnore`")
+        if attrs.get("submodules") and self._has_file(repository, rev, ".gitmodules"):
+            raise NotNativeError("it cannot fetch with `submodules`")
+
+    def _has_file(self, repository: Path, rev: Rev, name: str) -> bool:
+        try:
+            with Repository.open(repository) as opened:
+                return opened.read(rev, name) is not None
+        except GitError as error:
+            raise NotNativeError(error.message) from error
+
     # ---- references -----------------------------------------------------------------------------------------------
 
     def at(self, locked: Mapping[str, Attr]) -> Flake:
@@ -104,13 +127,14 @@ class Sources:
     def fetch(self, ref: FlakeRef) -> Fetched:
         """Return what a reference with a full rev leads to."""
         attrs = ref.to_attrs()
-        _require_plain(attrs)
+        _require_fetchable(attrs)
         rev = _rev(attrs)
         known = self._known(attrs)
         if known is not None:
             facts = known.facts
         elif (place := self._locate(attrs)) is not None:
             facts = self.facts(place, rev, served=ref.type in FORGES)
+            self.require_plain(place, rev, attrs)
         else:
             archive = self._archive(attrs)
             facts = Facts(archive.nar_hash, archive.last_modified, None)
@@ -198,6 +222,7 @@ class Sources:
         names = [folder + name for name in ("flake.nix", "flake.lock")]
         files: Mapping[str, bytes | None]
         try:
+            submodules = not served and self._has_file(path, rev, ".gitmodules")
             if served and (hazards := find_hazards(path, rev)):
                 files = read_archived(path, rev, hazards, names).files
             else:
@@ -205,9 +230,9 @@ class Sources:
                     files = {name: repository.read(rev, name) for name in names}
         except (GitError, NixError) as error:
             raise NotNativeError(error.message) from error
-        return self._parse(files, rev, folder)
+        return self._parse(files, rev, folder, submodules=submodules)
 
-    def _parse(self, files: Mapping[str, bytes | None], rev: Rev, folder: str) -> Flake:
+    def _parse(self, files: Mapping[str, bytes | None], rev: Rev, folder: str, *, submodules: bool = False) -> Flake:
         source, lock = (files.get(folder + name) for name in ("flake.nix", "flake.lock"))
         try:
             if source is None:
@@ -216,7 +241,8 @@ class Sources:
             inputs = self._flights.get(("inputs", source), lambda: read_inputs(source, file=f"{folder}flake.nix"))
             if isinstance(inputs, NotStatic):
                 raise NotNativeError(inputs.reason)
-            return Flake(inputs.inputs, LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None)
+            own = LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None
+            return Flake(inputs.inputs, own, inputs.self_attrs, submodules)
         except LockError as error:
             raise NotNativeError(error.message) from error
 
@@ -263,11 +289,11 @@ def _key(attrs: Mapping[str, Attr]) -> tuple[str, Identity, str, Attr] | None:
     return (kind, identity, rev, attrs.get("dir", "")) if identity is not None else None
 
 
-def _require_plain(attrs: Mapping[str, Attr]) -> None:
+def _require_fetchable(attrs: Mapping[str, Attr]) -> None:
     kind = str(attrs["type"])
     if kind not in _PLAIN:
         raise NotNativeError(f"it cannot fetch sources of type {kind}")
-    unusual = sorted(attrs.keys() - _PLAIN[kind])
+    unusual = sorted(attrs.keys() - _PLAIN[kind] - (_FLAGS if kind == "git" else frozenset()))
     if unusual:
         raise NotNativeError(f"it cannot fetch with `{unusual[0]}`")
 

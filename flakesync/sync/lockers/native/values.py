@@ -1,7 +1,7 @@
 """What the parts of the native locker hand to each other."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from flakesync.errors import SyncError
@@ -33,10 +33,15 @@ class DisagreementError(NotNativeError):
 
 @dataclass(frozen=True, slots=True)
 class Flake:
-    """A flake as it lies in its source: the inputs of its flake.nix, and its flake.lock (None: it has none)."""
+    """A flake as it lies in its source: the inputs of its flake.nix, and its flake.lock (None: it has none).
+
+    self_attrs: how it wants to be fetched itself, see FlakeInputs. submodules: whether its source has any.
+    """
 
     inputs: Mapping[str, InputSpec]
     lock: LockFile | None
+    self_attrs: Mapping[str, bool] = field(default_factory=dict)
+    submodules: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class Dialect:
     overrides_keep_original: its `original` is what its own flake says (before 2.20). exact_originals: `original` of a
     lock is compared as it is written (before 2.28.4). keeps_nested: an input fetched anew takes its nested
     inputs from where the old lock had them (before 2.30.1). deep_overrides: overrides may be nested (from 2.30).
-    follows_once: no way to an input may lead through the same follows twice (from 2.19).
+    follows_once: no way to an input may lead through the same follows twice (from 2.19). self_attrs: a flake may
+    say how it is fetched itself (from 2.27); earlier ones refuse such a flake.
     """
 
     name: str
@@ -80,9 +86,10 @@ class Dialect:
     keeps_nested: bool = False
     deep_overrides: bool = False
     follows_once: bool = False
+    self_attrs: bool = False
 
 
 # Three stand for all versions from 2.8 on; CI compares each with the real one on random workspaces (tests/fidelity).
 NIX_2_8 = Dialect("nix-2.8", overrides_refetch=True, overrides_keep_original=True, keeps_nested=True)
-NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True)
-NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True)
+NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True, self_attrs=True)
+NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True, self_attrs=True)

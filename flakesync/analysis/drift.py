@@ -8,7 +8,7 @@ from flakesync.analysis.findings import RULES
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.survey.graph import Edge
-from flakesync.survey.pins import last_modified
+from flakesync.survey.pins import PinnedInput, last_modified
 from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.manifest import Pin
@@ -44,7 +44,9 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
                             yield found
         case PinnedInputRule(find=in_pinned):
             for item in survey.governed:
-                if item.repo in selected and (found := in_pinned(survey, item)) is not None:
+                if item.repo not in selected or _is_said_of_what_it_follows(survey, item):
+                    continue
+                if (found := in_pinned(survey, item)) is not None:
                     yield found
         case EdgeRule(find=in_edge):
             edges = (edge for edge in survey.graph.edges if edge.dependent in selected)
@@ -53,6 +55,14 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
                     yield found
         case _:
             assert_never(rule)
+
+
+def _is_said_of_what_it_follows(survey: Survey, item: PinnedInput) -> bool:
+    """Return whether an input follows one that the same pin governs: one node needs one finding."""
+    if item.following is None:
+        return False
+    followed = survey.governed_in(item.repo, item.flake).get(item.following.leads_to.path)
+    return followed is not None and followed.pin == item.pin
 
 
 def _is_the_upstreams(survey: Survey, edge: Edge) -> bool:

@@ -1,7 +1,7 @@
 """What a sync would do: which inputs move, where to, in which order. Decided on what was read, without Nix."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -117,12 +117,15 @@ class _Planner:
                 continue
             governed = self.survey.governed_in(state.name, flake.dir)
             for pinned in governed.values():
-                changes += self._keep(state, pinned.input, self._pin(pinned))
+                if pinned.following is None:
+                    changes += self._keep(state, pinned.input, self._pin(pinned))
             for edge in self.survey.edges_into(state.name, flake.dir):
                 if edge.input not in governed and edge.follows is None:
                     changes += self._keep(state, edge.input, self._edge(edge))
             for item in _external_inputs(self.survey, state.name, flake):
                 changes += self._keep(state, item.path, self._external(state, flake.dir, item))
+            moved = {change.input for change in changes if change.flake == flake.dir}
+            self.held += _left_by_what_they_follow(self.survey, governed, moved)
         if changes:
             self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
 
@@ -174,7 +177,9 @@ class _Planner:
             to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
             return self._change(edge, to, f"{edge.upstream} has landed")
         if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
-            return stays(f"its commit is not in the history of {edge.upstream}")
+            gone = answer.tip is None and edge.branch is not None
+            why = f"{edge.upstream} has no branch {edge.branch} any more"
+            return stays(why if gone else f"its commit is not in the history of {edge.upstream}")
         opened = survey.graph.is_back_edge(edge)
         if updating and on_base and not opened:
             return self._change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated")
@@ -200,6 +205,20 @@ class _Planner:
         branch = str(ref).removeprefix("refs/heads/") if ref is not None else None
         to = ToRev(target.rev, branch=branch, locked=target.locked if is_archive(item.original) else None)
         return Change(state.name, flake, item.path, item.original, item.locked, to, "external")
+
+
+def _left_by_what_they_follow(
+    survey: Survey, governed: Mapping[InputPath, PinnedInput], moved: Collection[InputPath]
+) -> Iterator[Held]:
+    """Yield the governed inputs of a flake that follow others which do not move. moved: the inputs that do."""
+    for item in governed.values():
+        if item.following is None or item.through is None:
+            continue
+        target = survey.targets.get(item.pin.name)
+        at_target = target is None or is_at(item.locked, target)
+        to = item.following.leads_to.path
+        if not at_target and to not in governed and not any(to[:length] in moved for length in range(1, len(to) + 1)):
+            yield Held(item.repo, item.flake, item.input, item.locked_rev, item.through)
 
 
 def _problem(state: RepoState) -> str | None:

@@ -7,8 +7,8 @@ import msgspec
 
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
-from flakesync.workspace.inputs import ARCHIVES, OwnInput, Source, own_input, paths_to, rev_of, source_of
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
+from flakesync.workspace.inputs import ARCHIVES, Following, OwnInput, Source, own_input, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin, Workspace, matches
 from flakesync.workspace.snapshot import FlakeState, Snapshot
 
@@ -16,7 +16,11 @@ _Pins = Sequence[tuple[Pin, Source]]
 
 
 class PinnedInput(msgspec.Struct, frozen=True):
-    """An input that a pin governs. fixed: flake.nix names the commit itself, so it is never moved."""
+    """An input that a pin governs. fixed: flake.nix names the commit itself, so it is never moved.
+
+    following: where it leads to, for one that follows another: it is not moved at its own path. None for an input
+    with a node of its own.
+    """
 
     pin: Pin
     repo: RepoName
@@ -25,11 +29,20 @@ class PinnedInput(msgspec.Struct, frozen=True):
     original: Mapping[str, Attr]
     locked: Mapping[str, Attr]
     fixed: bool
+    following: Following | None = None
 
     @property
     def locked_rev(self) -> Rev | None:
         """The locked commit; None where the lock has none."""
         return rev_of(self.locked)
+
+    @property
+    def through(self) -> str | None:
+        """What moves an input that follows another, as a phrase; None for one with a node of its own."""
+        if self.following is None:
+            return None
+        to, mover = show_path(self.following.leads_to.path), show_path(self.following.mover)
+        return f"through {to}: moves when {mover} moves"
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -68,12 +81,19 @@ def pinned_inputs(snapshot: Snapshot) -> list[PinnedInput]:
 
 def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[PinnedInput]:
     identities = {source[0] for _, source in pins}
-    inputs: Iterable[OwnInput] = _all_inputs(flake, identities) if nested else flake.inputs
+    inputs: Sequence[OwnInput] = tuple(_all_inputs(flake, identities)) if nested else flake.inputs
+    deeper = {item.path for item in inputs}.difference(item.path for item in flake.inputs) if nested else ()
     for item in inputs:
         if item.source is not None and item.source[0] in identities:
-            pin = _pin_for(pins, item.path, item.source)
+            pin = _pin_for(pins, item.path, item.source, own=item.path not in deeper)
             if pin is not None:
                 yield PinnedInput(pin, repo, flake.dir, item.path, item.original, item.locked, item.fixed)
+    for each in flake.following:
+        to = each.leads_to
+        if to.source is not None and to.source[0] in identities:
+            pin = _pin_for(pins, each.path, to.source, own=True)
+            if pin is not None:
+                yield PinnedInput(pin, repo, flake.dir, each.path, to.original, to.locked, to.fixed, each)
 
 
 def _all_inputs(flake: FlakeState, identities: AbstractSet[Identity]) -> Iterator[OwnInput]:
@@ -84,14 +104,14 @@ def _all_inputs(flake: FlakeState, identities: AbstractSet[Identity]) -> Iterato
             yield own_input(path, flake.lock.nodes[label])
 
 
-def _pin_for(pins: _Pins, path: InputPath, source: Source) -> Pin | None:
-    """Return the pin that governs an input; of several the one of its own ref goes first."""
+def _pin_for(pins: _Pins, path: InputPath, source: Source, *, own: bool) -> Pin | None:
+    """Return the pin that governs an input; of several the one of its own ref goes first. own: it is the repo's own."""
     second: Pin | None = None
     for pin, (identity, ref) in pins:
         if source[0] != identity:
             continue
         if pin.inputs is None:
-            if len(path) == 1 and source[1] == ref:
+            if own and source[1] == ref:
                 return pin
         elif matches(pin.inputs, path):
             if source[1] == ref:
@@ -195,9 +215,13 @@ def choose_targets(
     return targets
 
 
+def _nearest_first(item: PinnedInput) -> tuple[FlakeDir, bool, int, InputPath]:
+    return item.flake, item.following is not None, len(item.input), item.input
+
+
 def _target_of_repo(pin: Pin, governed: Iterable[PinnedInput]) -> Target:
     name = pin.target.removeprefix("repo:")
-    for item in sorted(governed, key=lambda item: (item.flake, item.input)):
+    for item in sorted(governed, key=_nearest_first):
         if item.pin == pin and item.repo == name and item.locked_rev is not None:
             return Target(item.locked_rev, last_modified(item.locked), item.locked, f"from the lock of {name}")
     raise FlakesyncError(

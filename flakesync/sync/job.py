@@ -132,7 +132,9 @@ def _source(
         return FromServer(to.rev, to.branch, to.locked)
     tracked = to.branch or upstream.base
     with Repository.open(upstream.clone) as repository:
-        return FromClone(to.rev, upstream.clone, branch_ref(repository, tracked), tracked, pushed=True)
+        # As Nix does it: a node of `?ref=HEAD` names HEAD again, not the branch that this stands for today.
+        named = "HEAD" if change.original.get("ref") == "HEAD" else tracked
+        return FromClone(to.rev, upstream.clone, branch_ref(repository, tracked), named, pushed=True)
 
 
 def branch_ref(repository: Repository, branch: str) -> str:

@@ -8,15 +8,20 @@ import msgspec
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.input_schemes import Attr
-from flakesync.nix.reference.source import ARCHIVES, Source, is_fixed, rev_of, source_of
+from flakesync.nix.reference.source import ARCHIVES, Source, branch_of, is_fixed, rev_of, source_of
 from flakesync.terms import InputPath, NodeLabel, Rev
 
 __all__ = [
     "ARCHIVES",
+    "Following",
     "OwnInput",
     "Source",
+    "branch_of",
     "copies",
+    "following_inputs",
     "is_fixed",
+    "is_folder",
+    "own_folders",
     "own_input",
     "own_inputs",
     "paths_to",
@@ -26,8 +31,9 @@ __all__ = [
 
 
 class OwnInput(msgspec.Struct, frozen=True):
-    """An input with a node of its own, which are those that can be moved.
+    """An input of the repo's own, with a node of its own, which are those that can be moved.
 
+    path: one name, or several where the input is that of a folder of the same repo (`path:./sub`).
     original: as flake.nix has it (where the lock has none: its locked). rev: the locked commit; None where the lock
     has none (a path, a dirty tree, an archive). source: None for what has no identity. fixed: see `is_fixed`.
     found: the repository that `locked` is of, None where that has no identity.
@@ -43,14 +49,79 @@ class OwnInput(msgspec.Struct, frozen=True):
     found: Identity | None
 
 
+class Following(msgspec.Struct, frozen=True):
+    """An input of the repo's own that follows another.
+
+    leads_to: the node that it ends at, with a path that has no follows in it. mover: the input of the repo's own that
+    this node is, or lies below: it moves when that does.
+    """
+
+    path: InputPath
+    leads_to: OwnInput
+    mover: InputPath
+
+
 def own_inputs(lock: LockFile) -> Iterator[OwnInput]:
-    """Yield the inputs of the root in byte order, without those that follow others or are folders of the flake."""
+    """Yield the inputs of the root, and of the repo's folders that it takes, without those that follow others.
+
+    In byte order of their paths at each level; a folder itself (`path:./sub`, `path:..`) is no input, what is below it
+    is.
+    """
     nodes = lock.nodes
-    for name, target in lock.root_inputs():
-        if not isinstance(target, tuple):
-            node = nodes[target]
-            if node.locked is not None and node.parent is None:
-                yield own_input((name,), node)
+    for above, label in own_folders(lock):
+        for name, target in sorted(nodes[label].inputs.items()):
+            if not isinstance(target, tuple):
+                node = nodes[target]
+                if node.locked is not None and not is_folder(node):
+                    yield own_input((*above, name), node)
+
+
+def following_inputs(lock: LockFile) -> Iterator[Following]:
+    """Yield the inputs of the root, and of its folders, that follow others, of any kind and over any number of steps.
+
+    What leads to the flake itself, or to a folder of the repo, leads to nothing that could be locked, and is left out.
+    """
+    found: list[tuple[InputPath, NodeLabel]] = []
+    folders: dict[NodeLabel, InputPath] = {}
+    for above, label in own_folders(lock):
+        folders[label] = above
+        for name, target in sorted(lock.nodes[label].inputs.items()):
+            if isinstance(target, tuple):
+                leads_to = lock.resolve((*above, name))
+                if leads_to is not None:
+                    found.append(((*above, name), leads_to))
+    if not found:
+        return  # the way to a node is not looked for in most locks
+    known = set(folders.values())
+    paths: dict[NodeLabel, InputPath] = {}
+    for path, label in sorted(paths_to(lock, {label for _, label in found} - folders.keys())):
+        paths.setdefault(label, path)
+    for path, label in found:
+        to = paths.get(label)
+        if to is not None:
+            length = next(length for length in range(1, len(to) + 1) if to[:length] not in known)
+            yield Following(path, own_input(to, lock.nodes[label]), to[:length])
+
+
+def own_folders(lock: LockFile) -> Iterator[tuple[InputPath, NodeLabel]]:
+    """Yield the flakes in the lock that are the repo's own: the root, and what is relative to it, parents first."""
+    todo: list[tuple[InputPath, NodeLabel]] = [((), lock.root)]
+    seen = {lock.root}
+    for path, label in todo:
+        yield path, label
+        for name, target in sorted(lock.nodes[label].inputs.items()):
+            if not isinstance(target, tuple) and target not in seen and is_folder(lock.nodes[target]):
+                seen.add(target)
+                todo.append(((*path, name), target))
+
+
+def is_folder(node: LockNode) -> bool:
+    """Tell whether a node is a folder of the flake that takes it: relative, in the form of any version of Nix."""
+    if node.parent is not None:
+        return True
+    attrs = node.origin.original
+    # Nix up to 2.25 locks such a folder by its hash, and has no `parent`.
+    return attrs.get("type") == "path" and not str(attrs.get("path", "/")).startswith("/")
 
 
 def own_input(path: InputPath, node: LockNode) -> OwnInput:

@@ -20,7 +20,7 @@ from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
-from flakesync.workspace.inputs import OwnInput, copies, own_inputs
+from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
 
 if TYPE_CHECKING:
@@ -48,8 +48,13 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
-        """The flake's own inputs that have nodes of their own."""
+        """The flake's own inputs that have nodes of their own, those of the repo's folders that it takes among them."""
         return tuple(own_inputs(self.lock)) if self.lock is not None else ()
+
+    @cached_property
+    def following(self) -> tuple[Following, ...]:
+        """The flake's own inputs that follow others."""
+        return tuple(following_inputs(self.lock)) if self.lock is not None else ()
 
     @cached_property
     def copies(self) -> Mapping[Identity, Sequence[NodeLabel]]:

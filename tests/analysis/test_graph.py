@@ -115,7 +115,7 @@ def test_a_follows_at_the_root_is_an_edge_that_cannot_be_moved() -> None:
 def test_a_follows_of_a_follows_leads_to_the_same_repo() -> None:
     app: Inputs = {"a": takes("lib"), "b": ("a",), "c": ("b",)}
     graph = graph_of({"app": app, "lib": {}})
-    assert [(edge.input, edge.follows) for edge in graph.edges] == [(("a",), None), (("b",), ("a",)), (("c",), ("b",))]
+    assert [(edge.input, edge.follows) for edge in graph.edges] == [(("a",), None), (("b",), ("a",)), (("c",), ("a",))]
 
 
 def test_an_input_that_follows_the_flake_itself_is_no_edge() -> None:
@@ -127,6 +127,49 @@ def test_a_relative_path_is_a_part_of_the_repo_and_no_edge() -> None:
     document["nodes"]["lib"] |= {"locked": {"path": "./lib", "type": "path"}, "parent": []}
     document["nodes"]["lib"]["original"] = {"path": "./lib", "type": "path"}
     assert graph_of({"app": {".": document}, "lib": {}}).edges == ()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_the_inputs_of_a_folder_of_the_repo_are_the_repos_own(old: bool) -> None:
+    deep = locks.folder("../deep", {"lib": takes("lib")}, parent=("sub",), old=old)
+    sub = locks.folder("./sub", {"deep": deep, "lib": ("lib",), "tool": takes("tool")}, old=old)
+    up = locks.folder("..", {"src": takes("lib", flake=False)}, old=old)
+    app: Inputs = {"lib": takes("lib"), "sub": sub, "up": up}
+    graph = graph_of({"app": {"inner": locks.lock(app)}, "lib": {}, "tool": {}})
+    assert [(edge.upstream, "/".join(edge.input), edge.follows) for edge in graph.edges] == [
+        ("lib", "lib", None),
+        ("lib", "sub/deep/lib", None),
+        ("lib", "sub/lib", ("lib",)),
+        ("tool", "sub/tool", None),
+        ("lib", "up/src", None),
+    ]
+
+
+def test_a_folder_of_another_repository_is_not_the_repos_own() -> None:
+    inner = locks.folder("./inner", {"lib": takes("lib")}, parent=("other",))
+    other = locks.github("other", "other", inputs={"inner": inner})
+    assert graph_of({"app": {"other": other}, "lib": {}}).edges == ()
+
+
+def test_an_absolute_path_is_no_folder_of_the_repo() -> None:
+    outside = locks.folder("/srv/lib", {"lib": takes("lib")}, old=True)
+    assert graph_of({"app": {"outside": outside}, "lib": {}}).edges == ()
+
+
+def test_a_follows_into_a_folder_of_the_repo_leads_to_its_input() -> None:
+    app: Inputs = {"lib": ("sub", "lib"), "sub": locks.folder("./sub", {"lib": takes("lib")})}
+    graph = graph_of({"app": app, "lib": {}})
+    assert [(edge.input, edge.follows) for edge in graph.edges] == [
+        (("lib",), ("sub", "lib")),
+        (("sub", "lib"), None),
+    ]
+
+
+@pytest.mark.parametrize("ref", ["HEAD", "refs/heads/main", "main", None])
+def test_head_is_the_default_branch(ref: str | None) -> None:
+    (edge,) = graph_of({"app": {"lib": takes("lib", ref=ref)}, "lib": {}}).edges
+    assert edge.branch == (None if ref in ("HEAD", None) else "main")
+    assert not edge.fixed
 
 
 @pytest.mark.parametrize(

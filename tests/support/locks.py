@@ -31,6 +31,7 @@ class Input:
     original: Json
     inputs: "Mapping[str, Input | tuple[str, ...]]" = field(default_factory=dict)
     flake: bool = True
+    parent: tuple[str, ...] | None = None
 
 
 Inputs = Mapping[str, Input | tuple[str, ...]]
@@ -68,6 +69,14 @@ def git(
     return Input(original | {"ref": ref or "refs/heads/main"} | known, original, inputs or {}, flake)
 
 
+def folder(path: str, inputs: Inputs, *, parent: tuple[str, ...] = (), old: bool = False) -> Input:
+    """Return an input `path:PATH` of the flake at the input path `parent`; old: as Nix up to 2.25 locks it."""
+    original: Json = {"type": "path", "path": path}
+    if old:
+        return Input(original | {"lastModified": 1, "narHash": nar_hash_of(path)}, original, inputs)
+    return Input(original, original, inputs, parent=parent)
+
+
 def tarball(url: str) -> Input:
     """Return an input locked to a tarball, with no rev."""
     original: Json = {"type": "tarball", "url": url}
@@ -88,6 +97,7 @@ def lock(inputs: Inputs) -> Json:
                 target: object = list(child)
             else:
                 own: Json = {"locked": dict(child.locked), "original": dict(child.original)}
+                own |= {"parent": list(child.parent)} if child.parent is not None else {}
                 target = add(name, own | ({} if child.flake else {"flake": False}), child.inputs)
             node.setdefault("inputs", {})[name] = target
         return label

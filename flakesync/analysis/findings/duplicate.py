@@ -1,21 +1,24 @@
-"""`duplicate`: a copy of a pinned source lies deeper in the lock, at another commit than the pins want."""
+"""`duplicate`: a second copy of a pinned source lies deeper in a lock, at another commit than the pins want."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from flakesync.analysis.rule import FlakeRule
 from flakesync.documents.drift import Finding
-from flakesync.nix.lock.file import LockNode
-from flakesync.nix.reference.flakeref import Attr, identity_of
+from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
 from flakesync.survey.pins import PinnedInput, pin_source
 from flakesync.survey.survey import Survey
 from flakesync.terms import InputPath, show_path
-from flakesync.workspace.inputs import paths_to, rev_of, source_of
+from flakesync.workspace.inputs import OwnInput, Source, own_folders, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
+
 
 def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Finding]:
-    """Yield a finding for each copy that no pin governs, with the follows that removes it."""
+    """Yield a finding for each copy that neither is the repo's own nor a pin's, with the follows that removes it."""
     lock = flake.lock
     if lock is None:
         return
@@ -28,39 +31,76 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
     }
     if not suspects:
         return  # the way to a node is not looked for in most locks
+    owns = _own_copies(survey, flake)
+    suspects -= {lock.resolve(path) for path, _ in owns}
     governed = survey.governed_in(state.name, flake.dir)
     for path, label in paths_to(lock, suspects):
-        if len(path) > 1 and path not in governed:
-            node = lock.nodes[label]
-            assert node.locked is not None
-            pin = _pin_of_copy(survey.snapshot.workspace.pins, node, node.locked)
-            target = survey.targets.get(pin.name)
-            yield Finding(
-                kind="duplicate",
-                repo=state.name,
-                flake=flake.dir,
-                input=show_path(path),
-                locked_rev=rev_of(node.locked),
-                wanted_rev=target.rev if target else None,
-                detail=f"a second copy of {pin.name}; to remove it: {_mend(pin, path, governed)}",
-            )
+        node = lock.nodes[label]
+        assert node.locked is not None
+        pin, source = _pin_of_copy(survey.snapshot.workspace.pins, node, node.locked)
+        rivals = [own for own in owns if own[1][0] == source[0]]
+        if not rivals or path in governed:
+            continue
+        target = survey.targets.get(pin.name)
+        own, mend = _mend(lock, pin, path, source, _best_first(rivals, pin, source, governed))
+        yield Finding(
+            kind="duplicate",
+            repo=state.name,
+            flake=flake.dir,
+            input=show_path(path),
+            locked_rev=rev_of(node.locked),
+            wanted_rev=target.rev if target else None,
+            detail=f"a second copy of {pin.name} beside {show_path(own)}; to remove it: {mend}",
+        )
 
 
-def _mend(pin: Pin, path: InputPath, governed: Mapping[InputPath, PinnedInput]) -> str:
-    """Return the line of flake.nix that makes the copy follow the root's own input of the pin."""
-    root = next((item.input[0] for item in governed.values() if item.pin == pin and len(item.input) == 1), None)
-    if root is None:
-        return f"an input for pin {pin.name} that it can follow"
-    line = f'inputs.{".inputs.".join(path)}.follows = "{root}"'
-    return f"{line} (needs Nix 2.30)" if len(path) > 2 else line
+_Own = tuple[InputPath, Source]
 
 
-def _pin_of_copy(pins: Iterable[Pin], node: LockNode, locked: Mapping[str, Attr]) -> Pin:
-    """Return the pin of the copy's source; where no pin has its ref, the first one of its repository."""
+def _own_copies(survey: Survey, flake: FlakeState) -> list[_Own]:
+    """Return the inputs of the repo's own, and those that follow others, that are of a pin's repository."""
+    items: list[tuple[InputPath, OwnInput]] = [(item.path, item) for item in flake.inputs]
+    items += [(each.path, each.leads_to) for each in flake.following]
+    return [(path, item.source) for path, item in items if item.source is not None and item.source[0] in survey.pinned]
+
+
+def _best_first(
+    owns: Iterable[_Own], pin: Pin, source: Source, governed: Mapping[InputPath, PinnedInput]
+) -> list[_Own]:
+    """Return what a copy can follow: first what the same pin governs, then what has its ref, then the nearest."""
+
+    def rank(own: _Own) -> tuple[bool, bool, int, InputPath]:
+        item = governed.get(own[0])
+        return item is None or item.pin != pin, own[1] != source, len(own[0]), own[0]
+
+    return sorted(owns, key=rank)
+
+
+def _mend(lock: LockFile, pin: Pin, path: InputPath, source: Source, owns: Sequence[_Own]) -> tuple[InputPath, str]:
+    """Return what the copy can follow, and the line of flake.nix that makes it do so."""
+    folder = max((above for above, _ in own_folders(lock) if path[: len(above)] == above), key=len)
+    inside = [own for own in owns if len(own[0]) == len(folder) + 1 and own[0][:-1] == folder]
+    own, own_source = inside[0] if folder and inside and inside[0][1] == owns[0][1] else owns[0]
+    at = len(folder) if own[: len(folder)] == folder else 0
+    line = f'inputs.{".inputs.".join(map(_name, path[at:]))}.follows = "{show_path(own[at:])}"'
+    line = f"in the flake.nix of {show_path(folder)}: {line}" if at else line
+    notes = ["needs Nix 2.30"] if len(path) - at > 2 else []
+    if own_source != source and pin_source(pin) != own_source:
+        notes.append(f"which is at {own_source[1] or 'the default branch'}")
+    return own, f"{line} ({', '.join(notes)})" if notes else line
+
+
+def _name(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else f'"{name}"'
+
+
+def _pin_of_copy(pins: Iterable[Pin], node: LockNode, locked: Mapping[str, Attr]) -> tuple[Pin, Source]:
+    """Return the pin of the copy's source, the first one of its repository where none has its ref; and the source."""
     source = source_of(node.original or locked, locked)
-    identity = identity_of(node.original or locked) or identity_of(locked)
+    identity: Identity | None = identity_of(node.original or locked) or identity_of(locked)
     same = [pin for pin in pins if pin_source(pin)[0] == identity]
-    return next((pin for pin in same if pin_source(pin) == source), same[0])
+    pin = next((pin for pin in same if pin_source(pin) == source), same[0])
+    return pin, source or pin_source(pin)
 
 
 RULE = FlakeRule(kinds=("duplicate",), find=find)

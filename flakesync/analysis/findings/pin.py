@@ -19,6 +19,7 @@ def find(survey: Survey, item: PinnedInput) -> Finding | None:
     detail += ", its lock names no commit" if rev is None else ""
     days = _days_behind(item, target)
     detail += f", {days} days behind" if days else ""
+    detail += f", {item.through}" if item.through is not None else ""
     return Finding(
         kind="pin",
         repo=item.repo,

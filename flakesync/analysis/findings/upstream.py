@@ -36,7 +36,7 @@ def find(survey: Survey, edge: Edge) -> Finding | None:
         case "ahead":
             kind, detail = "unknown-rev", f"not in the history of {edge.upstream} ({branch}), but on another branch"
         case "unknown" if answer.tip is None:
-            kind, detail = "unknown-rev", f"{edge.upstream} has no branch {branch}"
+            kind, detail = "unknown-rev", f"{edge.upstream} has no branch {branch} any more"
         case "unknown":
             kind, detail = "unknown-rev", f"{edge.upstream} does not have this commit"
     return Finding(

@@ -62,6 +62,12 @@ def is_fixed(original: Mapping[str, Attr]) -> bool:
     return "rev" in original or (isinstance(ref, str) and ref.startswith("refs/tags/"))
 
 
+def branch_of(original: Mapping[str, Attr]) -> str | None:
+    """Return the branch, or the tag, that an `original` tracks; None for the default branch, which HEAD names too."""
+    ref = original.get("ref")
+    return str(ref).removeprefix("refs/heads/") if ref is not None and ref != "HEAD" else None
+
+
 def source_of(original: Mapping[str, Attr], locked: Mapping[str, Attr] | None = None) -> Source | None:
     """Return the source of an `original`; an indirect one (a registry name) is identified by its `locked`."""
     identity = identity_of(original)
@@ -70,9 +76,9 @@ def source_of(original: Mapping[str, Attr], locked: Mapping[str, Attr] | None = 
             return None
         identity = identity_of(locked)
         return (identity, f"flake:{original.get('id')}") if identity is not None else None
-    ref = original.get("ref")
-    if ref is not None:
-        return identity, str(ref).removeprefix("refs/heads/")
+    branch = branch_of(original)
+    if branch is not None:
+        return identity, branch
     return identity, _version(identity, original) if original.get("type") in ARCHIVES else None
 
 

@@ -1,8 +1,8 @@
 """A second copy of a pinned source deeper in the lock."""
 
 from tests.support import locks
-from tests.support.drift import NEW, OLD, one, pinned
-from tests.support.locks import Inputs
+from tests.support.drift import NEW, OLD, kinds, one, pinned
+from tests.support.locks import Inputs, folder
 from tests.support.workspaces import nixpkgs
 
 
@@ -12,7 +12,9 @@ def test_a_second_copy_deeper_in_the_lock_names_the_follows_that_removes_it() ->
     }
     finding = one(pinned(flakes))
     assert (finding.kind, finding.input, finding.locked_rev, finding.wanted_rev) == ("duplicate", "x/nixpkgs", OLD, NEW)
-    assert finding.detail == 'a second copy of nixpkgs; to remove it: inputs.x.inputs.nixpkgs.follows = "pkgs"'
+    assert (
+        finding.detail == 'a second copy of nixpkgs beside pkgs; to remove it: inputs.x.inputs.nixpkgs.follows = "pkgs"'
+    )
 
 
 def test_a_follows_that_old_nix_ignores_says_so() -> None:
@@ -23,9 +25,52 @@ def test_a_follows_that_old_nix_ignores_says_so() -> None:
     assert finding.detail.endswith('inputs.x.inputs.y.inputs.nixpkgs.follows = "nixpkgs" (needs Nix 2.30)')
 
 
-def test_without_an_input_to_follow_the_advice_is_to_make_one() -> None:
-    flakes: dict[str, Inputs] = {"app": {"x": locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})}}
-    assert one(pinned(flakes)).detail.endswith("an input for pin nixpkgs that it can follow")
+def test_the_only_copies_of_a_lock_whose_root_has_none_are_no_duplicates() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    assert pinned({"app": {"x": x}}).findings == []
+
+
+def test_what_the_root_follows_is_its_own_and_no_second_copy() -> None:
+    pins = locks.github("other", "pins", inputs={"nixpkgs": nixpkgs(OLD)})
+    assert kinds(pinned({"app": {"nixpkgs": ("pins", "nixpkgs"), "pins": pins}})) == [("pin", "app", "nixpkgs")]
+
+
+def test_a_copy_beside_the_one_that_the_root_follows_is_to_follow_the_same() -> None:
+    pins = locks.github("other", "pins", inputs={"nixpkgs": nixpkgs(NEW)})
+    x = locks.github("other", "x", inputs={"np": nixpkgs(OLD)})
+    finding = one(pinned({"app": {"nixpkgs": ("pins", "nixpkgs"), "pins": pins, "x": x}}))
+    assert (finding.kind, finding.input) == ("duplicate", "x/np")
+    assert finding.detail == (
+        'a second copy of nixpkgs beside nixpkgs; to remove it: inputs.x.inputs.np.follows = "nixpkgs"'
+    )
+
+
+def test_of_two_refs_the_one_of_the_copy_is_followed() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    flakes: dict[str, Inputs] = {"app": {"a": nixpkgs(NEW, ref="nixos-unstable"), "stable": nixpkgs(NEW), "x": x}}
+    (finding,) = (each for each in pinned(flakes).findings if each.kind == "duplicate")
+    assert finding.detail.endswith('inputs.x.inputs.nixpkgs.follows = "stable"')
+
+
+def test_following_another_ref_says_which_that_is() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    flakes: dict[str, Inputs] = {"app": {"a": nixpkgs(NEW, ref="nixos-unstable"), "x": x}}
+    (finding,) = (each for each in pinned(flakes).findings if each.kind == "duplicate")
+    assert finding.detail.endswith('inputs.x.inputs.nixpkgs.follows = "a" (which is at nixos-unstable)')
+
+
+def test_a_copy_below_a_folder_of_the_repo_is_removed_in_that_folder() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    sub = folder("./sub", {"np": nixpkgs(NEW), "x": x})
+    finding = one(pinned({"app": {"sub": sub}}))
+    assert (finding.kind, finding.input) == ("duplicate", "sub/x/nixpkgs")
+    assert finding.detail.endswith('in the flake.nix of sub: inputs.x.inputs.nixpkgs.follows = "np"')
+
+
+def test_a_name_that_nix_would_not_read_is_quoted() -> None:
+    x = locks.github("other", "x", inputs={"nix.pkgs": nixpkgs(OLD)})
+    finding = one(pinned({"app": {"nixpkgs": nixpkgs(NEW), "x": x}}))
+    assert finding.detail.endswith('inputs.x.inputs."nix.pkgs".follows = "nixpkgs"')
 
 
 def test_a_copy_at_the_target_and_a_follows_are_no_duplicates() -> None:

@@ -135,3 +135,56 @@ def test_an_archive_without_a_commit_is_compared_by_its_hash() -> None:
     finding = one(drift_of(found, {"n": Target(NEW)}))
     assert (finding.kind, finding.locked_rev, finding.wanted_rev) == ("pin", None, NEW)
     assert finding.detail == "not at pin n, its lock names no commit"
+
+
+def test_an_input_that_follows_is_governed_through_the_node_it_leads_to() -> None:
+    pins = takes("pins", inputs={"nixpkgs": nixpkgs(OLD, last_modified=NOW - 12 * DAY_S)})
+    app: Inputs = {"a": ("nixpkgs",), "nixpkgs": ("pins", "nixpkgs"), "pins": pins}
+    report = pinned({"app": app, "pins": {"nixpkgs": nixpkgs(NEW, last_modified=NOW - 2 * DAY_S)}})
+    assert [(each.rev, each.repos) for each in report.pins[0].locked] == [(NEW, ["pins"]), (OLD, ["app"])]
+    assert kinds(report) == [("pin", "app", "a"), ("pin", "app", "nixpkgs")]
+    detail = "not at pin nixpkgs, 10 days behind, through pins/nixpkgs: moves when pins moves"
+    assert {finding.detail for finding in report.findings} == {detail}
+
+
+def test_following_an_input_that_the_pin_governs_is_told_of_that_one_alone() -> None:
+    assert kinds(pinned({"app": {"np": ("nixpkgs",), "nixpkgs": nixpkgs(OLD)}})) == [("pin", "app", "nixpkgs")]
+
+
+def test_an_input_that_follows_what_another_pin_governs_is_told_of_both() -> None:
+    pins = [pin("a", NIXPKGS, inputs=("nixpkgs",)), pin("b", NIXPKGS, inputs=("np",))]
+    found = scene({"app": {"np": ("nixpkgs",), "nixpkgs": nixpkgs(OLD)}}, pins=pins)
+    report = drift_of(found, {"a": Target(NEW), "b": Target(NEXT)})
+    assert [each.detail for each in report.findings] == [
+        "not at pin a",
+        "not at pin b, through nixpkgs: moves when nixpkgs moves",
+    ]
+
+
+@pytest.mark.parametrize("followed", [(), ("lib",), ("sub",)])
+def test_a_follows_of_the_flake_itself_or_of_anything_else_is_no_pins(followed: tuple[str, ...]) -> None:
+    app: Inputs = {"lib": takes("lib"), "nixpkgs": followed, "sub": locks.folder("./sub", {})}
+    assert pinned({"app": app, "lib": {}}).pins[0].locked == []
+
+
+def test_a_follows_of_another_ref_is_governed_by_globs_alone() -> None:
+    pins = locks.github("other", "pins", inputs={"nixpkgs": nixpkgs(OLD, ref="nixos-unstable")})
+    flakes: dict[str, Inputs] = {"app": {"nixpkgs": ("pins", "nixpkgs"), "pins": pins}}
+    assert pinned(flakes).pins[0].locked == []
+    assert kinds(pinned(flakes, inputs=("nixpkgs",))) == [("pin", "app", "nixpkgs")]
+
+
+def test_the_target_of_a_repo_that_follows_its_pins_is_where_that_leads() -> None:
+    pins = locks.github("other", "pins", inputs={"nixpkgs": nixpkgs(NEW)})
+    flakes: dict[str, Inputs] = {"lead": {"nixpkgs": ("pins", "nixpkgs"), "pins": pins}, "app": {"np": nixpkgs(OLD)}}
+    found = scene(flakes, pins=[pin("nixpkgs", NIXPKGS, target="repo:lead")])
+    finding = one(drift_of(found, {}))
+    assert (finding.repo, finding.wanted_rev) == ("app", NEW)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_the_inputs_of_a_folder_of_the_repo_are_governed_like_root_inputs(old: bool) -> None:
+    sub = locks.folder("./sub", {"nixpkgs": nixpkgs(OLD), "np": ("pins", "nixpkgs")}, old=old)
+    pins = locks.github("other", "pins", inputs={"nixpkgs": nixpkgs(OLD)})
+    report = pinned({"app": {"pins": pins, "sub": sub}})
+    assert kinds(report) == [("pin", "app", "sub/nixpkgs"), ("pin", "app", "sub/np")]

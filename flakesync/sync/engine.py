@@ -16,6 +16,7 @@ from flakesync.errors import FlakesyncError, ManifestError, SyncError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
+from flakesync.net.wall import offline
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
@@ -46,6 +47,7 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
     git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
     hosts = Hosts(workspace, os.environ)
     with ExitStack() as stack:
+        stack.enter_context(offline(options.offline))
         if not options.dry_run:
             stack.enter_context(only_run(workspace.file, options.cache))
         borrow = dict(plan.changes()).keys() if options.dry_run else ()

@@ -30,7 +30,7 @@ class Options:
     lock shows. verify: whether Nix looks over what the native locker writes.
 
     Of sync alone: dry_run: commits go to throw-away repositories that borrow the objects of the real ones; nothing is
-    left of them. offline: whether the native locker asks no server. Of land alone: merge: False: branches are made
+    left of them. offline: whether no server is asked, by Nix neither. Of land alone: merge: False: branches are made
     anew on what has landed, but nothing is merged. patience: how it waits.
     """
 

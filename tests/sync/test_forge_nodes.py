@@ -5,12 +5,14 @@ locks, `flakesync sync` moves them, and in the end a Nix with an empty store acc
 """
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from flakesync.demo.forge.model import Kind
 from flakesync.nix.lock.file import LockFile
@@ -227,6 +229,41 @@ def test_a_pin_is_asked_for_once_and_fetched_once_however_many_repos_take_it(wor
         assert asked[3:] == [listed[1]] * (len(asked) - 3)
         assert asked.count(listed[0]) == 2
         assert len(asked) <= 5
+
+
+def test_offline_nix_locks_what_it_has_and_asks_nobody_for_the_rest(world: World) -> None:
+    add(world, "lib", LIBRARIES["github"], flake("lib", nixpkgs=NIXPKGS))
+    add_dependent(world, "app", LIBRARIES["github"].reference)
+    rev = move_nixpkgs(world)
+    add(
+        world,
+        "ahead",
+        Library("github.com", "acme/ahead", "", "github:acme/ahead", {}),
+        flake("ahead", nixpkgs=NIXPKGS),
+    )
+    (world.root / "workspace.toml").write_text(tomli_w.dumps(world.manifest))
+    world.forge.forget_log()
+    command = ("sync", "--offline", "--locker", "nix", "--json")
+    with world.cold() as env:
+        ran = world.net.flakesync(*command, cwd=world.root, env=env)
+        assert {each["repo"]: each["status"] for each in json.loads(ran.stdout)["repos"]} == {
+            "lib": "failed",
+            "app": "skipped",
+            "ahead": "unchanged",
+        }
+        error = json.loads(ran.stdout)["repos"][0]["error"]
+    assert (error["code"], error["hint"]) == ("nix-offline", "run without --offline")
+    assert error["message"].startswith("nix cannot lock the input nixpkgs: ")
+    assert f"{rev}" in error["message"]
+    assert "(not asked with --offline)" in error["message"]
+    ran = world.net.flakesync(*command, cwd=world.root, env=world.env)
+    assert {each["repo"]: each["status"] for each in json.loads(ran.stdout)["repos"]} == {
+        "lib": "updated",
+        "app": "updated",
+        "ahead": "unchanged",
+    }
+    assert node(checked_out(world, "app", by_path=True), "nixpkgs")["rev"] == rev
+    assert world.forge.log == []
 
 
 @pytest.mark.parametrize("locker", ["auto", "nix"])

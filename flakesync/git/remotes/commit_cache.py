@@ -1,4 +1,4 @@
-"""Commits of repositories that are nobody's clone: one branch each, fetched into a bare repository of our own."""
+"""The commit cache: commits of repositories without a clone, one branch each, in a bare repository of its own."""
 
 import hashlib
 from pathlib import Path
@@ -17,8 +17,8 @@ from flakesync.terms import Rev
 def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offline: bool = False) -> Path | None:
     """Return a bare repository below `cache` that has the commit `rev`; None: it is not on that branch.
 
-    ref: the branch, or a full ref, that has it; None: the remote's HEAD. Only that is fetched, with its history, and
-    kept. offline: what has been fetched before is all there is.
+    ref: the branch, or a full ref, that has it; None: the remote's HEAD. Only that is fetched, with its history.
+    offline: what the cache has is all there is.
 
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
@@ -27,7 +27,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     name = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
     if ref is not None:
         check_ref_name(name)
-    kept = f"refs/flakesync/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    cached_ref = f"refs/flakesync/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         if not (path / "HEAD").exists():
             try:
@@ -36,5 +36,5 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
                 raise cache_error(path, error) from None
             process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
         if not ObjectReader.open(path).has(rev) and not offline:
-            fetch(path, remote, [f"+{name}:{kept}"])
+            fetch(path, remote, [f"+{name}:{cached_ref}"])
         return path if ObjectReader.open(path).has(rev) else None

@@ -14,8 +14,10 @@ from typing import Literal, Self
 from urllib.parse import quote
 
 from flakesync.errors import NixError, plain
+from flakesync.net.wall import is_offline
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.errors import explain, secrets_of, without_secrets
+from flakesync.nix.program.offline import OPTIONS, walled
 from flakesync.nix.program.process import Ended, no_filters, quiet, run
 from flakesync.nix.reference.url import file_url
 from flakesync.terms import InputPath, show_path
@@ -150,7 +152,8 @@ class Nix:
         that flake_dir lies in. The result is empty if the flake has no inputs and no lock.
 
         Raises:
-            NixError: `nix-failed`, `nix-offline` (a server is out of reach), `nix-timeout`, `nix-interrupted`.
+            NixError: `nix-failed`, `nix-offline` (a server is out of reach, or not asked behind the wall of
+                `--offline`), `nix-timeout`, `nix-interrupted`.
         """
         lock_file = flake_dir / "flake.lock"
         before = _read(lock_file)
@@ -161,7 +164,7 @@ class Nix:
         if ended.status != 0 and _NO_REGISTRY in ended.err:
             ended = self._attempt(command, timeout_s, registry=True)
         if ended.status != 0:
-            raise explain(ended.err, secrets=secrets_of(self.environ))
+            raise explain(ended.err, secrets=secrets_of(self.environ), offline=is_offline())
         return self._keep_originals(before, _read(lock_file), overrides, lock_file)
 
     def check_lock(self, flake_dir: Path, *, git_root: Path | None = None, timeout_s: float = LOCK_TIMEOUT_S) -> bool:
@@ -179,7 +182,7 @@ class Nix:
         if ended.status != 0 and ("requires lock file changes" in ended.err or _NO_REGISTRY in ended.err):
             return False
         if ended.status != 0:
-            raise explain(ended.err, secrets=secrets_of(self.environ))
+            raise explain(ended.err, secrets=secrets_of(self.environ), offline=is_offline())
         return True
 
     def run_check(self, argv: Sequence[str], folder: Path, *, timeout_s: float | None = None) -> CheckRun:
@@ -246,7 +249,11 @@ class Nix:
             options.append("--show-trace")  # names the input; later versions do that unasked
         if self.version < _FIRST_WITH_CONNECT_TIMEOUT:
             options += ["--option", "connect-timeout", "15"]
-        return run([str(self.program), *command, *options], {**self.environ, **self.fetching}, timeout_s=timeout_s)
+        argv, environ = [str(self.program), *command, *options], {**self.environ, **self.fetching}
+        if not is_offline():
+            return run(argv, environ, timeout_s=timeout_s)
+        with walled(environ) as behind:
+            return run([*argv, *OPTIONS], behind, timeout_s=timeout_s)
 
     def _keep_originals(self, before: bytes, after: bytes, overrides: Sequence[Override], file: Path) -> bytes:
         """Undo what Nix ≤ 2.9 does to an overridden `flake = false` input: it makes the override its `original`."""

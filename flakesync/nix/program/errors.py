@@ -20,6 +20,15 @@ _UNREACHABLE = re.compile(
     r"|operation timed out|resolving timed out",
     re.IGNORECASE,
 )
+_WALLED = (
+    (
+        re.compile(r": (?:Couldn't|Could not) connect to server \(7\)(?: Unsupported proxy scheme for '[^'\n]*')?"),
+        " (not asked with --offline)",
+    ),
+    (re.compile(r"transport '([^'\n]*)' not allowed"), r"no server is asked over \1 with --offline"),
+)
+"""What curl and git say where `program/offline.py` stops them, and what is said instead."""
+
 REFUSED = re.compile(
     "terminal prompts disabled|could not read (Username|Password)|Authentication failed|HTTP error 40[134]"
     "|returned error: 40[13]|repository '[^']*' not found",
@@ -63,12 +72,17 @@ def without_secrets(text: str, secrets: frozenset[str]) -> str:
     return _QUERY_TOKEN.sub("***", _USERINFO.sub("***", text))
 
 
-def explain(stderr: str, *, secrets: frozenset[str] = frozenset()) -> NixError:
+def explain(stderr: str, *, secrets: frozenset[str] = frozenset(), offline: bool = False) -> NixError:
     """Return the error for a nix that failed with `stderr`: `nix-offline` or `nix-failed`.
 
     The message names the input, where the trace does, and has what git or ssh said beside Nix's own last words.
+    offline: whether it ran behind the wall of `--offline`.
     """
     text = plain(without_secrets(stderr, secrets))
+    stopped = False
+    for pattern, words in _WALLED if offline else ():
+        text, count = pattern.subn(words, text)
+        stopped = stopped or count > 0
     lines = text.splitlines()
     inputs = _INPUT.findall(text)
     said = _last_error(lines) or [line.strip() for line in lines if line.strip()][-3:] or ["it failed without a word"]
@@ -79,6 +93,8 @@ def explain(stderr: str, *, secrets: frozenset[str] = frozenset()) -> NixError:
         rest = [*rest[: _MAX_LINES - 2], "…"]
     message = "\n  ".join([f"{where}: {said[0]}", *rest])
     # Retries are warnings and the last word may be about a ref that was never fetched, so all of stderr is asked.
+    if stopped:
+        return NixError("nix-offline", message, hint="run without --offline")
     if _UNREACHABLE.search(text):
         return NixError("nix-offline", message, hint="the network, or that server, is out of reach; try again later")
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), None)

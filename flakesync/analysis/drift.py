@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import assert_never
 
 from flakesync.analysis.findings import RULES
+from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.survey.graph import Edge
@@ -18,7 +19,16 @@ def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
     """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
     findings = [found for rule in RULES for found in findings_of(rule, survey, selected)]
     findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
-    return DriftReport(pins=[_pin_drift(survey, pin) for pin in survey.snapshot.workspace.pins], findings=findings)
+    return DriftReport(
+        pins=[_pin_drift(survey, pin) for pin in survey.snapshot.workspace.pins],
+        findings=findings,
+        inert=[
+            inert_document(inert)
+            for edge in survey.graph.edges
+            if edge.dependent in selected and _is_the_upstreams(survey, edge)
+            if (inert := find_inert(survey, edge)) is not None
+        ],
+    )
 
 
 def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> Iterator[Finding]:

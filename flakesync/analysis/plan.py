@@ -2,79 +2,34 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 import msgspec
 
+from flakesync.analysis.edges import decide_edges
+from flakesync.analysis.inert import inert_document
+from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
 from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
-from flakesync.nix.reference.flakeref import Attr
-from flakesync.survey.external import MOVABLE, external_inputs
+from flakesync.survey.external import external_inputs
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, is_archive, is_at
-from flakesync.survey.survey import Survey, answer_for
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
-from flakesync.workspace.inputs import OwnInput, rev_of
+from flakesync.survey.survey import Survey
+from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
+from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
 
-
-@dataclass(frozen=True, slots=True)
-class ToRev:
-    """A commit that is known now. upstream: the repo it is of; None for a pin or an external source.
-
-    branch: the branch it is on, as far as known. locked: an immutable archive of it, for tarball sources.
-    """
-
-    rev: Rev
-    upstream: RepoName | None = None
-    branch: str | None = None
-    locked: Mapping[str, Attr] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ToUpdate:
-    """The update commit that `upstream` gets in the same run."""
-
-    upstream: RepoName
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One input of one flake that moves. reason: a phrase for people; pin: the pin that governs it, if any."""
-
-    repo: RepoName
-    flake: FlakeDir
-    input: InputPath
-    original: Mapping[str, Attr]
-    locked: Mapping[str, Attr]
-    to: ToRev | ToUpdate
-    reason: str
-    pin: PinName | None = None
-
-    @property
-    def from_rev(self) -> Rev | None:
-        """The commit that the input is locked to now; None where the lock has none."""
-        return rev_of(self.locked)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """One input that does not move although it is not where it should be, or takes less than the newest."""
-
-    repo: RepoName
-    flake: FlakeDir
-    input: InputPath
-    rev: Rev | None
-    reason: str
+__all__ = ["Change", "Held", "Inert", "Plan", "ToRev", "ToUpdate", "change_document", "make_plan", "plan_document"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The whole decision.
 
-    waves: the repos that change, wave by wave, each with its changes. problems: repos that cannot be planned, with
-    the reason. run: names this set of decisions; the same bases and targets give the same name.
+    waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
+    it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
+    planned, with the reason. run: names this set of decisions; the same bases and targets give the same name.
     """
 
     run: str
@@ -83,6 +38,7 @@ class Plan:
     held: tuple[Held, ...]
     deferred: tuple[Held, ...]
     problems: Mapping[RepoName, str]
+    inert: tuple[Inert, ...] = ()
 
     def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
         """Yield the repos that change in the order of the waves."""
@@ -103,6 +59,7 @@ class _Planner:
         self.changes: dict[RepoName, tuple[Change, ...]] = {}
         self.held: list[Held] = []
         self.deferred: list[Held] = []
+        self.inert: list[Inert] = []
         self.problems: dict[RepoName, str] = {}
 
     def repo(self, state: RepoState) -> None:
@@ -119,9 +76,17 @@ class _Planner:
             for pinned in governed.values():
                 if pinned.following is None:
                     changes += self._keep(state, pinned.input, self._pin(pinned))
-            for edge in self.survey.edges_into(state.name, flake.dir):
-                if edge.input not in governed and edge.follows is None:
-                    changes += self._keep(state, edge.input, self._edge(edge))
+            edges = [
+                edge
+                for edge in self.survey.edges_into(state.name, flake.dir)
+                if edge.input not in governed and edge.follows is None
+            ]
+            for each in decide_edges(self.survey, edges, self.changes):
+                self.deferred += [each.deferred] if each.deferred is not None else []
+                if isinstance(each.decided, Inert):
+                    self.inert.append(each.decided)
+                else:
+                    changes += self._keep(state, each.edge.input, each.decided)
             for item in _external_inputs(self.survey, state.name, flake):
                 changes += self._keep(state, item.path, self._external(state, flake.dir, item))
             moved = {change.input for change in changes if change.flake == flake.dir}
@@ -155,47 +120,6 @@ class _Planner:
         to = ToRev(target.rev, branch=item.pin.source.ref, locked=locked)
         name = item.pin.name
         return Change(item.repo, item.flake, item.input, item.original, item.locked, to, f"pin {name}", name)
-
-    def _edge(self, edge: Edge) -> Change | Held | None:
-        survey, rev = self.survey, edge.locked_rev
-        upstream = survey.snapshot.states[edge.upstream]
-
-        def stays(reason: str) -> Held:
-            return Held(edge.dependent, edge.flake, edge.input, rev, reason)
-
-        updating = edge.upstream in self.changes
-        answer = answer_for(survey, edge)
-        on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
-        behind = answer is not None and answer.position == "behind"
-        if edge.fixed or (answer is not None and answer.position == "tag"):
-            return stays("fixed by its flake.nix") if updating else None
-        if rev is None:
-            return stays("its lock names no commit") if updating else None
-        if edge.locked.get("type") not in MOVABLE:
-            return stays("an archive, not a git source") if updating or behind else None
-        if answer is not None and answer.position == "landed" and answer.tip is not None:
-            to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
-            return self._change(edge, to, f"{edge.upstream} has landed")
-        if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
-            gone = answer.tip is None and edge.branch is not None
-            why = f"{edge.upstream} has no branch {edge.branch} any more"
-            return stays(why if gone else f"its commit is not in the history of {edge.upstream}")
-        opened = survey.graph.is_back_edge(edge)
-        if updating and on_base and not opened:
-            return self._change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated")
-        if opened and on_base:  # whether it really takes less is known when all is decided: see _matters
-            why = "an input that is itself" if edge.upstream == edge.dependent else "opens a cycle"
-            self.deferred.append(stays(f"{why}: takes the base commit"))
-        if behind and answer is not None and answer.tip is not None:
-            branch = edge.branch or upstream.base
-            count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
-            return self._change(edge, ToRev(answer.tip, edge.upstream, branch), f"{count} behind {edge.upstream}")
-        if answer is not None and answer.position == "unlanded":
-            return stays(f"its commit is only on the update branch of {edge.upstream}")
-        return None
-
-    def _change(self, edge: Edge, to: ToRev | ToUpdate, reason: str) -> Change:
-        return Change(edge.dependent, edge.flake, edge.input, edge.original, edge.locked, to, reason)
 
     def _external(self, state: RepoState, flake: FlakeDir, item: OwnInput) -> Change | None:
         target = self.survey.external.get(item.source) if item.source is not None else None
@@ -238,10 +162,9 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
             if name in selected:
                 planner.repo(survey.snapshot.states[name])
     deferred = [stays for stays in planner.deferred if _matters(planner, stays, graph.edges)]
-    waves = (tuple((name, planner.changes[name]) for name in wave if name in planner.changes) for wave in graph.waves)
     plan = Plan(
         run="",
-        waves=tuple(wave for wave in waves if wave),
+        waves=_waves(planner.changes),
         unchanged=tuple(
             name for name in sorted(selected) if name not in planner.changes and name not in planner.problems
         ),
@@ -249,7 +172,22 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         deferred=tuple(sorted(deferred, key=_order)),
         problems=planner.problems,
     )
-    return Plan(_run_name(survey, plan), plan.waves, plan.unchanged, plan.held, plan.deferred, plan.problems)
+    # What stays decides nothing, and names no run.
+    return replace(plan, run=_run_name(survey, plan), inert=tuple(sorted(planner.inert, key=_order)))
+
+
+def _waves(
+    changes: Mapping[RepoName, tuple[Change, ...]],
+) -> tuple[tuple[tuple[RepoName, tuple[Change, ...]], ...], ...]:
+    """Return the repos wave by wave: each after those whose update it takes. changes: upstreams come first."""
+    number: dict[RepoName, int] = {}
+    for name, moving in changes.items():
+        above = [number[change.to.upstream] for change in moving if isinstance(change.to, ToUpdate)]
+        number[name] = max(above, default=-1) + 1
+    waves: list[list[RepoName]] = [[] for _ in range(max(number.values(), default=-1) + 1)]
+    for name in sorted(number):
+        waves[number[name]].append(name)
+    return tuple(tuple((name, changes[name]) for name in wave) for wave in waves)
 
 
 def _matters(planner: _Planner, stays: Held, edges: Iterable[Edge]) -> bool:
@@ -261,7 +199,7 @@ def _matters(planner: _Planner, stays: Held, edges: Iterable[Edge]) -> bool:
     )
 
 
-def _order(stays: Held) -> tuple[str, str, InputPath]:
+def _order(stays: Held | Inert) -> tuple[str, str, InputPath]:
     return stays.repo, stays.flake, stays.input
 
 
@@ -278,7 +216,12 @@ def change_document(change: Change) -> ChangeDocument:
     to: dict[Literal["rev", "update_of"], str]
     to = {"rev": change.to.rev} if isinstance(change.to, ToRev) else {"update_of": change.to.upstream}
     return ChangeDocument(
-        flake=change.flake, input=show_path(change.input), from_=change.from_rev, to=to, reason=change.reason
+        flake=change.flake,
+        input=show_path(change.input),
+        from_=change.from_rev,
+        to=to,
+        reason=change.reason,
+        reaches=[show_path(path) for path in change.reaches],
     )
 
 
@@ -296,6 +239,7 @@ def plan_document(plan: Plan) -> PlanDocument:
         held=[_stays_document(stays) for stays in plan.held],
         deferred=[_stays_document(stays) for stays in plan.deferred],
         problems=[ProblemDocument(repo=name, detail=detail) for name, detail in sorted(plan.problems.items())],
+        inert=[inert_document(inert) for inert in plan.inert],
     )
 
 

@@ -4,9 +4,12 @@ from typing import Literal
 
 import msgspec
 
+from flakesync.documents.plan import InertDocument
+
 FindingKind = Literal[
     "pin",
     "upstream",
+    "external",
     "ref",
     "duplicate",
     "age",
@@ -52,11 +55,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync drift`, in the order: pins as in the manifest, findings by repo, flake, input."""
+    """The answer of `flakesync drift`, in the order: pins as in the manifest, findings by repo, flake, input.
+
+    inert: inputs behind a repo of the workspace that need not move, as nothing that moved there reaches them.
+    """
 
     schema: Literal["flakesync/drift/1"] = "flakesync/drift/1"
     pins: list[PinDrift]
     findings: list[Finding]
+    inert: list[InertDocument] = []
 
 
 DOCUMENT = DriftReport

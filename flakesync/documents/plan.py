@@ -5,14 +5,23 @@ from typing import Literal
 import msgspec
 
 
+InertRule = Literal["content", "cycle", "self"]
+"""Why an input stays though its upstream has moved: nothing that reaches it changed; or, on an edge that runs backwards
+in a cycle, and on an input that is the repo itself, only locks changed."""
+
+
 class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """One input that moves; `to` is `{"rev": …}` or `{"update_of": repo}`."""
+    """One input that moves; `to` is `{"rev": …}` or `{"update_of": repo}`.
+
+    reaches: inputs of the upstream whose move is the reason; empty where there is another one.
+    """
 
     flake: str
     input: str
     from_: str | None
     to: dict[Literal["rev", "update_of"], str]
     reason: str
+    reaches: list[str] = []
 
 
 class RepoPlanDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +41,23 @@ class StaysDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class InertDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """One input that stays, as nothing that its upstream moved reaches it. moved: those inputs of the upstream.
+
+    behind: commits between locked_rev and tip_rev; 0: it is the upstream's update of this run that does not reach it.
+    """
+
+    repo: str
+    flake: str
+    input: str
+    upstream: str
+    locked_rev: str
+    tip_rev: str
+    behind: int
+    moved: list[str]
+    rule: InertRule
+
+
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A repo that cannot be planned, and why."""
 
@@ -48,6 +74,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     held: list[StaysDocument]
     deferred: list[StaysDocument]
     problems: list[ProblemDocument]
+    inert: list[InertDocument] = []
 
 
 DOCUMENT = PlanDocument

@@ -6,10 +6,12 @@ from functools import cached_property
 
 import msgspec
 
+from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.survey.graph import Edge, RepoGraph, repo_by_identity
 from flakesync.survey.pins import PinnedInput, Target, pin_source
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.differences import Differences
 from flakesync.workspace.history import Answer, History, Question
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.snapshot import Snapshot
@@ -19,7 +21,8 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
     """All that drift and plan are decided on.
 
     targets: of each pin, as far as known. external: of the sources that are neither pinned nor repos, where the
-    manifest moves them. history: the answers to `questions`. now: seconds since the epoch.
+    manifest moves them. history: the answers to `questions`. now: seconds since the epoch. differences: whether
+    upstreams have moved in more than locks.
     """
 
     snapshot: Snapshot
@@ -29,6 +32,7 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
     history: History
     now: int
     external: Mapping[Source, Target] = msgspec.field(default_factory=dict)
+    differences: Differences = Differences()
 
     @cached_property
     def pin_sources(self) -> frozenset[Source]:
@@ -57,6 +61,16 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
         for item in self.governed:
             found[item.repo, item.flake][item.input] = item
         return found
+
+    @cached_property
+    def locks(self) -> Mapping[tuple[str, FlakeDir], LockFile]:
+        """The lock of each flake that has a usable one."""
+        return {
+            (state.name, flake.dir): flake.lock
+            for state in self.snapshot.states.values()
+            for flake in state.flakes
+            if flake.lock is not None
+        }
 
     @cached_property
     def edges_by_flake(self) -> Mapping[tuple[RepoName, FlakeDir], Sequence[Edge]]:

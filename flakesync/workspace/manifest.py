@@ -12,7 +12,7 @@ from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace import references, values
 from flakesync.workspace.folders import Folders
 from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
-from flakesync.workspace.model import External, ForgeSettings, Pin, Repo, Workspace, select
+from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
 from flakesync.workspace.table import InvalidManifest, Problem, Table, read_toml
 from flakesync.workspace.values import bad, did_you_mean, matches
 
@@ -33,9 +33,9 @@ MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
 
 _TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish"})
-_WORKSPACE_KEYS = frozenset({"name", "base", "branch", "jobs", "external", "author"})
+_WORKSPACE_KEYS = frozenset({"name", "base", "branch", "jobs", "external", "author", "read", "propagate"})
 _PIN_KEYS = frozenset({"source", "target", "max-age", "inputs"})
-_SHARED_KEYS = frozenset({"base", "flakes", "groups", "hold", "checks"})
+_SHARED_KEYS = frozenset({"base", "flakes", "groups", "hold", "checks", "propagate"})
 _REPO_KEYS = _SHARED_KEYS | {"url", "path", "aliases"}
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
@@ -46,6 +46,8 @@ _HOMES = {
     "[publish]": PUBLISH_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
+_PROPAGATES: tuple[str, ...] = get_args(Propagate)
+_READS: tuple[str, ...] = get_args(Read)
 _TARGETS = ("latest", "newest-locked")
 
 
@@ -80,6 +82,7 @@ class _Shared(NamedTuple):
     groups: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
+    propagate: Propagate = "content"
 
 
 class _Reader:
@@ -104,8 +107,9 @@ class _Reader:
             jobs=table.take("jobs", values.count, os.cpu_count() or 1),
             external=cast("External", table.take("external", _external, "hold")),
             author=table.take("author", values.author, None),
+            read=cast("Read", table.take("read", _read, "server")),
             pins=tuple(self._pins(document)),
-            repos=self._repos(document, base),
+            repos=self._repos(document, _Shared(base, propagate=_take_propagate(table, "content"))),
             forges=self._forges(document),
             publish=read_publish(self._table(("publish",), document.get("publish", {}), PUBLISH_KEYS)),
         )
@@ -148,9 +152,9 @@ class _Reader:
             if source is not None:
                 yield Pin(name=PinName(name), source=source, target=target_of_pin, max_age_s=max_age_s, inputs=inputs)
 
-    def _repos(self, document: Mapping[str, object], base: str | None) -> tuple[Repo, ...]:
+    def _repos(self, document: Mapping[str, object], otherwise: _Shared) -> tuple[Repo, ...]:
         table = self._table(("defaults",), document.get("defaults", {}), _SHARED_KEYS)
-        defaults = self._shared(table, _Shared(base))
+        defaults = self._shared(table, otherwise)
         if document.get("repos", {}) == {}:
             hint = "each is a table `[repos.NAME]` with a `url` or a `path`"
             self._problems.append(Problem("repos", "the workspace has no repos", hint))
@@ -168,6 +172,7 @@ class _Reader:
             groups=table.take_list("groups", values.name, otherwise.groups),
             hold=table.take_list("hold", values.glob, otherwise.hold),
             checks=table.take_list("checks", values.command, otherwise.checks, repeats=True),
+            propagate=_take_propagate(table, otherwise.propagate),
         )
 
     def _repo(self, name: str, table: Table, defaults: _Shared) -> Repo:
@@ -181,17 +186,13 @@ class _Reader:
             identities.add(identity)
         if path is not None:
             identities.add(Identity("", real))
-        base, flakes, groups, hold, checks = self._shared(table, defaults)
+        shared = self._shared(table, defaults)
         return Repo(
             name=RepoName(name),
             url=url,
             path=path,
-            base=base,
-            flakes=flakes,
-            groups=groups,
             aliases=aliases,
-            hold=hold,
-            checks=checks,
+            **shared._asdict(),
             identities=frozenset(identities),
         )
 
@@ -252,8 +253,16 @@ def _governs(source: FlakeRef) -> tuple[object, ...]:
     return (source.ref,)
 
 
+def _take_propagate(table: Table, otherwise: Propagate) -> Propagate:
+    return cast("Propagate", table.take("propagate", lambda value: values.choice(value, _PROPAGATES), otherwise))
+
+
 def _external(value: object) -> str:
     return values.choice(value, _EXTERNALS)
+
+
+def _read(value: object) -> str:
+    return values.choice(value, _READS)
 
 
 def _target(value: object, repos: list[str]) -> str:

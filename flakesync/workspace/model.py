@@ -15,8 +15,15 @@ from flakesync.workspace.values import did_you_mean
 External = Literal["hold", "latest", "newest-locked"]
 """What becomes of inputs that are neither pinned nor workspace repos."""
 
+Propagate = Literal["content", "always"]
+"""Which commits of a repo move those that take it. `content`: not those that change nothing but flake.lock files and
+move nothing that reaches the dependent's own lock. `always`: all."""
+
 ForgeKind = str
 """How a forge is spoken to: a key of `forge_kinds.KINDS`; `none`: not at all, branches are only pushed."""
+
+Read = Literal["server", "local"]
+"""Whose branches of a clone count where the manifest names its server."""
 
 MergeMethod = Literal["default", "merge", "squash", "rebase", "fast-forward"]
 """How pull requests are merged; `default`: as the repository is set up."""
@@ -67,6 +74,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
 
     url: the flake reference without ref, None for a repo known only by its folder. path: absolute folder of the
     local clone, None for a repo that is mirrored. base: None means the repo's own default branch. checks: argv of each.
+    propagate: whether its commits that change only locks move those that take it, see Propagate.
     identities: every identity that means this repo: of its url, its aliases and its folder.
     """
 
@@ -79,6 +87,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[Identity, ...] = ()
     hold: tuple[str, ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
+    propagate: Propagate = "content"
     identities: frozenset[Identity] = frozenset()
 
 
@@ -99,6 +108,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     repos: tuple[Repo, ...]
     forges: Mapping[str, ForgeSettings] = msgspec.field(default_factory=dict)
     publish: PublishSettings = PublishSettings()
+    read: Read = "server"
 
     @cached_property
     def _by_name(self) -> Mapping[str, Repo]:

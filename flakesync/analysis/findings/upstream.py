@@ -3,6 +3,7 @@
 One rule, because it is one question to the history with one answer: a commit is behind, or not landed, or not there.
 """
 
+from flakesync.analysis.inert import find_inert
 from flakesync.analysis.rule import EdgeRule
 from flakesync.documents.drift import Finding, FindingKind
 from flakesync.survey.graph import Edge
@@ -12,13 +13,18 @@ from flakesync.workspace.snapshot import RepoAtCommit
 
 
 def find(survey: Survey, edge: Edge) -> Finding | None:
-    """Return the finding; None at the branch's tip, for what flake.nix fixes, and where there is no history."""
+    """Return the finding; None at the branch's tip, for what flake.nix fixes, and where there is no history.
+
+    Nor is there one where the upstream has moved, but nothing of that reaches this input.
+    """
     upstream = survey.snapshot.states[edge.upstream]
     answer = answer_for(survey, edge)
     if answer is None or not isinstance(upstream, RepoAtCommit) or edge.fixed:
         return None
     if survey.snapshot.at == "update" and edge.locked_rev == upstream.base_rev and survey.graph.is_back_edge(edge):
         return None  # an edge that opens a cycle takes the base commit
+    if answer.position == "behind" and find_inert(survey, edge) is not None:
+        return None
     branch = edge.branch or upstream.base or "the default branch"
     if answer.on_base and upstream.updated:
         branch = "its update branch"

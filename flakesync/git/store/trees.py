@@ -35,6 +35,34 @@ def changed_paths(reader: ObjectReader, old: Rev, new: Rev) -> frozenset[str]:
     return frozenset(show_path(path) for path in _differences(reader, *trees, b"", 0))
 
 
+def only_files_called(reader: ObjectReader, old: Rev, new: Rev, *, name: str) -> list[str] | None:
+    """Return the paths that differ between two commits; None: not all are regular files called `name`, of one mode.
+
+    It ends at the first other path, so a commit that changes much costs no more than one that changes little.
+    """
+    wanted = name.encode("utf-8", "surrogateescape")
+    trees = reader.tree_of(old), reader.tree_of(new)
+    found: list[str] = []
+    for path in _differences(reader, *trees, b"", 0):
+        folder, _, last = path.rpartition(b"/")
+        if last != wanted:
+            return None
+        modes = {entry[0] for tree in trees if (entry := _entry_below(reader, tree, folder, last)) is not None}
+        if len(modes) > 1 or modes & {TREE, SYMLINK, GITLINK}:
+            return None
+        found.append(show_path(path))
+    return sorted(found)
+
+
+def _entry_below(reader: ObjectReader, tree: str, folder: bytes, name: bytes) -> tuple[int, str] | None:
+    for part in filter(None, folder.split(b"/")):
+        mode, oid = reader.tree(tree).get(part, (0, ""))
+        if mode != TREE:
+            return None
+        tree = oid
+    return reader.tree(tree).get(name)
+
+
 def show_path(path: bytes) -> str:
     """Return a tree's path as text; bytes that are no UTF-8 are kept as surrogates."""
     return path.decode("utf-8", "surrogateescape")

@@ -1,0 +1,139 @@
+"""What becomes of the inputs of one flake that are repos of the workspace."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from flakesync.analysis.inert import flake_dir_of, inert_of, judge
+from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
+from flakesync.survey.external import MOVABLE
+from flakesync.survey.graph import Edge
+from flakesync.survey.survey import Survey, answer_for
+from flakesync.terms import InputPath, RepoName, Rev, show_path
+from flakesync.workspace.history import Answer
+from flakesync.workspace.manifest import matches
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState
+
+Changes = Mapping[RepoName, Sequence[Change]]
+"""What the plan has decided so far: the changes of each repo that moves."""
+
+
+class EdgeDecision(msgspec.Struct, frozen=True):
+    """What becomes of one edge; None: nothing. deferred: it takes the base commit, should its upstream be updated."""
+
+    edge: Edge
+    decided: Change | Held | Inert | None
+    deferred: Held | None = None
+
+
+def decide_edges(survey: Survey, edges: Iterable[Edge], changes: Changes) -> list[EdgeDecision]:
+    """Decide on the edges of one flake. changes: of the repos before it in the order of the waves."""
+    found = [_decide(survey, edge, changes) for edge in edges]
+    return [_joined(survey, each, found) for each in found]
+
+
+def _joined(survey: Survey, one: EdgeDecision, found: Iterable[EdgeDecision]) -> EdgeDecision:
+    """Return a decision that fits the others: inputs from one branch of one upstream move together, to one commit."""
+    if not isinstance(one.decided, Inert | Change) or _is_held(survey, one.edge):
+        return one
+    others = [
+        each
+        for each in found
+        if isinstance(each.decided, Change)
+        and (each.edge.upstream, each.edge.branch) == (one.edge.upstream, one.edge.branch)
+        and each.edge.input != one.edge.input
+        and not _is_held(survey, each.edge)
+        and isinstance(each.decided.to, ToUpdate | ToRev)
+    ]
+    leader = next(
+        (each for each in others if isinstance(each.decided, Change) and isinstance(each.decided.to, ToUpdate)), None
+    )
+    match one.decided:
+        case Change(to=ToRev()) if leader is not None and isinstance(leader.decided, Change):
+            return msgspec.structs.replace(one, decided=replace(one.decided, to=leader.decided.to))
+        case Inert():
+            leader = leader or next(iter(others), None)
+            if leader is not None and isinstance(leader.decided, Change):
+                reason = f"moves with {show_path(leader.edge.input)}"
+                moved = _change(one.edge, leader.decided.to, reason)
+                return msgspec.structs.replace(one, decided=moved)
+    return one
+
+
+def _is_held(survey: Survey, edge: Edge) -> bool:
+    return matches(survey.snapshot.states[edge.dependent].repo.hold, edge.input)
+
+
+def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeDecision:
+    rev = edge.locked_rev
+    upstream = survey.snapshot.states[edge.upstream]
+    updating = edge.upstream in changes
+    answer = answer_for(survey, edge)
+    on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
+    if edge.fixed or (answer is not None and answer.position == "tag"):
+        return EdgeDecision(edge, _stays(edge, "fixed by its flake.nix") if updating else None)
+    if rev is None:
+        return EdgeDecision(edge, _stays(edge, "its lock names no commit") if updating else None)
+    if edge.locked.get("type") not in MOVABLE:
+        moves = updating or (answer is not None and answer.position == "behind")
+        return EdgeDecision(edge, _stays(edge, "an archive, not a git source") if moves else None)
+    if answer is not None and answer.position == "landed" and answer.tip is not None:
+        to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
+        return EdgeDecision(edge, _change(edge, to, f"{edge.upstream} has landed"))
+    if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
+        gone = answer.tip is None and edge.branch is not None
+        why = f"{edge.upstream} has no branch {edge.branch} any more"
+        return EdgeDecision(edge, _stays(edge, why if gone else f"its commit is not in the history of {edge.upstream}"))
+    deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
+    if answer is not None and answer.position in ("at", "behind"):
+        planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None
+        return EdgeDecision(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
+    if updating and on_base and deferred is None:
+        return EdgeDecision(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated"))
+    if answer is not None and answer.position == "unlanded":
+        reason = f"its commit is only on the update branch of {edge.upstream}"
+        return EdgeDecision(edge, _stays(edge, reason), deferred)
+    return EdgeDecision(edge, None, deferred)
+
+
+def _on_branch(
+    survey: Survey, edge: Edge, answer: Answer, upstream: RepoState, planned: Mapping[InputPath, Rev | None] | None
+) -> Change | Inert | None:
+    """Decide on an edge whose commit is on the branch that it tracks. planned: as `judge` takes it."""
+    verdict = judge(survey, edge, answer, planned)
+    reads = f", and {edge.upstream} reads its own flake.lock ({verdict.reads})" if verdict.reads is not None else ""
+    match verdict.to:
+        case "update":
+            reason = f"{edge.upstream} is updated{reads}"
+            return _change(edge, ToUpdate(edge.upstream), reason, verdict.reaches)
+        case "tip" if answer.tip is not None:
+            count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
+            to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
+            return _change(edge, to, f"{count} behind {edge.upstream}{reads}", verdict.reaches)
+        case _:
+            return inert_of(edge, answer, verdict)
+
+
+def _planned(edge: Edge, changes: Iterable[Change]) -> dict[InputPath, Rev | None]:
+    """Return what an upstream's update moves in the flake that the edge takes."""
+    dir = flake_dir_of(edge)
+    return {
+        change.input: change.to.rev if isinstance(change.to, ToRev) else None
+        for change in changes
+        if change.flake == dir
+    }
+
+
+def _deferred(edge: Edge) -> Held:
+    # Whether it really takes less is known when all is decided: its upstream may not be updated.
+    why = "an input that is itself" if edge.upstream == edge.dependent else "opens a cycle"
+    return _stays(edge, f"{why}: takes the base commit")
+
+
+def _stays(edge: Edge, reason: str) -> Held:
+    return Held(edge.dependent, edge.flake, edge.input, edge.locked_rev, reason)
+
+
+def _change(edge: Edge, to: ToRev | ToUpdate, reason: str, reaches: tuple[InputPath, ...] = ()) -> Change:
+    return Change(edge.dependent, edge.flake, edge.input, edge.original, edge.locked, to, reason, reaches=reaches)

@@ -1,0 +1,187 @@
+"""Whether an edge whose upstream has moved, or is updated in this run, moves too: content propagates, noise does not.
+
+The one place where this is decided: drift, plan, status and landing ask here. docs/propagate.md says what it means.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from flakesync.analysis.moves import Inert
+from flakesync.analysis.reaches import Reach, Three, reach
+from flakesync.documents.plan import InertDocument, InertRule
+from flakesync.nix.lock.file import LockFile
+from flakesync.survey.external import MOVABLE
+from flakesync.survey.graph import Edge
+from flakesync.survey.survey import Survey, answer_for
+from flakesync.terms import FlakeDir, InputPath, Rev, flake_file, show_path
+from flakesync.workspace.differences import LockPair
+from flakesync.workspace.history import Answer
+from flakesync.workspace.manifest import matches
+
+Planned = Mapping[InputPath, Rev | None]
+"""The inputs that an upstream's update moves, and the commits; None: one that is made in this run."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What becomes of an edge whose locked commit is on the branch that it tracks.
+
+    to: the upstream's update of this run, the tip of the branch, or None: it stays. rule: why it stays although the
+    upstream has moved; None: the upstream has not, or it does not stay. moved: the upstream's inputs that moved; of a
+    move in more than locks they are not known. reaches: those of them that are why the edge moves. reads: where the
+    upstream reads its own lock, which is why it moves.
+    """
+
+    to: Literal["update", "tip"] | None
+    rule: InertRule | None = None
+    moved: tuple[InputPath, ...] = ()
+    reaches: tuple[InputPath, ...] = ()
+    reads: str | None = None
+
+
+def flake_dir_of(edge: Edge) -> FlakeDir:
+    """Return the folder of the flake that an edge takes, in its upstream."""
+    dir = edge.locked.get("dir") or edge.original.get("dir") or "."
+    return FlakeDir(posixpath.normpath(str(dir)).strip("/") or ".")
+
+
+def judge(survey: Survey, edge: Edge, answer: Answer, planned: Planned | None = None) -> Verdict:
+    """Decide on an edge whose locked commit is `at` the tip of its branch or `behind` it.
+
+    planned: what the upstream's update of this run moves in the flake that the edge takes, where that update is on the
+    branch that the edge tracks; None: there is no such update.
+    """
+    behind = answer.position == "behind"
+    tip, locked = answer.tip, edge.locked_rev
+    lock_only = not behind or (locked, tip) in survey.differences.lock_only
+    if survey.graph.is_back_edge(edge):
+        if behind and not lock_only:
+            return Verdict("tip")
+        rule: InertRule = "self" if edge.upstream == edge.dependent else "cycle"
+        return Verdict(None, rule, _from_base(survey, edge, answer).moved) if behind else Verdict(None)
+    moving: Literal["tip"] | None = "tip" if behind else None
+    if edge.kind == "source" or survey.snapshot.states[edge.upstream].repo.propagate == "always":
+        return Verdict("update" if planned is not None else moving)
+    if not behind and planned is None:
+        return Verdict(None)
+    reads = survey.differences.readers.get(tip) if tip is not None else None
+    base = _from_base(survey, edge, answer) if behind and lock_only else Reach((), ())
+    moving = "tip" if behind and (not lock_only or base.reaching or reads) else None
+    update = _by_update(survey, edge, answer, planned, fresh=moving is not None) if planned is not None else None
+    if update is not None and (update.reaching or reads):
+        return Verdict("update", moved=update.moved, reaches=(*base.reaching, *update.reaching), reads=reads)
+    if moving is not None:
+        return Verdict("tip", moved=base.moved, reaches=base.reaching, reads=reads if lock_only else None)
+    moved = {*base.moved, *(update.moved if update is not None else ())}
+    return Verdict(None, "content", tuple(sorted(moved)))
+
+
+def find_inert(survey: Survey, edge: Edge) -> Inert | None:
+    """Return an edge that is behind, and stays there, as the upstream moved nothing that reaches it; else None."""
+    answer = answer_for(survey, edge)
+    if answer is None or answer.position != "behind" or not may_move(survey, edge):
+        return None
+    verdict = judge(survey, edge, answer)
+    inert = inert_of(edge, answer, verdict)
+    return inert if inert is None or not any(_moves(survey, other) for other in siblings(survey, edge)) else None
+
+
+def may_move(survey: Survey, edge: Edge) -> bool:
+    """Tell whether an edge is one that flakesync moves at all, where its upstream has something new."""
+    return not edge.fixed and edge.follows is None and edge.locked.get("type") in MOVABLE
+
+
+def siblings(survey: Survey, edge: Edge) -> list[Edge]:
+    """Return the other inputs of the same flake that are the same branch of the same upstream: all move, or none."""
+    held = survey.snapshot.states[edge.dependent].repo.hold
+    governed = survey.governed_in(edge.dependent, edge.flake)
+    return [
+        other
+        for other in survey.edges_into(edge.dependent, edge.flake)
+        if other.upstream == edge.upstream
+        and other.branch == edge.branch
+        and other.input != edge.input
+        and other.input not in governed
+        and may_move(survey, other)
+        and not matches(held, other.input)
+    ]
+
+
+def _moves(survey: Survey, edge: Edge) -> bool:
+    answer = answer_for(survey, edge)
+    return answer is not None and answer.position == "behind" and judge(survey, edge, answer).to is not None
+
+
+def inert_of(edge: Edge, answer: Answer, verdict: Verdict) -> Inert | None:
+    """Return the value of an edge that stays; None: its upstream has not moved, or it does not stay."""
+    if verdict.rule is None or edge.locked_rev is None or answer.tip is None:
+        return None
+    return Inert(
+        edge.dependent,
+        edge.flake,
+        edge.input,
+        edge.upstream,
+        edge.locked_rev,
+        answer.tip,
+        answer.behind or 0,
+        verdict.moved,
+        verdict.rule,
+    )
+
+
+def inert_document(inert: Inert) -> InertDocument:
+    """Return an inert edge as it is in the documents of plan and drift."""
+    return InertDocument(
+        repo=inert.repo,
+        flake=inert.flake,
+        input=show_path(inert.input),
+        upstream=inert.upstream,
+        locked_rev=inert.locked,
+        tip_rev=inert.tip,
+        behind=inert.behind,
+        moved=[show_path(path) for path in inert.moved],
+        rule=inert.rule,
+    )
+
+
+def _from_base(survey: Survey, edge: Edge, answer: Answer) -> Reach:
+    """Return what the commits between the locked one and the tip moved, which change locks alone."""
+    assert edge.locked_rev is not None
+    assert answer.tip is not None
+    found = survey.differences.lock_only[edge.locked_rev, answer.tip]
+    dir = flake_dir_of(edge)
+    if flake_file(dir) not in found.files:
+        return Reach((), ())
+    locks = found.locks(dir)
+    return _reach(survey, edge, locks, {}, fresh=False) if locks is not None else Reach((), ((),))
+
+
+def _by_update(survey: Survey, edge: Edge, answer: Answer, planned: Planned, *, fresh: bool) -> Reach:
+    """Return what the upstream's update moves. fresh: the edge moves to the tip in any case."""
+    now = _lock_at_base(survey, edge)
+    locks: LockPair | None = LockPair(now, now)
+    if not fresh and answer.position == "behind" and edge.locked_rev is not None and answer.tip is not None:
+        found = survey.differences.lock_only[edge.locked_rev, answer.tip]
+        dir = flake_dir_of(edge)
+        if flake_file(dir) in found.files:
+            locks = found.locks(dir)
+    return _reach(survey, edge, locks, planned, fresh=fresh) if locks is not None else Reach((), ((),))
+
+
+def _reach(survey: Survey, edge: Edge, locks: LockPair, planned: Planned, *, fresh: bool) -> Reach:
+    lock = _lock(survey, edge.dependent, edge.flake)
+    if lock is None:
+        return Reach((), ((),))
+    governed = survey.governed_in(edge.dependent, edge.flake)
+    own = frozenset(path for path, item in governed.items() if len(path) > len(edge.input) and item.following is None)
+    return reach(Three(lock, edge.input, locks.before, locks.after, own, fresh), planned)
+
+
+def _lock_at_base(survey: Survey, edge: Edge) -> LockFile | None:
+    return _lock(survey, edge.upstream, flake_dir_of(edge))
+
+
+def _lock(survey: Survey, repo: str, dir: FlakeDir) -> LockFile | None:
+    return survey.locks.get((repo, dir))

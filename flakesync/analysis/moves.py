@@ -1,0 +1,83 @@
+"""The decisions that a plan is made of: an input that moves, one that is held, one whose upstream's move is inert."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flakesync.documents.plan import InertRule
+from flakesync.nix.reference.flakeref import Attr
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.inputs import rev_of
+
+
+@dataclass(frozen=True, slots=True)
+class ToRev:
+    """A commit that is known now. upstream: the repo it is of; None for a pin or an external source.
+
+    branch: the branch it is on, as far as known. locked: an immutable archive of it, for tarball sources.
+    """
+
+    rev: Rev
+    upstream: RepoName | None = None
+    branch: str | None = None
+    locked: Mapping[str, Attr] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToUpdate:
+    """The update commit that `upstream` gets in the same run."""
+
+    upstream: RepoName
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One input of one flake that moves. reason: a phrase for people; pin: the pin that governs it, if any.
+
+    reaches: the inputs of the upstream whose move is why this one moves; empty where there is another reason.
+    """
+
+    repo: RepoName
+    flake: FlakeDir
+    input: InputPath
+    original: Mapping[str, Attr]
+    locked: Mapping[str, Attr]
+    to: ToRev | ToUpdate
+    reason: str
+    pin: PinName | None = None
+    reaches: tuple[InputPath, ...] = ()
+
+    @property
+    def from_rev(self) -> Rev | None:
+        """The commit that the input is locked to now; None where the lock has none."""
+        return rev_of(self.locked)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One input that does not move although it is not where it should be, or takes less than the newest."""
+
+    repo: RepoName
+    flake: FlakeDir
+    input: InputPath
+    rev: Rev | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inert:
+    """One input that stays, because its upstream moved nothing but locks, and nothing that reaches this flake.
+
+    rule: `content`, or `cycle` and `self` for an edge that runs backwards and an input that is the repo itself, where
+    locks never count. locked, tip: the commit it stays at, and the newest; behind: the number of commits between them;
+    0: it is the upstream's update of this run that is inert. moved: the upstream's inputs that moved.
+    """
+
+    repo: RepoName
+    flake: FlakeDir
+    input: InputPath
+    upstream: RepoName
+    locked: Rev
+    tip: Rev
+    behind: int
+    moved: tuple[InputPath, ...]
+    rule: InertRule

@@ -1,0 +1,210 @@
+"""What two commits of one repo differ in, as far as it decides whether those that take it move: locks, or more.
+
+Asked beside `workspace.history`, and kept by the ids of the commits, which name their trees for ever.
+"""
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from flakesync.cache.keep import keep
+from flakesync.errors import GitError, LockError
+from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
+from flakesync.git.store.trees import only_files_called, show_path, walk
+from flakesync.nix.expression.own_lock import line_that_reads_lock
+from flakesync.nix.lock.file import LockFile
+from flakesync.terms import FlakeDir, RepoName, Rev, flake_file
+from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
+
+_FORMAT = "flakesync/differences/1"
+_MOST_BYTES = 64 << 20
+_LEFT_OUT = frozenset({"test", "tests", "template", "templates", "example", "examples"})
+"""Folders whose files are not what a dependent evaluates."""
+_OLD_ENTRANCES = frozenset({"default.nix", "shell.nix"})
+"""Files at the top that are for those who do not use flakes: they read the lock to do what Nix does."""
+
+Pair = tuple[Rev, Rev]
+"""Two commits of one repo, the older one first."""
+
+
+class LockPair(msgspec.Struct, frozen=True):
+    """One lock at two commits. None: there is no such file."""
+
+    before: LockFile | None
+    after: LockFile | None
+
+
+class LockOnly(msgspec.Struct, frozen=True, dict=True):
+    """Two commits that differ in flake.lock files alone. files: each of these, before and after; None: not there."""
+
+    files: Mapping[str, tuple[bytes | None, bytes | None]]
+
+    @cached_property
+    def _locks(self) -> dict[str, LockPair | None]:
+        return {}
+
+    def locks(self, dir: FlakeDir) -> LockPair | None:
+        """Return the two locks of a flake whose lock differs; None: one of them cannot be read."""
+        file = flake_file(dir)
+        if file not in self._locks:
+            try:
+                before, after = (LockFile.parse(data) if data is not None else None for data in self.files[file])
+                self._locks[file] = LockPair(before, after)
+            except LockError:
+                self._locks[file] = None
+        return self._locks[file]
+
+
+class Differences(msgspec.Struct, frozen=True):
+    """What is known of commits.
+
+    lock_only: pairs that differ in locks alone; of a pair that is not there, it is not known, or the files differ.
+    readers: the place (`nix/pins.nix:4`) where a commit's own files read its flake.lock; of a commit that is not there,
+    none does, or it was not asked.
+    """
+
+    lock_only: Mapping[Pair, LockOnly] = {}
+    readers: Mapping[Rev, str] = {}
+
+
+_Files = dict[str, tuple[memoryview | None, memoryview | None]]
+_decoder = msgspec.msgpack.Decoder(tuple[str, list[tuple[Rev, Rev, _Files | None]], dict[Rev, str]])
+
+
+class KeptDifferences:
+    """What earlier runs have found. Where the cache cannot be read or written, or holds anything else, nothing is."""
+
+    def __init__(self, place: Path | None) -> None:
+        """place: the file it is kept in; it need not exist. None: nothing is kept."""
+        self._place = place
+        self.pairs: dict[Pair, LockOnly | None] = {}
+        self.readers: dict[Rev, str] = {}
+        self._used: set[object] = set()
+        self._grown = False
+        if place is None:
+            return
+        try:
+            version, pairs, readers = _decoder.decode(place.read_bytes())
+        except (OSError, ValueError):
+            return
+        if version == _FORMAT:
+            self.readers = readers
+            self.pairs = {(old, new): _lock_only(files) for old, new, files in pairs}
+
+    def add(self, key: Pair | Rev, found: "LockOnly | str | None") -> None:
+        """Note what was found of a pair (None: more than locks), or of a commit (an empty text: nothing reads)."""
+        self._grown = True
+        if isinstance(key, tuple):
+            assert not isinstance(found, str)
+            self.pairs[key] = found
+        else:
+            assert isinstance(found, str)
+            self.readers[key] = found
+
+    def use(self, key: Pair | Rev) -> None:
+        """Note that this run wanted it: it is the last to be left out when room is short."""
+        self._used.add(key)
+
+    def write(self) -> None:
+        """Keep all that fits for the next run, what this run used first."""
+        if self._place is None or not self._grown:
+            return
+        room = _MOST_BYTES
+        pairs = []
+        for (old, new), found in sorted(self.pairs.items(), key=lambda item: item[0] not in self._used):
+            files = found.files if found is not None else None
+            room -= 100 + sum(len(data) for both in (files or {}).values() for data in both if data is not None)
+            if room < 0:
+                break
+            pairs.append((old, new, files))
+        keep(self._place, msgspec.msgpack.encode((_FORMAT, pairs, self.readers)))
+
+
+def _lock_only(files: _Files | None) -> LockOnly | None:
+    if files is None:
+        return None
+    return LockOnly({name: (_bytes(both[0]), _bytes(both[1])) for name, both in files.items()})
+
+
+def _bytes(data: memoryview | None) -> bytes | None:
+    return bytes(data) if data is not None else None
+
+
+class DifferenceReader:
+    """Finds out what commits of the repos of a snapshot differ in; each repository is opened once."""
+
+    def __init__(self, snapshot: Snapshot, kept: KeptDifferences) -> None:
+        """kept: what is known already, and is added to."""
+        self._snapshot = snapshot
+        self._kept = kept
+        self._open: dict[RepoName, ObjectReader] = {}
+
+    def lock_only(self, pairs: Iterable[tuple[RepoName, Rev, Rev]]) -> dict[Pair, LockOnly]:
+        """Return the pairs that differ in locks alone; what cannot be compared (objects are missing) is not there."""
+        found: dict[Pair, LockOnly] = {}
+        for name, old, new in pairs:
+            key = old, new
+            if key not in self._kept.pairs and (reader := self._reader(name)) is not None:
+                try:
+                    self._kept.add(key, _compare(reader, old, new))
+                except GitError:
+                    continue
+            self._kept.use(key)
+            if (known := self._kept.pairs.get(key)) is not None:
+                found[key] = known
+        return found
+
+    def readers(self, commits: Iterable[tuple[RepoName, Rev]]) -> dict[Rev, str]:
+        """Return the commits whose own files read their flake.lock, and where.
+
+        One that cannot be looked through counts as such, with that as the place.
+        """
+        found: dict[Rev, str] = {}
+        for name, rev in commits:
+            if rev not in self._kept.readers and (reader := self._reader(name)) is not None:
+                try:
+                    self._kept.add(rev, _find_reader(reader, rev))
+                except GitError:
+                    found[rev] = "perhaps: not all of its files are here"
+                    continue
+            if place := self._kept.readers.get(rev):
+                found[rev] = place
+        return found
+
+    def _reader(self, name: RepoName) -> ObjectReader | None:
+        if name not in self._open:
+            state = self._snapshot.states[name]
+            if not isinstance(state, RepoAtCommit):
+                return None
+            self._open[name] = ObjectReader.open(state.clone)
+        return self._open[name]
+
+
+def _compare(reader: ObjectReader, old: Rev, new: Rev) -> LockOnly | None:
+    paths = only_files_called(reader, old, new, name="flake.lock")
+    if paths is None:
+        return None
+    return LockOnly({path: (reader.read(old, path), reader.read(new, path)) for path in paths})
+
+
+def _find_reader(reader: ObjectReader, rev: Rev) -> str:
+    """Return the first place where a file of the commit reads the lock; an empty text: none does."""
+    for raw, mode, oid in walk(reader, reader.tree_of(rev)):
+        if not raw.endswith(b".nix") or mode in (TREE, SYMLINK, GITLINK):
+            continue
+        path = show_path(raw)
+        if _is_left_out(path):
+            continue
+        if not reader.has(oid):  # of a partial clone: it is not fetched for this
+            raise GitError("missing-object", f"{reader.path}: {path} is not here")
+        data = reader.blob(oid)
+        if b"flake.lock" in data and (number := line_that_reads_lock(data.decode("utf-8", "replace"))) is not None:
+            return f"{path}:{number}"
+    return ""
+
+
+def _is_left_out(path: str) -> bool:
+    parts = path.split("/")
+    return path in _OLD_ENTRANCES or "compat" in path or not _LEFT_OUT.isdisjoint(parts[:-1])

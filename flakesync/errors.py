@@ -73,6 +73,15 @@ class GitError(FlakesyncError):
     """git, or a repository, did not do what was asked."""
 
 
+class HostDownError(GitError):
+    """A server that answers nobody, whatever is asked: code `unreachable`. host: as in its addresses, with its port."""
+
+    def __init__(self, host: str, message: str) -> None:
+        hint = f"is {host} up, and reachable from here? `--offline` asks no server"
+        super().__init__("unreachable", message, hint=hint)
+        self.host = host
+
+
 class NixError(FlakesyncError):
     """nix is missing, too old, or failed."""
 

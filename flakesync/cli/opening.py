@@ -24,6 +24,10 @@ def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
         from msgspec.structs import replace
 
         workspace = replace(workspace, jobs=common.jobs)
+    if common.local:
+        from msgspec.structs import replace
+
+        workspace = replace(workspace, read="local")
     return workspace, select(workspace, common.repo, common.group, common.exclude)
 
 

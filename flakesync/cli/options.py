@@ -36,6 +36,7 @@ class Common:
     jobs: int | None = None
     json: bool = False
     offline: bool = False
+    local: bool = False
     quiet: bool = False
     verbose: bool = False
 
@@ -49,6 +50,7 @@ class Common:
             jobs=self.jobs or before.jobs,
             json=self.json or before.json,
             offline=self.offline or before.offline,
+            local=self.local or before.local,
             quiet=self.quiet or before.quiet,
             verbose=self.verbose or before.verbose,
         )
@@ -100,6 +102,10 @@ _DECLARED: dict[str, tuple[object, object]] = {
     "json": (Annotated[bool, typer.Option("--json", help="Answer with a JSON document.")], False),
     "offline": (
         Annotated[bool, typer.Option("--offline", help="Ask no server; use what the locks and mirrors know.")],
+        False,
+    ),
+    "local": (
+        Annotated[bool, typer.Option("--local", help="Read clones at their own branches, not at their servers'.")],
         False,
     ),
     "quiet": (Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")], False),

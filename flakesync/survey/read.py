@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 Key = TypeVar("Key", bound=Hashable)
 
 
-def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False) -> RepoGraph:
-    """Return the graph of a workspace."""
-    return build_graph(read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline))
+def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False, renew: bool = False) -> RepoGraph:
+    """Return the graph of a workspace.
+
+    renew: clones are brought up to their servers first; without, what was fetched last counts, for those who ask the
+    servers themselves.
+    """
+    return build_graph(read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, renew=renew))
 
 
 def read_survey(

@@ -21,7 +21,7 @@ from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Finished, Listener, Note, Started
-from flakesync.sync.job import BumpJob, branch_ref, make_job, plan_move
+from flakesync.sync.job import BumpJob, full_ref, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
@@ -221,7 +221,7 @@ def _repositories(snapshot: Snapshot, borrow: Collection[RepoName]) -> Iterator[
 def _borrowed(state: RepoAtCommit, branch: str, tmp: Path) -> RepoAtCommit:
     """Return a repo in a throw-away repository below `tmp`, which has its base and its update branch alone."""
     with Repository.open(state.clone) as repository:
-        refs = {branch_ref(repository, state.base): state.base_rev}
+        refs = {full_ref(repository, state, state.base): state.base_rev}
         for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
             tip = repository.ref(ref)
             if tip is not None:

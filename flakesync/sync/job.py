@@ -14,6 +14,7 @@ import msgspec
 
 from flakesync.analysis.plan import Change, ToUpdate
 from flakesync.git.repository import Repository
+from flakesync.git.store.base import branch_ref
 from flakesync.git.values import Signature
 from flakesync.sync.lockers import FromClone, FromServer, Move
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
@@ -134,13 +135,13 @@ def _source(
     with Repository.open(upstream.clone) as repository:
         # As Nix does it: a node of `?ref=HEAD` names HEAD again, not the branch that this stands for today.
         named = "HEAD" if change.original.get("ref") == "HEAD" else tracked
-        return FromClone(to.rev, upstream.clone, branch_ref(repository, tracked), named, pushed=True)
+        return FromClone(to.rev, upstream.clone, full_ref(repository, upstream, tracked), named, pushed=True)
 
 
-def branch_ref(repository: Repository, branch: str) -> str:
-    """Return the full ref that `Repository.branch` reads."""
-    local = f"refs/heads/{branch}"
-    return local if repository.ref(local) is not None else f"refs/remotes/origin/{branch}"
+def full_ref(repository: Repository, state: RepoAtCommit, branch: str) -> str:
+    """Return the full ref of a branch where the repo's branches are read."""
+    refs = state.branches.refs
+    return branch_ref(repository.reader, branch, refs) or f"{refs[-1]}{branch}"
 
 
 def _author_of(text: str | None) -> Signature | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 import msgspec
 
 from flakesync.errors import GitError
+from flakesync.git.store.base import default_branch
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, Snapshot, UnreadableRepo
 
@@ -68,20 +69,28 @@ def _from_history(
     from flakesync.git.repository import Repository
 
     answers: dict[tuple[str | None, Rev], Answer] = {}
+    update = snapshot.workspace.branch
     with Repository.open(state.clone) as repository:
-        default = repository.default_branch() if any(branch is None for branch, _ in asked) else None
+        default = state.branches.default
+        if default is None and any(branch is None for branch, _ in asked):
+            default = default_branch(repository.reader, state.branches.refs)
         for branch, rev in sorted(asked, key=lambda key: (key[0] or "", key[1])):
             name = branch if branch is not None else default
             on_base = name == state.base
             try:
-                tip = state.rev if on_base else (repository.branch(name) if name else None)
+                tip = state.rev if on_base else (_tip(repository, state, name, update) if name else None)
                 if tip is None and name and repository.ref(f"refs/tags/{name}") is not None:
                     answers[branch, rev] = Answer("tag", None, None, on_base)
                 else:
-                    answers[branch, rev] = _stand(repository, snapshot.workspace.branch, rev, tip, on_base=on_base)
+                    answers[branch, rev] = _stand(repository, update, rev, tip, on_base=on_base)
             except GitError:  # a name that no branch can have, a history that is not all there
                 answers[branch, rev] = Answer("unknown", state.rev if on_base else None, None, on_base)
     return answers
+
+
+def _tip(repository: "Repository", state: RepoAtCommit, name: str, update: str) -> Rev | None:
+    # The update branch is the clone's own: it is pushed later.
+    return repository.branch(name) if name == update else state.branches.tip(repository.reader, name)
 
 
 def _stand(repository: "Repository", update: str, rev: Rev, tip: Rev | None, *, on_base: bool) -> Answer:

@@ -4,22 +4,23 @@ The survey asks its repos for histories after that, and servers for branches.
 """
 
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
-from flakesync.errors import FlakesyncError, GitError, LockError, ManifestError
+from flakesync.errors import FlakesyncError, GitError, HostDownError, LockError, ManifestError
 from flakesync.git.store.base import read_base
 from flakesync.git.store.objects import ObjectReader
+from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
+from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
 from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
 
@@ -66,7 +67,7 @@ class RepoAtCommit(msgspec.Struct, frozen=True):
     """A repo read from its clone or mirror.
 
     clone: the local clone or the mirror. base: the base branch, and base_rev its commit, whatever was read. rev: the
-    commit that was read: the update branch's when `updated`, else the base's.
+    commit that was read: the update branch's when `updated`, else the base's. branches: where its branches are.
     """
 
     repo: Repo
@@ -75,6 +76,7 @@ class RepoAtCommit(msgspec.Struct, frozen=True):
     rev: Rev
     base_rev: Rev
     flakes: tuple[FlakeState, ...]
+    branches: BranchRefs = OWN_BRANCHES
 
     @property
     def name(self) -> RepoName:
@@ -128,14 +130,32 @@ class Snapshot(msgspec.Struct, frozen=True):
     states: Mapping[RepoName, RepoState]
 
 
+class _Reading(NamedTuple):
+    """How repos are read. hosts: what git logs in with; None: no server is asked. renew: ask about clones too."""
+
+    workspace: Workspace
+    at: At
+    cache: Path
+    hosts: "Hosts | None"
+    kept: KeptFiles | None = None
+    renew: bool = False
+
+
 def read_snapshot(
-    workspace: Workspace, *, at: At = "base", cache: Path, offline: bool = False, hosts: "Hosts | None" = None
+    workspace: Workspace,
+    *,
+    at: At = "base",
+    cache: Path,
+    offline: bool = False,
+    renew: bool = True,
+    hosts: "Hosts | None" = None,
 ) -> Snapshot:
     """Read every flake.lock of the workspace.
 
     at: `update` reads a repo's update branch where it has one. cache: where repos given only by `url` are mirrored.
-    offline: mirrors are used as they are. A repo that cannot be reached is a state with an `error`. hosts: what git
-    logs in with; None: the tokens in this process's environment.
+    offline: mirrors and clones are used as they are. renew: clones are brought up to their servers; without, only
+    mirrors are, and clones that have nothing of theirs. A repo that cannot be reached is a state with an `error`, and a
+    host that answers nobody is asked once. hosts: what git logs in with; None: the tokens in the environment.
 
     Raises:
         ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
@@ -144,28 +164,81 @@ def read_snapshot(
     """
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
     kept = KeptFiles(commit_files(cache, workspace.file))
-    local = [repo for repo in workspace.repos if repo.path is not None]
-    remote = [repo for repo in workspace.repos if repo.path is None]
+    local, asking = _split(workspace)
     states = [_read_local(workspace, repo, at, kept) for repo in local]
-    if remote:
-        from concurrent.futures import ThreadPoolExecutor
-
-        from flakesync.workspace.hosts import Hosts
-
-        known = None if offline else hosts or Hosts(workspace, os.environ)
-        with ThreadPoolExecutor(max_workers=workspace.jobs) as pool:
-            states += pool.map(lambda repo: _read_mirror(workspace, repo, at, cache, known, kept), remote)
+    if asking:
+        reading = _Reading(workspace, at, cache, _hosts(workspace, offline, hosts), kept, renew)
+        states += _read_asking(reading, asking)
     kept.write()
     return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
 
 
 def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path, offline: bool = False) -> RepoState:
     """Read one repo, as `read_snapshot` does."""
-    if repo.path is not None:
+    if repo.path is not None and not _split(workspace, repo)[1]:
         return _read_local(workspace, repo, at)
+    reading = _Reading(workspace, at, cache, _hosts(workspace, offline, None), renew=True)
+    return _read_asking(reading, [repo])[0]
+
+
+def _hosts(workspace: Workspace, offline: bool, hosts: "Hosts | None") -> "Hosts | None":
     from flakesync.workspace.hosts import Hosts
 
-    return _read_mirror(workspace, repo, at, cache, None if offline else Hosts(workspace, os.environ))
+    return None if offline else hosts or Hosts(workspace, os.environ)
+
+
+def _split(workspace: Workspace, *repos: Repo) -> tuple[list[Repo], list[Repo]]:
+    """Return the repos (all of them if none is named) that are read as they lie, and those that a server knows."""
+    local: list[Repo] = []
+    asking: list[Repo] = []
+    for repo in repos or workspace.repos:
+        (local if repo.path is not None and not _is_clone(workspace, repo) else asking).append(repo)
+    return local, asking
+
+
+def _is_clone(workspace: Workspace, repo: Repo) -> bool:
+    """Tell whether a folder is read at its server's branches; what cannot be opened says why when it is read."""
+    if repo.url is None or repo.path is None or workspace.read == "local":
+        return False
+    try:
+        return is_read_at_server(workspace, repo, ObjectReader.open(repo.path))
+    except GitError:
+        return False
+
+
+def _read_asking(reading: _Reading, repos: Sequence[Repo]) -> list[RepoState]:
+    """Read repos that servers know."""
+    from flakesync.workspace.clones.by_host import read_by_host
+
+    def unreadable(repo: Repo, error: GitError) -> RepoState:
+        return UnreadableRepo(repo, repo.base, error)
+
+    return read_by_host(repos, lambda repo: _read_copy(reading, repo), unreadable, reading.workspace.jobs)
+
+
+def _read_copy(reading: _Reading, repo: Repo) -> RepoState:
+    """Read a repo that a server knows. Raises: HostDownError, and the errors of `read_snapshot`."""
+    return _read_clone(reading, repo) if repo.path is not None else _read_mirror(reading, repo)
+
+
+def _read_clone(reading: _Reading, repo: Repo) -> RepoState:
+    """Read a clone at its server's branches."""
+    assert repo.path is not None
+    workspace, at, cache, hosts, kept, renew = reading
+    try:
+        reader = ObjectReader.open(repo.path)
+        branches = find_branches(reader, workspace, repo, hosts, cache, renew=renew)
+    except GitError as error:
+        if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
+            raise
+        return UnreadableRepo(repo, repo.base, error)
+    url = repo.url.to_url() if repo.url is not None else ""
+    if branches.heads is not None and repo.base is not None and repo.base not in branches.heads:
+        raise no_such_base(repo.name, url, repo.base, branches.default)
+    try:
+        return _read_git(workspace, repo, repo.path, at, kept, branches)
+    except GitError as error:
+        raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
 
 
 def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
@@ -182,12 +255,11 @@ def _is_bare(path: Path) -> bool:
     return (path / "HEAD").is_file() and (path / "objects").is_dir()
 
 
-def _read_mirror(
-    workspace: Workspace, repo: Repo, at: At, cache: Path, hosts: "Hosts | None", kept: KeptFiles | None = None
-) -> RepoState:
-    """Read a repo that is known by its address. hosts: None: its server is not asked, and the mirror used as it is."""
+def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
+    """Read a repo that is known by its address."""
     from flakesync.git.remotes.mirror import mirror
 
+    workspace, at, cache, hosts, kept, _ = reading
     assert repo.url is not None
     url = repo.url.git_url()
     if url is None:
@@ -199,7 +271,7 @@ def _read_mirror(
     try:
         clone = mirror(hosts.remote(url) if hosts is not None else url, cache, offline=hosts is None)
     except GitError as error:
-        if error.code in _NO_REPOS_OWN:
+        if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
             raise
         return UnreadableRepo(repo, repo.base, error)
     try:
@@ -223,16 +295,25 @@ def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> Ma
     )
 
 
-def _read_git(workspace: Workspace, repo: Repo, clone: Path, at: At, kept: KeptFiles | None) -> RepoState:
+def _read_git(
+    workspace: Workspace,
+    repo: Repo,
+    clone: Path,
+    at: At,
+    kept: KeptFiles | None,
+    branches: BranchRefs = OWN_BRANCHES,
+) -> RepoState:
     update = workspace.branch if at == "update" else None
-    base = read_base(clone, repo.base, [flake_file(dir) for dir in repo.flakes], update=update, kept=kept)
+    name = repo.base if repo.base is not None else branches.default
+    locks = [flake_file(dir) for dir in repo.flakes]
+    base = read_base(clone, name, locks, update=update, kept=kept, refs=branches.refs)
     files = base.files
     without = [flake_file(dir, "flake.nix") for dir in repo.flakes if files[flake_file(dir)] is None]
     if without:  # flake.nix only tells whether a lock is missing
         reader = ObjectReader.open(clone)
         files = {**files, **{file: reader.read(base.rev, file) for file in without}}
     flakes = tuple(_flake(repo, dir, files) for dir in repo.flakes)
-    return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes)
+    return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 
 
 def _read_folder(repo: Repo) -> RepoState:
@@ -262,25 +343,3 @@ def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None]) -> Flak
         return FlakeState(dir, LockFile.parse(data, file=f"{repo.name}/{flake_file(dir)}"))
     except LockError as error:
         return FlakeState(dir, None, Problem("bad-lock", error.message))
-
-
-_NOTHING = re.compile(rb"#[^\n]*|/\*.*?\*/|\binputs\s*=\s*\{\s*\}\s*;", re.DOTALL)
-_INPUTS = re.compile(rb"(?<![\w.-])inputs(?![\w-])\s*[.={]")
-_FORMALS = re.compile(rb"outputs\s*=\s*(?:\w+\s*@\s*)?\{([^}]*)\}\s*(?:@\s*\w+\s*)?:")
-
-
-def may_have_inputs(flake_nix: bytes) -> bool:
-    """Tell whether a flake.nix without a lock seems to need one: Nix writes none for a flake without inputs.
-
-    A look at the text, not a parse: it only decides whether a missing lock is worth a finding.
-    """
-    text = _NOTHING.sub(b"", flake_nix)
-    if _INPUTS.search(text):
-        return True
-    formals = _FORMALS.search(text)
-    return formals is not None and bool(_names(formals[1]) - {b"self"})
-
-
-def _names(formals: bytes) -> set[bytes]:
-    parts: Iterable[bytes] = (part.split(b"?")[0].strip() for part in formals.split(b","))
-    return {part for part in parts if part and part != b"..."}

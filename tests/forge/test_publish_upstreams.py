@@ -17,6 +17,7 @@ from tests.support.nixspace import Space, Take
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app",)}
 LIB = Project("", "lib")
+LOCAL = {"name": "acme", "jobs": 2, "read": "local"}
 
 
 @pytest.fixture
@@ -146,6 +147,7 @@ def test_an_upstream_that_was_merged_as_that_very_commit_is_there(town: Town) ->
 
 
 def test_a_commit_of_a_base_branch_that_its_server_lacks_is_to_be_pushed_first(town: Town) -> None:
+    town.manifest(workspace=LOCAL)
     tip = repos.commit(town.clone("lib"), {"more": "1"}, message="More", checkout=False)
     town.bump("app", nixpkgs=NEW, lib=tip)
     outcomes = run(town, "app")
@@ -157,6 +159,7 @@ def test_a_commit_of_a_base_branch_that_its_server_lacks_is_to_be_pushed_first(t
 
 
 def test_an_update_is_not_a_way_out_for_local_commits_of_its_own_base(town: Town) -> None:
+    town.manifest(workspace=LOCAL)
     repos.commit(town.clone("lib"), {"more": "1"}, message="More", checkout=False)
     town.bump_all()
     outcomes = run(town)
@@ -177,6 +180,7 @@ def test_an_update_that_was_merged_only_here_has_not_landed(town: Town) -> None:
 
 
 def test_an_update_that_was_merged_only_here_on_local_commits_stays_here(town: Town) -> None:
+    town.manifest(workspace=LOCAL)
     repos.commit(town.clone("lib"), {"more": "1"}, message="More", checkout=False)
     commits = town.bump_all()
     repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.clone("lib"))

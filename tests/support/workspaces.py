@@ -50,10 +50,11 @@ def pin(name: str, source: str, target: str = "latest", **values: object) -> Pin
 
 
 def workspace(repos: Iterable[Repo], pins: Iterable[Pin] = (), external: External = "hold") -> Workspace:
-    """Return a workspace whose manifest lies nowhere."""
+    """Return a workspace whose manifest lies nowhere, and whose clones are read at their own branches."""
     return Workspace(
         file=Path("/nowhere/workspace.toml"), name="acme", base="main", branch=UPDATE_BRANCH, jobs=2,
         external=external, author=None, pins=tuple(pins), repos=tuple(repos),
+        read="local",
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from flakesync.errors import GitError, ManifestError
+from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo, load_workspace
@@ -17,7 +18,6 @@ from flakesync.workspace.snapshot import (
     RepoState,
     Snapshot,
     UnreadableRepo,
-    may_have_inputs,
     read_snapshot,
 )
 from tests.support import locks, repos

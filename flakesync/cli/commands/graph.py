@@ -40,7 +40,7 @@ def graph(
 
     workspace, selected = open_workspace(common)
     with screen.busy(reading(workspace), quiet=common.quiet):
-        whole = read_graph(workspace, at=at, offline=common.offline)
+        whole = read_graph(workspace, at=at, offline=common.offline, renew=True)
     _answer(part_of(whole, selected), "json" if common.json else format, workspace.name)
     return EXIT_FINDINGS if show_hints(whole, selected) else EXIT_OK
 

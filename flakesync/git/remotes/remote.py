@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from flakesync.errors import GitError
+from flakesync.errors import GitError, HostDownError
 from flakesync.git import process
 from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, server_of
-from flakesync.git.remotes.tries import stumbled, tries
+from flakesync.git.remotes.tries import host_of, stumbled, tries
 from flakesync.git.values import check_ref_name
 from flakesync.gitenv import Settings
 from flakesync.net.wall import require_online
@@ -37,7 +38,20 @@ _DENIED = (
     "host key verification failed",
 )
 _SSH = ("permission denied (", "host key verification failed", "publickey")
+_NOBODY = re.compile(
+    r"could not resolve host|failed to connect|couldn't connect|could not connect|connection refused"
+    r"|connection timed out|operation timed out|connect to host \S+ port|no route to host|network is unreachable"
+    r"|unable to look up|name or service not known|certificate|ssl connect error|unable to connect to"
+)
+_REDIRECT = re.compile(r"^warning: redirecting to (\S+)", re.MULTILINE)
 _MISSING = ("does not appear to be a git repository", "not found", "does not exist", "returned error: 404")
+
+
+class Listing(NamedTuple):
+    """What a server says of its refs. redirect: the address that it sent git to instead; None: to no other one."""
+
+    refs: dict[str, Rev]
+    redirect: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,13 @@ def list_refs(
 
     Raises: GitError(`access-denied` | `unreachable`).
     """
+    return list_server(remote, patterns, symbolic=symbolic, timeout_s=timeout_s).refs
+
+
+def list_server(
+    remote: Remote, patterns: Sequence[str], *, symbolic: bool = False, timeout_s: float = TIMEOUT_S
+) -> Listing:
+    """Return what `list_refs` does, and where the server sent git to. Raises: GitError, as `list_refs`."""
     argv = ["ls-remote", *(["--symref"] if symbolic else []), "--", remote.name, *patterns]
     answer = run(argv, remote, timeout_s=timeout_s)
     refs: dict[str, Rev] = {}
@@ -177,7 +198,8 @@ def list_refs(
             refs[f"{name}@"] = Rev(value.removeprefix("ref: "))
         else:
             refs[name] = Rev(value)
-    return refs
+    redirect = _REDIRECT.search(answer.err)
+    return Listing(refs, redirect[1] if redirect is not None else None)
 
 
 def run(
@@ -217,9 +239,9 @@ def run_once(
     except GitError as error:
         if error.code != "git-timeout":
             raise
-        raise GitError(
-            "unreachable", f"{process.hide_secrets(remote.url)} did not answer within {timeout_s:g} s"
-        ) from None
+        message = f"{process.hide_secrets(remote.url)} did not answer within {timeout_s:g} s"
+        host = host_of(remote.url)
+        raise (HostDownError(host, message) if host is not None else GitError("unreachable", message)) from None
 
 
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
@@ -230,6 +252,9 @@ def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     told = answer.err.lower()
     if "couldn't find remote ref" in told:
         return GitError("no-such-ref", f"{shown}: {reason}")
+    host = host_of(remote.url)
+    if host is not None and _NOBODY.search(told) is not None:
+        return HostDownError(host, f"{shown}: {reason}")
     missing = any(words in told for words in _MISSING)
     # To a login that may not see a repository, forges say that there is none.
     if any(words in told for words in _DENIED) or (missing and remote.login is not None):

@@ -32,7 +32,7 @@ _guard = threading.Lock()
 
 def stumbled(url: str, answer: process.Answer) -> bool:
     """Tell whether a git command failed because the server at `url`, or the way to it, did, and not by its decision."""
-    if answer.status <= 0 or _server(url) is None:
+    if answer.status <= 0 or host_of(url) is None:
         return False
     told = f"{answer.text}\n{answer.err}".lower()
     return _STUMBLES.search(told) is not None and _REFUSALS.search(told) is None
@@ -43,7 +43,7 @@ def tries(url: str) -> Iterator[None]:
 
     It ends after the last of PAUSES_S, or when `process.stop_all` is called; who leaves it before has had an answer.
     """
-    server = _server(url)
+    server = host_of(url)
     stops = process.stops()
     with _guard:
         pauses = () if server is None or _down.get(server, 0.0) > time.monotonic() else PAUSES_S
@@ -62,7 +62,7 @@ def tries(url: str) -> Iterator[None]:
             _down[server] = time.monotonic() + DOWN_FOR_S
 
 
-def _server(url: str) -> str | None:
+def host_of(url: str) -> str | None:
     """Return whom an address of git asks: a host, with its port; None for what lies on this machine."""
     if url.startswith("/"):
         return None

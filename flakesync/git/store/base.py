@@ -9,6 +9,9 @@ from flakesync.errors import GitError
 from flakesync.git.store.objects import ObjectReader
 from flakesync.terms import Rev
 
+LOCAL_REFS = ("refs/heads/", "refs/remotes/origin/")
+"""How the refs of branches begin in a repository that is its own, and in a mirror: the first that is there counts."""
+
 
 class BaseFiles(NamedTuple):
     """What was read of a repo.
@@ -23,6 +26,28 @@ class BaseFiles(NamedTuple):
     files: dict[str, bytes | None]
 
 
+def branch_ref(reader: ObjectReader, name: str, refs: Sequence[str] = LOCAL_REFS) -> str | None:
+    """Return the full ref of a branch; None: there is none. refs: how it may begin, the first that is there counts."""
+    return next((prefix + name for prefix in refs if reader.ref(prefix + name) is not None), None)
+
+
+def branch_tip(reader: ObjectReader, name: str, refs: Sequence[str] = LOCAL_REFS) -> Rev | None:
+    """Return the tip of a branch; None: there is none. refs: as of `branch_ref`."""
+    return next((tip for prefix in refs if (tip := reader.ref(prefix + name)) is not None), None)
+
+
+def default_branch(reader: ObjectReader, refs: Sequence[str] = LOCAL_REFS) -> str | None:
+    """Return the default branch among the refs that begin with `refs`: what their HEAD names, else the usual names."""
+    if refs == LOCAL_REFS:
+        return reader.default_branch()
+    for prefix in refs:
+        named = reader.symbolic_ref(prefix + "HEAD")
+        if named is not None and named.startswith(prefix):
+            return named.removeprefix(prefix)
+    head = (reader.symbolic_ref("HEAD") or "").removeprefix("refs/heads/")
+    return next((name for name in ("main", "master", head) if name and branch_tip(reader, name, refs)), None)
+
+
 def read_base(
     path: str | Path,
     branch: str | None,
@@ -30,21 +55,23 @@ def read_base(
     *,
     update: str | None = None,
     kept: KeptFiles | None = None,
+    refs: Sequence[str] = LOCAL_REFS,
 ) -> BaseFiles:
     """Return the tip of `branch` (None: the repo's own default branch) in the repository at `path`, and its `files`.
 
     update: a branch whose files are read instead, if there is one of that name. kept: asked before the objects are.
+    refs: how the refs of the base branch begin.
 
     Raises: GitError(`not-a-repository` | `no-such-branch` | `corrupt` | …).
     """
     reader = ObjectReader.open(path)
-    name = branch if branch is not None else reader.default_branch()
+    name = branch if branch is not None else default_branch(reader, refs)
     if name is None:
         raise GitError("no-such-branch", f"{path}: there is no default branch", hint="set `base` in the manifest")
-    base_rev = reader.branch(name)
+    base_rev = branch_tip(reader, name, refs)
     if base_rev is None:
         raise GitError("no-such-branch", f"{path}: there is no branch {name!r}", hint="set `base` in the manifest")
-    rev = (reader.branch(update) if update is not None else None) or base_rev
+    rev = (branch_tip(reader, update, ("refs/heads/", *refs)) if update is not None else None) or base_rev
     # What a commit holds never changes, so what is kept of it cannot be out of date. It saves three files a repo, 35 of
     # 186 ms in a drift over 1,000 repos (docs/benchmarks.md).
     known = kept.files(rev, files) if kept is not None else None

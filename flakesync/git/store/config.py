@@ -27,10 +27,21 @@ class _Shared(NamedTuple):
 def read_settings(reader: ObjectReader) -> Settings:
     """Return the settings of a repository. Raises: GitError(`no-git` | `git`)."""
     shared = _read_shared(tuple(_stamps()))
-    own = _read_own(reader) if shared is not None else None
+    own = _own_entries(reader) if shared is not None else None
     if shared is None or own is None:
         return dict(map(_split, process.git(["config", "--null", "--list"], cwd=reader.path).text.split("\0")[:-1]))
-    return {**shared.files, **own, **shared.environment}
+    return {**shared.files, **dict(own), **shared.environment}
+
+
+def read_entries(reader: ObjectReader) -> list[tuple[str, str]]:
+    """Return the repository's own settings as pairs: a key that is given twice is there twice.
+
+    Raises: GitError(`no-git` | `git`).
+    """
+    own = _own_entries(reader)
+    if own is not None:
+        return own
+    return list(map(_split, process.git(["config", "--null", "--list"], cwd=reader.path).text.split("\0")[:-1]))
 
 
 def is_off(value: str | None) -> bool:
@@ -74,13 +85,13 @@ def _read_shared(_: tuple[object, ...]) -> _Shared | None:
     )
 
 
-def _read_own(reader: ObjectReader) -> Settings | None:
+def _own_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
     """Return what the repository's own file says; None where git has to say it."""
     import pygit2
 
     if not is_ours(reader):
         return None
-    found: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     try:
         for entry in pygit2.Config(f"{reader.common_dir}/config"):
             key = entry.raw_name.decode("utf-8", "surrogateescape")
@@ -88,7 +99,7 @@ def _read_own(reader: ObjectReader) -> Settings | None:
             # Versions of git differ in what a tab in a value is.
             if key.startswith(("include.", "includeif.", "extensions.worktreeconfig")) or b"\t" in (value or b""):
                 return None
-            found[key] = value.decode("utf-8", "surrogateescape") if value is not None else "true"
+            found.append((key, value.decode("utf-8", "surrogateescape") if value is not None else "true"))
     except (pygit2.GitError, OSError, ValueError):
         return None
     return found

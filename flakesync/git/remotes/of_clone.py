@@ -1,0 +1,72 @@
+"""The remotes that a clone knows: their addresses, and the folder of refs that their branches are fetched into."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from flakesync.git.remotes.remote import is_relative
+from flakesync.git.store.config import Settings, read_entries, read_settings
+from flakesync.git.store.objects import ObjectReader
+
+_ALL = "refs/heads/*"
+_TRACKING = "refs/remotes/"
+
+
+class CloneRemote(NamedTuple):
+    """A remote as the clone has it. prefix: `refs/remotes/NAME/`, None where its branches are fetched elsewhere."""
+
+    name: str
+    url: str
+    prefix: str | None
+
+
+def read_remotes(reader: ObjectReader) -> Sequence[CloneRemote]:
+    """Return the remotes of a clone, `origin` first, the others as they stand in its settings.
+
+    Addresses are as git would use them: `url.….insteadOf` is applied, and a relative path taken from the top folder.
+
+    Raises: GitError(`no-git` | `git`).
+    """
+    urls: dict[str, str] = {}
+    fetch: dict[str, list[str]] = {}
+    for key, value in read_entries(reader):
+        section, _, rest = key.partition(".")
+        name, _, last = rest.rpartition(".")
+        if section == "remote" and last == "url":
+            urls.setdefault(name, value)  # git fetches from the first one
+        elif section == "remote" and last == "fetch":
+            fetch.setdefault(name, []).append(value)
+    if not urls:
+        return ()
+    settings = read_settings(reader)
+    found = [
+        CloneRemote(name, _address(reader, url, settings), _prefix(fetch.get(name, ()))) for name, url in urls.items()
+    ]
+    return sorted(found, key=lambda remote: remote.name != "origin")
+
+
+def _address(reader: ObjectReader, url: str, settings: Settings) -> str:
+    url = _instead(url, settings)
+    return os.path.realpath(os.path.join(reader.path, url)) if is_relative(url) else url  # noqa: PTH118
+
+
+def _instead(url: str, settings: Mapping[str, str]) -> str:
+    """Return the address that `url.BASE.insteadOf` makes of one; the longest beginning counts, as for git."""
+    best = ""
+    base = ""
+    for key, value in settings.items():
+        if key.startswith("url.") and key.endswith(".insteadof") and url.startswith(value) and len(value) > len(best):
+            best, base = value, key[len("url.") : -len(".insteadof")]
+    return base + url[len(best) :] if best else url
+
+
+def _prefix(refspecs: Sequence[str]) -> str | None:
+    """Return where branches go; None: not below refs/remotes (a mirror's would be the clone's own branches)."""
+    for spec in refspecs:
+        source, _, target = spec.removeprefix("+").partition(":")
+        if source.startswith("refs/heads/") and target.startswith(_TRACKING):
+            # Of a single branch too: `refs/heads/main:refs/remotes/origin/main`.
+            branch = "*" if source == _ALL else source.removeprefix("refs/heads/")
+            if target.endswith(f"/{branch}"):
+                return target.removesuffix(branch)
+    return None

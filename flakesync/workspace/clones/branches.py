@@ -1,0 +1,193 @@
+"""Which branches of a clone are its server's, how they are renewed, and how old they are.
+
+A repo with a `url` is read at its server's branches: the remote-tracking branches of the clone's remote whose address
+is that repository (`origin` is often a fork), or, where no remote is, refs below refs/flakesync/server/. No other ref
+is written, and nothing in the working tree.
+"""
+
+import contextlib
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from flakesync.cache.keep import make_folder
+from flakesync.cache.layout import fetched_file
+from flakesync.errors import GitError, HostDownError
+from flakesync.git.store.base import LOCAL_REFS, branch_tip, default_branch
+from flakesync.git.store.objects import ObjectReader
+from flakesync.nix.reference.flakeref import identity_of_url
+from flakesync.terms import Rev
+from flakesync.workspace.model import Repo, Workspace
+
+if TYPE_CHECKING:
+    from flakesync.git.remotes.branches import ServerBranches
+    from flakesync.git.remotes.remote import Remote
+    from flakesync.workspace.hosts import Hosts
+
+_OWN = "refs/flakesync/server/"
+_REFLOG_TIME = re.compile(rb"> (\d+) [+-]\d{4}\t[^\n]*\n?\Z")
+
+
+class BranchRefs(msgspec.Struct, frozen=True):
+    """Where the branches of a repo are in its clone or mirror, and how fresh they are.
+
+    refs: how their full names begin, the first that is there counts. of_server: whether they are its server's. heads:
+    the server's branches as it has just named them; None: it was not asked. default: its default branch, None where
+    the clone says. fetched: when they were last its server's (seconds since the epoch); None: nobody knows, or they are
+    the clone's own. redirect: where the server sent git to instead.
+    """
+
+    refs: tuple[str, ...] = LOCAL_REFS
+    of_server: bool = False
+    heads: Mapping[str, Rev] | None = None
+    default: str | None = None
+    fetched: int | None = None
+    redirect: str | None = None
+
+    def tip(self, reader: ObjectReader, name: str) -> Rev | None:
+        """Return the tip of a branch; None: there is none. Raises: GitError, for a name that no branch can have."""
+        return branch_tip(reader, name, self.refs)
+
+
+OWN_BRANCHES = BranchRefs()
+"""The branches of a repository that is nobody's copy, and those of a mirror."""
+
+
+def is_read_at_server(workspace: Workspace, repo: Repo, reader: ObjectReader) -> bool:
+    """Tell whether a clone is read at its server's branches: the manifest names one, and it is not the clone itself."""
+    if workspace.read == "local" or repo.url is None or repo.url.git_url() is None:
+        return False
+    identity = repo.url.identity
+    if identity is None or identity.host:
+        return True
+    try:
+        return ObjectReader.open(identity.path).common_dir != reader.common_dir
+    except GitError:
+        return True
+
+
+def find_branches(
+    reader: ObjectReader, workspace: Workspace, repo: Repo, hosts: "Hosts | None", cache: Path, *, renew: bool
+) -> BranchRefs:
+    """Return where the branches of a clone are that count, brought up to date if `renew`.
+
+    hosts: what git logs in with; None: offline, what was fetched last counts; where nothing was, the clone's own
+    branches do. Without `renew` the server is asked only where nothing was fetched yet.
+
+    Raises: GitError: the server cannot be reached.
+    """
+    prefix, address = _place(reader, repo)
+    base = _known_base(reader, prefix, repo)
+    stamp = fetched_file(cache, reader.common_dir, prefix)
+    if base is None and hosts is None:
+        return OWN_BRANCHES
+    if base is not None and (hosts is None or not renew):
+        fetched = max(_times(reader, prefix, base, repo, stamp), default=None)
+        return BranchRefs((prefix,), of_server=True, fetched=fetched)
+    assert hosts is not None
+    url = repo.url.git_url() if repo.url is not None else None
+    assert url is not None, "is_read_at_server says so"
+    remote, server = _ask(hosts, url, address)
+    wanted = [repo.base if repo.base is not None else server.default, workspace.branch]
+    _fetch(reader, remote, prefix, [name for name in wanted if name is not None], server)
+    _note(stamp)
+    return BranchRefs((prefix,), True, server.heads, server.default, None, server.redirect)
+
+
+def fetch_more(reader: ObjectReader, repo: Repo, branches: BranchRefs, names: list[str], hosts: "Hosts") -> None:
+    """Bring more branches of a clone up to what its server has said, if it has been asked. Raises: GitError."""
+    from flakesync.git.remotes.branches import ServerBranches
+
+    url = repo.url.git_url() if repo.url is not None else None
+    if branches.heads is None or url is None:
+        return
+    _, address = _place(reader, repo)
+    server = ServerBranches(branches.heads, branches.default, None)
+    try:
+        _fetch(reader, hosts.remote(url), branches.refs[0], names, server)
+    except GitError:
+        if address is None:
+            raise
+        _fetch(reader, hosts.remote(address), branches.refs[0], names, server)
+
+
+def _place(reader: ObjectReader, repo: Repo) -> tuple[str, str | None]:
+    """Return how the refs of the server's branches begin, and the remote's address; None: no remote is that server."""
+    from flakesync.git.remotes.of_clone import read_remotes
+
+    names = {repo.url.identity if repo.url is not None else None, *repo.aliases} - {None}
+    address = None
+    for remote in read_remotes(reader):
+        if identity_of_url(remote.url) in names:
+            address = address or remote.url
+            if remote.prefix is not None:
+                return remote.prefix, remote.url
+    url = repo.url.to_url() if repo.url is not None else ""
+    return f"{_OWN}{zlib.crc32(url.encode('utf-8', 'surrogateescape')):08x}/", address
+
+
+def _known_base(reader: ObjectReader, prefix: str, repo: Repo) -> str | None:
+    """Return the base branch of the server as it was last fetched; None: it never was."""
+    name = repo.base if repo.base is not None else default_branch(reader, (prefix,))
+    return name if name is not None and branch_tip(reader, name, (prefix,)) is not None else None
+
+
+def _ask(hosts: "Hosts", url: str, address: str | None) -> "tuple[Remote, ServerBranches]":
+    """Ask a server for its branches, by the manifest's address, else by the clone's; return which it was, and they.
+
+    The clone's may be ssh, with the user's key, where that of the manifest needs a token.
+    """
+    from flakesync.git.remotes.branches import ask_branches
+
+    remote = hosts.remote(url)
+    try:
+        return remote, ask_branches(remote)
+    except HostDownError:
+        raise
+    except GitError:
+        if address is None or (other := hosts.remote(address)).url == remote.url:
+            raise
+        with contextlib.suppress(GitError):
+            return other, ask_branches(other)
+        raise
+
+
+def _fetch(reader: ObjectReader, remote: "Remote", prefix: str, names: list[str], server: "ServerBranches") -> None:
+    from flakesync.git import process
+    from flakesync.git.remotes.branches import fetch_branches
+
+    fetch_branches(reader, remote, prefix, names, server)
+    if prefix.startswith(_OWN) and server.default is not None:
+        default = f"{prefix}{server.default}"
+        if reader.symbolic_ref(f"{prefix}HEAD") != default:  # for --offline; a remote's own HEAD is the user's
+            process.git(["symbolic-ref", f"{prefix}HEAD", default], cwd=reader.path)
+
+
+def _note(stamp: Path) -> None:
+    with contextlib.suppress(OSError):  # the answer does not depend on it
+        make_folder(stamp.parent)
+        stamp.touch()
+
+
+def _times(reader: ObjectReader, prefix: str, base: str, repo: Repo, stamp: Path) -> Iterator[int]:
+    """Give all that tells when the branches of a clone were last its server's; the latest counts."""
+    with contextlib.suppress(OSError):
+        yield int(stamp.stat().st_mtime)
+    with contextlib.suppress(OSError):
+        # A fetch of any remote writes it anew: it counts if it was of this one.
+        head = Path(reader.common_dir, "FETCH_HEAD")
+        told = head.read_text("utf-8", "surrogateescape")
+        addresses = {line.rpartition(" of ")[2].strip() for line in told.splitlines()}
+        if {identity_of_url(each) for each in addresses} & repo.identities:
+            yield int(head.stat().st_mtime)
+    for log in (prefix + base, f"{prefix}HEAD"):
+        with contextlib.suppress(OSError):
+            found = _REFLOG_TIME.search(Path(reader.common_dir, "logs", log).read_bytes())
+            if found is not None:
+                yield int(found[1])
+    with contextlib.suppress(OSError):
+        yield int(Path(reader.common_dir, prefix + base).stat().st_mtime)

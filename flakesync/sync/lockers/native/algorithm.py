@@ -4,7 +4,6 @@ Nothing is fetched here but through a Fetcher, and nothing is recursive: locks n
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.expression.inputs import InputSpec
@@ -12,49 +11,28 @@ from flakesync.nix.lock import graph as lockgraph
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.follows import check_follows
+from flakesync.sync.lockers.native.frames import Frame, Input, old_child
 from flakesync.sync.lockers.native.new_nodes import Inputs, NewNodes
-from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Fetched, Fetcher, Flake, NotNativeError
-from flakesync.terms import InputPath, NodeLabel, show_path
+from flakesync.sync.lockers.native.overrides import Overrides
+from flakesync.sync.lockers.native.relative import RelativeNodes, is_relative, relative_path
+from flakesync.sync.lockers.native.self_attrs import with_self_attrs
+from flakesync.sync.lockers.native.values import (
+    Beside,
+    Dialect,
+    DisagreementError,
+    Fetched,
+    Fetcher,
+    Flake,
+    NotNativeError,
+    nothing_beside,
+)
+from flakesync.terms import InputPath, show_path
 
 Moves = Mapping[InputPath, Fetched]
 Attrs = Mapping[str, Attr] | None
 
 # What every Nix from 2.4 on writes, whatever version it has read.
 VERSION = 7
-
-
-@dataclass(frozen=True, slots=True)
-class _Input:
-    """One input of a node that is being computed, from a flake.nix or (spec None) from a lock.
-
-    ref: None for one that only follows, or whose reference stands in `node`. follows: from the root of the new lock.
-    node: where a lock is trusted, its node.
-    """
-
-    spec: InputSpec | None
-    follows: InputPath | None
-    flake: bool
-    node: LockNode | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A call of computeLocks. old, old_nodes: the node whose entries may be kept, and the graph that it is of.
-
-    made: the inputs of the new node, to be filled. follows_prefix: what the follows of the old graph are relative to.
-    trusted: the inputs were read off the lock. fresh: something above was fetched anew. parents: the references
-    that are being fetched, outermost first.
-    """
-
-    inputs: Mapping[str, _Input]
-    made: Inputs
-    path: InputPath
-    old: LockNode | None
-    old_nodes: Mapping[NodeLabel, LockNode]
-    follows_prefix: InputPath
-    trusted: bool
-    fresh: bool
-    parents: tuple[FlakeRef, ...]
 
 
 class Computation:
@@ -71,20 +49,18 @@ class Computation:
         self.fresh = fresh
         self.differs = ""
         self.nodes = NewNodes()
-        self.overrides: dict[InputPath, tuple[InputSpec, InputPath]] = {}
-        self.frames: list[_Frame] = []
+        self.overrides = Overrides(moves, dialect)
+        self.frames: list[Frame] = []
         self.moved: set[InputPath] = set()
-        self.above_moves = {path[:length] for path in moves for length in range(1, len(path))}
-        # Every path at or below which something is overridden or moved: the rest of a trusted lock is copied as it is.
-        self.touched = self.above_moves | set(moves)
+        self.relative = RelativeNodes()
 
-    def run(self, inputs: Mapping[str, InputSpec]) -> LockFile:
-        """Return the lock for these inputs of flake.nix. Raises: NotNativeError, DisagreementError."""
+    def run(self, flake: Flake) -> LockFile:
+        """Return the lock for the inputs of this flake. Raises: NotNativeError, DisagreementError."""
         made = self.nodes.root()
         root = self.old.nodes[self.old.root]
-        given = self._from_flake(inputs, ())
+        given = self._from_flake(flake, ())
         # A stack of frames in place of Nix's recursion; children are put on it backwards, so they come in its order.
-        self.frames.append(_Frame(given, made, (), root, self.old.nodes, (), False, self.fresh, ()))
+        self.frames.append(Frame(given, made, (), root, self.old.nodes, (), False, self.fresh, (), flake.beside))
         while self.frames:
             self._compute(self.frames.pop())
         # A planned input that was not met: the lock has it, flake.nix does not. Nix would drop it and succeed.
@@ -95,37 +71,30 @@ class Computation:
         check_follows(lock, once=self.dialect.follows_once)
         return lock
 
-    def _from_flake(self, inputs: Mapping[str, InputSpec], path: InputPath) -> dict[str, _Input]:
+    def _from_flake(self, flake: Flake, path: InputPath) -> dict[str, Input]:
         """Return the inputs that a flake.nix gives to the node at `path`, and note what it overrides below it."""
-        for name, spec in inputs.items():
-            self._add_overrides((*path, name), spec, path)
+        for name, spec in flake.inputs.items():
+            self.overrides.add((*path, name), spec, path, flake.beside)
+        self.differs = self.overrides.differs or self.differs
         return {
-            name: _Input(spec, (*path, *spec.follows) if spec.follows is not None else None, spec.flake)
-            for name, spec in inputs.items()
+            name: Input(
+                spec, (*path, *spec.follows) if spec.follows is not None else None, spec.flake, None, path, flake.beside
+            )
+            for name, spec in flake.inputs.items()
         }
 
-    def _add_overrides(self, path: InputPath, spec: InputSpec, flake: InputPath) -> None:
-        for name, inner in spec.inputs.items():
-            below = (*path, name)
-            if inner.ref is None and inner.follows is None and not self.dialect.deep_overrides:
-                raise DisagreementError(f"input {show_path(below)} has nested overrides, which Nix up to 2.29 misreads")
-            # The outermost flake wins: it comes first, as in Nix, whose map `insert`s and does not replace.
-            if (inner.ref is not None or inner.follows is not None) and below not in self.overrides:
-                self.overrides[below] = (inner, flake)
-                self.touched.update(below[:length] for length in range(1, len(below) + 1))
-            if inner.inputs:
-                self.differs = f"overrides of the inputs of {show_path(below)}"
-                if self.dialect.deep_overrides:
-                    self._add_overrides(below, inner, flake)
-
-    def _compute(self, frame: _Frame) -> None:
-        children: list[_Frame] = []
+    def _compute(self, frame: Frame) -> None:
+        children: list[Frame] = []
         for name in sorted(frame.inputs):
             path = (*frame.path, name)
             given = frame.inputs[name]
             # Where nothing is overridden or moved, old and new are alike: copied, without a look at any flake. So one
             # input of a lock with 856 nodes moves in 7 ms (docs/benchmarks.md).
-            if given.node is not None and path not in self.touched:
+            if (
+                given.node is not None
+                and path not in self.overrides.touched
+                and not self.relative.any_in(frame.old_nodes)
+            ):
                 frame.made[name] = self.nodes.copy(given.node, frame.old_nodes, frame.follows_prefix)
                 continue
             override = self._override(path, given)
@@ -141,53 +110,68 @@ class Computation:
             children += child
         self.frames += reversed(children)
 
-    def _override(self, path: InputPath, given: _Input) -> _Input:
+    def _override(self, path: InputPath, given: Input) -> Input:
         """Return what another flake says of this input, with the `flake` that it has itself; else `given`."""
         found = self.overrides.get(path)
         if found is None:
             return given
-        spec, flake = found
+        spec, flake = found.spec, found.flake
         if spec.follows is None:
             self.differs = f"input {show_path(path)} has its reference from another flake"
-        return _Input(spec, (*flake, *spec.follows) if spec.follows is not None else None, given.flake)
+        follows = (*flake, *spec.follows) if spec.follows is not None else None
+        return Input(spec, follows, given.flake, None, flake, found.beside)
 
     # ---- the three things that can become of an input -------------------------------------------------------------
 
-    def _keep(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame] | None:
+    def _keep(self, frame: Frame, path: InputPath, given: Input, override: Input) -> list[Frame] | None:
         """Take the node that the old lock has; None if it has none, or of another source."""
-        old = _child(frame, path[-1])
+        old = old_child(frame, path[-1])
         # Before 2.20 Nix keeps no node that has an override (`!hasOverride`): it is fetched each time.
         if old is not None and override is not given and self.dialect.overrides_refetch:
             if not frame.fresh:
                 self._check_override(frame, path, given, override, old)
             return None
-        if old is None or not self._is_same(old, override):
+        if old is None or not self._is_same(old, override) or old.parent != self._parent(override, old):
             return None
-        made = self._add(frame, path, old.locked, old.original, flake=old.flake)
+        made = self._add(frame, path, old.locked, old.original, flake=old.flake, parent=old.parent)
         # As Nix (`hasChildUpdate`): a flake is read if one of its inputs moves, because the lock does not say which
         # reference its flake.nix has by now.
-        refetch = path in self.above_moves
-        inputs: dict[str, _Input] = {}
+        refetch = path in self.overrides.above_moves
+        inputs: dict[str, Input] = {}
         for name, target in old.inputs.items():
             if not isinstance(target, tuple):
                 node = frame.old_nodes[target]
-                inputs[name] = _Input(None, None, node.flake, node)
+                inputs[name] = Input(None, None, node.flake, node, path)
                 continue
-            inputs[name] = _Input(None, (*frame.follows_prefix, *target), True)
+            inputs[name] = Input(None, (*frame.follows_prefix, *target), True)
             # A follows that nobody asks for here is the input's own, or one that has been taken out of flake.nix: only
             # its own flake.nix tells.
             refetch |= not frame.trusted and (*path, name) not in self.overrides and (*path, name) not in self.moves
+        beside: Beside = nothing_beside
         if refetch:
-            inputs = self._from_flake(self._flake(path, lambda: self.fetcher.at(old.locked or {})).inputs, path)
+            flake = self._flake(path, lambda: self._at(old, override))
+            inputs, beside = self._from_flake(flake, path), flake.beside
         elif not inputs:
             return []
-        return [
-            _Frame(
-                inputs, made, path, old, frame.old_nodes, frame.follows_prefix, not refetch, frame.fresh, frame.parents
-            )
-        ]
+        kept = (old, frame.old_nodes, frame.follows_prefix)
+        return [Frame(inputs, made, path, *kept, not refetch, frame.fresh, frame.parents, beside)]
 
-    def _check_override(self, frame: _Frame, path: InputPath, given: _Input, override: _Input, old: LockNode) -> None:
+    def _at(self, old: LockNode, given: Input) -> Flake:
+        """Return the flake that a node is locked to; given: what names it."""
+        return self.fetcher.at(old.locked or {}) if old.parent is None else given.beside(relative_path(old.original))
+
+    def _parent(self, given: Input, old: LockNode | None) -> InputPath | None:
+        """Return the flake whose folder an input is relative to; None: it is not relative, or not noted so.
+
+        old: the node whose own reference it is, where a lock is trusted.
+        """
+        if given.node is None:
+            relative = given.spec is not None and given.spec.relative
+        else:
+            relative = old is not None and is_relative(old.original)
+        return given.above if relative and self.dialect.relative_inputs else None
+
+    def _check_override(self, frame: Frame, path: InputPath, given: Input, override: Input, old: LockNode) -> None:
         """Find out whether Nix up to 2.19 may have locked an input whose reference another flake overrides.
 
         It notes the reference that the input's own flake gives, or, where there is none, the override.
@@ -197,16 +181,16 @@ class Computation:
             above = frame.old.locked or {}
             own = self._flake(path[:-1], lambda: self.fetcher.at(above)).inputs.get(path[-1])
         noted = own if own is not None and own.ref is not None and given.flake else override.spec
-        if not self._is_same(old, _Input(noted, None, given.flake)):
+        if not self._is_same(old, Input(noted, None, given.flake)):
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
 
-    def _move(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame]:
+    def _move(self, frame: Frame, path: InputPath, given: Input, override: Input) -> list[Frame]:
         """Take the node to where it is to be."""
         self.moved.add(path)
         if override is not given:
             self.differs = f"input {show_path(path)} has its reference from another flake"
             if self.dialect.overrides_refetch:
-                old = _child(frame, path[-1])
+                old = old_child(frame, path[-1])
                 if old is not None and not frame.fresh:
                     self._check_override(frame, path, given, override, old)
                 raise NotNativeError(self.differs)
@@ -216,18 +200,21 @@ class Computation:
         original = self._original(given.spec, old.original if old is not None else None, path)
         return self._new(frame, path, original, given.flake, self.moves[path], None)
 
-    def _fetch(self, frame: _Frame, path: InputPath, given: _Input, override: _Input) -> list[_Frame]:
+    def _fetch(self, frame: Frame, path: InputPath, given: Input, override: Input) -> list[Frame]:
         """Lock an input that the old lock does not have."""
         refetched = override is not given and self.dialect.overrides_refetch
         # An input that nobody has planned to add: what it leads to is not what was decided, so nothing is guessed.
         if not refetched and not frame.fresh:
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
-        old = _child(frame, path[-1])
+        old = old_child(frame, path[-1])
         if old is not None:
             self.differs = f"input {show_path(path)} has another reference than in the lock of its flake"
         spec = override.spec
-        if spec is None or spec.ref is None or spec.relative:
-            raise NotNativeError(f"input {show_path(path)} is a path relative to its flake")
+        if spec is None or spec.ref is None:
+            # Of a trusted lock: it is kept, but for a relative path in a lock that is not at the top.
+            raise NotNativeError(f"Nix would look for the relative path of input {show_path(path)} in another flake")
+        if spec.relative:
+            return self._read_beside(frame, path, override, old)
         fetched = self.fetcher.newest(spec.ref)
         source = given if self.dialect.overrides_keep_original and given.flake else override
         if source.spec is not None and source.spec.ref is not None:
@@ -238,55 +225,64 @@ class Computation:
             original = self._original(spec, None, path)
         return self._new(frame, path, original, given.flake, fetched, old if self.dialect.keeps_nested else None)
 
+    def _read_beside(self, frame: Frame, path: InputPath, given: Input, old: LockNode | None) -> list[Frame]:
+        """Lock an input that is a path relative to the flake that names it; nothing is fetched for it."""
+        assert given.spec is not None
+        assert given.spec.ref is not None
+        if not self.dialect.relative_inputs:
+            reason = f"input {show_path(path)} is a path relative to its flake, which {self.dialect.name} copies"
+            raise DisagreementError(reason)
+        if old is not None and old.parent is None and is_relative(old.original):
+            raise NotNativeError(f"the relative path of input {show_path(path)} was locked by Nix before 2.26")
+        ref = given.spec.ref
+        place = relative_path(ref.to_attrs())
+        found = Fetched(ref, lambda original: original, lambda: given.beside(place))
+        kept = old if self.dialect.keeps_nested else None
+        return self._new(frame, path, ref.to_attrs(), given.flake, found, kept, given.above)
+
     # ---- parts ----------------------------------------------------------------------------------------------------
 
     def _new(
         self,
-        frame: _Frame,
+        frame: Frame,
         path: InputPath,
         original: Mapping[str, Attr],
         flake: bool,
         fetched: Fetched,
         old: LockNode | None,
-    ) -> list[_Frame]:
+        parent: InputPath | None = None,
+    ) -> list[Frame]:
         """Make a node for what was fetched. old: where its nested inputs may be kept; None: in its own lock."""
         # Nix before 2.24.15 keeps `?dir=` in the address as well, which canonical attributes do not.
         if self.dialect.name == "nix-2.8" and "dir" in original and "dir=" not in str(original.get("url", "dir=")):
             self.differs = f"the address of input {show_path(path)}"
             raise DisagreementError(f"{self.differs} holds no `?dir=`, as it would in {self.dialect.name}")
         if not flake:
-            self._add(frame, path, fetched.locked(original), original, flake=False)
+            self._add(frame, path, fetched.locked(original), original, flake=False, parent=parent)
             return []
         # As Nix: a source that is being fetched further up would be fetched again without end.
         if fetched.ref in frame.parents:
             raise NotNativeError(f"input {show_path(path)} is a circular import of {fetched.ref}")
         found = self._flake(path, fetched.flake)
-        locked = self._with_self_attrs(path, fetched.locked(original), found)
-        made = self._add(frame, path, locked, original, flake=True)
-        inputs = self._from_flake(found.inputs, path)
+        # A relative flake is not fetched by itself, so what it asks for is not looked at.
+        locked = fetched.locked(original)
+        if found.self_attrs and parent is None:
+            self.differs = f"what input {show_path(path)} asks for itself"
+            locked = with_self_attrs(path, locked, found, self.dialect)
+        made = self._add(frame, path, locked, original, flake=True, parent=parent)
+        inputs = self._from_flake(found, path)
         parents = (*frame.parents, fetched.ref)
         if old is not None:
-            return [_Frame(inputs, made, path, old, frame.old_nodes, frame.follows_prefix, False, True, parents)]
+            return [
+                Frame(
+                    inputs, made, path, old, frame.old_nodes, frame.follows_prefix, False, True, parents, found.beside
+                )
+            ]
         # What is new brings the lock that lies beside it; its follows are paths from that flake, hence the prefix.
         own = found.lock
         root = own.nodes[own.root] if own is not None else None
-        return [_Frame(inputs, made, path, root, own.nodes if own is not None else {}, path, False, True, parents)]
-
-    def _with_self_attrs(self, path: InputPath, locked: Mapping[str, Attr], flake: Flake) -> Mapping[str, Attr]:
-        """Return `locked` with what the flake asks for itself, as Nix fetches it a second time (`applySelfAttrs`)."""
-        if not flake.self_attrs:
-            return locked
-        asked = f"input {show_path(path)}: its flake.nix has `inputs.self.{min(flake.self_attrs)}`"
-        self.differs = asked
-        if not self.dialect.self_attrs:
-            raise DisagreementError(f"{asked}, which {self.dialect.name} does not know")
-        if locked.get("type") != "git":
-            raise NotNativeError(f"{asked}, which is not asked of an archive")
-        if flake.self_attrs.get("submodules") and flake.submodules:
-            raise NotNativeError(f"{asked}, and it has submodules")
-        if flake.self_attrs.get("submodules") and locked.get("exportIgnore"):
-            raise NotNativeError(f"{asked}, and it is fetched with `exportIgnore`: Nix cannot do both")
-        return {**locked, **flake.self_attrs}
+        nodes = own.nodes if own is not None else {}
+        return [Frame(inputs, made, path, root, nodes, path, False, True, parents, found.beside)]
 
     def _flake(self, path: InputPath, read: Callable[[], Flake]) -> Flake:
         try:
@@ -294,21 +290,30 @@ class Computation:
         except NotNativeError as error:
             raise NotNativeError(f"input {show_path(path)}: {error.reason}") from None
 
-    def _add(self, frame: _Frame, path: InputPath, locked: Attrs, original: Attrs, *, flake: bool) -> Inputs:
+    def _add(
+        self,
+        frame: Frame,
+        path: InputPath,
+        locked: Attrs,
+        original: Attrs,
+        *,
+        flake: bool,
+        parent: InputPath | None = None,
+    ) -> Inputs:
         """Put a node into the lock; return its inputs, to be filled."""
         inputs: Inputs = {}
-        frame.made[path[-1]] = self.nodes.put(LockNode(flake=flake, locked=locked, original=original, inputs=inputs))
+        frame.made[path[-1]] = self.nodes.put(
+            LockNode(flake=flake, locked=locked, original=original, inputs=inputs, parent=parent)
+        )
         return inputs
 
-    def _is_same(self, old: LockNode, given: _Input) -> bool:
+    def _is_same(self, old: LockNode, given: Input) -> bool:
         """Tell whether a node is of the source that is asked for (Nix compares references, not repositories)."""
         if given.node is not None:
             return True  # it was read off this very lock
         spec = given.spec
         if spec is None or spec.ref is None or old.original is None:
             return False
-        if spec.relative:
-            raise NotNativeError("an input is a path relative to its flake")
         # To the letter, nearly always: to parse `original` again costs more than to compare.
         if dict(old.original) == spec.ref.to_attrs():
             return True
@@ -336,10 +341,3 @@ class Computation:
         except FlakeRefError:
             pass
         raise NotNativeError(f"how Nix 2.8 writes the reference {spec.ref} of input {show_path(path)}")
-
-
-def _child(frame: _Frame, name: str) -> LockNode | None:
-    """Return the node that the old lock has for an input; None for a follows, and where there is none."""
-    # Not by path from the root: an input fetched anew brings a graph of its own, and `frame.old` is a node of that one.
-    target = frame.old.inputs.get(name) if frame.old is not None else None
-    return None if target is None or isinstance(target, tuple) else frame.old_nodes[target]

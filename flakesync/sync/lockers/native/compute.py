@@ -6,7 +6,15 @@ from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock import graph as lockgraph
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.sync.lockers.native.algorithm import VERSION, Computation, Moves
-from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Fetcher, NotNativeError
+from flakesync.sync.lockers.native.values import (
+    Beside,
+    Dialect,
+    DisagreementError,
+    Fetcher,
+    Flake,
+    NotNativeError,
+    nothing_beside,
+)
 
 _NO_LOCK = LockFile(VERSION, lockgraph.ROOT, {lockgraph.ROOT: LockNode()}, {}, False, {})
 
@@ -17,32 +25,40 @@ def compute(
     moves: Moves,
     fetcher: Fetcher,
     dialects: Sequence[Dialect],
+    beside: Beside = nothing_beside,
 ) -> LockFile:
     """Return the lock that Nix writes when it moves exactly `moves`; `old` itself if that changes nothing.
 
     old, inputs: the flake's lock and the inputs of its flake.nix. dialects: those that the lock may be written in. It
-    is in none where it disagrees with flake.nix; what the others write has to agree.
+    is in none where it disagrees with flake.nix; what the others write has to agree. beside: reads the flakes that it
+    takes by a relative path.
 
     Raises:
         NotNativeError: flake.nix and flake.lock disagree, a source is out of reach, the dialects differ, or Nix itself
             would refuse.
     """
-    written = _agreed(lambda dialect: Computation(old, moves, fetcher, dialect), inputs, dialects)
+    written = _agreed(
+        lambda dialect: Computation(old, moves, fetcher, dialect), Flake(inputs, old, beside=beside), dialects
+    )
     return written if _differ(old, written) else old
 
 
-def first_lock(inputs: Mapping[str, InputSpec], fetcher: Fetcher, dialects: Sequence[Dialect]) -> LockFile:
+def first_lock(
+    inputs: Mapping[str, InputSpec], fetcher: Fetcher, dialects: Sequence[Dialect], beside: Beside = nothing_beside
+) -> LockFile:
     """Return the lock that Nix writes for a flake without one: every input is locked to what it leads to now.
 
     Raises:
         NotNativeError: as `compute`.
     """
-    return _agreed(lambda dialect: Computation(_NO_LOCK, {}, fetcher, dialect, fresh=True), inputs, dialects)
+    return _agreed(
+        lambda dialect: Computation(_NO_LOCK, {}, fetcher, dialect, fresh=True),
+        Flake(inputs, None, beside=beside),
+        dialects,
+    )
 
 
-def _agreed(
-    make: "Callable[[Dialect], Computation]", inputs: Mapping[str, InputSpec], dialects: Sequence[Dialect]
-) -> LockFile:
+def _agreed(make: "Callable[[Dialect], Computation]", flake: Flake, dialects: Sequence[Dialect]) -> LockFile:
     """Return what all dialects write that the lock may be in."""
     # Nobody has said with which Nix a repo is locked, and where all of them write the same it need not be known. The
     # fidelity tests compare each dialect with a real Nix, byte for byte.
@@ -51,7 +67,7 @@ def _agreed(
     for dialect in dialects:
         computation = make(dialect)
         try:
-            lock = computation.run(inputs)
+            lock = computation.run(flake)
         except DisagreementError as error:
             disagreement = disagreement or error
             continue

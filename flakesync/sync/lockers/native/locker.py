@@ -39,10 +39,10 @@ class NativeLocker:
             NotNativeError: it cannot be written exactly.
         """
         dir = None if request.dir == "." else request.dir
-        inputs = self._sources.flake(request.repository, request.rev, dir, served=False).inputs
+        flake = self._sources.flake(request.repository, request.rev, dir, served=False)
         moves = {move.input: self._fetch(move) for move in request.moves}
-        dialects = self._dialects or self._shown(request.lock, inputs, moves)
-        return compute(request.lock, inputs, moves, self._sources, dialects)
+        dialects = self._dialects or self._shown(request.lock, flake.inputs, moves)
+        return compute(request.lock, flake.inputs, moves, self._sources, dialects, flake.beside)
 
     def _shown(
         self, lock: LockFile, inputs: Mapping[str, InputSpec], moves: Mapping[InputPath, Fetched]

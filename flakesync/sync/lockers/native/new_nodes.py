@@ -63,9 +63,6 @@ class NewNodes:
 
 def _require_usual(node: LockNode) -> None:
     """Refuse a node that Nix would not write back as it is."""
-    # Left to Nix, in a worktree: what a relative input holds lies in the tree of the flake above it.
-    if node.parent is not None:
-        raise NotNativeError("an input is a path relative to its flake")
     for attrs in (node.locked, node.original):
         if attrs is None:
             raise NotNativeError("a node of the lock has no `original`")

@@ -14,7 +14,8 @@ from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, Identity, identity_of
 from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
-from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
+from flakesync.sync.lockers.native.relative import joined
+from flakesync.sync.lockers.native.values import Beside, Fetched, Flake, NotNativeError, nothing_beside
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
@@ -230,9 +231,22 @@ class Sources:
                     files = {name: repository.read(rev, name) for name in names}
         except (GitError, NixError) as error:
             raise NotNativeError(error.message) from error
-        return self._parse(files, rev, folder, submodules=submodules)
 
-    def _parse(self, files: Mapping[str, bytes | None], rev: Rev, folder: str, *, submodules: bool = False) -> Flake:
+        def beside(relative: str) -> Flake:
+            """Read a flake in another folder of this commit."""
+            return self.flake(path, rev, joined(folder, relative) or None, served=served)
+
+        return self._parse(files, rev, folder, beside, submodules=submodules)
+
+    def _parse(
+        self,
+        files: Mapping[str, bytes | None],
+        rev: Rev,
+        folder: str,
+        beside: Beside = nothing_beside,
+        *,
+        submodules: bool = False,
+    ) -> Flake:
         source, lock = (files.get(folder + name) for name in ("flake.nix", "flake.lock"))
         try:
             if source is None:
@@ -242,7 +256,7 @@ class Sources:
             if isinstance(inputs, NotStatic):
                 raise NotNativeError(inputs.reason)
             own = LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None
-            return Flake(inputs.inputs, own, inputs.self_attrs, submodules)
+            return Flake(inputs.inputs, own, inputs.self_attrs, submodules, beside)
         except LockError as error:
             raise NotNativeError(error.message) from error
 

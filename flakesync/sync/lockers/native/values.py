@@ -31,17 +31,28 @@ class DisagreementError(NotNativeError):
     """A flake.nix and a flake.lock that disagree; perhaps only as one dialect reads them."""
 
 
+Beside = Callable[[str], "Flake"]
+"""Reads the flake at a path relative to another's folder, in the same source. Raises: NotNativeError."""
+
+
+def nothing_beside(path: str) -> "Flake":
+    """Refuse to read a flake at a relative path: a Beside where there is no source to read it from."""
+    raise NotNativeError(f"what lies at {path} is not known")
+
+
 @dataclass(frozen=True, slots=True)
 class Flake:
     """A flake as it lies in its source: the inputs of its flake.nix, and its flake.lock (None: it has none).
 
-    self_attrs: how it wants to be fetched itself, see FlakeInputs. submodules: whether its source has any.
+    self_attrs: how it wants to be fetched itself, see FlakeInputs. submodules: whether its source has any. beside:
+    reads the flakes that it takes by a relative path.
     """
 
     inputs: Mapping[str, InputSpec]
     lock: LockFile | None
     self_attrs: Mapping[str, bool] = field(default_factory=dict)
     submodules: bool = False
+    beside: Beside = nothing_beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,8 @@ class Dialect:
     lock is compared as it is written (before 2.28.4). keeps_nested: an input fetched anew takes its nested
     inputs from where the old lock had them (before 2.30.1). deep_overrides: overrides may be nested (from 2.30).
     follows_once: no way to an input may lead through the same follows twice (from 2.19). self_attrs: a flake may
-    say how it is fetched itself (from 2.27); earlier ones refuse such a flake.
+    say how it is fetched itself (from 2.27); earlier ones refuse such a flake. relative_inputs: an input may be a path
+    relative to its flake, and is locked without a hash (from 2.26; earlier ones copy it into the store).
     """
 
     name: str
@@ -87,9 +99,12 @@ class Dialect:
     deep_overrides: bool = False
     follows_once: bool = False
     self_attrs: bool = False
+    relative_inputs: bool = False
 
 
 # Three stand for all versions from 2.8 on; CI compares each with the real one on random workspaces (tests/fidelity).
 NIX_2_8 = Dialect("nix-2.8", overrides_refetch=True, overrides_keep_original=True, keeps_nested=True)
-NIX_2_26 = Dialect("nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True, self_attrs=True)
-NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True, self_attrs=True)
+NIX_2_26 = Dialect(
+    "nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True, self_attrs=True, relative_inputs=True
+)
+NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True, self_attrs=True, relative_inputs=True)

@@ -1,0 +1,44 @@
+"""Inputs that are a path relative to their flake (`path:./sub`): nothing is fetched for them, and no hash is noted."""
+
+import posixpath
+from collections.abc import Mapping
+
+from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.flakeref import Attr
+from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.terms import NodeLabel
+
+
+def is_relative(original: Mapping[str, Attr] | None) -> bool:
+    """Say whether a reference is a path that does not begin at the root."""
+    if original is None or original.get("type") != "path":
+        return False
+    return not str(original.get("path")).startswith("/")
+
+
+def relative_path(original: Mapping[str, Attr] | None) -> str:
+    """Return the path of a relative reference. Raises: NotNativeError: there is more to it than a path."""
+    unusual = sorted((original or {}).keys() - {"type", "path"})
+    if original is None or unusual:
+        raise NotNativeError(f"a relative path has {unusual[0] if unusual else 'no reference'} beside it")
+    return str(original["path"])
+
+
+def joined(folder: str, relative: str) -> str:
+    """Return the folder that a relative path leads to, without slashes at its ends; above the top is the top."""
+    return posixpath.normpath(posixpath.join("/", folder, relative)).strip("/")
+
+
+class RelativeNodes:
+    """Which locks have nodes that are relative; each is looked through once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, bool] = {}
+
+    def any_in(self, nodes: Mapping[NodeLabel, LockNode]) -> bool:
+        """Say whether any node of a lock, which lives as long as this, is a path relative to its flake."""
+        known = self._known.get(id(nodes))
+        if known is None:
+            known = any(node.parent is not None or is_relative(node.original) for node in nodes.values())
+            self._known[id(nodes)] = known
+        return known

@@ -5,7 +5,8 @@ from collections.abc import Set as AbstractSet
 
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.graph import RepoGraph
-from flakesync.survey.pins import PinnedInput, Target, newest_locked
+from flakesync.survey.newest import Prove, newest_locked
+from flakesync.survey.pins import PinnedInput, Target
 from flakesync.terms import FlakeDir, InputPath, RepoName
 from flakesync.workspace.inputs import OwnInput, Source
 from flakesync.workspace.snapshot import FlakeState, Snapshot
@@ -38,11 +39,19 @@ def external_sources(snapshot: Snapshot, graph: RepoGraph, governed: Iterable[Pi
 
 
 def external_targets(
-    snapshot: Snapshot, sources: Mapping[Source, FlakeRef], answers: Mapping[Source, Target] | None
+    snapshot: Snapshot,
+    sources: Mapping[Source, FlakeRef],
+    answers: Mapping[Source, Target] | None,
+    *,
+    now: int,
+    prove: Prove,
 ) -> Mapping[Source, Target]:
-    """Return where each external source goes. answers: what servers said; None: the newest commit in any lock."""
+    """Return where each external source goes. answers: what servers said; None: the newest commit in any lock.
+
+    now, prove: as for `newest_locked`.
+    """
     if answers is None or snapshot.workspace.external == "newest-locked":
-        return newest_locked(snapshot, sources)
+        return newest_locked(snapshot, sources, now=now, prove=prove)
     return answers
 
 

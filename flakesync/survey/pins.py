@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from flakesync.errors import FlakesyncError
-from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.workspace.inputs import ARCHIVES, Following, OwnInput, Source, own_input, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin, Workspace, matches
@@ -120,38 +120,6 @@ def _pin_for(pins: _Pins, path: InputPath, source: Source, *, own: bool) -> Pin 
     return second
 
 
-def newest_locked(snapshot: Snapshot, wanted: Iterable[Source]) -> dict[Source, Target]:
-    """Return, for each wanted source, the newest commit that any lock of the workspace holds, at any depth.
-
-    A commit that a lock has taken from another repository does not count.
-    """
-    sources = set(wanted)
-    identities = {identity for identity, _ in sources}
-    best: dict[Source, tuple[int, Rev, Mapping[str, Attr]]] = {}
-    for state in snapshot.states.values():
-        for flake in state.flakes:
-            for source, rev, locked in _locked_commits(flake, identities):
-                if source in sources:
-                    date = last_modified(locked) or 0
-                    if source not in best or (date, rev) > best[source][:2]:
-                        best[source] = (date, rev, locked)
-    return {source: Target(rev, date or None, locked) for source, (date, rev, locked) in best.items()}
-
-
-def _locked_commits(
-    flake: FlakeState, identities: AbstractSet[Identity]
-) -> Iterator[tuple[Source, Rev, Mapping[str, Attr]]]:
-    for identity in identities & flake.copies.keys():
-        for label in flake.copies[identity]:
-            assert flake.lock is not None
-            node = flake.lock.nodes[label]
-            locked = node.locked or {}
-            rev = rev_of(locked)
-            source = source_of(node.original if node.original is not None else locked, locked)
-            if rev is not None and source is not None and (is_archive(locked) or identity_of(locked) == identity):
-                yield source, rev, locked
-
-
 def is_archive(attrs: Mapping[str, Attr]) -> bool:
     """Tell whether an `original` or `locked` is an archive: what it holds is known by its hash, a commit is extra."""
     return attrs.get("type") in ARCHIVES
@@ -177,18 +145,20 @@ def pins_to_ask(workspace: Workspace) -> dict[PinName, FlakeRef]:
 
 
 def choose_targets(
-    snapshot: Snapshot, governed: Iterable[PinnedInput], answers: Mapping[PinName, Target] | None
+    workspace: Workspace,
+    governed: Iterable[PinnedInput],
+    answers: Mapping[PinName, Target] | None,
+    held: Mapping[Source, Target],
 ) -> dict[PinName, Target]:
     """Return the target of every pin.
 
     answers: what the servers said of `pins_to_ask`; None when offline: then `latest` is the newest commit that any
-    lock of the workspace holds. A pin for which nothing is known is left out.
+    lock of the workspace holds. held: that commit, of each source that a pin has. A pin for which nothing is known is
+    left out.
 
     Raises:
         FlakesyncError: `repo:NAME` of a repo whose lock has no such input.
     """
-    workspace = snapshot.workspace
-    held = newest_locked(snapshot, [pin_source(pin) for pin in workspace.pins])
     dates = {rev: date for latest in held.values() if (date := latest.last_modified) for rev in (latest.rev,)}
     everything = list(governed)
     for item in everything:
@@ -206,6 +176,7 @@ def choose_targets(
         elif pin.target in ("latest", "newest-locked"):
             if newest is not None:
                 note = "newest in any lock (offline)" if pin.target == "latest" else "newest in any lock"
+                note += f", {newest.note}" if newest.note is not None else ""
                 targets[pin.name] = Target(newest.rev, newest.last_modified, newest.locked, note)
         elif pin.target.startswith("repo:"):
             targets[pin.name] = _target_of_repo(pin, everything)

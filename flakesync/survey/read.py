@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from flakesync.cache.layout import cache_dir
+from flakesync.cache.layout import cache_dir, difference_file
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.survey.compare import compare_upstreams
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.holds import idle_holds
+from flakesync.survey.missing import ages
+from flakesync.survey.newest import newest_locked, prover, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pinned_inputs, pins_to_ask
 from flakesync.survey.survey import Survey, questions
 from flakesync.terms import PinName, RepoName
+from flakesync.workspace.differences import KeptDifferences
 from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
@@ -51,20 +56,27 @@ def read_survey(
     graph = build_graph(snapshot)
     governed = tuple(pinned_inputs(snapshot))
     pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
+    for sentence in idle_holds(snapshot):
+        note(sentence)
+    for text in ages(snapshot, int(time.time())):
+        note(text)
     if offline and pins:
         note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
     answers = ask_servers(pins, workspace.jobs, hosts) if hosts is not None else None
     asked = hosts is not None and workspace.external == "latest"
     newest = ask_servers(sources, workspace.jobs, hosts) if asked else None
-    return Survey(
+    now, prove = int(time.time()), prover(snapshot)
+    held = newest_locked(snapshot, sources_by_locks(workspace, offline=offline), now=now, prove=prove)
+    survey = Survey(
         snapshot,
         graph,
         governed,
-        choose_targets(snapshot, governed, answers),
+        choose_targets(workspace, governed, answers, held),
         ask(snapshot, questions(graph)),
-        int(time.time()),
-        external_targets(snapshot, sources, newest),
+        now,
+        external_targets(snapshot, sources, newest, now=now, prove=prove),
     )
+    return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file)))
 
 
 def look_at(
@@ -74,7 +86,8 @@ def look_at(
     graph = build_graph(snapshot)
     governed = tuple(pinned_inputs(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
     history = ask(snapshot, questions(graph, into=repo))
-    return Survey(snapshot, graph, governed, targets, history, int(time.time()), external)
+    survey = Survey(snapshot, graph, governed, targets, history, int(time.time()), external)
+    return compare_upstreams(survey, KeptDifferences(None), into=repo)
 
 
 def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None" = None) -> dict[Key, Target]:

@@ -6,10 +6,11 @@ import pytest
 
 from flakesync.analysis.plan import Plan, ToRev, make_plan
 from flakesync.survey.pins import Target
+from flakesync.terms import Rev
 from tests.support import locks
 from tests.support.drift import NEW, NIXPKGS, OLD, A, B, drift_of
 from tests.support.locks import Inputs
-from tests.support.workspaces import Scene, everything, nixpkgs, pin, scene, takes
+from tests.support.workspaces import Scene, everything, nixpkgs, pin, repo, scene, takes
 
 PIN = pin("nixpkgs", NIXPKGS)
 SERVER = {"nixpkgs": Target(NEW)}
@@ -44,7 +45,8 @@ def test_a_pinned_input_that_follows_moves_with_what_it_follows() -> None:
 
 def test_a_pinned_input_whose_way_does_not_move_is_held() -> None:
     pins = locks.github("other", "pins", inputs={"nixpkgs": nixpkgs(OLD)})
-    plan = plan_of(scene({"app": {"nixpkgs": ("pins", "nixpkgs"), "pins": pins}}, pins=[PIN]))
+    app: Inputs = {"nixpkgs": ("pins", "nixpkgs"), "pins": pins}
+    plan = plan_of(scene({"app": app}, pins=[PIN]))
     assert moves(plan) == {}
     assert held(plan) == {"app#nixpkgs": "through pins/nixpkgs: moves when pins moves"}
 
@@ -60,8 +62,6 @@ def test_the_inputs_of_the_repos_own_folders_move_like_root_inputs(old: bool) ->
 
 
 def test_an_input_of_a_folder_is_held_by_its_path() -> None:
-    from tests.support.workspaces import repo
-
     sub = locks.folder("./sub", {"lib": takes("lib", rev=A)})
     repos = {"app": repo("app", hold=("sub/*",))}
     plan = plan_of(scene({"app": {"sub": sub}, "lib": {}}, repos=repos, branches={"lib": {"main": [A, B]}}))
@@ -77,7 +77,7 @@ def test_an_input_at_head_moves_to_the_default_branch() -> None:
 
 
 @pytest.mark.parametrize("rev", [A, B])
-def test_a_branch_that_is_gone_is_said_to_be_gone(rev: str) -> None:
+def test_a_branch_that_is_gone_is_said_to_be_gone(rev: Rev) -> None:
     app: Inputs = {"lib": takes("lib", rev=rev, ref="refs/heads/feature")}
     found = scene({"app": app, "lib": {}}, branches={"lib": {"main": [A]}})
     assert held(plan_of(found)) == {"app#lib": "lib has no branch feature any more"}

@@ -11,6 +11,7 @@ from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import make_plan
 from flakesync.documents.drift import DriftReport
 from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.newest import newest_locked, prover, sources_by_locks
 from flakesync.survey.pins import choose_targets, pinned_inputs
 from flakesync.survey.survey import Survey, questions
 from flakesync.workspace.history import ask
@@ -57,7 +58,9 @@ def situation_of(ecosystem: str) -> Survey:
     snapshot = snapshot_of(ecosystem)
     graph = build_graph(snapshot)
     governed = tuple(pinned_inputs(snapshot))
-    targets = choose_targets(snapshot, governed, None)
+    by_locks = sources_by_locks(snapshot.workspace, offline=True)
+    held = newest_locked(snapshot, by_locks, now=NOW, prove=prover(snapshot))
+    targets = choose_targets(snapshot.workspace, governed, None, held)
     return Survey(snapshot, graph, governed, targets, ask(snapshot, questions(graph)), NOW)
 
 

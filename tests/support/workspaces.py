@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of_url
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.newest import Standing, newest_locked, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pinned_inputs
 from flakesync.survey.survey import Survey, questions
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
@@ -91,6 +92,7 @@ class Scene:
     """A workspace as values, with the branches that its repos would have.
 
     branches: repo → branch → its commits, oldest first; `main` of every repo is `[commit_id(name)]` if not given.
+    standings: of commits of pinned and other sources, what can be told of them.
     A repo with no branches at all (`{}`) is a plain folder.
     """
 
@@ -98,6 +100,7 @@ class Scene:
     locks: Mapping[str, Inputs | Flakes]
     branches: Mapping[str, Mapping[str, Sequence[Rev]]]
     at: At = "base"
+    standings: Mapping[Rev, Standing] = field(default_factory=dict)
 
     def snapshot(self) -> Snapshot:
         """Return what read_snapshot would."""
@@ -150,13 +153,19 @@ class Scene:
         graph = build_graph(snapshot)
         governed = tuple(pinned_inputs(snapshot))
         named = {PinName(name): latest for name, latest in answers.items()} if answers is not None else None
-        targets = choose_targets(snapshot, governed, named)
+        by_locks = sources_by_locks(self.workspace, offline=named is None)
+        held = newest_locked(snapshot, by_locks, now=now, prove=self.prove)
+        targets = choose_targets(self.workspace, governed, named, held)
         found = Survey(snapshot, graph, governed, targets, self.history(graph, snapshot), now)
         if self.workspace.external == "hold":
             return found
         sources = external_sources(found.snapshot, found.graph, found.governed)
-        moved = external_targets(found.snapshot, sources, external)
+        moved = external_targets(found.snapshot, sources, external, now=now, prove=self.prove)
         return msgspec.structs.replace(found, external=moved)
+
+    def prove(self, source: Source, rev: Rev) -> Standing:
+        """Return what is known of a commit of a source: that its branch has it, unless `standings` says otherwise."""
+        return self.standings.get(rev, "on")
 
     def after(self, plan: Plan) -> "Scene":
         """Return the scene in which a plan has landed: locks moved, the base of each repo with one commit more."""

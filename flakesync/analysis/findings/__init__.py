@@ -3,6 +3,7 @@
 from flakesync.analysis.findings import (
     age,
     duplicate,
+    external,
     foreign,
     pin,
     ref,
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     ref.RULE,
     duplicate.RULE,
     upstream.RULE,
+    external.RULE,
 )
 """All rules. Their order changes nothing: findings are sorted, and each kind has one rule."""
 

@@ -153,7 +153,8 @@ def test_following_an_input_that_the_pin_governs_is_told_of_that_one_alone() -> 
 
 def test_an_input_that_follows_what_another_pin_governs_is_told_of_both() -> None:
     pins = [pin("a", NIXPKGS, inputs=("nixpkgs",)), pin("b", NIXPKGS, inputs=("np",))]
-    found = scene({"app": {"np": ("nixpkgs",), "nixpkgs": nixpkgs(OLD)}}, pins=pins)
+    app: Inputs = {"np": ("nixpkgs",), "nixpkgs": nixpkgs(OLD)}
+    found = scene({"app": app}, pins=pins)
     report = drift_of(found, {"a": Target(NEW), "b": Target(NEXT)})
     assert [each.detail for each in report.findings] == [
         "not at pin a",

@@ -28,9 +28,9 @@ def everything_wrong() -> Survey:
     """Return a workspace with a finding of every kind."""
     flakes: dict[str, Inputs | Flakes] = {
         "aged": {"nixpkgs": nixpkgs(OLD, last_modified=NOW - 90 * DAY_S)},
-        "behind": {"lib": takes("lib", rev=A)},
+        "behind": {"lib": takes("lib", rev=A), "utils": locks.github("other", "utils", rev=A, last_modified=1)},
         "broken": {".": Problem("no-lock", "no lock"), "dev": Problem("bad-lock", "broken")},
-        "early": {"lib": takes("lib", rev=C)},
+        "early": {"lib": takes("lib", rev=C), "utils": locks.github("other", "utils", rev=B, last_modified=2)},
         "gone": {},
         "lib": {},
         "lost": {"lib": takes("lib", rev=X)},
@@ -44,7 +44,8 @@ def everything_wrong() -> Survey:
         },
     }
     pins = [msgspec.structs.replace(pin("nixpkgs", NIXPKGS), max_age_s=30 * DAY_S)]
-    found = scene(flakes, pins=pins, branches={"lib": {"main": [A, B], UPDATE_BRANCH: [A, C]}})
+    branches = {"lib": {"main": [A, B], UPDATE_BRANCH: [A, C]}}
+    found = scene(flakes, pins=pins, branches=branches, external="newest-locked")
     survey = found.survey({"nixpkgs": Target(NEW)})
     gone = survey.snapshot.states[RepoName("gone")]
     unreadable = UnreadableRepo(gone.repo, None, GitError("unreachable", "gone"))

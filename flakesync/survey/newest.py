@@ -1,0 +1,133 @@
+"""The newest commit of a source that the locks of the workspace claim: `newest-locked`, and `latest` when offline.
+
+A lock is a claim and not a source: whoever can write to one repo can write a commit and a date into its lock. So only
+what a flake takes itself counts, a date in the future does not, and whether the branch has the commit is looked up
+wherever a repository is here to tell.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from flakesync.errors import GitError
+from flakesync.nix.reference.flakeref import Attr, Identity
+from flakesync.survey.graph import repo_by_identity
+from flakesync.survey.pins import Target, is_archive, last_modified, pin_source
+from flakesync.terms import RepoName, Rev
+from flakesync.workspace.history import ask
+from flakesync.workspace.inputs import OwnInput, Source
+from flakesync.workspace.manifest import Workspace
+from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
+
+Standing = Literal["on", "off", "unknown"]
+"""Whether a commit is on the branch of its source; `unknown`: there is no repository here that could tell."""
+
+Prove = Callable[[Source, Rev], Standing]
+
+DAY_S = 86_400
+
+
+class Claim(msgspec.Struct, frozen=True, order=True):
+    """What one lock says of a source. date: seconds since the epoch, 0: unknown. repo: whose lock it is."""
+
+    date: int
+    rev: Rev
+    repo: RepoName
+    locked: Mapping[str, Attr]
+
+
+def newest_locked(snapshot: Snapshot, wanted: Iterable[Source], *, now: int, prove: Prove) -> dict[Source, Target]:
+    """Return the newest commit of each wanted source that a flake of the workspace takes itself, where one does.
+
+    now: seconds since the epoch; what is dated more than a day later is left out, as a clock may be wrong. prove: tells
+    of a commit whether the branch has it. The note of a target says what was left out, and what is not proven.
+    """
+    sources = set(wanted)
+    claims: dict[Source, dict[Rev, Claim]] = {}
+    for source, claim in _claims(snapshot, sources):
+        known = claims.setdefault(source, {}).get(claim.rev)
+        if known is None or (claim.date, claim.repo) < (known.date, known.repo):
+            claims[source][claim.rev] = claim
+    found: dict[Source, Target] = {}
+    for source, of_source in claims.items():
+        target = _choose(source, sorted(of_source.values(), key=_newest_last), now, prove)
+        if target is not None:
+            found[source] = target
+    return found
+
+
+def sources_by_locks(workspace: Workspace, *, offline: bool) -> list[Source]:
+    """Return the sources of the pins whose target is what `newest_locked` says."""
+    by_locks = ("newest-locked", "latest") if offline else ("newest-locked",)
+    return [pin_source(pin) for pin in workspace.pins if pin.target in by_locks]
+
+
+def prover(snapshot: Snapshot) -> Prove:
+    """Return what tells whether a commit is on a branch, from the clones and mirrors of the workspace alone."""
+    owners = repo_by_identity(snapshot)
+
+    def prove(source: Source, rev: Rev) -> Standing:
+        identity, ref = source
+        owner = owners.get(identity)
+        if owner is not None:
+            if not isinstance(snapshot.states[owner], RepoAtCommit):
+                return "unknown"
+            (answer,) = ask(snapshot, [(owner, ref, rev)]).values()
+            return "on" if answer.position in ("at", "behind", "tag") else "off"
+        return _in_folder(Path(identity.path), ref, rev) if identity.host == "" else "unknown"
+
+    return prove
+
+
+def _claims(snapshot: Snapshot, sources: set[Source]) -> Iterator[tuple[Source, Claim]]:
+    for state in snapshot.states.values():
+        for flake in state.flakes:
+            items: list[OwnInput] = [*flake.inputs, *(each.leads_to for each in flake.following)]
+            for item in items:
+                if item.source in sources and item.rev is not None and _is_of(item, item.source[0]):
+                    yield item.source, Claim(last_modified(item.locked) or 0, item.rev, state.name, item.locked)
+
+
+def _is_of(item: OwnInput, identity: Identity) -> bool:
+    """Return whether a lock has taken the commit from the repository that flake.nix names."""
+    return is_archive(item.locked) or item.found == identity
+
+
+def _newest_last(claim: Claim) -> tuple[int, Rev]:
+    return claim.date, claim.rev
+
+
+def _choose(source: Source, claims: list[Claim], now: int, prove: Prove) -> Target | None:
+    """Return the newest of the claims that can be true, with what is to be said of it. claims: the newest last."""
+    branch = source[1] or "the default branch"
+    left_out: list[str] = []
+    while claims:
+        claim = claims.pop()
+        standing: Standing = "off"
+        if claim.date > now + DAY_S:
+            left_out.append(f"{claim.rev[:7]} of {claim.repo} is dated in the future")
+        elif (standing := prove(source, claim.rev)) == "off":
+            left_out.append(f"{claim.rev[:7]} of {claim.repo} is not on {branch}")
+        if standing != "off":
+            unproven = [f"not proven to be on {branch}"] if standing == "unknown" else []
+            note = ", ".join([*unproven, *left_out]) or None
+            return Target(claim.rev, claim.date or None, claim.locked, note)
+    return None
+
+
+def _in_folder(path: Path, ref: str | None, rev: Rev) -> Standing:
+    """Return how a commit stands in a repository of this machine."""
+    from flakesync.git.repository import Repository
+
+    try:
+        with Repository.open(path) as repository:
+            name = ref or repository.default_branch()
+            tip = repository.branch(name) if name is not None else None
+            if tip is None:
+                tip = repository.ref(f"refs/tags/{name}")
+            on = tip is not None and repository.has(rev) and repository.history.is_ancestor(rev, tip)
+            return "on" if on else "off"
+    except GitError:
+        return "unknown"

@@ -16,7 +16,7 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
 from flakesync.survey.survey import Survey, answer_for
-from flakesync.terms import FlakeDir, InputPath, Rev, flake_file, show_path
+from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, flake_file, show_path
 from flakesync.workspace.differences import LockPair
 from flakesync.workspace.history import Answer
 from flakesync.workspace.manifest import matches
@@ -86,6 +86,13 @@ def find_inert(survey: Survey, edge: Edge) -> Inert | None:
     verdict = judge(survey, edge, answer)
     inert = inert_of(edge, answer, verdict)
     return inert if inert is None or not any(_moves(survey, other) for other in siblings(survey, edge)) else None
+
+
+def rests(survey: Survey, repo: RepoName, flake: FlakeDir, path: InputPath) -> bool:
+    """Tell whether an input runs backwards in a cycle, or is the repo itself, and stays; what is below it stays too."""
+    edge = next((edge for edge in survey.edges_into(repo, flake) if edge.input == path), None)
+    inert = find_inert(survey, edge) if edge is not None and survey.graph.is_back_edge(edge) else None
+    return inert is not None
 
 
 def may_move(survey: Survey, edge: Edge) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from flakesync.cache.layout import cache_dir, difference_file
 from flakesync.errors import FlakesyncError
+from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.compare import compare_upstreams
 from flakesync.survey.external import external_sources, external_targets
@@ -19,11 +20,12 @@ from flakesync.survey.newest import newest_locked, prover, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pinned_inputs, pins_to_ask
 from flakesync.survey.survey import Survey, questions
 from flakesync.terms import PinName, RepoName
+from flakesync.workspace.clones.branches import fetch_more
 from flakesync.workspace.differences import KeptDifferences
 from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import At, Snapshot, read_snapshot
+from flakesync.workspace.snapshot import At, RepoAtCommit, Snapshot, read_snapshot
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
@@ -54,6 +56,8 @@ def read_survey(
     hosts = _hosts_of(workspace) if not offline else None
     snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
     graph = build_graph(snapshot)
+    if hosts is not None:
+        _fetch_tracked(snapshot, graph, hosts)
     governed = tuple(pinned_inputs(snapshot))
     pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
     for sentence in idle_holds(snapshot):
@@ -117,6 +121,28 @@ def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None"
         hint = errors[0].hint or "with --offline the newest rev that any lock of the workspace holds is used"
         raise FlakesyncError(errors[0].code, errors[0].message + more, hint=hint)
     return {key: found[reference.to_url()] for key, reference in wanted.items()}
+
+
+def _fetch_tracked(snapshot: Snapshot, graph: RepoGraph, hosts: "Hosts") -> None:
+    """Bring the branches of clones that inputs track up to their servers; the base branches are. Raises: GitError."""
+    wanted: dict[RepoName, set[str]] = {}
+    for name, branch, _ in questions(graph):
+        state = snapshot.states[name]
+        if isinstance(state, RepoAtCommit) and state.branches.heads is not None:
+            tracked = branch if branch is not None else state.branches.default
+            if tracked not in (None, state.base, snapshot.workspace.branch):
+                wanted.setdefault(name, set()).add(tracked or "")
+    if not wanted:
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    def fetch(item: tuple[RepoName, set[str]]) -> None:
+        state = snapshot.states[item[0]]
+        assert isinstance(state, RepoAtCommit)
+        fetch_more(ObjectReader.open(state.clone), state.repo, state.branches, sorted(item[1]), hosts)
+
+    with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
+        list(pool.map(fetch, wanted.items()))
 
 
 def _hosts_of(workspace: Workspace) -> "Hosts":

@@ -1,5 +1,6 @@
 """`pin`: an input that a pin governs is not at the pin's target."""
 
+from flakesync.analysis.inert import rests
 from flakesync.analysis.rule import DAY_S, PinnedInputRule
 from flakesync.documents.drift import Finding
 from flakesync.survey.pins import PinnedInput, Target, is_archive, is_at, last_modified
@@ -12,6 +13,8 @@ def find(survey: Survey, item: PinnedInput) -> Finding | None:
     target = survey.targets.get(item.pin.name)
     if target is None or is_at(item.locked, target):
         return None
+    if item.following is not None and rests(survey, item.repo, item.flake, item.following.mover):
+        return None  # locks never count there: it is as old as the commit that it is taken at
     rev = item.locked_rev
     if rev is None and not is_archive(item.locked):
         return None  # a git input without a commit: `unlocked`

@@ -9,6 +9,7 @@ from flakesync.analysis.inert import flake_dir_of, inert_of, judge
 from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
+from flakesync.survey.missing import why_missing
 from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import InputPath, RepoName, Rev, show_path
 from flakesync.workspace.history import Answer
@@ -84,7 +85,9 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeDecision:
     if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
         gone = answer.tip is None and edge.branch is not None
         why = f"{edge.upstream} has no branch {edge.branch} any more"
-        return EdgeDecision(edge, _stays(edge, why if gone else f"its commit is not in the history of {edge.upstream}"))
+        if not gone:
+            why = why_missing(survey, edge, answer) or f"its commit is not in the history of {edge.upstream}"
+        return EdgeDecision(edge, _stays(edge, why))
     deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
     if answer is not None and answer.position in ("at", "behind"):
         planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None

@@ -1,5 +1,6 @@
 """Where a locked commit stands in its upstream's history: the answers that drift and plan are decided on."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
 Position = Literal["at", "behind", "landed", "unlanded", "ahead", "tag", "unknown"]
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """What may be why a clone does not place a commit.
+
+    tip_time: the date of the branch's commit, and fetched: when the clone last was (seconds since the epoch; None: not
+    known). shallow: whether its history is cut off.
+    """
+
+    tip_time: int | None
+    fetched: int | None
+    shallow: bool
+
+
 class Answer(msgspec.Struct, frozen=True):
     """Where a locked commit stands against a branch of its upstream.
 
@@ -25,13 +38,14 @@ class Answer(msgspec.Struct, frozen=True):
     branch has in another form (a squash, say); `ask` never says so, landing finds it out · `ahead`: the branch is
     contained in it, or it is on some other branch · `tag`: what is tracked is no branch but a tag, which does not
     move · `unknown`: not in the repository at all, or no such branch.
-    on_base: whether the branch is the repo's base branch.
+    on_base: whether the branch is the repo's base branch. gap: of a commit that has no place on the branch.
     """
 
     position: Position
     tip: Rev | None
     behind: int | None
     on_base: bool
+    gap: Gap | None = None
 
 
 Question = tuple[RepoName, str | None, Rev]
@@ -79,10 +93,13 @@ def _from_history(
             on_base = name == state.base
             try:
                 tip = state.rev if on_base else (_tip(repository, state, name, update) if name else None)
-                if tip is None and name and repository.ref(f"refs/tags/{name}") is not None:
+                if tip is None and name and _is_tag(repository, state, name):
                     answers[branch, rev] = Answer("tag", None, None, on_base)
                 else:
-                    answers[branch, rev] = _stand(repository, update, rev, tip, on_base=on_base)
+                    answer = _stand(repository, update, rev, tip, on_base=on_base)
+                    if tip is not None and answer.position in ("ahead", "unknown"):
+                        answer = msgspec.structs.replace(answer, gap=_gap(repository, state, tip))
+                    answers[branch, rev] = answer
             except GitError:  # a name that no branch can have, a history that is not all there
                 answers[branch, rev] = Answer("unknown", state.rev if on_base else None, None, on_base)
     return answers
@@ -91,6 +108,19 @@ def _from_history(
 def _tip(repository: "Repository", state: RepoAtCommit, name: str, update: str) -> Rev | None:
     # The update branch is the clone's own: it is pushed later.
     return repository.branch(name) if name == update else state.branches.tip(repository.reader, name)
+
+
+def _is_tag(repository: "Repository", state: RepoAtCommit, name: str) -> bool:
+    return name in state.branches.tags or repository.ref(f"refs/tags/{name}") is not None
+
+
+def _gap(repository: "Repository", state: RepoAtCommit, tip: Rev) -> Gap:
+    common = repository.common_dir
+    fetched = state.branches.fetched
+    if fetched is None and not state.branches.of_server:
+        with contextlib.suppress(OSError):
+            fetched = int((common / "FETCH_HEAD").stat().st_mtime)
+    return Gap(repository.commit(tip).committer.time, fetched, (common / "shallow").is_file())
 
 
 def _stand(repository: "Repository", update: str, rev: Rev, tip: Rev | None, *, on_base: bool) -> Answer:

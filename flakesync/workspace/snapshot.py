@@ -257,7 +257,7 @@ def _is_bare(path: Path) -> bool:
 
 def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     """Read a repo that is known by its address."""
-    from flakesync.git.remotes.mirror import mirror
+    from flakesync.git.remotes.mirror import fetched_at, mirror
 
     workspace, at, cache, hosts, kept, _ = reading
     assert repo.url is not None
@@ -274,8 +274,9 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
             raise
         return UnreadableRepo(repo, repo.base, error)
+    branches = OWN_BRANCHES if hosts is not None else BranchRefs(of_server=True, fetched=fetched_at(clone))
     try:
-        return _read_git(workspace, repo, clone, at, kept)
+        return _read_git(workspace, repo, clone, at, kept, branches)
     except GitError as error:
         if error.code == "no-such-branch" and repo.base is not None:
             from flakesync.git.process import hide_secrets

@@ -15,22 +15,24 @@ _HEADS = "refs/heads/"
 class ServerBranches(NamedTuple):
     """What a server has just said: branch → tip. default: what its HEAD names; None: nothing, or it does not tell.
 
-    redirect: the address that it sent git to instead; None: to no other one.
+    tags: the names of its tags. redirect: the address that it sent git to instead; None: to no other one.
     """
 
     heads: Mapping[str, Rev]
     default: str | None
+    tags: frozenset[str]
     redirect: str | None
 
 
 def ask_branches(remote: Remote) -> ServerBranches:
     """Ask a server for its branches. Raises: GitError(`access-denied` | `unreachable`)."""
-    listing = list_server(remote, ["HEAD", "refs/heads/*"], symbolic=True)
+    listing = list_server(remote, ["HEAD", "refs/heads/*", "refs/tags/*"], symbolic=True)
     heads = {name.removeprefix(_HEADS): rev for name, rev in listing.refs.items() if name.startswith(_HEADS)}
     named = listing.refs.get(Rev("HEAD@"), "")
     default = named.removeprefix(_HEADS) if named.startswith(_HEADS) else None
     # The HEAD of a server may name a branch that nobody has pushed.
-    return ServerBranches(heads, default if default in heads else None, listing.redirect)
+    tags = frozenset(name.removeprefix("refs/tags/") for name in listing.refs if name.startswith("refs/tags/"))
+    return ServerBranches(heads, default if default in heads else None, tags, listing.redirect)
 
 
 def fetch_branches(

@@ -66,6 +66,14 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
     return path
 
 
+def fetched_at(path: Path) -> int | None:
+    """Return when a mirror was last brought up to date (seconds since the epoch); None: nobody knows."""
+    try:
+        return int((path / _COMPLETE).stat().st_mtime)
+    except OSError:
+        return None
+
+
 def mirror_path(url: Address, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
     address = parse_remote(url).url

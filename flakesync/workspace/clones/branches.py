@@ -37,19 +37,27 @@ class BranchRefs(msgspec.Struct, frozen=True):
 
     refs: how their full names begin, the first that is there counts. of_server: whether they are its server's. heads:
     the server's branches as it has just named them; None: it was not asked. default: its default branch, None where
-    the clone says. fetched: when they were last its server's (seconds since the epoch); None: nobody knows, or they are
-    the clone's own. redirect: where the server sent git to instead.
+    the clone says. tags: the names of its tags. fetched: when they were last its server's (seconds since the epoch);
+    None: nobody knows, or they are the clone's own. redirect: where the server sent git to instead.
     """
 
     refs: tuple[str, ...] = LOCAL_REFS
     of_server: bool = False
     heads: Mapping[str, Rev] | None = None
     default: str | None = None
+    tags: frozenset[str] = frozenset()
     fetched: int | None = None
     redirect: str | None = None
 
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether the clone's own branches stand in for its server's, of which nothing was ever fetched."""
+        return self.of_server and self.refs == LOCAL_REFS and self.fetched is None
+
     def tip(self, reader: ObjectReader, name: str) -> Rev | None:
         """Return the tip of a branch; None: there is none. Raises: GitError, for a name that no branch can have."""
+        if self.heads is not None and name not in self.heads:
+            return None  # though the clone may still have it
         return branch_tip(reader, name, self.refs)
 
 
@@ -84,7 +92,7 @@ def find_branches(
     base = _known_base(reader, prefix, repo)
     stamp = fetched_file(cache, reader.common_dir, prefix)
     if base is None and hosts is None:
-        return OWN_BRANCHES
+        return BranchRefs(of_server=True)
     if base is not None and (hosts is None or not renew):
         fetched = max(_times(reader, prefix, base, repo, stamp), default=None)
         return BranchRefs((prefix,), of_server=True, fetched=fetched)
@@ -95,7 +103,14 @@ def find_branches(
     wanted = [repo.base if repo.base is not None else server.default, workspace.branch]
     _fetch(reader, remote, prefix, [name for name in wanted if name is not None], server)
     _note(stamp)
-    return BranchRefs((prefix,), True, server.heads, server.default, None, server.redirect)
+    return BranchRefs(
+        (prefix,),
+        of_server=True,
+        heads=server.heads,
+        default=server.default,
+        tags=server.tags,
+        redirect=server.redirect,
+    )
 
 
 def fetch_more(reader: ObjectReader, repo: Repo, branches: BranchRefs, names: list[str], hosts: "Hosts") -> None:
@@ -106,7 +121,7 @@ def fetch_more(reader: ObjectReader, repo: Repo, branches: BranchRefs, names: li
     if branches.heads is None or url is None:
         return
     _, address = _place(reader, repo)
-    server = ServerBranches(branches.heads, branches.default, None)
+    server = ServerBranches(branches.heads, branches.default, branches.tags, None)
     try:
         _fetch(reader, hosts.remote(url), branches.refs[0], names, server)
     except GitError:

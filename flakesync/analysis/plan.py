@@ -45,6 +45,19 @@ class Plan:
         for wave in self.waves:
             yield from wave
 
+    def not_taken(self) -> dict[RepoName, frozenset[RepoName]]:
+        """Return, for each repo that changes, the upstreams that are updated too, but do not reach it."""
+        changes = dict(self.changes())
+        found: dict[RepoName, set[RepoName]] = {name: set() for name in changes}
+        for inert in self.inert:
+            if inert.rule == "content" and inert.repo in changes and inert.upstream in changes:
+                found[inert.repo].add(inert.upstream)
+        taken = {
+            name: {move.to.upstream for move in moving if isinstance(move.to, ToUpdate)}
+            for name, moving in changes.items()
+        }
+        return {name: frozenset(upstreams - taken[name]) for name, upstreams in found.items()}
+
 
 def _external_inputs(survey: Survey, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
     known = {edge.input for edge in survey.edges_into(repo, flake.dir)}

@@ -24,6 +24,7 @@ class LandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     landed. changes: the inputs that the update commit moves, where it was made anew. checks: how its own checks stand:
     `as-published` (the commit is the published one) · `carried-over` (another commit with the same trees) · `ran`
     again · `none` (the repo has none); null: it did not come to that. results: of the checks that ran.
+    failed_upstreams: repos that it takes and that failed or were skipped, where their update does not reach it.
     """
 
     repo: str
@@ -35,6 +36,7 @@ class LandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     checks: Tested | None = None
     results: list[CheckResult] = []
     waits_for: list[str] = []
+    failed_upstreams: list[str] = []
     reason: WaitReason | None = None
     detail: str | None = None
     error: ErrorDocument | None = None

@@ -36,8 +36,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     branch: its update branch, null where there is none. commit: what dependents of it lock: the update commit, or null
     where it has none. changes: what the plan moved, with every `to` a rev. locks: what really changed in the locks, in
-    Nix's words. diff: the difference of its flake.lock files as a unified diff, only for a dry run. error: null
-    unless it failed or was skipped.
+    Nix's words. diff: the difference of its flake.lock files as a unified diff, only for a dry run. failed_upstreams:
+    repos that it takes and that failed or were skipped, where their update does not reach it: it went on without them.
+    error: null unless it failed or was skipped.
     """
 
     repo: str
@@ -48,6 +49,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     locks: list[str] = []
     checks: list[CheckResult] = []
     diff: str | None = None
+    failed_upstreams: list[str] = []
     error: ErrorDocument | None = None
 
 

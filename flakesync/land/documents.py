@@ -25,6 +25,7 @@ def outcome_document(outcome: LandOutcome) -> Entry:
         checks=made.tested if made is not None else None,
         results=check_documents(outcome.checks),
         waits_for=list(outcome.waits_for),
+        failed_upstreams=list(outcome.failed_upstreams),
         reason=waiting.reason if waiting is not None and outcome.status == "waiting" else None,
         detail=waiting.detail if waiting is not None else None,
         error=error_document(error) if error is not None else None,

@@ -5,6 +5,7 @@ so any machine can go on, and a run that was killed is finished by the next one.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from threading import Lock
 
 from flakesync.errors import FlakesyncError, as_error
@@ -84,6 +85,7 @@ class _Landing:
         self._open: set[RepoName] = set()
         self._deleted: list[RepoName] = []
         self._order: list[RepoName] = []
+        self._takes: Mapping[RepoName, frozenset[RepoName]] = {}
         self._needs: Mapping[RepoName, frozenset[RepoName]] = {}
         self._guard = Lock()
         self.begun = False
@@ -110,9 +112,11 @@ class _Landing:
             else:
                 self._open.discard(name)
         self.begun = True
+        forward = {name: [edge for edge in edges[name] if not graph.is_back_edge(edge)] for name in self._open}
+        self._takes = {name: frozenset(edge.upstream for edge in forward[name]) & self._open for name in self._open}
+        # Only who locks an update commit waits for it; from whom nothing arrives, nothing is waited for.
         self._needs = {
-            name: frozenset(edge.upstream for edge in edges[name] if not graph.is_back_edge(edge)) & self._open
-            for name in self._open
+            name: frozenset(self._state.updates_taken(name, forward[name])) & self._open for name in self._open
         }
         tasks = [name for name in self._undone() if name in self._selected]
         upstreams = {name: self._needs[name] & set(tasks) for name in tasks}
@@ -131,9 +135,17 @@ class _Landing:
         return LandResult(
             branch=self._workspace.branch,
             locker=self._run.tools.locker.name,
-            repos=tuple(self._outcomes[name] for name in self._order if name in self._outcomes),
+            repos=tuple(self._outcome(name) for name in self._order if name in self._outcomes),
             deleted=tuple(sorted(self._deleted)),
         )
+
+    def _outcome(self, name: RepoName) -> LandOutcome:
+        outcome = self._outcomes[name]
+        if outcome.status not in ("landed", "repinned", "waiting"):
+            return outcome
+        over = {each for each, other in self._outcomes.items() if other.status in ("failed", "skipped")}
+        failed_upstreams = (self._takes.get(name, frozenset()) - self._needs.get(name, frozenset())) & over
+        return replace(outcome, failed_upstreams=tuple(sorted(failed_upstreams)))
 
     def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
         """Tell whether there is something to land of a repo, as it was last read."""

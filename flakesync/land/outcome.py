@@ -22,7 +22,8 @@ class LandOutcome:
     pull: its pull request; None: it has none, or it was not looked up. commit: its update commit, as it was merged or
     is to be. merged: the commit of the base that has it, None unless landed. made: how the update commit came about;
     None: it did not come to that. waiting: what keeps it from being merged. waits_for: upstreams that have not landed.
-    checks: those that ran. error: None unless it failed or was skipped.
+    failed_upstreams: those that failed or were skipped, and whose update does not reach it. checks: those that ran.
+    error: None unless it failed or was skipped.
     """
 
     repo: RepoName
@@ -33,6 +34,7 @@ class LandOutcome:
     made: "Made | None" = None
     waiting: Waiting | None = None
     waits_for: tuple[RepoName, ...] = ()
+    failed_upstreams: tuple[RepoName, ...] = ()
     checks: tuple[CheckOutcome, ...] = ()
     error: FlakesyncError | FailedUpstream | None = None
 

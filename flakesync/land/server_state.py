@@ -8,7 +8,8 @@ from typing import assert_never
 
 import msgspec
 
-from flakesync.errors import FlakesyncError, GitError, SyncError
+from flakesync.analysis.inert import find_inert
+from flakesync.errors import FlakesyncError, GitError, LockError, SyncError
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError
 from flakesync.git.remotes.mirror import mirror
@@ -25,14 +26,22 @@ from flakesync.survey.pins import Target, is_archive, last_modified
 from flakesync.survey.read import look_at
 from flakesync.survey.survey import Survey
 from flakesync.sync.lockers.native.sources import Sources
-from flakesync.terms import PinName, RepoName, Rev
+from flakesync.terms import PinName, RepoName, Rev, flake_file
 from flakesync.update.commit import is_ours
-from flakesync.update.content import Update, has_content, own_commits, read_update
-from flakesync.workspace.history import Answer
+from flakesync.update.content import Update, has_content, locked_of, own_commits, read_update
+from flakesync.workspace.history import Answer, Question
 from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
 from flakesync.workspace.model import Repo
-from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot, UnreadableRepo, read_repo
+from flakesync.workspace.snapshot import (
+    FlakeState,
+    PlainFolder,
+    RepoAtCommit,
+    RepoState,
+    Snapshot,
+    UnreadableRepo,
+    read_repo,
+)
 
 _FARTHEST = 100_000
 
@@ -154,6 +163,16 @@ class ServerState:
 
     # ---- edges -----------------------------------------------------------------------------------------------------
 
+    def updates_taken(self, name: RepoName, edges: Iterable[Edge]) -> Iterator[RepoName]:
+        """Yield the upstreams of whose update commits a repo locks one: on its update branch, else on its base."""
+        found = self.look(name)
+        update = found.update if isinstance(found, RepoOnServer) else None
+        after = {move.key: locked_of(move.after) for move in update.moves} if update is not None else {}
+        for edge in edges:
+            locked = after.get((edge.flake, edge.input), edge.locked)
+            if self.names_update(msgspec.structs.replace(edge, locked=locked)):
+                yield edge.upstream
+
     def names_update(self, edge: Edge) -> bool:
         """Tell whether a base lock names an update commit that the upstream's base does not have as one of its own.
 
@@ -209,12 +228,54 @@ class ServerState:
             by_rev = {target.rev: target for target in external.values()}
             targets = {name: by_rev.get(rev, Target(rev, None)) for name, rev in found.update.pins.items()}
         survey = look_at(self._snapshot(), found.state.name, targets, external)
-        history = dict(survey.history)
+        history = {**survey.history, **dict(self._as_published(found, survey, targets, external))}
         for edge in landed:
             rev, upstream = edge.locked_rev, survey.snapshot.states[edge.upstream]
             if rev is not None and isinstance(upstream, RepoAtCommit):
                 history[edge.upstream, edge.branch, rev] = Answer("landed", upstream.base_rev, None, on_base=True)
         return msgspec.structs.replace(survey, history=history)
+
+    def _as_published(
+        self,
+        found: RepoOnServer,
+        survey: Survey,
+        targets: Mapping[PinName, Target],
+        external: Mapping[Source, Target],
+    ) -> Iterator[tuple[Question, Answer]]:
+        """Yield answers that leave upstreams where the update branch has them, if nothing newer there reaches the repo.
+
+        The upstream has landed since, say: only its locks are new, and what was tested is what lands.
+        """
+        update, name = found.update, found.state.name
+        edges = movable_edges(survey.graph)[name]
+        if update is None or not any((edge.flake, edge.input) == move.key for edge in edges for move in update.moves):
+            return
+        with Repository.open(found.state.clone) as repository:
+            flakes = tuple(_at_commit(repository, update.commit, flake) for flake in found.state.flakes)
+        snapshot = self._snapshot()
+        states = {**snapshot.states, name: msgspec.structs.replace(found.state, flakes=flakes)}
+        published = look_at(msgspec.structs.replace(snapshot, states=states), name, targets, external)
+        moved = {move.key for move in update.moves}
+        now = {(edge.flake, edge.input): edge for edge in published.graph.edges if edge.dependent == name}
+        for edge in edges:
+            key = edge.flake, edge.input
+            if key not in moved or key not in now or edge.locked_rev is None:
+                continue
+            answer, inert = (
+                survey.history.get((edge.upstream, edge.branch, edge.locked_rev)),
+                find_inert(published, now[key]),
+            )
+            if answer is not None and answer.position == "behind" and inert is not None:
+                question = edge.upstream, edge.branch, edge.locked_rev
+                yield question, Answer("behind", inert.locked, answer.behind, answer.on_base)
+
+
+def _at_commit(repository: Repository, commit: Rev, flake: FlakeState) -> FlakeState:
+    data = repository.read(commit, flake_file(flake.dir))
+    try:
+        return FlakeState(flake.dir, LockFile.parse(data)) if data is not None else flake
+    except LockError:
+        return flake
 
 
 def _without_clone(repo: Repo) -> Repo:

@@ -9,7 +9,7 @@ from flakesync.errors import plain
 from flakesync.land import outcome as values
 from flakesync.land.documents import outcome_document
 from flakesync.report.publish import error_lines
-from flakesync.report.sync import because
+from flakesync.report.sync import because, failed_upstream_lines
 from flakesync.report.text import BLANK, Line, Span, Style, line, pad, short, shown, widest, wrap
 from flakesync.sync.events import Finished
 
@@ -44,6 +44,7 @@ def render_land(document: LandDocument, *, width: int, full: bool = False) -> li
             lines += error_lines(outcome.error, width)
         if outcome.detail is not None:
             lines += [line(" " * _INDENT, Span(piece, "dim")) for piece in wrap(shown(outcome.detail), width - _INDENT)]
+        lines += failed_upstream_lines(outcome.failed_upstreams, width)
         lines += _checks(outcome.results, full)
     return [*lines, *([BLANK] if lines else []), _summary(document)]
 

@@ -29,6 +29,7 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     for outcome in touched:
         lines.append(_heading(outcome, column))
         lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
+        lines += failed_upstream_lines(outcome.failed_upstreams, width)
         lines += _error(outcome, width)
         lines += _checks(outcome.checks, full)
         lines += _diff(outcome.diff)
@@ -72,6 +73,13 @@ def _heading(outcome: Outcome, column: int) -> Line:
     if outcome.error is not None and outcome.error.because is not None:
         parts.append(Span(f"  {because(outcome.error)}", "dim"))
     return tuple(parts)
+
+
+def failed_upstream_lines(names: Sequence[str], width: int) -> Iterable[Line]:
+    """Yield what is said of upstreams that failed without taking the repo along."""
+    for name in names:
+        words = f"{shown(name)} failed; its update does not reach this repo, which goes on without it"
+        yield from (line(" " * _INDENT, Span(piece, "warn")) for piece in wrap(words, width - _INDENT))
 
 
 def _error(outcome: Outcome, width: int) -> Iterable[Line]:

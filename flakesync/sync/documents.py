@@ -45,10 +45,14 @@ def outcome_document(outcome: RepoOutcome) -> Outcome:
                 locks=list(outcome.locks),
                 checks=check_documents(outcome.checks),
                 diff=outcome.diff,
+                failed_upstreams=list(outcome.failed_upstreams),
             )
         case Unchanged(repo=repo, branch=branch, commit=commit, moves=moves):
             changes = move_documents(moves)
-            return Outcome(repo=repo, status="unchanged", branch=branch, commit=commit, changes=changes)
+            failed: list[str] = list(outcome.failed_upstreams)
+            return Outcome(
+                repo=repo, status="unchanged", branch=branch, commit=commit, changes=changes, failed_upstreams=failed
+            )
         case Failed(repo=repo, error=error, checks=checks):
             return Outcome(repo=repo, status="failed", checks=check_documents(checks), error=error_document(error))
         case Skipped(repo=repo, upstream=upstream):

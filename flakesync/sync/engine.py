@@ -4,12 +4,13 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
 import msgspec
 
-from flakesync.analysis.plan import Plan, ToUpdate
+from flakesync.analysis.plan import Plan, ToRev, ToUpdate
 from flakesync.cache.layout import run_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, ManifestError, SyncError, as_error
@@ -70,7 +71,7 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
         run=plan.run,
         locker=tools.locker.name,
         dry_run=options.dry_run,
-        repos=tuple(run.outcomes[name] for name in order),
+        repos=tuple(run.outcome(name) for name in order),
         untouched=plan.unchanged,
     )
 
@@ -98,6 +99,7 @@ class _Run:
         self.dry_run = dry_run
         self.plan = plan
         self.changes = dict(plan.changes())
+        self.not_taken = plan.not_taken()
         self.done = 0
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
@@ -109,11 +111,25 @@ class _Run:
     def carry_out(self) -> None:
         """Do all repos of the plan."""
         tasks = list(self.changes)
-        upstreams = {name: self._upstreams(name) & self.changes.keys() for name in tasks}
+        upstreams = {name: (self._upstreams(name) | self._only_tests(name)) & self.changes.keys() for name in tasks}
         run_ready(tasks, upstreams, self._work, self._finish, jobs=self.workspace.jobs, stop=stopper())
 
     def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
+
+    def _only_tests(self, name: RepoName) -> frozenset[RepoName]:
+        """Return the upstreams whose checks are the only ones that its update gets: those of one without checks."""
+        return frozenset() if self.states[name].repo.checks else self.not_taken[name]
+
+    def outcome(self, name: RepoName) -> RepoOutcome:
+        """Return what became of a repo, when all are done."""
+        outcome = self.outcomes[name]
+        tips = (change.to.upstream for change in self.changes.get(name, ()) if isinstance(change.to, ToRev))
+        beside = {each for each in tips if each in self.changes} | self.not_taken.get(name, frozenset())
+        failed = [each for each in beside if isinstance(self.outcomes[each], Failed | Skipped)]
+        if failed and isinstance(outcome, Updated | Unchanged):
+            return replace(outcome, failed_upstreams=tuple(sorted(failed)))
+        return outcome
 
     def _finish(self, name: RepoName, outcome: RepoOutcome) -> None:
         self.outcomes[name] = outcome
@@ -122,7 +138,7 @@ class _Run:
 
     def _work(self, name: RepoName) -> RepoOutcome:
         commits: dict[RepoName, Rev] = {}
-        for upstream in sorted(self._upstreams(name)):
+        for upstream in sorted(self._upstreams(name) | self._only_tests(name)):
             match self.outcomes[upstream]:
                 case Updated(commit=commit) | Unchanged(commit=commit):
                     commits[upstream] = commit

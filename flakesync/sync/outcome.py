@@ -26,7 +26,8 @@ class Updated:
     """Its update branch has a new commit, which dependents lock.
 
     moves: what the plan moved. locks: what really changed in the locks, in Nix's words. checks: those that ran. diff:
-    of its flake.lock files, a unified one; None unless it is a dry run.
+    of its flake.lock files, a unified one; None unless it is a dry run. failed_upstreams: those that failed or were
+    skipped, and whose update does not reach it.
     """
 
     repo: RepoName
@@ -36,16 +37,21 @@ class Updated:
     locks: tuple[str, ...]
     checks: tuple[CheckOutcome, ...] = ()
     diff: str | None = None
+    failed_upstreams: tuple[RepoName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
-    """Its update branch was as planned already. commit: its tip, which dependents lock. moves: what the plan moves."""
+    """Its update branch was as planned already. commit: its tip, which dependents lock. moves: what the plan moves.
+
+    failed_upstreams: as of Updated.
+    """
 
     repo: RepoName
     branch: str
     commit: Rev
     moves: tuple[PlannedMove, ...]
+    failed_upstreams: tuple[RepoName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

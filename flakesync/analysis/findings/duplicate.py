@@ -41,7 +41,9 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
         rivals = [own for own in owns if own[1][0] == source[0]]
         if not rivals or path in governed:
             continue
-        target = survey.targets.get(pin.name)
+        is_pins = source == pin_source(pin)
+        target = survey.targets.get(pin.name) if is_pins else None
+        copy = pin.name if is_pins else f"the repository of {pin.name} ({_which(source)})"
         own, mend = _mend(lock, pin, path, source, _best_first(rivals, pin, source, governed))
         yield Finding(
             kind="duplicate",
@@ -50,7 +52,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
             input=show_path(path),
             locked_rev=rev_of(node.locked),
             wanted_rev=target.rev if target else None,
-            detail=f"a second copy of {pin.name} beside {show_path(own)}; to remove it: {mend}",
+            detail=f"a second copy of {copy} beside {show_path(own)}; to remove it: {mend}",
         )
 
 
@@ -84,10 +86,17 @@ def _mend(lock: LockFile, pin: Pin, path: InputPath, source: Source, owns: Seque
     at = len(folder) if own[: len(folder)] == folder else 0
     line = f'inputs.{".inputs.".join(map(_name, path[at:]))}.follows = "{show_path(own[at:])}"'
     line = f"in the flake.nix of {show_path(folder)}: {line}" if at else line
-    notes = ["needs Nix 2.30"] if len(path) - at > 2 else []
-    if own_source != source and pin_source(pin) != own_source:
-        notes.append(f"which is at {own_source[1] or 'the default branch'}")
-    return own, f"{line} ({', '.join(notes)})" if notes else line
+    notes = [f"which is {_which(own_source)}"] if own_source not in (source, pin_source(pin)) else []
+    notes += ["needs Nix 2.30"] if len(path) - at > 2 else []
+    return own, f"{line} ({'; '.join(notes)})" if notes else line
+
+
+def _which(source: Source) -> str:
+    """Return which state of its repository a source is, as a phrase."""
+    ref = source[1]
+    if ref is None:
+        return "at the default branch"
+    return f"the registry's {ref.removeprefix('flake:')}" if ref.startswith("flake:") else f"at {ref}"
 
 
 def _name(name: str) -> str:

@@ -59,6 +59,16 @@ def test_following_another_ref_says_which_that_is() -> None:
     assert finding.detail.endswith('inputs.x.inputs.nixpkgs.follows = "a" (which is at nixos-unstable)')
 
 
+def test_a_copy_at_a_ref_that_no_pin_has_is_not_called_the_pins() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD, ref="nixos-23.05")})
+    finding = one(pinned({"app": {"nixpkgs": nixpkgs(NEW), "x": x}}))
+    assert finding.wanted_rev is None
+    assert finding.detail == (
+        "a second copy of the repository of nixpkgs (at nixos-23.05) beside nixpkgs; "
+        'to remove it: inputs.x.inputs.nixpkgs.follows = "nixpkgs"'
+    )
+
+
 def test_a_copy_below_a_folder_of_the_repo_is_removed_in_that_folder() -> None:
     x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
     sub = folder("./sub", {"np": nixpkgs(NEW), "x": x})

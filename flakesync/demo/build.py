@@ -7,10 +7,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-from flakesync.demo.locking import FirstLocker, FlakesyncWrites, NixWrites
+from flakesync.demo.locking import FirstLock, FlakesyncWrites, lock_with_nix
 from flakesync.demo.timeline import LAST_DAY, Step, steps
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
@@ -98,8 +99,8 @@ def _build(directory: Path, address: Address | None, nix: Nix | None, last_day: 
     address = address or (lambda name: f"git+file://{directory}/{name}")
     names = {step.repo for step in steps(last_day)}
     places = ((FlakeRef.parse(address(name)), directory / name) for name in names)
-    locker = NixWrites(nix, scratch) if nix is not None else FlakesyncWrites(places, scratch)
-    builder = _Builder(directory, address, locker)
+    lock = partial(lock_with_nix, nix, scratch) if nix is not None else FlakesyncWrites(places, scratch).lock
+    builder = _Builder(directory, address, lock)
     for step in steps(last_day):
         builder.carry_out(step)
     manifest = directory / MANIFEST
@@ -153,10 +154,10 @@ def _check(directory: Path) -> None:
 class _Builder:
     """Carries out the steps of the history, one after the other."""
 
-    def __init__(self, directory: Path, address: Address, locker: FirstLocker) -> None:
+    def __init__(self, directory: Path, address: Address, lock: FirstLock) -> None:
         self._address = address
         self._directory = directory
-        self._locker = locker
+        self._lock = lock
         self._branches: dict[RepoName, list[str]] = {}
         self._templates: dict[RepoName, Mapping[str, str]] = {}
 
@@ -169,7 +170,7 @@ class _Builder:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, "utf-8")
         for flake in step.locked:
-            (folder / flake / "flake.lock").write_bytes(self._locker.lock(folder / flake))
+            (folder / flake / "flake.lock").write_bytes(self._lock(folder / flake))
         person = _PERSON | {"DATE": f"{int(step.moment.timestamp())} +0000"}
         env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
         _git(folder, "add", "--all")

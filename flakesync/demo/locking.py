@@ -2,9 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
 
 from flakesync.errors import FlakesyncError, NixError
 from flakesync.git.repository import Repository
@@ -12,16 +11,12 @@ from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.program.command import Nix
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.compute import first_lock
-from flakesync.sync.lockers.native.locker import DIALECTS
+from flakesync.sync.lockers.native.dialects import DIALECTS
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import Fetched, Flake, NotNativeError
 
-
-class FirstLocker(Protocol):
-    """Locks flakes that have no lock yet."""
-
-    def lock(self, folder: Path) -> bytes:
-        """Return the flake.lock of the flake in `folder`, in which nothing is written. Raises: FlakesyncError."""
+FirstLock = Callable[[Path], bytes]
+"""Returns the first flake.lock of the flake in a folder, in which nothing is written. Raises: FlakesyncError."""
 
 
 def find_nix(env: Mapping[str, str]) -> Nix | None:
@@ -42,20 +37,13 @@ def writer(nix: Nix | None) -> str:
     return nix.describe() if nix is not None else "flakesync, for want of Nix,"
 
 
-class NixWrites:
-    """Nix locks a copy of each flake: it would add the lock to the index of a repository, and a copy has none."""
-
-    def __init__(self, nix: Nix, scratch: Path) -> None:
-        self._nix = nix
-        self._scratch = scratch
-
-    def lock(self, folder: Path) -> bytes:
-        """See FirstLocker."""
-        copy = Path(tempfile.mkdtemp(dir=self._scratch, prefix=f"{folder.name}-"))
-        for file in folder.iterdir():
-            if file.is_file() and file.name != "flake.lock":
-                (copy / file.name).write_bytes(file.read_bytes())
-        return self._nix.lock(copy, ())
+def lock_with_nix(nix: Nix, scratch: Path, folder: Path) -> bytes:
+    """Let Nix lock a copy of the flake: it would add the lock to the index of a repository, and a copy has none."""
+    copy = Path(tempfile.mkdtemp(dir=scratch, prefix=f"{folder.name}-"))
+    for file in folder.iterdir():
+        if file.is_file() and file.name != "flake.lock":
+            (copy / file.name).write_bytes(file.read_bytes())
+    return nix.lock(copy, ())
 
 
 class FlakesyncWrites:
@@ -67,7 +55,7 @@ class FlakesyncWrites:
         self._sources = Sources(self._repositories, (), scratch, offline=True)
 
     def lock(self, folder: Path) -> bytes:
-        """See FirstLocker."""
+        """See FirstLock."""
         inputs = read_inputs((folder / "flake.nix").read_bytes(), file=os.fspath(folder / "flake.nix"))
         if isinstance(inputs, NotStatic):
             raise FlakesyncError("not-static", inputs.reason)

@@ -8,16 +8,7 @@ from typing import assert_never
 from flakesync.forge.answers import Meaning, Row, meaning_of, said
 from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.client import Client
-from flakesync.forge.model import (
-    Forge,
-    ForgeError,
-    MergeMethod,
-    NewPull,
-    Project,
-    Pull,
-    Undecided,
-    Waiting,
-)
+from flakesync.forge.model import Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
 from flakesync.forge.refusals import Refused, Unclear
 from flakesync.terms import Rev
 
@@ -75,10 +66,6 @@ class Adapter(Forge, ABC):
                 if pause is None:
                     return self._refused(project, now, error, means)
             self._client.sleep(pause)
-
-    @abstractmethod
-    def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        """Add the labels that it has not, and ask reviewers who have not been asked by `_open`; return it so."""
 
     @staticmethod
     @abstractmethod
@@ -232,9 +219,3 @@ def find_newest(listed: Callable[[bool], Iterator[Pull | None]], page: int) -> P
         # An old one that was opened again may lie far behind the ones of a hundred nights.
         found = next((pull for pull in listed(True) if pull is not None), None)
     return found or next(iter(mine), None)
-
-
-def no_method(host: str, method: str, known: str) -> ForgeError:
-    """Return the error for a merge method that a forge does not have."""
-    hint = f"merge-method: {known}"
-    return ForgeError("forge-method", f"{host}: pull requests cannot be merged by {method}", hint=hint)

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
-from flakesync.forge.client import Body, Client, Query
+from flakesync.forge.client import CallOptions, Client, Query
 from flakesync.forge.model import Project
 from flakesync.forge.refusals import Moved, Refused
 
@@ -30,27 +30,15 @@ class ProjectCalls:
         """Return what a repository is called now, as far as that is known."""
         return self._homes.get(project, project)
 
-    def call(
-        self, project: Project, method: str, rest: str, expect: type[T], *,
-        query: Query | None = None, body: Body | None = None, again: bool = False,
-    ) -> T:  # fmt: skip
+    def call(self, project: Project, method: str, rest: str, expect: type[T], **options: Unpack[CallOptions]) -> T:
         """Call `rest` below the address of a repository, and return its answer; see `Client.call`."""
         return self._at_home(
-            project,
-            lambda root: self.client.call(
-                method, f"{root}{rest}", expect, query=query, body=body, again=again, follow=False
-            ),
+            project, lambda root: self.client.call(method, f"{root}{rest}", expect, follow=False, **options)
         )
 
-    def tell(
-        self, project: Project, method: str, rest: str, *,
-        query: Query | None = None, body: Body | None = None, again: bool = False,
-    ) -> None:  # fmt: skip
+    def tell(self, project: Project, method: str, rest: str, **options: Unpack[CallOptions]) -> None:
         """Call `rest` below the address of a repository; the answer is of no interest."""
-        self._at_home(
-            project,
-            lambda root: self.client.tell(method, f"{root}{rest}", query=query, body=body, again=again, follow=False),
-        )
+        self._at_home(project, lambda root: self.client.tell(method, f"{root}{rest}", follow=False, **options))
 
     def each(self, project: Project, rest: str, item: type[T], query: Callable[[Project], Query]) -> Iterator[T]:
         """Give the items of a list of a repository. query: made for what the repository is called now."""

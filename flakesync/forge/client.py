@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, assert_never
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, assert_never
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -44,6 +44,14 @@ _DOWN = frozenset({502, 503, 504})
 
 Query = Mapping[str, str | int]
 Body = Mapping[str, object]
+
+
+class CallOptions(TypedDict, total=False):
+    """What a call sends, and how. again: a POST that does no harm when done twice."""
+
+    query: Query | None
+    body: Body | None
+    again: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,42 +116,25 @@ class Client:
         self._stopped.set()
 
     def call(
-        self,
-        method: str,
-        path: str,
-        expect: type[T],
-        *,
-        query: Query | None = None,
-        body: Body | None = None,
-        again: bool = False,
-        follow: bool = True,
+        self, method: str, path: str, expect: type[T], *, follow: bool = True, **options: Unpack[CallOptions]
     ) -> T:
         """Make a call and return its answer.
 
-        path: below the API's base, encoded (`urls.segment`). again: a POST that does no harm when done twice.
-        follow: False raises Moved where the server names another address, instead of going there.
+        path: below the API's base, encoded (`urls.segment`). follow: False raises Moved where the server names another
+        address, instead of going there.
 
         Raises: Refused, Unclear, Moved, or ForgeError (`forge-token` | `forge-tls` | `forge-unreachable` |
         `forge-timeout` | `forge-answer` | `forge-rate-limit`).
         """
-        return self._read(method, path, self._ask(method, path, query, body, again=again, follow=follow), expect)
+        return self._read(method, path, self._ask(method, path, options, follow=follow), expect)
 
-    def tell(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Query | None = None,
-        body: Body | None = None,
-        again: bool = False,
-        follow: bool = True,
-    ) -> None:
+    def tell(self, method: str, path: str, *, follow: bool = True, **options: Unpack[CallOptions]) -> None:
         """Make a call whose answer is of no interest; raises as `call` does."""
-        self._ask(method, path, query, body, again=again, follow=follow)
+        self._ask(method, path, options, follow=follow)
 
     def each(self, path: str, item: type[T], *, query: Query | None = None, follow: bool = True) -> Iterator[T]:
         """Give the items of a list, page by page as far as they are asked for; raises as `call` does."""
-        reply = self._ask("GET", path, query, None, follow=follow)
+        reply = self._ask("GET", path, {"query": query}, follow=follow)
         seen = 0
         for page in range(2, _PAGES + 2):
             items = self._read("GET", path, reply, list[item])  # type: ignore[valid-type]
@@ -151,7 +142,7 @@ class Client:
             seen += len(items)
             if "link" not in reply.headers and items and seen < length_of_list(reply.headers):
                 # Of some lists Gitea and Forgejo tell how long they are, and not where they go on.
-                reply = self._ask("GET", path, {**(query or {}), "page": page}, None)
+                reply = self._ask("GET", path, {"query": {**(query or {}), "page": page}})
                 continue
             further = next_page(reply.headers)
             if further is None:
@@ -170,16 +161,7 @@ class Client:
                 text = text.replace(form, "…")
         return plain(text)
 
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        query: Query | None,
-        body: Body | None,
-        *,
-        again: bool = False,
-        follow: bool = True,
-    ) -> _Reply:
+    def _ask(self, method: str, path: str, options: CallOptions, *, follow: bool = True) -> _Reply:
         if self._endpoint.token is None:
             names = " or ".join(self._endpoint.token_env)
             table = f'[forges."{self.host}"]'
@@ -187,10 +169,11 @@ class Client:
             raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=hint)
         # GraphQL of a GitHub Enterprise Server lies beside its REST API.
         url = joined(f"{self._base}/", path) if path.startswith("../") else f"{self._base}{path}"
-        if query:
+        if query := options.get("query"):
             url = f"{url}?{urlencode(query)}"
+        repeatable = options.get("again", False) or method in _REPEATABLE
         with self._turn:
-            return self._patiently(method, url, body, repeatable=again or method in _REPEATABLE, follow=follow)
+            return self._patiently(method, url, options.get("body"), repeatable=repeatable, follow=follow)
 
     def _patiently(self, method: str, url: str, body: Body | None, *, repeatable: bool, follow: bool = True) -> _Reply:
         """Make a call as often as its kind and the server's limits allow; return a good answer."""

@@ -126,7 +126,7 @@ class Forge(Protocol):
         """Set title and body."""
 
     def add_labels(self, project: Project, pull: Pull, *, labels: Sequence[str], reviewers: Sequence[str]) -> Pull:
-        """Add the labels that it has not, and ask the reviewers; return it so."""
+        """Add the labels that it has not, and ask reviewers who were not asked when it was opened; return it so."""
 
     def reopen(self, project: Project, pull: Pull) -> Pull:
         """Open a closed pull request again."""

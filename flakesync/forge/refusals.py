@@ -1,6 +1,7 @@
 """When a forge says no, or nothing: the two errors an adapter decides by, and what the server said."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import msgspec
 
@@ -26,6 +27,17 @@ class Refused(ForgeError):  # noqa: N818 - it says what happened, like the error
     def words(self) -> str:
         """The server's own words, in one line."""
         return in_one_line(self.lines)
+
+
+class refused_with(AbstractContextManager[None]):  # noqa: N801 - used like contextlib.suppress
+    """Goes on after the block where the server said no with one of these statuses."""
+
+    def __init__(self, *statuses: int) -> None:
+        """statuses: of HTTP."""
+        self._statuses = statuses
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        return isinstance(error, Refused) and error.status in self._statuses
 
 
 class Unclear(ForgeError):  # noqa: N818

@@ -137,7 +137,7 @@ def put_into(body: str, block: str) -> str:
 
 def is_ours(body: str) -> bool:
     """Tell whether a body has flakesync's part."""
-    return _BLOCK.search(body) is not None
+    return bool(_block_of(body))
 
 
 def mark_abandoned(body: str) -> str:
@@ -148,14 +148,12 @@ def mark_abandoned(body: str) -> str:
 
 def was_abandoned(body: str) -> bool:
     """Tell whether the pull request of a body was closed by `abandon`, and not by a person."""
-    block = _BLOCK.search(body)
-    return block is not None and _ABANDONED in block[0]
+    return _ABANDONED in _block_of(body)
 
 
 def run_of(body: str) -> str | None:
     """Return the run that the body was last written for; None: it says none."""
-    block = _BLOCK.search(body)
-    found = _RUN.search(block[0]) if block is not None else None
+    found = _RUN.search(_block_of(body))
     return found[1] if found is not None else None
 
 

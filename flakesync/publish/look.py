@@ -8,15 +8,7 @@ from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import run_of, was_abandoned
-from flakesync.publish.branches import (
-    Branches,
-    Current,
-    Taken,
-    at_commit,
-    find_branches,
-    find_current,
-    find_overtaken,
-)
+from flakesync.publish.branches import Branches, Current, Taken, at_commit, find_branches, find_current, find_overtaken
 from flakesync.publish.fetchable import find_unpushed
 from flakesync.publish.work import Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph

@@ -104,7 +104,7 @@ def test_a_host_that_is_declared_as_none_is_only_pushed_to() -> None:
 
 def test_the_port_of_ssh_is_not_the_port_of_the_pages() -> None:
     forges = {"git.example.com": ForgeSettings(kind="gitlab")}
-    forge, project, endpoint = chosen("git+ssh://git@git.example.com:2222/acme/lib", forges=forges)
+    _, project, endpoint = chosen("git+ssh://git@git.example.com:2222/acme/lib", forges=forges)
     assert (project.host, endpoint.api) == ("git.example.com", "https://git.example.com/api/v4")
 
 
@@ -145,7 +145,7 @@ def test_the_pages_of_github_are_not_at_its_api() -> None:
 
 def test_the_port_of_https_belongs_to_the_host() -> None:
     forges = {"git.example.com": ForgeSettings(kind="none"), "git.example.com:8443": ForgeSettings(kind="forgejo")}
-    forge, project, endpoint = chosen("git+https://git.example.com:8443/acme/lib", forges=forges)
+    _, project, endpoint = chosen("git+https://git.example.com:8443/acme/lib", forges=forges)
     assert (project.host, endpoint.api) == ("git.example.com:8443", "https://git.example.com:8443/api/v1")
 
 

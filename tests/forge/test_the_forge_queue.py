@@ -113,7 +113,7 @@ def test_a_queued_pull_request_of_github_is_merged_by_the_queue(forge: Forge) ->
     assert tip is not None
     assert client.get()["merge_commit_sha"] == tip
     assert len(storage.parents(tip)) == 1
-    assert storage.show(tip, "%s") == "Update (#1)"
+    assert storage.commit(tip).message.startswith("Update (#1)\n")
 
 
 def test_a_queue_keeps_its_order_and_throws_out_what_conflicts(forge: Forge) -> None:

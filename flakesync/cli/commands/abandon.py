@@ -2,7 +2,7 @@
 
 import os
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,11 +10,6 @@ from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, reading, refuse_offline
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
-
-if TYPE_CHECKING:
-    from flakesync.documents.abandon import AbandonDocument
-    from flakesync.terms import RepoName
-    from flakesync.workspace.manifest import Workspace
 
 
 @with_common()
@@ -34,31 +29,23 @@ def abandon(
       flakesync abandon --dry-run
       flakesync abandon --repo app
     """
-    refuse_offline(common, "abandon")
-    workspace, selected = open_workspace(common)
-    document = _abandon(common, workspace, selected, dry_run=dry_run)
-    if common.json:
-        screen.answer_json(document)
-    else:
-        from flakesync.report.publish import render_abandon
-
-        screen.answer(render_abandon(document, width=screen.width()))
-    return EXIT_FINDINGS if any(outcome.status == "failed" for outcome in document.repos) else EXIT_OK
-
-
-def _abandon(
-    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, dry_run: bool
-) -> "AbandonDocument":
     from flakesync.cache.layout import cache_dir
     from flakesync.forge.hosts import Servers
     from flakesync.publish.abandon import abandon as carry_out
+    from flakesync.report.publish import render_abandon
     from flakesync.survey.read import read_graph
     from flakesync.sync.engine import only_run
 
+    refuse_offline(common, "abandon")
+    workspace, selected = open_workspace(common)
     with (
         closing(Servers(workspace, os.environ)) as servers,
         only_run(workspace.file, cache_dir()),
         screen.busy(reading(workspace), quiet=common.quiet),
     ):
-        graph = read_graph(workspace, at="update")
-        return carry_out(workspace, graph, selected, servers, dry_run=dry_run)
+        document = carry_out(workspace, read_graph(workspace, at="update"), selected, servers, dry_run=dry_run)
+    if common.json:
+        screen.answer_json(document)
+    else:
+        screen.answer(render_abandon(document, width=screen.width()))
+    return EXIT_FINDINGS if any(outcome.status == "failed" for outcome in document.repos) else EXIT_OK

@@ -13,10 +13,7 @@ from flakesync.cli.options import Common, DialectOption, LockerOption, with_comm
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
-    from flakesync.land.outcome import LandResult
-    from flakesync.sync.options import Options, Patience
-    from flakesync.terms import RepoName
-    from flakesync.workspace.manifest import Workspace
+    from flakesync.sync.options import Patience
 
 
 @with_common()
@@ -48,7 +45,11 @@ def land(
       flakesync land --no-merge
     """
     from flakesync.cache.layout import cache_dir
+    from flakesync.forge.hosts import Servers
     from flakesync.land.documents import land_document
+    from flakesync.land.land import land as carry_out
+    from flakesync.report.land import progress_line, render_land
+    from flakesync.report.progress import listener
     from flakesync.sync.options import Options
 
     refuse_offline(common, "land")
@@ -56,13 +57,15 @@ def land(
     options = Options(
         cache=cache_dir(), locker=locker, dialect=dialect, merge=not no_merge, patience=_patience(wait, timeout)
     )
-    result = _land(common, workspace, selected, options)
+    with (
+        closing(Servers(workspace, os.environ)) as servers,
+        listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen,
+    ):
+        result = carry_out(workspace, selected, servers, options, listen)
     document = land_document(result)
     if common.json:
         screen.answer_json(document)
     else:
-        from flakesync.report.land import render_land
-
         screen.answer(render_land(document, width=screen.width(), full=common.verbose))
     statuses = {outcome.status for outcome in result.repos}
     if statuses & {"failed", "skipped"}:
@@ -79,16 +82,3 @@ def _patience(wait: bool, timeout: str) -> "Patience":
         return Patience(wait=wait, timeout_s=duration(timeout))
     except ManifestError as error:
         raise ManifestError("usage", f"--timeout: {error.message}", hint=error.hint) from None
-
-
-def _land(common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", options: "Options") -> "LandResult":
-    from flakesync.forge.hosts import Servers
-    from flakesync.land.land import land as carry_out
-    from flakesync.report.land import progress_line
-    from flakesync.report.progress import listener
-
-    with (
-        closing(Servers(workspace, os.environ)) as servers,
-        listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen,
-    ):
-        return carry_out(workspace, selected, servers, options, listen)

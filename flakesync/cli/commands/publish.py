@@ -3,7 +3,7 @@
 import os
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,11 +11,6 @@ from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, reading, refuse_offline
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
-
-if TYPE_CHECKING:
-    from flakesync.publish.work import Published
-    from flakesync.terms import RepoName
-    from flakesync.workspace.manifest import Workspace
 
 
 @with_common()
@@ -40,34 +35,25 @@ def publish(
       flakesync publish --group core --reopen
       flakesync publish --json > publish.json
     """
-    from flakesync.publish.documents import publish_document
-
-    refuse_offline(common, "publish")
-    workspace, selected = open_workspace(common)
-    results = _publish(common, workspace, selected, reopen=reopen)
-    document = publish_document(results, workspace.branch)
-    if common.json:
-        screen.answer_json(document)
-    else:
-        from flakesync.report.publish import render_publish
-
-        screen.answer(render_publish(document, width=screen.width()))
-    return EXIT_FINDINGS if any(result.is_left for result in results) else EXIT_OK
-
-
-def _publish(
-    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", *, reopen: bool
-) -> "list[Published]":
     from flakesync.cache.layout import cache_dir
     from flakesync.forge.hosts import Servers
+    from flakesync.publish.documents import publish_document
     from flakesync.publish.publish import publish as carry_out
     from flakesync.report.progress import listener
-    from flakesync.report.publish import progress_line
+    from flakesync.report.publish import progress_line, render_publish
     from flakesync.survey.read import read_graph
     from flakesync.sync.engine import only_run
 
+    refuse_offline(common, "publish")
+    workspace, selected = open_workspace(common)
     with closing(Servers(workspace, os.environ)) as servers, only_run(workspace.file, cache_dir()):
         with screen.busy(reading(workspace), quiet=common.quiet):
             graph = read_graph(workspace, at="update")
         with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
-            return carry_out(workspace, graph, selected, servers, reopen=reopen, listener=listen)
+            results = carry_out(workspace, graph, selected, servers, reopen=reopen, listener=listen)
+    document = publish_document(results, workspace.branch)
+    if common.json:
+        screen.answer_json(document)
+    else:
+        screen.answer(render_publish(document, width=screen.width()))
+    return EXIT_FINDINGS if any(result.is_left for result in results) else EXIT_OK

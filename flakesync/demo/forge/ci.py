@@ -22,9 +22,7 @@ def report(site: Site, project: Project) -> None:
                 _by_themselves(site, project, head, now)
 
 
-def add(
-    site: Site, project: Project, rev: str, job: Job, state: str, *, keep: bool = True
-) -> Check:  # fmt: skip
+def add(site: Site, project: Project, rev: str, job: Job, state: str, *, keep: bool = True) -> Check:
     """Give a commit the state of a job."""
     check = Check(
         next(site.ids), job.name, state, "", "", site.ci_account, site.time(), job.run, allow_failure=job.allow_failure

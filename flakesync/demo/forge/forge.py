@@ -10,12 +10,11 @@ from flakesync.demo.forge import forgejo, github, gitlab, meanwhile, pulls
 from flakesync.demo.forge.model import Kind, Site
 from flakesync.demo.forge.web import smart_http
 from flakesync.demo.forge.web.certificates import Certificates, make_certificates
-from flakesync.demo.forge.web.messages import Answer, BadRequestError, Request, moved
+from flakesync.demo.forge.web.messages import Answer, AnswerError, Request, moved
 from flakesync.demo.forge.web.server import Server
 
 _GIT = re.compile(r"/(?P<path>.+?)(?P<suffix>\.git)?/(?P<what>info/refs|git-upload-pack|git-receive-pack)")
 _ANSWERS = {"github": github.answer, "gitlab": gitlab.answer, "forgejo": forgejo.answer}
-
 
 _PUSH: dict[Kind, str] = {"github": "contents", "gitlab": "write_repository", "forgejo": "write:repository"}
 """The permission that a push needs."""
@@ -97,8 +96,8 @@ class Forge:
             return _git(site, request, git)
         try:
             return _ANSWERS[site.kind](site, request)
-        except BadRequestError:
-            return Answer(400, {"message": "Problems parsing JSON"})
+        except AnswerError as error:
+            return error.answer
 
 
 def _git(site: Site, request: Request, found: re.Match[str]) -> Answer:

@@ -35,13 +35,13 @@ def status(pipeline: Pipeline) -> str:
 
 def start(site: Site, project: Project, head: Head) -> Pipeline:
     """Begin a pipeline for a head: on the commit that merges it into its base where that is wanted, and possible."""
-    made: str | None = None
-    if project.merged_results:
-        made = merge_commit(project, head.rev, head.base, f"refs/merge-requests/{head.number}/merge")
-        if made is None:
-            return add(site, project, head.rev, f"refs/merge-requests/{head.number}/head")
-        return add(site, project, made, f"refs/merge-requests/{head.number}/merge", source=head.rev)
-    return add(site, project, head.rev, head.branch)
+    if not project.merged_results:
+        return add(site, project, head.rev, head.branch)
+    ref = f"refs/merge-requests/{head.number}"
+    made = merge_commit(project, head.rev, head.base, f"{ref}/merge")
+    if made is None:
+        return add(site, project, head.rev, f"{ref}/head")
+    return add(site, project, made, f"{ref}/merge", source=head.rev)
 
 
 def merge_commit(project: Project, head: str, base: str, ref: str) -> str | None:

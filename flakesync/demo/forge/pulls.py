@@ -6,17 +6,15 @@ from flakesync.demo.forge import ci, pipelines, queue
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.storage import MergeConflictError, MergeMethod, Storage
 
-Reason = Literal["archived", "conflict", "exists", "no-base", "no-commits", "no-head"]
+Reason = Literal["conflict", "exists", "no-base", "no-commits", "no-head"]
 
 
 class RefusedError(Exception):
     """What was asked is not done. other: the pull request that is there already."""
 
-    def __init__(self, reason: Reason, words: str = "", other: Pull | None = None) -> None:
-        """words: why, for people, where there is more to say."""
-        super().__init__(words or reason)
+    def __init__(self, reason: Reason, other: Pull | None = None) -> None:
+        super().__init__(reason)
         self.reason = reason
-        self.words = words
         self.other = other
 
 
@@ -25,8 +23,6 @@ def open_pull(
 ) -> Pull:
     """Open a pull request. Raises RefusedError."""
     storage = project.storage
-    if project.archived:
-        raise RefusedError("archived")
     branches = storage.branches()
     if base not in branches:
         raise RefusedError("no-base")
@@ -91,9 +87,7 @@ def merge(site: Site, project: Project, pull: Pull, method: MergeMethod, by: Acc
     _bring_in(site, project, pull, by)
 
 
-def squash_and_merge(
-    site: Site, project: Project, pull: Pull, method: MergeMethod, by: Account, message: str
-) -> None:  # fmt: skip
+def squash_and_merge(site: Site, project: Project, pull: Pull, method: MergeMethod, by: Account, message: str) -> None:
     """Merge as GitLab does when it squashes: one commit in the place of the branch, then the project's own method.
 
     Raises RefusedError.

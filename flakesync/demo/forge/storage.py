@@ -11,6 +11,7 @@ from typing import Literal
 
 from flakesync.errors import GitError
 from flakesync.git.repository import Repository
+from flakesync.git.values import Commit
 from flakesync.terms import Rev
 
 MergeMethod = Literal["merge", "squash", "rebase", "rebase-merge", "fast-forward"]
@@ -124,19 +125,14 @@ class Storage:
     def default_branch(self) -> str:
         return (self.path / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
 
-    def tree(self, rev: str) -> str:
-        """Return the tree of a commit."""
+    def commit(self, rev: str) -> Commit:
+        """Return a commit that is there."""
         with Repository.open(self.path) as repository:
-            return repository.commit(Rev(rev)).tree
+            return repository.commit(Rev(rev))
 
     def parents(self, rev: str) -> list[str]:
         """Return the parents of a commit."""
-        with Repository.open(self.path) as repository:
-            return [*repository.commit(Rev(rev)).parents]
-
-    def show(self, rev: str, form: str) -> str:
-        """Return a commit in one of git's pretty formats, such as `%B`."""
-        return self.git("show", "-s", f"--format={form}", rev)
+        return [*self.commit(rev).parents]
 
     def is_ancestor(self, old: str, new: str) -> bool:
         """Tell whether `new` has `old` in its history (or is it)."""
@@ -209,7 +205,7 @@ class Storage:
                 return self._rebase(base, head)
             case "rebase-merge":
                 top = self._rebase(base, head)
-                return self._commit(self.tree(top), [base, top], message)
+                return self._commit(self.commit(top).tree, [base, top], message)
             case "fast-forward":
                 if not self.is_ancestor(base, head):
                     raise MergeConflictError
@@ -219,24 +215,21 @@ class Storage:
         """Replay each commit, as the forges do: always new commits, with the forge as their committer."""
         top = base
         for rev in self.commits(base, head):
-            (parent,) = self.parents(rev)
-            tree = self._picked(top, rev, parent)
-            top = self._commit(tree, [top], self.show(rev, "%B"), self._author(rev))
+            commit = self.commit(rev)
+            (parent,) = commit.parents
+            top = self._commit(self._picked(top, rev, parent), [top], commit.message, self._author(rev))
         return top
 
     def _picked(self, top: str, rev: str, parent: str) -> str:
         # A commit on `parent` with the tree of `top`: merging `rev` with it is picking `rev` (git 2.38 has no
         # --merge-base yet).
-        done = self._commit(self.tree(top), [parent], "top")
+        done = self._commit(self.commit(top).tree, [parent], "top")
         return self.merged_tree(done, rev)
 
     def _author(self, rev: str) -> dict[str, str]:
-        name, email, date = self.show(rev, "%an%n%ae%n%at %ai").split("\n")
-        return {
-            "GIT_AUTHOR_NAME": name,
-            "GIT_AUTHOR_EMAIL": email,
-            "GIT_AUTHOR_DATE": f"{date.split()[0]} {date.split()[-1]}",
-        }
+        author = self.commit(rev).author
+        date = author.encode().decode().rpartition("> ")[2]
+        return {"GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": date}
 
     def _commit(self, tree: str, parents: list[str], message: str, env: Mapping[str, str] | None = None) -> str:
         above = [part for parent in parents for part in ("-p", parent)]

@@ -12,7 +12,7 @@ from flakesync.forge.client import Client, Query
 from flakesync.forge.forgejo.answers import ANSWERS
 from flakesync.forge.forgejo.merging import Merging
 from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull
-from flakesync.forge.refusals import Refused
+from flakesync.forge.refusals import Refused, refused_with
 from flakesync.forge.repos_adapter import ReposAdapter
 from flakesync.forge.urls import segment
 from flakesync.terms import Rev
@@ -103,13 +103,14 @@ class _Repo(msgspec.Struct, frozen=True):
     @property
     def styles(self) -> list[str]:
         """The merge styles that are allowed, the default first; the default may be one that is not."""
-        allowed = [
-            *(["merge"] if self.allow_merge_commits else []),
-            *(["rebase"] if self.allow_rebase else []),
-            *(["rebase-merge"] if self.allow_rebase_explicit else []),
-            *(["squash"] if self.allow_squash_merge else []),
-            *(["fast-forward-only"] if self.allow_fast_forward_only_merge else []),
-        ]
+        styles = {
+            "merge": self.allow_merge_commits,
+            "rebase": self.allow_rebase,
+            "rebase-merge": self.allow_rebase_explicit,
+            "squash": self.allow_squash_merge,
+            "fast-forward-only": self.allow_fast_forward_only_merge,
+        }
+        allowed = [style for style, is_allowed in styles.items() if is_allowed]
         return sorted(allowed, key=lambda style: style != self.default_merge_style) or ["merge"]
 
 
@@ -178,12 +179,9 @@ class Forgejo(ReposAdapter):
         """Do nothing: issues can depend on each other here, which is off in many places; the body says it all."""
 
     def _known(self, project: Project, head: str, base: str) -> _Pull | None:
-        try:
+        with refused_with(404):
             return self._at.call(project, "GET", f"/pulls/{segment(base)}/{segment(head)}", _Pull)
-        except Refused as refusal:
-            if refusal.status == 404:
-                return None
-            raise
+        return None
 
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:
         return self._at.call(project, "PATCH", f"/pulls/{pull.number}", _Pull, body=body).value()
@@ -214,13 +212,11 @@ class Forgejo(ReposAdapter):
     def _labels_of_owner(self, project: Project) -> dict[str, int]:
         owner = self._at.home(project).path.partition("/")[0]
         if owner not in self._shared_labels:
-            try:
+            found: dict[str, int] = {}
+            with refused_with(403, 404):
                 listed = self._client.each(f"/orgs/{segment(owner)}/labels", _Label, query={"limit": PAGE})
-                self._shared_labels[owner] = {label.name: label.id for label in listed}
-            except Refused as refusal:
-                if refusal.status not in (403, 404):
-                    raise
-                self._shared_labels[owner] = {}
+                found = {label.name: label.id for label in listed}
+            self._shared_labels[owner] = found
         return self._shared_labels[owner]
 
     def _is_double(self, refusal: Refused) -> bool:

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import msgspec
 
-from flakesync.forge.adapter import find_newest, no_method
+from flakesync.forge.adapter import find_newest
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.github.answers import ANSWERS
 from flakesync.forge.github.graphql import GraphQL
 from flakesync.forge.github.merging import Merging
-from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
+from flakesync.forge.model import ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.repos_adapter import ReposAdapter
 from flakesync.terms import Rev
@@ -156,16 +156,15 @@ class GitHub(ReposAdapter):
 
     def _ways(self, project: Project, method: MergeMethod) -> Sequence[str]:
         if method == "fast-forward":
-            raise no_method(self._client.host, method, "`merge`, `squash`, `rebase` or `default`")
+            message = f"{self._client.host}: pull requests cannot be merged by {method}"
+            raise ForgeError("forge-method", message, hint="merge-method: `merge`, `squash`, `rebase` or `default`")
         if method != "default":
             return [method]
-        allowed = self._at.call(project, "GET", "", _Project)
-        ways = [
-            *(["merge"] if allowed.allow_merge_commit else []),
-            *(["squash"] if allowed.allow_squash_merge else []),
-            *(["rebase"] if allowed.allow_rebase_merge else []),
-        ]
-        return ways or ["merge"]
+        found = self._at.call(project, "GET", "", _Project)
+        ways = {
+            "merge": found.allow_merge_commit, "squash": found.allow_squash_merge, "rebase": found.allow_rebase_merge,
+        }  # fmt: skip
+        return [way for way, is_allowed in ways.items() if is_allowed] or ["merge"]
 
     def _merge(self, project: Project, pull: Pull, head: Rev, way: str) -> Pull | Waiting:
         if self._merging.has_queue(project, pull.base_branch):

@@ -5,7 +5,7 @@ A summary of all checks is told even to a fine-grained token, which may not read
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -70,24 +70,16 @@ class _CommitNode(msgspec.Struct, frozen=True):
     commit: _Commit
 
 
-class _AutoMerge(msgspec.Struct, frozen=True, rename="camel"):
-    enabled_at: str | None = None
-
-
-class _Commits(msgspec.Struct, frozen=True):
-    nodes: tuple[_CommitNode | None, ...] = ()
-
-
-class _Nameds(msgspec.Struct, frozen=True):
-    nodes: tuple[_Named | None, ...] = ()
-
-
 class _Removed(msgspec.Struct, frozen=True):
     reason: str | None = None
 
 
-class _Removals(msgspec.Struct, frozen=True):
-    nodes: tuple[_Removed | None, ...] = ()
+class _List(msgspec.Struct, Generic[T], frozen=True):
+    nodes: tuple[T | None, ...] = ()
+
+    def present(self) -> list[T]:
+        """Return what the token may read of it."""
+        return [node for node in self.nodes if node is not None]
 
 
 class State(msgspec.Struct, frozen=True, rename="camel"):
@@ -99,15 +91,15 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     review_decision: str | None = None
     is_in_merge_queue: bool = False
     merge_queue_entry: _Entry | None = None
-    auto_merge_request: _AutoMerge | None = None
-    latest_opinionated_reviews: _Nameds | None = None
-    commits: _Commits = _Commits()
-    timeline_items: _Removals = _Removals()
+    auto_merge_request: dict[str, msgspec.Raw] | None = None
+    latest_opinionated_reviews: _List[_Named] | None = None
+    commits: _List[_CommitNode] = _List()
+    timeline_items: _List[_Removed] = _List()
 
     def rollup(self, head: Rev) -> Checks | None:
         """Return what all checks of the head come to; None: it is said of another commit."""
-        for node in self.commits.nodes:
-            if node is not None and node.commit.oid == head:
+        for node in self.commits.present():
+            if node.commit.oid == head:
                 rollup = node.commit.status_check_rollup
                 return _ROLLUPS.get(rollup.state, "failed") if rollup is not None else "none"
         return None
@@ -116,7 +108,7 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     def opinions(self) -> list[str]:
         """The last review of each person that was more than a comment."""
         found = self.latest_opinionated_reviews
-        return [node.state for node in found.nodes if node is not None] if found is not None else []
+        return [node.state for node in found.present()] if found is not None else []
 
     @property
     def has_auto_merge(self) -> bool:
@@ -126,7 +118,7 @@ class State(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def removal(self) -> str | None:
         """Why a merge queue took it out the last time; None: it never did, or does not say."""
-        return next((node.reason for node in self.timeline_items.nodes if node is not None), None)
+        return next((node.reason for node in self.timeline_items.present()), None)
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -139,10 +131,6 @@ class _Enqueued(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Enqueue(msgspec.Struct, frozen=True, rename="camel"):
     enqueue_pull_request: _Enqueued | None = None
-
-
-class _Enabled(msgspec.Struct, frozen=True, rename="camel"):
-    enable_pull_request_auto_merge: dict[str, object] | None = None
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -179,7 +167,7 @@ class GraphQL:
 
     def enable_auto_merge(self, pull: Pull) -> None:
         """Let GitHub merge, or enqueue, a pull request when nothing is lacking any more. Raises: GraphError."""
-        self._mutate("AutoMerge", _AUTO_MERGE, pull, _Enabled)
+        self._mutate("AutoMerge", _AUTO_MERGE, pull, dict[str, msgspec.Raw])
 
     def _mutate(self, name: str, query: str, pull: Pull, expect: type[T]) -> T:
         if self._absent or not pull.key:

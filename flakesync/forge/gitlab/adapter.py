@@ -14,17 +14,8 @@ from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.gitlab.answers import ANSWERS, STATUSES
 from flakesync.forge.gitlab.merging import UNREADABLE, Merging, Pipeline
-from flakesync.forge.model import (
-    ForgeError,
-    MergeMethod,
-    MergeStatus,
-    NewPull,
-    Project,
-    Pull,
-    PullState,
-    Waiting,
-)
-from flakesync.forge.refusals import Refused
+from flakesync.forge.model import ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, PullState, Waiting
+from flakesync.forge.refusals import Refused, refused_with
 from flakesync.forge.urls import repository, segment
 from flakesync.terms import Rev
 
@@ -241,13 +232,10 @@ class GitLab(Adapter):
 
     def _is_approved(self, project: Project, pull: Pull) -> bool:
         """Tell whether somebody approves of it; how many have to is known to the paid tiers alone."""
-        try:
+        with refused_with(*UNREADABLE):
             found = self._at.call(project, "GET", f"/merge_requests/{pull.number}/approvals", _Approvals)
-        except Refused as refusal:
-            if refusal.status not in UNREADABLE:
-                raise
-            return False
-        return bool(found.approved_by)
+            return bool(found.approved_by)
+        return False
 
     def _user(self, name: str) -> int:
         """Return the number of a person, asked once per host."""

@@ -9,7 +9,7 @@ import msgspec
 from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.checks import Check, summary
 from flakesync.forge.model import Checks, ForgeError, MergeStatus, Project, Pull, Waiting
-from flakesync.forge.refusals import Refused
+from flakesync.forge.refusals import refused_with
 from flakesync.terms import Rev
 
 _PAGE = 100
@@ -89,30 +89,23 @@ class Merging:
 
     def has_train(self, project: Project) -> bool:
         """Tell whether merges go through a merge train here (GitLab Premium)."""
-        known = self._trains.get(project)
-        if known is None:
-            try:
-                known = bool(self.at.call(project, "GET", "", _Project).merge_trains_enabled)
-            except Refused as refusal:  # a job's token may read merge requests, and not the project
-                if refusal.status not in UNREADABLE:
-                    raise
-                known = False
-            self._trains[project] = known
-        return known
+        if project not in self._trains:
+            found = _Project()
+            with refused_with(*UNREADABLE):  # a job's token may read merge requests, and not the project
+                found = self.at.call(project, "GET", "", _Project)
+            self._trains[project] = bool(found.merge_trains_enabled)
+        return self._trains[project]
 
     def on_train(self, project: Project, pull: Pull) -> Waiting | None:
         """Return that an open merge request is on a train; None: it is not, or trains are not known here."""
         if not self.has_train(project):
             return None
-        try:
+        with refused_with(*UNREADABLE):
             car = self.at.call(project, "GET", _train(pull), _Car)
-        except Refused as refusal:
-            if refusal.status in UNREADABLE:
-                return None
-            raise
-        if car.status in ("merged", "skip_merged"):
-            return Waiting("queue", "the merge train has merged it just now")
-        return Waiting("queue", f"it is on the merge train ({car.status})")
+            if car.status in ("merged", "skip_merged"):
+                return Waiting("queue", "the merge train has merged it just now")
+            return Waiting("queue", f"it is on the merge train ({car.status})")
+        return None
 
     def join_train(self, project: Project, pull: Pull, body: Mapping[str, object]) -> Waiting:
         """Put a merge request on the train of its base, now or when its pipeline has succeeded.
@@ -132,23 +125,16 @@ class Merging:
             return True
         if not _MADE_OF_BOTH.fullmatch(pipeline.ref):
             return False
-        try:
-            commit = self.at.call(project, "GET", f"/repository/commits/{pipeline.sha}", _Commit)
-        except Refused as refusal:
-            if refusal.status != 404:
-                raise
-            return False
-        return head in commit.parent_ids
+        with refused_with(404):
+            return head in self.at.call(project, "GET", f"/repository/commits/{pipeline.sha}", _Commit).parent_ids
+        return False
 
     def _jobs(self, project: Project, rev: Rev) -> Sequence[_Status]:
         """Return the newest state of each job and external status of a commit."""
         rest = f"/repository/commits/{rev}/statuses"
-        try:
+        with refused_with(*UNREADABLE):
             return list(self.at.each(project, rest, _Status, lambda _: {"per_page": _PAGE}))
-        except Refused as refusal:
-            if refusal.status not in UNREADABLE:
-                raise
-            return []
+        return []
 
 
 def _check(job: _Status) -> Check:

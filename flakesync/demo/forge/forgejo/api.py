@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from flakesync.demo.forge import meanwhile
+from flakesync.demo.forge.door import Door
 from flakesync.demo.forge.model import Account, Project, Pull, Site
-from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.messages import Answer, AnswerError, Json, Request
 from flakesync.demo.forge.web.paging import page_of
-from flakesync.demo.forge.web.routing import Router
+from flakesync.demo.forge.web.routing import Parts, Router
 
 Item = TypeVar("Item")
 
@@ -29,69 +29,35 @@ def not_found(site: Site) -> Answer:
     return Answer(404, document)
 
 
-def project_of(site: Site, request: Request, parts: dict[str, str]) -> Project | None:
-    """Return the repository that a path names; None: there is none for whoever asks."""
-    project = site.find(f"{parts['owner']}/{parts['repo']}")
-    if project is None or not site.may_read(project, site.account(request)):
-        return None
-    with site.lock:
-        meanwhile.catch_up(site, project)
+def require(site: Site, account: Account | None, scope: str) -> None:
+    """Refuse what a token has no scope for. Raises AnswerError."""
+    if account is not None and scope in account.lacks:
+        words = f"token does not have at least one of required scope(s): [{scope}]"
+        raise AnswerError(error(site, 403, words))
+
+
+def _may_read(site: Site, project: Project | None, account: Account | None, about: str) -> Project:
+    require(site, account, f"read:{about or 'repository'}")
+    if project is None:
+        raise AnswerError(not_found(site))
     return project
 
 
-Reading = Callable[[Site, Project, Request, dict[str, str]], Answer]
-Writing = Callable[[Site, Project, Account, Request, dict[str, str]], Answer]
+def _may_write(site: Site, project: Project | None, account: Account | None, about: str) -> tuple[Project, Account]:
+    if account is None:
+        raise AnswerError(error(site, 401, "token is required"))
+    require(site, account, f"write:{about or 'repository'}")
+    if project is None:
+        raise AnswerError(not_found(site))
+    if account.right != "write":
+        raise AnswerError(error(site, 403, "user should have a permission to write to a repo"))
+    if project.archived:
+        raise AnswerError(error(site, 423, f"{project.path} is archived"))
+    return project, account
 
 
-def lacks(site: Site, account: Account | None, scope: str) -> Answer | None:
-    """Refuse what a token has no scope for."""
-    if account is None or scope not in account.lacks:
-        return None
-    return error(site, 403, f"token does not have at least one of required scope(s): [{scope}]")
-
-
-def reads(methods: str, pattern: str, about: str = "repository") -> Callable[[Reading], Reading]:
-    """Register a function for repositories that the asker may see. about: what a token's scope has to be for."""
-
-    def register(function: Reading) -> Reading:
-        @api.on(methods, pattern)
-        def route(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-            project = project_of(site, request, parts)
-            if refused := lacks(site, site.account(request), f"read:{about}"):
-                return refused
-            if project is None:
-                return not_found(site)
-            with site.lock:
-                return function(site, project, request, parts)
-
-        return function
-
-    return register
-
-
-def writes(methods: str, pattern: str, about: str = "repository") -> Callable[[Writing], Writing]:
-    """Register a function for those who may change a repository. about: what a token's scope has to be for."""
-
-    def register(function: Writing) -> Writing:
-        @api.on(methods, pattern)
-        def route(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-            project, account = project_of(site, request, parts), site.account(request)
-            if account is None:
-                return error(site, 401, "token is required")
-            if refused := lacks(site, account, f"write:{about}"):
-                return refused
-            if project is None:
-                return not_found(site)
-            if account.right != "write":
-                return error(site, 403, "user should have a permission to write to a repo")
-            if project.archived:
-                return error(site, 423, f"{project.path} is archived")
-            with site.lock:
-                return function(site, project, account, request, parts)
-
-        return function
-
-    return register
+_door = Door(api, lambda site, _: site, _may_read, _may_write)
+reads, writes = _door.reads, _door.writes
 
 
 def page(request: Request, items: Sequence[Item], show: Callable[[Item], Json]) -> Answer:
@@ -106,5 +72,9 @@ def counted(request: Request, items: Sequence[Item], show: Callable[[Item], Json
     return Answer(shown.status, shown.body, tuple(each for each in shown.headers if each[0] != "Link"))
 
 
-def pull_of(project: Project, parts: dict[str, str]) -> Pull | None:
-    return project.pull(int(parts["number"])) if parts["number"].isdigit() else None
+def pull_of(site: Site, project: Project, parts: Parts) -> Pull:
+    """Return the pull request that a path names. Raises AnswerError."""
+    pull = project.pull(int(parts["number"])) if parts["number"].isdigit() else None
+    if pull is None:
+        raise AnswerError(not_found(site))
+    return pull

@@ -4,34 +4,27 @@ from flakesync.demo.forge.forgejo.api import REPO, error, not_found, page, pull_
 from flakesync.demo.forge.forgejo.documents import issue_document
 from flakesync.demo.forge.model import Account, Project, Pull, Site
 from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.routing import Parts
 
 _DEPENDENCIES = f"{REPO}/issues/{{number}}/dependencies"
 
 
 @reads("GET", _DEPENDENCIES, "issue")
-def list_dependencies(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    pull = pull_of(project, parts)
-    if pull is None or not site.dependencies:
+def list_dependencies(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
+    pull = pull_of(site, project, parts)
+    if not site.dependencies:
         return not_found(site)
     return page(request, pull.depends_on, lambda other: issue_document(site, _project_of(site, other), request, other))
 
 
-@writes("POST DELETE", _DEPENDENCIES, "issue")
-def change_dependencies(
-    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
-    pull, other = pull_of(project, parts), _named(site, request.fields())
-    if pull is None or other is None or not site.dependencies:
+@writes("POST", _DEPENDENCIES, "issue")
+def add_dependency(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
+    pull, other = pull_of(site, project, parts), _named(site, request.fields())
+    if other is None or not site.dependencies:
         return not_found(site)
-    known = other in pull.depends_on
-    if request.method == "DELETE":
-        if not known:
-            return not_found(site)
-        pull.depends_on.remove(other)
-    elif known or _leads_to(other, pull):  # it has no other word for what is there already, nor for a circle
-        return error(site, 500, "")
-    else:
-        pull.depends_on.append(other)
+    if other in pull.depends_on or _leads_to(other, pull):
+        return error(site, 500, "")  # it has no other word for what is there already, nor for a circle
+    pull.depends_on.append(other)
     return Answer(201, issue_document(site, project, request, pull))
 
 

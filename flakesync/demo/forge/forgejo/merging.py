@@ -4,12 +4,13 @@ import contextlib
 from typing import assert_never, cast
 
 from flakesync.demo.forge import meanwhile, pulls, rules
-from flakesync.demo.forge.forgejo.api import PULL, error, not_found, pull_of, reads, writes
+from flakesync.demo.forge.forgejo.api import PULL, error, not_found, pull_of, writes
 from flakesync.demo.forge.model import Account, Project, Pull, Site, Wish
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.rules import Behind, CheckLacking, QueueDemanded, ReviewsLacking, Unmet
 from flakesync.demo.forge.storage import MergeMethod
 from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.routing import Parts
 
 METHODS: dict[object, MergeMethod] = {
     "merge": "merge",
@@ -21,10 +22,8 @@ METHODS: dict[object, MergeMethod] = {
 
 
 @writes("POST", f"{PULL}/merge")
-def merge_pull(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
-    pull, fields = pull_of(project, parts), request.fields()
-    if pull is None:
-        return not_found(site)
+def merge_pull(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
+    pull, fields = pull_of(site, project, parts), request.fields()
     method = METHODS.get(fields.get("Do"))
     if method is None:
         return error(site, 422, "[Do]: Required")
@@ -48,8 +47,6 @@ def merge_pull(site: Site, project: Project, account: Account, request: Request,
             return error(site, 500, "")
         told = {"Style": fields["Do"], "StdOut": "", "StdErr": "CONFLICT (content): Merge conflict", "Err": None}
         return Answer(409, told)
-    if fields.get("delete_branch_after_merge") is True:
-        pulls.delete_branch(site, project, pull.head)
     return Answer(200, b"", content_type="text/plain")
 
 
@@ -59,9 +56,9 @@ def _message(pull: Pull, fields: Json) -> str:
 
 
 @writes("DELETE", f"{PULL}/merge")
-def cancel(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
-    pull = pull_of(project, parts)
-    if pull is None or pull.auto_merge is None:
+def cancel(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
+    pull = pull_of(site, project, parts)
+    if pull.auto_merge is None:
         return not_found(site)
     pull.auto_merge = None
     return Answer(204)
@@ -117,9 +114,3 @@ def _words(unmet: Unmet) -> str:
             raise ValueError("Forgejo has no merge queue")
         case _:
             assert_never(unmet)
-
-
-@reads("GET", f"{PULL}/merge")
-def is_merged(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    pull = pull_of(project, parts)
-    return Answer(204) if pull is not None and pull.state == "merged" else not_found(site)

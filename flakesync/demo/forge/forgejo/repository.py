@@ -1,54 +1,27 @@
 """Forgejo: a repository, its labels, its branches, and its archives."""
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.forgejo.api import (
-    REPO,
-    api,
-    counted,
-    error,
-    lacks,
-    not_found,
-    pages,
-    project_of,
-    reads,
-    writes,
-)
-from flakesync.demo.forge.forgejo.documents import (
-    PREFIX,
-    label_document,
-    labels_url,
-    repository,
-    user,
-)
+from flakesync.demo.forge.door import project_of
+from flakesync.demo.forge.forgejo.api import REPO, api, counted, error, not_found, pages, reads, require, writes
+from flakesync.demo.forge.forgejo.documents import PREFIX, label_document, labels_url, repository
 from flakesync.demo.forge.model import Account, Label, Project, Site
 from flakesync.demo.forge.web.messages import Answer, Request
-
-
-@api.on("GET", "/user")
-def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    account = site.account(request)
-    return Answer(200, user(site, account)) if account is not None else error(site, 401, "token is required")
-
-
-@api.on("GET", "/version")
-def get_version(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    return Answer(200, {"version": "1.25.3" if site.gitea else "16.0.1+gitea-1.22.0"})
+from flakesync.demo.forge.web.routing import Parts
 
 
 @reads("GET", REPO)
-def get_repository(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_repository(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     return Answer(200, repository(site, project, request, site.account(request)))
 
 
 @reads("GET", f"{REPO}/labels", "issue")
-def list_labels(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def list_labels(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     return counted(request, project.labels, lambda label: label_document(label, labels_url(site, project)))
 
 
 @api.on("GET", "/orgs/{owner}/labels")
-def list_shared_labels(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    if refused := lacks(site, site.account(request), "read:organization"):
-        return refused
+def list_shared_labels(site: Site, request: Request, parts: Parts) -> Answer:
+    require(site, site.account(request), "read:organization")
     known = site.labels.get(parts["owner"].lower())
     if known is None:  # a person, or nobody
         return not_found(site)
@@ -57,7 +30,7 @@ def list_shared_labels(site: Site, request: Request, parts: dict[str, str]) -> A
 
 
 @writes("POST", f"{REPO}/labels", "issue")
-def create_label(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def create_label(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     fields = request.fields()
     if not fields.get("name") or not fields.get("color"):
         return error(site, 422, "[Name]: Required")
@@ -67,14 +40,14 @@ def create_label(site: Site, project: Project, account: Account, request: Reques
 
 
 @writes("DELETE", f"{REPO}/branches/{{branch*}}")
-def delete_branch(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def delete_branch(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     if parts["branch"] in project.rules:
         return error(site, 403, "branch protected")
     return Answer(204) if pulls.delete_branch(site, project, parts["branch"]) else not_found(site)
 
 
 @reads("GET", f"{REPO}/branches/{{branch*}}")
-def get_branch(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_branch(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     rev = project.storage.branch(parts["branch"])
     if rev is None:
         return not_found(site)
@@ -91,7 +64,7 @@ def get_branch(site: Site, project: Project, request: Request, parts: dict[str, 
 
 @pages.on("GET", "/{owner}/{repo}/archive/{ref*}.tar.gz")
 @api.on("GET", f"{REPO}/archive/{{ref*}}.tar.gz")
-def get_archive(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+def get_archive(site: Site, request: Request, parts: Parts) -> Answer:
     project = project_of(site, request, parts)
     rev = project.storage.rev(parts["ref"]) if project is not None else None
     if project is None or rev is None:

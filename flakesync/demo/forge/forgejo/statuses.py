@@ -1,28 +1,19 @@
 """Forgejo: statuses of a commit."""
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.forgejo.api import (
-    REPO,
-    not_found,
-    page,
-    reads,
-    writes,
-)
-from flakesync.demo.forge.forgejo.documents import (
-    PREFIX,
-    repository,
-    status,
-)
+from flakesync.demo.forge.forgejo.api import REPO, not_found, page, reads, writes
+from flakesync.demo.forge.forgejo.documents import PREFIX, repository, status
 from flakesync.demo.forge.model import Account, Project, Site
 from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.demo.forge.web.paging import page_of
+from flakesync.demo.forge.web.routing import Parts
 
 _WORST_FIRST = ("error", "failure", "warning", "pending", "success", "skipped")
 """In Forgejo a warning hides what is pending."""
 
 
 @writes("POST", f"{REPO}/statuses/{{sha}}")
-def add_status(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def add_status(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     fields, rev = request.fields(), project.storage.rev(parts["sha"])
     if rev is None:
         return not_found(site)
@@ -36,7 +27,7 @@ def add_status(site: Site, project: Project, account: Account, request: Request,
 
 @reads("GET", f"{REPO}/commits/{{ref}}/statuses")
 @reads("GET", f"{REPO}/statuses/{{ref}}")
-def list_statuses(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def list_statuses(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     """List all that were ever reported, the newest first: of one context there may be many."""
     rev = project.storage.rev(parts["ref"])
     if rev is None:
@@ -45,7 +36,7 @@ def list_statuses(site: Site, project: Project, request: Request, parts: dict[st
 
 
 @reads("GET", f"{REPO}/commits/{{ref}}/status")
-def get_combined_status(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_combined_status(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     """Combine the newest of each context: of one page of them, which nothing in the answer tells."""
     rev = project.storage.rev(parts["ref"])
     if rev is None:

@@ -1,12 +1,10 @@
 """What all of GitHub's API has in common: its routes, its errors, who may ask what."""
 
-from collections.abc import Callable
-
-from flakesync.demo.forge import meanwhile
+from flakesync.demo.forge.door import Door
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.model import Account, Project, Pull, Site
-from flakesync.demo.forge.web.messages import Answer, Json, Request
-from flakesync.demo.forge.web.routing import Router
+from flakesync.demo.forge.web.messages import Answer, AnswerError, Json
+from flakesync.demo.forge.web.routing import Parts, Router
 
 api: Router[Site] = Router()
 pages: Router[Site] = Router()
@@ -33,73 +31,42 @@ def invalid(field: str, code: str = "invalid", message: str | None = None) -> An
     return refusal(422, "Validation Failed", error | ({"message": message} if message else {}))
 
 
-def project_of(site: Site, request: Request, parts: dict[str, str]) -> Project | None:
-    """Return the repository that a path names; None: there is none for whoever asks."""
-    project = site.find(f"{parts['owner']}/{parts['repo']}")
-    if project is None or not site.may_read(project, site.account(request)):
-        return None
-    with site.lock:
-        meanwhile.catch_up(site, project)
+def require(account: Account | None, needs: str) -> None:
+    """Refuse what a token has no permission for. needs: such as `checks=read`; empty: nothing. Raises AnswerError."""
+    permission, _, kind = needs.partition("=")
+    whole = permission in ("checks", "statuses") or kind == "write"
+    if account is not None and (permission if whole else f"{permission}:read") in account.lacks:
+        told = refusal(403, "Resource not accessible by personal access token")
+        raise AnswerError(told.plus(("X-Accepted-GitHub-Permissions", needs)))
+
+
+def _may_read(site: Site, project: Project | None, account: Account | None, needs: str) -> Project:
+    if project is None:
+        raise AnswerError(not_found())
+    require(account, needs)
     return project
 
 
-Reading = Callable[[Documents, Project, Request, dict[str, str]], Answer]
-Writing = Callable[[Documents, Project, Account, Request, dict[str, str]], Answer]
+def _may_write(site: Site, project: Project | None, account: Account | None, needs: str) -> tuple[Project, Account]:
+    if project is None:
+        raise AnswerError(not_found())
+    if account is None:
+        raise AnswerError(refusal(401, "Requires authentication"))
+    if account.right != "write":
+        raise AnswerError(refusal(403, "Resource not accessible by personal access token"))
+    require(account, needs)
+    if project.archived:
+        raise AnswerError(refusal(403, "Repository was archived so is read-only."))
+    return project, account
 
 
-def lacks(account: Account | None, needs: str) -> Answer | None:
-    """Refuse what a token has no permission for. needs: such as `checks=read`."""
-    permission, _, kind = needs.partition("=")
-    whole = permission in ("checks", "statuses") or kind == "write"
-    if account is None or (permission if whole else f"{permission}:read") not in account.lacks:
-        return None
-    told = refusal(403, "Resource not accessible by personal access token")
-    return told.plus(("X-Accepted-GitHub-Permissions", needs))
+_door = Door(api, Documents.of, _may_read, _may_write)
+reads, writes = _door.reads, _door.writes
 
 
-def reads(methods: str, pattern: str, needs: str = "") -> Callable[[Reading], Reading]:
-    """Register a function for repositories that the asker may see. needs: the permission that a token must have."""
-
-    def register(function: Reading) -> Reading:
-        @api.on(methods, pattern)
-        def route(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-            project = project_of(site, request, parts)
-            if project is None:
-                return not_found()
-            if refused := lacks(site.account(request), needs):
-                return refused
-            with site.lock:
-                return function(Documents.of(site, request), project, request, parts)
-
-        return function
-
-    return register
-
-
-def writes(methods: str, pattern: str, needs: str) -> Callable[[Writing], Writing]:
-    """Register a function for those who may change a repository. needs: the permission that a token must have."""
-
-    def register(function: Writing) -> Writing:
-        @api.on(methods, pattern)
-        def route(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-            project, account = project_of(site, request, parts), site.account(request)
-            if account is None:
-                return refusal(401, "Requires authentication") if project is not None else not_found()
-            if project is None:
-                return not_found()
-            if account.right != "write":
-                return refusal(403, "Resource not accessible by personal access token")
-            if refused := lacks(account, needs):
-                return refused
-            if project.archived:
-                return refusal(403, "Repository was archived so is read-only.")
-            with site.lock:
-                return function(Documents.of(site, request), project, account, request, parts)
-
-        return function
-
-    return register
-
-
-def pull_of(project: Project, parts: dict[str, str]) -> Pull | None:
-    return project.pull(int(parts["number"])) if parts["number"].isdigit() else None
+def pull_of(project: Project, parts: Parts) -> Pull:
+    """Return the pull request that a path names. Raises AnswerError."""
+    pull = project.pull(int(parts["number"])) if parts["number"].isdigit() else None
+    if pull is None:
+        raise AnswerError(not_found())
+    return pull

@@ -3,21 +3,16 @@
 import re
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.github.api import (
-    REPO,
-    lacks,
-    reads,
-    refusal,
-    writes,
-)
+from flakesync.demo.forge.github.api import REPO, reads, refusal, require, writes
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.model import Account, Project
 from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.demo.forge.web.paging import answer_page
+from flakesync.demo.forge.web.routing import Parts
 
 
 @writes("POST", f"{REPO}/statuses/{{sha}}", "statuses=write")
-def add_status(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def add_status(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     fields, rev = request.fields(), project.storage.rev(parts["sha"])
     if rev is None or fields.get("state") not in ("pending", "success", "failure", "error"):
         return refusal(422, "Validation Failed")
@@ -29,9 +24,7 @@ def add_status(made: Documents, project: Project, account: Account, request: Req
 
 
 @writes("POST", f"{REPO}/check-runs", "checks=write")
-def add_check_run(
-    made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
+def add_check_run(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     fields = request.fields()
     rev = project.storage.rev(str(fields.get("head_sha")))
     if rev is None or not fields.get("name"):
@@ -42,8 +35,8 @@ def add_check_run(
 
 
 @reads("GET", f"{REPO}/commits/{{ref*}}")
-def get_commit(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    found = re.fullmatch(r"(.+)/(status|statuses|check-runs)", parts["ref"])
+def get_commit(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
+    found = re.fullmatch(r"(.+)/(status|check-runs)", parts["ref"])
     ref, what = (found[1], found[2]) if found else (parts["ref"], "")
     rev = project.storage.rev(ref)
     if rev is None:
@@ -51,14 +44,11 @@ def get_commit(made: Documents, project: Project, request: Request, parts: dict[
     checks = list(project.results(rev).values())
     statuses, runs = [check for check in checks if not check.run], [check for check in checks if check.run]
     needs = {"": "contents=read", "check-runs": "checks=read"}.get(what, "statuses=read")
-    if refused := lacks(made.site.account(request), needs):
-        return refused
+    require(made.site.account(request), needs)
     match what:
         case "status":
             page = answer_page(request, statuses, lambda check: made.status(project, rev, check))
             return Answer(200, made.combined_status(project, rev, statuses, page.body), page.headers)
-        case "statuses":
-            return answer_page(request, statuses, lambda check: made.status(project, rev, check))
         case "check-runs":
             page = answer_page(request, runs, lambda check: made.check_run(project, rev, check))
             return Answer(200, {"total_count": len(runs), "check_runs": page.body}, page.headers)

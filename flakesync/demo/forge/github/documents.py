@@ -8,6 +8,7 @@ from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Rev
 from flakesync.demo.forge.storage import Storage
 from flakesync.demo.forge.times import maybe, time
 from flakesync.demo.forge.web.messages import Json, Request
+from flakesync.git.values import Signature
 
 _USER_LINKS = (
     "followers", "following", "gists", "starred", "subscriptions", "organizations", "repos", "events",
@@ -177,12 +178,9 @@ class Documents:
         done = check.state not in ("pending", "queued")
         own = check.state in ("success", *CONCLUSIONS)
         output = {
-            "title": None,
-            "summary": None,
-            "text": None,
-            "annotations_count": 0,
+            **dict.fromkeys(("title", "summary", "text")), "annotations_count": 0,
             "annotations_url": f"{url}/annotations",
-        }
+        }  # fmt: skip
         return {
             "id": check.id, "node_id": f"CR_{check.id}", "head_sha": rev, "external_id": None, "url": url,
             "html_url": f"{self.web}/{project.path}/runs/{check.id}", "details_url": check.url or None,
@@ -199,30 +197,25 @@ class Documents:
         worst = "failure" if states & {"failure", "error"} else "success" if states == {"success"} else "pending"
         return {
             "state": worst, "statuses": shown, "sha": rev,
-            "total_count": len(checks), "repository": self._minimal(project), "commit_url": url,
+            "total_count": len(checks), "repository": self.repository(project, None), "commit_url": url,
             "url": f"{url}/status",
         }  # fmt: skip
 
     def commit(self, project: Project, rev: str) -> Json:
         """Return a `commit`."""
-        storage, url = project.storage, f"{self.api}/repos/{project.path}"
-        name, email, date, by, by_email, at, message = storage.show(
-            rev, "%an%n%ae%n%at%n%cn%n%ce%n%ct%n%B"
-        ).split("\n", 6)  # fmt: skip
-        tree = storage.tree(rev)
+        commit, url = project.storage.commit(rev), f"{self.api}/repos/{project.path}"
         page = f"{self.web}/{project.path}/commit"
         return {
             "url": f"{url}/commits/{rev}", "sha": rev, "node_id": f"C_{rev[:12]}", "html_url": f"{page}/{rev}",
             "comments_url": f"{url}/commits/{rev}/comments", "author": {}, "committer": {},
             "commit": {
-                "url": f"{url}/git/commits/{rev}", "message": message, "comment_count": 0,
-                "author": {"name": name, "email": email, "date": time(int(date))},
-                "committer": {"name": by, "email": by_email, "date": time(int(at))},
-                "tree": {"sha": tree, "url": f"{url}/git/trees/{tree}"},
+                "url": f"{url}/git/commits/{rev}", "message": commit.message.strip(), "comment_count": 0,
+                "author": _person(commit.author), "committer": _person(commit.committer),
+                "tree": {"sha": commit.tree, "url": f"{url}/git/trees/{commit.tree}"},
             },
             "parents": [
                 {"sha": parent, "url": f"{url}/commits/{parent}", "html_url": f"{page}/{parent}"}
-                for parent in storage.parents(rev)
+                for parent in commit.parents
             ],
         }  # fmt: skip
 
@@ -251,8 +244,9 @@ class Documents:
             "repo": self.repository(project, None),
         }  # fmt: skip
 
-    def _minimal(self, project: Project) -> Json:
-        return self.repository(project, None)
+
+def _person(who: Signature) -> Json:
+    return {"name": who.name, "email": who.email, "date": time(who.time)}
 
 
 def mergeable_state(site: Site, project: Project, pull: Pull, mergeable: bool | None) -> str:

@@ -4,20 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flakesync.demo.forge import meanwhile, pulls, rules
-from flakesync.demo.forge import queue as waiting
 from flakesync.demo.forge.github import queue
 from flakesync.demo.forge.github.api import not_found, refusal
-from flakesync.demo.forge.github.documents import CONCLUSIONS, Documents, mergeable_state
+from flakesync.demo.forge.github.documents import CONCLUSIONS, mergeable_state
 from flakesync.demo.forge.github.query import FieldError, QueryError, Thing, Value, connection
 from flakesync.demo.forge.github.query import answer as run
-from flakesync.demo.forge.model import Account, Check, Project, Pull, Review, Site
-from flakesync.demo.forge.times import maybe, time
+from flakesync.demo.forge.model import Account, Check, Project, Pull, Site
+from flakesync.demo.forge.times import time
 from flakesync.demo.forge.web.messages import Answer, Json, Request
 
 Arguments = Mapping[str, object]
 
 _STATES = {"open": "OPEN", "closed": "CLOSED", "merged": "MERGED"}
-_REVIEWS = {"approved": "APPROVED", "changes-requested": "CHANGES_REQUESTED", "commented": "COMMENTED"}
+_REVIEWS = {"approved": "APPROVED", "changes-requested": "CHANGES_REQUESTED"}
 _REFUSED = "Resource not accessible by personal access token"
 
 
@@ -33,7 +32,7 @@ def answer(site: Site, request: Request) -> Answer:
     if not isinstance(query, str) or not isinstance(variables, dict):
         return Answer(400, {"message": "A query attribute must be specified and must be a string."})
     name = asked.get("operationName")
-    graph = _Graph(site, account, Documents.of(site, request))
+    graph = _Graph(site, account)
     roots = {"query": graph.query(), "mutation": graph.mutation()}
     try:
         with site.lock:
@@ -49,7 +48,6 @@ class _Graph:
 
     site: Site
     account: Account
-    made: Documents
 
     def query(self) -> Thing:
         return Thing("Query", {
@@ -62,7 +60,6 @@ class _Graph:
         return Thing("Mutation", {
             "enqueuePullRequest": self._enqueue,
             "enablePullRequestAutoMerge": self._enable,
-            "dequeuePullRequest": self._dequeue,
         })  # fmt: skip
 
     def _known(self, id: object) -> tuple[Project, Pull]:
@@ -86,25 +83,13 @@ class _Graph:
 
     def _enqueue(self, given: Arguments) -> Thing:
         project, pull, fields = self._changed(given)
-        try:
-            queue.enqueue(self.site, project, pull, self.account, fields.get("expectedHeadOid"))
-        except queue.NotQueuedError as error:
-            raise FieldError("UNPROCESSABLE", str(error)) from None
+        queue.enqueue(self.site, project, pull, self.account, fields.get("expectedHeadOid"))
         return Thing("EnqueuePullRequestPayload", {"mergeQueueEntry": self._entry(project, pull)})
 
     def _enable(self, given: Arguments) -> Thing:
         project, pull, fields = self._changed(given)
-        try:
-            queue.enable(self.site, project, pull, self.account, fields)
-        except queue.NotQueuedError as error:
-            raise FieldError("UNPROCESSABLE", str(error)) from None
+        queue.enable(self.site, project, pull, self.account, fields)
         return Thing("EnablePullRequestAutoMergePayload", {"pullRequest": self.pull(project, pull)})
-
-    def _dequeue(self, given: Arguments) -> Thing:
-        project, pull, _ = self._changed(given)
-        entry = self._entry(project, pull)
-        waiting.leave(project, pull, "it was removed by a user")
-        return Thing("DequeuePullRequestPayload", {"mergeQueueEntry": entry})
 
     def _repository(self, given: Arguments) -> Thing:
         path = f"{given.get('owner')}/{given.get('name')}"
@@ -122,11 +107,7 @@ class _Graph:
                 raise FieldError("NOT_FOUND", f"Could not resolve to a PullRequest with the number of {number}.")
             return self.pull(project, pull)
 
-        return Thing("Repository", {
-            "id": f"R_{project.id}", "nameWithOwner": project.path, "isArchived": project.archived,
-            "autoMergeAllowed": project.allow_auto_merge, "pullRequest": one,
-            "pullRequests": lambda given: self._listed(project, given),
-        })  # fmt: skip
+        return Thing("Repository", {"pullRequest": one, "pullRequests": lambda given: self._listed(project, given)})
 
     def _listed(self, project: Project, given: Arguments) -> Thing:
         states = given.get("states")
@@ -142,38 +123,22 @@ class _Graph:
 
     def pull(self, project: Project, pull: Pull) -> Thing:
         """Return a `PullRequest`; what takes time is worked out where it is asked for."""
-        wish = pull.auto_merge
-        asked = {"createdAt": time(pull.created)}
+        on_its_way, wished = self._entry(project, pull), Thing("AutoMergeRequest", {"enabledAt": time(pull.updated)})
         return Thing("PullRequest", {
-            "id": f"PR_{pull.id}", "number": pull.number, "title": pull.title, "body": pull.body,
-            "url": f"{self.made.web}/{project.path}/pull/{pull.number}", "state": _STATES[pull.state],
-            "isDraft": pull.draft, "headRefName": pull.head, "baseRefName": pull.base, "headRefOid": pull.head_rev,
-            "baseRefOid": pull.base_rev, "merged": pull.state == "merged", "mergedAt": maybe(pull.merged), **asked,
-            "mergeCommit": Thing("Commit", {"oid": pull.merged_rev}) if pull.merged_rev else None,
-            "mergeable": lambda _: self._mergeable(project, pull),
+            "id": f"PR_{pull.id}", "number": pull.number, "state": _STATES[pull.state], "headRefOid": pull.head_rev,
             "mergeStateStatus": lambda _: self._merge_state(project, pull),
             "reviewDecision": lambda _: self._decision(project, pull),
-            "isInMergeQueue": self._entry(project, pull) is not None, "mergeQueueEntry": self._entry(project, pull),
-            "isMergeQueueEnabled": (rule := project.rules.get(pull.base)) is not None and rule.queue,
-            "autoMergeRequest": None if wish is None else Thing("AutoMergeRequest", {
-                "enabledAt": time(pull.updated), "enabledBy": Thing("User", {"login": wish.by.login}),
-                "mergeMethod": wish.fields.get("mergeMethod") or "MERGE",
-            }),
+            "isInMergeQueue": on_its_way is not None, "mergeQueueEntry": on_its_way,
+            "autoMergeRequest": wished if pull.auto_merge is not None else None,
             "statusCheckRollup": lambda _: self._rollup(project, pull.head_rev),
             "commits": connection("PullRequestCommit", [Thing("PullRequestCommit", {
                 "commit": Thing("Commit", {
                     "oid": pull.head_rev, "statusCheckRollup": lambda _: self._rollup(project, pull.head_rev),
                 }),
             })]),
-            "reviews": connection("PullRequestReview", [*map(self._review, pull.reviews)]),
-            "latestReviews": lambda given: self._latest(project, pull, given, opinionated=False),
-            "latestOpinionatedReviews": lambda given: self._latest(project, pull, given, opinionated=True),
-            "timelineItems": lambda given: self._timeline(pull, given), "repository": lambda _: self._project(project),
+            "latestOpinionatedReviews": lambda given: self._latest(project, pull, given),
+            "timelineItems": lambda given: self._timeline(pull, given),
         })  # fmt: skip
-
-    def _mergeable(self, project: Project, pull: Pull) -> str:
-        known = pulls.can_be_merged(self.site, project, pull)
-        return "UNKNOWN" if known is None else "MERGEABLE" if known else "CONFLICTING"
 
     def _merge_state(self, project: Project, pull: Pull) -> str:
         known = pulls.can_be_merged(self.site, project, pull)
@@ -193,24 +158,17 @@ class _Graph:
             return None
         position = project.queue.index(pull) + 1
         return Thing("MergeQueueEntry", {
-            "id": f"MQE_{pull.id}", "state": "AWAITING_CHECKS" if position == 1 else "QUEUED", "position": position,
-            "enqueuedAt": time(pull.entry.at), "estimatedTimeToMerge": int(project.queue_after_s),
-            "headCommit": Thing("Commit", {"oid": pull.entry.head}),
+            "state": "AWAITING_CHECKS" if position == 1 else "QUEUED", "position": position,
         })  # fmt: skip
 
-    def _review(self, review: Review) -> Thing:
-        author = Thing("User", {"login": review.by.login})
-        return Thing("PullRequestReview", {"state": _REVIEWS[review.opinion], "author": author, "body": review.body})
-
-    def _latest(self, project: Project, pull: Pull, given: Arguments, *, opinionated: bool) -> Thing:
-        counted = [
-            review
+    def _latest(self, project: Project, pull: Pull, given: Arguments) -> Thing:
+        """Return what each person said last, comments and what a push has dismissed left out."""
+        last = {
+            review.by.id: Thing("PullRequestReview", {"state": _REVIEWS[review.opinion]})
             for review in pull.reviews
-            if not (opinionated and review.opinion == "commented")
-            and not (project.dismiss_stale and review.rev != pull.head_rev)
-        ]
-        last = {review.by.id: review for review in counted}
-        return connection("PullRequestReview", [*map(self._review, last.values())])(given)
+            if review.opinion in _REVIEWS and not (project.dismiss_stale and review.rev != pull.head_rev)
+        }
+        return connection("PullRequestReview", [*last.values()])(given)
 
     def _timeline(self, pull: Pull, given: Arguments) -> Thing:
         wanted = given.get("itemTypes")

@@ -2,12 +2,13 @@
 
 from flakesync.demo.forge import pulls, rules
 from flakesync.demo.forge.github import words
-from flakesync.demo.forge.github.api import REPO, not_found, pull_of, reads, refusal, writes
+from flakesync.demo.forge.github.api import REPO, pull_of, refusal, writes
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.model import Account, Project, Pull
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.storage import MergeMethod
 from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.routing import Parts
 
 METHODS: tuple[MergeMethod, ...] = ("merge", "squash", "rebase")
 _NOT_ALLOWED = {
@@ -19,10 +20,8 @@ _CONFLICT = "Pull Request is not mergeable"
 
 
 @writes("PUT", f"{REPO}/pulls/{{number}}/merge", "contents=write")
-def merge_pull(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def merge_pull(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
-    if pull is None:
-        return not_found()
     wanted = fields.get("merge_method", "merge")
     method = next((known for known in METHODS if known == wanted), None)
     if method is None:
@@ -69,9 +68,3 @@ def message(project: Project, pull: Pull, method: MergeMethod, fields: Json) -> 
 def queue_method(project: Project) -> MergeMethod:
     """Return how the queue merges, and auto-merge too: by the first method of the project."""
     return next(method for method in METHODS if method == next(each for each in project.methods if each in METHODS))
-
-
-@reads("GET", f"{REPO}/pulls/{{number}}/merge")
-def is_merged(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    pull = pull_of(project, parts)
-    return Answer(204) if pull is not None and pull.state == "merged" else not_found()

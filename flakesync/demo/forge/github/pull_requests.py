@@ -3,24 +3,17 @@
 from typing import cast
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.github.api import (
-    REPO,
-    invalid,
-    not_found,
-    pull_of,
-    reads,
-    refusal,
-    writes,
-)
+from flakesync.demo.forge.github.api import REPO, invalid, pull_of, reads, refusal, writes
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.model import Account, Project
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.demo.forge.web.paging import answer_page
+from flakesync.demo.forge.web.routing import Parts
 
 
 @reads("GET", f"{REPO}/pulls")
-def list_pulls(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def list_pulls(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     query = request.query
     state = query.get("state", "open")
     found = [pull for pull in project.pulls if state == "all" or (pull.state == "open") == (state == "open")]
@@ -36,7 +29,7 @@ def list_pulls(made: Documents, project: Project, request: Request, parts: dict[
 
 
 @writes("POST", f"{REPO}/pulls", "pull_requests=write")
-def create_pull(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def create_pull(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     fields = request.fields()
     for name in ("title", "head", "base"):
         if name not in fields:
@@ -73,16 +66,14 @@ def _not_opened(error: RefusedError, project: Project, base: str, head: str) -> 
 
 
 @reads("GET", f"{REPO}/pulls/{{number}}")
-def get_pull(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_pull(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    return Answer(200, made.pull(project, pull)) if pull is not None else not_found()
+    return Answer(200, made.pull(project, pull))
 
 
 @writes("PATCH", f"{REPO}/pulls/{{number}}", "pull_requests=write")
-def update_pull(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def update_pull(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
-    if pull is None:
-        return not_found()
     if "state" in fields and fields["state"] not in ("open", "closed"):
         return invalid("state")
     if "title" in fields and not fields["title"]:
@@ -103,12 +94,8 @@ def update_pull(made: Documents, project: Project, account: Account, request: Re
 
 
 @writes("POST", f"{REPO}/pulls/{{number}}/requested_reviewers", "pull_requests=write")
-def ask_reviewers(
-    made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
+def ask_reviewers(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, names = pull_of(project, parts), request.fields().get("reviewers", [])
-    if pull is None:
-        return not_found()
     people = made.site.people
     if not isinstance(names, list) or any(name not in people or name == pull.by.login for name in names):
         return refusal(422, "Reviews may only be requested from collaborators.")
@@ -117,37 +104,23 @@ def ask_reviewers(
 
 
 @reads("GET", f"{REPO}/pulls/{{number}}/reviews")
-def list_reviews(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def list_reviews(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    if pull is None:
-        return not_found()
     return answer_page(request, pull.reviews, lambda review: made.review(project, pull, review))
 
 
 @writes("POST", f"{REPO}/pulls/{{number}}/reviews", "pull_requests=write")
-def add_review(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def add_review(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
-    if pull is None:
-        return not_found()
     if account.id == pull.by.id and fields.get("event") == "APPROVE":
         return refusal(422, "Unprocessable Entity: Can not approve your own pull request")
     review = pulls.review(made.site, pull, account, str(fields.get("event")), str(fields.get("body") or ""))
     return Answer(200, made.review(project, pull, review))
 
 
-@reads("GET", f"{REPO}/issues/{{number}}/labels")
-def list_labels(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    pull = pull_of(project, parts)
-    if pull is None:
-        return not_found()
-    return answer_page(request, pull.labels, lambda label: made.label(project, label))
-
-
 @writes("POST PUT", f"{REPO}/issues/{{number}}/labels", "pull_requests=write")
-def add_labels(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def add_labels(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, document = pull_of(project, parts), request.document()
-    if pull is None:
-        return not_found()
     names = document.get("labels") if isinstance(document, dict) else document  # both are taken
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return refusal(422, "Invalid request.\n\nFor 'properties/labels', is not an array of names.")

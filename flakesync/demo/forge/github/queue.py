@@ -4,6 +4,7 @@ from flakesync.demo.forge import meanwhile, pulls, queue, rules
 from flakesync.demo.forge.github import words
 from flakesync.demo.forge.github.documents import mergeable_state
 from flakesync.demo.forge.github.merging import METHODS, message, queue_method
+from flakesync.demo.forge.github.query import FieldError
 from flakesync.demo.forge.model import Account, Entry, Project, Pull, Site, Wish
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.rules import CheckLacking, QueueDemanded, Unmet
@@ -11,8 +12,11 @@ from flakesync.demo.forge.rules import CheckLacking, QueueDemanded, Unmet
 _HEAD = "expected head oid does not match the current head oid"
 
 
-class NotQueuedError(Exception):
+class NotQueuedError(FieldError):
     """A pull request that is not put into the queue, or not to be merged by itself; its text is GitHub's."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("UNPROCESSABLE", message)
 
 
 def enqueue(site: Site, project: Project, pull: Pull, by: Account, head: object) -> Entry:

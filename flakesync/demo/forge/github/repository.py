@@ -1,45 +1,30 @@
 """GitHub: a repository, its branches, and its archives."""
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.github.api import (
-    REPO,
-    api,
-    not_found,
-    pages,
-    project_of,
-    reads,
-    refusal,
-    writes,
-)
+from flakesync.demo.forge.door import project_of
+from flakesync.demo.forge.github.api import REPO, not_found, pages, reads, refusal, writes
 from flakesync.demo.forge.github.documents import Documents
 from flakesync.demo.forge.github.merging import METHODS, queue_method
 from flakesync.demo.forge.model import Account, Project, Rules, Site
 from flakesync.demo.forge.web.messages import Answer, Json, Request, moved
 from flakesync.demo.forge.web.paging import answer_page
-
-
-@api.on("GET", "/user")
-def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    account = site.account(request)
-    if account is None:
-        return refusal(401, "Requires authentication")
-    return Answer(200, Documents.of(site, request).user(account))
+from flakesync.demo.forge.web.routing import Parts
 
 
 @reads("GET", REPO)
-def get_repository(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_repository(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     return Answer(200, made.repository(project, made.site.account(request)))
 
 
 @writes("DELETE", f"{REPO}/git/refs/heads/{{branch*}}", "contents=write")
-def delete_ref(made: Documents, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def delete_ref(made: Documents, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     if parts["branch"] in project.rules or not pulls.delete_branch(made.site, project, parts["branch"]):
         return refusal(422, "Reference does not exist")
     return Answer(204)
 
 
 @reads("GET", f"{REPO}/branches/{{branch*}}", "contents=read")
-def get_branch(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_branch(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     rev = project.storage.branch(parts["branch"])
     if rev is None and parts["branch"] in project.renamed:
         now = project.renamed[parts["branch"]]
@@ -52,7 +37,7 @@ def get_branch(made: Documents, project: Project, request: Request, parts: dict[
 
 
 @reads("GET", f"{REPO}/rules/branches/{{branch*}}")
-def get_rules(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_rules(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     """List the rules of rulesets alone; classic protection is not among them."""
     rules = project.rules.get(parts["branch"]) if project.ruleset else None
     return answer_page(request, _rules(project, rules) if rules is not None else [], lambda rule: rule)
@@ -83,7 +68,7 @@ def _rules(project: Project, rules: Rules) -> list[Json]:
 
 
 @reads("GET", f"{REPO}/tarball/{{ref*}}", "contents=read")
-def get_tarball(made: Documents, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_tarball(made: Documents, project: Project, request: Request, parts: Parts) -> Answer:
     rev = project.storage.rev(parts["ref"])
     if rev is None:
         return not_found()
@@ -91,7 +76,7 @@ def get_tarball(made: Documents, project: Project, request: Request, parts: dict
 
 
 @pages.on("GET", "/{owner}/{repo}/archive/{ref*}.tar.gz")
-def get_archive(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+def get_archive(site: Site, request: Request, parts: Parts) -> Answer:
     project = project_of(site, request, parts)
     ref = parts["ref"].removeprefix("refs/heads/").removeprefix("refs/tags/")
     rev = project.storage.rev(ref) if project is not None else None

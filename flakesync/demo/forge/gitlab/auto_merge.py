@@ -36,8 +36,6 @@ def carry_out(site: Site, project: Project, pull: Pull, by: Account, fields: Jso
     except RefusedError:
         pull.merge_error = "Merge conflicts"
         return False
-    if fields.get("should_remove_source_branch") in (True, "true"):
-        pulls.delete_branch(site, project, pull.head)
     return True
 
 

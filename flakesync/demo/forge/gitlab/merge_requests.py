@@ -1,32 +1,18 @@
 """GitLab: merge requests, and who approves of them."""
 
 from flakesync.demo.forge import pulls, rules
-from flakesync.demo.forge.gitlab.api import (
-    MERGE,
-    PROJECT,
-    bad,
-    message,
-    no_merge_request,
-    page,
-    pull_of,
-    reads,
-    writes,
-)
-from flakesync.demo.forge.gitlab.documents import (
-    STATES,
-    basic,
-    full,
-    user,
-)
+from flakesync.demo.forge.gitlab.api import MERGE, PROJECT, bad, message, page, pull_of, reads, writes
+from flakesync.demo.forge.gitlab.documents import STATES, basic, full, user
 from flakesync.demo.forge.model import Account, Project, Pull, Site
 from flakesync.demo.forge.pulls import RefusedError
 from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.routing import Parts
 
 _DRAFT = ("draft:", "[draft]", "(draft)")
 
 
 @reads("GET", f"{PROJECT}/merge_requests")
-def list_merge_requests(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def list_merge_requests(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     query = request.query
     found = [
         pull
@@ -44,9 +30,7 @@ def list_merge_requests(site: Site, project: Project, request: Request, parts: d
 
 
 @writes("POST", f"{PROJECT}/merge_requests")
-def create_merge_request(
-    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
+def create_merge_request(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     fields = request.fields()
     lacking = [f"{name} is missing" for name in ("source_branch", "target_branch", "title") if not fields.get(name)]
     if lacking:
@@ -63,19 +47,16 @@ def create_merge_request(
             )
         side, name = ("Target", base) if error.reason == "no-base" else ("Source", head)
         return message(400, {"validate_branches": [f'{side} branch "{name}" does not exist']})
-    _dress(site, project, pull, fields)
+    _set_labels_and_reviewers(site, project, pull, fields)
     return Answer(201, full(site, project, pull, request))
 
 
-def _dress(site: Site, project: Project, pull: Pull, fields: Json) -> None:
+def _set_labels_and_reviewers(site: Site, project: Project, pull: Pull, fields: Json) -> None:
     if "labels" in fields:
         pulls.set_labels(pull, [site.label(project, name) for name in _names(fields["labels"])])
     if "add_labels" in fields:
         added = [site.label(project, name) for name in _names(fields["add_labels"])]
         pulls.set_labels(pull, [*pull.labels, *added])
-    if "remove_labels" in fields:
-        gone = _names(fields["remove_labels"])
-        pulls.set_labels(pull, [label for label in pull.labels if label.name not in gone])
     if isinstance(ids := fields.get("reviewer_ids"), list):
         # Without the paid licence only the first one is kept.
         known = {person.id: person for person in site.people.values()}
@@ -90,18 +71,14 @@ def _names(value: object) -> list[str]:
 
 
 @reads("GET", MERGE)
-def get_merge_request(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_merge_request(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    return Answer(200, full(site, project, pull, request)) if pull is not None else no_merge_request()
+    return Answer(200, full(site, project, pull, request))
 
 
 @writes("PUT", MERGE)
-def update_merge_request(
-    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
+def update_merge_request(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
-    if pull is None:
-        return no_merge_request()
     if not fields:
         return bad("description, labels, state_event, title are missing, at least one parameter must be provided")
     match fields.get("state_event"):
@@ -123,16 +100,14 @@ def update_merge_request(
         pull.draft = pull.title.lower().startswith(_DRAFT)
     if "description" in fields:
         pull.body = str(fields["description"] or "")
-    _dress(site, project, pull, fields)
+    _set_labels_and_reviewers(site, project, pull, fields)
     pull.updated = site.time()
     return Answer(200, full(site, project, pull, request))
 
 
 @reads("GET", f"{MERGE}/approvals")
-def get_approvals(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_approvals(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    if pull is None:
-        return no_merge_request()
     people, demanded = rules.approvals(project, pull), project.rules.get(pull.base)
     required = demanded.approvals if demanded is not None else 0
     counts = {"approvals_required": required, "approvals_left": max(required - len(people), 0)}
@@ -144,9 +119,7 @@ def get_approvals(site: Site, project: Project, request: Request, parts: dict[st
 
 
 @writes("POST", f"{MERGE}/approve")
-def approve(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def approve(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    if pull is None:
-        return no_merge_request()
     pulls.review(site, pull, account, "APPROVE", "")
     return Answer(201, {"id": pull.id, "iid": pull.number, "approved_by": [{"user": user(site, account)}]})

@@ -2,27 +2,19 @@
 
 from flakesync.demo.forge import pulls, queue
 from flakesync.demo.forge.gitlab import auto_merge, trains
-from flakesync.demo.forge.gitlab.api import MERGE, flag, message, no_merge_request, pull_of, sha_refused, writes
-from flakesync.demo.forge.gitlab.documents import (
-    full,
-    merge_status,
-)
+from flakesync.demo.forge.gitlab.api import MERGE, flag, message, no_merge_request, pull_of, require_sha, writes
+from flakesync.demo.forge.gitlab.documents import full, merge_status
 from flakesync.demo.forge.model import Account, Project, Site, Wish
-from flakesync.demo.forge.storage import MergeConflictError
 from flakesync.demo.forge.web.messages import Answer, Request
+from flakesync.demo.forge.web.routing import Parts
 
 
 @writes("PUT", f"{MERGE}/merge")
-def merge_merge_request(
-    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
+def merge_merge_request(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, fields = pull_of(project, parts), request.fields()
-    if pull is None:
-        return no_merge_request()
     if "merge" in account.lacks:
         return message(401, "401 Unauthorized")
-    if refused := sha_refused(site, project, pull, fields):
-        return refused
+    require_sha(site, project, pull, fields)
     status = merge_status(site, project, pull)
     asked = flag(fields, "auto_merge", "merge_when_pipeline_succeeds")
     if asked and auto_merge.can_wait(project, pull, status):
@@ -41,10 +33,8 @@ def merge_merge_request(
 
 
 @writes("POST", f"{MERGE}/cancel_merge_when_pipeline_succeeds")
-def cancel(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def cancel(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    if pull is None:
-        return no_merge_request()
     if pull.auto_merge is None and pull not in project.queue:
         return message(406, "406 Not Acceptable")
     pull.auto_merge = None
@@ -52,27 +42,9 @@ def cancel(site: Site, project: Project, account: Account, request: Request, par
     return Answer(201, full(site, project, pull, request))
 
 
-@writes("PUT", f"{MERGE}/rebase")
-def rebase_merge_request(
-    site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]
-) -> Answer:
-    pull = pull_of(project, parts)
-    if pull is None:
-        return no_merge_request()
-    try:
-        new = project.storage.merge(pull.base_rev, pull.head_rev, "rebase", "")
-    except MergeConflictError:
-        return message(409, "Rebase failed: conflict")
-    project.storage.set_branch(pull.head, new, pull.head_rev)
-    pulls.after_push(site, project)
-    return Answer(202, {"rebase_in_progress": True})
-
-
 @writes("POST", f"{MERGE}/blocks")
-def add_block(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def add_block(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
-    if pull is None:
-        return no_merge_request()
     if not site.premium:
         return message(403, "403 Forbidden")
     wanted = {**request.query, **request.fields()}.get("blocking_merge_request_id")

@@ -1,54 +1,34 @@
 """GitLab: a project, its people, its branches and commits, and its archives."""
 
 from flakesync.demo.forge import pulls
-from flakesync.demo.forge.gitlab.api import (
-    PROJECT,
-    api,
-    message,
-    page,
-    reads,
-    writes,
-)
-from flakesync.demo.forge.gitlab.documents import (
-    project_document,
-    user,
-)
+from flakesync.demo.forge.gitlab.api import PROJECT, api, message, page, reads, writes
+from flakesync.demo.forge.gitlab.documents import project_document, user
 from flakesync.demo.forge.model import Account, Project, Site
 from flakesync.demo.forge.times import time
 from flakesync.demo.forge.web.messages import Answer, Request
-
-
-@api.on("GET", "/user")
-def get_user(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    account = site.account(request)
-    return Answer(200, user(site, account)) if account is not None else message(401, "401 Unauthorized")
+from flakesync.demo.forge.web.routing import Parts
 
 
 @api.on("GET", "/users")
-def find_users(site: Site, request: Request, parts: dict[str, str]) -> Answer:
+def find_users(site: Site, request: Request, parts: Parts) -> Answer:
     wanted = request.query.get("username")
     return page(request, [p for name, p in site.people.items() if wanted in (None, name)], lambda p: user(site, p))
 
 
-@api.on("GET", "/version")
-def get_version(site: Site, request: Request, parts: dict[str, str]) -> Answer:
-    return Answer(200, {"version": "18.5.0", "revision": "0123456"})
-
-
 @reads("GET", PROJECT)
-def get_project(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_project(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     return Answer(200, project_document(site, project, request))
 
 
 @writes("DELETE", f"{PROJECT}/repository/branches/{{branch}}")
-def delete_branch(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def delete_branch(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     if parts["branch"] in project.rules:
         return message(400, "Protected branch can't be removed")
     return Answer(204) if pulls.delete_branch(site, project, parts["branch"]) else message(404, "404 Branch Not Found")
 
 
 @reads("GET", f"{PROJECT}/repository/branches/{{branch}}")
-def get_branch(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_branch(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     rev = project.storage.branch(parts["branch"])
     if rev is None:
         return message(404, "404 Branch Not Found")
@@ -57,31 +37,32 @@ def get_branch(site: Site, project: Project, request: Request, parts: dict[str, 
 
 
 @reads("GET", f"{PROJECT}/repository/commits")
-def list_commits(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def list_commits(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     rev = project.storage.rev(request.query.get("ref_name", "HEAD"))
     if rev is None:
         return message(404, "404 Commit Not Found")
-    return Answer(200, [{"id": rev, "short_id": rev[:8], "title": project.storage.show(rev, "%s")}])
+    title = project.storage.commit(rev).message.partition("\n")[0]
+    return Answer(200, [{"id": rev, "short_id": rev[:8], "title": title}])
 
 
 @reads("GET", f"{PROJECT}/repository/commits/{{sha}}")
-def get_commit(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_commit(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     rev = project.storage.rev(parts["sha"])
     if rev is None:
         return message(404, "404 Commit Not Found")
-    name, email, at, by, by_email, made, title, text = project.storage.show(
-        rev, "%an%n%ae%n%at%n%cn%n%ce%n%ct%n%s%n%B"
-    ).split("\n", 7)  # fmt: skip
+    commit = project.storage.commit(rev)
+    text, author, committer = commit.message.strip(), commit.author, commit.committer
     return Answer(200, {
-        "id": rev, "short_id": rev[:8], "title": title, "message": text, "parent_ids": project.storage.parents(rev),
-        "author_name": name, "author_email": email, "authored_date": time(int(at)), "committer_name": by,
-        "committer_email": by_email, "committed_date": time(int(made)), "created_at": time(int(made)),
+        "id": rev, "short_id": rev[:8], "title": text.partition("\n")[0], "message": text,
+        "parent_ids": [*commit.parents], "author_name": author.name, "author_email": author.email,
+        "authored_date": time(author.time), "committer_name": committer.name, "committer_email": committer.email,
+        "committed_date": time(committer.time), "created_at": time(committer.time),
         "web_url": f"https://{request.authority}/{project.path}/-/commit/{rev}", "project_id": project.id,
     })  # fmt: skip
 
 
 @reads("GET", f"{PROJECT}/repository/archive.tar.gz")
-def get_archive(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_archive(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     asked = request.query.get("sha", "HEAD")
     rev = project.storage.rev(asked)
     if rev is None:

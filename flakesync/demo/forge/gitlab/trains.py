@@ -2,39 +2,22 @@
 
 from flakesync.demo.forge import meanwhile, pipelines, queue
 from flakesync.demo.forge.gitlab import auto_merge
-from flakesync.demo.forge.gitlab.api import (
-    PROJECT,
-    flag,
-    message,
-    no_merge_request,
-    page,
-    pull_of,
-    reads,
-    sha_refused,
-    writes,
-)
+from flakesync.demo.forge.gitlab.api import PROJECT, flag, message, pull_of, reads, require_sha, writes
 from flakesync.demo.forge.gitlab.documents import merge_status, pipeline_document, user
 from flakesync.demo.forge.model import Account, Entry, Project, Pull, Site, Wish
 from flakesync.demo.forge.times import maybe, time
 from flakesync.demo.forge.web.messages import Answer, Json, Request
+from flakesync.demo.forge.web.routing import Parts
 
 _CAR = f"{PROJECT}/merge_trains/merge_requests/{{number}}"
 
 
-@reads("GET", f"{PROJECT}/merge_trains")
-def list_cars(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
-    if not project.trains:
-        return message(403, "403 Forbidden")
-    on_it = [(pull, pull.entry) for pull in project.queue if pull.entry is not None]
-    return page(request, on_it, lambda each: _car(site, project, *each))
-
-
 @reads("GET", _CAR)
-def get_car(site: Site, project: Project, request: Request, parts: dict[str, str]) -> Answer:
+def get_car(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
     pull = pull_of(project, parts)
     if not project.trains:
         return message(403, "403 Forbidden")
-    if pull is None or pull.entry is None:  # one that was dropped is as if it had never been on it
+    if pull.entry is None:  # one that was dropped is as if it had never been on it
         return message(404, "404 Not found")
     told = _car(site, project, pull, pull.entry)
     if pull.entry.state == "idle":
@@ -43,16 +26,13 @@ def get_car(site: Site, project: Project, request: Request, parts: dict[str, str
 
 
 @writes("POST", _CAR)
-def join_train(site: Site, project: Project, account: Account, request: Request, parts: dict[str, str]) -> Answer:
+def join_train(site: Site, project: Project, account: Account, request: Request, parts: Parts) -> Answer:
     pull, fields = pull_of(project, parts), {**request.query, **request.fields()}
     if not project.trains:
         return message(403, "403 Forbidden")
-    if pull is None:
-        return no_merge_request()
     if "merge" in account.lacks:
         return message(401, "401 Unauthorized")
-    if refused := sha_refused(site, project, pull, fields):
-        return refused
+    require_sha(site, project, pull, fields)
     if pull in project.queue:
         return message(400, "400 Bad request - Merge request is already on the train")
     status = merge_status(site, project, pull)

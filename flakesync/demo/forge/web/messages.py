@@ -12,8 +12,13 @@ Json = dict[str, object]
 _JSON = "application/json; charset=utf-8"
 
 
-class BadRequestError(Exception):
-    """A body that is not what its content type says."""
+class AnswerError(Exception):
+    """What ends a request at once, wherever it is raised: with this answer."""
+
+    def __init__(self, answer: "Answer") -> None:
+        """answer: such as 404."""
+        super().__init__(answer.status)
+        self.answer = answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +72,20 @@ class Request:
         return None
 
     def fields(self) -> Json:
-        """Return the body's JSON object ({} if there is no body). Raises BadRequestError for anything else."""
+        """Return the body's JSON object ({} if there is no body). Raises AnswerError for anything else."""
         if not self.body:
             return {}
-        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return dict(parse_qsl(self.body.decode(), keep_blank_values=True))
         found = self.document()
         if not isinstance(found, dict):
-            raise BadRequestError
+            raise _no_json()
         return found
 
     def document(self) -> object:
-        """Return the body's JSON. Raises BadRequestError if it is none."""
+        """Return the body's JSON. Raises AnswerError if it is none."""
         try:
             return json.loads(self.body)
         except ValueError:
-            raise BadRequestError from None
+            raise _no_json() from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +115,7 @@ def moved(location: str, request: Request, *, status: int = 301, body: object = 
     """Return a redirect to another address, with the query of the request."""
     target = f"{location}?{request.query_text}" if request.query_text else location
     return Answer(status, body, (("Location", target),), "text/html" if isinstance(body, bytes) else _JSON)
+
+
+def _no_json() -> AnswerError:
+    return AnswerError(Answer(400, {"message": "Problems parsing JSON"}))

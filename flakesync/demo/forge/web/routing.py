@@ -5,10 +5,13 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
-from flakesync.demo.forge.web.messages import Answer, Request
+from flakesync.demo.forge.web.messages import Answer, AnswerError, Request
 
 Context = TypeVar("Context")
-Route = Callable[[Context, Request, dict[str, str]], Answer]
+Parts = dict[str, str]
+"""The parts of a path that its pattern names, decoded."""
+
+Route = Callable[[Context, Request, Parts], Answer]
 
 _PART = re.compile(r"\{(\w+)(\*?)\}")
 
@@ -48,5 +51,9 @@ class Router(Generic[Context]):
             if found is not None:
                 known = True
                 if method in methods:
-                    return route(context, request, {name: unquote(value) for name, value in found.groupdict().items()})
+                    parts = {name: unquote(value) for name, value in found.groupdict().items()}
+                    try:
+                        return route(context, request, parts)
+                    except AnswerError as error:
+                        return error.answer
         return Answer(405, {"message": "Method Not Allowed"}) if known else None

@@ -15,6 +15,7 @@ from flakesync.survey.compare import compare_upstreams
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.survey.holds import idle_holds
+from flakesync.survey.lookalikes import find_lookalikes
 from flakesync.survey.missing import ages
 from flakesync.survey.newest import newest_locked, prover, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pinned_inputs, pins_to_ask
@@ -62,7 +63,7 @@ def read_survey(
     pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
     for sentence in idle_holds(snapshot):
         note(sentence)
-    for text in ages(snapshot, int(time.time())):
+    for text in (*ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts)):
         note(text)
     if offline and pins:
         note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
@@ -125,24 +126,23 @@ def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None"
 
 def _fetch_tracked(snapshot: Snapshot, graph: RepoGraph, hosts: "Hosts") -> None:
     """Bring the branches of clones that inputs track up to their servers; the base branches are. Raises: GitError."""
-    wanted: dict[RepoName, set[str]] = {}
+    wanted: dict[RepoName, tuple[RepoAtCommit, set[str]]] = {}
     for name, branch, _ in questions(graph):
         state = snapshot.states[name]
         if isinstance(state, RepoAtCommit) and state.branches.heads is not None:
             tracked = branch if branch is not None else state.branches.default
             if tracked not in (None, state.base, snapshot.workspace.branch):
-                wanted.setdefault(name, set()).add(tracked or "")
+                wanted.setdefault(name, (state, set()))[1].add(tracked or "")
     if not wanted:
         return
     from concurrent.futures import ThreadPoolExecutor
 
-    def fetch(item: tuple[RepoName, set[str]]) -> None:
-        state = snapshot.states[item[0]]
-        assert isinstance(state, RepoAtCommit)
-        fetch_more(ObjectReader.open(state.clone), state.repo, state.branches, sorted(item[1]), hosts)
+    def fetch(item: tuple[RepoAtCommit, set[str]]) -> None:
+        state, names = item
+        fetch_more(ObjectReader.open(state.clone), state.repo, state.branches, sorted(names), hosts)
 
     with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
-        list(pool.map(fetch, wanted.items()))
+        list(pool.map(fetch, wanted.values()))
 
 
 def _hosts_of(workspace: Workspace) -> "Hosts":

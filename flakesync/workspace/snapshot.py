@@ -218,15 +218,14 @@ def _read_asking(reading: _Reading, repos: Sequence[Repo]) -> list[RepoState]:
 
 def _read_copy(reading: _Reading, repo: Repo) -> RepoState:
     """Read a repo that a server knows. Raises: HostDownError, and the errors of `read_snapshot`."""
-    return _read_clone(reading, repo) if repo.path is not None else _read_mirror(reading, repo)
+    return _read_clone(reading, repo, repo.path) if repo.path is not None else _read_mirror(reading, repo)
 
 
-def _read_clone(reading: _Reading, repo: Repo) -> RepoState:
+def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
     """Read a clone at its server's branches."""
-    assert repo.path is not None
     workspace, at, cache, hosts, kept, renew = reading
     try:
-        reader = ObjectReader.open(repo.path)
+        reader = ObjectReader.open(path)
         branches = find_branches(reader, workspace, repo, hosts, cache, renew=renew)
     except GitError as error:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
@@ -236,7 +235,7 @@ def _read_clone(reading: _Reading, repo: Repo) -> RepoState:
     if branches.heads is not None and repo.base is not None and repo.base not in branches.heads:
         raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
-        return _read_git(workspace, repo, repo.path, at, kept, branches)
+        return _read_git(workspace, repo, path, at, kept, branches)
     except GitError as error:
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
 
@@ -257,7 +256,7 @@ def _is_bare(path: Path) -> bool:
 
 def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     """Read a repo that is known by its address."""
-    from flakesync.git.remotes.mirror import fetched_at, mirror
+    from flakesync.git.remotes.mirror import fetched_at, mirror, redirect_of
 
     workspace, at, cache, hosts, kept, _ = reading
     assert repo.url is not None
@@ -274,7 +273,8 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
             raise
         return UnreadableRepo(repo, repo.base, error)
-    branches = OWN_BRANCHES if hosts is not None else BranchRefs(of_server=True, fetched=fetched_at(clone))
+    fetched = fetched_at(clone) if hosts is None else None
+    branches = BranchRefs(of_server=hosts is None, fetched=fetched, redirect=redirect_of(clone))
     try:
         return _read_git(workspace, repo, clone, at, kept, branches)
     except GitError as error:

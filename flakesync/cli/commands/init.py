@@ -42,7 +42,26 @@ def init(
     if not common.quiet:
         for text in found.notes:
             screen.note(text)
+        for text in _lookalikes(file):
+            screen.note(text)
     from flakesync.report.init import render_init
 
     screen.answer(render_init(found, width=screen.width()))
     return EXIT_OK
+
+
+def _lookalikes(file: Path) -> "list[str]":
+    """Return what a person should know of inputs that may be repos of the new manifest under another address."""
+    from msgspec.structs import replace
+
+    from flakesync.cache.layout import cache_dir
+    from flakesync.errors import FlakesyncError
+    from flakesync.survey.lookalikes import find_lookalikes
+    from flakesync.workspace.manifest import load_workspace
+    from flakesync.workspace.snapshot import read_snapshot
+
+    try:
+        workspace = replace(load_workspace(file), read="local")
+        return list(find_lookalikes(read_snapshot(workspace, cache=cache_dir(), offline=True)))
+    except FlakesyncError:
+        return []  # whoever reads the manifest next says it better

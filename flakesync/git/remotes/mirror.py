@@ -2,7 +2,7 @@
 
 A mirror's refs/remotes/origin/* and refs/tags/* follow the remote. Its refs/heads/* hold nothing but update branches
 that we have made and perhaps not pushed yet; no fetch touches them. `flakesync-complete` in its folder says that the
-first fetch has ended.
+first fetch has ended, and `flakesync-redirect` the address that the server sent git to instead.
 """
 
 import contextlib
@@ -16,11 +16,12 @@ from flakesync.cache.layout import mirror_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.remotes.remote import Address, Remote, list_refs, parse_remote, run
+from flakesync.git.remotes.remote import Address, Remote, list_server, parse_remote, run
 from flakesync.git.store.objects import ObjectReader
 from flakesync.terms import Rev
 
 _COMPLETE = "flakesync-complete"
+_REDIRECT = "flakesync-redirect"
 _STALE_S = 60.0
 _FETCH = (
     "-c",
@@ -74,6 +75,14 @@ def fetched_at(path: Path) -> int | None:
         return None
 
 
+def redirect_of(path: Path) -> str | None:
+    """Return the address that the server of a mirror sent git to instead of its own; None: to no other."""
+    try:
+        return (path / _REDIRECT).read_text("utf-8", "surrogateescape") or None
+    except OSError:
+        return None
+
+
 def mirror_path(url: Address, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
     address = parse_remote(url).url
@@ -82,7 +91,7 @@ def mirror_path(url: Address, cache: Path) -> Path:
 
 
 def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
-    wanted = list_refs(remote, ["HEAD", "refs/heads/*", "refs/tags/*"], symbolic=True)
+    wanted, redirect = list_server(remote, ["HEAD", "refs/heads/*", "refs/tags/*"], symbolic=True)
     if not (path / _COMPLETE).exists():
         # A first fetch that was interrupted: nothing of ours can be in it.
         if path.exists():
@@ -102,6 +111,10 @@ def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
         _set_head(path, "HEAD", default)
         _set_head(path, "refs/remotes/origin/HEAD", default.replace("refs/heads/", "refs/remotes/origin/", 1))
     (path / _COMPLETE).touch()
+    if redirect is not None:
+        (path / _REDIRECT).write_text(redirect, "utf-8", "surrogateescape")
+    else:
+        (path / _REDIRECT).unlink(missing_ok=True)
 
 
 def _initialise(path: Path, remote: Remote) -> None:

@@ -91,15 +91,13 @@ def find_branches(
     prefix, address = _place(reader, repo)
     base = _known_base(reader, prefix, repo)
     stamp = fetched_file(cache, reader.common_dir, prefix)
-    if base is None and hosts is None:
-        return BranchRefs(of_server=True)
     if base is not None and (hosts is None or not renew):
         fetched = max(_times(reader, prefix, base, repo, stamp), default=None)
         return BranchRefs((prefix,), of_server=True, fetched=fetched)
-    assert hosts is not None
+    if hosts is None:
+        return BranchRefs(of_server=True)
     url = repo.url.git_url() if repo.url is not None else None
-    assert url is not None, "is_read_at_server says so"
-    remote, server = _ask(hosts, url, address)
+    remote, server = _ask(hosts, url or "", address)
     wanted = [repo.base if repo.base is not None else server.default, workspace.branch]
     _fetch(reader, remote, prefix, [name for name in wanted if name is not None], server)
     _note(stamp)

@@ -17,8 +17,10 @@ LockerOption = Annotated[
     typer.Option("--locker", help="Who writes the locks: flakesync itself where that is exact, else Nix (auto)."),
 ]
 DialectOption = Annotated[
-    Literal["nix-2.8", "nix-2.26+"] | None,
-    typer.Option("--dialect", help="Write like these versions of Nix.  [default: what each lock shows]"),
+    Literal["nix-2.8", "nix-2.10+", "lix", "nix-2.26+"] | None,
+    typer.Option(
+        "--dialect", help="Write like these versions of Nix: nix-2.10+ ends at 2.19.  [default: what each lock shows]"
+    ),
 ]
 
 

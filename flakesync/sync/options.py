@@ -26,7 +26,7 @@ class Options:
     """What a person wishes of a run; how many repos at once is part of the workspace.
 
     cache: where mirrors are, and the lock file that keeps two runs of one workspace apart. locker: who writes the
-    locks. dialect: the versions of Nix that the native locker writes like (`nix-2.8`, `nix-2.26+`); None: what each
+    locks. dialect: the versions of Nix that the native locker writes like (`nix-2.8`, `lix`); None: what each
     lock shows. verify: whether Nix looks over what the native locker writes.
 
     Of sync alone: dry_run: commits go to throw-away repositories that borrow the objects of the real ones; nothing is

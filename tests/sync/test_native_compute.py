@@ -6,22 +6,28 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, read_inputs
-from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.compute import compute
-from flakesync.sync.lockers.native.locker import shown_dialects
-from flakesync.sync.lockers.native.values import (
+from flakesync.sync.lockers.native.dialects import (
+    ALL,
+    DIALECTS,
+    LIX,
     NIX_2_8,
+    NIX_2_18,
     NIX_2_26,
     NIX_2_34,
+    shown_dialects,
+)
+from flakesync.sync.lockers.native.values import (
     Dialect,
     DisagreementError,
     Fetched,
     Flake,
     NotNativeError,
 )
+from flakesync.terms import NodeLabel
 
-ALL = (NIX_2_34, NIX_2_26, NIX_2_8)
 Node = dict[str, object]
 
 
@@ -55,12 +61,13 @@ def moved(name: str, rev: str, inputs: str = "", own: LockFile | None = None) ->
 class Known:
     """A Fetcher that knows the flakes it is given, by the name of the repository."""
 
-    def __init__(self, **flakes: str) -> None:
+    def __init__(self, rev: str | None = "f", **flakes: str) -> None:
+        self.rev = rev
         self.flakes = flakes
         self.asked: list[str] = []
 
     def at(self, locked: Mapping[str, Attr]) -> Flake:
-        name = str(locked["repo"])
+        name = str(locked.get("repo"))
         self.asked.append(name)
         if name not in self.flakes:
             raise NotNativeError(f"nobody has {name}")
@@ -68,7 +75,10 @@ class Known:
 
     def newest(self, ref: FlakeRef) -> Fetched:
         self.asked.append(ref.to_url())
-        return moved(str(ref.attrs["repo"]), "f")
+        if self.rev is None:
+            locked = ref.to_attrs()
+            return Fetched(ref, lambda _: locked, lambda: Flake({}, None))
+        return moved(str(ref.attrs["repo"]), self.rev)
 
 
 def written(
@@ -76,6 +86,10 @@ def written(
     dialects: Sequence[Dialect] = ALL,
 ) -> LockFile:  # fmt: skip
     return compute(old, flake(inputs), moves, known or Known(), dialects)
+
+
+def at(lock: LockFile, label: str) -> LockNode:
+    return lock.nodes[NodeLabel(label)]
 
 
 LIB = 'lib.url = "github:acme/lib";'
@@ -168,17 +182,99 @@ def test_follows_that_lead_nowhere_are_refused() -> None:
         written(old, APP + 'z.follows = "y"; y.follows = "z";', {("app",): moved("app", "b")})
 
 
-def test_an_overridden_reference_is_noted_as_each_nix_notes_it() -> None:
-    own = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib", "c")})
-    old = lock({"root": {"inputs": {"app": "app"}}, "app": node("app", inputs={"lib": "lib"}), "lib": node("lib")})
-    inputs = APP + 'app.inputs.lib.url = "github:acme/fork";'
-    moves: dict[tuple[str, ...], Fetched] = {("app",): moved("app", "b", LIB, own)}
-    for dialect, noted in ((NIX_2_8, "lib"), (NIX_2_26, "fork"), (NIX_2_34, "fork")):
+def overridden(noted: str, *, non_flake: bool = False) -> tuple[LockFile, str, dict[tuple[str, ...], Fetched]]:
+    """Return a lock in which app's `lib`, overridden with a fork, notes this; the flake.nix; and a move of app."""
+    flags: Node = {"flake": False} if non_flake else {}
+    own = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib", "c") | flags})
+    old = lock(
+        {
+            "root": {"inputs": {"app": "app"}},
+            "app": node("app", inputs={"lib": "lib"}),
+            "lib": node("fork", original=ref(noted)) | flags,
+        }
+    )
+    its = LIB + ("lib.flake = false;" if non_flake else "")
+    return old, APP + 'app.inputs.lib.url = "github:acme/fork";', {("app",): moved("app", "b", its, own)}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "flake", "non_flake"),
+    [(NIX_2_8, "lib", "fork"), (NIX_2_18, "lib", "lib"), (LIX, "lib", "lib"), (NIX_2_26, "fork", "fork"),
+     (NIX_2_34, "fork", "fork")],
+    ids=lambda each: each.name if isinstance(each, Dialect) else None,
+)  # fmt: skip
+def test_an_overridden_reference_is_noted_as_each_nix_notes_it(dialect: Dialect, flake: str, non_flake: str) -> None:
+    for noted, is_non_flake in ((flake, False), (non_flake, True)):
+        old, inputs, moves = overridden(noted, non_flake=is_non_flake)
         new = written(old, inputs, moves, dialects=[dialect])
-        assert new.nodes["lib"].original == ref(noted)  # type: ignore[index]
-        assert (new.nodes["lib"].locked or {})["repo"] == "fork"  # type: ignore[index]
-    with pytest.raises(NotNativeError, match=r"nix-2\.34 and nix-2\.8 write different locks"):
+        assert at(new, "lib").original == ref(noted)
+        assert (at(new, "lib").locked or {})["repo"] == "fork"
+        other = overridden("lib" if noted == "fork" else "fork", non_flake=is_non_flake)[0]
+        with pytest.raises(DisagreementError, match=rf"{dialect.name} notes another reference for input app/lib"):
+            written(other, inputs, moves, dialects=[dialect])
+
+
+def test_a_lock_shows_by_what_it_notes_of_overridden_inputs_which_nix_has_written_it() -> None:
+    for noted, non_flake in (("lib", True), ("lib", False), ("fork", False)):
+        old, inputs, moves = overridden(noted, non_flake=non_flake)
+        assert at(written(old, inputs, moves), "lib").original == ref(noted)
+    # Nix 2.8 notes the override where it is no flake, as 2.20 and later do; nothing else is noted here.
+    old, inputs, moves = overridden("fork", non_flake=True)
+    assert at(written(old, inputs, moves), "lib").original == ref("fork")
+
+
+def test_an_overridden_reference_that_no_nix_notes_is_refused() -> None:
+    old, inputs, moves = overridden("fork")
+    with pytest.raises(NotNativeError, match=r"nix-2\.8 notes another reference for input app/lib"):
+        written(old, inputs, moves, dialects=[NIX_2_8, NIX_2_18, LIX])
+
+
+def test_where_the_lock_does_not_tell_what_is_noted_nothing_is_guessed() -> None:
+    _, inputs, moves = overridden("lib")
+    old = lock({"root": {"inputs": {"app": "app"}}, "app": node("app")})
+    with pytest.raises(NotNativeError, match=r"nix-2\.34 and lix write different locks"):
         written(old, inputs, moves)
+
+
+def test_a_lock_of_lix_is_written_as_lix_writes_it() -> None:
+    # It notes the branch in full, as Nix from 2.9 on, and of an overridden input what its own flake says.
+    mid = {"type": "git", "url": "https://git.example/acme/mid"}
+    nodes: dict[str, Node] = {
+        "root": {"inputs": {"leaf": "leaf", "mid": "mid"}},
+        "mid": {
+            "inputs": {"data": "data"},
+            "locked": {**mid, "ref": "refs/heads/main", "rev": "c" * 40, "revCount": 3, "repo": "mid"},
+            "original": mid,
+        },
+        "data": node("data", original=ref("data") | {"ref": "trunk"}),
+        "leaf": node("leaf"),
+    }
+    old = lock(nodes)
+    inputs = (
+        'leaf.url = "github:acme/leaf"; mid.url = "git+https://git.example/acme/mid";'
+        'mid.inputs.data.url = "github:acme/data";'
+    )
+    known = Known(mid='data.url = "github:acme/data/trunk";')
+    moves: dict[tuple[str, ...], Fetched] = {("leaf",): moved("leaf", "e")}
+    new = written(old, inputs, moves, known=known, dialects=shown_dialects(old))
+    assert at(new, "data").original == ref("data") | {"ref": "trunk"}
+    nodes["data"] = node("data")
+    with pytest.raises(DisagreementError):
+        written(lock(nodes), inputs, moves, known=known, dialects=DIALECTS["lix"])
+
+
+ODD = 'app.url = "https://acme.example/app/*.tar.gz";'
+
+
+def test_a_reference_that_only_old_nix_may_write_otherwise_is_written_as_the_others_do() -> None:
+    own = lock({"root": {"inputs": {}}})
+    old = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib")})
+    its: dict[tuple[str, ...], Fetched] = {("lib",): moved("lib", "b", ODD, own)}
+    assert at(written(old, LIB, its, known=Known(None)), "app").original == {
+        "type": "tarball", "url": "https://acme.example/app/%2A.tar.gz",
+    }  # fmt: skip
+    with pytest.raises(NotNativeError, match=r"how nix-2\.8 writes the reference https"):
+        written(old, LIB, its, known=Known(None), dialects=[NIX_2_8])
 
 
 def test_a_lock_shows_which_nix_has_written_it() -> None:
@@ -188,10 +284,25 @@ def test_a_lock_shows_which_nix_has_written_it() -> None:
             {"root": {"inputs": {"a": "a"}}, "a": {"original": {**both, **original}, "locked": {**both, **locked}}}
         )
 
-    newer, older = (NIX_2_34, NIX_2_26), (NIX_2_8,)
+    newer, older = (NIX_2_34, NIX_2_26, LIX, NIX_2_18), (LIX, NIX_2_18, NIX_2_8)
     assert tuple(shown_dialects(git({}, {"ref": "refs/heads/main"}))) == newer
     assert tuple(shown_dialects(git({}, {"ref": "main"}))) == ALL
     assert tuple(shown_dialects(git({"ref": "refs/heads/x"}, {"ref": "refs/heads/x"}))) == ALL
     address = {"dir": "sub", "url": "https://acme.example/lib?dir=sub"}
     assert tuple(shown_dialects(git(address, address))) == older
     assert tuple(shown_dialects(lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib")}))) == ALL
+    assert tuple(shown_dialects(git({}, {"ref": "refs/heads/main", "lfs": True}))) == (NIX_2_34, NIX_2_26)
+    assert tuple(shown_dialects(git({}, {"dirtyRev": "x"}))) == newer
+
+
+def test_what_lies_deeper_in_a_lock_counts_only_as_far_as_it_fits_what_lies_at_the_top() -> None:
+    top = {"type": "git", "url": "https://acme.example/lib?dir=sub", "dir": "sub"}
+    deep = {"type": "git", "url": "https://acme.example/deep"}
+    nodes: dict[str, Node] = {
+        "root": {"inputs": {"a": "a"}},
+        "a": {"original": top, "locked": top, "inputs": {"b": "b"}},
+        "b": {"original": deep, "locked": {**deep, "exportIgnore": True}},
+    }
+    assert tuple(shown_dialects(lock(nodes))) == (LIX, NIX_2_18, NIX_2_8)
+    nodes["b"] = {"original": deep, "locked": {**deep, "lfs": True}}
+    assert tuple(shown_dialects(lock(nodes))) == (NIX_2_34, NIX_2_26), "no other Nix reads that at all"

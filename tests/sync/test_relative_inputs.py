@@ -12,9 +12,10 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import Nix
 from flakesync.sync.lockers import FromServer, Locker, Move, Request
 from flakesync.sync.lockers.native import locker
+from flakesync.sync.lockers.native.dialects import NIX_2_26, NIX_2_34
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
-from flakesync.sync.lockers.native.values import NIX_2_26, NIX_2_34, NotNativeError
+from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.sync.lockers.nix import NixLocker
 from flakesync.terms import FlakeDir, InputPath, Rev
 from tests.support import repos

@@ -10,12 +10,12 @@ from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock import graph as lockgraph
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
+from flakesync.sync.lockers.native.dialects import written_reference
 from flakesync.sync.lockers.native.follows import check_follows
-from flakesync.sync.lockers.native.frames import Frame, Input, old_child
+from flakesync.sync.lockers.native.frames import Attrs, Frame, Input, Moves, old_child
 from flakesync.sync.lockers.native.new_nodes import Inputs, NewNodes
 from flakesync.sync.lockers.native.overrides import Overrides
-from flakesync.sync.lockers.native.relative import RelativeNodes, is_relative, relative_path
-from flakesync.sync.lockers.native.self_attrs import with_self_attrs
+from flakesync.sync.lockers.native.own_source import RelativeNodes, is_relative, relative_path, with_self_attrs
 from flakesync.sync.lockers.native.values import (
     Beside,
     Dialect,
@@ -27,9 +27,6 @@ from flakesync.sync.lockers.native.values import (
     nothing_beside,
 )
 from flakesync.terms import InputPath, show_path
-
-Moves = Mapping[InputPath, Fetched]
-Attrs = Mapping[str, Attr] | None
 
 # What every Nix from 2.4 on writes, whatever version it has read.
 VERSION = 7
@@ -115,11 +112,11 @@ class Computation:
         found = self.overrides.get(path)
         if found is None:
             return given
-        spec, flake = found.spec, found.flake
+        spec = found.spec
         if spec.follows is None:
             self.differs = f"input {show_path(path)} has its reference from another flake"
-        follows = (*flake, *spec.follows) if spec.follows is not None else None
-        return Input(spec, follows, given.flake, None, flake, found.beside)
+        follows = (*found.flake, *spec.follows) if spec.follows is not None else None
+        return Input(spec, follows, given.flake, None, found.flake, found.beside)
 
     # ---- the three things that can become of an input -------------------------------------------------------------
 
@@ -180,9 +177,27 @@ class Computation:
         if own is None and frame.old is not None:
             above = frame.old.locked or {}
             own = self._flake(path[:-1], lambda: self.fetcher.at(above)).inputs.get(path[-1])
-        noted = own if own is not None and own.ref is not None and given.flake else override.spec
+        keeps = self.dialect.keeps_original(flake=given.flake)
+        noted = own if own is not None and own.ref is not None and keeps else override.spec
         if not self._is_same(old, Input(noted, None, given.flake)):
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
+
+    def _check_noted(self, path: InputPath, given: Input, override: Input) -> None:
+        """Refuse an overridden input below a moved one if this dialect would have noted another reference so far.
+
+        What has been moved is locked anew and its old node does not count, but it shows which Nix has written it.
+        """
+        old = self.old.node(path)
+        over_there = {override.above[:length] for length in range(1, len(override.above) + 1)}
+        if old is None or not over_there.isdisjoint(self.moves):
+            return
+        same = self._is_same(old, override)
+        if self.dialect.keeps_original(flake=old.flake):
+            own = given.node or LockNode(original=given.spec.ref.to_attrs() if given.spec and given.spec.ref else None)
+            # Both are the same where the input's own flake has this very reference, or none.
+            same = not same or own.original is None or self._is_same(own, override)
+        if not same:
+            raise DisagreementError(f"{self.dialect.name} notes another reference for input {show_path(path)}")
 
     def _move(self, frame: Frame, path: InputPath, given: Input, override: Input) -> list[Frame]:
         """Take the node to where it is to be."""
@@ -197,7 +212,7 @@ class Computation:
         if given.spec is None or given.spec.ref is None:
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
         old = self.old.node(path)
-        original = self._original(given.spec, old.original if old is not None else None, path)
+        original = self._written(given.spec, old.original if old is not None else None, path)
         return self._new(frame, path, original, given.flake, self.moves[path], None)
 
     def _fetch(self, frame: Frame, path: InputPath, given: Input, override: Input) -> list[Frame]:
@@ -206,6 +221,8 @@ class Computation:
         # An input that nobody has planned to add: what it leads to is not what was decided, so nothing is guessed.
         if not refetched and not frame.fresh:
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
+        if override is not given and frame.fresh:
+            self._check_noted(path, given, override)
         old = old_child(frame, path[-1])
         if old is not None:
             self.differs = f"input {show_path(path)} has another reference than in the lock of its flake"
@@ -216,13 +233,13 @@ class Computation:
         if spec.relative:
             return self._read_beside(frame, path, override, old)
         fetched = self.fetcher.newest(spec.ref)
-        source = given if self.dialect.overrides_keep_original and given.flake else override
+        source = given if self.dialect.keeps_original(flake=given.flake) else override
         if source.spec is not None and source.spec.ref is not None:
-            original = self._original(source.spec, None, path)
+            original = self._written(source.spec, None, path)
         elif source.node is not None and source.node.original is not None:
             original = source.node.original
         else:
-            original = self._original(spec, None, path)
+            original = self._written(spec, None, path)
         return self._new(frame, path, original, given.flake, fetched, old if self.dialect.keeps_nested else None)
 
     def _read_beside(self, frame: Frame, path: InputPath, given: Input, old: LockNode | None) -> list[Frame]:
@@ -230,8 +247,7 @@ class Computation:
         assert given.spec is not None
         assert given.spec.ref is not None
         if not self.dialect.relative_inputs:
-            reason = f"input {show_path(path)} is a path relative to its flake, which {self.dialect.name} copies"
-            raise DisagreementError(reason)
+            raise DisagreementError(f"input {show_path(path)} is a relative path, which {self.dialect.name} copies")
         if old is not None and old.parent is None and is_relative(old.original):
             raise NotNativeError(f"the relative path of input {show_path(path)} was locked by Nix before 2.26")
         ref = given.spec.ref
@@ -254,7 +270,7 @@ class Computation:
     ) -> list[Frame]:
         """Make a node for what was fetched. old: where its nested inputs may be kept; None: in its own lock."""
         # Nix before 2.24.15 keeps `?dir=` in the address as well, which canonical attributes do not.
-        if self.dialect.name == "nix-2.8" and "dir" in original and "dir=" not in str(original.get("url", "dir=")):
+        if self.dialect.old_addresses and "dir" in original and "dir=" not in str(original.get("url", "dir=")):
             self.differs = f"the address of input {show_path(path)}"
             raise DisagreementError(f"{self.differs} holds no `?dir=`, as it would in {self.dialect.name}")
         if not flake:
@@ -325,19 +341,9 @@ class Computation:
             self.differs = f"{spec.ref} is spelled otherwise in the lock"
         return same and not self.dialect.exact_originals
 
-    def _original(self, spec: InputSpec, old: Mapping[str, Attr] | None, path: InputPath) -> Mapping[str, Attr]:
+    def _written(self, spec: InputSpec, old: Attrs, path: InputPath) -> Mapping[str, Attr]:
         """Return a reference of a flake.nix as `original`. old: as the lock has it so far."""
-        if spec.ref is None or spec.relative:
-            raise NotNativeError(f"input {show_path(path)} is a path relative to its flake")
-        attrs = spec.ref.to_attrs()
-        if spec.portable or self.dialect.name != "nix-2.8":
-            self.differs = self.differs or ("" if spec.portable else f"{spec.ref} is written differently")
-            return attrs
-        self.differs = f"{spec.ref} is written differently"
-        # 2.8 writes some URLs as they were typed, which attributes do not tell; what the lock has was written by it.
-        try:
-            if old is not None and FlakeRef.from_attrs(old) == spec.ref:
-                return old
-        except FlakeRefError:
-            pass
-        raise NotNativeError(f"how Nix 2.8 writes the reference {spec.ref} of input {show_path(path)}")
+        assert spec.ref is not None
+        if not spec.portable:
+            self.differs = self.differs or f"{spec.ref} is written differently"
+        return spec.ref.to_attrs() if spec.portable else written_reference(spec.ref, old, self.dialect, path)

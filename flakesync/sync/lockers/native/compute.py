@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock import graph as lockgraph
 from flakesync.nix.lock.file import LockFile, LockNode
-from flakesync.sync.lockers.native.algorithm import VERSION, Computation, Moves
+from flakesync.sync.lockers.native.algorithm import VERSION, Computation
+from flakesync.sync.lockers.native.frames import Moves
 from flakesync.sync.lockers.native.values import (
     Beside,
     Dialect,
@@ -13,6 +14,7 @@ from flakesync.sync.lockers.native.values import (
     Fetcher,
     Flake,
     NotNativeError,
+    SpellingError,
     nothing_beside,
 )
 
@@ -69,7 +71,11 @@ def _agreed(make: "Callable[[Dialect], Computation]", flake: Flake, dialects: Se
         try:
             lock = computation.run(flake)
         except DisagreementError as error:
-            disagreement = disagreement or error
+            # That a reference is not known says more than that a lock is not in a dialect, which it need not be in.
+            if disagreement is None or (
+                isinstance(error, SpellingError) and not isinstance(disagreement, SpellingError)
+            ):
+                disagreement = error
             continue
         if written is None:
             written = (lock, dialect)

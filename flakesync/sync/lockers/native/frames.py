@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock.node import LockNode
-from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.new_nodes import Inputs
-from flakesync.sync.lockers.native.values import Beside, nothing_beside
+from flakesync.sync.lockers.native.values import Beside, Fetched, nothing_beside
 from flakesync.terms import InputPath, NodeLabel
+
+Moves = Mapping[InputPath, Fetched]
+Attrs = Mapping[str, Attr] | None
 
 
 @dataclass(frozen=True, slots=True)

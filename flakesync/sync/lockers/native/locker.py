@@ -8,16 +8,11 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.compute import compute
+from flakesync.sync.lockers.native.dialects import ALL, DIALECTS, shown_dialects
 from flakesync.sync.lockers.native.sources import FORGES, Sources
-from flakesync.sync.lockers.native.values import NIX_2_8, NIX_2_26, NIX_2_34, Dialect, Fetched, NotNativeError
+from flakesync.sync.lockers.native.values import Dialect, Fetched, NotNativeError
 from flakesync.sync.lockers.nix import canonical_locked, canonical_source, override_reference
 from flakesync.terms import InputPath, show_path
-
-# Newest first: where all write the same, the first is the one whose lock is taken.
-DIALECTS: Mapping[str, tuple[Dialect, ...]] = {"nix-2.8": (NIX_2_8,), "nix-2.26+": (NIX_2_34, NIX_2_26)}
-_ALL = (NIX_2_34, NIX_2_26, NIX_2_8)
-# Attributes that no Nix 2.8 writes: it leaves them in the address.
-_NEWER_ATTRS = frozenset({"lfs", "exportIgnore", "allRefs", "dirtyRev"})
 
 
 class NativeLocker:
@@ -50,12 +45,12 @@ class NativeLocker:
         """Return the dialects that the lock may be written in; if it shows none, those of the locks it takes in."""
         shown = shown_dialects(lock)
         # The repos of a workspace usually have one Nix: the lock of what is taken in may tell what this one does not.
-        for path, fetched in moves.items() if len(shown) == len(_ALL) else ():
+        for path, fetched in moves.items() if len(shown) == len(ALL) else ():
             spec = inputs.get(path[0])
             if len(path) == 1 and spec is not None and spec.flake:
                 own = fetched.flake().lock
                 shown = shown_dialects(own) if own is not None else shown
-                if len(shown) < len(_ALL):
+                if len(shown) < len(ALL):
                     break
         return shown
 
@@ -96,21 +91,3 @@ def _with_address(fetched: Fetched) -> Fetched:
         return attrs
 
     return Fetched(fetched.ref, locked, fetched.flake)
-
-
-def shown_dialects(lock: LockFile) -> Sequence[Dialect]:
-    """Return the dialects that a lock may be written in, the newest first: one, or all that nothing speaks against."""
-    newer = older = False
-    for node in lock.nodes.values():
-        locked, original = node.locked, node.original
-        if locked is None or original is None:
-            continue
-        kind, ref = locked.get("type"), str(locked.get("ref", ""))
-        newer |= not _NEWER_ATTRS.isdisjoint(locked) or node.parent is not None
-        newer |= ref.startswith("refs/heads/") and not str(original.get("ref", "")).startswith("refs/")
-        newer |= kind == "tarball" and "lastModified" in locked
-        # Nix before 2.24.15 leaves `?dir=` in the address too.
-        older |= "dir" in original and "dir=" in str(original.get("url"))
-    if newer == older:
-        return _ALL
-    return DIALECTS["nix-2.26+" if newer else "nix-2.8"]

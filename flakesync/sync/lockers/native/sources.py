@@ -14,7 +14,7 @@ from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, Identity, identity_of
 from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
-from flakesync.sync.lockers.native.relative import joined
+from flakesync.sync.lockers.native.own_source import joined
 from flakesync.sync.lockers.native.values import Beside, Fetched, Flake, NotNativeError, nothing_beside
 from flakesync.terms import Rev
 

@@ -31,6 +31,10 @@ class DisagreementError(NotNativeError):
     """A flake.nix and a flake.lock that disagree; perhaps only as one dialect reads them."""
 
 
+class SpellingError(DisagreementError):
+    """A reference of which it is not known how one dialect writes it; where the lock may be in others, they decide."""
+
+
 Beside = Callable[[str], "Flake"]
 """Reads the flake at a path relative to another's folder, in the same source. Raises: NotNativeError."""
 
@@ -83,28 +87,28 @@ class Dialect:
     """Where the versions of Nix write different locks from the same flakes (`computeLocks` in their `flake.cc`).
 
     overrides_refetch: an input whose reference another flake overrides is fetched anew each time (before 2.20).
-    overrides_keep_original: its `original` is what its own flake says (before 2.20). exact_originals: `original` of a
-    lock is compared as it is written (before 2.28.4). keeps_nested: an input fetched anew takes its nested
-    inputs from where the old lock had them (before 2.30.1). deep_overrides: overrides may be nested (from 2.30).
-    follows_once: no way to an input may lead through the same follows twice (from 2.19). self_attrs: a flake may
-    say how it is fetched itself (from 2.27); earlier ones refuse such a flake. relative_inputs: an input may be a path
-    relative to its flake, and is locked without a hash (from 2.26; earlier ones copy it into the store).
+    overrides_keep_original: its `original` is what its own flake says (before 2.20): of a flake, and of a source that
+    is none (`files_keep_original`, from 2.10 to 2.19). exact_originals: `original` of a lock is compared as it is
+    written (before 2.28.4). keeps_nested: an input fetched anew takes its nested inputs from where the old lock had
+    them (before 2.30.1). deep_overrides: overrides may be nested (from 2.30). follows_once: no way to an input may lead
+    through the same follows twice (from 2.19). self_attrs: a flake may say how it is fetched itself (from 2.27);
+    earlier ones refuse such a flake. relative_inputs: an input may be a path relative to its flake, and is locked
+    without a hash (from 2.26; earlier ones copy it into the store). old_addresses: some addresses are written as they
+    were typed, and with their `?dir=` (before 2.24.15).
     """
 
     name: str
     overrides_refetch: bool = False
     overrides_keep_original: bool = False
+    files_keep_original: bool = False
     exact_originals: bool = False
     keeps_nested: bool = False
     deep_overrides: bool = False
     follows_once: bool = False
     self_attrs: bool = False
     relative_inputs: bool = False
+    old_addresses: bool = False
 
-
-# Three stand for all versions from 2.8 on; CI compares each with the real one on random workspaces (tests/fidelity).
-NIX_2_8 = Dialect("nix-2.8", overrides_refetch=True, overrides_keep_original=True, keeps_nested=True)
-NIX_2_26 = Dialect(
-    "nix-2.26", exact_originals=True, keeps_nested=True, follows_once=True, self_attrs=True, relative_inputs=True
-)
-NIX_2_34 = Dialect("nix-2.34", deep_overrides=True, follows_once=True, self_attrs=True, relative_inputs=True)
+    def keeps_original(self, *, flake: bool) -> bool:
+        """Say whether an overridden input, a flake or not, notes the reference that its own flake gives."""
+        return self.overrides_keep_original if flake else self.files_keep_original

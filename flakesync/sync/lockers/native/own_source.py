@@ -1,12 +1,15 @@
-"""Inputs that are a path relative to their flake (`path:./sub`): nothing is fetched for them, and no hash is noted."""
+"""What a flake says of its own source: flakes beside it (`path:./sub`), and how it is to be fetched (`inputs.self`).
+
+For a relative path nothing is fetched, and no hash is noted.
+"""
 
 import posixpath
 from collections.abc import Mapping
 
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
-from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.terms import NodeLabel
+from flakesync.sync.lockers.native.values import Dialect, DisagreementError, Flake, NotNativeError
+from flakesync.terms import InputPath, NodeLabel, show_path
 
 
 def is_relative(original: Mapping[str, Attr] | None) -> bool:
@@ -42,3 +45,21 @@ class RelativeNodes:
             known = any(node.parent is not None or is_relative(node.original) for node in nodes.values())
             self._known[id(nodes)] = known
         return known
+
+
+def with_self_attrs(path: InputPath, locked: Mapping[str, Attr], flake: Flake, dialect: Dialect) -> Mapping[str, Attr]:
+    """Return `locked` of the input at `path` with what its flake asks for itself (`applySelfAttrs` in flake.cc).
+
+    Raises:
+        NotNativeError: the source is another then, or Nix would refuse.
+    """
+    asked = f"input {show_path(path)}: its flake.nix has `inputs.self.{min(flake.self_attrs)}`"
+    if not dialect.self_attrs:
+        raise DisagreementError(f"{asked}, which {dialect.name} does not know")
+    if locked.get("type") != "git":
+        raise NotNativeError(f"{asked}, which is not asked of an archive")
+    if flake.self_attrs.get("submodules") and flake.submodules:
+        raise NotNativeError(f"{asked}, and it has submodules")
+    if flake.self_attrs.get("submodules") and locked.get("exportIgnore"):
+        raise NotNativeError(f"{asked}, and it is fetched with `exportIgnore`: Nix cannot do both")
+    return {**locked, **flake.self_attrs}

@@ -128,3 +128,94 @@ def test_secrets_are_found_by_name_and_in_nix_config() -> None:
 )
 def test_passwords_in_urls_are_blotted_out(text: str, shown: str) -> None:
     assert without_secrets(text, frozenset()) == shown
+
+
+ASSERTION_2_34 = """\
+
+
+terminating due to unexpected unrecoverable internal error: Assertion '!attrs.contains("__final")' failed in \
+nix::flake::LockedNode::LockedNode(const nlohmann::json&) at ../src/libflake/lockfile.cc:90
+Nix crashed. This is a bug. Please report this at https://github.com/NixOS/nix/issues with the following information:
+
+std::terminate() called without exception
+Stack trace:
+ 0# 0x00000000002B1302 in nix
+ 2# std::unexpected() in /usr/lib/libstdc++.so.6
+18# __libc_start_main in /usr/lib/libc.so.6
+19# 0x000000000026EB51 in nix
+
+"""
+EXCEPTION_2_30 = """\
+Nix crashed. This is a bug. Please report this at https://github.com/NixOS/nix/issues with the following information:
+
+Exception: nlohmann::json::type_error: type must be string, but is null
+Stack trace:
+ 0# nix::(anonymous namespace)::onTerminate() in /nix/store/x-nix/bin/nix
+ 1# 0x00007F2B5B6B1BAB in /nix/store/x-gcc/lib/libstdc++.so.6
+"""
+TERMINATE_2_8 = """\
+terminate called after throwing an instance of 'nix::BadURL'
+  what():  error: 'x' is not a valid URL
+"""
+GLIBC = "nix: src/libflake/lockfile.cc:41: void nix::f(): Assertion `node' failed.\n"
+BOOST = """\
+ 0# nix::onTerminate() at src/libmain/shared.cc:1
+ 1# 0x00007F00 in /lib/libc.so.6
+/usr/include/c++/13/bits/stl_vector.h:1125: Assertion '__n < this->size()' failed.
+"""
+
+
+@pytest.mark.parametrize(
+    ("stderr", "status", "said"),
+    [
+        (ASSERTION_2_34, -6, "Assertion '!attrs.contains(\"__final\")' failed in nix::flake::LockedNode"),
+        (ASSERTION_2_34, 134, "/lockfile.cc:90"),
+        (EXCEPTION_2_30, -6, "type_error: type must be string, but is null"),
+        (TERMINATE_2_8, -6, "error: 'x' is not a valid URL"),
+        (GLIBC, -6, "src/libflake/lockfile.cc:41: void nix::f(): Assertion `node' failed."),
+        (GLIBC, None, "Assertion `node' failed."),
+        (BOOST, 134, "stl_vector.h:1125: Assertion '__n < this->size()' failed."),
+        ("free(): invalid pointer\n", -6, "free(): invalid pointer"),
+        (
+            "terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n",
+            -6,
+            "bad_alloc",
+        ),
+        ("", -11, "(SIGSEGV)"),
+        ("warning: x\nSegmentation fault (core dumped)\n", 139, "(SIGSEGV)"),
+    ],
+)
+def test_a_crash_is_told_by_its_reason_and_not_by_its_stack(stderr: str, status: int | None, said: str) -> None:
+    error = explain(stderr, status=status)
+    assert error.code == "nix-crashed"
+    assert error.message.startswith("nix crashed")
+    assert said in error.message
+    assert "0x" not in error.message
+    assert "libc.so" not in error.message
+
+
+def test_a_crash_names_the_input_that_was_locked() -> None:
+    error = explain("error:\n       … while updating the flake input 'lib'\n\n" + GLIBC, status=-6)
+    assert error.message.startswith("nix crashed (SIGABRT) while it locked the input lib: ")
+
+
+def test_a_crash_for_want_of_memory_asks_for_memory() -> None:
+    crashed = explain("terminate called after throwing an instance of 'std::bad_alloc'\n", status=-6)
+    failed = explain("error: out of memory\n", status=1)
+    killed = explain("", status=-9)
+    assert [error.code for error in (crashed, failed, killed)] == ["nix-crashed", "nix-failed", "nix-killed"]
+    assert all("memory" in (error.hint or "") for error in (crashed, failed, killed))
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "error: assertion '(1 == 2)' failed\n\n       at /x/flake.nix:1:1:\n",
+        "error: unexpected exception; this is a bug\n",
+        "error: program 'git' failed with exit code 134\n",
+    ],
+)
+def test_what_nix_says_itself_is_no_crash(stderr: str) -> None:
+    error = explain(stderr, status=1)
+    assert error.code == "nix-failed"
+    assert error.message.partition(": ")[2].partition("\n")[0] == stderr.partition(": ")[2].partition("\n")[0]

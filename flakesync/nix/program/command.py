@@ -164,7 +164,7 @@ class Nix:
         if ended.status != 0 and _NO_REGISTRY in ended.err:
             ended = self._attempt(command, timeout_s, registry=True)
         if ended.status != 0:
-            raise explain(ended.err, secrets=secrets_of(self.environ), offline=is_offline())
+            raise explain(ended.err, status=ended.status, secrets=secrets_of(self.environ), offline=is_offline())
         return self._keep_originals(before, _read(lock_file), overrides, lock_file)
 
     def check_lock(self, flake_dir: Path, *, git_root: Path | None = None, timeout_s: float = LOCK_TIMEOUT_S) -> bool:
@@ -182,7 +182,7 @@ class Nix:
         if ended.status != 0 and ("requires lock file changes" in ended.err or _NO_REGISTRY in ended.err):
             return False
         if ended.status != 0:
-            raise explain(ended.err, secrets=secrets_of(self.environ), offline=is_offline())
+            raise explain(ended.err, status=ended.status, secrets=secrets_of(self.environ), offline=is_offline())
         return True
 
     def run_check(self, argv: Sequence[str], folder: Path, *, timeout_s: float | None = None) -> CheckRun:

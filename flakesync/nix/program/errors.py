@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from flakesync.errors import NixError, plain
+from flakesync.nix.program.crash import crash_of, without_frames
 
 _MAX_LINES = 15
 _INPUT = re.compile(r"while updating the flake input '([^']+)'")
@@ -44,6 +45,8 @@ _HINTS = (
         "nix and git never ask here: give git a credential helper, or nix an `access-tokens` setting",
     ),
     ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),
+    ("this is a bug", "a bug of Nix: another version may not have it"),
+    ("out of memory|bad_alloc|cannot allocate memory", "give it more memory, or let fewer run at once: `--jobs`"),
     ("No space left on device", "make room, then run again"),
 )
 _USERINFO = re.compile(
@@ -72,11 +75,14 @@ def without_secrets(text: str, secrets: frozenset[str]) -> str:
     return _QUERY_TOKEN.sub("***", _USERINFO.sub("***", text))
 
 
-def explain(stderr: str, *, secrets: frozenset[str] = frozenset(), offline: bool = False) -> NixError:
-    """Return the error for a nix that failed with `stderr`: `nix-offline` or `nix-failed`.
+def explain(
+    stderr: str, *, status: int | None = None, secrets: frozenset[str] = frozenset(), offline: bool = False
+) -> NixError:
+    """Return the error for a nix that failed with `stderr`: `nix-offline`, `nix-crashed`, `nix-killed` or `nix-failed`.
 
     The message names the input, where the trace does, and has what git or ssh said beside Nix's own last words.
-    offline: whether it ran behind the wall of `--offline`.
+    status: its exit status, negative for the signal that ended it, None where it is not known. offline: whether it ran
+    behind the wall of `--offline`.
     """
     text = plain(without_secrets(stderr, secrets))
     stopped = False
@@ -85,6 +91,10 @@ def explain(stderr: str, *, secrets: frozenset[str] = frozenset(), offline: bool
         stopped = stopped or count > 0
     lines = text.splitlines()
     inputs = _INPUT.findall(text)
+    crash = crash_of(lines, status, f" while it locked the input {max(inputs, key=len)}" if inputs else "")
+    if crash is not None:
+        return crash
+    lines = without_frames(lines)
     said = _last_error(lines) or [line.strip() for line in lines if line.strip()][-3:] or ["it failed without a word"]
     tools = [line.strip() for line in lines if _TOOL.match(line)]
     where = f"nix cannot lock the input {max(inputs, key=len)}" if inputs else "nix failed"

@@ -34,11 +34,11 @@ def test_what_the_branch_has_is_taken_without_a_word_more() -> None:
 
 
 def test_what_nobody_can_tell_is_taken_and_said() -> None:
-    assert target(FLAKES, {NEXT: "unknown"}) == (NEXT, "newest in any lock, not proven to be on nixos-25.11")
+    assert target(FLAKES, {NEXT: "unknown"}) == (NEXT, "newest in any lock; not proven to be on nixos-25.11")
 
 
 def test_what_the_branch_lacks_is_left_out_and_said() -> None:
-    note = f"newest in any lock, {NEXT[:7]} of evil is not on nixos-25.11"
+    note = f"newest in any lock; {NEXT[:7]} of evil is not on nixos-25.11"
     assert target(FLAKES, {NEXT: "off"}) == (NEW, note)
 
 
@@ -51,7 +51,7 @@ def test_a_date_in_the_future_is_left_out(days: int, wanted: Rev) -> None:
     evil: Inputs = {"nixpkgs": nixpkgs(NEXT, last_modified=NOW + days * DAY_S)}
     rev, note = target({**FLAKES, "evil": evil}, {})
     assert rev == wanted
-    assert note == "newest in any lock" + (f", {NEXT[:7]} of evil is dated in the future" if wanted == NEW else "")
+    assert note == "newest in any lock" + (f"; {NEXT[:7]} of evil is dated in the future" if wanted == NEW else "")
 
 
 def test_only_what_a_flake_takes_itself_counts() -> None:
@@ -87,7 +87,7 @@ def test_a_repository_of_this_machine_tells_what_its_branch_has(tmp_path: Path) 
     pins = {"nixpkgs": {"source": f"git+{url}?ref=stable", "target": "newest-locked"}}
     survey = read_survey(load_workspace(make_ground(tmp_path, flakes, pins=pins).manifest))
     ((_, found),) = survey.targets.items()
-    assert (found.rev, found.note) == (old, f"newest in any lock, {stray[:7]} of lib is not on stable")
+    assert (found.rev, found.note) == (old, f"newest in any lock; {stray[:7]} of lib is not on stable")
 
 
 def test_a_commit_that_a_lock_took_from_another_repository_does_not_count() -> None:

@@ -112,7 +112,7 @@ def _choose(source: Source, claims: list[Claim], now: int, prove: Prove) -> Targ
             left_out.append(f"{claim.rev[:7]} of {claim.repo} is not on {branch}")
         if standing != "off":
             unproven = [f"not proven to be on {branch}"] if standing == "unknown" else []
-            note = ", ".join([*unproven, *left_out]) or None
+            note = "; ".join([*unproven, *left_out]) or None
             return Target(claim.rev, claim.date or None, claim.locked, note)
     return None
 

@@ -176,7 +176,7 @@ def choose_targets(
         elif pin.target in ("latest", "newest-locked"):
             if newest is not None:
                 note = "newest in any lock (offline)" if pin.target == "latest" else "newest in any lock"
-                note += f", {newest.note}" if newest.note is not None else ""
+                note += f"; {newest.note}" if newest.note is not None else ""
                 targets[pin.name] = Target(newest.rev, newest.last_modified, newest.locked, note)
         elif pin.target.startswith("repo:"):
             targets[pin.name] = _target_of_repo(pin, everything)

@@ -73,7 +73,7 @@ def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[L
         lines += _row_lines(row, columns, indent, width, full)
     notes = [f"{pin.name}: {shown(pin.target_note)}" for pin in pins if pin.target_note]
     notes += [f"{pin.name}: not known" for pin in pins if pin.target_rev is None]
-    legend = [Span(note, "dim") for note in ["target", *notes]]
+    legend = [Span(part, "dim") for note in ["target", *notes] for part in note.split("; ")]
     return [*lines, *hang(line(Span("→ ", "good")), flow(legend, width - 2, separator="; "), 2)]
 
 

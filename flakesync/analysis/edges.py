@@ -113,9 +113,24 @@ def _on_branch(
         case "tip" if answer.tip is not None:
             count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
             to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
-            return _change(edge, to, f"{count} behind {edge.upstream}{reads}", verdict.reaches)
+            reason = f"{count} behind {edge.upstream}{reads}{_arrives(survey, edge, verdict.reaches)}"
+            return _change(edge, to, reason, verdict.reaches)
         case _:
             return inert_of(edge, answer, verdict)
+
+
+def _arrives(survey: Survey, edge: Edge, reaches: Sequence[InputPath]) -> str:
+    """Return the words for locks of the upstream that reach an input, and the follows that ends it, if there is one."""
+    if not reaches or reaches == ((),):
+        return ""
+    moved = ", ".join(map(show_path, reaches))
+    lock = survey.locks.get((edge.dependent, edge.flake))
+    roots = lock.nodes[lock.root].inputs.keys() if lock is not None else ()
+    mend = next((path for path in reaches if len(path) == 1 and path[0] in roots and len(edge.input) == 1), None)
+    words = f", which moves {moved} in its flake.lock alone"
+    if mend is None:
+        return words
+    return f'{words}; write inputs.{edge.input[0]}.inputs.{mend[0]}.follows = "{mend[0]}" to end this'
 
 
 def _planned(edge: Edge, changes: Iterable[Change]) -> dict[InputPath, Rev | None]:

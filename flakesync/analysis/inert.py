@@ -71,7 +71,9 @@ def judge(survey: Survey, edge: Edge, answer: Answer, planned: Planned | None = 
     moving = "tip" if behind and (not lock_only or base.reaching or reads) else None
     update = _by_update(survey, edge, answer, planned, fresh=moving is not None) if planned is not None else None
     if update is not None and (update.reaching or reads):
-        return Verdict("update", moved=update.moved, reaches=(*base.reaching, *update.reaching), reads=reads)
+        return Verdict(
+            "update", moved=update.moved, reaches=tuple(sorted({*base.reaching, *update.reaching})), reads=reads
+        )
     if moving is not None:
         return Verdict("tip", moved=base.moved, reaches=base.reaching, reads=reads if lock_only else None)
     moved = {*base.moved, *(update.moved if update is not None else ())}

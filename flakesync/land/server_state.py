@@ -259,14 +259,11 @@ class ServerState:
         now = {(edge.flake, edge.input): edge for edge in published.graph.edges if edge.dependent == name}
         for edge in edges:
             key = edge.flake, edge.input
-            if key not in moved or key not in now or edge.locked_rev is None:
+            if key not in moved or key not in now or edge.locked_rev is None or self.names_update(now[key]):
                 continue
-            answer, inert = (
-                survey.history.get((edge.upstream, edge.branch, edge.locked_rev)),
-                find_inert(published, now[key]),
-            )
+            question = edge.upstream, edge.branch, edge.locked_rev
+            answer, inert = survey.history.get(question), find_inert(published, now[key])
             if answer is not None and answer.position == "behind" and inert is not None:
-                question = edge.upstream, edge.branch, edge.locked_rev
                 yield question, Answer("behind", inert.locked, answer.behind, answer.on_base)
 
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from flakesync.documents.plan import ChangeDocument, PlanDocument, StaysDocument
+from flakesync.documents.plan import ChangeDocument, InertDocument, PlanDocument, StaysDocument
 from flakesync.report.text import (
     BLANK,
     Line,
     Span,
+    by_detail,
     count,
     flow,
     hang,
@@ -35,10 +36,11 @@ def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
             lines += change_lines(entry.changes, indent=4, width=width)
     lines += _stays("held", document.held, width)
     lines += _stays("deferred", document.deferred, width)
+    lines += _inert(document.inert, width)
     if document.problems:
         lines += [BLANK, line(Span("cannot be planned", "bad"))]
-        for problem in document.problems:
-            pieces = wrap(f"{problem.repo}: {shown(problem.detail)}", width - 4)
+        for names, detail in by_detail((problem.repo, problem.detail) for problem in document.problems):
+            pieces = wrap(f"{names}: {shown(detail)}", width - 4)
             lines += hang(line("  "), [line(piece) for piece in pieces], 4)
     if document.unchanged:
         lines += [BLANK, line(Span(f"unchanged ({len(document.unchanged)})", "head"))]
@@ -103,3 +105,29 @@ def _stays(title: str, stays: Iterable[StaysDocument], width: int) -> list[Line]
         at = 2 + max(repos, len(each.repo)) + 2 + max(names, len(name)) + 11
         lines += with_detail(head, shown(each.reason), at, 6, width)
     return lines
+
+
+def _inert(inert: Sequence[InertDocument], width: int) -> list[Line]:
+    """Return the inputs that stay, as nothing arrives from their upstream; a line for each repo and upstream."""
+    if not inert:
+        return []
+    lines = [BLANK, line(Span(f"inert ({len(inert)})", "head"))]
+    heads = [f"{shown(each.repo)} ← {shown(each.upstream)}" for each in inert]
+    column = widest(heads, most=2 * _INPUT_MOST)
+    for each, head in zip(inert, heads, strict=True):
+        start = line("  ", Span(pad(head, column), "name"), "  ")
+        lines += with_detail(start, _why_inert(each), 2 + max(column, len(head)) + 2, 6, width)
+    return lines
+
+
+def _why_inert(inert: InertDocument) -> str:
+    since = f"{count(inert.behind, 'commit')} behind, only flake.lock" if inert.behind else "its update"
+    moved = f": {', '.join(map(shown, inert.moved))}" if inert.moved else ""
+    match inert.rule:
+        case "content":
+            why = f", which {'do' if len(inert.moved) > 1 else 'does'} not reach {shown(inert.repo)}" if moved else ""
+        case "cycle":
+            why = "; it runs backwards in a cycle"
+        case "self":
+            why = "; it is the repo itself"
+    return f"{since}{moved}{why}"

@@ -284,6 +284,8 @@ def _target(value: object, repos: list[str]) -> str:
 
 def _home_of(key: str, known: frozenset[str]) -> str | None:
     """Return the hint for an unknown key: what was meant, or the table where it belongs."""
+    if key == "branch" and "branch" not in known and "base" in known:
+        return "did you mean `base`? the update branch is one for all repos: `branch` of [workspace]"
     near = values.nearest(key, known)
     if near is None:
         for home, keys in _HOMES.items():

@@ -134,13 +134,19 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return found
 
 
+_SELECTING = ("--repo", "--group", "--exclude")
+
+
 def select(
     workspace: Workspace, repos: Sequence[str], groups: Sequence[str], exclude: Sequence[str]
 ) -> frozenset[RepoName]:
     """Return the repos that `--repo`, `--group` and `--exclude` choose.
 
     With neither repos nor groups, all; otherwise those named and the members of the groups. `exclude` then takes away
-    repos, or whole groups, by name. Raises ManifestError (`unknown-repo`, `unknown-group`) for a name nothing has.
+    repos, or whole groups, by name.
+
+    Raises:
+        ManifestError: `unknown-repo`, `unknown-group`: nothing has that name. `nothing-selected`: no repo is left.
     """
     members: dict[str, set[RepoName]] = {}
     for repo in workspace.repos:
@@ -163,4 +169,10 @@ def select(
             hint = did_you_mean(name, [*workspace.names, *members])
             raise ManifestError("unknown-repo", f"{workspace.file}: no repo and no group is called `{name}`", hint=hint)
         chosen -= {RepoName(name), *members.get(name, ())}
+    if not chosen:
+        options = zip(_SELECTING, (repos, groups, exclude), strict=True)
+        given = " ".join(f"{option} {name}" for option, names in options for name in names)
+        raise ManifestError(
+            "nothing-selected", f"`{given}` leaves no repo", hint="exclude fewer, or name one that is left"
+        )
     return frozenset(chosen)

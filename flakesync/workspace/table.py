@@ -13,6 +13,7 @@ from flakesync.workspace.values import bad, kind_of
 T = TypeVar("T")
 U = TypeVar("U")
 
+_MOST_SHOWN = 20
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+(?:\[[0-9]+\])?")
 
 
@@ -36,10 +37,14 @@ class InvalidManifest(ManifestError):  # noqa: N818 - it says what is wrong, lik
             super().__init__("manifest", f"{file}: {place + ': ' if place else ''}{message}", hint=hint)
             return
         lines = [f"{file}: {len(problems)} problems"]
-        for place, message, hint in problems:
+        hints: set[str] = set()
+        for place, message, hint in problems[:_MOST_SHOWN]:
             lines.append(f"  {place + ': ' if place else ''}{message}")
-            if hint:
+            if hint and hint not in hints:
                 lines.append(f"    hint: {hint}")
+                hints.add(hint)
+        if len(problems) > _MOST_SHOWN:
+            lines.append(f"  … and {len(problems) - _MOST_SHOWN} more")
         super().__init__("manifest", "\n".join(lines))
 
 

@@ -112,6 +112,15 @@ def test_an_unknown_repo_is_an_error_with_a_hint(flakesync: Flakesync) -> None:
     assert "hint: did you mean `lib`?\n" in ran.err
 
 
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("command", ["graph", "drift", "plan", "sync", "publish", "status", "land", "abandon"])
+def test_no_command_is_content_with_no_repo_at_all(flakesync: Flakesync, command: str) -> None:
+    for chosen in (("--repo", "lib", "--exclude", "lib"), ("--group", "core", "--exclude", "core")):
+        ran = flakesync(command, *chosen)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith(f"error[nothing-selected]: `{' '.join(chosen)}` leaves no repo\nhint: ")
+
+
 def test_a_folder_without_a_manifest_is_an_error(
     flakesync: Flakesync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -182,9 +182,25 @@ def test_several_problems_read_as_a_list_with_their_hints(load: Load, tmp_path: 
     assert caught.value.hint is None
 
 
+def test_of_very_many_problems_twenty_are_told_with_a_count_and_each_hint_once(load: Load) -> None:
+    with pytest.raises(ManifestError) as caught:
+        load("[repos]\n" + "".join(f"r{number} = {{ path = '/nowhere/{number}' }}\n" for number in range(1001)))
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith("workspace.toml: 1001 problems")
+    assert len([line for line in lines if line.startswith("  repos.r")]) == 20
+    assert lines[-1] == "  … and 981 more"
+    hints = [line for line in lines if line.startswith("    hint")]
+    assert len(hints) == len({*hints})
+
+
 @pytest.mark.parametrize(
     ("text", "place", "hint"),
     [
+        (
+            "[repos.a]\nurl = 'github:a/a'\nbranch = 'dev'",
+            "repos.a.branch",
+            "did you mean `base`? the update branch is one for all repos: `branch` of [workspace]",
+        ),
         ("[repo.lib]", "repo", "did you mean `repos`?"),
         ("[forge.x]", "forge", "did you mean `forges`?"),
         ("[policy]", "policy", "there are: defaults, forges, pins, publish, repos, workspace"),
@@ -469,13 +485,28 @@ c = { url = "github:acme/c" }
         ([], [], ["b"], "ac"),
         ([], [], ["core"], "c"),
         ([], ["core"], ["web"], "a"),
-        (["a"], [], ["a"], ""),
     ],
 )
 def test_repo_group_and_exclude_choose(
     load: Load, repos: list[str], groups: list[str], exclude: list[str], chosen: str
 ) -> None:
     assert select(load(SOME), repos, groups, exclude) == set(chosen)
+
+
+@pytest.mark.parametrize(
+    ("repos", "groups", "exclude", "said"),
+    [
+        (["a"], [], ["a"], "--repo a --exclude a"),
+        ([], ["web"], ["core"], "--group web --exclude core"),
+        ([], [], ["core", "c"], "--exclude core --exclude c"),
+    ],
+)
+def test_to_choose_no_repo_at_all_is_an_error(
+    load: Load, repos: list[str], groups: list[str], exclude: list[str], said: str
+) -> None:
+    with pytest.raises(ManifestError) as caught:
+        select(load(SOME), repos, groups, exclude)
+    assert (caught.value.code, caught.value.message) == ("nothing-selected", f"`{said}` leaves no repo")
 
 
 def test_choosing_what_does_not_exist_is_an_error_with_a_hint(load: Load) -> None:

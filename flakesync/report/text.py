@@ -121,6 +121,21 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
+def by_detail(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return (names, detail) for (name, detail): what is the same of many repos, such as a dead host, is said once."""
+    names: dict[str, list[str]] = {}
+    for name, detail in found:
+        names.setdefault(detail, []).append(name)
+    return [(few(each), detail) for detail, each in names.items()]
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Return some names, with their number where that is more: `60 repos: a, b, c and 57 more`."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{len(names)} repos: {', '.join(names[:most])} and {len(names) - most} more"
+
+
 def with_detail(head: Line, detail: str, at: int, indent: int, width: int) -> list[Line]:
     """Return `head`, which ends at column `at`, and a text beside it, or below at `indent` where too little room is."""
     if not detail:

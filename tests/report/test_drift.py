@@ -133,6 +133,19 @@ def test_a_finding_of_a_whole_repo_or_flake_has_no_input() -> None:
     ]
 
 
+def test_what_is_the_same_of_many_unreadable_repos_is_said_once() -> None:
+    down = {"flake": None, "input": None, "locked_rev": None, "wanted_rev": None, "detail": "no route"}
+    others = [finding("r2", "no-lock", flake=".", input=None, locked_rev=None, wanted_rev=None, detail="none")]
+    text = render([], [finding(f"r{number}", "unreachable", **down) for number in range(60) if number != 2] + others)
+    assert text.splitlines()[:4] == [
+        "59 repos: r0, r1, r3 and 56 more",
+        "  unreachable  no route",
+        "r2",
+        "  no-lock      flake.lock  none",
+    ]
+    assert text.splitlines()[-1] == "60 findings in 60 of 3 repos: 59 unreachable, 1 no-lock"
+
+
 def test_a_column_that_would_be_empty_takes_no_room() -> None:
     text = render([], [
         finding("app", "unreachable", flake=None, input=None, locked_rev=None, wanted_rev=None, detail="no route"),

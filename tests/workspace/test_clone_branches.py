@@ -257,5 +257,7 @@ def test_a_host_that_answers_nobody_is_asked_once(pair: Pair, tmp_path: Path, mo
     errors = [state.error for state in states.values() if isinstance(state, UnreadableRepo)]
     assert len(errors) == 5
     assert all(isinstance(error, HostDownError) and error.host == "127.0.0.1:1" for error in errors)
+    (message,) = {error.message for error in errors}  # of the host, not of one repo
+    assert message.startswith("127.0.0.1:1 cannot be reached: Failed to connect to 127.0.0.1 port 1")
     assert sorted(asked) == [f"file://{pair.server}", "http://127.0.0.1:1/acme/dead0"]
     assert isinstance(states[RepoName("lib")], RepoAtCommit)

@@ -239,9 +239,11 @@ def run_once(
     except GitError as error:
         if error.code != "git-timeout":
             raise
-        message = f"{process.hide_secrets(remote.url)} did not answer within {timeout_s:g} s"
+        late = f"no answer within {timeout_s:g} s"
         host = host_of(remote.url)
-        raise (HostDownError(host, message) if host is not None else GitError("unreachable", message)) from None
+        if host is not None:
+            raise HostDownError(host, f"{host} cannot be reached: {late}") from None
+        raise GitError("unreachable", f"{process.hide_secrets(remote.url)}: {late}") from None
 
 
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
@@ -254,7 +256,7 @@ def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
         return GitError("no-such-ref", f"{shown}: {reason}")
     host = host_of(remote.url)
     if host is not None and _NOBODY.search(told) is not None:
-        return HostDownError(host, f"{shown}: {reason}")
+        return HostDownError(host, f"{host} cannot be reached: {remote.clean(_why_nobody(answer.err))}")
     missing = any(words in told for words in _MISSING)
     # To a login that may not see a repository, forges say that there is none.
     if any(words in told for words in _DENIED) or (missing and remote.login is not None):
@@ -264,6 +266,12 @@ def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     if answer.status == 128 or "could not read from remote" in told:
         return GitError("unreachable", f"{shown}: {reason}")
     return GitError("git", f"{shown}: {reason}")
+
+
+def _why_nobody(err: str) -> str:
+    """Return the line that says why a host cannot be reached, without the address of the one repository."""
+    told = next(line for line in err.splitlines() if _NOBODY.search(line.lower()))
+    return re.sub(r"^(?:fatal: |error: |ssh: |unable to access '[^']*': )*", "", told.strip()).rstrip(".")
 
 
 def _how_to_get_in(command: str, remote: Remote, told: str) -> str | None:

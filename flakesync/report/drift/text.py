@@ -1,7 +1,7 @@
 """Drift as text: first who is on which commit of each pin, then what is not as it should be, repo by repo."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from flakesync.analysis.findings import GRAVE
@@ -14,6 +14,7 @@ from flakesync.report.text import (
     count,
     day,
     days,
+    few,
     flow,
     hang,
     input_name,
@@ -44,10 +45,19 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
         by_repo[finding.repo].append(finding)
     if lines and by_repo:
         lines.append(BLANK)
-    for repo, findings in by_repo.items():
-        lines.append(line(Span(repo, "name")))
+    for repos_alike, findings in _alike(by_repo):
+        lines.append(line(Span(repos_alike, "name")))
         lines += _of_repo(findings, width, full)
     return [*lines, BLANK, _summary(report.findings, repos)] if lines else [_summary([], repos)]
+
+
+def _alike(by_repo: Mapping[str, list[Finding]]) -> Iterable[tuple[str, list[Finding]]]:
+    """Give the findings of each repo; repos that could not be read for the same reason come together."""
+    together: dict[str, tuple[list[str], list[Finding]]] = {}
+    for repo, findings in by_repo.items():
+        unreadable = [found.detail for found in findings if found.kind == "unreachable"]
+        together.setdefault(unreadable[0] if unreadable else f" {repo}", ([], findings))[0].append(repo)
+    return ((few(names), findings) for names, findings in together.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from flakesync.report.text import BLANK, Line, Span, count, flow, hang, line, shown, widest, wrap
+from flakesync.report.text import BLANK, Line, Span, by_detail, count, flow, hang, line, shown, widest, wrap
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.terms import RepoName
 from flakesync.workspace.snapshot import UnreadableRepo
@@ -113,7 +113,7 @@ def _problems(graph: RepoGraph, width: int) -> list[Line]:
     if not found:
         return []
     lines = [BLANK, line(Span("not read", "bad"))]
-    for name, detail in found:
+    for name, detail in by_detail(found):
         pieces = wrap(f"{name}: {shown(detail)}", width - 4)
         lines += hang(line("  "), [line(piece) for piece in pieces], 4)
     return lines

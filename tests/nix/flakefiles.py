@@ -32,6 +32,9 @@ BODIES = [
     "{ x = ''\n    ${\"a\"} ''${b} '''c''' ''\\n\n  ''; } // { y = builtins.currentSystem or null; z = { } ? a.b; }",
     "{ a = { b = 1; }; a.c = 2; d.e = { }; d.f = 1; }",
     "let f = { a ? 1, b ? a }: a; or = f { }; in { o = { or = 1; }.or; }",
+    'let x = 1; in { a = { inherit (x) y "z"; inherit x; b.c = 1; }; a.d = 2; a.b.e = <nixpkgs/lib>; } // { inherit; }',
+    "let a = { ${toString 1} = 2; inherit (b); }; a.c = 1; b.${a.c}.d = 1; in { inherit (a) # n\n; inherit b; }",
+    '{ a = __hasAttr "x" { } && __elem 1 [ 1 ]; b = __foldl\' __add 0 [ ]; c = "\u3000"; } // { # \u3000\n}',
     "{ u = http://example.org/x; p = /a/b; h = a/b; n = 1 / 2; m = 3 * 4 - 5; }",
 ]
 
@@ -54,7 +57,9 @@ class Writer:
         return self.random.choice(choices)
 
     def gap(self) -> str:
-        return self.some(" ", " ", " ", "\n", "\t", "  # a = b;\n", " /* } */ ", "\n\n")
+        return self.some(
+            " ", " ", " ", "\n", "\t", "  # a = b;\n", " /* } */ ", "\n\n", "#\u3000\u00a0é\n", " /*\u2003\x0c*/ "
+        )
 
     def maybe(self) -> str:
         return self.gap() if self.random.random() < 0.2 else ""
@@ -70,6 +75,10 @@ class Writer:
         if found.startswith("''\n") and not text.strip():
             found = '""'
         return f"({self.maybe()}{found}{self.maybe()})" if self.random.random() < 0.1 else found
+
+    def slashed(self, path: str) -> str:
+        """Return an input path with empty parts, which mean nothing."""
+        return f"{self.some('', '', '/', '//')}{path}{self.some('', '', '/')}"
 
     def escaped(self, text: str) -> str:
         return "".join(
@@ -127,7 +136,7 @@ def legal(seed: int, *, references: list[str], nested_references: bool) -> Case:
     for name in names:
         spec: list[tuple[list[str], str]] = []
         if followed and name not in followed and writer.random.random() < 0.25:
-            spec.append((["follows"], writer.string(writer.some(*followed, ""))))
+            spec.append((["follows"], writer.string(writer.slashed(writer.some(*followed, "")))))
         elif name not in PLAIN or writer.random.random() < 0.85:
             spec += writer.reference(references)
         if writer.random.random() < 0.2:
@@ -137,7 +146,8 @@ def legal(seed: int, *, references: list[str], nested_references: bool) -> Case:
                 if nested_references and writer.random.random() < 0.3:
                     spec += [(["inputs", below, *key], value) for key, value in writer.reference(references)]
                 else:
-                    spec.append((["inputs", below, "follows"], writer.string(writer.some(*followed, ""))))
+                    path = writer.slashed(writer.some(*followed, ""))
+                    spec.append((["inputs", below, "follows"], writer.string(path)))
         if writer.random.random() < 0.5 or not spec:
             parts.append(([name], writer.group([writer.binding(path, value) for path, value in spec])))
         else:
@@ -151,7 +161,11 @@ def legal(seed: int, *, references: list[str], nested_references: bool) -> Case:
     if writer.random.random() < 0.5:
         statements.append(writer.binding(["description"], writer.some('"a {b} $ c\\${d}"', "''\n  two\n  lines\n''")))
     if writer.random.random() < 0.3:
-        config = writer.some("{ }", '{ extra-substituters = [ "https://h" http://i ]; cores = 4; sandbox = true; }')
+        config = writer.some(
+            "{ }",
+            'rec { a-a = [ "x" ]; b-b = a-a; c-c = (b-b); d-d = [ e-e "y" ]; e-e = "z"; f-f = true; g-g = f-f; }',
+            '{ extra-substituters = [ "https://h" http://i ]; cores = 4; sandbox = true; }',
+        )
         statements.append(writer.binding(["nixConfig"], config))
     text = writer.maybe() + writer.group(statements) + writer.maybe()
     if writer.random.random() < 0.1:
@@ -331,6 +345,17 @@ REFUSED_BY_NIX = {
     "follows that is no string": flake('inputs.b.url = "github:o/r"; inputs.a.follows = [ "b" ];'),
     "a name that no registry has": flake('inputs."a.b" = { };'),
     "a formal that no registry has": flake("", "{ self, a' }: { }"),
+    "follows with a dot between slashes": flake('inputs.b.url = "github:o/r"; inputs.a.follows = "b/./c";'),
+    "a setting before the one that it is": flake("nixConfig = rec { a-a = b-b; b-b = 1; };"),
+    "a setting whose name comes before": flake('inputs.b-b.follows = ""; nixConfig = rec { a-a = 1; b-b = a-a; };'),
+    "a setting that is calculated": flake('nixConfig = rec { a-a = "x"; b-b = "${a-a}"; };'),
+    "a setting from a set that is not rec": flake("nixConfig.c-c = 1; nixConfig = rec { a-a = 1; b-b = a-a; };"),
+    "an attribute of a value": flake("", "x: { a = 1; a.${x} = 2; }"),
+    "inherited and merged": flake("", "x: { a = { inherit x; }; a.x = 1; }"),
+    "inherited twice": flake("", "x: { a = { inherit x; }; a = { inherit (x) x; }; }"),
+    "white space that is none": "{\u3000outputs = _: { }; }",
+    "a byte order mark between": "{ outputs = _:\ufeff { }; }",
+    "a missing name": flake("", "x: { a.b. = 1; }"),
     "defined twice": flake('inputs.a.url = "github:o/r"; inputs.a.url = "github:o/r";'),
     "defined twice by a path and a set": flake('inputs.a.url = "github:o/r"; inputs.a = { url = "github:o/r"; };'),
     "below a string": flake('inputs.a.url = "github:o/r"; inputs.a.url.x = "github:o/r";'),
@@ -380,7 +405,7 @@ LEFT_TO_NIX = {
     "a lone carriage return": "{ # a comment\routputs = _: { }; }",
     "old let": flake("", "_: let { body = 1; }"),
     "a path from home": flake("", "_: ~/a"),
-    "a lookup path": flake("", "_: <nixpkgs>"),
+    "a lookup path that is none": flake("", "_: <nixpkgs/>"),
     "pipes": flake("", "_: 1 |> toString"),
     "a builtin that is not everywhere": flake("", "_: break 1"),
     "an impure builtin": flake("", "_: __currentSystem"),

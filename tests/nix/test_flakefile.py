@@ -116,6 +116,47 @@ def test_follows_and_overrides_are_as_written() -> None:
     assert (below["z"].ref, below["z"].follows, below["z"].inputs["deep"].follows) == (None, None, ())
 
 
+@pytest.mark.parametrize("text", ["/b", "b/", "//b//"])
+def test_empty_parts_of_follows_are_nothing(text: str) -> None:
+    found = inputs(flake(f'inputs.b.url = "github:o/r"; inputs.a.follows = "{text}"; inputs.b.inputs.c.follows = "/";'))
+    assert found["a"].follows == ("b",)
+    assert found["b"].inputs["c"].follows == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nixConfig = rec { a-a = [ ]; b-b = a-a; };",
+        'nixConfig = rec { a-a = "x"; b-b = (a-a); c-c = b-b; };',
+        'nixConfig = rec { b-b = [ a-a "y" ]; a-a = "x"; };',
+        "nixConfig = rec { a-a = 1; }; nixConfig.b-b = a-a;",
+        "inputs = rec { true.url = github:o/r; };",
+        "inherit;",
+    ],
+)
+def test_settings_may_be_each_other(text: str) -> None:
+    assert set(inputs(flake("inputs.q.url = github:o/r;", rest=text))) >= {"q"}
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        "_: __hasAttr __currentSystem",
+        "_: __warn",
+        "x: { inherit (y); }",
+        "x: { a = { inherit x; }; a.x = 1; }",
+        "x: { a = { ${x} = 1; }; a = 2; }",
+        "x: { a = 1; a.${x} = 2; }",
+        "x: let ${x}.a = 1; in 1",
+        "x: { a.b. = x; }",
+        "x: {\u00a0a = 1; }",
+        '_: "a\rb"',
+    ],
+)
+def test_what_some_nix_refuses_in_the_outputs_is_refused(outputs: str) -> None:
+    assert isinstance(read_inputs(flake("", outputs).encode()), NotStatic)
+
+
 def test_a_file_that_is_no_flake_is_read_as_a_file() -> None:
     assert ref_of_a('inputs.a = { url = "https://h/x"; flake = false; };') == FlakeRef("file", {"url": "https://h/x"})
     assert ref_of_a('inputs.a = { url = "https://h/x"; };') == FlakeRef("tarball", {"url": "https://h/x"})
@@ -220,7 +261,7 @@ def test_nothing_is_raised_for_spoilt_files(seed: int) -> None:
     read_inputs(spoilt(seed, references=["github:o/r", "nixpkgs"]).encode())
 
 
-@pytest.mark.parametrize("depth", [50, 20_000])
+@pytest.mark.parametrize("depth", [50, 600, 20_000])
 def test_depth_does_no_harm(depth: int) -> None:
     read_inputs(flake("", f"_: {'(' * depth}1{')' * depth}").encode())
     read_inputs(flake("", f"_: {'a: ' * depth}1").encode())
@@ -228,6 +269,35 @@ def test_depth_does_no_harm(depth: int) -> None:
     read_inputs(flake(f"inputs = {'{ a = ' * depth}1{'; }' * depth};").encode())
     read_inputs(flake(f"inputs{'.a' * depth} = 1;").encode())
     read_inputs((f"{'(' * depth}{flake('')}{')' * depth}").encode())
+
+
+@pytest.mark.parametrize("depth", [50, 600, 2_000])
+def test_inputs_of_inputs_without_end_are_not_read(depth: int) -> None:
+    for text in (
+        flake(f"inputs.a = {'{ inputs.x = ' * depth}1{'; }' * depth};"),
+        flake(f'inputs.a{".inputs.x" * depth}.url = "github:o/r";'),
+        flake(f'inputs.a{".inputs.x" * depth}.follows = "";', rest='inputs.a.url = "github:o/r";'),
+    ):
+        assert isinstance(read_inputs(text.encode()), NotStatic) or depth == 50
+
+
+@pytest.mark.parametrize("depth", [600, 2_000])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"${', '}"'),
+        ("''${", "}''"),
+        ("[", "]"),
+        ("{ a = { }; a = ", "; }"),
+        ("{ a ? ", " }: a"),
+        ("{ inherit (", "); }"),
+    ],
+)
+def test_expressions_nested_without_end_do_no_harm(before: str, after: str, depth: int) -> None:
+    nested = f"{before * depth}{{ }}{after * depth}"
+    read_inputs(flake("", f"_: {{ a = {nested}; a.b = 1; }}").encode())
+    read_inputs(flake(f"inputs.a.url = {nested};").encode())
+    read_inputs(flake("", f"_: {before * depth}").encode())
 
 
 def test_a_usual_file_takes_about_a_millisecond() -> None:

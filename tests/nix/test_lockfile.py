@@ -1,5 +1,6 @@
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +158,14 @@ def test_tolerated_oddities_are_read_and_kept(change: str) -> None:
     lock = LockFile.parse(data)
     assert lock.to_bytes() == data
     assert all(lock.node(path) is not None for path, _ in lock.walk())
+
+
+@pytest.mark.parametrize("layout", [bytes, lambda data: json.dumps(json.loads(data)).encode()])
+def test_a_byte_order_mark_is_passed_over_and_not_written(layout: Callable[[bytes], bytes]) -> None:
+    data = locks.to_bytes(locks.small_lock())
+    lock = LockFile.parse(b"\xef\xbb\xbf" + layout(data))
+    assert lock == LockFile.parse(data)
+    assert lock.to_bytes() == data
 
 
 def test_unknown_keys_of_a_node_are_at_hand_and_survive_a_change() -> None:

@@ -20,6 +20,7 @@ from flakesync.nix.expression.literals import (
     Opaque,
     read_document,
     string_value,
+    text_of,
     unwrap,
     without_comments,
 )
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
-_FOLLOWS = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9_-]*(?:/[a-zA-Z][a-zA-Z0-9_-]*)*)?", re.ASCII)
 _TOP = ("description", "inputs", "outputs", "nixConfig")
 _SELF_ATTRS = frozenset({"submodules", "lfs"})
+_DEEPEST = 64
 _LITERAL = frozenset({"description", "inputs", "nixConfig"})
 
 
@@ -88,6 +89,8 @@ def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotS
     """Return the inputs of the flake.nix in `source`; `file` is its name in reasons. Raises nothing."""
     try:
         return _read(read_document(source, _LITERAL.__contains__))
+    except RecursionError:
+        return NotStatic(1, 1, f"{file}: nested too deeply")
     except NotLiteralError as stop:
         return NotStatic(
             stop.row + 1, stop.column + 1, f"{file}:{stop.row + 1}:{stop.column + 1}: {plain(stop.reason)}"
@@ -106,13 +109,13 @@ def _read(document: Document) -> FlakeInputs:
         raise NotLiteralError(description.name, "the description is not a string literal")
     if "nixConfig" in top:
         _check_config(top["nixConfig"])
-    inputs = _specs(top["inputs"], top_level=True) if "inputs" in top else {}
+    inputs = _specs(top["inputs"]) if "inputs" in top else {}
     outputs = top.get("outputs")
     if outputs is None:
         raise NotLiteralError((0, 0), "the flake has no outputs")
     if not isinstance(outputs.value, Opaque) or outputs.value.node.type != "function_expression":
         raise NotLiteralError(outputs.name, "the outputs are not a function")
-    check_expression(outputs.value.node, top if document.recursive else ())
+    check_expression(outputs.value.node, top if document.top.recursive else ())
     own = _self_attrs(top["inputs"]) if "inputs" in top else {}
     return FlakeInputs({**_asked_for(outputs.value.node), **inputs}, own)
 
@@ -135,15 +138,18 @@ def _indirect(name: str, node: "Node") -> InputSpec:
     return InputSpec(FlakeRef("indirect", {"id": name}), None, True, {}, False, True, row + 1, column + 1)
 
 
-def _specs(inputs: Entry, *, top_level: bool) -> dict[str, InputSpec]:
+def _specs(inputs: Entry, depth: int = 0) -> dict[str, InputSpec]:
+    """Return the inputs in a set; depth: of how many inputs it is the overrides, 0 for the flake's own inputs."""
+    if depth > _DEEPEST:
+        raise NotLiteralError(inputs.name, "inputs of inputs are nested too deeply")
     if not isinstance(inputs.value, Group):
         raise NotLiteralError(inputs.name, "the inputs are not a literal set")
     found = {}
     for name, entry in inputs.value.entries.items():
-        if name == "self" and not top_level:
+        if name == "self" and depth:
             raise NotLiteralError(entry.name, "Nix versions read an input `self` differently")
         if name != "self":
-            found[name] = _spec(name, entry, top_level=top_level)
+            found[name] = _spec(name, entry, depth)
     return found
 
 
@@ -163,7 +169,7 @@ def _self_attrs(inputs: Entry) -> dict[str, bool]:
     return found
 
 
-def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
+def _spec(name: str, entry: Entry, depth: int) -> InputSpec:
     if not isinstance(entry.value, Group):
         raise NotLiteralError(entry.name, f"the input {name!r} is not a literal set")
     attrs: dict[str, str | int | bool] = {}
@@ -173,7 +179,7 @@ def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
     for key, attr in entry.value.entries.items():
         value = attr.value
         if key == "inputs":
-            inputs = _specs(attr, top_level=False)
+            inputs = _specs(attr, depth + 1)
         elif isinstance(value, Opaque | Group):
             raise NotLiteralError(attr.name, f"{key!r} has to be evaluated")
         elif key == "flake":
@@ -187,7 +193,7 @@ def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
     row, column = entry.name.start_point
     if follows is not None and attrs:
         raise NotLiteralError(entry.name, f"{name!r} has both `follows` and a reference")
-    if follows is not None or not (attrs or top_level):
+    if follows is not None or (depth and not attrs):
         return InputSpec(None, follows, flake, inputs, False, True, row + 1, column + 1)
     ref, portable = _reference(attrs or {"type": "indirect", "id": name}, entry, flake=flake)
     relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
@@ -195,9 +201,11 @@ def _spec(name: str, entry: Entry, *, top_level: bool) -> InputSpec:
 
 
 def _follows(value: str | int | bool, attr: Entry) -> InputPath:
-    if not isinstance(value, str) or not _FOLLOWS.fullmatch(value):
+    """Return the input path that a text is; as in Nix, empty parts of it are nothing ("/a" is "a")."""
+    path = tuple(filter(None, value.split("/"))) if isinstance(value, str) else None
+    if path is None or not all(map(_ID.fullmatch, path)):
         raise NotLiteralError(attr.name, "`follows` is no input path")
-    return tuple(value.split("/")) if value else ()
+    return path
 
 
 def _reference(attrs: Mapping[str, str | int | bool], entry: Entry, *, flake: bool) -> tuple[FlakeRef, bool]:
@@ -230,11 +238,42 @@ def _check_config(config: Entry) -> None:
     """Check nixConfig, which Nix reads with the inputs: strings, numbers, truths, lists of strings."""
     if not isinstance(config.value, Group):
         raise NotLiteralError(config.name, "nixConfig is not a literal set")
-    for name, entry in config.value.entries.items():
-        value = entry.value
-        if isinstance(value, Opaque) and value.node.type == "list_expression":
-            elements = without_comments(value.node)
-            if all(string_value(unwrap(element)) is not None for element in elements):
-                continue
-        if isinstance(value, Opaque | Group):
-            raise NotLiteralError(entry.name, f"the setting {name!r} has to be evaluated")
+    entries = config.value.entries
+    known = entries if config.value.recursive else {}
+    seen: set[str] = set()
+    # In the order of the file: a setting can only be one that stands before it.
+    for name in sorted(entries, key=lambda name: entries[name].name.start_byte):
+        value = entries[name].value
+        if isinstance(value, Group) or (
+            isinstance(value, Opaque)
+            and not _is_list_of_strings(value.node, known)
+            and not (known and _is_earlier(value.node, entries[name].name, seen))
+        ):
+            raise NotLiteralError(entries[name].name, f"the setting {name!r} has to be evaluated")
+        seen.add(name)
+
+
+def _is_list_of_strings(node: "Node", known: Mapping[str, Entry]) -> bool:
+    """Say whether a setting is a list of string literals, or of settings of a `rec` set that are such."""
+    if node.type != "list_expression":
+        return False
+    for element in map(unwrap, without_comments(node)):
+        setting = known.get(text_of(element)) if element.type == "variable_expression" else None
+        if string_value(element) is None and (setting is None or not isinstance(setting.value, str)):
+            return False
+    return True
+
+
+def _is_earlier(node: "Node", name: "Node", seen: set[str]) -> bool:
+    """Say whether a setting of a `rec` set is another one that Nix has already when it comes to this one.
+
+    Nix takes the attributes of a set in the order in which it first met their names, in this file or within itself (its
+    own names have no hyphens). A setting that comes too early is a thunk, which it refuses.
+    """
+    own = text_of(name).encode()
+    if node.type != "variable_expression" or text_of(node) not in seen or b"-" not in own:
+        return False
+    root = name
+    while root.parent is not None:
+        root = root.parent
+    return root.start_byte + (root.text or b"").find(own) == name.start_byte

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 Literal = "str | int | bool | Group | Opaque"
 
-_ODD = re.compile(
-    rb"[\x00\x0b\x0c]|\r(?!\n)|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
+_NEVER = re.compile(rb"\x00|\r(?!\n)")
+_WHITE_ELSEWHERE = re.compile(
+    rb"[\x0b\x0c]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
 )
 _LAST_COMMA = re.compile(rb",(?=(?:[ \t\r\n]++|#[^\n]*+|/\*(?s:.*?)\*/)*+\})")
 _STRING = re.compile(r'(?:[^$"\\]|\$[^{"\\]|\\.|\$\\.)*\$?', re.DOTALL)
@@ -25,6 +26,7 @@ _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 _KEYWORDS = frozenset({"assert", "else", "if", "in", "inherit", "let", "rec", "then", "with"})
+_TRUTHS = frozenset({"true", "false"})
 _GREATEST = 2**63 - 1
 _DEEPEST = 64
 
@@ -56,20 +58,20 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An attribute set, several definitions of it merged as Nix merges them."""
+    """An attribute set, several definitions of it merged as Nix merges them; recursive: the first is a `rec { }`."""
 
     entries: dict[str, Entry] = field(default_factory=dict)
+    recursive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The attribute set of a file. recursive: it is a `rec { }`.
+    """The attribute set of a file.
 
-    shadowed: some `rec` set of literals gives `true` or `false` another meaning, so they mean nothing certain.
+    shadowed: `true` or `false` is a value in it, and some `rec` set may give it another meaning.
     """
 
     top: Group
-    recursive: bool
     shadowed: bool
 
 
@@ -84,7 +86,7 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
 
     Raises: NotLiteralError.
     """
-    odd = _ODD.search(source)
+    odd = _NEVER.search(source)
     if odd is not None:
         raise NotLiteralError(_place(source, odd.start()), "a character that Nix and others read differently")
     try:
@@ -92,8 +94,8 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
     except UnicodeDecodeError as error:
         raise NotLiteralError(_place(source, error.start), "not UTF-8") from None
     root = _tree(source)
-    if root.has_error:
-        raise NotLiteralError(_first_error(root), "a syntax error")
+    _check_errors(root)
+    _check_white_space(source, root)
     expressions = without_comments(root)
     if len(expressions) != 1:
         raise NotLiteralError(root, "the file is not one expression")
@@ -102,7 +104,28 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
         raise NotLiteralError(top, "the file is not an attribute set but has to be evaluated to one")
     reader = _Reader(literal)
     group = reader.group(top, 0)
-    return Document(group, top.type == "rec_attrset_expression", reader.shadowed)
+    shadows = (each.recursive and not _TRUTHS.isdisjoint(each.entries) for each in reader.groups)
+    return Document(group, reader.truths and any(shadows))
+
+
+def _check_white_space(source: bytes, root: "Node") -> None:
+    """Refuse white space that is none for Nix, unless it is in a comment or a string (U+3000 in a Chinese comment)."""
+    for odd in _WHITE_ELSEWHERE.finditer(source):
+        node = root.descendant_for_byte_range(odd.start(), odd.end() - 1)
+        if node is None or node.type not in ("comment", "string_fragment"):
+            raise NotLiteralError(_place(source, odd.start()), "a character that Nix and others read differently")
+
+
+def _check_errors(root: "Node") -> None:
+    """Refuse a syntax error; `inherit;` and `inherit (x);`, which this grammar does not have, are none for Nix."""
+    # With the kind of what each stands in: a node that is asked for its parent looks for it from the root on.
+    work = [(root, "")] if root.has_error else []
+    while work:
+        node, around = work.pop()
+        if node.is_error or (node.is_missing and around != "inherited_attrs"):
+            raise NotLiteralError(node, "a syntax error")
+        children = [child for child in node.children if child.has_error or child.is_missing or child.is_error]
+        work += [(child, node.type) for child in reversed(children)]
 
 
 def _tree(source: bytes) -> "Node":
@@ -145,6 +168,11 @@ def _parser() -> "Parser":
 def without_comments(node: "Node") -> list["Node"]:
     """Return the named children of a node that are no comments."""
     return [child for child in node.named_children if child.type != "comment"]
+
+
+def inherited_names(binding: "Node") -> list["Node"]:
+    """Return the names of an `inherit`, of which there may be none at all."""
+    return [part for part in without_comments(without_comments(binding)[-1]) if not part.is_missing]
 
 
 def unwrap(node: "Node") -> "Node":
@@ -206,34 +234,23 @@ def _strip_indentation(text: str) -> str:
     return "\n".join(stripped)
 
 
-def _first_error(node: "Node") -> "Node":
-    while True:
-        child = next((each for each in node.children if each.has_error or each.is_error or each.is_missing), None)
-        if child is None or node.is_error:
-            return node
-        node = child
-
-
 class _Reader:
     """Builds groups of literals, merging as the parser of Nix does (`addAttr`)."""
 
     def __init__(self, literal: Callable[[str], bool]) -> None:
         self._literal = literal
-        self._recursive = False
-        self._truths = False
-
-    @property
-    def shadowed(self) -> bool:
-        """Whether `true` or `false` may be bound by a `rec` set."""
-        return self._recursive and self._truths
+        self.groups: list[Group] = []
+        self.truths = False
 
     def group(self, node: "Node", depth: int) -> Group:
         """Return the set of a literal `{ … }`."""
         if depth > _DEEPEST:
             raise NotLiteralError(node, "sets nested too deeply")
-        self._recursive |= node.type == "rec_attrset_expression"
-        group = Group()
+        group = Group(recursive=node.type == "rec_attrset_expression")
+        self.groups.append(group)
         for binding in _bindings(node):
+            if binding.type == "inherit" and not inherited_names(binding):
+                continue
             if binding.type != "binding":
                 raise NotLiteralError(binding, "`inherit` has to be evaluated")
             path, expression = without_comments(binding)
@@ -246,7 +263,6 @@ class _Reader:
         for position, (name, node) in enumerate(path):
             if name is None:
                 raise NotLiteralError(node, "the name of an attribute has to be evaluated")
-            self._truths |= name in ("true", "false")
             known = group.entries.get(name)
             if position < len(path) - 1:
                 if known is None:
@@ -272,7 +288,8 @@ class _Reader:
             return self.group(node, depth)
         if node.type == "variable_expression":
             name = text_of(node)
-            return name == "true" if name in ("true", "false") else Opaque(node)
+            self.truths |= name in _TRUTHS
+            return name == "true" if name in _TRUTHS else Opaque(node)
         if node.type == "integer_expression":
             digits = text_of(node)
             return int(digits) if len(digits) < 20 and int(digits) <= _GREATEST else Opaque(node)

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from flakesync.nix.expression.base_names import BASE_NAMES
 from flakesync.nix.expression.literals import (
     SETS,
     NotLiteralError,
     identifier,
+    inherited_names,
     static_name,
     text_of,
     unwrap,
@@ -27,21 +29,16 @@ if TYPE_CHECKING:
 
     Work = list[tuple[Node, Scope]]
 
-BASE_NAMES = frozenset({
-    "__curPos", "abort", "baseNameOf", "builtins", "derivation", "derivationStrict", "dirOf", "false", "fetchGit",
-    "fetchMercurial", "fetchTarball", "fetchTree", "fromTOML", "import", "isNull", "map", "null", "placeholder",
-    "removeAttrs", "scopedImport", "throw", "toString", "true",
-})  # fmt: skip
-"""What every Nix from 2.4 on has in scope without `with`, in pure evaluation; names with underscores are left out."""
-
 _LEAVES = frozenset({
     "comment", "dollar_escape", "ellipses", "escape_sequence", "path_fragment", "string_fragment",
     "uri_expression",
 })  # fmt: skip
 _EQUALITIES = frozenset({"==", "!="})
 _ORDERS = frozenset({"<", ">", "<=", ">="})
+_SEARCH_PATH = re.compile(r"<[a-zA-Z0-9._+-]+(?:/[a-zA-Z0-9._+-]+)*>")
 _PATH = re.compile(rb"[a-zA-Z0-9._+-]*(?:/[a-zA-Z0-9._+-]+)+")
 _GREATEST = 2**63 - 1
+_DEEPEST = 64
 
 
 def check_expression(node: "Node", names: Iterable[str] = ()) -> None:
@@ -137,8 +134,9 @@ def _bindings(node: "Node") -> list["Node"]:
 
 def _first_names(node: "Node") -> Iterable[str]:
     for binding in _bindings(node):
-        parts = without_comments(without_comments(binding)[0 if binding.type != "inherit_from" else 1])
-        for part in parts if binding.type != "binding" else parts[:1]:
+        inherits = binding.type != "binding"
+        parts = inherited_names(binding) if inherits else without_comments(without_comments(binding)[0])[:1]
+        for part in parts:
             name = static_name(part)
             if name is not None:
                 yield name
@@ -152,18 +150,14 @@ def _attributes(node: "Node", inner: "Scope", outer: "Scope", work: "Work", *, d
         if binding.type == "binding":
             path = without_comments(children[0])
             work.append((children[1], inner))
-            if _static_path(path, inner, work, dynamic=dynamic):
-                _define(names, path, unwrap(children[1]))
+            work += [(part, inner) for part in path if part.type != "identifier" and static_name(part) is None]
+            if not dynamic and static_name(path[0]) is None:
+                raise NotLiteralError(path[0], "a name in `let` has to be evaluated")
+            _define(names, path, unwrap(children[1]), 0)
             continue
         if binding.type == "inherit_from":
             work.append((children[0], inner))
-        for part in without_comments(children[-1]):
-            name = static_name(part)
-            if name is None:
-                raise NotLiteralError(part, "`inherit` of a name that has to be evaluated")
-            if name in names:
-                raise NotLiteralError(part, f"the attribute {name!r} is defined twice")
-            names[name] = part
+        for part, name in _inherit(names, binding):
             if binding.type == "inherit":
                 _inherited(part, name, outer)
 
@@ -176,55 +170,63 @@ def _inherited(part: "Node", name: str, scope: "Scope") -> None:
     raise NotLiteralError(part, f"nothing binds the variable {name!r}")
 
 
-def _static_path(path: list["Node"], scope: "Scope", work: "Work", *, dynamic: bool) -> bool:
-    """Say whether all names in a path are static; what has to be evaluated in it is checked too."""
-    static = True
-    for part in path:
-        if part.type != "identifier" and static_name(part) is None:
-            if not dynamic:
-                raise NotLiteralError(part, "a name in `let` has to be evaluated")
-            static = False
-            work.append((part, scope))
-    return static
-
-
 _Names = dict[str, "_Names | Node"]
 
 
-def _define(names: "_Names", path: list["Node"], value: "Node") -> None:
+def _inherit(names: "_Names", binding: "Node") -> list[tuple["Node", str]]:
+    """Take up the names of an `inherit`, and return them."""
+    found = []
+    for part in inherited_names(binding):
+        name = static_name(part)
+        if name is None:
+            raise NotLiteralError(part, "`inherit` of a name that has to be evaluated")
+        if name in names:
+            raise NotLiteralError(part, f"the attribute {name!r} is defined twice")
+        names[name] = part
+        found.append((part, name))
+    return found
+
+
+def _define(names: "_Names", path: list["Node"], value: "Node", depth: int) -> None:
     """Take up one definition. A leaf is its expression; sets are opened only when a second definition meets them."""
     for part in path[:-1]:
-        below = names.setdefault(static_name(part) or "", {})
+        name = static_name(part)
+        if name is None:
+            return  # what is below a name that has to be evaluated is a set of its own each time
+        below = names.setdefault(name, {})
         if not isinstance(below, dict):
-            below = names[static_name(part) or ""] = _acyclic(below, part)
+            below = names[name] = _attributes_of(below, part, depth)
         names = below
-    last = static_name(path[-1]) or ""
+    last = static_name(path[-1])
+    if last is None:
+        return
     known = names.get(last)
     if known is None:
         names[last] = value
         return
-    merged = known if isinstance(known, dict) else _acyclic(known, path[-1])
-    for key, node in _acyclic(value, path[-1]).items():
+    merged = known if isinstance(known, dict) else _attributes_of(known, path[-1], depth)
+    for key, node in _attributes_of(value, path[-1], depth).items():
         if key in merged:
             raise NotLiteralError(path[-1], f"{key!r} is in two sets that Nix versions merge differently")
         merged[key] = node
     names[last] = merged
 
 
-def _acyclic(value: "Node", place: "Node") -> "_Names":
+def _attributes_of(value: "Node", place: "Node", depth: int) -> "_Names":
+    """Return the attributes of a set that is merged with another. Names to be evaluated do not meet until then."""
     if value.type not in SETS:
         raise NotLiteralError(place, f"the attribute {text_of(place)!r} is defined twice")
-    names: _Names = {}
     if value.type != "attrset_expression":
         raise NotLiteralError(place, "a `rec` set is merged with another")
+    if depth > _DEEPEST:
+        raise NotLiteralError(place, "sets are merged too deeply")
+    names: _Names = {}
     for binding in _bindings(value):
-        if binding.type != "binding":
-            raise NotLiteralError(binding, "a set with `inherit` is merged with another")
-        path, expression = without_comments(binding)
-        parts = without_comments(path)
-        if any(static_name(part) is None for part in parts):
-            raise NotLiteralError(binding, "a set with names that have to be evaluated is merged with another")
-        _define(names, parts, unwrap(expression))
+        if binding.type == "binding":
+            path, expression = without_comments(binding)
+            _define(names, without_comments(path), unwrap(expression), depth + 1)
+        else:
+            _inherit(names, binding)
     return names
 
 
@@ -277,6 +279,11 @@ def _float(node: "Node", scope: "Scope", work: "Work") -> None:
         raise NotLiteralError(node, "a number too great or too small")
 
 
+def _search_path(node: "Node", scope: "Scope", work: "Work") -> None:
+    if not _SEARCH_PATH.fullmatch(text_of(node)):
+        raise NotLiteralError(node, "a path that Nix reads otherwise")
+
+
 def _refused(node: "Node", scope: "Scope", work: "Work") -> None:
     raise NotLiteralError(node, "an expression that not every version of Nix takes")
 
@@ -295,6 +302,6 @@ _HANDLERS = {
     "integer_expression": _integer,
     "float_expression": _float,
     "hpath_expression": _refused,
-    "spath_expression": _refused,
+    "spath_expression": _search_path,
     "let_attrset_expression": _refused,
 }

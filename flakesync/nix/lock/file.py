@@ -1,5 +1,6 @@
 """LockFile: a flake.lock, read (versions 5 to 7), walked along input paths and follows, and written byte for byte."""
 
+import codecs
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -121,6 +122,10 @@ class LockFile:
 def _read(data: bytes, file: str) -> Contents:
     """Return the contents of a lock by the reader that it takes. Raises LockError (`bad-lock`), with the place."""
     contents = read_quickly(data)
+    if contents is None and data.startswith(codecs.BOM_UTF8):
+        # Nix passes over one byte order mark, which some editors write, and writes none.
+        data = data.removeprefix(codecs.BOM_UTF8)
+        contents = read_quickly(data)
     if contents is None:
         # Imported only then: that takes 5 ms, with `json`, and a workspace of locks that Nix wrote never needs it.
         from flakesync.nix.lock.strict import read_strictly

@@ -248,7 +248,10 @@ def test_a_fine_grained_token_lands_what_has_passed_and_waits_for_what_has_not(g
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_transferred_repo_is_published_and_landed_under_its_new_owner(hosted: Hosted, when: str) -> None:
+def test_a_transferred_repo_is_published_and_landed_under_its_new_owner(
+    hosted: Hosted, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    monkeypatch.delenv("GIT_CONFIG_COUNT")  # git asks the forge, which sends it on
     if when == "after":
         published(hosted)
     hosted.site.move("acme/lib", "newco/lib")

@@ -1,7 +1,8 @@
 """flakesync in a process of its own for each command, forked from one that has imported it: a third of a second less.
 
 Nothing else differs from `python -m flakesync`: the environment, the folder, the streams and the exit status are the
-command's own. What is about starting and ending (signals, pipes, imports) is tested with real starts in tests/cli.
+command's own. Only the pauses before another try at a server are short; how long they are is tested in forge/ and git/.
+What is about starting and ending (signals, pipes, imports) is tested with real starts in tests/cli.
 """
 
 import atexit

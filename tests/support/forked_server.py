@@ -65,6 +65,7 @@ def become(order: dict[str, object], streams: list[int]) -> None:
     os.chdir(str(order["cwd"]))
     sys.argv = ["flakesync", *order["argv"]]  # type: ignore[misc]
     forget()
+    hurry()
     from flakesync.cli.main import main as flakesync
 
     flakesync()
@@ -81,6 +82,15 @@ def enter(namespaces: str) -> None:
         if libc.setns(handle, 0) != 0:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         os.close(handle)
+
+
+def hurry() -> None:
+    """Let the pauses before another try take a fiftieth of their time; those that a server asks for stay."""
+    from flakesync.forge import client
+    from flakesync.git.remotes import tries
+
+    for module, name in ((client, "_PAUSES_S"), (tries, "PAUSES_S")):
+        setattr(module, name, tuple(pause / 50 for pause in getattr(module, name)))
 
 
 def forget() -> None:

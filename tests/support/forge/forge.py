@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from flakesync.demo.forge.forge import Forge as ExampleForge
-from flakesync.demo.forge.model import Kind
-from flakesync.demo.forge.web.certificates import Certificates
+from flakesync.demo.forge.model import Kind, Site
+from flakesync.demo.forge.web.certificates import Certificates, make_certificates
 from flakesync.demo.forge.web.messages import Answer, Request
 from tests.support.forge import faults
 
@@ -32,6 +32,21 @@ class Exchange:
         return f"{self.request.method} {self.request.host}{unquote(self.request.target)} {self.status}"
 
 
+def _certificates(folder: Path, hosts: tuple[str, ...]) -> Certificates:
+    """Return certificates in `folder` (new): those of the first forge with these hosts, as openssl takes its time."""
+    if hosts not in _made:
+        made = make_certificates(folder, hosts)
+        _made[hosts] = {path.name: path.read_bytes() for path in (made.ca, made.chain, made.key)}
+        return made
+    folder.mkdir(parents=True)
+    for name, content in _made[hosts].items():
+        (folder / name).write_bytes(content)
+    return Certificates(*(folder / name for name in _made[hosts]))
+
+
+_made: dict[tuple[str, ...], dict[str, bytes]] = {}
+
+
 class Forge(ExampleForge):
     """Sites on loopback; a context manager that stops the servers.
 
@@ -43,6 +58,10 @@ class Forge(ExampleForge):
         self, root: Path, sites: Iterable[tuple[str, Kind]] = (), certificates: Certificates | None = None
     ) -> None:
         """root: a folder of its own, for the repositories (ROOT/HOST/OWNER/NAME.git). certificates: None makes some."""
+        sites = [*sites]
+        if certificates is None:
+            names = (name for host, kind in sites for name in Site(kind, host, root / host).hosts)
+            certificates = _certificates(root / "certificates", tuple(names))
         super().__init__(root, sites, certificates, between=self._between)
         self.log: list[Exchange] = []
         self.faults = faults.Faults()

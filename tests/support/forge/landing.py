@@ -20,6 +20,7 @@ from flakesync.documents.publish import PublishDocument
 from flakesync.documents.status import StatusDocument
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.hosts import Servers
+from flakesync.gitenv import with_settings
 from flakesync.land.documents import land_document
 from flakesync.land.land import land
 from flakesync.publish.documents import publish_document
@@ -124,6 +125,16 @@ class Hosted:
             assert "flakesync/update" not in self.project(name).storage.branches(), name
 
 
+def _reading_directly(site: Site, place: str) -> Mapping[str, str]:
+    """Return settings with which git reads in the forge's own folders, a third of the time over https.
+
+    Pushes still go to the forge, which has to see them.
+    """
+    https = f"https://{place}/acme/"
+    settings = [(f"url.file://{site.root}/acme/.insteadOf", https), (f"url.{https}.pushInsteadOf", https)]
+    return with_settings({}, settings)
+
+
 def make_hosted(
     root: Path,
     forge: Forge,
@@ -160,7 +171,8 @@ def make_hosted(
         "pins": {"nixpkgs": {"source": f"git+{space.url('nixpkgs')}?ref=main"}},
         "repos": {name: {"url": f"git+https://{place}/acme/{name}"} for name in space.names},
     }
-    for name, value in {**forge.certificates.environment(), VARIABLE: TOKEN}.items():
+    environment = {**forge.certificates.environment(), VARIABLE: TOKEN, **_reading_directly(site, place)}
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     (root / "workspace.toml").write_text(tomli_w.dumps(document))
     return Hosted(root, forge, site, place, space.names, clock)

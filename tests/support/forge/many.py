@@ -12,6 +12,7 @@ import tomli_w
 
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.demo.forge.storage import Storage
+from flakesync.gitenv import with_settings
 from flakesync.terms import PinName, Rev
 from flakesync.update.commit import message
 from tests.support import locks, repos
@@ -61,13 +62,10 @@ class Many:
         """Return what a run of flakesync needs: a token, and the authority to trust."""
         return {**self.forge.certificates.environment(), VARIABLE: TOKEN}
 
-    def shortcut(self) -> dict[str, str]:
+    def shortcut(self) -> Mapping[str, str]:
         """Return settings that lead git straight into the repositories of the forge: a third of the time over https."""
         hosts = {f"https://localhost:{port}/": f"file://{self.forge.root / host}/" for host, port in self.ports.items()}
-        config = {"GIT_CONFIG_COUNT": str(len(hosts))}
-        for number, (https, file) in enumerate(hosts.items()):
-            config |= {f"GIT_CONFIG_KEY_{number}": f"url.{file}.insteadOf", f"GIT_CONFIG_VALUE_{number}": https}
-        return config
+        return with_settings({}, [(f"url.{file}.insteadOf", https) for https, file in hosts.items()])
 
     def move(self, *, pushed: bool) -> None:
         """Make the update branches: nixpkgs moved, the upstream where its own update is. pushed: on the forge too."""

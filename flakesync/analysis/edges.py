@@ -20,7 +20,7 @@ Changes = Mapping[RepoName, Sequence[Change]]
 """What the plan has decided so far: the changes of each repo that moves."""
 
 
-class EdgeDecision(msgspec.Struct, frozen=True):
+class EdgeVerdict(msgspec.Struct, frozen=True):
     """What becomes of one edge; None: nothing. deferred: it takes the base commit, should its upstream be updated."""
 
     edge: Edge
@@ -28,13 +28,13 @@ class EdgeDecision(msgspec.Struct, frozen=True):
     deferred: Held | None = None
 
 
-def decide_edges(survey: Survey, edges: Iterable[Edge], changes: Changes) -> list[EdgeDecision]:
+def decide_edges(survey: Survey, edges: Iterable[Edge], changes: Changes) -> list[EdgeVerdict]:
     """Decide on the edges of one flake. changes: of the repos before it in the order of the waves."""
     found = [_decide(survey, edge, changes) for edge in edges]
     return [_joined(survey, each, found) for each in found]
 
 
-def _joined(survey: Survey, one: EdgeDecision, found: Iterable[EdgeDecision]) -> EdgeDecision:
+def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> EdgeVerdict:
     """Return a decision that fits the others: inputs from one branch of one upstream move together, to one commit."""
     if not isinstance(one.decided, Inert | Change) or _is_held(survey, one.edge):
         return one
@@ -66,38 +66,38 @@ def _is_held(survey: Survey, edge: Edge) -> bool:
     return matches(survey.snapshot.states[edge.dependent].repo.hold, edge.input)
 
 
-def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeDecision:
+def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
     rev = edge.locked_rev
     upstream = survey.snapshot.states[edge.upstream]
     updating = edge.upstream in changes
     answer = answer_for(survey, edge)
     on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
     if edge.fixed or (answer is not None and answer.position == "tag"):
-        return EdgeDecision(edge, _stays(edge, "fixed by its flake.nix") if updating else None)
+        return EdgeVerdict(edge, _stays(edge, "fixed by its flake.nix") if updating else None)
     if rev is None:
-        return EdgeDecision(edge, _stays(edge, "its lock names no commit") if updating else None)
+        return EdgeVerdict(edge, _stays(edge, "its lock names no commit") if updating else None)
     if edge.locked.get("type") not in MOVABLE:
         moves = updating or (answer is not None and answer.position == "behind")
-        return EdgeDecision(edge, _stays(edge, "an archive, not a git source") if moves else None)
+        return EdgeVerdict(edge, _stays(edge, "an archive, not a git source") if moves else None)
     if answer is not None and answer.position == "landed" and answer.tip is not None:
         to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
-        return EdgeDecision(edge, _change(edge, to, f"{edge.upstream} has landed"))
+        return EdgeVerdict(edge, _change(edge, to, f"{edge.upstream} has landed"))
     if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
         gone = answer.tip is None and edge.branch is not None
         why = f"{edge.upstream} has no branch {edge.branch} any more"
         if not gone:
             why = why_missing(survey, edge, answer) or f"its commit is not in the history of {edge.upstream}"
-        return EdgeDecision(edge, _stays(edge, why))
+        return EdgeVerdict(edge, _stays(edge, why))
     deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
     if answer is not None and answer.position in ("at", "behind"):
         planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None
-        return EdgeDecision(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
+        return EdgeVerdict(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
     if updating and on_base and deferred is None:
-        return EdgeDecision(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated"))
+        return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated"))
     if answer is not None and answer.position == "unlanded":
         reason = f"its commit is only on the update branch of {edge.upstream}"
-        return EdgeDecision(edge, _stays(edge, reason), deferred)
-    return EdgeDecision(edge, None, deferred)
+        return EdgeVerdict(edge, _stays(edge, reason), deferred)
+    return EdgeVerdict(edge, None, deferred)
 
 
 def _on_branch(
@@ -112,7 +112,7 @@ def _on_branch(
             return _change(edge, ToUpdate(edge.upstream), reason, verdict.reaches)
         case "tip" if answer.tip is not None:
             count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
-            to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
+            to = ToRev(answer.tip, edge.upstream, edge.branch or answer.default or upstream.base)
             reason = f"{count} behind {edge.upstream}{reads}{_arrives(survey, edge, verdict.reaches)}"
             return _change(edge, to, reason, verdict.reaches)
         case _:

@@ -38,7 +38,8 @@ class Answer(msgspec.Struct, frozen=True):
     branch has in another form (a squash, say); `ask` never says so, landing finds it out · `ahead`: the branch is
     contained in it, or it is on some other branch · `tag`: what is tracked is no branch but a tag, which does not
     move · `unknown`: not in the repository at all, or no such branch.
-    on_base: whether the branch is the repo's base branch. gap: of a commit that has no place on the branch.
+    on_base: whether the branch is the repo's base branch. gap: of a commit that has no place on the branch. default: the
+    name of the branch, where it was asked for as the default branch and is not the base.
     """
 
     position: Position
@@ -46,6 +47,7 @@ class Answer(msgspec.Struct, frozen=True):
     behind: int | None
     on_base: bool
     gap: Gap | None = None
+    default: str | None = None
 
 
 Question = tuple[RepoName, str | None, Rev]
@@ -97,6 +99,8 @@ def _from_history(
                     answers[branch, rev] = Answer("tag", None, None, on_base)
                 else:
                     answer = _stand(repository, update, rev, tip, on_base=on_base)
+                    if branch is None and not on_base:
+                        answer = msgspec.structs.replace(answer, default=name)
                     if tip is not None and answer.position in ("ahead", "unknown"):
                         answer = msgspec.structs.replace(answer, gap=_gap(repository, state, tip))
                     answers[branch, rev] = answer

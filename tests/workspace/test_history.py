@@ -92,6 +92,13 @@ def test_a_base_that_is_not_the_default_branch_is_what_its_own_branch_is_compare
     assert answer(found, None, lib["b"]) == Answer("behind", lib["c"], 1, on_base=False)
 
 
+def test_the_default_branch_is_named_where_it_is_not_the_base(tmp_path: Path, lib: dict[str, Rev]) -> None:
+    found = snapshot(tmp_path, base="stable")
+    assert answer(found, None, lib["b"]).default == "main"
+    assert answer(found, "main", lib["b"]).default is None
+    assert answer(snapshot(tmp_path), None, lib["b"]).default is None
+
+
 def test_at_update_the_tip_is_the_update_branchs(tmp_path: Path, lib: dict[str, Rev]) -> None:
     found = snapshot(tmp_path, "update")
     assert answer(found, None, lib["u"]) == Answer("at", lib["u"], 0, on_base=True)

@@ -26,7 +26,7 @@ def find(survey: Survey, edge: Edge) -> Finding | None:
         return None  # an edge that opens a cycle takes the base commit
     if answer.position == "behind" and find_inert(survey, edge) is not None:
         return None
-    branch = edge.branch or upstream.base or "the default branch"
+    branch = edge.branch or answer.default or upstream.base or "the default branch"
     if answer.on_base and upstream.updated:
         branch = "its update branch"
     kind: FindingKind

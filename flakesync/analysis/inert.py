@@ -10,19 +10,22 @@ from typing import Literal
 import msgspec
 
 from flakesync.analysis.moves import Inert
-from flakesync.analysis.reaches import Reach, Three, reach
+from flakesync.analysis.reaches import Reach, ReachQuestion, reach
 from flakesync.documents.plan import InertDocument, InertRule
-from flakesync.nix.lock.file import LockFile
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
 from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, flake_file, show_path
-from flakesync.workspace.differences import LockPair
+from flakesync.workspace.differences import LockDifference
 from flakesync.workspace.history import Answer
 from flakesync.workspace.manifest import matches
 
 Planned = Mapping[InputPath, Rev | None]
 """The inputs that an upstream's update moves, and the commits; None: one that is made in this run."""
+
+
+_UNKNOWN = Reach((), ((),))
+"""What cannot be read counts as moved, and as reached."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -157,40 +160,35 @@ def inert_document(inert: Inert) -> InertDocument:
 
 def _from_base(survey: Survey, edge: Edge, answer: Answer) -> Reach:
     """Return what the commits between the locked one and the tip moved, which change locks alone."""
-    assert edge.locked_rev is not None
-    assert answer.tip is not None
-    found = survey.differences.lock_only[edge.locked_rev, answer.tip]
-    dir = flake_dir_of(edge)
-    if flake_file(dir) not in found.files:
-        return Reach((), ())
-    locks = found.locks(dir)
-    return _reach(survey, edge, locks, {}, fresh=False) if locks is not None else Reach((), ((),))
+    now = LockDifference(None, None)
+    locks = _changed(survey, edge, answer, otherwise=now)
+    if locks is None:
+        return _UNKNOWN
+    return Reach((), ()) if locks is now else _reach(survey, edge, locks, {}, fresh=False)
 
 
 def _by_update(survey: Survey, edge: Edge, answer: Answer, planned: Planned, *, fresh: bool) -> Reach:
     """Return what the upstream's update moves. fresh: the edge moves to the tip in any case."""
-    now = _lock_at_base(survey, edge)
-    locks: LockPair | None = LockPair(now, now)
-    if not fresh and answer.position == "behind" and edge.locked_rev is not None and answer.tip is not None:
-        found = survey.differences.lock_only[edge.locked_rev, answer.tip]
-        dir = flake_dir_of(edge)
-        if flake_file(dir) in found.files:
-            locks = found.locks(dir)
-    return _reach(survey, edge, locks, planned, fresh=fresh) if locks is not None else Reach((), ((),))
+    lock = survey.locks.get((edge.upstream, flake_dir_of(edge)))
+    now = LockDifference(lock, lock)
+    locks = now if fresh else _changed(survey, edge, answer, otherwise=now)
+    return _reach(survey, edge, locks, planned, fresh=fresh) if locks is not None else _UNKNOWN
 
 
-def _reach(survey: Survey, edge: Edge, locks: LockPair, planned: Planned, *, fresh: bool) -> Reach:
-    lock = _lock(survey, edge.dependent, edge.flake)
+def _changed(survey: Survey, edge: Edge, answer: Answer, *, otherwise: LockDifference) -> LockDifference | None:
+    """Return the lock that the edge takes, at the locked commit and at the tip, between which locks alone differ.
+
+    otherwise: what is returned where that lock is the same. None: one of the two cannot be read.
+    """
+    rev, tip, dir = edge.locked_rev, answer.tip, flake_dir_of(edge)
+    found = survey.differences.lock_only.get((rev, tip)) if rev is not None and tip is not None else None
+    return found.locks(dir) if found is not None and flake_file(dir) in found.files else otherwise
+
+
+def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, *, fresh: bool) -> Reach:
+    lock = survey.locks.get((edge.dependent, edge.flake))
     if lock is None:
-        return Reach((), ((),))
+        return _UNKNOWN
     governed = survey.governed_in(edge.dependent, edge.flake)
     own = frozenset(path for path, item in governed.items() if len(path) > len(edge.input) and item.following is None)
-    return reach(Three(lock, edge.input, locks.before, locks.after, own, fresh), planned)
-
-
-def _lock_at_base(survey: Survey, edge: Edge) -> LockFile | None:
-    return _lock(survey, edge.upstream, flake_dir_of(edge))
-
-
-def _lock(survey: Survey, repo: str, dir: FlakeDir) -> LockFile | None:
-    return survey.locks.get((repo, dir))
+    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh), planned)

@@ -28,7 +28,7 @@ class Reach(msgspec.Struct, frozen=True):
     reaching: tuple[InputPath, ...]
 
 
-class Three(msgspec.Struct, frozen=True):
+class ReachQuestion(msgspec.Struct, frozen=True):
     """The locks that are compared. at: the path of the upstream in the dependent's lock. None: there is no lock.
 
     own: input paths of the dependent that it moves itself. fresh: the dependent moves to `after` in any case, so that
@@ -47,7 +47,7 @@ _Place = tuple[InputPath, NodeLabel, NodeLabel | None, NodeLabel | None]
 """A path below the upstream, and its nodes in the dependent's lock, and in the upstream's before and after."""
 
 
-def reach(three: Three, planned: Mapping[InputPath, Rev | None]) -> Reach:
+def reach(three: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reach:
     """Return what moved and what of it reaches the dependent.
 
     planned: input paths of the upstream that its update moves on top of `after`, and the commits; None: one that is not
@@ -72,17 +72,15 @@ def reach(three: Three, planned: Mapping[InputPath, Rev | None]) -> Reach:
                 case "reaches":
                     reaching.append(path)
                 case "below":
-                    ours = _target(three.dependent, place[1], name)
-                    assert ours is not None
-                    assert not isinstance(ours, tuple)
+                    ours = _own(_target(three.dependent, place[1], name))
                     was, now = _target(three.before, place[2], name), _target(three.after, place[3], name)
-                    todo.append((path, ours, _own(was), _own(now)))
+                    todo += [(path, ours, _own(was), _own(now))] if ours is not None else []
                 case "stops":
                     pass
     return Reach(tuple(sorted(moved)), tuple(sorted(reaching)))
 
 
-def _start(three: Three) -> _Place | None:
+def _start(three: ReachQuestion) -> _Place | None:
     label = three.dependent.root
     for name in three.at:
         target = three.dependent.nodes[label].inputs.get(name)
@@ -93,7 +91,7 @@ def _start(three: Three) -> _Place | None:
     return (), label, before, after
 
 
-def _names(three: Three, place: _Place, planned: Mapping[InputPath, Rev | None]) -> Iterator[str]:
+def _names(three: ReachQuestion, place: _Place, planned: Mapping[InputPath, Rev | None]) -> Iterator[str]:
     path, _, before, after = place
     names = {one[len(path)] for one in planned if len(one) > len(path) and one[: len(path)] == path}
     for lock, label in ((three.before, before), (three.after, after)):
@@ -114,7 +112,7 @@ def _node(lock: LockFile | None, target: _Target) -> LockNode | None:
     return lock.nodes[target] if lock is not None and target is not None and not isinstance(target, tuple) else None
 
 
-def _has_moved(three: Three, place: _Place, name: str) -> bool:
+def _has_moved(three: ReachQuestion, place: _Place, name: str) -> bool:
     was, now = _target(three.before, place[2], name), _target(three.after, place[3], name)
     if isinstance(was, tuple) or isinstance(now, tuple):
         return was != now
@@ -124,7 +122,9 @@ def _has_moved(three: Three, place: _Place, name: str) -> bool:
     return not _is_same(old, new) or not _is_same_address(old, new) or old.parent != new.parent
 
 
-def _decide(three: Three, place: _Place, name: str, planned: Mapping[InputPath, Rev | None], *, moved: bool) -> _Found:
+def _decide(
+    three: ReachQuestion, place: _Place, name: str, planned: Mapping[InputPath, Rev | None], *, moved: bool
+) -> _Found:
     """Decide on one input of the upstream: it reaches the dependent, it ends here, or it depends on what lies below."""
     ours = _target(three.dependent, place[1], name)
     was, now = _target(three.before, place[2], name), _target(three.after, place[3], name)

@@ -34,10 +34,11 @@ def compare_upstreams(survey: Survey, kept: KeptDifferences, *, into: RepoName |
 def _behind(survey: Survey, edges: Iterable[Edge]) -> Iterator[tuple[RepoName, Rev, Rev]]:
     """Yield the commits to compare: those that inputs are behind by, each with its upstream."""
     for edge in edges:
-        answer = answer_for(survey, edge) if edge.follows is None and not edge.fixed else None
-        if answer is not None and answer.position == "behind" and answer.tip is not None:
-            assert edge.locked_rev is not None
-            yield edge.upstream, edge.locked_rev, answer.tip
+        answer, rev = answer_for(survey, edge), edge.locked_rev
+        if edge.follows is not None or edge.fixed or answer is None or rev is None or answer.tip is None:
+            continue
+        if answer.position == "behind":
+            yield edge.upstream, rev, answer.tip
 
 
 def _updatable(survey: Survey, edges: Iterable[Edge]) -> Iterator[tuple[RepoName, Rev]]:

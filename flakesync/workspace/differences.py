@@ -29,7 +29,7 @@ Pair = tuple[Rev, Rev]
 """Two commits of one repo, the older one first."""
 
 
-class LockPair(msgspec.Struct, frozen=True):
+class LockDifference(msgspec.Struct, frozen=True):
     """One lock at two commits. None: there is no such file."""
 
     before: LockFile | None
@@ -42,16 +42,16 @@ class LockOnly(msgspec.Struct, frozen=True, dict=True):
     files: Mapping[str, tuple[bytes | None, bytes | None]]
 
     @cached_property
-    def _locks(self) -> dict[str, LockPair | None]:
+    def _locks(self) -> dict[str, LockDifference | None]:
         return {}
 
-    def locks(self, dir: FlakeDir) -> LockPair | None:
+    def locks(self, dir: FlakeDir) -> LockDifference | None:
         """Return the two locks of a flake whose lock differs; None: one of them cannot be read."""
         file = flake_file(dir)
         if file not in self._locks:
             try:
                 before, after = (LockFile.parse(data) if data is not None else None for data in self.files[file])
-                self._locks[file] = LockPair(before, after)
+                self._locks[file] = LockDifference(before, after)
             except LockError:
                 self._locks[file] = None
         return self._locks[file]
@@ -81,7 +81,7 @@ class KeptDifferences:
         self._place = place
         self.pairs: dict[Pair, LockOnly | None] = {}
         self.readers: dict[Rev, str] = {}
-        self._used: set[object] = set()
+        self._used: set[Pair] = set()
         self._grown = False
         if place is None:
             return
@@ -93,19 +93,19 @@ class KeptDifferences:
             self.readers = readers
             self.pairs = {(old, new): _lock_only(files) for old, new, files in pairs}
 
-    def add(self, key: Pair | Rev, found: "LockOnly | str | None") -> None:
-        """Note what was found of a pair (None: more than locks), or of a commit (an empty text: nothing reads)."""
+    def add_pair(self, pair: Pair, found: LockOnly | None) -> None:
+        """Note what was found of two commits; None: they differ in more than locks."""
         self._grown = True
-        if isinstance(key, tuple):
-            assert not isinstance(found, str)
-            self.pairs[key] = found
-        else:
-            assert isinstance(found, str)
-            self.readers[key] = found
+        self.pairs[pair] = found
 
-    def use(self, key: Pair | Rev) -> None:
+    def add_reader(self, rev: Rev, place: str) -> None:
+        """Note where a commit's files read its lock; an empty text: nowhere."""
+        self._grown = True
+        self.readers[rev] = place
+
+    def use(self, pair: Pair) -> None:
         """Note that this run wanted it: it is the last to be left out when room is short."""
-        self._used.add(key)
+        self._used.add(pair)
 
     def write(self) -> None:
         """Keep all that fits for the next run, what this run used first."""
@@ -148,7 +148,7 @@ class DifferenceReader:
             key = old, new
             if key not in self._kept.pairs and (reader := self._reader(name)) is not None:
                 try:
-                    self._kept.add(key, _compare(reader, old, new))
+                    self._kept.add_pair(key, _compare(reader, old, new))
                 except GitError:
                     continue
             self._kept.use(key)
@@ -165,7 +165,7 @@ class DifferenceReader:
         for name, rev in commits:
             if rev not in self._kept.readers and (reader := self._reader(name)) is not None:
                 try:
-                    self._kept.add(rev, _find_reader(reader, rev))
+                    self._kept.add_reader(rev, _find_reader(reader, rev))
                 except GitError:
                     found[rev] = "perhaps: not all of its files are here"
                     continue

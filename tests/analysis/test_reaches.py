@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from flakesync.analysis.reaches import Three, reach
+from flakesync.analysis.reaches import ReachQuestion, reach
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import InputPath, Rev
 from tests.support import locks
@@ -38,7 +38,7 @@ def reaching(
     planned: Mapping[InputPath, Rev | None] = NOTHING,
     own: Sequence[InputPath] = (),
 ) -> list[str]:
-    found = reach(Three(dependent, ("u",), lock(before), lock(after), own), planned)
+    found = reach(ReachQuestion(dependent, ("u",), lock(before), lock(after), own), planned)
     return ["/".join(path) for path in found.reaching]
 
 
@@ -105,7 +105,7 @@ def test_an_input_that_is_new_reaches_and_one_that_is_gone_does() -> None:
 
 def test_a_lock_that_is_deleted_reaches() -> None:
     inputs = {"x": source("x", A)}
-    found = reach(Three(taken(inputs), ("u",), lock(inputs), None), NOTHING)
+    found = reach(ReachQuestion(taken(inputs), ("u",), lock(inputs), None), NOTHING)
     assert found.reaching == (("x",),)
 
 
@@ -118,7 +118,7 @@ def test_where_the_upstreams_own_follows_leads_elsewhere_it_reaches() -> None:
 def test_the_same_source_found_elsewhere_has_not_moved() -> None:
     one = source("x", A)
     other = Input({**one.locked, "lastModified": 5}, one.original)
-    found = reach(Three(taken({"x": one}), ("u",), lock({"x": one}), lock({"x": other})), NOTHING)
+    found = reach(ReachQuestion(taken({"x": one}), ("u",), lock({"x": one}), lock({"x": other})), NOTHING)
     assert (found.moved, found.reaching) == ((), ())
 
 
@@ -132,7 +132,7 @@ def test_it_is_said_what_moved_and_not_what_lies_below() -> None:
             "z": source("z", C),
         }
     )
-    assert reach(Three(cut, ("u",), lock(before), lock(after)), NOTHING).moved == (("x",),)
+    assert reach(ReachQuestion(cut, ("u",), lock(before), lock(after)), NOTHING).moved == (("x",),)
 
 
 # a second implementation: lock the dependent anew at both commits, and look whether it has the same nodes

@@ -89,7 +89,7 @@ def test_a_base_that_is_not_the_default_branch_is_what_its_own_branch_is_compare
 ) -> None:
     found = snapshot(tmp_path, base="stable")
     assert answer(found, "stable", lib["a"]) == Answer("behind", lib["s"], 1, on_base=True)
-    assert answer(found, None, lib["b"]) == Answer("behind", lib["c"], 1, on_base=False)
+    assert answer(found, None, lib["b"]) == Answer("behind", lib["c"], 1, on_base=False, default="main")
 
 
 def test_the_default_branch_is_named_where_it_is_not_the_base(tmp_path: Path, lib: dict[str, Rev]) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import pytest
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.repository import Repository
+from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.refs import refs_below
 from flakesync.git.values import Signature
 from flakesync.terms import Rev
-from tests.support.repos import make_bare, make_repo, run_git
+from tests.support.repos import commit, make_bare, make_repo, run_git
 
 UPDATE = "refs/heads/flakesync/update"
 BOT = Signature("Bot", "bot@test.example", 1_700_000_500)
@@ -187,6 +190,8 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from flakesync.git.repository import Repository
+from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.refs import refs_below
 def hook(event, arguments):
     if event == sys.argv[2] and "objects" not in str(arguments[1]):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -262,3 +267,29 @@ def test_of_many_that_move_a_branch_at_once_one_wins(path: Path, with_git: bool)
     assert won == [Rev(run_git("rev-parse", UPDATE, cwd=path))]
     assert len(reflog(path)) == 1
     assert left_behind(path) == []
+
+
+def test_refs_are_listed_as_git_lists_them(path: Path) -> None:
+    tip = run_git("rev-parse", "HEAD", cwd=path)
+    commit(path, {"a": "b"}, branch="moved")
+    run_git("tag", "light", cwd=path)
+    run_git("tag", "-a", "-m", "m", "annotated/deep", cwd=path)
+    run_git("update-ref", "refs/remotes/origin/ümlaut/x", tip, cwd=path)
+    run_git("pack-refs", "--all", cwd=path)
+    commit(path, {"a": "c"}, branch="moved")
+    run_git("update-ref", "refs/remotes/origin/lösé", tip, cwd=path)
+    run_git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/heads/main", cwd=path)
+    (path / ".git/refs/tags/light.lock").write_text("")
+    (path / ".git/refs/heads/empty").write_text("")
+    for folders in (["refs/heads"], ["refs/remotes/origin", "refs/tags"]):
+        argv = ["for-each-ref", "--format=%(objectname) %(refname) %(symref)", *folders]
+        lines = [line.split(" ") for line in process.git(argv, cwd=path).lines]
+        assert refs_below(ObjectReader.open(path), *folders) == {name: rev for rev, name, to in lines if not to}
+    shutil.rmtree(path / ".git/refs/remotes")
+    (path / ".git/refs/remotes").mkdir()
+    assert len(refs_below(ObjectReader.open(path), "refs/remotes/origin") or {}) == 1
+
+
+def test_what_git_alone_can_list_is_left_to_git(path: Path) -> None:
+    (path / ".git/reftable").mkdir()
+    assert refs_below(ObjectReader.open(path), "refs/heads") is None

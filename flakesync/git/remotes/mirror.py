@@ -18,6 +18,7 @@ from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.remotes.remote import Address, Remote, list_server, parse_remote, run
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.refs import refs_below
 from flakesync.terms import Rev
 
 _COMPLETE = "flakesync-complete"
@@ -134,11 +135,14 @@ def _remove_stale_locks(path: Path) -> None:
 
 def _fetched(path: Path) -> dict[str, Rev]:
     """Return the remote's branches and tags as they were last fetched."""
-    argv = ["for-each-ref", "--format=%(objectname) %(refname)", "refs/remotes/origin", "refs/tags"]
-    lines = [line.split(" ", 1) for line in process.git(argv, cwd=path).lines]
+    folders = ("refs/remotes/origin", "refs/tags")
+    found = refs_below(ObjectReader.open(path), *folders)
+    if found is None:
+        lines = process.git(["for-each-ref", "--format=%(objectname) %(refname)", *folders], cwd=path).lines
+        found = {name: Rev(rev) for rev, _, name in (line.partition(" ") for line in lines)}
     return {
-        name.replace("refs/remotes/origin/", "refs/heads/", 1): Rev(rev)
-        for rev, name in lines
+        name.replace("refs/remotes/origin/", "refs/heads/", 1): rev
+        for name, rev in found.items()
         if name != "refs/remotes/origin/HEAD"
     }
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flakesync.git.store.commits import OBJECT_ID
 from flakesync.git.store.config import Settings, is_off, is_ours
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import Signature, beginnings
@@ -134,6 +135,27 @@ def list_beside(reader: ObjectReader, ref: str) -> Iterator[str]:
         name = os.fsdecode(line.partition(b" ")[2])
         if name.startswith(f"{ref}/"):
             yield name
+
+
+def refs_below(reader: ObjectReader, *folders: str) -> dict[str, Rev] | None:
+    """Return the object of each ref below `folders` (`refs/tags`); symbolic refs are left out. None: git has to list.
+
+    A ref that is broken, or is going away while this looks, is left out too.
+    """
+    if os.path.isdir(reader.common_dir + "/reftable"):  # noqa: PTH112
+        return None
+    below = tuple(os.fsencode(f"{folder}/") for folder in folders)
+    lines = (line.partition(b" ") for line in _packed_refs(reader).splitlines())
+    found = {os.fsdecode(name): rev for rev, _, name in lines if name.startswith(below)}
+    start = len(reader.common_dir) + 1
+    for folder in folders:
+        for place, _, names in os.walk(f"{reader.common_dir}/{folder}"):
+            for name in names:
+                # A ref's own file wins over what packed-refs says of it.
+                with contextlib.suppress(FileNotFoundError), open(f"{place}/{name}", "rb", 0) as file:  # noqa: PTH123
+                    found[f"{place}/{name}"[start:]] = file.read().rstrip()
+    texts = {name: rev.decode("ascii", "replace") for name, rev in found.items() if not name.endswith(".lock")}
+    return {name: Rev(text) for name, text in texts.items() if OBJECT_ID.fullmatch(text)}
 
 
 def _is_at(reader: ObjectReader, ref: str, old: Rev | None) -> bool:

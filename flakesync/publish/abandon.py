@@ -106,7 +106,7 @@ class _Abandoning:
         if not self.dry_run:
             push(repository, url, branches.branch, None, tip, self.servers)
             # What the clone remembers of the server's branch, as `git push --delete` would do it.
-            tracked = f"refs/remotes/origin/{branches.branch}"
+            tracked = f"{at_commit(self.state).branches.tracking}{branches.branch}"
             if repository.ref(tracked) == tip:
                 repository.delete_ref(tracked, old=tip)
         self.remote = tip

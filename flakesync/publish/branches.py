@@ -113,8 +113,8 @@ def find_branches(
     local = repository.ref(f"refs/heads/{branch}")
     url = server_of(repository, state.repo)
     if url is None or servers is None:
-        tracked = repository.ref(f"refs/remotes/origin/{branch}")
-        tracked_base = repository.ref(f"refs/remotes/origin/{state.base}")
+        tracked = repository.ref(f"{state.branches.tracking}{branch}")
+        tracked_base = repository.ref(f"{state.branches.tracking}{state.base}")
         return Branches(state.clone, branch, None, local, tracked, state.base, state.base_rev, tracked_base)
     remote = servers.remote(url)
     ref = f"refs/heads/{branch}"

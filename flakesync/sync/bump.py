@@ -36,10 +36,10 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         note = f"flakesync: run {job.run}"
         # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
         old = repository.ref(ref)
-        pushed = repository.ref(f"refs/remotes/origin/{job.branch}")
+        pushed = repository.ref(f"{job.tracking}{job.branch}")
         if old is not None and tools.up_to_date.has(old, pushed, job.decisions):
             return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves)
-        existing = find_update_branch(repository, job.branch, job.base_rev)
+        existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
         before = {
             dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir))
             for dir in dict.fromkeys(each.flake for each in job.moves)

@@ -173,7 +173,7 @@ class _Run:
                 ref = f"refs/heads/{self.workspace.branch}"
                 tip = repository.ref(ref)
                 if tip is not None:
-                    find_update_branch(repository, self.workspace.branch, state.base_rev)
+                    find_update_branch(repository, self.workspace.branch, state.base_rev, state.branches.tracking)
                     repository.delete_ref(ref, old=tip)
                     self.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
         except FlakesyncError as error:
@@ -238,7 +238,7 @@ def _borrowed(state: RepoAtCommit, branch: str, tmp: Path) -> RepoAtCommit:
     """Return a repo in a throw-away repository below `tmp`, which has its base and its update branch alone."""
     with Repository.open(state.clone) as repository:
         refs = {full_ref(repository, state, state.base): state.base_rev}
-        for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
+        for ref in (f"refs/heads/{branch}", f"{state.branches.tracking}{branch}"):
             tip = repository.ref(ref)
             if tip is not None:
                 refs[ref] = tip

@@ -14,7 +14,7 @@ import msgspec
 
 from flakesync.analysis.plan import Change, ToUpdate
 from flakesync.git.repository import Repository
-from flakesync.git.store.base import branch_ref
+from flakesync.git.store.base import LOCAL_REFS, branch_ref
 from flakesync.git.values import Signature
 from flakesync.sync.lockers import FromClone, FromServer, Move
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
@@ -52,8 +52,9 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
 
     run: names the decisions. branch: the update branch. author: None for git's own identity. clone: the repo's clone or
     mirror. borrowed: a throw-away repository that the commit goes to in a dry run; None: it goes to the clone.
-    base_rev: what the commit is made on. checks: argv of each. reuse_checks: whether checks that the update branch, or
-    the base, has passed count for a commit that holds the same trees.
+    base_rev: what the commit is made on. checks: argv of each. tracking: how the refs begin that follow the server's
+    branches. reuse_checks: whether checks that the update branch, or the base, has passed count for a commit that holds
+    the same trees.
     """
 
     run: str
@@ -65,6 +66,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     moves: tuple[PlannedMove, ...]
     checks: tuple[tuple[str, ...], ...] = ()
     borrowed: Path | None = None
+    tracking: str = LOCAL_REFS[-1]
     reuse_checks: bool = False
 
     @property
@@ -103,6 +105,7 @@ def make_job(workspace: Workspace, run: str, state: RepoAtCommit, moves: Iterabl
         base_rev=state.base_rev,
         moves=tuple(moves),
         checks=state.repo.checks,
+        tracking=state.branches.tracking,
     )
 
 
@@ -140,8 +143,8 @@ def _source(
 
 def full_ref(repository: Repository, state: RepoAtCommit, branch: str) -> str:
     """Return the full ref of a branch where the repo's branches are read."""
-    refs = state.branches.refs
-    return branch_ref(repository.reader, branch, refs) or f"{refs[-1]}{branch}"
+    branches = state.branches
+    return branch_ref(repository.reader, branch, branches.refs) or f"{branches.tracking}{branch}"
 
 
 def _author_of(text: str | None) -> Signature | None:

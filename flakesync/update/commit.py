@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
+from flakesync.git.store.base import LOCAL_REFS
 from flakesync.git.store.trees import changed_paths
 from flakesync.git.values import Commit, Signature
 from flakesync.nix.lock.file import LockFile
@@ -34,16 +35,21 @@ class UpdateBranch:
     run: str | None = None
 
 
-def find_update_branch(repository: Repository, branch: str, base: Rev) -> UpdateBranch | None:
+def find_update_branch(
+    repository: Repository, branch: str, base: Rev, tracking: str = LOCAL_REFS[-1]
+) -> UpdateBranch | None:
     """Return the update branch; None where there is none, or nothing on it that the base lacks.
+
+    tracking: how the refs begin that follow the server's branches.
 
     Raises:
         SyncError: `branch-taken`, somebody else's commit is on it, here or on the server as it was last fetched.
     """
-    tip = repository.branch(branch)
-    pushed = repository.ref(f"refs/remotes/origin/{branch}")
+    pushed = repository.ref(f"{tracking}{branch}")
+    tip = repository.ref(f"refs/heads/{branch}") or pushed
     if pushed is not None and pushed != tip:
-        own_commits(repository, f"origin/{branch}", pushed, [base], hint=_REBUILT)
+        name = f"{tracking.removeprefix('refs/remotes/').removeprefix('refs/')}{branch}"
+        own_commits(repository, name, pushed, [base], hint=_REBUILT)
     commits = own_commits(repository, branch, tip, [base], hint=_REBUILT) if tip is not None else []
     if tip is None or not commits:
         return None

@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from flakesync.errors import HostDownError, ManifestError
+from flakesync.errors import HostDownError, ManifestError, SyncError
 from flakesync.git.remotes.remote import Listing, Remote, list_server
+from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import RepoName, Rev
+from flakesync.update.commit import find_update_branch
 from flakesync.workspace.model import Repo
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState, UnreadableRepo, read_snapshot
 from tests.support import repos
@@ -261,3 +263,31 @@ def test_a_host_that_answers_nobody_is_asked_once(pair: Pair, tmp_path: Path, mo
     assert message.startswith("127.0.0.1:1 cannot be reached: Failed to connect to 127.0.0.1 port 1")
     assert sorted(asked) == [f"file://{pair.server}", "http://127.0.0.1:1/acme/dead0"]
     assert isinstance(states[RepoName("lib")], RepoAtCommit)
+
+
+def test_an_update_branch_that_its_server_has_deleted_is_gone_here_too(pair: Pair) -> None:
+    pair.commit(branch=UPDATE_BRANCH, **{"flake.lock": "{}"})
+    assert pair.read(at="update").updated
+    repos.run_git("update-ref", "-d", f"refs/heads/{UPDATE_BRANCH}", cwd=pair.server)
+    assert not pair.read(at="update").updated
+    assert pair.git("for-each-ref", "refs/remotes/origin/flakesync") == ""
+
+
+def test_the_update_branch_of_a_fork_is_nobodys(pair: Pair, tmp_path: Path) -> None:
+    repos.clone_bare(pair.server, tmp_path / "fork.git")
+    repos.commit(tmp_path / "fork.git", {"theirs": "1"}, branch=UPDATE_BRANCH, parents=[pair.first])
+    pair.git("remote", "rename", "origin", "upstream")
+    pair.git("remote", "add", "-f", "origin", f"file://{tmp_path}/fork.git")
+    found = pair.read(at="update")
+    assert (found.rev, found.branches.tracking) == (pair.first, "refs/remotes/upstream/")
+    with Repository.open(pair.clone) as repository:
+        assert find_update_branch(repository, UPDATE_BRANCH, pair.first, found.branches.tracking) is None
+        with pytest.raises(SyncError, match="flakesync/update has a commit that flakesync did not make"):
+            find_update_branch(repository, UPDATE_BRANCH, pair.first)
+
+
+def test_a_stale_ref_in_the_way_of_the_update_branch_does_not_hide_the_base(pair: Pair) -> None:
+    pair.git("update-ref", "refs/remotes/origin/flakesync", pair.first)
+    pair.commit(branch=UPDATE_BRANCH)
+    new = pair.commit()
+    assert pair.read().base_rev == new

@@ -50,6 +50,11 @@ class BranchRefs(msgspec.Struct, frozen=True):
     redirect: str | None = None
 
     @property
+    def tracking(self) -> str:
+        """How the refs begin that follow the server's branches."""
+        return self.refs[-1]
+
+    @property
     def is_stand_in(self) -> bool:
         """Whether the clone's own branches stand in for its server's, of which nothing was ever fetched."""
         return self.of_server and self.refs == LOCAL_REFS and self.fetched is None
@@ -98,8 +103,8 @@ def find_branches(
         return BranchRefs(of_server=True)
     url = repo.url.git_url() if repo.url is not None else None
     remote, server = _ask(hosts, url or "", address)
-    wanted = [repo.base if repo.base is not None else server.default, workspace.branch]
-    _fetch(reader, remote, prefix, [name for name in wanted if name is not None], server)
+    base = repo.base if repo.base is not None else server.default
+    _bring(reader, remote, prefix, base, workspace.branch, server)
     _note(stamp)
     return BranchRefs(
         (prefix,),
@@ -167,6 +172,27 @@ def _ask(hosts: "Hosts", url: str, address: str | None) -> "tuple[Remote, Server
         with contextlib.suppress(GitError):
             return other, ask_branches(other)
         raise
+
+
+def _bring(
+    reader: ObjectReader, remote: "Remote", prefix: str, base: str | None, update: str, server: "ServerBranches"
+) -> None:
+    """Bring the base and the update branch to what the server has said; an update branch that is gone goes here too.
+
+    A branch of flakesync's that has landed would else count as pushed for ever.
+    """
+    from flakesync.git import process
+
+    names = [name for name in (base, update) if name is not None]
+    try:
+        _fetch(reader, remote, prefix, names, server)
+    except GitError as error:
+        if error.code != "git" or base is None:
+            raise
+        _fetch(reader, remote, prefix, [base], server)  # a stale ref is in the way of the update branch's name
+    old = reader.ref(f"{prefix}{update}")
+    if old is not None and update not in server.heads:
+        process.git(["update-ref", "-d", f"{prefix}{update}", old], cwd=reader.path)
 
 
 def _fetch(reader: ObjectReader, remote: "Remote", prefix: str, names: list[str], server: "ServerBranches") -> None:

@@ -25,11 +25,15 @@ class Signature(msgspec.Struct, frozen=True):
         """Return the same person at another time."""
         return msgspec.structs.replace(self, time=time, offset=offset)
 
+    @property
+    def person(self) -> str:
+        """The person as git writes it: `Name <email>`."""
+        return f"{_person(self.name)} <{_person(self.email)}>"
+
     def encode(self) -> bytes:
         """Return the bytes git writes after `author ` and `committer `: `Name <email> 1700000000 +0100`."""
         sign, minutes = ("-", -self.offset) if self.offset < 0 else ("+", self.offset)
-        name, email = _person(self.name), _person(self.email)
-        return f"{name} <{email}> {self.time} {sign}{minutes // 60:02}{minutes % 60:02}".encode()
+        return f"{self.person} {self.time} {sign}{minutes // 60:02}{minutes % 60:02}".encode()
 
 
 class Commit(msgspec.Struct, frozen=True):

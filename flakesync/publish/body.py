@@ -16,6 +16,7 @@ from flakesync.nix.lock.file import LockNode
 from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, RepoName, Rev, iso_day, show_path
 from flakesync.update.content import Move, MoveKey, Update, locked_of
+from flakesync.update.subject import joined
 
 BEGIN = "<!-- flakesync:begin -->"
 END = "<!-- flakesync:end -->"
@@ -81,19 +82,13 @@ def make_title(template: str | None, repo: RepoName, update: Update) -> str:
         template = "flake.lock: update {pin} to {new}" if len(news) == 1 and None not in news else _SEVERAL
     parts = named[:_MOST_SUBJECTS]
     values = {
-        "pin": _joined([*dict.fromkeys(name for name, _, _ in parts)], len(named) - len(parts)),
+        "pin": joined([*dict.fromkeys(name for name, _, _ in parts)], len(named) - len(parts)),
         "old": ", ".join(dict.fromkeys(_short(move.old) for _, move, _ in parts if move is not None)) or "none",
         "new": ", ".join(dict.fromkeys(_short(rev) for _, _, rev in parts)),
         "date": max((_day(move.after) for _, move, _ in parts if move is not None), default=""),
         "repo": repo,
     }
     return _line(template.format_map(values))[:_MOST_TITLE]
-
-
-def _joined(names: Sequence[str], more: int) -> str:
-    """Return `a`, `a and b`, `a, b and c`, `a, b, c and 2 more`."""
-    *first, last = [*names, f"{more} more"] if more else names or [""]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _subjects(update: Update) -> list[tuple[str, Move | None, Rev | None]]:

@@ -18,7 +18,7 @@ from flakesync.sync.tools import Tools
 from flakesync.sync.verify import verify
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file
 from flakesync.update.check_reuse import same_trees
-from flakesync.update.commit import UpdateBranch, find_update_branch, message, read_lock, write_update
+from flakesync.update.commit import SIGNED, UpdateBranch, find_update_branch, message, read_lock, trailer, write_update
 from flakesync.update.difference import describe_all
 from flakesync.workspace.inputs import rev_of
 
@@ -76,7 +76,8 @@ def _make(
     files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
     described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
-    text = message(job.run, described, pins)
+    signed_by = (job.author or repository.identity()) if job.sign_off else None
+    text = message(job.run, described, pins, subject=job.subject, signed_by=signed_by)
     commit = write_update(repository, job.base_rev, files, text, job.author, _dates(after, job.wanted))
     tested = (job.base_rev,) if existing is None else (existing.tip, job.base_rev)
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
@@ -101,7 +102,7 @@ def _is_current(
     very run, which is named after its bases and decisions, was verified when it was made: then only where the planned
     inputs are is looked at.
     """
-    if not existing.single or existing.base != job.base_rev:
+    if not existing.single or existing.base != job.base_rev or not _reads_as_planned(job, repository, existing):
         return False
     verified = existing.run == job.run
     if not verified:
@@ -124,6 +125,12 @@ def _is_current(
             if each.flake == dir and each.branch not in (None, _ref(lock, each.move.input)):
                 return False
     return True
+
+
+def _reads_as_planned(job: BumpJob, repository: Repository, existing: UpdateBranch) -> bool:
+    """Tell whether the message is what the manifest wants now: its subject, and whether it is signed off."""
+    tip = repository.commit(existing.tip)
+    return tip.message.partition("\n")[0] == job.subject and (trailer(tip, SIGNED) is not None) == job.sign_off
 
 
 def _planned(job: BumpJob, dir: FlakeDir) -> dict[InputPath, Rev]:

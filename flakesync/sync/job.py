@@ -6,7 +6,7 @@ repositories; the locks are read there, from the base commit.
 
 import base64
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parseaddr
 from pathlib import Path
 
@@ -17,7 +17,8 @@ from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS, branch_ref
 from flakesync.git.values import Signature
 from flakesync.sync.lockers import FromClone, FromServer, Move
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
+from flakesync.update.subject import USUAL, make_subject
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit
 
@@ -50,7 +51,8 @@ class PlannedMove(msgspec.Struct, frozen=True):
 class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     """One repo whose update branch is to be brought to what the plan says.
 
-    run: names the decisions. branch: the update branch. author: None for git's own identity. clone: the repo's clone or
+    run: names the decisions. branch: the update branch. author: None for git's own identity. subject: the first line of
+    the commit's message. sign_off: whether the author signs it off. clone: the repo's clone or
     mirror. borrowed: a throw-away repository that the commit goes to in a dry run; None: it goes to the clone.
     base_rev: what the commit is made on. checks: argv of each. tracking: how the refs begin that follow the server's
     branches. reuse_checks: whether checks that the update branch, or the base, has passed count for a commit that holds
@@ -64,6 +66,8 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     clone: Path
     base_rev: Rev
     moves: tuple[PlannedMove, ...]
+    subject: str = USUAL
+    sign_off: bool = False
     checks: tuple[tuple[str, ...], ...] = ()
     borrowed: Path | None = None
     tracking: str = LOCAL_REFS[-1]
@@ -81,8 +85,9 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def decisions(self) -> tuple[object, ...]:
-        """All that decides what the locks on the update branch should be."""
-        return self.branch, self.base_rev, [(*each.key, each.rev, each.branch) for each in self.moves]
+        """All that decides what the update branch should be."""
+        moves = [(*each.key, each.rev, each.branch) for each in self.moves]
+        return self.branch, self.base_rev, self.subject, self.sign_off, moves
 
     def encode(self) -> bytes:
         """Return the job as JSON."""
@@ -96,6 +101,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_job(workspace: Workspace, run: str, state: RepoAtCommit, moves: Iterable[PlannedMove]) -> BumpJob:
     """Return the job of one repo, whose commit goes to its clone. run: names the decisions."""
+    moves = tuple(moves)
     return BumpJob(
         run=run,
         repo=state.name,
@@ -103,10 +109,18 @@ def make_job(workspace: Workspace, run: str, state: RepoAtCommit, moves: Iterabl
         author=_author_of(workspace.author),
         clone=state.clone,
         base_rev=state.base_rev,
-        moves=tuple(moves),
+        moves=moves,
+        subject=make_subject(workspace.message, state.name, _named(moves)),
+        sign_off=workspace.sign_off,
         checks=state.repo.checks,
         tracking=state.branches.tracking,
     )
+
+
+def _named(moves: Sequence[PlannedMove]) -> list[tuple[str, Rev]]:
+    """Return what a message names of moves, each with its new commit: the pins, or where there is none the inputs."""
+    pins = sorted({(each.pin, each.rev) for each in moves if each.pin is not None})
+    return [*pins] or [(show_path(each.move.input), each.rev) for each in moves]
 
 
 def plan_move(

@@ -15,10 +15,11 @@ from flakesync.git.store.trees import changed_paths
 from flakesync.git.values import Commit, Signature
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import PinName, Rev, is_lock_file
+from flakesync.update.subject import USUAL
 
-SUBJECT = "flake.lock: Update"
 RUN = "Flakesync-Run"
 PIN = "Flakesync-Pin"
+SIGNED = "Signed-off-by"
 _REBUILT = "an update branch is rebuilt on every run"
 
 
@@ -152,11 +153,23 @@ def trailers(commit: Commit, name: str) -> Iterator[str]:
             yield value.strip()
 
 
-def message(run: str, changed: Iterable[str], pins: Mapping[PinName, Rev]) -> str:
-    """Return the message of an update commit: Nix's own subject and lines, then the trailers."""
+def message(
+    run: str,
+    changed: Iterable[str],
+    pins: Mapping[PinName, Rev],
+    *,
+    subject: str = USUAL,
+    signed_by: Signature | None = None,
+) -> str:
+    """Return the message of an update commit: the subject, Nix's own lines, then the trailers.
+
+    signed_by: who signs it off; None: nobody does.
+    """
     lines = [f"{RUN}: {run}", *(f"{PIN}: {name} {rev}" for name, rev in sorted(pins.items()))]
+    if signed_by is not None:
+        lines.append(f"{SIGNED}: {signed_by.person}")
     body = "\n".join(changed)
-    return f"{SUBJECT}\n\nFlake lock file updates:\n\n{body}\n\n" + "\n".join(lines) + "\n"
+    return f"{subject}\n\nFlake lock file updates:\n\n{body}\n\n" + "\n".join(lines) + "\n"
 
 
 def write_update(

@@ -9,7 +9,7 @@ from flakesync.net.forge_kinds import KINDS, known_hosts
 from flakesync.workspace import values
 from flakesync.workspace.model import ForgeSettings, MergeMethod, PublishSettings
 from flakesync.workspace.table import Table
-from flakesync.workspace.values import bad, did_you_mean
+from flakesync.workspace.values import bad
 
 FORGE_KEYS = frozenset({"kind", "api", "token-env", "ca-file"})
 PUBLISH_KEYS = frozenset({"labels", "draft", "reviewers", "merge-method", "title"})
@@ -100,19 +100,4 @@ def _reviewer(value: object) -> str:
 
 
 def _title(value: object) -> str:
-    """Return a template whose every placeholder is known; `{{` and `}}` are braces."""
-    from string import Formatter  # rarely needed
-
-    word = values.text(value)
-    try:
-        parts = [*Formatter().parse(word)]
-    except ValueError as error:
-        raise bad(f"`{word}` has a brace without its other half: {error}", "a brace itself is written `{{`") from None
-    for _, name, form, conversion in parts:
-        if name is None:
-            continue
-        if name not in PLACEHOLDERS:
-            raise bad(f"there is no placeholder `{{{name}}}`", did_you_mean(name, PLACEHOLDERS))
-        if form or conversion:
-            raise bad(f"`{{{name}}}` is written without a format", f"write `{{{name}}}` alone")
-    return word
+    return values.template(value, PLACEHOLDERS)

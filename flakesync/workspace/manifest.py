@@ -31,9 +31,13 @@ __all__ = [
 
 MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
+MESSAGE_PLACEHOLDERS = ("summary", "pin", "repo")
+"""What may stand in braces in `message`."""
 
 _TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish"})
-_WORKSPACE_KEYS = frozenset({"name", "base", "branch", "jobs", "external", "author", "read", "propagate"})
+_WORKSPACE_KEYS = frozenset(
+    {"name", "base", "branch", "jobs", "external", "author", "message", "sign-off", "read", "propagate"}
+)
 _PIN_KEYS = frozenset({"source", "target", "max-age", "inputs"})
 _SHARED_KEYS = frozenset({"base", "flakes", "groups", "hold", "checks", "propagate"})
 _REPO_KEYS = _SHARED_KEYS | {"url", "path", "aliases"}
@@ -107,6 +111,8 @@ class _Reader:
             jobs=table.take("jobs", values.count, os.cpu_count() or 1),
             external=cast("External", table.take("external", _external, "hold")),
             author=table.take("author", values.author, None),
+            message=table.take("message", _message, None),
+            sign_off=table.take("sign-off", values.flag, default=False),
             read=cast("Read", table.take("read", _read, "server")),
             pins=tuple(self._pins(document)),
             repos=self._repos(document, _Shared(base, propagate=_take_propagate(table, "content"))),
@@ -259,6 +265,10 @@ def _take_propagate(table: Table, otherwise: Propagate) -> Propagate:
 
 def _external(value: object) -> str:
     return values.choice(value, _EXTERNALS)
+
+
+def _message(value: object) -> str:
+    return values.template(value, MESSAGE_PLACEHOLDERS)
 
 
 def _read(value: object) -> str:

@@ -94,6 +94,9 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
 class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
 
+    message: the template of the first line of update commits (`flakesync.workspace.manifest.MESSAGE_PLACEHOLDERS`),
+    None for Nix's own. sign_off: whether the author signs them off.
+
     forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).
     """
 
@@ -104,6 +107,8 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     jobs: int
     external: External
     author: str | None
+    message: str | None = None
+    sign_off: bool = False
     pins: tuple[Pin, ...]
     repos: tuple[Repo, ...]
     forges: Mapping[str, ForgeSettings] = msgspec.field(default_factory=dict)

@@ -162,6 +162,25 @@ def author(value: object) -> str:
     return word
 
 
+def template(value: object, placeholders: Collection[str]) -> str:
+    """Return a template whose every placeholder is known; `{{` and `}}` are braces."""
+    from string import Formatter  # rarely needed
+
+    word = text(value)
+    try:
+        parts = [*Formatter().parse(word)]
+    except ValueError as error:
+        raise bad(f"`{word}` has a brace without its other half: {error}", "a brace itself is written `{{`") from None
+    for _, name, form, conversion in parts:
+        if name is None:
+            continue
+        if name not in placeholders:
+            raise bad(f"there is no placeholder `{{{name}}}`", did_you_mean(name, placeholders))
+        if form or conversion:
+            raise bad(f"`{{{name}}}` is written without a format", f"write `{{{name}}}` alone")
+    return word
+
+
 @_remembered
 def flake_dir(word: str) -> FlakeDir:
     """Return the folder of a flake inside its repo in one spelling: `./dev/` is `dev`."""

@@ -33,6 +33,8 @@ branch = "bump/all"
 jobs = 8
 external = "newest-locked"
 author = "Flake Bot <bot@acme.example>"
+message = "chore(deps): {summary}"
+sign-off = true
 
 [pins.nixpkgs]
 source = "github:NixOS/nixpkgs/nixos-25.11"
@@ -96,6 +98,7 @@ def test_every_key_arrives_with_its_value(load: Load, tmp_path: Path) -> None:
     assert workspace.root == tmp_path / "ws"
     assert (workspace.name, workspace.base, workspace.branch, workspace.jobs) == ("acme", "main", "bump/all", 8)
     assert (workspace.external, workspace.author) == ("newest-locked", "Flake Bot <bot@acme.example>")
+    assert (workspace.message, workspace.sign_off) == ("chore(deps): {summary}", True)
     nixpkgs, unstable = workspace.pins
     assert nixpkgs.source == FlakeRef.parse("github:NixOS/nixpkgs/nixos-25.11")
     assert (nixpkgs.target, nixpkgs.max_age_s, nixpkgs.inputs) == ("repo:lib", 2_592_000, ("nixpkgs", "nixpkgs-*"))
@@ -204,6 +207,7 @@ def test_of_very_many_problems_twenty_are_told_with_a_count_and_each_hint_once(l
         ("[repo.lib]", "repo", "did you mean `repos`?"),
         ("[forge.x]", "forge", "did you mean `forges`?"),
         ("[policy]", "policy", "there are: defaults, forges, pins, publish, repos, workspace"),
+        ("[workspace]\nsignoff = true", "workspace.signoff", "did you mean `sign-off`?"),
         ("[publish]\nlabel = []", "publish.label", "did you mean `labels`?"),
         ("[publish]\nca-file = 'x'", "publish.ca-file", '`ca-file` belongs into [forges."HOST"]'),
         ("[forges.'git.example.com']\ntoken = 'x'", 'forges."git.example.com".token', "did you mean `token-env`?"),
@@ -246,6 +250,10 @@ def test_an_unknown_key_is_refused_with_what_was_meant(
         (repo_with("flakes = ['dev', './dev']"), "repos.lib.flakes[1]", "`./dev` is listed twice"),
         (repo_with("flakes = ['dev/flake.nix']"), "repos.lib.flakes[0]", "`dev/flake.nix` is a file"),
         (repo_with("flakes = []"), "repos.lib.flakes", "names no folder"),
+        ("[workspace]\nmessage = '{sumary}'", "workspace.message", "there is no placeholder `{sumary}`"),
+        ("[workspace]\nmessage = 'a {'", "workspace.message", "has a brace without its other half"),
+        ('[workspace]\nmessage = "a\\nb"', "workspace.message", "must not contain line feeds"),
+        ("[workspace]\nsign-off = 'yes'", "workspace.sign-off", "must be a boolean"),
         (repo_with("hold = ['**/x']"), "repos.lib.hold[0]", "`**/x` uses `**`"),
         (repo_with("hold = ['[z-a]']"), "repos.lib.hold[0]", "`[z-a]` has a bad range"),
         (repo_with("hold = ['a b']"), "repos.lib.hold[0]", "`a b` contains a space"),

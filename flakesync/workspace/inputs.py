@@ -68,12 +68,19 @@ def own_inputs(lock: LockFile) -> Iterator[OwnInput]:
     is.
     """
     nodes = lock.nodes
-    for above, label in own_folders(lock):
+    folders: list[tuple[InputPath, NodeLabel]] = [((), lock.root)]  # as in `own_folders`, on one walk with the inputs
+    seen = {lock.root}
+    for above, label in folders:
         for name, target in sorted(nodes[label].inputs.items()):
-            if not isinstance(target, tuple):
-                node = nodes[target]
-                if node.locked is not None and not is_folder(node):
-                    yield own_input((*above, name), node)
+            if isinstance(target, tuple):
+                continue
+            node = nodes[target]
+            if is_folder(node):
+                if target not in seen:
+                    seen.add(target)
+                    folders.append(((*above, name), target))
+            elif node.locked is not None:
+                yield own_input((*above, name), node)
 
 
 def following_inputs(lock: LockFile) -> Iterator[Following]:
@@ -81,26 +88,29 @@ def following_inputs(lock: LockFile) -> Iterator[Following]:
 
     What leads to the flake itself, or to a folder of the repo, leads to nothing that could be locked, and is left out.
     """
-    found: list[tuple[InputPath, NodeLabel]] = []
-    folders: dict[NodeLabel, InputPath] = {}
-    for above, label in own_folders(lock):
-        folders[label] = above
-        for name, target in sorted(lock.nodes[label].inputs.items()):
+    folders = dict(own_folders(lock))
+    labels = set(folders.values())
+    for above, label in folders.items():
+        inputs = lock.nodes[label].inputs
+        for name in sorted(name for name, target in inputs.items() if isinstance(target, tuple)):
+            to, end = _end_of(lock, (*above, name))
+            if end not in labels:
+                length = next(length for length in range(1, len(to) + 1) if to[:length] not in folders)
+                yield Following((*above, name), own_input(to, lock.nodes[end]), to[:length])
+
+
+def _end_of(lock: LockFile, path: InputPath) -> tuple[InputPath, NodeLabel]:
+    """Return the path without a follows in it that an input path leads to, and its node."""
+    while True:
+        label = lock.root
+        for at, name in enumerate(path, 1):
+            target = lock.nodes[label].inputs[name]
             if isinstance(target, tuple):
-                leads_to = lock.resolve((*above, name))
-                if leads_to is not None:
-                    found.append(((*above, name), leads_to))
-    if not found:
-        return  # the way to a node is not looked for in most locks
-    known = set(folders.values())
-    paths: dict[NodeLabel, InputPath] = {}
-    for path, label in sorted(paths_to(lock, {label for _, label in found} - folders.keys())):
-        paths.setdefault(label, path)
-    for path, label in found:
-        to = paths.get(label)
-        if to is not None:
-            length = next(length for length in range(1, len(to) + 1) if to[:length] not in known)
-            yield Following(path, own_input(to, lock.nodes[label]), to[:length])
+                path = (*target, *path[at:])  # a lock has no follows that leads back to itself: it ends
+                break
+            label = target
+        else:
+            return path, label
 
 
 def own_folders(lock: LockFile) -> Iterator[tuple[InputPath, NodeLabel]]:
@@ -109,10 +119,14 @@ def own_folders(lock: LockFile) -> Iterator[tuple[InputPath, NodeLabel]]:
     seen = {lock.root}
     for path, label in todo:
         yield path, label
-        for name, target in sorted(lock.nodes[label].inputs.items()):
-            if not isinstance(target, tuple) and target not in seen and is_folder(lock.nodes[target]):
-                seen.add(target)
-                todo.append(((*path, name), target))
+        found = [
+            (name, target)
+            for name, target in lock.nodes[label].inputs.items()
+            if not isinstance(target, tuple) and is_folder(lock.nodes[target]) and target not in seen
+        ]
+        for name, target in sorted(found):
+            seen.add(target)
+            todo.append(((*path, name), target))
 
 
 def is_folder(node: LockNode) -> bool:

@@ -11,13 +11,15 @@ import tomli_w
 from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import make_plan
 from flakesync.documents.drift import Finding
-from flakesync.survey.missing import ago
+from flakesync.survey.missing import ages, ago
 from flakesync.survey.read import read_survey
 from flakesync.survey.survey import Survey
-from flakesync.terms import Rev
+from flakesync.terms import RepoName, Rev
+from flakesync.workspace.clones.branches import BranchRefs
 from flakesync.workspace.manifest import load_workspace
+from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 from tests.support import locks, repos
-from tests.support.workspaces import everything
+from tests.support.workspaces import everything, repo, workspace
 
 FLAKE = {"flake.nix": "{ outputs = _: { }; }"}
 DAY_S = 86_400
@@ -206,3 +208,16 @@ def test_offline_the_answer_says_how_old_its_knowledge_is(ground: Ground) -> Non
 )
 def test_an_age_is_told_in_its_largest_unit(seconds: int, words: str) -> None:
     assert ago(seconds) == words
+
+
+def test_offline_the_ages_of_many_repos_are_one_sentence(tmp_path: Path) -> None:
+    def state(name: str, fetched: int) -> RepoAtCommit:
+        branches = BranchRefs(of_server=True, fetched=fetched)
+        return RepoAtCommit(repo(name), tmp_path, "main", Rev("1" * 40), Rev("1" * 40), (), branches)
+
+    old = {RepoName(f"r{number}"): state(f"r{number}", 10 * DAY_S) for number in range(5)}
+    read = Snapshot(workspace([]), "base", old)
+    assert list(ages(read, 13 * DAY_S)) == ["5 repos: last fetched 3 days ago"]
+    newer = {**old, RepoName("new"): state("new", 13 * DAY_S - 7200)}
+    (text,) = ages(Snapshot(workspace([]), "base", newer), 13 * DAY_S)
+    assert text == "6 repos: last fetched between 3 days ago (r0) and 2 hours ago"

@@ -4,15 +4,15 @@ A port that tells two addresses of one server apart (ssh beside https), an owner
 line of the manifest, `aliases`.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_url
 from flakesync.survey.graph import repo_by_identity
+from flakesync.survey.missing import few
 from flakesync.terms import RepoName
 from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.references import flake_url
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
     from flakesync.workspace.model import Repo
 
-_MOST = 3
 _OF_THE_REPOSITORY = frozenset({"type", "url", "owner", "repo", "host"})
 
 
@@ -41,45 +40,52 @@ def find_lookalikes(snapshot: Snapshot, hosts: "Hosts | None" = None) -> Iterato
     hosts: what git logs in with, to ask whether an input's server leads to a repo of the workspace; None: it is not
     asked, and what servers have said before is all that counts.
     """
-    foreign = list(_foreign(snapshot))
-    by_place: dict[tuple[str, str], RepoName] = {}
-    by_name: dict[tuple[str, str], list[RepoName]] = defaultdict(list)
-    for identity, name in repo_by_identity(snapshot).items():
-        if identity.host:
-            by_place.setdefault((_without_port(identity.host), identity.path), name)
-            by_name[_host_and_name(identity)].append(name)
+    known = repo_by_identity(snapshot)
+    by_place = {_place(identity): name for identity, name in known.items() if identity.host}
+    alike = {_host_and_name(identity) for identity in known if identity.host}
     renamed: list[Taken] = []
-    for taken in foreign:
-        owner = by_place.get((_without_port(taken.identity.host), taken.identity.path))
-        if owner is not None:
-            repo = snapshot.workspace.repo(owner)
-            yield (
-                f"{_few(taken.dependents)} {_take(taken)} {taken.address}, the address of {owner} "
-                f"({_address(repo)}) but for the port: if it is the same repository, {_write(repo, taken.address)}"
-            )
-        elif by_name.get(_host_and_name(taken.identity)):
+    for taken in _foreign(snapshot, known, alike) if alike else ():
+        owner = by_place.get(_place(taken.identity))
+        if owner is None:
             renamed.append(taken)
+            continue
+        repo = snapshot.workspace.repo(owner)
+        yield (
+            f"{few(taken.dependents)} {_take(taken)} {taken.address}, the address of {owner} "
+            f"({_address(repo)}) but for the port: if it is the same repository, {_write(repo, taken.address)}"
+        )
     if hosts is not None:
         yield from _leading_here(snapshot, renamed, hosts)
-    yield from _led_away(snapshot)
+    yield from _led_away(snapshot, known)
 
 
-def _foreign(snapshot: Snapshot) -> Iterator[Taken]:
-    """Give the repositories that own inputs take and that no repo of the workspace is."""
-    known = {*repo_by_identity(snapshot), *(pin.source.identity for pin in snapshot.workspace.pins)}
-    items: dict[Identity, OwnInput] = {}
-    dependents: dict[Identity, set[RepoName]] = defaultdict(set)
+def _foreign(
+    snapshot: Snapshot, known: Mapping[Identity, RepoName], alike: AbstractSet[tuple[str, str]]
+) -> Iterator[Taken]:
+    """Give what own inputs take that no repo of the workspace is, but one on the same host is called the same.
+
+    alike: hosts and names of the repos.
+    """
+    pinned = {pin.source.identity for pin in snapshot.workspace.pins}
+    found: dict[Identity, tuple[OwnInput, set[RepoName]] | None] = {}
     for state in snapshot.states.values():
         for flake in state.flakes:
             for item in flake.inputs:
-                if item.source is not None and item.source[0].host and item.source[0] not in known:
-                    items.setdefault(item.source[0], item)
-                    dependents[item.source[0]].add(state.name)
-    for identity, item in sorted(items.items()):
-        kept = {key: value for key, value in item.original.items() if key in _OF_THE_REPOSITORY}
+                identity = item.source[0] if item.source is not None else None
+                if identity is None:
+                    continue
+                if identity not in found:
+                    looks = _host_and_name(identity) in alike and identity not in known and identity not in pinned
+                    found[identity] = (item, set()) if looks else None
+                if (entry := found[identity]) is not None:
+                    entry[1].add(state.name)
+    for identity, entry in sorted(found.items()):
+        if entry is None:
+            continue
+        kept = {key: value for key, value in entry[0].original.items() if key in _OF_THE_REPOSITORY}
         with suppress(FlakesyncError):
             reference = FlakeRef.from_attrs(kept)
-            yield Taken(identity, str(reference), reference.git_url(), tuple(sorted(dependents[identity])))
+            yield Taken(identity, str(reference), reference.git_url(), tuple(sorted(entry[1])))
 
 
 def _leading_here(snapshot: Snapshot, renamed: Iterable[Taken], hosts: "Hosts") -> Iterator[str]:
@@ -87,6 +93,8 @@ def _leading_here(snapshot: Snapshot, renamed: Iterable[Taken], hosts: "Hosts") 
     wanted = [taken for taken in renamed if taken.git_url is not None and taken.git_url.startswith("http")]
     if not wanted:
         return
+    from concurrent.futures import ThreadPoolExecutor
+
     from flakesync.git.remotes.remote import list_server
 
     def ask(taken: Taken) -> str | None:
@@ -102,14 +110,13 @@ def _leading_here(snapshot: Snapshot, renamed: Iterable[Taken], hosts: "Hosts") 
             if owner is not None:
                 repo = snapshot.workspace.repo(owner)
                 yield (
-                    f"{_few(taken.dependents)} {_take(taken)} {taken.address}, which its server leads to "
+                    f"{few(taken.dependents)} {_take(taken)} {taken.address}, which its server leads to "
                     f"{owner} ({_address(repo)}): {_write(repo, taken.address)}"
                 )
 
 
-def _led_away(snapshot: Snapshot) -> Iterator[str]:
+def _led_away(snapshot: Snapshot, known: Mapping[Identity, RepoName]) -> Iterator[str]:
     """Give a sentence for each repo whose server leads git to another address than the manifest's."""
-    known = repo_by_identity(snapshot)
     for state in snapshot.states.values():
         there = state.branches.redirect if isinstance(state, RepoAtCommit) else None
         identity = identity_of_url(there) if there is not None else None
@@ -122,9 +129,14 @@ def _led_away(snapshot: Snapshot) -> Iterator[str]:
         )
 
 
+def _place(identity: Identity) -> tuple[str, str]:
+    return _without_port(identity.host), identity.path
+
+
 def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    return name if colon and port.isdigit() else host
+    from flakesync.workspace.hosts import without_port  # not every command logs in somewhere
+
+    return without_port(host) if ":" in host else host
 
 
 def _host_and_name(identity: Identity) -> tuple[str, str]:
@@ -143,8 +155,3 @@ def _write(repo: "Repo", address: str) -> str:
 
 def _take(taken: Taken) -> str:
     return "takes" if len(taken.dependents) == 1 else "take"
-
-
-def _few(names: tuple[RepoName, ...]) -> str:
-    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-    return ", ".join(names[:_MOST]) + more

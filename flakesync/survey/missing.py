@@ -1,6 +1,6 @@
 """Why a clone may lack a commit that a lock names, and how old what it knows is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from flakesync.survey.graph import Edge
@@ -67,14 +67,15 @@ def ages(snapshot: Snapshot, now: int) -> Iterator[str]:
     if len(dated) <= _MOST:
         yield from (f"{name}: last fetched {ago(now - then)}" for name, then in dated.items())
     elif oldest is not None:
-        newest = ago(now - max(dated.values()))
-        yield f"{len(dated)} repos: last fetched between {ago(now - dated[oldest])} ({oldest}) and {newest}"
+        first, last = ago(now - dated[oldest]), ago(now - max(dated.values()))
+        yield f"{len(dated)} repos: last fetched {first if first == last else f'between {first} ({oldest}) and {last}'}"
     if lacking["unknown"]:
-        yield f"{_few(lacking['unknown'])}: nobody knows when last fetched"
+        yield f"{few(lacking['unknown'])}: nobody knows when last fetched"
     if lacking["never"]:
-        yield f"{_few(lacking['never'])}: nothing of the server was fetched yet, the clone's own branches count"
+        yield f"{few(lacking['never'])}: nothing of the server was fetched yet, the clone's own branches count"
 
 
-def _few(names: list[RepoName]) -> str:
+def few(names: Sequence[RepoName]) -> str:
+    """Return some names, and how many more there are."""
     more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
     return ", ".join(names[:_MOST]) + more

@@ -191,4 +191,4 @@ def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, 
         return _UNKNOWN
     governed = survey.governed_in(edge.dependent, edge.flake)
     own = frozenset(path for path, item in governed.items() if len(path) > len(edge.input) and item.following is None)
-    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh), planned)
+    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved), planned)

@@ -15,6 +15,7 @@ from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.store.trees import only_files_called, show_path, walk
 from flakesync.nix.expression.own_lock import line_that_reads_lock
 from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.moved import MovedInputs, moved_inputs
 from flakesync.terms import FlakeDir, RepoName, Rev, flake_file
 from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 
@@ -29,11 +30,16 @@ Pair = tuple[Rev, Rev]
 """Two commits of one repo, the older one first."""
 
 
-class LockDifference(msgspec.Struct, frozen=True):
+class LockDifference(msgspec.Struct, frozen=True, dict=True):
     """One lock at two commits. None: there is no such file."""
 
     before: LockFile | None
     after: LockFile | None
+
+    @cached_property
+    def moved(self) -> MovedInputs:
+        """The inputs that differ."""
+        return moved_inputs(self.before, self.after)
 
 
 class LockOnly(msgspec.Struct, frozen=True, dict=True):

@@ -56,6 +56,11 @@ class LockFile:
         document = {**self.extra, "nodes": nodes, "root": self.root, "version": self.version}
         return msgspec.json.format(_encoder.encode(document), indent=2) + b"\n"
 
+    @property
+    def is_tree(self) -> bool:
+        """Whether each node has one parent, as in what Nix writes since version 7."""
+        return not self._shared
+
     def resolve(self, path: InputPath) -> NodeLabel | None:
         """Return the label of the node that `path` leads to, follows included; None if there is no such input."""
         return lockgraph.resolve(self.nodes, self.root, path, self._followed)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 import msgspec
@@ -29,7 +29,7 @@ class Plan:
 
     waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
     it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
-    planned, with the reason. run: names this set of decisions; the same bases and targets give the same name.
+    planned, with the reason. unusable: flakes that cannot, of repos whose other flakes can. run: names this set of decisions; the same bases and targets give the same name.
     """
 
     run: str
@@ -39,6 +39,7 @@ class Plan:
     deferred: tuple[Held, ...]
     problems: Mapping[RepoName, str]
     inert: tuple[Inert, ...] = ()
+    unusable: Mapping[tuple[RepoName, FlakeDir], str] = field(default_factory=dict)
 
     def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
         """Yield the repos that change in the order of the waves."""
@@ -74,6 +75,7 @@ class _Planner:
         self.deferred: list[Held] = []
         self.inert: list[Inert] = []
         self.problems: dict[RepoName, str] = {}
+        self.unusable: dict[tuple[RepoName, FlakeDir], str] = {}
 
     def repo(self, state: RepoState) -> None:
         """Decide on one repo; its upstreams have been decided on."""
@@ -83,6 +85,8 @@ class _Planner:
             return
         changes: list[Change] = []
         for flake in state.flakes:
+            if flake.problem is not None and flake.problem.kind == "bad-lock":
+                self.unusable[state.name, flake.dir] = flake.problem.detail
             if flake.lock is None:
                 continue
             governed = self.survey.governed_in(state.name, flake.dir)
@@ -159,8 +163,11 @@ def _left_by_what_they_follow(
 
 
 def _problem(state: RepoState) -> str | None:
+    """Return why no flake of a repo can be planned; None where one can, or there is nothing to plan."""
     if isinstance(state, UnreadableRepo):
         return state.error.message
+    if any(flake.lock is not None for flake in state.flakes):
+        return None
     return next(
         (flake.problem.detail for flake in state.flakes if flake.problem and flake.problem.kind == "bad-lock"), None
     )
@@ -184,6 +191,7 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         held=tuple(sorted(planner.held, key=_order)),
         deferred=tuple(sorted(deferred, key=_order)),
         problems=planner.problems,
+        unusable=planner.unusable,
     )
     # What stays decides nothing, and names no run.
     return replace(plan, run=_run_name(survey, plan), inert=tuple(sorted(planner.inert, key=_order)))
@@ -251,7 +259,12 @@ def plan_document(plan: Plan) -> PlanDocument:
         unchanged=list(plan.unchanged),
         held=[_stays_document(stays) for stays in plan.held],
         deferred=[_stays_document(stays) for stays in plan.deferred],
-        problems=[ProblemDocument(repo=name, detail=detail) for name, detail in sorted(plan.problems.items())],
+        problems=[
+            ProblemDocument(repo=name, detail=detail)
+            for name, detail in sorted(
+                [*plan.problems.items(), *((name, detail) for (name, _), detail in plan.unusable.items())]
+            )
+        ],
         inert=[inert_document(inert) for inert in plan.inert],
     )
 

@@ -4,7 +4,6 @@ from typing import Literal
 
 import msgspec
 
-
 InertRule = Literal["content", "cycle", "self"]
 """Why an input stays though its upstream has moved: nothing that reaches it changed; or, on an edge that runs backwards
 in a cycle, and on an input that is the repo itself, only locks changed."""
@@ -59,7 +58,7 @@ class InertDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A repo that cannot be planned, and why."""
+    """A repo that cannot be planned, or one flake of it whose others can, and why."""
 
     repo: str
     detail: str

@@ -27,7 +27,8 @@ _INPUT_MOST = 28
 def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
     """Return the waves as headings, below each its repos, and for each of them what moves."""
     moving = sum(len(wave) for wave in document.waves)
-    total = moving + len(document.unchanged) + len(document.problems)
+    names = {entry.repo for wave in document.waves for entry in wave} | {each.repo for each in document.problems}
+    total = len(names.union(document.unchanged))
     lines = [line(Span(_summary(moving, total, len(document.waves)), "head"))]
     for number, wave in enumerate(document.waves, start=1):
         lines += [BLANK, line(Span(f"wave {number}", "head"))]

@@ -104,6 +104,7 @@ class _Run:
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
         self.undecided = frozenset(states) if partial else survey.graph.downstream(plan.problems)
+        self.undecided |= {name for name, _ in plan.unusable}
         self.outcomes: dict[RepoName, RepoOutcome] = {
             name: _unplanned(states[name], detail) for name, detail in plan.problems.items()
         }

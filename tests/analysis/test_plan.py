@@ -416,8 +416,17 @@ def test_only_selected_repos_change() -> None:
     assert moves(plan_of(found, SERVER, [])) == {}
 
 
-def test_a_repo_with_a_broken_lock_is_a_problem_and_stops_nobody_else() -> None:
-    broken: Flakes = {".": {"nixpkgs": nixpkgs(OLD)}, "dev": Problem("bad-lock", "broken")}
+def test_a_flake_with_a_broken_lock_fails_alone() -> None:
+    broken: Flakes = {".": {"nixpkgs": nixpkgs(OLD)}, "dev": Problem("bad-lock", "dev/flake.lock: broken")}
+    plan = plan_of(scene({"app": broken}, pins=[PIN]), SERVER)
+    assert (plan.problems, moves(plan), plan.unchanged) == ({}, {"app#nixpkgs": NEW}, ())
+    assert plan.unusable == {("app", "dev"): "dev/flake.lock: broken"}
+    told = [(problem.repo, problem.detail) for problem in plan_document(plan).problems]
+    assert told == [("app", "dev/flake.lock: broken")]
+
+
+def test_a_repo_with_broken_locks_alone_is_a_problem_and_stops_nobody_else() -> None:
+    broken: Flakes = {".": Problem("bad-lock", "broken"), "dev": Problem("bad-lock", "broken too")}
     flakes: dict[str, Inputs | Flakes] = {
         "app": broken, "lib": {"nixpkgs": nixpkgs(OLD)},
         "new": {".": Problem("no-lock", "has inputs but no flake.lock")},

@@ -87,6 +87,8 @@ def _mend(lock: LockFile, pin: Pin, path: InputPath, source: Source, owns: Seque
     line = f'inputs.{".inputs.".join(map(_name, path[at:]))}.follows = "{show_path(own[at:])}"'
     line = f"in the flake.nix of {show_path(folder)}: {line}" if at else line
     notes = [f"which is {_which(own_source)}"] if own_source not in (source, pin_source(pin)) else []
+    # Nix looks into a folder again only when that is updated.
+    notes += [f"then update {show_path(folder)}"] if at else []
     notes += ["needs Nix 2.30"] if len(path) - at > 2 else []
     return own, f"{line} ({'; '.join(notes)})" if notes else line
 

@@ -74,7 +74,7 @@ def test_a_copy_below_a_folder_of_the_repo_is_removed_in_that_folder() -> None:
     sub = folder("./sub", {"np": nixpkgs(NEW), "x": x})
     finding = one(pinned({"app": {"sub": sub}}))
     assert (finding.kind, finding.input) == ("duplicate", "sub/x/nixpkgs")
-    assert finding.detail.endswith('in the flake.nix of sub: inputs.x.inputs.nixpkgs.follows = "np"')
+    assert finding.detail.endswith('in the flake.nix of sub: inputs.x.inputs.nixpkgs.follows = "np" (then update sub)')
 
 
 def test_a_name_that_nix_would_not_read_is_quoted() -> None:

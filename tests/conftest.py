@@ -19,6 +19,7 @@ from hypothesis import settings
 
 from flakesync.net.forge_kinds import KINDS
 from tests.support import nix as real_nix
+from tests.support.kept import Kept
 from tests.support.nix import RealNix
 
 _NIX_FIXTURES = {"nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
@@ -189,6 +190,12 @@ def nix_versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Real
     yield found
     for each in found:
         real_nix.remove_state(each.warm_state)
+
+
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
+    """Workspaces that are made once: `kept.again(NAME, make)`."""
+    return Kept(tmp_path_factory.mktemp("kept"))
 
 
 @pytest.fixture(params=_version_params())

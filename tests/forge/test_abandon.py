@@ -11,13 +11,18 @@ from flakesync.report.text import to_text
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, Town, make_town
 from tests.support import repos
+from tests.support.kept import Kept
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Town:
-    town = make_town(tmp_path, CHAIN)
+def town(kept: Kept) -> Town:
+    return kept.again("town-to-abandon", published)
+
+
+def published(root: Path) -> Town:
+    town = make_town(root, CHAIN)
     town.bump_all()
     town.publish()
     for name in CHAIN:

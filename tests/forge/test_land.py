@@ -12,6 +12,7 @@ from flakesync.sync.lockers import Request
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.values import NotNativeError
+from tests.support.kept import Kept
 from tests.support.landing import Landing
 from tests.support.memory_forge import Way
 from tests.support.nix import RealNix
@@ -31,9 +32,13 @@ def four(root: Path) -> Space:
 
 
 @pytest.fixture
-def landing(tmp_path: Path, any_nix: RealNix) -> Landing:
+def landing(kept: Kept, any_nix: RealNix) -> Landing:
     """Return a workspace that has been synced and published."""
-    found = Landing(four(tmp_path), defaults={"checks": ["test -f flake.nix"]})
+    return kept.again("four-published", published)
+
+
+def published(root: Path) -> Landing:
+    found = Landing(four(root), defaults={"checks": ["test -f flake.nix"]})
     assert set(found.sync().statuses.values()) == {"updated"}
     assert {outcome.status for outcome in found.publish().repos} == {"opened"}
     return found

@@ -2,12 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import flakesync
+from tests.support import forked
 from tests.support.landing import Landing
 from tests.support.nixspace import chain
 
@@ -24,11 +23,7 @@ def landing(any_nix: object, tmp_path: Path) -> Landing:
 
 
 def run(landing: Landing, *options: str) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "flakesync", "land", "-w", str(landing.file), *options]
-    env = {**os.environ, "PYTHONPATH": str(Path(flakesync.__file__).parents[1])}
-    return subprocess.run(
-        argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
-    )
+    return forked.flakesync("land", "-w", str(landing.file), *options, cwd=landing.file.parent, env=os.environ)
 
 
 def test_what_waits_is_exit_status_4_and_landing_is_0(landing: Landing) -> None:

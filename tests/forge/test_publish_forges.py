@@ -14,7 +14,6 @@ import tomli_w
 
 from flakesync.demo.forge.model import Kind
 from flakesync.forge.hosts import Servers
-from tests.cli.conftest import spawn
 from tests.forge.town import BRANCH, NEWER, Town, make_town
 from tests.support import forked, repos
 from tests.support.forge import Forge, Project, faults
@@ -256,7 +255,7 @@ def test_the_token_is_in_no_output_no_list_of_processes_and_no_file(
     wrapper.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {record}\nexec {real} "$@"\n')
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
-    environ = {"ACME_TOKEN": TOKEN, "FLAKESYNC_DEBUG": "1", "GIT_TRACE": str(tmp_path / "trace")}
+    environ = {**os.environ, "FLAKESYNC_DEBUG": "1", "GIT_TRACE": str(tmp_path / "trace")}
     environ |= online.forge.certificates.environment()
     said = ""
     wrong = "an0ther-t0ken"
@@ -268,7 +267,7 @@ def test_the_token_is_in_no_output_no_list_of_processes_and_no_file(
         (["land", "-v", "--locker", "native", "--repo", "lib"], TOKEN),
         (["abandon", "--json"], TOKEN),
     ):
-        ran = spawn(*argv, cwd=online.town.root, **{**environ, "ACME_TOKEN": token})
+        ran = forked.flakesync(*argv, cwd=online.town.root, env={**environ, "ACME_TOKEN": token})
         said += ran.stdout + ran.stderr
     assert "push" in record.read_text()
     assert "error[" in said

@@ -14,6 +14,7 @@ from flakesync.publish.status import status
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, NEWER, Town, make_town
 from tests.support import repos
+from tests.support.kept import Kept
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 LIB, APP, SITE = (RepoName(name) for name in CHAIN)
@@ -22,9 +23,13 @@ OTHER_TITLE = {"title": "locks: {pin} to {new}"}
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Town:
+def town(kept: Kept) -> Town:
     """Return a town of which all is published."""
-    town = make_town(tmp_path, CHAIN)
+    return kept.again("town-published", published)
+
+
+def published(root: Path) -> Town:
+    town = make_town(root, CHAIN)
     town.bump_all()
     run(town)
     return town

@@ -1,6 +1,7 @@
 """A branch whose name is in the way of the update branch is named, wherever it is met; nothing untrue is said of it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,7 @@ from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.remotes.transfer import push
 from flakesync.git.repository import Repository
 from flakesync.terms import Rev
-from tests.cli.conftest import spawn
-from tests.support import repos
+from tests.support import forked, repos
 from tests.support.forge import Forge
 from tests.support.forge.client import HOSTS, client_of
 from tests.support.nixspace import UPDATE, Space, Take, ref_in, run_sync
@@ -75,7 +75,7 @@ def test_publish_and_status_and_land_and_abandon_say_what_is_so(space: Space, ot
     run_git("branch", other, "main", cwd=server(space, "app"))
 
     def call(*argv: str, status: int = 0) -> dict[str, dict[str, object]]:
-        ran = spawn(*argv, "--json", cwd=space.root)
+        ran = forked.flakesync(*argv, "--json", cwd=space.root, env=os.environ)
         assert ran.returncode == status, (ran.stdout, ran.stderr)
         return {repo["repo"]: repo for repo in json.loads(ran.stdout)["repos"]}
 

@@ -13,14 +13,16 @@ import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
-from flakesync.errors import FlakesyncError, GitError, HostDownError, LockError, ManifestError
+from flakesync.errors import FlakesyncError, GitError, HostDownError, LockError, ManifestError, plain
 from flakesync.git.store.base import read_base
+from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
+from flakesync.workspace.clones.plain import read_plain
 from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
 
@@ -310,36 +312,38 @@ def _read_git(
     base = read_base(clone, name, locks, update=update, kept=kept, refs=branches.refs)
     files = base.files
     without = [flake_file(dir, "flake.nix") for dir in repo.flakes if files[flake_file(dir)] is None]
+    links = {}
     if without:  # flake.nix only tells whether a lock is missing
         reader = ObjectReader.open(clone)
-        files = {**files, **{file: reader.read(base.rev, file) for file in without}}
-    flakes = tuple(_flake(repo, dir, files) for dir in repo.flakes)
+        files = {**files, **{file: read_through(reader, base.rev, file) for file in without}}
+        links = {file: link for file in locks if (link := link_target(reader, base.rev, file)) is not None}
+    flakes = tuple(_flake(repo, dir, files, links) for dir in repo.flakes)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 
 
 def _read_folder(repo: Repo) -> RepoState:
     assert repo.path is not None
-    files: dict[str, bytes | None] = {}
-    for dir in repo.flakes:
-        for name in ("flake.lock", "flake.nix"):
-            path = repo.path / flake_file(dir, name)
-            try:
-                files[flake_file(dir, name)] = path.read_bytes() if path.is_file() else None
-            except OSError as error:
-                raise ManifestError("unreadable", f"repos.{repo.name}: {path}: {error.strerror}") from error
-    return PlainFolder(repo, repo.base, tuple(_flake(repo, dir, files) for dir in repo.flakes))
+    names = [flake_file(dir, name) for dir in repo.flakes for name in ("flake.lock", "flake.nix")]
+    try:
+        files, links = read_plain(repo.path, names)
+    except OSError as error:
+        raise ManifestError("unreadable", f"repos.{repo.name}: {error.filename}: {error.strerror}") from error
+    return PlainFolder(repo, repo.base, tuple(_flake(repo, dir, files, links) for dir in repo.flakes))
 
 
-def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None]) -> FlakeState:
+def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None], links: Mapping[str, str]) -> FlakeState:
+    """Return the state of a flake. links: where those of the files lead that are symlinks."""
     data = files[flake_file(dir)]
+    if (link := links.get(flake_file(dir))) is not None:
+        what = f"is a symlink to {plain(link)}, which Nix 2.26 and later refuse: put the file itself there"
+        return FlakeState(dir, None, Problem("bad-lock", f"{repo.name}/{flake_file(dir)}: {what}"))
     if data is None:
         file = flake_file(dir, "flake.nix")
         flake_nix = files[file]
         if flake_nix is None:
             return FlakeState(dir, None, Problem("no-lock", f"there is no {file}"))
-        if may_have_inputs(flake_nix):
-            return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock"))
-        return FlakeState(dir, None)
+        needed = may_have_inputs(flake_nix)
+        return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock") if needed else None)
     try:
         return FlakeState(dir, LockFile.parse(data, file=f"{repo.name}/{flake_file(dir)}"))
     except LockError as error:

@@ -66,6 +66,41 @@ def test_native_makes_the_commits_that_nix_makes(nix: RealNix, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("use_nix")
+def test_a_flake_nix_that_is_a_symlink_is_locked_by_both_as_by_nix(nix: RealNix, tmp_path: Path) -> None:
+    space = chain(tmp_path / "space", 3)
+    for name in space.names:
+        text = read(space.path(name), space.tip(name), "flake.nix").decode()
+        links = {
+            "flake.nix": "link:./lnk/flake.nix",
+            "lnk": "link:nix",
+            "nix/flake.nix": "link:../x.nix",
+            "x.nix": text,
+        }
+        space.commit(name, links)
+    manifest = space.manifest()
+    made = []
+    for locker in LOCKERS:
+        ran = run_sync(manifest, locker=locker)
+        assert set(ran.statuses.values()) == {"updated"}, ran.errors
+        made.append({name: space.tip(name, UPDATE_BRANCH) for name in space.names})
+        for name in space.names:
+            (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
+    assert made[0] == made[1]
+
+
+@pytest.mark.usefixtures("no_nix")
+def test_an_upstream_whose_lock_is_a_symlink_is_left_to_nix(tmp_path: Path) -> None:
+    space = chain(tmp_path / "space", 2)
+    lock = read(space.path("r0"), space.tip("r0"), "flake.lock").decode()
+    space.commit("r0", {"flake.lock": "link:nix/flake.lock", "nix/flake.lock": lock})
+    ran = run_sync(space.manifest(), locker="native")
+    assert ran.statuses == {"r0": "failed", "r1": "failed"}
+    reasons = {each.repo: each.error.message for each in ran.document.repos if each.error is not None}
+    assert "r0/flake.lock: is a symlink to nix/flake.lock" in reasons["r0"]
+    assert f"flake.lock is a symlink in {space.tip('r0')}" in reasons["r1"]
+
+
+@pytest.mark.usefixtures("use_nix")
 def test_every_nix_agrees_when_it_looks_over_the_locks(nix: RealNix, tmp_path: Path) -> None:
     space = chain(tmp_path / "space", 3)
     ran = run_sync(space.manifest(), verify=True, locker="native")

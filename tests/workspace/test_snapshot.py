@@ -1,6 +1,7 @@
 """Reading every lock of a workspace, from real repositories and plain folders."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,30 @@ def at_commit(state: RepoState) -> RepoAtCommit:
 
 def kinds(state: RepoState) -> list[str | None]:
     return [flake.problem.kind if flake.problem else None for flake in state.flakes]
+
+
+@pytest.mark.parametrize("link", ["nix/flake.lock", "nowhere", "../flake.lock", "/etc/flake.lock"])
+@pytest.mark.parametrize("git", [True, False])
+def test_a_lock_that_is_a_symlink_is_told_with_where_it_leads(tmp_path: Path, link: str, git: bool) -> None:
+    repos.make_repo(tmp_path / "lib", {"flake.nix": INPUTS, "flake.lock": f"link:{link}", "nix/flake.lock": LOCK})
+    if not git:
+        shutil.rmtree(tmp_path / "lib/.git")
+    state = read_one(tmp_path)
+    assert isinstance(state, RepoAtCommit if git else PlainFolder)
+    problem = state.flakes[0].problem
+    assert problem is not None
+    assert problem.kind == "bad-lock"
+    assert problem.detail.startswith(f"lib/flake.lock: is a symlink to {link}, ")
+
+
+@pytest.mark.parametrize("git", [True, False])
+def test_a_flake_nix_is_read_through_a_symlink(tmp_path: Path, git: bool) -> None:
+    files = {"flake.nix": "link:nix/flake.nix", "nix/flake.nix": INPUTS, "dev/flake.nix": "link:../no.nix"}
+    repos.make_repo(tmp_path / "lib", {**files, "no.nix": NO_INPUTS})
+    if not git:
+        shutil.rmtree(tmp_path / "lib/.git")
+    state = read_one(tmp_path, flakes=(FlakeDir("."), FlakeDir("dev")))
+    assert kinds(state) == ["no-lock", None]
 
 
 def test_a_lock_is_read_at_the_base_and_not_from_the_working_tree(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class TarTree:
 
     nar_hash: SRI. last_modified: the time of its entries in seconds; None: they differ, and Nix versions take
     different ones. rev: the commit that `git archive` noted in it, None if it did not.
-    files: contents of the files asked for, by path; None for what is no regular file there.
+    files: contents of the files asked for, by path; of symlinks where they lead; None for what is not there.
     """
 
     nar_hash: str
@@ -189,11 +189,11 @@ class _Unpacked:
         return next(iter(entries.values()))[1]
 
     def file(self, path: str) -> bytes | None:
-        """Return the content of a regular file below the top folder."""
+        """Return the content of a file below the top folder, of a symlink where it leads; None: there is none."""
         parts = path.encode("utf-8", "surrogateescape").split(b"/")
         folder = self.folders.get(b"/".join([self.top().encode("utf-8", "surrogateescape"), *parts[:-1]]), {})
         mode, oid = folder.get(parts[-1], (_TREE, ""))
-        return b"".join(self.blob(oid)[1]) if mode in (_FILE, _PROGRAM) else None
+        return b"".join(self.blob(oid)[1]) if mode != _TREE else None
 
     def tree(self, oid: str) -> Mapping[bytes, tuple[int, str]]:
         """Return the entries of a folder; its id is its path."""

@@ -33,7 +33,7 @@ _REFUSED = frozenset({401, 403, 404})
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive says of a commit. files: contents by path; None for what is no regular file there."""
+    """What an archive says of a commit. files: contents by path; where symlinks lead; None: not there."""
 
     nar_hash: str
     last_modified: int

@@ -13,6 +13,7 @@ from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
+    from flakesync.git.store.objects import ObjectReader
     from flakesync.git.values import Hazard
     from flakesync.nix.store.tarball import TarTree
 
@@ -92,3 +93,12 @@ def read_archived(path: Path, rev: Rev, hazards: Iterable["Hazard"], files: Iter
         if not hazard.attribute.startswith(("export-ignore", "export-subst")):
             raise NotNativeError(f"{hazard.file} line {hazard.line} has {hazard.attribute}, which is up to the forge")
     return read_tar(archive(path, rev), files=files)
+
+
+def read_flake_files(reader: "ObjectReader", rev: Rev, flake_nix: str, flake_lock: str) -> dict[str, bytes | None]:
+    """Return the two files of a flake in a commit, None for what is not there. Raises: NotNativeError, GitError."""
+    from flakesync.git.store.links import link_target, read_through
+
+    if link_target(reader, rev, flake_lock) is not None:
+        raise NotNativeError(f"{flake_lock} is a symlink in {rev}, which Nix versions read differently")
+    return {flake_nix: read_through(reader, rev, flake_nix), flake_lock: reader.read(rev, flake_lock)}

@@ -13,7 +13,7 @@ from flakesync.git.repository import Repository
 from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, Identity, identity_of
-from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived
+from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived, read_flake_files
 from flakesync.sync.lockers.native.own_source import joined
 from flakesync.sync.lockers.native.values import Beside, Fetched, Flake, NotNativeError, nothing_beside
 from flakesync.terms import Rev
@@ -228,7 +228,7 @@ class Sources:
                 files = read_archived(path, rev, hazards, names).files
             else:
                 with Repository.open(path) as repository:
-                    files = {name: repository.read(rev, name) for name in names}
+                    files = read_flake_files(repository.reader, rev, *names)
         except (GitError, NixError) as error:
             raise NotNativeError(error.message) from error
 

@@ -113,6 +113,11 @@ def test_a_narrow_terminal_gets_details_below() -> None:
     )
 
 
+def test_no_arrow_leads_from_a_commit_that_stays() -> None:
+    lost = finding("lib", "unknown-rev", input="core", detail="core does not have this commit")
+    assert render([], [lost]).splitlines()[1] == "  unknown-rev  core  1a2b3c4  core does not have this commit"
+
+
 def test_text_of_a_lock_is_shown_without_control_characters() -> None:
     text = render([], [finding("lib", input="a\x1b[31m\nb", detail="x\x1b]0;title\x07y\nz")])
     assert "a b" in text

@@ -62,7 +62,8 @@ def _findings(findings: Sequence[Finding], full: bool) -> str:
 
 def _finding_row(finding: Finding) -> list[str]:
     name = input_name(finding.flake, finding.input) or ("flake.lock" if finding.flake is not None else "")
-    wanted = finding.wanted_rev if finding.wanted_rev != finding.locked_rev else None
+    stays = finding.kind == "unknown-rev" or finding.wanted_rev == finding.locked_rev
+    wanted = finding.wanted_rev if not stays else None
     return [
         code(finding.repo),
         finding.kind,

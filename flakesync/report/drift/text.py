@@ -186,7 +186,8 @@ def _revs(finding: Finding) -> Line:
     if finding.locked_rev is None:
         return ()
     locked = Span(short(finding.locked_rev), "rev")
-    if finding.wanted_rev in (None, finding.locked_rev):
+    # A commit with no place in the history stays where it is, so no arrow leads from it.
+    if finding.wanted_rev in (None, finding.locked_rev) or finding.kind == "unknown-rev":
         return (locked,)
     return (locked, Span(" → "), Span(short(finding.wanted_rev), "good"))
 

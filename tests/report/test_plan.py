@@ -1,4 +1,13 @@
-from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
+import msgspec
+
+from flakesync.documents.plan import (
+    ChangeDocument,
+    InertDocument,
+    PlanDocument,
+    ProblemDocument,
+    RepoPlanDocument,
+    StaysDocument,
+)
 from flakesync.report.plan import render_plan
 from flakesync.report.text import to_text
 
@@ -70,6 +79,28 @@ def test_a_plan_in_which_nothing_moves_says_so() -> None:
     assert to_text(render_plan(document([], unchanged=["a", "b"]), width=80)) == (
         "nothing moves in 2 repos\n\nunchanged (2)\n  a, b\n"
     )
+
+
+def test_what_is_inert_is_named_with_what_moved() -> None:
+    stays = InertDocument(
+        repo="app", flake=".", input="lib", upstream="lib", locked_rev="1" * 40, tip_rev="2" * 40, behind=12,
+        moved=["nixpkgs"], rule="content",
+    )  # fmt: skip
+    others = [
+        msgspec.structs.replace(stays, behind=0, moved=["nixpkgs", "systems"]),
+        msgspec.structs.replace(stays, behind=1, moved=[], rule="content"),
+        msgspec.structs.replace(stays, behind=1, upstream="app", rule="self"),
+        msgspec.structs.replace(stays, behind=2, upstream="effects", rule="cycle"),
+    ]
+    found = msgspec.structs.replace(document([], unchanged=["app"]), inert=[stays, *others])
+    assert to_text(render_plan(found, width=100)).splitlines()[2:8] == [
+        "inert (5)",
+        "  app ← lib      12 commits behind, only flake.lock: nixpkgs, which does not reach app",
+        "  app ← lib      its update: nixpkgs, systems, which do not reach app",
+        "  app ← lib      1 commit behind, only flake.lock",
+        "  app ← app      1 commit behind, only flake.lock: nixpkgs; it is the repo itself",
+        "  app ← effects  2 commits behind, only flake.lock: nixpkgs; it runs backwards in a cycle",
+    ]
 
 
 def test_a_long_reason_goes_below_on_a_narrow_terminal() -> None:

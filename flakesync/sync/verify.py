@@ -4,9 +4,15 @@ from collections.abc import Mapping
 
 from flakesync.errors import SyncError
 from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.survey.pins import is_archive
 from flakesync.terms import InputPath, Rev, show_path
 from flakesync.update.difference import differences, without_dir
 from flakesync.workspace.inputs import rev_of
+
+_GONE = "does its flake.nix still have this input, without a follows?"
+_NO_COMMITS = (
+    "old versions of Nix (2.8 is one) note no commit for an archive: lock with a newer one, or hold this input"
+)
 
 
 def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *, file: str) -> None:
@@ -25,7 +31,7 @@ def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *
             raise SyncError(
                 "not-moved",
                 f"{file}: input {show_path(path)} should be at {rev}, but the new lock has {found or 'no such commit'}",
-                hint="does its flake.nix still have this input, without a follows?",
+                hint=_NO_COMMITS if node is not None and is_archive(node.locked or {}) else _GONE,
             )
         if old is not None and _reference(old) != _reference(node):
             raise SyncError(

@@ -18,6 +18,7 @@ from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
 from flakesync.git.store.attributes import find_hazards
+from flakesync.git.store.links import read_through
 from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.program.command import Nix, Override
@@ -31,6 +32,7 @@ from flakesync.workspace.hosts import Hosts
 _LOGIN = re.compile(r"(?<=^git\+https://)[^/?#@:]*:[^/?#@]*@|(?<=^git\+http://)[^/?#@:]*:[^/?#@]*@")
 # Where a repository is, and how flake.nix wants it fetched; all other attributes are facts about one commit.
 _PLACE = frozenset({"type", "url", "owner", "repo", "host", "dir"})
+_OF_ARCHIVE = ("type", "url", "rev", "revCount", "lastModified")
 _SELF_ATTRS = ("submodules", "lfs")
 _HOW = frozenset(
     {*_SELF_ATTRS, "exportIgnore", "shallow", "allRefs", "name"}
@@ -131,8 +133,8 @@ def override_reference(move: Move) -> str:
             return reference.to_url()
         case FromServer(rev=rev, branch=branch, locked=locked):
             if locked is not None:
-                keep = {key: locked[key] for key in ("type", "url") if key in locked}
-                return FlakeRef.from_attrs(keep).to_url()
+                # Many servers name the commit at the mutable address alone; what the reference says, Nix writes down.
+                return FlakeRef.from_attrs({key: locked[key] for key in _OF_ARCHIVE if key in locked}).to_url()
             original = move.original if move.original.get("type") != "indirect" else _resolved(move.locked)
             if branch is None and (known := move.locked.get("ref")) is not None:
                 branch = str(known)
@@ -226,7 +228,9 @@ def _exact_source(move: Move) -> FromServer | FromClone:
         hazards = find_hazards(repository.reader, source.rev, repository.common_dir / "info" / "attributes")
         # What a flake asks for itself no archive holds; what Nix makes of that, it says itself.
         archived = source.pushed and canonical_source(move).get("type") != "git"
-        if archived and _has_self_attrs(repository.read(source.rev, flake_file(_dir(move), "flake.nix")) or b""):
+        if archived and _has_self_attrs(
+            read_through(repository.reader, source.rev, flake_file(_dir(move), "flake.nix")) or b""
+        ):
             return FromServer(source.rev, source.branch)
     if not hazards:
         return source
@@ -264,7 +268,7 @@ def flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
             with checkout(repository, request.rev) as root:
                 yield root / request.dir, root
             return
-        flake_nix = repository.read(request.rev, flake_file(request.dir, "flake.nix"))
+        flake_nix = read_through(repository.reader, request.rev, flake_file(request.dir, "flake.nix"))
     if flake_nix is None:
         raise SyncError("no-flake", f"there is no {flake_file(request.dir, 'flake.nix')} in {request.rev}")
     with tempfile.TemporaryDirectory(prefix="flakesync-") as top:

@@ -18,7 +18,7 @@ from flakesync.terms import RepoName, Rev
 from flakesync.workspace.clones.branches import BranchRefs
 from flakesync.workspace.manifest import load_workspace
 from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
-from tests.support import locks, repos
+from tests.support import forked, locks, repos
 from tests.support.workspaces import everything, repo, workspace
 
 FLAKE = {"flake.nix": "{ outputs = _: { }; }"}
@@ -182,6 +182,10 @@ def test_a_shallow_clone_is_named_as_such_and_not_in_step(ground: Ground, read: 
     assert found is not None
     words = "does not have" if kept == "cut off" else "lacks the history of"
     assert found.detail == f"lib is a shallow clone that {words} this commit: git -C {ground.clone} fetch --unshallow"
+    for command in ("drift", "plan"):
+        done = forked.flakesync(command, cwd=ground.root, env=dict(os.environ))
+        told = " ".join((done.stdout + done.stderr).split())
+        assert (done.returncode, "fetch --unshallow" in told) == (1, True), command
     repos.run_git("fetch", "-q", "--unshallow", cwd=ground.clone)
     found = ground.finding(read)
     assert found is not None

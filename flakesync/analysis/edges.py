@@ -87,7 +87,8 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         why = f"{edge.upstream} has no branch {edge.branch} any more"
         if not gone:
             why = why_missing(survey, edge, answer) or f"its commit is not in the history of {edge.upstream}"
-        return EdgeVerdict(edge, _stays(edge, why))
+        shallow = answer.gap is not None and answer.gap.shallow
+        return EdgeVerdict(edge, replace(_stays(edge, why), blind=shallow))
     deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
     if answer is not None and answer.position in ("at", "behind"):
         planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None

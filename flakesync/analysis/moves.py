@@ -54,13 +54,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """One input that does not move although it is not where it should be, or takes less than the newest."""
+    """One input that does not move although it is not where it should be, or takes less than the newest.
+
+    blind: whether it only stays because its upstream's clone is shallow, which tells too little to decide.
+    """
 
     repo: RepoName
     flake: FlakeDir
     input: InputPath
     rev: Rev | None
     reason: str
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ class Plan:
 
     waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
     it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
-    planned, with the reason. unusable: flakes that cannot, of repos whose other flakes can. run: names this set of decisions; the same bases and targets give the same name.
+    planned, with the reason. unusable: flakes that cannot, of repos whose other flakes can. run: names this set of
+    decisions; the same bases and targets give the same name.
     """
 
     run: str
@@ -40,6 +41,11 @@ class Plan:
     problems: Mapping[RepoName, str]
     inert: tuple[Inert, ...] = ()
     unusable: Mapping[tuple[RepoName, FlakeDir], str] = field(default_factory=dict)
+
+    @property
+    def blind(self) -> tuple[Held, ...]:
+        """The inputs that stay because a shallow clone tells too little; nobody knows whether they are in step."""
+        return tuple(stays for stays in self.held if stays.blind)
 
     def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
         """Yield the repos that change in the order of the waves."""

@@ -27,8 +27,8 @@ _INPUT_MOST = 28
 def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
     """Return the waves as headings, below each its repos, and for each of them what moves."""
     moving = sum(len(wave) for wave in document.waves)
-    names = {entry.repo for wave in document.waves for entry in wave} | {each.repo for each in document.problems}
-    total = len(names.union(document.unchanged))
+    repos = {entry.repo for wave in document.waves for entry in wave} | {each.repo for each in document.problems}
+    total = len(repos.union(document.unchanged))
     lines = [line(Span(_summary(moving, total, len(document.waves)), "head"))]
     for number, wave in enumerate(document.waves, start=1):
         lines += [BLANK, line(Span(f"wave {number}", "head"))]
@@ -40,8 +40,8 @@ def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
     lines += _inert(document.inert, width)
     if document.problems:
         lines += [BLANK, line(Span("cannot be planned", "bad"))]
-        for names, detail in by_detail((problem.repo, problem.detail) for problem in document.problems):
-            pieces = wrap(f"{names}: {shown(detail)}", width - 4)
+        for alike, detail in by_detail((problem.repo, problem.detail) for problem in document.problems):
+            pieces = wrap(f"{alike}: {shown(detail)}", width - 4)
             lines += hang(line("  "), [line(piece) for piece in pieces], 4)
     if document.unchanged:
         lines += [BLANK, line(Span(f"unchanged ({len(document.unchanged)})", "head"))]

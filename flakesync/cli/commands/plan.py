@@ -11,7 +11,8 @@ def plan(common: Common) -> int:
     """Show what a sync would do, wave by wave. Writes nothing.
 
     With --repo, --group or --exclude only the chosen repos change; the others
-    are taken as they are. Exits with 1 when a repo cannot be planned.
+    are taken as they are. Exits with 1 when a repo cannot be planned, or a
+    shallow clone tells too little.
 
     \b
     Examples:
@@ -23,7 +24,8 @@ def plan(common: Common) -> int:
 
     workspace, selected = open_workspace(common)
     survey = look(common, workspace)
-    document = plan_document(make_plan(survey, selected))
+    decided = make_plan(survey, selected)
+    document = plan_document(decided)
     if common.json:
         screen.answer_json(document)
     else:
@@ -31,4 +33,4 @@ def plan(common: Common) -> int:
 
         screen.answer(render_plan(document, width=screen.width()))
     show_hints(survey.graph, selected)
-    return EXIT_FINDINGS if document.problems else EXIT_OK
+    return EXIT_FINDINGS if document.problems or decided.blind else EXIT_OK

@@ -10,6 +10,7 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, NodeLabel, iso_day, show_path
+from flakesync.workspace.inputs import is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def _entries(lock: LockFile) -> dict[InputPath, LockNode | InputPath]:
 def differences(before: LockFile, after: LockFile) -> list[Difference]:
     """Return what differs, as Nix compares: `locked`, `original`, `flake`, what is followed; labels do not count.
 
-    Nor does it count whether `?dir=` is in an address that has `dir` beside it: up to 2.25 it is, later it is not.
+    Nor does it count whether `?dir=` is in an address that has `dir` beside it, nor whether a folder of the flake's own
+    (`path:./sub`) is locked by its hash: up to 2.25 it is, later it is not, and a later Nix writes all of them anew.
     """
     old, new = _entries(before), _entries(after)
     differing = [path for path in old.keys() | new.keys() if not _mean_the_same(old.get(path), new.get(path))]
@@ -54,10 +56,18 @@ def _mean_the_same(one: LockNode | InputPath | None, other: LockNode | InputPath
         return True
     if not isinstance(one, LockNode) or not isinstance(other, LockNode):
         return one == other
+    if is_folder(one) and is_folder(other):
+        parents = one.parent == other.parent or None in (one.parent, other.parent)
+        return parents and one.flake == other.flake and _without_hash(one) == _without_hash(other)
     if (one.flake, one.parent) != (other.flake, other.parent):
         return False
     pairs = ((one.locked, other.locked), (one.original, other.original))
     return all(mine == theirs or without_dir(mine or {}) == without_dir(theirs or {}) for mine, theirs in pairs)
+
+
+def _without_hash(node: LockNode) -> object:
+    known = {key: value for key, value in (node.locked or {}).items() if key not in ("narHash", "lastModified")}
+    return known, node.original
 
 
 def without_dir(attrs: Mapping[str, Attr]) -> dict[str, Attr]:

@@ -129,3 +129,12 @@ def test_a_subfolder_in_the_address_as_well_is_no_difference() -> None:
     assert differences(one("https://x.example/r?a=b"), one("https://x.example/r?dir=sub&a=b")) == []
     assert differences(plain, one("https://x.example/r?a=b")) != []
     assert differences(plain, one("https://x.example/r", "other")) != []
+
+
+def test_a_folder_of_the_flake_is_the_same_with_and_without_its_hash() -> None:
+    old, new = parse({"sub": locks.folder("./sub", {}, old=True)}), parse({"sub": locks.folder("./sub", {})})
+    assert differences(old, new) == differences(new, old) == []
+    other = parse({"sub": locks.folder("./other", {})})
+    assert [found.path for found in differences(old, other)] == [("sub",)]
+    elsewhere = parse({"sub": locks.folder("./sub", {}, parent=("x",))})
+    assert [found.path for found in differences(new, elsewhere)] == [("sub",)]

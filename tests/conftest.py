@@ -239,6 +239,13 @@ def cold_nix_env(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
     real_nix.remove_state(state)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return three workers for two cores (`-n auto`): tests wait for processes, servers and pauses too."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores + cores // 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _NIX_FIXTURES.intersection(getattr(item, "fixturenames", ())):

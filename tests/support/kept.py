@@ -21,7 +21,7 @@ class Kept:
         self._made: dict[str, Any] = {}
 
     def again(self, name: str, make: Callable[[Path], T]) -> T:
-        """Return what `make` returned for the folder that it was given, and put back what it left there and in the cache.
+        """Return what `make` returned for the folder it was given, and put back what it left there and in the cache.
 
         name: of the workspace, for all tests of the session. The value is a deep copy, as the test may change it.
         """

@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 
 from flakesync.sync.lockers.auto import LockerChoice
-from tests.support import repos
+from tests.support import locks, repos
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, drift_of, run_sync
 
@@ -72,6 +72,23 @@ def test_inputs_below_a_folder_of_the_repo_are_moved(
         assert taken.returncode == 0, taken.stderr
     repos.run_git("checkout", "--quiet", "main", cwd=app)
     assert run_sync(manifest, locker="auto").statuses == {"app": "unchanged", "lib": "unchanged"}
+
+
+def test_a_later_nix_moves_what_is_below_a_folder_that_an_old_one_has_locked(
+    any_nix: RealNix, use_nix: RealNix, tmp_path: Path
+) -> None:
+    if any_nix.version < (2, 26):
+        pytest.skip("needs a Nix that locks folders without their hash")
+    flakes, order = SHAPES["one lock"]
+    manifest = make(any_nix, tmp_path, flakes, order)
+    app = tmp_path / "app"
+    document = json.loads((app / "flake.lock").read_text())
+    document["nodes"]["sub"] |= {"locked": locks.folder("./sub", {}, old=True).locked}
+    del document["nodes"]["sub"]["parent"]
+    repos.commit(app, {"flake.lock": locks.to_bytes(document)})
+    assert run_sync(manifest).statuses == {"app": "updated", "lib": "unchanged"}
+    assert drift_of(manifest) == []
+    assert update_lock(app, "")["sub"]["locked"] == {"path": "./sub", "type": "path"}
 
 
 @pytest.mark.parametrize("locker", ["nix", "auto"])

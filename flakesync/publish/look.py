@@ -116,7 +116,7 @@ class Look:
             return ready
         overtaken = find_overtaken(repository, branches, update)
         if overtaken is not None:
-            return Skip(overtaken, _how_to_renew(branches) if overtaken == "stale" else None)
+            return Skip(overtaken, _how_to_renew(state, branches) if overtaken == "stale" else None)
         return find_unpushed(repository, branches, update.base) or ready
 
     def _respect(self, work: Work, update: Update) -> Skip | None:
@@ -146,7 +146,8 @@ def _landed(repository: Repository, branches: Branches) -> Skip:
     return unpushed[0] if unpushed[0] is not None and None not in unpushed else Skip("merged")
 
 
-def _how_to_renew(branches: Branches) -> str:
+def _how_to_renew(state: RepoAtCommit, branches: Branches) -> str:
     base = branches.base_name
-    first = "" if branches.base == branches.remote_base else f"bring {base} up to date in {branches.clone}, and "
+    by_hand = branches.base != branches.remote_base and state.repo.path is not None and not state.branches.of_server
+    first = f"bring {base} up to date in {branches.clone}, and " if by_hand else ""
     return f"the locks of {base} have changed since it was made: {first}`flakesync sync` makes it anew"

@@ -104,16 +104,18 @@ def test_a_base_that_moved_without_its_locks_is_no_reason(first: Landing) -> Non
     assert first.update("lib") is not None
 
 
-def test_a_clone_is_to_be_brought_up_to_date_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", ["local", "server"])
+def test_a_clone_is_to_be_brought_up_to_date_only_where_its_own_branches_count(tmp_path: Path, read: str) -> None:
     space = Space(tmp_path / "space")
     space.add("lib")
     landing = Landing(space, plain=["lib"])
     clone = tmp_path / "clone"
     repos.run_git("clone", "-q", str(space.path("lib")), str(clone), cwd=tmp_path)
     text = landing.file.read_text().replace("[repos.lib]", f'[repos.lib]\npath = "{clone}"')
-    landing.file.write_text(text)
+    landing.file.write_text(text.replace("[workspace]", f'[workspace]\nread = "{read}"'))
     landing.sync()
     space.commit("lib", {"flake.lock": "{}"}, message="By hand")
     (outcome,) = landing.publish().repos
     assert outcome.reason == "stale"
-    assert f"bring main up to date in {clone}, and `flakesync sync`" in outcome.notes[0]
+    by_hand = f"bring main up to date in {clone}, and `flakesync sync`" in outcome.notes[0]
+    assert by_hand == (read == "local")

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 
 Status = Literal["updated", "unchanged", "failed", "skipped"]
@@ -53,14 +54,32 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorDocument | None = None
 
 
+class LeftDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding of drift that the run does not mend, and why. flake and input are null where it is of more than one.
+
+    fails: whether the exit status is 1 for it; not for what the manifest holds, or flake.nix alone decides.
+    """
+
+    kind: FindingKind
+    repo: str
+    flake: str | None
+    input: str | None
+    reason: str
+    fails: bool
+
+
 class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync sync`; repos in the order of the waves, then the unchanged ones by name."""
+    """The answer of `flakesync sync`; repos in the order of the waves, then the unchanged ones by name.
+
+    left: what drift would still find in the repos that did not fail.
+    """
 
     schema: Literal["flakesync/sync/1"] = "flakesync/sync/1"
     run: str
     locker: str
     dry_run: bool
     repos: list[Outcome]
+    left: list[LeftDocument] = []
 
 
 DOCUMENT = SyncDocument

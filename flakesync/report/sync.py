@@ -3,10 +3,26 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, Status, SyncDocument
+from flakesync.analysis.left import ADVICE
+from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, Status, SyncDocument
 from flakesync.errors import plain
 from flakesync.report.plan import change_lines
-from flakesync.report.text import BLANK, Line, Span, Style, count, flow, hang, line, pad, short, shown, widest, wrap
+from flakesync.report.text import (
+    BLANK,
+    Line,
+    Span,
+    Style,
+    count,
+    flow,
+    hang,
+    input_name,
+    line,
+    pad,
+    short,
+    shown,
+    widest,
+    wrap,
+)
 from flakesync.sync.documents import outcome_document
 from flakesync.sync.events import Finished
 from flakesync.sync.outcome import RepoOutcome
@@ -37,7 +53,26 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     if unchanged:
         body = flow(unchanged, width - _STATUS_WIDTH - 2)
         lines += hang(line(Span("unchanged", "dim"), "  "), body, _STATUS_WIDTH + 2)
+    lines += _left(document.left, width, full=full)
     return [*lines, *([BLANK] if lines else []), _summary(document)]
+
+
+def _left(left: Sequence[LeftDocument], width: int, *, full: bool) -> list[Line]:
+    """Return what was not mended, and why; advice on flake.nix is only counted, unless `full`."""
+    listed = [each for each in left if full or each.kind not in ADVICE]
+    advice = Counter(each.kind for each in left if each not in listed)
+    lines: list[Line] = []
+    for each in listed:
+        head = line(Span(pad("left", _STATUS_WIDTH), "warn" if each.fails else "dim"), "  ")
+        name = input_name(each.flake, each.input)
+        words = f"{shown(each.repo)}{f' {name}' if name else ''}: {each.kind}, {shown(each.reason)}"
+        pieces = wrap(words, width - _STATUS_WIDTH - 2)
+        lines += hang(head, [line(piece) for piece in pieces], _STATUS_WIDTH + 2)
+    if advice:
+        kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(advice.items()))
+        words = f"flake.nix or the pin decides what else drift finds: {kinds} (-v)"
+        lines += [line(Span(piece, "dim")) for piece in wrap(words, width)]
+    return lines
 
 
 def progress_line(event: Finished[RepoOutcome]) -> Line:
@@ -137,7 +172,9 @@ def _diff(diff: str | None) -> Iterable[Line]:
 def _summary(document: SyncDocument) -> Line:
     numbers = Counter(outcome.status for outcome in document.repos)
     parts = [f"{numbers[status]} {status}" for status in _STATUSES if numbers[status]]
-    failed = numbers["failed"] + numbers["skipped"]
+    left = sum(each.fails for each in document.left)
+    parts += [f"{count(left, 'finding')} left"] if left else []
+    failed = numbers["failed"] + numbers["skipped"] + left
     style: Style = "bad" if failed else "good"
     dry = "dry run, nothing was written: " if document.dry_run else ""
     return line(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from flakesync.documents.plan import ChangeDocument
-from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, SyncDocument
+from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
 from flakesync.errors import FlakesyncError
 from flakesync.sync.job import PlannedMove
 from flakesync.sync.outcome import (
@@ -21,14 +21,16 @@ from flakesync.terms import show_path
 from flakesync.workspace.inputs import rev_of
 
 
-def sync_document(result: SyncResult) -> SyncDocument:
-    """Return the JSON form of a run of sync."""
+def sync_document(result: SyncResult, left: Iterable[LeftDocument] = ()) -> SyncDocument:
+    """Return the JSON form of a run of sync. left: what its plan does not mend."""
+    failed = {outcome.repo for outcome in result.repos if isinstance(outcome, Failed | Skipped)}
     untouched = [Outcome(repo=name, status="unchanged") for name in result.untouched]
     return SyncDocument(
         run=result.run,
         locker=result.locker,
         dry_run=result.dry_run,
         repos=[*map(outcome_document, result.repos), *untouched],
+        left=[each for each in left if each.repo not in failed],
     )
 
 

@@ -13,7 +13,8 @@ from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
 from flakesync.terms import RepoName, Rev
 from tests.cli.conftest import Ran
-from tests.support.locks import rev_of
+from tests.support.locks import Input, rev_of
+from tests.support.workspaces import make_ground
 
 Flakesync = Callable[..., Ran]
 LIB, TOOL = RepoName("lib"), RepoName("tool")
@@ -204,6 +205,21 @@ def test_sync_exits_with_1_when_a_repo_failed_or_was_skipped(
     assert ran.err.startswith(f"[1/1] lib  {status}")
     assert json.loads(flakesync("sync", "-n", "-j3", "--json").out)["repos"][0]["status"] == status
     assert flakesync("sync", "-n", "-j3", "-q").err == ""
+
+
+def test_sync_is_not_content_with_a_lock_that_it_cannot_mend(
+    flakesync: Flakesync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dirty = {"type": "git", "url": "https://git.example.com/x"}
+    make_ground(tmp_path, {"lib": {}, "app": {"x": Input({**dirty, "lastModified": 1}, dirty)}})
+    monkeypatch.chdir(tmp_path)
+    ran = flakesync("sync", "-q")
+    assert ran.status == 1
+    assert ran.out.startswith("unchanged  app, lib\nleft       app x: unlocked, no commit\n\n")
+    assert flakesync("sync", "-q", "--repo", "lib").status == 0
+    (left,) = json.loads(flakesync("sync", "-q", "--json").out)["left"]
+    assert (left["repo"], left["input"], left["fails"]) == ("app", "x", True)
+    assert flakesync("drift", "--at", "update").status == 1
 
 
 @pytest.mark.usefixtures("acme")

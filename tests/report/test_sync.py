@@ -1,5 +1,6 @@
+from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
-from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome, SyncDocument
+from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
 from flakesync.report.sync import render_sync
 from flakesync.report.text import to_text
 
@@ -81,3 +82,30 @@ def test_a_check_that_took_too_long_has_no_exit_status() -> None:
     assert "    $ sleep 9999\n    stopped after 600.0 s\n" in render(
         Outcome(repo="app", status="failed", checks=[check], error=error)
     )
+
+
+def left(kind: FindingKind, repo: str, place: str | None, reason: str, *, fails: bool = True) -> LeftDocument:
+    return LeftDocument(kind=kind, repo=repo, flake=".", input=place, reason=reason, fails=fails)
+
+
+def test_what_is_left_is_told_with_the_reason_and_advice_is_counted() -> None:
+    document = SyncDocument(
+        run="0123456789ab", locker="native", dry_run=False, repos=[Outcome(repo="lib", status="unchanged")],
+        left=[
+            left("no-lock", "lib", None, "has inputs but no flake.lock"),
+            left("pin", "app", "nixpkgs", "not at pin nixpkgs; held by the manifest", fails=False),
+            left("duplicate", "app", "x/nixpkgs", "a second nixpkgs", fails=False),
+        ],
+    )  # fmt: skip
+    text = to_text(render_sync(document, width=80))
+    assert text == (
+        "unchanged  lib\n"
+        "left       lib: no-lock, has inputs but no flake.lock\n"
+        "left       app nixpkgs: pin, not at pin nixpkgs; held by the manifest\n"
+        "flake.nix or the pin decides what else drift finds: 1 duplicate (-v)\n"
+        "\n1 unchanged, 1 finding left  (run 0123456789ab)\n"
+    )
+    assert "left       app x/nixpkgs: duplicate, a second nixpkgs\n" in to_text(
+        render_sync(document, width=80, full=True)
+    )
+    assert max(map(len, to_text(render_sync(document, width=50, full=True)).splitlines())) <= 50

@@ -26,8 +26,9 @@ def sync(
     """Bump every repo in order and commit on its update branch.
 
     A repo that fails fails alone: those that take it are skipped, all others go
-    on. Working trees are never touched, and nothing is pushed. Exits with 1 when
-    a repo failed or was skipped. Running it again goes on where it stopped.
+    on. Working trees are never touched, and nothing is pushed. What it leaves as
+    it is, is listed with the reason. Exits with 1 when a repo failed or was skipped,
+    and for locks that it cannot mend. Running it again goes on where it stopped.
 
     \b
     Examples:
@@ -35,6 +36,7 @@ def sync(
       flakesync sync --dry-run --repo lib
       flakesync sync --jobs 4 --json > sync.json
     """
+    from flakesync.analysis.left import find_left
     from flakesync.analysis.plan import make_plan
     from flakesync.cache.layout import cache_dir
     from flakesync.report.progress import listener
@@ -56,9 +58,10 @@ def sync(
     )
     with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
         result = carry_out(survey, plan, options, listen)
-    document = sync_document(result)
+    document = sync_document(result, find_left(survey, plan, selected))
     if common.json:
         screen.answer_json(document)
     else:
         screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
-    return EXIT_OK if result.is_complete else EXIT_FINDINGS
+    complete = result.is_complete and not any(each.fails for each in document.left)
+    return EXIT_OK if complete else EXIT_FINDINGS

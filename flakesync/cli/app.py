@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
-COMMANDS = ("init", "graph", "drift", "plan", "sync", "publish", "status", "land", "abandon", "schema", "demo")
+COMMANDS = ("init", "graph", "drift", "inputs", "plan", "sync", "publish", "status", "land", "abandon", "schema", "demo")
 PROGRAM = "flakesync"
 
 

@@ -15,7 +15,7 @@ from tests.support.forge.faults import Perform
 from tests.support.private import SITE, TOKEN, VARIABLE, Private, make_private
 
 KINDS: list[Kind] = ["github", "gitlab", "forgejo"]
-COMMANDS = ("graph", "drift", "plan", "sync", "publish", "status", "land", "abandon")
+COMMANDS = ("graph", "drift", "inputs", "plan", "sync", "publish", "status", "land", "abandon")
 MISSING = f"put a token for HOST into {VARIABLE}"
 REFUSED = f"is the token in {VARIABLE} still valid, and may it read that repository?"
 

@@ -22,6 +22,7 @@ COMMANDS = [
     ("graph",),
     ("graph", "--at", "update"),
     ("drift",),
+    ("inputs",),
     ("plan",),
     ("status",),
     ("sync", "--locker", "native", "--dry-run"),

@@ -104,7 +104,7 @@ def _merge_by_hand(hosted: Hosted) -> None:
     """Squash one pull request through the API, as the web page does for a person who presses the button."""
     name, project = MERGED_BY_HAND, hosted.project(MERGED_BY_HAND)
     say(f"A person is faster, and squashes the pull request of {name}. What is on main then is a commit that nobody"
-        " locks: each dependent has the one that was published.")  # fmt: skip
+        " locks: dependents that the update reaches have the one that was published.")  # fmt: skip
     pull = project.pulls[-1]
     path, order = f"/api/v1/repos/{OWNER}/{name}/pulls/{pull.number}/merge", {"Do": "squash"}
     show(line(Span("alex>", "good"), " ", Span(f"POST https://{hosted.host(name)}{path} {json.dumps(order)}", "head")))

@@ -106,23 +106,24 @@ def _on_branch(
 ) -> Change | Inert | None:
     """Decide on an edge whose commit is on the branch that it tracks. planned: as `judge` takes it."""
     verdict = judge(survey, edge, answer, planned)
+    reaches = tuple(path for path in verdict.reaches if path)  # an empty one: it cannot be told what
     reads = f", and {edge.upstream} reads its own flake.lock ({verdict.reads})" if verdict.reads is not None else ""
     match verdict.to:
         case "update":
             reason = f"{edge.upstream} is updated{reads}"
-            return _change(edge, ToUpdate(edge.upstream), reason, verdict.reaches)
+            return _change(edge, ToUpdate(edge.upstream), reason, reaches)
         case "tip" if answer.tip is not None:
             count = f"{answer.behind} commit{'' if answer.behind == 1 else 's'}"
             to = ToRev(answer.tip, edge.upstream, edge.branch or answer.default or upstream.base)
-            reason = f"{count} behind {edge.upstream}{reads}{_arrives(survey, edge, verdict.reaches)}"
-            return _change(edge, to, reason, verdict.reaches)
+            reason = f"{count} behind {edge.upstream}{reads}{_arrives(survey, edge, reaches)}"
+            return _change(edge, to, reason, reaches)
         case _:
             return inert_of(edge, answer, verdict)
 
 
 def _arrives(survey: Survey, edge: Edge, reaches: Sequence[InputPath]) -> str:
     """Return the words for locks of the upstream that reach an input, and the follows that ends it, if there is one."""
-    if not reaches or reaches == ((),):
+    if not reaches:
         return ""
     moved = ", ".join(map(show_path, reaches))
     lock = survey.locks.get((edge.dependent, edge.flake))

@@ -13,7 +13,6 @@ from flakesync.cache.keep import keep
 from flakesync.errors import GitError, LockError
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.store.trees import only_files_called, show_path, walk
-from flakesync.nix.expression.own_lock import line_that_reads_lock
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.moved import MovedInputs, moved_inputs
 from flakesync.terms import FlakeDir, RepoName, Rev, flake_file
@@ -197,6 +196,8 @@ def _compare(reader: ObjectReader, old: Rev, new: Rev) -> LockOnly | None:
 
 def _find_reader(reader: ObjectReader, rev: Rev) -> str:
     """Return the first place where a file of the commit reads the lock; an empty text: none does."""
+    from flakesync.nix.expression.own_lock import line_that_reads_lock  # its patterns take a millisecond
+
     for raw, mode, oid in walk(reader, reader.tree_of(rev)):
         if not raw.endswith(b".nix") or mode in (TREE, SYMLINK, GITLINK):
             continue

@@ -394,7 +394,11 @@ LEFT_TO_NIX = {
     "a reference beside follows": flake(
         'inputs.b.url = "github:o/r"; inputs.a = { url = "github:o/a"; follows = "b"; };'
     ),
-    "a path without quotes": flake("inputs.a.url = ./a;"),
+    "a path up and down": flake("inputs.a.url = ../a;"),
+    "a path down and up": flake("inputs.a.url = ./a/../b;"),
+    "a path of another tree": flake("inputs.a.url = /a;"),
+    "a path in pieces": flake('inputs.a.url = ./a${"b"};'),
+    "a path to itself": flake("inputs.a.url = ./.;"),
     "an input of the name self": flake('inputs.self.url = "github:o/r";'),
     "a truth of another name": flake('inputs = rec { true.url = "nixpkgs"; a = { url = "nixpkgs"; flake = true; }; };'),
     "a slash in a path, escaped": flake('inputs.a.url = "gitlab:o%2Fs/r";'),

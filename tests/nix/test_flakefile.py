@@ -170,6 +170,12 @@ def test_relative_references_are_marked(url: str) -> None:
     assert not inputs(flake('inputs.a.url = "path:/x";'))["a"].relative
 
 
+@pytest.mark.parametrize(("text", "path"), [("./x", "x"), ("./x/./y", "x/y"), ("../..", "../.."), ("./../.", "..")])
+def test_a_path_without_quotes_is_relative_as_newer_nix_writes_it(text: str, path: str) -> None:
+    spec = inputs(flake(f"inputs.a.url = {text};"))["a"]
+    assert (spec.ref, spec.relative, spec.portable) == (FlakeRef("path", {"path": path}), True, False)
+
+
 @pytest.mark.parametrize(
     ("url", "portable"),
     [

@@ -11,8 +11,7 @@ from flakesync.errors import FlakesyncError
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import Nix
 from flakesync.sync.lockers import FromServer, Locker, Move, Request
-from flakesync.sync.lockers.native import locker
-from flakesync.sync.lockers.native.dialects import NIX_2_26, NIX_2_34
+from flakesync.sync.lockers.native.dialects import DIALECTS, NIX_2_26, NIX_2_34
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NotNativeError
@@ -37,6 +36,8 @@ SHAPES: Mapping[str, tuple[Mapping[str, str], tuple[str, ...], tuple[InputPath, 
     "followed": ({"": SUB + 'lib.follows = "sub/lib";', "sub": LIB}, ("",), (("sub", "lib"),)),
     "without-dot": ({"": 'sub.url = "path:sub";' + LIB, "sub": LIB}, ("",), (("sub", "lib"),)),
     "as-text": ({"": 'sub.url = "./sub";' + LIB, "sub": LIB}, ("",), (("sub", "lib"),)),
+    "without-quotes": ({"": "sub.url = ./sub;" + LIB, "sub": LIB}, ("",), (("sub", "lib"),)),
+    "up-without-quotes": ({"": LIB, "a/dev": "up.url = ../..;"}, ("", "a/dev"), (("up", "lib"),)),
     "deep": (
         {"": SUB + LIB, "sub": 'inner.url = "path:./inner";', "sub/inner": LIB}, ("",), (("sub", "inner", "lib"),),
     ),
@@ -53,7 +54,7 @@ SHAPES: Mapping[str, tuple[Mapping[str, str], tuple[str, ...], tuple[InputPath, 
 
 
 def lockers(nix: RealNix, cache: Path) -> tuple[Locker, Locker]:
-    native = NativeLocker(Sources({}, (), cache), "nix-2.8" if nix.version == (2, 8) else "nix-2.26+")
+    native = NativeLocker(Sources({}, (), cache), DIALECTS["nix-2.8" if nix.version == (2, 8) else "nix-2.26+"])
     return NixLocker(Nix.find()), native
 
 
@@ -117,7 +118,7 @@ def test_both_lockers_move_what_lies_below_a_relative_input(nix: RealNix, tmp_pa
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("own", ["its-lock", "own-lock", "follows"])
 def test_a_moved_input_with_a_relative_one_below_it_is_locked_as_each_nix_does(
-    nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str
+    nix: RealNix, tmp_path: Path, own: str
 ) -> None:
     if nix.version == (2, 8):
         pytest.skip("Nix 2.8 has no relative inputs")
@@ -133,9 +134,8 @@ def test_a_moved_input_with_a_relative_one_below_it_is_locked_as_each_nix_does(
     assert not isinstance(real, FlakesyncError), real
     # Versions differ in where they take what is below it from: one dialect at a time.
     dialect = NIX_2_26 if nix.version < (2, 30) else NIX_2_34
-    monkeypatch.setattr(locker, "DIALECTS", {"this": (dialect,), "nix-2.26+": (NIX_2_34, NIX_2_26)})
     sources = Sources({}, (), tmp_path / "cache")
-    assert locked_by(NativeLocker(sources, "this"), moved(request, (("x",),), new)) == real
+    assert locked_by(NativeLocker(sources, [dialect]), moved(request, (("x",),), new)) == real
     either = locked_by(NativeLocker(sources), moved(request, (("x",),), new))
     if own == "its-lock":
         assert isinstance(either, NotNativeError)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 _ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
+_PATH = re.compile(r"[a-zA-Z0-9._+-]+(?:/[a-zA-Z0-9._+-]+)+")
 _TOP = ("description", "inputs", "outputs", "nixConfig")
 _SELF_ATTRS = frozenset({"submodules", "lfs"})
 _DEEPEST = 64
@@ -180,6 +181,8 @@ def _spec(name: str, entry: Entry, depth: int) -> InputSpec:
         value = attr.value
         if key == "inputs":
             inputs = _specs(attr, depth + 1)
+        elif key == "url" and isinstance(value, Opaque) and (place := _beside(value.node)) is not None:
+            attrs[key] = f"path:{place}"
         elif isinstance(value, Opaque | Group):
             raise NotLiteralError(attr.name, f"{key!r} has to be evaluated")
         elif key == "flake":
@@ -198,6 +201,19 @@ def _spec(name: str, entry: Entry, depth: int) -> InputSpec:
     ref, portable = _reference(attrs or {"type": "indirect", "id": name}, entry, flake=flake)
     relative = ref.type == "path" and not str(ref.attrs["path"]).startswith("/")
     return InputSpec(ref, None, flake, inputs, relative, portable and not relative, row + 1, column + 1)
+
+
+def _beside(node: "Node") -> str | None:
+    """Return the path of a flake that a path literal leads to, as Nix writes it from 2.26 on; earlier ones refuse it.
+
+    None: it is no such path, or one that goes up and down again, which Nix may shorten by the name of its own folder.
+    """
+    text = text_of(node) if node.type == "path_expression" else ""
+    parts = [part for part in text.split("/") if part != "."]
+    up = parts.count("..")
+    return (
+        "/".join(parts) if parts and up in (0, len(parts)) and text.startswith(".") and _PATH.fullmatch(text) else None
+    )
 
 
 def _follows(value: str | int | bool, attr: Entry) -> InputPath:

@@ -1,7 +1,7 @@
 """Which forge a repo lies on: from the host in its address and the manifest; each host has one client."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pkgutil import resolve_name
 from urllib.parse import urlsplit
 
@@ -59,6 +59,25 @@ class Servers:
             forge = self._forges[account.host]
         project = Project(_web_host(identity.host, account, repo, url), identity.path)
         return OnForge(forge, project) if forge is not None else None
+
+    def require_tokens(self, repos: Iterable[Repo]) -> None:
+        """Look for the tokens of the repos' forges; one that is there is enough: the others then fail for themselves.
+
+        Raises: ForgeError(`forge-token`): there is none for any of them.
+        """
+        lacking: dict[str, Account] = {}
+        for repo in repos:
+            identity = _identity(repo, None)
+            account = self.account(identity.host) if identity is not None and identity.host else None
+            if account is None or account.token is not None or adapter_of(account.kind) is None:
+                return
+            lacking[account.host] = account
+        if lacking:
+            names = dict.fromkeys(name for account in lacking.values() for name in account.token_env)
+            tables = " and ".join(f'[forges."{host}"]' for host in lacking)
+            variable = f"name the variable that holds it: `token-env` in {tables}"
+            hint = f"put it into {' or '.join(names)}" if names else variable
+            raise ForgeError("forge-token", f"there is no token for {' or '.join(lacking)}", hint=hint)
 
     def account(self, host: str) -> Account:
         """Return what is known of a host; see Hosts. Raises: ForgeError(`forge-token`)."""

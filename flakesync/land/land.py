@@ -23,6 +23,7 @@ from flakesync.sync.engine import only_run
 from flakesync.sync.events import Finished, Listener, Note, Started
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import FailedUpstream
+from flakesync.sync.preflight import require_identity
 from flakesync.sync.schedule import run_ready
 from flakesync.sync.tools import make_tools, one_at_a_time, stopper
 from flakesync.sync.up_to_date import UpToDateBranches
@@ -45,8 +46,8 @@ def land(
     """Land the update branches of the selected repos as far as they can be, and return the result of each.
 
     Raises:
-        FlakesyncError: nothing could be begun (no git, no Nix where it is needed for all), or another run is going on
-            (`busy`).
+        FlakesyncError: nothing could be begun (no git, no Nix where it is needed for all, no token, nobody to make the
+            commits), or another run is going on (`busy`).
     """
     git_process.git(["--version"])
     state = ServerState(workspace, options.cache, servers)
@@ -119,6 +120,8 @@ class _Landing:
             name: frozenset(self._state.updates_taken(name, forward[name])) & self._open for name in self._open
         }
         tasks = [name for name in self._undone() if name in self._selected]
+        if not self._outcomes:
+            self._require_what_all_need(tasks)
         upstreams = {name: self._needs[name] & set(tasks) for name in tasks}
         stop_processes = stopper()
 
@@ -146,6 +149,12 @@ class _Landing:
         over = {each for each, other in self._outcomes.items() if other.status in ("failed", "skipped")}
         failed_upstreams = (self._takes.get(name, frozenset()) - self._needs.get(name, frozenset())) & over
         return replace(outcome, failed_upstreams=tuple(sorted(failed_upstreams)))
+
+    def _require_what_all_need(self, names: Iterable[RepoName]) -> None:
+        """Raise FlakesyncError where these repos would all fail alike: no token, or nobody to make commits."""
+        found = [each for each in map(self._state.look, names) if isinstance(each, RepoOnServer)]
+        self._servers.require_tokens(each.state.repo for each in found)
+        require_identity(self._workspace.author, (each.state.clone for each in found))
 
     def _has_something(self, name: RepoName, edges: Iterable[Edge]) -> bool:
         """Tell whether there is something to land of a repo, as it was last read."""

@@ -37,11 +37,14 @@ def publish(
 
     They are in the order of the waves. A repo is left out while a server lacks what its update locks. graph: as it was
     read at the update branches. reopen: open also those again that a person has closed.
+
+    Raises: ForgeError(`forge-token`): there is no token for any of their forges.
     """
 
     def finished(result: Published, done: int) -> None:
         listener(Finished(result.repo, result, done, len(selected)))
 
+    servers.require_tokens(graph.states[name].repo for name in selected if graph.states[name].updated)
     look = Look(workspace, graph, servers, reopen=reopen)
     return _Publishing(workspace, graph, servers, look, finished=finished).carry_out(selected)
 

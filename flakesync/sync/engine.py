@@ -26,6 +26,7 @@ from flakesync.sync.job import BumpJob, full_ref, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
+from flakesync.sync.preflight import NOBODY, identity_in, require_identity
 from flakesync.sync.schedule import run_ready
 from flakesync.sync.tools import Tools, make_tools, one_at_a_time, stopper
 from flakesync.sync.up_to_date import UpToDateBranches
@@ -39,8 +40,8 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
     """Bump every repo of the plan and return the result of each.
 
     Raises:
-        FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, a plain folder, or another
-            run is going on (`busy`).
+        FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, nobody to make the commits, a
+            plain folder, or another run is going on (`busy`).
     """
     snapshot = survey.snapshot
     workspace = snapshot.workspace
@@ -50,6 +51,8 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
     with ExitStack() as stack:
         stack.enter_context(offline(options.offline))
         if not options.dry_run:
+            changing = _at_commits(snapshot.states)
+            require_identity(workspace.author, (changing[name].clone for name, _ in plan.changes()))
             stack.enter_context(only_run(workspace.file, options.cache))
         borrow = dict(plan.changes()).keys() if options.dry_run else ()
         repositories = stack.enter_context(_repositories(snapshot, borrow))
@@ -162,7 +165,10 @@ class _Run:
         branch = self.workspace.branch
         moves = [plan_move(change, branch, self.repositories, commits) for change in self.changes[name]]
         job = make_job(self.workspace, self.plan.run, self.states[name], moves)
-        return msgspec.structs.replace(job, borrowed=self.repositories[name].clone) if self.dry_run else job
+        if not self.dry_run:
+            return job
+        author = job.author or identity_in(job.clone) or NOBODY
+        return msgspec.structs.replace(job, author=author, borrowed=self.repositories[name].clone)
 
     def leave(self, name: RepoName) -> None:
         """Leave a repo alone that the plan does not change; an update branch that it no longer needs goes."""

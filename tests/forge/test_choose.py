@@ -234,3 +234,29 @@ def test_no_token_survives_clean() -> None:
     servers = Servers(workspace(forges=forges), {**TOKENS, "GITEA_TOKEN": "gi/tea"})
     text = "github-token gitlab-token forgejo-token bot-token gi/tea gi%2Ftea \x1b[0mend"
     assert servers.clean(text) == "… … … … … … end"
+
+
+@pytest.mark.parametrize(
+    ("urls", "environ", "hint"),
+    [
+        (["github:a/b", "github:a/c"], {}, "put it into GITHUB_TOKEN"),
+        (["github:a/b", "gitlab:a/c"], {}, "GITLAB_TOKEN"),
+        (["github:a/b", "gitlab:a/c"], {"GITLAB_TOKEN": "gitlab-token"}, None),
+        (["github:a/b", "git+https://plain.example.org/c"], {}, None),
+        (["github:a/b", "git+file:///srv/c"], {}, None),
+        ([], {}, None),
+    ],
+)
+def test_no_token_at_all_is_one_error_and_one_that_is_missing_is_its_repos_own(
+    urls: list[str], environ: dict[str, str], hint: str | None
+) -> None:
+    ws = workspace(*urls)
+    servers = Servers(ws, environ)
+    if hint is None:
+        servers.require_tokens(ws.repos)
+        return
+    with pytest.raises(ForgeError) as caught:
+        servers.require_tokens(ws.repos)
+    assert caught.value.code == "forge-token"
+    assert caught.value.message.startswith("there is no token for github.com")
+    assert hint in (caught.value.hint or "")

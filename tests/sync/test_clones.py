@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.errors import GitError
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, contents, read, run_sync
 from tests.support.repos import run_git
 
@@ -78,12 +79,21 @@ def test_the_identity_of_the_manifest_is_author_and_committer(any_nix: object, s
         assert who(space, name) == "Flake Bot <bot@acme.example> Flake Bot <bot@acme.example>"
 
 
-def test_without_an_identity_the_repo_fails_and_says_how_to_set_one(
-    any_nix: object, space: Space, hermetic: Path
-) -> None:
+def test_without_an_identity_nothing_is_begun_but_a_dry_run_needs_none(space: Space, hermetic: Path) -> None:
     (hermetic / ".gitconfig").unlink()
-    ran = run_sync(space.manifest())
-    assert ran.errors == {"lib": "no-identity", "app": "upstream-failed"}
+    with pytest.raises(GitError) as caught:
+        run_sync(space.manifest(), locker="native")
+    assert caught.value.code == "no-identity"
+    assert "`author = " in (caught.value.hint or "")
+    assert [space.ref(name) for name in space.names] == [None] * len(space.names)
+    assert set(run_sync(space.manifest(), locker="native", dry_run=True).statuses.values()) == {"updated"}
+    run_git("config", "user.name", "Local Name", cwd=space.path("app"))
+    run_git("config", "user.email", "local@test.example", cwd=space.path("app"))
+    assert run_sync(space.manifest(), locker="native").errors == {"lib": "no-identity", "app": "upstream-failed"}
+
+
+def test_the_manifest_can_name_the_identity_that_git_lacks(any_nix: object, space: Space, hermetic: Path) -> None:
+    (hermetic / ".gitconfig").unlink()
     assert run_sync(space.manifest({"author": "Bot <bot@acme.example>"})).errors == {}
 
 

@@ -217,7 +217,12 @@ def test_a_pin_is_asked_for_once_and_fetched_once_however_many_repos_take_it(wor
 
     assert {outcome["status"] for outcome in found.values()} == {"updated"}
     assert {node(checked_out(world, name, by_path=True), "nixpkgs")["rev"] for name in names} == {rev}
-    asked = [str(exchange) for exchange in world.forge.log]
+    everything = [str(exchange) for exchange in world.forge.log]
+    asked = [exchange for exchange in everything if "NixOS/nixpkgs" in exchange]
+    for name in names:  # once too, and before anything is decided
+        of_repo = [exchange for exchange in everything[: 2 * len(names)] if f"acme/{name}/" in exchange]
+        assert [exchange.split()[0] for exchange in of_repo] == ["GET", "POST"]
+    assert len(everything) == len(asked) + 2 * len(names)
     listed = ["GET github.com/NixOS/nixpkgs/info/refs?service=git-upload-pack 200"]
     listed += ["POST github.com/NixOS/nixpkgs/git-upload-pack 200"]
     assert asked[:2] == listed

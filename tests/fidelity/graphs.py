@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flakesync.demo.locking import FlakesyncWrites
 from flakesync.git.repository import Repository
-from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.values import NotNativeError
@@ -22,13 +22,18 @@ from tests.support.nix import RealNix
 UPDATE = "flakesync/update"
 NAMES = ("nixpkgs", "nixpkgs_2", "lib", "lib_2", "utils", "root", "a", "B", "b-c", "data", "src", "z9")
 HOUR_S = 3600
+SELF = ("", "", "self.submodules = true;", "self.submodules = false;", "self = { };", "self.lfs = true;")
+"""What a flake asks for itself, from Nix 2.27 on."""
 MOST = 12
 """So many repos a workspace has at most, besides those that are only taken."""
 
 
 @dataclass
 class Item:
-    """One input of a flake. follows: where it is none of its own. below: name → override of an input of it."""
+    """One input of a flake. follows: where it is none of its own. below: name → override of an input of it.
+
+    path: relative to the flake, instead of the repo's address. submodules: whether its reference asks for them.
+    """
 
     repo: str = ""
     ref: str | None = "main"
@@ -36,13 +41,20 @@ class Item:
     flake: bool = True
     follows: str | None = None
     below: dict[str, "Item"] = field(default_factory=dict)
+    path: str | None = None
+    submodules: bool | None = None
 
     def lines(self, root: Path, name: str) -> list[str]:
         """Return what stands in `inputs`."""
         if self.follows is not None:
             return [f'{name}.follows = "{self.follows}";']
-        query = "&".join(f"{key}={value}" for key, value in (("ref", self.ref), ("dir", self.dir)) if value)
-        found = [f'{name}.url = "git+file://{root / self.repo}{"?" if query else ""}{query}";']
+        flag = {None: "", False: "0", True: "1"}[self.submodules]
+        parts = (("ref", self.ref), ("dir", self.dir), ("submodules", flag))
+        query = "&".join(f"{key}={value}" for key, value in parts if value)
+        address = f"path:{self.path}" if self.path is not None else f"git+file://{root / self.repo}"
+        found = [
+            f'{name}.url = "{address}{"?" if query and self.path is None else ""}{query if self.path is None else ""}";'
+        ]
         found += [] if self.flake else [f"{name}.flake = false;"]
         for inner, item in self.below.items():
             found += item.lines(root, f"{name}.inputs.{inner}")
@@ -55,7 +67,8 @@ Inputs = dict[str, Item]
 class World:
     """A workspace that is being made.
 
-    refused: repos whose flake.nix and flake.lock disagree. first: for each flake that Nix has locked for the first
+    refused: repos whose flake.nix and flake.lock disagree. relative: whether any takes a flake beside it. through:
+    whether any input of an input follows one of another input. first: for each flake that Nix has locked for the first
     time: its name, Nix's lock, and the one that flakesync writes (None: it cannot).
     """
 
@@ -64,6 +77,7 @@ class World:
         self.root = root
         self.nix = nix
         self.flakes: dict[tuple[str, str], Inputs] = {}
+        self.relative = self.through = False
         self.refused: set[str] = set()
         self.first: list[tuple[str, bytes, bytes | None]] = []
         names = ["nixpkgs", "data", *(f"r{number}" for number in range(MOST))]
@@ -101,14 +115,37 @@ class World:
     def make(self, name: str, upstreams: list[str]) -> None:
         inputs = self.inputs(upstreams)
         self.flakes[name, ""] = inputs
-        files: dict[str, str | bytes | None] = {"flake.nix": self.text(inputs), "README": name}
-        if self.chance(0.2):
+        files: dict[str, str | bytes | None] = {"README": name}
+        if self.chance(0.3):
             self.flakes[name, "sub"] = below = self.inputs(upstreams)
+            self.take_own(name, inputs, below)
             files["sub/flake.nix"] = self.text(below)
+        files["flake.nix"] = self.text(inputs)
         repos.make_repo(self.root / name, files, date=self.date())
-        for dir in ("", "sub"):
-            if (name, dir) in self.flakes:
+        # The one that is taken first; now and then it has no lock of its own.
+        down = any(item.path for item in inputs.values())
+        for dir in ("sub", "") if down else ("", "sub"):
+            if (name, dir) in self.flakes and not (down and dir == "sub" and self.chance(0.4)):
                 self.relock(name, dir)
+
+    def take_own(self, name: str, inputs: Inputs, below: Inputs) -> None:
+        """Let the flakes of one repo take each other: by a relative path, or the repo by its address."""
+        how = self.random.choice(["down", "up", "repo", "none"])
+        free = [each for each in NAMES if each not in inputs and each not in below]
+        label, overridden = self.random.choice(free), self.chance(0.5)
+        if how == "repo":
+            below[label] = Item(name, "main")
+        if how not in ("down", "up") or self.nix.version < (2, 26):
+            return
+        self.relative = True
+        taker, item = (
+            (inputs, Item(name, None, "sub", path="./sub")) if how == "down" else (below, Item(name, path=".."))
+        )
+        if how == "up":
+            item.ref = None
+        taker[label] = item
+        if overridden:
+            self.override(taker, label, item)
 
     def inputs(self, upstreams: list[str]) -> Inputs:
         found: Inputs = {}
@@ -116,6 +153,7 @@ class World:
             item = Item(repo, self.ref(), flake=not self.chance(0.12))
             if (repo, "sub") in self.flakes and self.chance(0.5):
                 item.dir = "sub"
+            item.submodules = self.random.choice([*[None] * 8, True, False])
             found[self.name(found, repo)] = item
         if self.chance(0.7):
             found[self.name(found, "nixpkgs")] = Item("nixpkgs", self.ref())
@@ -133,7 +171,10 @@ class World:
             return
         for inner in self.flakes[item.repo, item.dir or ""]:
             if self.chance(0.35):
-                item.below[inner] = Item(follows=self.random.choice(["", *(n for n in inputs if n != name), name]))
+                others = [path for each in inputs if each != name for path in self.paths(inputs, each)]
+                item.below[inner] = Item(
+                    follows=self.random.choice(["", *(n for n in inputs if n != name), *others, name])
+                )
                 if item.below[inner].follows == name and self.chance(0.7):
                     del item.below[inner]
             elif self.overrides and self.chance(0.3):
@@ -160,8 +201,11 @@ class World:
         repos.commit(self.root / name, {"flake.nix": self.text(self.flakes[name, ""])}, date=self.date())
         if self.chance(0.1):
             self.refused.add(name)
-        else:
-            self.relock(name, "")
+            return
+        self.relock(name, "")
+        if any(item.path for item in self.flakes.get((name, "sub"), {}).values()):
+            # It takes the flake above it, whose inputs are in its own lock too.
+            self.refused.add(name)
 
     def close_cycle(self, names: list[str]) -> None:
         """Let a repo take one that takes it, and cut that off."""
@@ -183,6 +227,8 @@ class World:
     def text(self, inputs: Inputs) -> str:
         """Return a flake.nix."""
         lines = [line for name, item in inputs.items() for line in item.lines(self.root, name)]
+        own = self.random.choice(SELF) if self.chance(0.2) else ""
+        lines += [own] if own and self.nix.version >= (2, 27) else []
         formals = "inputs:"
         if self.chance(0.3):
             formals = "{ " + ", ".join(["self", *inputs, "..."]) + " }@inputs:"
@@ -196,13 +242,17 @@ class World:
             tip = repository.branch("main")
             assert tip is not None
             old = repository.read(tip, f"{prefix}flake.lock")
-        done = nix_lock(self.nix, self.root.parent / "scratch", self.text_of(path, tip, prefix), old)
+        relative = any(item.path for item in self.flakes[name, dir].values())
+        if relative:
+            done = lock_in_place(self.nix, path, dir)
+        else:
+            done = nix_lock(self.nix, self.root.parent / "scratch", self.text_of(path, tip, prefix), old)
         if done is None:
             self.flakes[name, dir] = {}
             repos.commit(path, {f"{prefix}flake.nix": self.text({})}, date=self.date())
             self.relock(name, dir)
         elif done:
-            if old is None:
+            if old is None and not relative:
                 self.first.append((f"{name}/{dir}", done, self.first_lock(self.root.parent / "scratch")))
             repos.commit(path, {f"{prefix}flake.lock": done}, date=self.date())
 
@@ -228,12 +278,14 @@ class World:
         if data is None:
             return None
         lock = LockFile.parse(data)
-        own: list[tuple[str, ...]] = [(key,) for key, target in lock.root_inputs() if not isinstance(target, tuple)]
+        own: list[tuple[str, ...]] = [path for path in all_paths(lock) if len(path) == 1]
+        relative = [path for path in all_paths(lock) if len(path) == 2 and is_relative(lock, path[:1])]
+        own += self.random.sample(relative, self.random.randint(0, len(relative)))
         if not own:
             return None
         paths = self.random.sample(own, self.random.randint(1, len(own)))
         if self.chance(0.15):
-            nested = [path for path, _ in lock.walk() if len(path) == 2]
+            nested = [path for path in all_paths(lock) if len(path) == 2 and path not in paths]
             paths += [path for path in self.random.sample(nested, min(1, len(nested))) if path[:1] not in paths]
         moves = [move for path in paths if (move := self.move(lock, path)) is not None]
         return Request(self.root / name, rev, FlakeDir(dir or "."), lock, moves) if moves else None
@@ -272,6 +324,23 @@ def nix_lock(nix: RealNix, folder: Path, flake_nix: bytes, old: bytes | None) ->
         return None
     lock = folder / "flake.lock"
     return lock.read_bytes() if lock.exists() else b""
+
+
+def lock_in_place(nix: RealNix, path: Path, dir: str) -> bytes | None:
+    """Return the lock that Nix writes for a flake that needs the repository around it; None: Nix refuses."""
+    place = f"git+file://{path}{f'?dir={dir}' if dir else ''}"
+    done = subprocess.run([nix.path, "flake", "lock", place], capture_output=True, check=False)
+    return (path / dir / "flake.lock").read_bytes() if done.returncode == 0 else None
+
+
+def all_paths(lock: LockFile) -> list[tuple[str, ...]]:
+    """Return the paths of all inputs that have a commit, so neither follow another nor are relative."""
+    return [path for path, _ in lock.walk() if path and "rev" in ((lock.node(path) or LockNode()).locked or {})]
+
+
+def is_relative(lock: LockFile, path: tuple[str, ...]) -> bool:
+    node = lock.node(path)
+    return node is not None and node.parent is not None
 
 
 def identities(root: Path) -> Mapping[str, Path]:

@@ -11,9 +11,10 @@ import pytest
 from flakesync.errors import FlakesyncError
 from flakesync.nix.program.command import Nix
 from flakesync.sync.lockers import Locker, Request
+from flakesync.sync.lockers.native.dialects import NIX_2_8, NIX_2_26, NIX_2_34
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
-from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.sync.lockers.native.values import Dialect, NotNativeError
 from flakesync.sync.lockers.nix import NixLocker
 from tests.fidelity.graphs import World
 from tests.support.nix import RealNix
@@ -45,7 +46,7 @@ def _compare(seed: int, folder: Path, nix: RealNix, real: Locker) -> int:
             assert own is None or own.decode() == of_nix.decode(), f"seed {seed}, first lock of {flake}"
     sources = Sources({}, (), folder / "cache")
     native = NativeLocker(sources)
-    told_dialect = NativeLocker(sources, "nix-2.8" if nix.version == (2, 8) else "nix-2.26+")
+    told_dialect = NativeLocker(sources, [_dialect(nix)])
     equal = 0
     for name in names:
         request = world.request(name)
@@ -68,7 +69,11 @@ def _compare(seed: int, folder: Path, nix: RealNix, real: Locker) -> int:
 def _is_undecided(world: World, error: NotNativeError) -> bool:
     """Tell whether it is refused for want of anything that tells which Nix has written the lock, and that matters."""
     words = ("write different locks", "has its reference from another flake")
-    return world.overrides and any(each in error.reason for each in words)
+    return (world.overrides or world.relative) and any(each in error.reason for each in words)
+
+
+def _dialect(nix: RealNix) -> Dialect:
+    return NIX_2_8 if nix.version < (2, 10) else NIX_2_34 if nix.version >= (2, 31) else NIX_2_26
 
 
 def _may_refuse(world: World, name: str, error: NotNativeError) -> bool:
@@ -76,12 +81,16 @@ def _may_refuse(world: World, name: str, error: NotNativeError) -> bool:
 
     Or nothing tells which Nix has written the lock, and that matters because of an override, or a stale lock above.
     """
-    if "write different locks" in error.reason or "how Nix 2.8 writes" in error.reason:
+    if "write different locks" in error.reason or "writes the reference" in error.reason:
         return bool(world.refused) or world.overrides
     if "has its reference from another flake" in error.reason:
         return world.overrides and world.nix.version == (2, 8)
     if "leads to now" in error.reason:
-        return bool(world.refused) or world.overrides
+        # What lies below a relative input of another repo is not taken from its lock, whose `parent` is another; and
+        # Nix locks anew what follows another input in the lock of its flake and does not here.
+        return bool(world.refused) or world.overrides or world.relative or world.through
+    if "in another flake" in error.reason:
+        return world.relative
     return name in world.refused
 
 

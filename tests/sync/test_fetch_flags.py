@@ -11,6 +11,7 @@ from flakesync.errors import FlakesyncError, SyncError
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.program.command import Nix
 from flakesync.sync.lockers import FromClone, FromServer, Locker, Move, Request
+from flakesync.sync.lockers.native.dialects import DIALECTS
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NotNativeError
@@ -137,7 +138,7 @@ def test_both_lockers_write_the_flags_that_nix_writes(
     node = request.lock.node(("lib",))
     assert node is not None
     sources = Sources({}, (), tmp_path / "cache")
-    native = NativeLocker(sources, "nix-2.8" if nix.version == (2, 8) else "nix-2.26+")
+    native = NativeLocker(sources, DIALECTS["nix-2.8" if nix.version == (2, 8) else "nix-2.26+"])
     for source in (
         FromServer(new, "main"),
         FromClone(new, tmp_path / "lib", "refs/heads/main", "main", pushed=True),

@@ -14,6 +14,7 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun, Nix
 from flakesync.nix.program.process import quiet
 from flakesync.sync.lockers import FromClone, Locker, Request
+from flakesync.sync.lockers.native.dialects import DIALECTS
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NotNativeError
@@ -138,15 +139,15 @@ def choose_locker(
 ) -> Locker:
     """Return the locker of a run.
 
-    note: is told which locks Nix writes, and why. verify: whether Nix looks over what native writes. dialect: see
-    NativeLocker.
+    note: is told which locks Nix writes, and why. verify: whether Nix looks over what native writes. dialect: what
+    native writes like, a key of DIALECTS; None: see NativeLocker.
 
     Raises:
         NixError: it is Nix, and there is none.
     """
     if choice == "nix":
         return NixLocker(nix.get(), nix.hosts)
-    native: Locker = NativeLocker(sources, dialect)
+    native: Locker = NativeLocker(sources, DIALECTS[dialect] if dialect is not None else None)
     if verify:
         nix.get()
         native = VerifiedLocker(native, nix)

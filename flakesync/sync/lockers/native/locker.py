@@ -8,7 +8,7 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.sync.lockers.native.compute import compute
-from flakesync.sync.lockers.native.dialects import ALL, DIALECTS, shown_dialects
+from flakesync.sync.lockers.native.dialects import ALL, shown_dialects
 from flakesync.sync.lockers.native.sources import FORGES, Sources
 from flakesync.sync.lockers.native.values import Dialect, Fetched, NotNativeError
 from flakesync.sync.lockers.nix import canonical_locked, canonical_source, override_reference
@@ -18,14 +18,14 @@ from flakesync.terms import InputPath, show_path
 class NativeLocker:
     """A Locker that needs no Nix; may be used from several threads at once.
 
-    dialect: the versions of Nix to write like, a key of DIALECTS; None: those that the lock at hand may be from.
+    dialects: those to write in, see DIALECTS; None: those that the lock at hand may be in.
     """
 
     name = "native"
 
-    def __init__(self, sources: Sources, dialect: str | None = None) -> None:
+    def __init__(self, sources: Sources, dialects: Sequence[Dialect] | None = None) -> None:
         self._sources = sources
-        self._dialects = DIALECTS[dialect] if dialect is not None else None
+        self._dialects = dialects
 
     def lock(self, request: Request) -> LockFile:
         """Return the new lock; see Locker.

@@ -18,7 +18,7 @@ from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.manifest import load_workspace
 from tests.support import locks, repos
 from tests.support.locks import Input
-from tests.support.workspaces import UPDATE_BRANCH, commit_id, everything, make_ground, takes
+from tests.support.workspaces import UPDATE_BRANCH, commit_id, everything, flake_nix, make_ground, takes
 
 
 @pytest.fixture
@@ -98,7 +98,8 @@ def test_at_update_reads_update_branches(tmp_path: Path) -> None:
 def test_at_update_an_edge_that_opens_a_cycle_may_stay_at_the_base(tmp_path: Path) -> None:
     ground = make_ground(tmp_path, {"a": {}, "b": {"a": takes("a")}})
     with_b = {"b": locks.git(f"file://{ground.repos['b']}", rev=ground.tips["b"])}
-    repos.commit(ground.repos["a"], {"flake.lock": locks.to_bytes(locks.lock(with_b)).decode()})
+    files = {"flake.nix": flake_nix(with_b), "flake.lock": locks.to_bytes(locks.lock(with_b)).decode()}
+    repos.commit(ground.repos["a"], files)
     repos.commit(ground.repos["b"], {"x": "y"}, branch=UPDATE_BRANCH, parents=[ground.tips["b"]])
     survey = read_survey(load_workspace(ground.manifest), at="update")
     assert [edge.upstream for edge in survey.graph.edges if survey.graph.is_back_edge(edge)] == ["b"]

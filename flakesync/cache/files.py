@@ -48,8 +48,8 @@ class KeptFiles:
         return {name: bytes(data) if data is not None else None for name, data in found.items()}
 
     def add(self, rev: Rev, files: Mapping[str, bytes | None]) -> None:
-        """Note files of a commit that were read now."""
-        self._read[rev] = files
+        """Note files of a commit that were read now, or what was found out from them under a name of its own."""
+        self._read[rev] = {**self._read.get(rev, {}), **files}
 
     def write(self) -> None:
         """Keep what was read for the next run, and of what was known all that fits, what this run used first."""

@@ -19,6 +19,7 @@ FindingKind = Literal[
     "foreign",
     "no-lock",
     "bad-lock",
+    "stale-lock",
     "unreachable",
 ]
 

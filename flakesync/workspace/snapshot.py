@@ -5,7 +5,6 @@ The survey asks its repos for histories after that, and servers for branches.
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
@@ -13,56 +12,36 @@ import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
-from flakesync.errors import FlakesyncError, GitError, HostDownError, LockError, ManifestError, plain
+from flakesync.errors import FlakesyncError, GitError, HostDownError, ManifestError
 from flakesync.git.store.base import read_base
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
-from flakesync.nix.expression.need_of_lock import may_have_inputs
-from flakesync.nix.lock.file import LockFile
-from flakesync.nix.reference.flakeref import Identity
-from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
+from flakesync.terms import RepoName, Rev, flake_file
 from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
+from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, with_stale
 from flakesync.workspace.clones.plain import read_plain
-from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 from flakesync.workspace.manifest import Repo, Workspace
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
 
+__all__ = [
+    "At",
+    "FlakeState",
+    "PlainFolder",
+    "Problem",
+    "RepoAtCommit",
+    "RepoState",
+    "Snapshot",
+    "UnreadableRepo",
+    "no_such_base",
+    "read_repo",
+    "read_snapshot",
+]
+
 At = Literal["base", "update"]
-ProblemKind = Literal["no-lock", "bad-lock"]
 
 _NO_REPOS_OWN = frozenset({"cache", "no-git"})
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Why a flake has no usable lock."""
-
-    kind: ProblemKind
-    detail: str
-
-
-class FlakeState(msgspec.Struct, frozen=True, dict=True):
-    """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`."""
-
-    dir: FlakeDir
-    lock: LockFile | None
-    problem: Problem | None = None
-
-    @cached_property
-    def inputs(self) -> tuple[OwnInput, ...]:
-        """The flake's own inputs that have nodes of their own, those of the repo's folders that it takes among them."""
-        return tuple(own_inputs(self.lock)) if self.lock is not None else ()
-
-    @cached_property
-    def following(self) -> tuple[Following, ...]:
-        """The flake's own inputs that follow others."""
-        return tuple(following_inputs(self.lock)) if self.lock is not None else ()
-
-    @cached_property
-    def copies(self) -> Mapping[Identity, Sequence[NodeLabel]]:
-        """The nodes of the lock by the repository that they are of, at any depth."""
-        return copies(self.lock) if self.lock is not None else {}
 
 
 class RepoAtCommit(msgspec.Struct, frozen=True):
@@ -317,7 +296,7 @@ def _read_git(
         reader = ObjectReader.open(clone)
         files = {**files, **{file: read_through(reader, base.rev, file) for file in without}}
         links = {file: link for file in locks if (link := link_target(reader, base.rev, file)) is not None}
-    flakes = tuple(_flake(repo, dir, files, links) for dir in repo.flakes)
+    flakes = with_stale([read_flake(repo.name, dir, files, links) for dir in repo.flakes], clone, base.rev, kept)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 
 
@@ -328,23 +307,4 @@ def _read_folder(repo: Repo) -> RepoState:
         files, links = read_plain(repo.path, names)
     except OSError as error:
         raise ManifestError("unreadable", f"repos.{repo.name}: {error.filename}: {error.strerror}") from error
-    return PlainFolder(repo, repo.base, tuple(_flake(repo, dir, files, links) for dir in repo.flakes))
-
-
-def _flake(repo: Repo, dir: FlakeDir, files: Mapping[str, bytes | None], links: Mapping[str, str]) -> FlakeState:
-    """Return the state of a flake. links: where those of the files lead that are symlinks."""
-    data = files[flake_file(dir)]
-    if (link := links.get(flake_file(dir))) is not None:
-        what = f"is a symlink to {plain(link)}, which Nix 2.26 and later refuse: put the file itself there"
-        return FlakeState(dir, None, Problem("bad-lock", f"{repo.name}/{flake_file(dir)}: {what}"))
-    if data is None:
-        file = flake_file(dir, "flake.nix")
-        flake_nix = files[file]
-        if flake_nix is None:
-            return FlakeState(dir, None, Problem("no-lock", f"there is no {file}"))
-        needed = may_have_inputs(flake_nix)
-        return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock") if needed else None)
-    try:
-        return FlakeState(dir, LockFile.parse(data, file=f"{repo.name}/{flake_file(dir)}"))
-    except LockError as error:
-        return FlakeState(dir, None, Problem("bad-lock", error.message))
+    return PlainFolder(repo, repo.base, tuple(read_flake(repo.name, dir, files, links) for dir in repo.flakes))

@@ -288,3 +288,21 @@ def test_a_url_that_git_cannot_clone_is_an_error(tmp_path: Path) -> None:
 )
 def test_a_missing_lock_matters_only_where_there_are_inputs(flake_nix: str, *, expected: bool) -> None:
     assert may_have_inputs(flake_nix.encode()) is expected
+
+
+def test_where_flake_nix_and_the_lock_disagree_is_found_once_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = make_ground(tmp_path, {"lib": {}, "app": {"lib": takes("lib")}})
+    text = '{ inputs = { lib.url = "github:acme/lib"; np.url = "github:acme/np"; }; outputs = _: { }; }'
+    repos.commit(ground.repos["app"], {"flake.nix": text})
+    workspace = load_workspace(ground.manifest)
+
+    def stale() -> list[str]:
+        snapshot = read_snapshot(workspace, cache=tmp_path / "cache")
+        return [each.detail for state in snapshot.states.values() for flake in state.flakes for each in flake.stale]
+
+    said = stale()
+    assert "flake.nix has np, the lock does not" in said
+    monkeypatch.setattr("flakesync.workspace.clones.flakes.find_stale", None)
+    assert stale() == said

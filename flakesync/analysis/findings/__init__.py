@@ -7,6 +7,7 @@ from flakesync.analysis.findings import (
     foreign,
     pin,
     ref,
+    stale_lock,
     unlocked,
     unreachable,
     unusable_lock,
@@ -17,6 +18,7 @@ from flakesync.analysis.rule import Rule
 RULES: tuple[Rule, ...] = (
     unreachable.RULE,
     unusable_lock.RULE,
+    stale_lock.RULE,
     unlocked.RULE,
     foreign.RULE,
     pin.RULE,

@@ -14,10 +14,11 @@ from flakesync.analysis.findings import GRAVE, RULES
 from flakesync.analysis.rule import Rule
 from flakesync.documents.drift import FindingKind
 from flakesync.errors import GitError
+from flakesync.nix.expression.stale import Disagreement
 from flakesync.survey.pins import Target
 from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName
-from flakesync.workspace.snapshot import Problem, UnreadableRepo
+from flakesync.workspace.snapshot import Problem, RepoAtCommit, UnreadableRepo
 from tests.support import locks
 from tests.support.drift import NEW, NIXPKGS, OLD, A, B, C, X
 from tests.support.locks import Input, Inputs
@@ -49,7 +50,12 @@ def everything_wrong() -> Survey:
     survey = found.survey({"nixpkgs": Target(NEW)})
     gone = survey.snapshot.states[RepoName("gone")]
     unreadable = UnreadableRepo(gone.repo, None, GitError("unreachable", "gone"))
-    states = {**survey.snapshot.states, RepoName("gone"): unreadable}
+    odd = survey.snapshot.states[RepoName("odd")]
+    assert isinstance(odd, RepoAtCommit)
+    new = Disagreement(("y",), "new", None, True, "flake.nix has y, the lock does not")
+    flakes_of_odd = tuple(msgspec.structs.replace(flake, stale=(new,)) for flake in odd.flakes)
+    stale = msgspec.structs.replace(odd, flakes=flakes_of_odd)
+    states = {**survey.snapshot.states, RepoName("gone"): unreadable, RepoName("odd"): stale}
     return msgspec.structs.replace(survey, snapshot=msgspec.structs.replace(survey.snapshot, states=states))
 
 
@@ -85,4 +91,4 @@ def test_drift_is_what_the_rules_find_whatever_their_order() -> None:
 
 
 def test_what_makes_other_findings_doubtful_is_grave() -> None:
-    assert sorted(GRAVE) == ["bad-lock", "foreign", "no-lock", "unlocked", "unreachable"]
+    assert sorted(GRAVE) == ["bad-lock", "foreign", "no-lock", "stale-lock", "unlocked", "unreachable"]

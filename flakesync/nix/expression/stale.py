@@ -1,0 +1,179 @@
+"""Where a flake.nix and its flake.lock disagree, so that Nix would write the lock anew (`computeLocks` in `flake.cc`).
+
+What every Nix since 2.8 refuses under `--no-update-lock-file`, and nothing else: what some versions take, and what only
+the flake.nix of an input could tell, is no disagreement here. Two changes Nix passes over itself, and so they are none:
+`flake = false` that came or went, and a nested `url` that went.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from flakesync.errors import FlakeRefError
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
+from flakesync.terms import InputPath, NodeLabel, show_path
+
+if TYPE_CHECKING:
+    from flakesync.nix.expression.inputs import InputSpec
+
+_LOGIN = re.compile(r"(?<=https://)[^/@]*@|(?<=http://)[^/@]*@")
+
+DisagreementKind = Literal["new", "gone", "reference", "follows"]
+
+
+class Disagreement(msgspec.Struct, frozen=True):
+    """One input on which flake.nix and flake.lock disagree; what lies below it is not looked at.
+
+    kind: `new` and `gone`: only flake.nix, only the lock has it; `reference`: they lead elsewhere; `follows`: one of
+    them follows, or both follow, but not the same. original: the reference that flake.nix gives now; None: none. flake:
+    False for `flake = false`. detail: for people.
+    """
+
+    input: InputPath
+    kind: DisagreementKind
+    original: Mapping[str, Attr] | None
+    flake: bool
+    detail: str
+
+
+def find_stale(flake_nix: bytes, lock: LockFile) -> tuple[Disagreement, ...]:
+    """Return where they disagree, by input path; none where flake.nix has to be evaluated to tell. Raises nothing."""
+    from flakesync.nix.expression.inputs import NotStatic, read_inputs
+
+    read = read_inputs(flake_nix)
+    if isinstance(read, NotStatic):
+        return ()
+    return disagreements(read.inputs, lock)
+
+
+def disagreements(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> tuple[Disagreement, ...]:
+    """Return where the inputs of a flake.nix and its lock disagree, by input path."""
+    return tuple(sorted(_at_root(inputs, lock), key=lambda found: found.input))
+
+
+def _at_root(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> Iterator[Disagreement]:
+    entries = lock.nodes[lock.root].inputs
+    for name in entries.keys() - inputs.keys():
+        yield Disagreement((name,), "gone", None, True, f"the lock has {name}, flake.nix does not")
+    for name, spec in inputs.items():
+        path = (name,)
+        if name not in entries:
+            yield _found(path, "new", spec, f"flake.nix has {name}, the lock does not")
+            continue
+        found = _compare(path, spec, entries[name], lock)
+        if found is not None:
+            yield found
+        elif not isinstance(target := entries[name], tuple):
+            yield from _below(path, spec, lock.nodes[target], lock)
+            yield from _left(path, spec, lock.nodes[target])
+
+
+def _below(path: InputPath, spec: "InputSpec", node: LockNode, lock: LockFile) -> Iterator[Disagreement]:
+    """Yield where the overrides that an input has in flake.nix are not in its node."""
+    for name, inner in spec.inputs.items():
+        target = node.inputs.get(name)
+        below = (*path, name)
+        # An override of what the input does not have is a warning of Nix, and changes nothing.
+        if target is None:
+            continue
+        if inner.ref is not None or inner.follows is not None:
+            found = _compare(below, inner, target, lock, override=True)
+            if found is not None:
+                yield found
+        elif not isinstance(target, tuple):
+            yield from _below(below, inner, lock.nodes[target], lock)
+
+
+def _left(path: InputPath, spec: "InputSpec", node: LockNode) -> Iterator[Disagreement]:
+    """Yield follows that flake.nix no longer asks for. Those of the input itself lead to inputs below it."""
+    for name, target in node.inputs.items():
+        if isinstance(target, tuple) and target[: len(path)] != path and name not in spec.inputs:
+            below = show_path((*path, name))
+            detail = f"{below} follows {_shown(target)} in the lock, not in flake.nix"
+            yield Disagreement((*path, name), "follows", None, True, detail)
+
+
+def _compare(
+    path: InputPath, spec: "InputSpec", target: "NodeLabel | InputPath", lock: LockFile, *, override: bool = False
+) -> Disagreement | None:
+    shown = show_path(path)
+    if spec.follows is not None:
+        if target == spec.follows:
+            return None
+        there = f"follows {_shown(target)}" if isinstance(target, tuple) else "does not"
+        detail = f"{shown} follows {_shown(spec.follows)} in flake.nix, in the lock it {there}"
+        return _found(path, "follows", spec, detail)
+    if isinstance(target, tuple):
+        detail = f"{shown} follows {_shown(target)} in the lock, not in flake.nix"
+        return _found(path, "follows", spec, detail)
+    node = lock.nodes[target]
+    if spec.ref is None or node.original is None or not _differs(spec, spec.ref, node, override=override):
+        return None
+    detail = f"{shown} is {_reference(spec.ref.to_attrs())} in flake.nix, {_reference(node.original)} in the lock"
+    return _found(path, "reference", spec, detail)
+
+
+def _found(path: InputPath, kind: DisagreementKind, spec: "InputSpec", detail: str) -> Disagreement:
+    return Disagreement(path, kind, spec.ref.to_attrs() if spec.ref is not None else None, spec.flake, detail)
+
+
+def _differs(spec: "InputSpec", ref: FlakeRef, node: LockNode, *, override: bool) -> bool:
+    """Tell whether every Nix takes a node for one of another reference than flake.nix gives."""
+    attrs, original, locked = ref.to_attrs(), node.original or {}, node.locked or {}
+    if dict(original) == attrs or _same(original, ref):
+        return False
+    if override:
+        # Up to 2.19 Nix notes what the input's own flake says, not the override. What it is locked to shows the truth.
+        return _is_elsewhere(attrs, locked)
+    if spec.relative and original.get("type") == "path":
+        # Up to 2.25 Nix writes where the folder lay in its store.
+        there = str(original.get("path"))
+        return not there.startswith("/") and posixpath.normpath(str(attrs["path"])) != posixpath.normpath(there)
+    # An older Nix may have written a reference that is not portable in another way.
+    return spec.portable or _is_another(attrs, original)
+
+
+def _same(original: Mapping[str, Attr], ref: FlakeRef) -> bool:
+    try:
+        return FlakeRef.from_attrs(original) == ref
+    except FlakeRefError:
+        return True  # what is no reference is another finding's affair
+
+
+def _is_elsewhere(attrs: Mapping[str, Attr], locked: Mapping[str, Attr]) -> bool:
+    """Tell whether what a node is locked to cannot be what a reference leads to: `locked` may say less than it."""
+    here, there = identity_of(attrs), identity_of(locked)
+    if here is None or there is None:
+        return False
+    named = [key for key in ("rev", "ref", "dir") if key in attrs and (key in locked or key == "dir")]
+    return here != there or any(_plain(attrs[key]) != _plain(locked.get(key, "")) for key in named)
+
+
+def _is_another(attrs: Mapping[str, Attr], original: Mapping[str, Attr]) -> bool:
+    """Tell whether two references differ, however they are written."""
+    here, there = (
+        (identity_of(each) or each.get("id"), *map(each.get, ("rev", "ref", "dir"))) for each in (attrs, original)
+    )
+    return here != there
+
+
+def _plain(value: Attr) -> str:
+    return str(value).removeprefix("refs/heads/").strip("/")
+
+
+def _reference(attrs: Mapping[str, Attr]) -> str:
+    """Return a reference for people, without the login that an address may hold."""
+    try:
+        text = FlakeRef.from_attrs(attrs).to_url()
+    except FlakeRefError:
+        text = ", ".join(f"{key}={value}" for key, value in sorted(attrs.items()))
+    return _LOGIN.sub("", text)
+
+
+def _shown(path: "NodeLabel | InputPath") -> str:
+    return show_path(path) if isinstance(path, tuple) and path else "the flake itself"

@@ -1,0 +1,113 @@
+"""One flake as it was read: its lock, what it takes, and where its flake.nix and its lock disagree."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from flakesync.cache.files import KeptFiles
+from flakesync.errors import LockError, plain
+from flakesync.git.store.links import read_through
+from flakesync.git.store.objects import ObjectReader
+from flakesync.nix.expression.need_of_lock import may_have_inputs
+from flakesync.nix.expression.stale import Disagreement, find_stale
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.flakeref import Identity
+from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
+from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
+
+ProblemKind = Literal["no-lock", "bad-lock"]
+
+# Changes with the rules of `find_stale`: what an older flakesync has kept is then found anew.
+_FORMAT = "disagreements/1"
+_NONE = msgspec.msgpack.encode(())
+_decoder = msgspec.msgpack.Decoder(tuple[Disagreement, ...])
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why a flake has no usable lock."""
+
+    kind: ProblemKind
+    detail: str
+
+
+class FlakeState(msgspec.Struct, frozen=True, dict=True):
+    """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`.
+
+    stale: where flake.nix and the lock disagree; empty too where flake.nix has to be evaluated to tell.
+    """
+
+    dir: FlakeDir
+    lock: LockFile | None
+    problem: Problem | None = None
+    stale: tuple[Disagreement, ...] = ()
+
+    @cached_property
+    def inputs(self) -> tuple[OwnInput, ...]:
+        """The flake's own inputs that have nodes of their own, those of the repo's folders that it takes among them."""
+        return tuple(own_inputs(self.lock)) if self.lock is not None else ()
+
+    @cached_property
+    def following(self) -> tuple[Following, ...]:
+        """The flake's own inputs that follow others."""
+        return tuple(following_inputs(self.lock)) if self.lock is not None else ()
+
+    @cached_property
+    def copies(self) -> Mapping[Identity, Sequence[NodeLabel]]:
+        """The nodes of the lock by the repository that they are of, at any depth."""
+        return copies(self.lock) if self.lock is not None else {}
+
+
+def read_flake(
+    repo: RepoName, dir: FlakeDir, files: Mapping[str, bytes | None], links: Mapping[str, str]
+) -> FlakeState:
+    """Return the state of a flake, with `stale` where its flake.nix is among the files.
+
+    files: its flake.lock; where there is none, its flake.nix. links: where those of the files lead that are symlinks.
+    """
+    data, flake_nix = files[flake_file(dir)], files.get(flake_file(dir, "flake.nix"))
+    if (link := links.get(flake_file(dir))) is not None:
+        what = f"is a symlink to {plain(link)}, which Nix 2.26 and later refuse: put the file itself there"
+        return FlakeState(dir, None, Problem("bad-lock", f"{repo}/{flake_file(dir)}: {what}"))
+    if data is None:
+        file = flake_file(dir, "flake.nix")
+        if flake_nix is None:
+            return FlakeState(dir, None, Problem("no-lock", f"there is no {file}"))
+        needed = may_have_inputs(flake_nix)
+        return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock") if needed else None)
+    try:
+        lock = LockFile.parse(data, file=f"{repo}/{flake_file(dir)}")
+    except LockError as error:
+        return FlakeState(dir, None, Problem("bad-lock", error.message))
+    return FlakeState(dir, lock, stale=find_stale(flake_nix, lock) if flake_nix is not None else ())
+
+
+def with_stale(flakes: Sequence[FlakeState], clone: Path, rev: Rev, kept: KeptFiles | None) -> tuple[FlakeState, ...]:
+    """Return the flakes of a commit with `stale`.
+
+    clone: the repository that has the commit. kept: asked before anything is parsed, which takes a millisecond a flake.
+
+    Raises:
+        GitError: the commit cannot be read.
+    """
+    locks = {flake.dir: flake.lock for flake in flakes if flake.lock is not None}
+    names = {dir: f"{flake_file(dir, 'flake.nix')}\0{_FORMAT}" for dir in locks}
+    known = kept.files(rev, names.values()) if kept is not None else None
+    if known is None:
+        known = {names[dir]: msgspec.msgpack.encode(_find(clone, rev, dir, lock)) for dir, lock in locks.items()}
+        if kept is not None:
+            kept.add(rev, known)
+    stale = {dir: data for dir, name in names.items() if (data := known[name]) is not None and data != _NONE}
+    if not stale:
+        return tuple(flakes)
+    return tuple(
+        msgspec.structs.replace(flake, stale=_decoder.decode(stale[flake.dir])) if flake.dir in stale else flake
+        for flake in flakes
+    )
+
+
+def _find(clone: Path, rev: Rev, dir: FlakeDir, lock: LockFile) -> tuple[Disagreement, ...]:
+    flake_nix = read_through(ObjectReader.open(clone), rev, flake_file(dir, "flake.nix"))
+    return find_stale(flake_nix, lock) if flake_nix is not None else ()

@@ -291,3 +291,9 @@ def test_a_stale_ref_in_the_way_of_the_update_branch_does_not_hide_the_base(pair
     pair.commit(branch=UPDATE_BRANCH)
     new = pair.commit()
     assert pair.read().base_rev == new
+
+
+def test_a_clone_of_another_user_is_read_at_its_server_too(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flakesync.git.store.config.is_ours", lambda _: False)
+    found = pair.read()
+    assert (found.base_rev, found.branches.tracking) == (pair.first, "refs/remotes/origin/")

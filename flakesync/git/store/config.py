@@ -38,7 +38,7 @@ def read_entries(reader: ObjectReader) -> list[tuple[str, str]]:
 
     Raises: GitError(`no-git` | `git`).
     """
-    own = _own_entries(reader)
+    own = _file_entries(reader)  # also of a repository that git does not trust: nothing in it is run here
     if own is not None:
         return own
     return list(map(_split, process.git(["config", "--null", "--list"], cwd=reader.path).text.split("\0")[:-1]))
@@ -87,10 +87,12 @@ def _read_shared(_: tuple[object, ...]) -> _Shared | None:
 
 def _own_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
     """Return what the repository's own file says; None where git has to say it."""
+    return _file_entries(reader) if is_ours(reader) else None
+
+
+def _file_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
     import pygit2
 
-    if not is_ours(reader):
-        return None
     found: list[tuple[str, str]] = []
     try:
         for entry in pygit2.Config(f"{reader.common_dir}/config"):

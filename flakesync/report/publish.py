@@ -10,6 +10,7 @@ from flakesync.errors import plain
 from flakesync.publish.documents import published_document
 from flakesync.publish.work import Published
 from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, wrap
+from flakesync.report.unreachable import unreachable_together
 from flakesync.sync.events import Finished
 
 REASONS: dict[SkipReason, str] = {
@@ -36,7 +37,8 @@ _INDENT = 4
 def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
     """Return every repo with an update, its pull request or why there is none; then the others by name."""
     lines: list[Line] = []
-    touched = [outcome for outcome in document.repos if outcome.reason != "no-update"]
+    shown_outcomes = [outcome for outcome in document.repos if outcome.reason != "no-update"]
+    touched = unreachable_together(shown_outcomes)
     column = widest((outcome.repo for outcome in touched), most=32)
     for outcome in touched:
         lines.append(_published(outcome, column))
@@ -44,7 +46,7 @@ def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
         lines += error_lines(outcome.error, width)
     without = [outcome.repo for outcome in document.repos if outcome.reason == "no-update"]
     lines += _names("no update", without, width)
-    summary = _summary((outcome.status for outcome in touched), _PUBLISH_STYLES, "nothing to publish")
+    summary = _summary((outcome.status for outcome in shown_outcomes), _PUBLISH_STYLES, "nothing to publish")
     return [*lines, *([BLANK] if lines else []), summary]
 
 

@@ -23,6 +23,7 @@ from flakesync.report.text import (
     widest,
     wrap,
 )
+from flakesync.report.unreachable import unreachable_together
 from flakesync.sync.documents import outcome_document
 from flakesync.sync.events import Finished
 from flakesync.sync.outcome import RepoOutcome
@@ -40,7 +41,7 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     full: all that is known of the output of a failed check, not only its last lines.
     """
     lines: list[Line] = []
-    touched = [outcome for outcome in document.repos if outcome.status != "unchanged"]
+    touched = unreachable_together(outcome for outcome in document.repos if outcome.status != "unchanged")
     column = widest((outcome.repo for outcome in touched), most=32)
     for outcome in touched:
         lines.append(_heading(outcome, column))

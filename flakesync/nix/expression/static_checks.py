@@ -7,6 +7,7 @@ versions merge sets differently, and what is legal in a few of them only is lega
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flakesync.nix.expression.base_names import BASE_NAMES
@@ -80,6 +81,10 @@ def _variable(node: "Node", scope: "Scope", work: "Work") -> None:
     name = identifier(node)
     if name == "or":
         raise NotLiteralError(node, "`or` is no variable")
+    _require(node, name, scope)
+
+
+def _require(node: "Node", name: str, scope: "Scope") -> None:
     while scope is not None:
         names, scope = scope
         if names is None or name in names:
@@ -111,20 +116,22 @@ def _with(node: "Node", scope: "Scope", work: "Work") -> None:
 
 
 def _set(node: "Node", scope: "Scope", work: "Work") -> None:
-    _attributes(node, scope, scope, work, dynamic=True)
-
-
-def _recursive_set(node: "Node", scope: "Scope", work: "Work") -> None:
-    inner = (frozenset(_first_names(node)), scope)
-    _attributes(node, inner, scope, work, dynamic=True)
+    made = _Set(recursive=node.type == "rec_attrset_expression")
+    for binding in _bindings(node):
+        made.take(binding, 0)
+    made.check(scope, work)
 
 
 def _let(node: "Node", scope: "Scope", work: "Work") -> None:
-    children = without_comments(node)
-    inner = (frozenset(_first_names(node)), scope)
-    if len(children) > 1:
-        _attributes(node, inner, scope, work, dynamic=False)
-    work.append((children[-1], inner))
+    made = _Set(recursive=True)
+    for binding in _bindings(node):
+        if binding.type == "binding":
+            first = without_comments(without_comments(binding)[0])[0]
+            if static_name(first) is None:
+                raise NotLiteralError(first, "a name in `let` has to be evaluated")
+        made.take(binding, 0)
+    made.check(scope, work)
+    work.append((without_comments(node)[-1], (frozenset(made.names), scope)))
 
 
 def _bindings(node: "Node") -> list["Node"]:
@@ -132,102 +139,95 @@ def _bindings(node: "Node") -> list["Node"]:
     return without_comments(sets[0]) if sets else []
 
 
-def _first_names(node: "Node") -> Iterable[str]:
-    for binding in _bindings(node):
-        inherits = binding.type != "binding"
-        parts = inherited_names(binding) if inherits else without_comments(without_comments(binding)[0])[:1]
-        for part in parts:
-            name = static_name(part)
-            if name is not None:
-                yield name
+@dataclass(slots=True)
+class _Set:
+    """The attributes of a set, all definitions of it merged; as in Nix, it is `rec` if the first of them is.
 
+    names: an expression is kept as it is, and opened only when a second definition meets it; None: it is inherited.
+    dynamic: names that have to be evaluated, with their values. inherits: the `inherit`s, with their names in `names`.
+    """
 
-def _attributes(node: "Node", inner: "Scope", outer: "Scope", work: "Work", *, dynamic: bool) -> None:
-    """Check the bindings of a set or a `let`; only plain `inherit` looks into the scope outside of it."""
-    names: _Names = {}
-    for binding in _bindings(node):
-        children = without_comments(binding)
-        if binding.type == "binding":
-            path = without_comments(children[0])
-            work.append((children[1], inner))
-            work += [(part, inner) for part in path if part.type != "identifier" and static_name(part) is None]
-            if not dynamic and static_name(path[0]) is None:
-                raise NotLiteralError(path[0], "a name in `let` has to be evaluated")
-            _define(names, path, unwrap(children[1]), 0)
-            continue
-        if binding.type == "inherit_from":
-            work.append((children[0], inner))
-        for part, name in _inherit(names, binding):
-            if binding.type == "inherit":
-                _inherited(part, name, outer)
+    recursive: bool = False
+    names: "dict[str, _Set | Node | None]" = field(default_factory=dict)
+    dynamic: "list[tuple[Node, _Set | Node]]" = field(default_factory=list)
+    inherits: "list[Node]" = field(default_factory=list)
 
-
-def _inherited(part: "Node", name: str, scope: "Scope") -> None:
-    while scope is not None:
-        names, scope = scope
-        if names is None or name in names:
+    def take(self, binding: "Node", depth: int) -> None:
+        """Take up one definition. depth: in how many sets that were opened it is."""
+        if binding.type != "binding":
+            self._inherit(binding)
             return
-    raise NotLiteralError(part, f"nothing binds the variable {name!r}")
+        path, expression = without_comments(binding)
+        *parts, last = without_comments(path)
+        into = self
+        for part in parts:
+            into = into._below(part, depth)
+        value, name = unwrap(expression), static_name(last)
+        if name is None:
+            into.dynamic.append((last, value))
+        elif name not in into.names:
+            into.names[name] = value
+        else:
+            merged = into._below(last, depth)
+            other = _opened(value, last, depth)
+            for key in other.names:
+                if key in merged.names:
+                    raise NotLiteralError(last, f"{key!r} is in two sets that Nix versions merge differently")
+            merged.names |= other.names
+            merged.dynamic += other.dynamic
+            merged.inherits += other.inherits
 
-
-_Names = dict[str, "_Names | Node"]
-
-
-def _inherit(names: "_Names", binding: "Node") -> list[tuple["Node", str]]:
-    """Take up the names of an `inherit`, and return them."""
-    found = []
-    for part in inherited_names(binding):
+    def _below(self, part: "Node", depth: int) -> "_Set":
+        """Return the set that a name of a path leads to, made now if there is none."""
         name = static_name(part)
         if name is None:
-            raise NotLiteralError(part, "`inherit` of a name that has to be evaluated")
-        if name in names:
-            raise NotLiteralError(part, f"the attribute {name!r} is defined twice")
-        names[name] = part
-        found.append((part, name))
-    return found
+            below = _Set()  # each time another one, until its name is evaluated
+            self.dynamic.append((part, below))
+            return below
+        known = self.names.setdefault(name, _Set())
+        below = self.names[name] = known if isinstance(known, _Set) else _opened(known, part, depth)
+        return below
+
+    def _inherit(self, binding: "Node") -> None:
+        self.inherits.append(binding)
+        for part in inherited_names(binding):
+            name = static_name(part)
+            if name is None:
+                raise NotLiteralError(part, "`inherit` of a name that has to be evaluated")
+            if name in self.names:
+                raise NotLiteralError(part, f"the attribute {name!r} is defined twice")
+            self.names[name] = None
+
+    def check(self, scope: "Scope", work: "Work") -> None:
+        """Check its names; expressions in it are left as work. Only plain `inherit` looks past a `rec` set's own."""
+        sets: list[tuple[_Set, Scope]] = [(self, scope)]
+        while sets:
+            each, outer = sets.pop()
+            inner = (frozenset(each.names), outer) if each.recursive else outer
+            for binding in each.inherits:
+                if binding.type == "inherit_from":
+                    work.append((without_comments(binding)[0], inner))
+                    continue
+                for part in inherited_names(binding):
+                    _require(part, static_name(part) or "", outer)
+            work += [(part, inner) for part, _ in each.dynamic]
+            for value in (*each.names.values(), *(value for _, value in each.dynamic)):
+                if isinstance(value, _Set):
+                    sets.append((value, inner))
+                elif value is not None:
+                    work.append((value, inner))
 
 
-def _define(names: "_Names", path: list["Node"], value: "Node", depth: int) -> None:
-    """Take up one definition. A leaf is its expression; sets are opened only when a second definition meets them."""
-    for part in path[:-1]:
-        name = static_name(part)
-        if name is None:
-            return  # what is below a name that has to be evaluated is a set of its own each time
-        below = names.setdefault(name, {})
-        if not isinstance(below, dict):
-            below = names[name] = _attributes_of(below, part, depth)
-        names = below
-    last = static_name(path[-1])
-    if last is None:
-        return
-    known = names.get(last)
-    if known is None:
-        names[last] = value
-        return
-    merged = known if isinstance(known, dict) else _attributes_of(known, path[-1], depth)
-    for key, node in _attributes_of(value, path[-1], depth).items():
-        if key in merged:
-            raise NotLiteralError(path[-1], f"{key!r} is in two sets that Nix versions merge differently")
-        merged[key] = node
-    names[last] = merged
-
-
-def _attributes_of(value: "Node", place: "Node", depth: int) -> "_Names":
-    """Return the attributes of a set that is merged with another. Names to be evaluated do not meet until then."""
-    if value.type not in SETS:
+def _opened(value: "Node | None", place: "Node", depth: int) -> _Set:
+    """Return the attributes of a set that is merged with another."""
+    if value is None or value.type not in SETS:
         raise NotLiteralError(place, f"the attribute {text_of(place)!r} is defined twice")
-    if value.type != "attrset_expression":
-        raise NotLiteralError(place, "a `rec` set is merged with another")
     if depth > _DEEPEST:
         raise NotLiteralError(place, "sets are merged too deeply")
-    names: _Names = {}
+    made = _Set(recursive=value.type == "rec_attrset_expression")
     for binding in _bindings(value):
-        if binding.type == "binding":
-            path, expression = without_comments(binding)
-            _define(names, without_comments(path), unwrap(expression), depth + 1)
-        else:
-            _inherit(names, binding)
-    return names
+        made.take(binding, depth + 1)
+    return made
 
 
 def _binary(node: "Node", scope: "Scope", work: "Work") -> None:
@@ -294,7 +294,7 @@ _HANDLERS = {
     "function_expression": _function,
     "with_expression": _with,
     "attrset_expression": _set,
-    "rec_attrset_expression": _recursive_set,
+    "rec_attrset_expression": _set,
     "let_expression": _let,
     "binary_expression": _binary,
     "has_attr_expression": _has_attribute,

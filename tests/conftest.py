@@ -32,6 +32,7 @@ _DROPPED = {
     "CLICOLOR_FORCE",
     "CI",
     "LANGUAGE",
+    "PYTHONDONTWRITEBYTECODE",
 }
 _GITCONFIG = """\
 [user]
@@ -52,6 +53,9 @@ _GITCONFIG = """\
 """
 
 _ROOM_BYTES = 1 << 30
+
+# Containers often ask for none: then each worker would compile all tests anew (five seconds), and each command flakesync.
+sys.dont_write_bytecode = False
 
 settings.register_profile("suite", deadline=None, print_blob=True)
 settings.load_profile("suite")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.trees import list_files
 from flakesync.terms import Rev
 from tests.support import repos
 from tests.support.nix import RealNix
@@ -62,6 +63,12 @@ def test_a_flake_below_is_read_through_its_own_link_and_not_through_a_linked_fol
     assert link_target(reader, rev, "sub/flake.nix") == "../x.nix"
     assert link_target(reader, rev, "x.nix") is None
     assert link_target(reader, rev, "nothing") is None
+
+
+def test_files_of_a_name_are_listed_with_links_that_lead_to_files(tmp_path: Path) -> None:
+    files = {"a/f": "link:../x", "b/f": "link:nope", "c/f": "", "d/f/g": "", "e": "link:c", "x": ""}
+    reader, rev = made(tmp_path / "repo", files)
+    assert list_files(reader, rev, name="f") == ["a/f", "c/f"]
 
 
 @pytest.mark.nix

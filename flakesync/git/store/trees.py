@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from flakesync.git.store.links import read_through
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.terms import Rev
 
@@ -20,12 +21,14 @@ def walk(reader: ObjectReader, tree: str, prefix: bytes = b"", depth: int = 0) -
 
 
 def list_files(reader: ObjectReader, rev: Rev, *, name: str) -> list[str]:
-    """Return the path of every regular file called `name` (`.gitattributes`) in the commit's tree."""
+    """Return the path of every file called `name` in the commit's tree, symlinks that `read_through` follows too."""
     wanted = name.encode("utf-8", "surrogateescape")
     return [
         show_path(path)
         for path, mode, _ in walk(reader, reader.tree_of(rev))
-        if path.rpartition(b"/")[2] == wanted and mode not in (TREE, SYMLINK, GITLINK)
+        if path.rpartition(b"/")[2] == wanted
+        and mode not in (TREE, GITLINK)
+        and (mode != SYMLINK or read_through(reader, rev, show_path(path)) is not None)
     ]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from flakesync.git.remotes import tries
 from flakesync.net.forge_kinds import KINDS
 from tests.support import nix as real_nix
 from tests.support.kept import Kept
@@ -162,6 +163,7 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     # tempfile and libgit2 each look once and remember the answer.
     monkeypatch.setattr("tempfile.tempdir", None)
     _tell_libgit2(home)
+    tries.forget()
     yield home
     monkeypatch.undo()
     real_nix.remove_state(home)

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 from flakesync.errors import GitError, HostDownError
 from flakesync.git import process
 from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, server_of
-from flakesync.git.remotes.tries import host_of, stumbled, tries
+from flakesync.git.remotes.tries import host_of, note_down, note_up, require_up, stumbled, tries
 from flakesync.git.values import check_ref_name
 from flakesync.gitenv import Settings
 from flakesync.net.wall import require_online
@@ -226,9 +226,10 @@ def run_once(
     Raises: GitError(`unreachable`): it did not end within `timeout_s`; GitError(`offline`).
     """
     require_online(process.hide_secrets(remote.url), GitError)
+    require_up(remote.url)
     where = os.fspath(cwd)
     try:
-        return process.git(
+        answer = process.git(
             argv,
             cwd=where,
             env={**_ssh(where), **remote.environment},
@@ -242,8 +243,11 @@ def run_once(
         late = f"no answer within {timeout_s:g} s"
         host = host_of(remote.url)
         if host is not None:
-            raise HostDownError(host, f"{host} cannot be reached: {late}") from None
+            raise note_down(HostDownError(host, f"{host} cannot be reached: {late}"), late=True) from None
         raise GitError("unreachable", f"{process.hide_secrets(remote.url)}: {late}") from None
+    if answer.status == 0:
+        note_up(remote.url)
+    return answer
 
 
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
@@ -256,7 +260,7 @@ def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
         return GitError("no-such-ref", f"{shown}: {reason}")
     host = host_of(remote.url)
     if host is not None and _NOBODY.search(told) is not None:
-        return HostDownError(host, f"{host} cannot be reached: {remote.clean(_why_nobody(answer.err))}")
+        return note_down(HostDownError(host, f"{host} cannot be reached: {remote.clean(_why_nobody(answer.err))}"))
     missing = any(words in told for words in _MISSING)
     # To a login that may not see a repository, forges say that there is none.
     if any(words in told for words in _DENIED) or (missing and remote.login is not None):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from flakesync.errors import HostDownError
 from flakesync.git import process
 
 PAUSES_S = (0.5, 1.0, 2.0)
@@ -26,6 +27,11 @@ _REFUSALS = re.compile(
 )
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(\[[^\]/]+\]|[^@/:\s]+):")
 
+SILENT_FOR_S = 5.0
+"""How long nobody else tries a host that cannot be reached: enough for all that wait for their turn to hear of it."""
+
+_answered: set[str] = set()
+_silent: dict[str, tuple[float, HostDownError]] = {}
 _down: dict[str, float] = {}
 _guard = threading.Lock()
 
@@ -60,6 +66,42 @@ def tries(url: str) -> Iterator[None]:
     if server is not None:
         with _guard:
             _down[server] = time.monotonic() + DOWN_FOR_S
+
+
+def forget() -> None:
+    """Forget what is known of all hosts."""
+    with _guard:
+        for known in (_answered, _silent, _down):
+            known.clear()
+
+
+def require_up(url: str) -> None:
+    """Raise HostDownError while a host counts as one that cannot be reached; nothing is asked for that."""
+    with _guard:
+        until, error = _silent.get(host_of(url) or "", (0.0, None))
+    if error is not None and until > time.monotonic():
+        raise HostDownError(error.host, error.message)
+
+
+def note_up(url: str) -> None:
+    """Note that a host has answered, whatever it said."""
+    host = host_of(url)
+    if host is not None:
+        with _guard:
+            _answered.add(host)
+            _silent.pop(host, None)
+
+
+def note_down(error: HostDownError, *, late: bool = False) -> HostDownError:
+    """Note that a host could not be reached, and return the error.
+
+    late: it only did not answer in time, which says nothing of a host that has answered before: one repository may be
+    large.
+    """
+    with _guard:
+        if not late or error.host not in _answered:
+            _silent[error.host] = (time.monotonic() + SILENT_FOR_S, error)
+    return error
 
 
 def host_of(url: str) -> str | None:

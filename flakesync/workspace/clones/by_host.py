@@ -28,7 +28,8 @@ def read_by_host(
         try:
             return read(repo)
         except HostDownError as error:
-            down[host] = error
+            if id(repo) in first:  # others may only be large; those that are refused at once cost nothing
+                down[host] = error
             return give_up(repo, error)
 
     hosts = {_host(repo): repo for repo in reversed(repos)}  # the first repo of each

@@ -1,0 +1,68 @@
+"""A host that cannot be reached is not tried by everybody who waits for it."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from flakesync.errors import GitError, HostDownError
+from flakesync.git import process
+from flakesync.git.remotes import tries
+from flakesync.git.remotes.remote import Remote, list_refs
+
+DEAD = "127.0.0.1:1"
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The commands of git that were started, in order."""
+    commands: list[str] = []
+    real = process.git
+
+    def git(argv: list[str], **values: object) -> process.Answer:
+        commands.append(argv[0])
+        return real(argv, **values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(process, "git", git)
+    return commands
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A host that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+def ask(host: str, repo: str = "r", timeout_s: float = 30) -> GitError:
+    with pytest.raises(GitError) as caught:
+        list_refs(Remote(f"git://{host}/{repo}"), ["HEAD"], timeout_s=timeout_s)
+    return caught.value
+
+
+def test_a_host_that_refuses_is_asked_once_and_the_error_names_it_alone(started: list[str]) -> None:
+    errors = [ask(DEAD, f"r{number}") for number in range(5)]
+    assert started.count("ls-remote") == 1
+    assert {str(error) for error in errors} == {str(errors[0])}
+    assert all(isinstance(error, HostDownError) and error.host == DEAD for error in errors)
+    assert str(errors[0]).startswith(f"{DEAD} cannot be reached: ")
+
+
+def test_it_is_asked_again_a_little_later(started: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flakesync.git.remotes.tries.SILENT_FOR_S", 0.0)
+    ask(DEAD)
+    ask(DEAD)
+    assert started.count("ls-remote") == 2
+
+
+def test_a_host_that_does_not_answer_is_asked_once_too(started: list[str], silent: str) -> None:
+    errors = [ask(silent, f"r{number}", timeout_s=0.3) for number in range(3)]
+    assert started.count("ls-remote") == 1
+    assert str(errors[2]) == f"{silent} cannot be reached: no answer within 0.3 s"
+
+
+def test_one_late_answer_says_nothing_of_a_host_that_has_answered_before(started: list[str], silent: str) -> None:
+    tries.note_up(f"git://{silent}/other")
+    for number in range(2):
+        ask(silent, f"r{number}", timeout_s=0.3)
+    assert started.count("ls-remote") == 2

@@ -3,7 +3,7 @@
 Nothing is fetched here but through a Fetcher, and nothing is recursive: locks nest as deep as workspaces do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.expression.inputs import InputSpec
@@ -35,7 +35,8 @@ VERSION = 7
 class Computation:
     """One run of the algorithm.
 
-    fresh: whether there is no old lock. differs: where a dialect decided something; empty if none did.
+    fresh: whether there is no old lock. differs: where a dialect decided something; empty if none did. stale: inputs
+    on which flake.nix and the old lock may disagree.
     """
 
     def __init__(self, old: LockFile, moves: Moves, fetcher: Fetcher, dialect: Dialect, *, fresh: bool = False) -> None:
@@ -50,6 +51,7 @@ class Computation:
         self.frames: list[Frame] = []
         self.moved: set[InputPath] = set()
         self.relative = RelativeNodes()
+        self.stale: Collection[InputPath] = ()
 
     def run(self, flake: Flake) -> LockFile:
         """Return the lock for the inputs of this flake. Raises: NotNativeError, DisagreementError."""
@@ -219,7 +221,7 @@ class Computation:
         """Lock an input that the old lock does not have."""
         refetched = override is not given and self.dialect.overrides_refetch
         # An input that nobody has planned to add: what it leads to is not what was decided, so nothing is guessed.
-        if not refetched and not frame.fresh:
+        if not refetched and not frame.fresh and path not in self.stale:
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
         if override is not given and frame.fresh:
             self._check_noted(path, given, override)
@@ -289,11 +291,8 @@ class Computation:
         inputs = self._from_flake(found, path)
         parents = (*frame.parents, fetched.ref)
         if old is not None:
-            return [
-                Frame(
-                    inputs, made, path, old, frame.old_nodes, frame.follows_prefix, False, True, parents, found.beside
-                )
-            ]
+            kept = (old, frame.old_nodes, frame.follows_prefix)
+            return [Frame(inputs, made, path, *kept, False, True, parents, found.beside)]
         # What is new brings the lock that lies beside it; its follows are paths from that flake, hence the prefix.
         own = found.lock
         root = own.nodes[own.root] if own is not None else None

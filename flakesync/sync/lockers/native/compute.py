@@ -1,6 +1,6 @@
 """The lock that Nix would write, in all dialects of Nix that a flake may be locked with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock import graph as lockgraph
@@ -17,31 +17,35 @@ from flakesync.sync.lockers.native.values import (
     SpellingError,
     nothing_beside,
 )
+from flakesync.terms import InputPath
 
 _NO_LOCK = LockFile(VERSION, lockgraph.ROOT, {lockgraph.ROOT: LockNode()}, {}, False, {})
 
 
 def compute(
     old: LockFile,
-    inputs: Mapping[str, InputSpec],
+    flake: Flake,
     moves: Moves,
     fetcher: Fetcher,
     dialects: Sequence[Dialect],
-    beside: Beside = nothing_beside,
+    stale: Collection[InputPath] = (),
 ) -> LockFile:
     """Return the lock that Nix writes when it moves exactly `moves`; `old` itself if that changes nothing.
 
-    old, inputs: the flake's lock and the inputs of its flake.nix. dialects: those that the lock may be written in. It
-    is in none where it disagrees with flake.nix; what the others write has to agree. beside: reads the flakes that it
-    takes by a relative path.
+    old: the flake's lock. dialects: those that the lock may be written in. It is in none where it disagrees with
+    flake.nix; what the others write has to agree. stale: inputs on which it may disagree: they are locked anew.
 
     Raises:
         NotNativeError: flake.nix and flake.lock disagree, a source is out of reach, the dialects differ, or Nix itself
             would refuse.
     """
-    written = _agreed(
-        lambda dialect: Computation(old, moves, fetcher, dialect), Flake(inputs, old, beside=beside), dialects
-    )
+
+    def make(dialect: Dialect) -> Computation:
+        computation = Computation(old, moves, fetcher, dialect)
+        computation.stale = stale
+        return computation
+
+    written = _agreed(make, flake, dialects)
     return written if _differ(old, written) else old
 
 

@@ -75,7 +75,7 @@ def _writers(nodes: Iterable[LockNode], of: Callable[[LockNode], frozenset[Diale
 
 
 def _who_reads(node: LockNode) -> frozenset[Dialect]:
-    """Return the dialects whose Nix does not refuse a lock with this node."""
+    """Return the dialects whose Nix takes a lock with this node."""
     locked: Mapping[str, Attr] = node.locked or {}
     if node.parent is not None or "lfs" in locked:
         return _NIX_2_26_ON

@@ -14,6 +14,9 @@ from flakesync.sync.lockers.native.values import Dialect, Fetched, NotNativeErro
 from flakesync.sync.lockers.nix import canonical_locked, canonical_source, override_reference
 from flakesync.terms import InputPath, show_path
 
+# What Nix from 2.17 on notes of an archive whose server names the commit, and `revCount` where it says that too.
+_OF_ARCHIVE = frozenset({"type", "url", "rev", "lastModified", "narHash"})
+
 
 class NativeLocker:
     """A Locker that needs no Nix; may be used from several threads at once.
@@ -37,7 +40,7 @@ class NativeLocker:
         flake = self._sources.flake(request.repository, request.rev, dir, served=False)
         moves = {move.input: self._fetch(move) for move in request.moves}
         dialects = self._dialects or self._shown(request.lock, flake.inputs, moves)
-        return compute(request.lock, flake.inputs, moves, self._sources, dialects, flake.beside)
+        return compute(request.lock, flake, moves, self._sources, dialects, request.stale)
 
     def _shown(
         self, lock: LockFile, inputs: Mapping[str, InputSpec], moves: Mapping[InputPath, Fetched]
@@ -60,6 +63,8 @@ class NativeLocker:
         except FlakeRefError as error:
             raise NotNativeError(error.message) from error
         match move.source:
+            case FromServer(locked=locked) if locked is not None and locked.keys() >= _OF_ARCHIVE:
+                return self._archive(move, ref, locked)
             case FromServer():
                 return _with_address(self._sources.fetch(ref))
             case FromClone(rev=rev, repository=repository) as source:
@@ -79,6 +84,17 @@ class NativeLocker:
                     lambda original: canonical_locked(move, source, LockNode(locked=found, original=original)),
                     lambda: self._sources.flake(repository, rev, str(dir) if dir else None, served=served),
                 )
+
+    def _archive(self, move: Move, ref: FlakeRef, locked: Mapping[str, Attr]) -> Fetched:
+        """Take an immutable archive as the lock that it is a target from has it: its address stands for one content."""
+        if "dir" in move.original or "dir" in locked:
+            raise NotNativeError(f"input {show_path(move.input)} is a folder of an archive")
+        if "lastModified" not in move.locked:
+            raise NotNativeError(
+                f"input {show_path(move.input)} was locked by a Nix that notes no commit of an archive"
+            )
+        node = {key: value for key, value in locked.items() if key in _OF_ARCHIVE | {"revCount"}}
+        return Fetched(ref, lambda _: node, lambda: self._sources.at(node))
 
 
 def _with_address(fetched: Fetched) -> Fetched:

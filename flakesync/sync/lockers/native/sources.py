@@ -67,8 +67,6 @@ class Sources:
         self._hosts = hosts
         self._flights = SingleFlight()
 
-    # ---- commits of local repositories ----------------------------------------------------------------------------
-
     def facts(self, repository: Path, rev: Rev, *, served: bool) -> Facts:
         """Return what Nix would note of a commit that `repository` has.
 
@@ -120,7 +118,7 @@ class Sources:
             return Flake({}, None)
         place = self._locate(locked)
         return (
-            self.flake(place, rev, dir, served=locked.get("type") in FORGES)
+            self.flake(place, rev, dir, served=locked.get("type") != "git")
             if place is not None
             else self._parse(self._archive(locked).files, rev, _folder(dir))
         )
@@ -295,6 +293,8 @@ def _index(locks: Iterable[LockFile]) -> dict[Hashable, _Known | None]:
 def _key(attrs: Mapping[str, Attr]) -> tuple[str, Identity, str, Attr] | None:
     """Return what locks with the same facts have in common; None for what they are not looked up for."""
     kind, rev = attrs.get("type"), attrs.get("rev")
+    if kind == "tarball" and isinstance(rev, str) and "dir" not in attrs:
+        return kind, Identity("", str(attrs.get("url"))), rev, attrs.get("narHash", "")
     if not isinstance(kind, str) or not isinstance(rev, str) or kind not in _PLAIN:
         return None
     if not attrs.keys() <= _PLAIN[kind] | _FACTS or "shallow" in attrs:

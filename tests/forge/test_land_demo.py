@@ -114,6 +114,7 @@ def opened(root: Path, nix: RealNix, way: Way) -> Iterator[Acme]:
         tables = tomli.loads(manifest_tables(way.address, checks=False))
         for table in tables["repos"].values():
             del table["path"]
+        tables["workspace"]["propagate"] = "always"  # so that many are made anew on what landed
         world.manifest = {**tables, "publish": {"merge-method": way.method, "labels": ["flake-lock"]}}
         yield Acme(world, way)
 

@@ -71,13 +71,16 @@ class Place:
 
 
 def make_place(root: Path, *, checks: Mapping[str, list[str]] | None = None) -> Place:
-    """Make the workspace: lib, app which takes it, and docs, all on an older nixpkgs. checks: of some repos."""
+    """Make the workspace: lib, app which takes it, and docs, all on an older nixpkgs. checks: of some repos.
+
+    Each commit of a repo moves those that take it, so that a squash has something to make anew.
+    """
     space = Space(root / "server")
     space.add("lib")
     space.add("app", {"nixpkgs": Take(), "lib": Take(follows={"nixpkgs": "nixpkgs"})})
     space.add("docs")
     tables = {name: {"checks": commands} for name, commands in (checks or {}).items()}
-    manifest = space.manifest({"jobs": 2}, tables=tables, mirrored=space.names)
+    manifest = space.manifest({"jobs": 2, "propagate": "always"}, tables=tables, mirrored=space.names)
     folder = root / "job"
     folder.mkdir()
     (folder / "workspace.toml").write_text(manifest.read_text())

@@ -65,6 +65,40 @@ def test_native_makes_the_commits_that_nix_makes(nix: RealNix, tmp_path: Path) -
     assert made[0] == made[1]
 
 
+UNUSUAL = """{
+  nixConfig = rec { extra-substituters = [ "https://c.example" ]; extra-trusted-substituters = extra-substituters; };
+  #\u3000wide
+  INPUTS
+  outputs = inputs: {
+    a = { inherit inputs; b = rec { c = __hasAttr "x" inputs; }; };
+    a.b.d = __elem 1 [ 1 ];
+    e = { inherit (inputs) # none is left
+      ; };
+  };
+}
+"""
+
+
+@pytest.mark.usefixtures("use_nix")
+def test_what_every_nix_takes_in_a_flake_nix_is_locked_by_both_as_by_nix(nix: RealNix, tmp_path: Path) -> None:
+    space = chain(tmp_path / "space", 2)
+    space.add("end", {"nixpkgs": Take(), "r1": Take(follows={"nixpkgs": "nixpkgs", "r0": ""})})
+    for name in space.names:
+        text = read(space.path(name), space.tip(name), "flake.nix").decode()
+        inputs = text[text.index("inputs = {") : text.index("  outputs")]
+        inputs = inputs.replace('follows = "', 'follows = "//')
+        space.commit(name, {"flake.nix": UNUSUAL.replace("INPUTS", inputs)})
+    manifest = space.manifest()
+    made = []
+    for locker in LOCKERS:
+        ran = run_sync(manifest, locker=locker)
+        assert set(ran.statuses.values()) == {"updated"}, ran.errors
+        made.append({name: space.tip(name, UPDATE_BRANCH) for name in space.names})
+        for name in space.names:
+            (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
+    assert made[0] == made[1]
+
+
 @pytest.mark.usefixtures("use_nix")
 def test_a_flake_nix_that_is_a_symlink_is_locked_by_both_as_by_nix(nix: RealNix, tmp_path: Path) -> None:
     space = chain(tmp_path / "space", 3)

@@ -85,7 +85,7 @@ def written(
     old: LockFile, inputs: str, moves: Mapping[tuple[str, ...], Fetched], *, known: Known | None = None,
     dialects: Sequence[Dialect] = ALL,
 ) -> LockFile:  # fmt: skip
-    return compute(old, flake(inputs), moves, known or Known(), dialects)
+    return compute(old, Flake(flake(inputs), old), moves, known or Known(), dialects)
 
 
 def at(lock: LockFile, label: str) -> LockNode:
@@ -234,6 +234,13 @@ def test_where_the_lock_does_not_tell_what_is_noted_nothing_is_guessed() -> None
     old = lock({"root": {"inputs": {"app": "app"}}, "app": node("app")})
     with pytest.raises(NotNativeError, match=r"nix-2\.34 and lix write different locks"):
         written(old, inputs, moves)
+
+
+def test_overrides_may_be_nested_as_deep_as_the_reader_takes_them() -> None:
+    old = lock({"root": {"inputs": {"app": "app", "lib": "lib"}}, "app": node("app"), "lib": node("lib")})
+    inputs = APP + LIB + f'app{".inputs.x" * 60}.follows = "lib";'
+    new = written(old, inputs, {("lib",): moved("lib", "b")})
+    assert (at(new, "lib").locked or {})["rev"] == "b" * 40
 
 
 def test_a_lock_of_lix_is_written_as_lix_writes_it() -> None:

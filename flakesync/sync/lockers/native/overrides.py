@@ -33,18 +33,25 @@ class Overrides:
 
     def add(self, path: InputPath, spec: InputSpec, flake: InputPath, beside: Beside) -> None:
         """Note what the flake at `flake` says below the input at `path`. Raises: DisagreementError."""
-        for name, inner in spec.inputs.items():
-            below = (*path, name)
-            if inner.ref is None and inner.follows is None and not self._dialect.deep_overrides:
-                raise DisagreementError(f"input {show_path(below)} has nested overrides, which Nix up to 2.29 misreads")
-            # The outermost flake wins: it comes first, as in Nix, whose map `insert`s and does not replace.
-            if (inner.ref is not None or inner.follows is not None) and below not in self._found:
-                self._found[below] = Override(inner, flake, beside)
-                self.touched.update(below[:length] for length in range(1, len(below) + 1))
-            if inner.inputs:
-                self.differs = f"overrides of the inputs of {show_path(below)}"
-                if self._dialect.deep_overrides:
-                    self.add(below, inner, flake, beside)
+        # No recursion: a flake.nix may nest overrides deeper than Python nests calls.
+        stack = [(path, spec)]
+        while stack:
+            above, outer = stack.pop()
+            for name, inner in outer.inputs.items():
+                self._note((*above, name), Override(inner, flake, beside))
+                if inner.inputs:
+                    self.differs = f"overrides of the inputs of {show_path((*above, name))}"
+                    if self._dialect.deep_overrides:
+                        stack.append(((*above, name), inner))
+
+    def _note(self, path: InputPath, override: Override) -> None:
+        empty = override.spec.ref is None and override.spec.follows is None
+        if empty and not self._dialect.deep_overrides:
+            raise DisagreementError(f"input {show_path(path)} has nested overrides, which Nix up to 2.29 misreads")
+        # The outermost flake wins: it comes first, as in Nix, whose map `insert`s and does not replace.
+        if not empty and path not in self._found:
+            self._found[path] = override
+            self.touched.update(path[:length] for length in range(1, len(path) + 1))
 
     def get(self, path: InputPath) -> Override | None:
         """Return what is said of an input; None: nothing."""

@@ -19,7 +19,7 @@ from flakesync.workspace.clones.branches import BranchRefs
 from flakesync.workspace.manifest import load_workspace
 from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 from tests.support import forked, locks, repos
-from tests.support.workspaces import everything, repo, workspace
+from tests.support.workspaces import everything, flake_nix, repo, workspace
 
 FLAKE = {"flake.nix": "{ outputs = _: { }; }"}
 DAY_S = 86_400
@@ -57,7 +57,11 @@ class Ground:
     def lock(self, rev: Rev, ref: str | None = None, *, date: int = repos.DATE) -> None:
         """Make `app`, which locks lib at `rev`. date: of that commit."""
         taken = locks.git(f"file://{self.server}", rev=rev, ref=ref, last_modified=date)
-        repos.make_repo(self.root / "app", {**FLAKE, "flake.lock": locks.to_bytes(locks.lock({"lib": taken})).decode()})
+        files = {
+            "flake.nix": flake_nix({"lib": taken}),
+            "flake.lock": locks.to_bytes(locks.lock({"lib": taken})).decode(),
+        }
+        repos.make_repo(self.root / "app", files)
 
     def survey(self, read: str = "server", *, url: bool = True, offline: bool = False) -> tuple[Survey, list[str]]:
         lib = {"path": "lib"} | ({"url": f"git+file://{self.server}"} if url else {})
@@ -182,7 +186,7 @@ def test_a_shallow_clone_is_named_as_such_and_not_in_step(ground: Ground, read: 
     assert found is not None
     words = "does not have" if kept == "cut off" else "lacks the history of"
     assert found.detail == f"lib is a shallow clone that {words} this commit: git -C {ground.clone} fetch --unshallow"
-    for command in ("drift", "plan"):
+    for command in ("drift", "plan", "sync"):
         done = forked.flakesync(command, cwd=ground.root, env=dict(os.environ))
         told = " ".join((done.stdout + done.stderr).split())
         assert (done.returncode, "fetch --unshallow" in told) == (1, True), command

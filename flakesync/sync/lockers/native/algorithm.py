@@ -127,7 +127,7 @@ class Computation:
         old = old_child(frame, path[-1])
         # Before 2.20 Nix keeps no node that has an override (`!hasOverride`): it is fetched each time.
         if old is not None and override is not given and self.dialect.overrides_refetch:
-            if not frame.fresh:
+            if not frame.fresh and path not in self.stale:
                 self._check_override(frame, path, given, override, old)
             return None
         if old is None or not self._is_same(old, override) or old.parent != self._parent(override, old):
@@ -223,7 +223,7 @@ class Computation:
         # An input that nobody has planned to add: what it leads to is not what was decided, so nothing is guessed.
         if not refetched and not frame.fresh and path not in self.stale:
             raise DisagreementError(f"flake.nix and flake.lock disagree on what input {show_path(path)} is")
-        if override is not given and frame.fresh:
+        if override is not given and frame.fresh and path not in self.stale:
             self._check_noted(path, given, override)
         old = old_child(frame, path[-1])
         if old is not None:

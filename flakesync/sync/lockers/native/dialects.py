@@ -77,6 +77,7 @@ def _writers(nodes: Iterable[LockNode], of: Callable[[LockNode], frozenset[Diale
 def _who_reads(node: LockNode) -> frozenset[Dialect]:
     """Return the dialects whose Nix takes a lock with this node."""
     locked: Mapping[str, Attr] = node.locked or {}
+    # Without a hash, a path is "mutable" to earlier ones; an attribute that they do not know is an error.
     if node.parent is not None or "lfs" in locked:
         return _NIX_2_26_ON
     if "dirtyRev" in locked or (locked.get("type") == "tarball" and "lastModified" in locked):
@@ -91,8 +92,10 @@ def _who_writes(node: LockNode) -> frozenset[Dialect]:
     found = frozenset(ALL)
     if not {"exportIgnore", "allRefs"}.isdisjoint(locked):
         found &= _NIX_2_26_ON
+    # Up to 2.8 a branch that nobody has named is noted without `refs/heads/`.
     if str(locked.get("ref", "")).startswith("refs/heads/") and not str(original.get("ref", "")).startswith("refs/"):
         found &= _NIX_2_10_ON
+    # Before 2.24.15 `?dir=` stays in the address too.
     if "dir" in original and "dir=" in str(original.get("url")):
         found -= _NIX_2_26_ON
     return found

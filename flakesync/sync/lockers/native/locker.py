@@ -89,6 +89,7 @@ class NativeLocker:
         """Take an immutable archive as the lock that it is a target from has it: its address stands for one content."""
         if "dir" in move.original or "dir" in locked:
             raise NotNativeError(f"input {show_path(move.input)} is a folder of an archive")
+        # 2.8 would write neither a commit nor a date, and not even read a lock that has them.
         if "lastModified" not in move.locked:
             raise NotNativeError(
                 f"input {show_path(move.input)} was locked by a Nix that notes no commit of an archive"

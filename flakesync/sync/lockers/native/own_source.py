@@ -29,6 +29,7 @@ def relative_path(original: Mapping[str, Attr] | None) -> str:
 
 def joined(folder: str, relative: str) -> str:
     """Return the folder that a relative path leads to, without slashes at its ends; above the top is the top."""
+    # As CanonPath of Nix, which knows no way out of the source: `..` at the top stays there.
     return posixpath.normpath(posixpath.join("/", folder, relative)).strip("/")
 
 
@@ -54,12 +55,16 @@ def with_self_attrs(path: InputPath, locked: Mapping[str, Attr], flake: Flake, d
         NotNativeError: the source is another then, or Nix would refuse.
     """
     asked = f"input {show_path(path)}: its flake.nix has `inputs.self.{min(flake.self_attrs)}`"
+    # Nix up to 2.26 takes `self` for an input like any other and stops at its attributes.
     if not dialect.self_attrs:
         raise DisagreementError(f"{asked}, which {dialect.name} does not know")
+    # An archive holds no submodules; Nix would write an attribute that it does not read back.
     if locked.get("type") != "git":
         raise NotNativeError(f"{asked}, which is not asked of an archive")
+    # Their trees are part of the hash, and the clone does not have them.
     if flake.self_attrs.get("submodules") and flake.submodules:
         raise NotNativeError(f"{asked}, and it has submodules")
+    # `UnimplementedError` in git.cc, whether there are submodules or not.
     if flake.self_attrs.get("submodules") and locked.get("exportIgnore"):
         raise NotNativeError(f"{asked}, and it is fetched with `exportIgnore`: Nix cannot do both")
     return {**locked, **flake.self_attrs}

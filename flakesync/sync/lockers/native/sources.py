@@ -108,8 +108,6 @@ class Sources:
         except GitError as error:
             raise NotNativeError(error.message) from error
 
-    # ---- references -----------------------------------------------------------------------------------------------
-
     def at(self, locked: Mapping[str, Attr]) -> Flake:
         """Return the flake that a node of a lock is locked to."""
         rev, dir = _rev(locked), _text(locked, "dir")
@@ -293,6 +291,7 @@ def _index(locks: Iterable[LockFile]) -> dict[Hashable, _Known | None]:
 def _key(attrs: Mapping[str, Attr]) -> tuple[str, Identity, str, Attr] | None:
     """Return what locks with the same facts have in common; None for what they are not looked up for."""
     kind, rev = attrs.get("type"), attrs.get("rev")
+    # By its address, not by its repository: each server packs an archive in its own way.
     if kind == "tarball" and isinstance(rev, str) and "dir" not in attrs:
         return kind, Identity("", str(attrs.get("url"))), rev, attrs.get("narHash", "")
     if not isinstance(kind, str) or not isinstance(rev, str) or kind not in _PLAIN:

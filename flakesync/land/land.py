@@ -16,6 +16,7 @@ from flakesync.land.outcome import LandOutcome, LandResult, failed
 from flakesync.land.repo import RepoLanding
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, ServerState, movable_edges
+from flakesync.land.waits import pending, waited_for
 from flakesync.publish.each_repo import map_repos
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.checks import ChecksFailedError
@@ -115,9 +116,10 @@ class _Landing:
         self.begun = True
         forward = {name: [edge for edge in edges[name] if not graph.is_back_edge(edge)] for name in self._open}
         self._takes = {name: frozenset(edge.upstream for edge in forward[name]) & self._open for name in self._open}
-        # Only who locks an update commit waits for it; from whom nothing arrives, nothing is waited for.
+        # From whom nothing arrives, nothing is waited for.
+        moving = {name: pending(self._state, name, edges[name]) for name in self._open}
         self._needs = {
-            name: frozenset(self._state.updates_taken(name, forward[name])) & self._open for name in self._open
+            name: frozenset(waited_for(self._state, graph, name, forward[name], moving)) for name in self._open
         }
         tasks = [name for name in self._undone() if name in self._selected]
         if not self._outcomes:

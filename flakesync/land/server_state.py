@@ -28,7 +28,7 @@ from flakesync.survey.survey import Survey
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.terms import PinName, RepoName, Rev, flake_file
 from flakesync.update.commit import is_ours
-from flakesync.update.content import Update, has_content, locked_of, own_commits, read_update
+from flakesync.update.content import Update, has_content, own_commits, read_update
 from flakesync.workspace.history import Answer, Question
 from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
@@ -163,16 +163,6 @@ class ServerState:
 
     # ---- edges -----------------------------------------------------------------------------------------------------
 
-    def updates_taken(self, name: RepoName, edges: Iterable[Edge]) -> Iterator[RepoName]:
-        """Yield the upstreams of whose update commits a repo locks one: on its update branch, else on its base."""
-        found = self.look(name)
-        update = found.update if isinstance(found, RepoOnServer) else None
-        after = {move.key: locked_of(move.after) for move in update.moves} if update is not None else {}
-        for edge in edges:
-            locked = after.get((edge.flake, edge.input), edge.locked)
-            if self.names_update(msgspec.structs.replace(edge, locked=locked)):
-                yield edge.upstream
-
     def names_update(self, edge: Edge) -> bool:
         """Tell whether a base lock names an update commit that the upstream's base does not have as one of its own.
 
@@ -251,7 +241,7 @@ class ServerState:
         if update is None or not any((edge.flake, edge.input) == move.key for edge in edges for move in update.moves):
             return
         with Repository.open(found.state.clone) as repository:
-            flakes = tuple(_at_commit(repository, update.commit, flake) for flake in found.state.flakes)
+            flakes = tuple(at_commit(repository, update.commit, flake) for flake in found.state.flakes)
         snapshot = self._snapshot()
         states = {**snapshot.states, name: msgspec.structs.replace(found.state, flakes=flakes)}
         published = look_at(msgspec.structs.replace(snapshot, states=states), name, targets, external)
@@ -267,7 +257,8 @@ class ServerState:
                 yield question, Answer("behind", inert.locked, answer.behind, answer.on_base)
 
 
-def _at_commit(repository: Repository, commit: Rev, flake: FlakeState) -> FlakeState:
+def at_commit(repository: Repository, commit: Rev, flake: FlakeState) -> FlakeState:
+    """Return a flake as it is at another commit of its repo; where its lock there cannot be used, as it is."""
     data = repository.read(commit, flake_file(flake.dir))
     try:
         return FlakeState(flake.dir, LockFile.parse(data)) if data is not None else flake

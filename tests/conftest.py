@@ -55,7 +55,7 @@ _GITCONFIG = """\
 
 _ROOM_BYTES = 1 << 30
 
-# Containers often ask for none: then each worker would compile all tests anew (five seconds), and each command flakesync.
+# Containers often ask for none: each worker would compile all tests anew (five seconds), and each command flakesync.
 sys.dont_write_bytecode = False
 
 settings.register_profile("suite", deadline=None, print_blob=True)

@@ -55,7 +55,11 @@ def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> E
             return msgspec.structs.replace(one, decided=replace(one.decided, to=leader.decided.to))
         case Inert():
             leader = leader or next(iter(others), None)
-            if leader is not None and isinstance(leader.decided, Change):
+            if (
+                leader is not None
+                and isinstance(leader.decided, Change)
+                and isinstance(leader.decided.to, ToRev | ToUpdate)
+            ):
                 reason = f"moves with {show_path(leader.edge.input)}"
                 moved = _change(one.edge, leader.decided.to, reason)
                 return msgspec.structs.replace(one, decided=moved)

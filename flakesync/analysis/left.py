@@ -27,13 +27,19 @@ def find_left(survey: Survey, plan: Plan, selected: frozenset[RepoName]) -> list
     moved: set[Place] = {
         (change.repo, change.flake, change.input) for _, changes in plan.changes() for change in changes
     }
+    # Every input of a stale lock is locked anew.
+    stale = {
+        ("stale-lock", change.repo, change.flake) for _, changes in plan.changes() for change in changes if change.stale
+    }
     held: dict[Place, str] = {(stays.repo, stays.flake, stays.input): stays.reason for stays in plan.held}
     deferred = {(stays.repo, stays.flake, stays.input) for stays in plan.deferred}
     findings = find_drift(survey, selected).findings
     return [
         _left(finding, held, deferred)
         for finding in findings
-        if finding.repo not in plan.problems and not _is_mended(finding, moved, _followed(survey, finding))
+        if finding.repo not in plan.problems
+        and (finding.kind, finding.repo, finding.flake) not in stale
+        and not _is_mended(finding, moved, _followed(survey, finding))
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flakesync.documents.plan import InertRule
 from flakesync.nix.reference.flakeref import Attr
@@ -30,10 +31,22 @@ class ToUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class ToFlakeNix:
+    """What flake.nix says by now of an input that the lock has otherwise, or not at all: Nix decides when it locks.
+
+    wanted: a phrase for people: a reference, `follows NAME`, `gone`.
+    """
+
+    wanted: str
+    upstream: ClassVar[None] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One input of one flake that moves. reason: a phrase for people; pin: the pin that governs it, if any.
 
-    reaches: the inputs of the upstream whose move is why this one moves; empty where there is another reason.
+    reaches: the inputs of the upstream whose move is why this one moves; empty where there is another reason. stale:
+    flake.nix and the lock disagree on it; then `original` is what flake.nix has (empty: none), and of `locked` the rev.
     """
 
     repo: RepoName
@@ -41,10 +54,11 @@ class Change:
     input: InputPath
     original: Mapping[str, Attr]
     locked: Mapping[str, Attr]
-    to: ToRev | ToUpdate
+    to: ToRev | ToUpdate | ToFlakeNix
     reason: str
     pin: PinName | None = None
     reaches: tuple[InputPath, ...] = ()
+    stale: bool = False
 
     @property
     def from_rev(self) -> Rev | None:

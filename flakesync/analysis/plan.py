@@ -9,7 +9,8 @@ import msgspec
 
 from flakesync.analysis.edges import decide_edges
 from flakesync.analysis.inert import inert_document
-from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
+from flakesync.analysis.mend import mends
+from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
 from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
 from flakesync.survey.external import external_inputs
 from flakesync.survey.graph import Edge
@@ -20,7 +21,18 @@ from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
 
-__all__ = ["Change", "Held", "Inert", "Plan", "ToRev", "ToUpdate", "change_document", "make_plan", "plan_document"]
+__all__ = [
+    "Change",
+    "Held",
+    "Inert",
+    "Plan",
+    "ToFlakeNix",
+    "ToRev",
+    "ToUpdate",
+    "change_document",
+    "make_plan",
+    "plan_document",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,7 @@ class _Planner:
         self.inert: list[Inert] = []
         self.problems: dict[RepoName, str] = {}
         self.unusable: dict[tuple[RepoName, FlakeDir], str] = {}
+        self.stale: frozenset[tuple[FlakeDir, InputPath]] = frozenset()
 
     def repo(self, state: RepoState) -> None:
         """Decide on one repo; its upstreams have been decided on."""
@@ -95,29 +108,41 @@ class _Planner:
                 self.unusable[state.name, flake.dir] = flake.problem.detail
             if flake.lock is None:
                 continue
+            anew = list(mends(self.survey, state, flake))
+            self.stale = frozenset((flake.dir, each.input) for each in anew)
+            changes += [each for each in anew if isinstance(each, Change)]
+            self.held += [each for each in anew if isinstance(each, Held)]
             governed = self.survey.governed_in(state.name, flake.dir)
             for pinned in governed.values():
                 if pinned.following is None:
-                    changes += self._keep(state, pinned.input, self._pin(pinned))
+                    changes += self._keep(state, flake.dir, pinned.input, self._pin(pinned))
             edges = [
                 edge
                 for edge in self.survey.edges_into(state.name, flake.dir)
-                if edge.input not in governed and edge.follows is None
+                if edge.input not in governed and edge.follows is None and not self._is_stale(flake.dir, edge.input)
             ]
             for each in decide_edges(self.survey, edges, self.changes):
                 self.deferred += [each.deferred] if each.deferred is not None else []
                 if isinstance(each.decided, Inert):
                     self.inert.append(each.decided)
                 else:
-                    changes += self._keep(state, each.edge.input, each.decided)
+                    changes += self._keep(state, flake.dir, each.edge.input, each.decided)
             for item in _external_inputs(self.survey, state.name, flake):
-                changes += self._keep(state, item.path, self._external(state, flake.dir, item))
+                changes += self._keep(state, flake.dir, item.path, self._external(state, flake.dir, item))
             moved = {change.input for change in changes if change.flake == flake.dir}
             self.held += _left_by_what_they_follow(self.survey, governed, moved)
         if changes:
             self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
 
-    def _keep(self, state: RepoState, path: InputPath, decided: Change | Held | None) -> Iterator[Change]:
+    def _is_stale(self, flake: FlakeDir, path: InputPath) -> bool:
+        """Tell whether an input, or one above it, is locked otherwise than flake.nix says."""
+        return any((flake, path[:length]) in self.stale for length in range(1, len(path) + 1))
+
+    def _keep(
+        self, state: RepoState, flake: FlakeDir, path: InputPath, decided: Change | Held | None
+    ) -> Iterator[Change]:
+        if self._is_stale(flake, path):
+            return
         match decided:
             case None:
                 return
@@ -240,8 +265,16 @@ def _run_name(survey: Survey, plan: Plan) -> str:
 
 def change_document(change: Change) -> ChangeDocument:
     """Return the JSON form of a change."""
-    to: dict[Literal["rev", "update_of"], str]
-    to = {"rev": change.to.rev} if isinstance(change.to, ToRev) else {"update_of": change.to.upstream}
+    to: dict[Literal["rev", "update_of", "flake_nix"], str]
+    match change.to:
+        case ToRev(rev=rev):
+            to = {"rev": rev}
+        case ToUpdate(upstream=upstream):
+            to = {"update_of": upstream}
+        case ToFlakeNix(wanted=wanted):
+            to = {"flake_nix": wanted}
+        case _:
+            assert_never(change.to)
     return ChangeDocument(
         flake=change.flake,
         input=show_path(change.input),

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from flakesync.analysis.inert import flake_dir_of
-from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
+from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
 from flakesync.analysis.plan import Plan
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput
@@ -112,6 +112,8 @@ def _change(survey: Survey, plan: Plan, change: Change) -> Reason:
         case ToRev(upstream=upstream):
             fate: Fate = "moves"
             because: tuple[Reason, ...] = ()
+        case ToFlakeNix(upstream=upstream):
+            fate, because = "moves", ()
         case ToUpdate(upstream=upstream):
             fate = "waits"
             because = tuple(_below(survey, plan, change, upstream))

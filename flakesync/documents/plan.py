@@ -10,7 +10,7 @@ in a cycle, and on an input that is the repo itself, only locks changed."""
 
 
 class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
-    """One input that moves; `to` is `{"rev": …}` or `{"update_of": repo}`.
+    """One input that moves; `to` is `{"rev": …}`, `{"update_of": repo}`, or of a stale lock `{"flake_nix": words}`.
 
     reaches: inputs of the upstream whose move is the reason; empty where there is another one.
     """
@@ -18,7 +18,7 @@ class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_":
     flake: str
     input: str
     from_: str | None
-    to: dict[Literal["rev", "update_of"], str]
+    to: dict[Literal["rev", "update_of", "flake_nix"], str]
     reason: str
     reaches: list[str] = []
 

@@ -104,6 +104,11 @@ def _all_inputs(flake: FlakeState, identities: AbstractSet[Identity]) -> Iterato
             yield own_input(path, flake.lock.nodes[label])
 
 
+def pin_of(workspace: Workspace, path: InputPath, source: Source) -> Pin | None:
+    """Return the pin that governs an input of a flake's own, which its lock need not have yet; None: none does."""
+    return _pin_for([(pin, pin_source(pin)) for pin in workspace.pins], path, source, own=True)
+
+
 def _pin_for(pins: _Pins, path: InputPath, source: Source, *, own: bool) -> Pin | None:
     """Return the pin that governs an input; of several the one of its own ref goes first. own: it is the repo's own."""
     second: Pin | None = None

@@ -1,11 +1,12 @@
 """The story of one repo: lock, verify, commit, check, move the branch."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from flakesync.errors import LockError, SyncError
 from flakesync.git.repository import Repository
+from flakesync.git.store.links import read_through
 from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.pins import last_modified
@@ -15,7 +16,7 @@ from flakesync.sync.job import BumpJob
 from flakesync.sync.lockers import Request
 from flakesync.sync.outcome import Unchanged, Updated
 from flakesync.sync.tools import Tools
-from flakesync.sync.verify import verify
+from flakesync.sync.verify import require_agreement, verify
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file
 from flakesync.update.check_reuse import same_trees
 from flakesync.update.commit import SIGNED, UpdateBranch, find_update_branch, message, read_lock, trailer, write_update
@@ -38,17 +39,18 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         old = repository.ref(ref)
         pushed = repository.ref(f"{job.tracking}{job.branch}")
         if old is not None and tools.up_to_date.has(old, pushed, job.decisions):
-            return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves)
+            return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves, rewrites=job.rewrites)
         existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
         before = {
-            dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir))
-            for dir in dict.fromkeys(each.flake for each in job.moves)
+            dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir)) for dir in job.flakes
         }
         if existing is not None and _is_current(job, repository, existing, before):
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=note)
             tools.up_to_date.add(existing.tip, pushed, job.decisions)
-            return Unchanged(repo=job.repo, branch=job.branch, commit=existing.tip, moves=job.moves)
+            return Unchanged(
+                repo=job.repo, branch=job.branch, commit=existing.tip, moves=job.moves, rewrites=job.rewrites
+            )
         if old is None:
             # Before anything is locked or checked, and in a dry run too, whose repository has no other branches.
             _require_room(job.clone, ref)
@@ -72,13 +74,13 @@ def _make(
 ) -> Updated:
     """Lock, commit and check; return the result, to whose commit no ref leads yet."""
     tools.listener(Step(job.repo, "locking"))
-    after = _lock(job, tools, before)
+    after = _lock(job, tools, repository, before)
     files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
     described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
     signed_by = (job.author or repository.identity()) if job.sign_off else None
     text = message(job.run, described, pins, subject=job.subject, signed_by=signed_by)
-    commit = write_update(repository, job.base_rev, files, text, job.author, _dates(after, job.wanted))
+    commit = write_update(repository, job.base_rev, files, text, job.author, _dates(after, job))
     tested = (job.base_rev,) if existing is None else (existing.tip, job.base_rev)
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
     checked = bool(job.checks) and job.borrowed is None and not passed
@@ -87,6 +89,7 @@ def _make(
         branch=job.branch,
         commit=commit,
         moves=job.moves,
+        rewrites=job.rewrites,
         locks=tuple(described),
         checks=run_checks(job, tools, repository, commit) if checked else (),
         diff=_diff(repository, job.base_rev, files) if job.borrowed is not None else None,
@@ -116,7 +119,7 @@ def _is_current(
         try:
             lock = read_lock(data, flake_file(dir))
             if not verified:
-                verify(before[dir], lock, _planned(job, dir), file=flake_file(dir))
+                _verify(job, repository, dir, before[dir], lock)
         except (SyncError, LockError):
             return False
         for each in job.moves:
@@ -149,18 +152,30 @@ def _ref(lock: LockFile, path: InputPath) -> str | None:
     return ref.removeprefix("refs/heads/") if isinstance(ref, str) else None
 
 
-def _lock(job: BumpJob, tools: Tools, before: Mapping[FlakeDir, LockFile]) -> dict[FlakeDir, LockFile]:
+def _lock(
+    job: BumpJob, tools: Tools, repository: Repository, before: Mapping[FlakeDir, LockFile]
+) -> dict[FlakeDir, LockFile]:
     after: dict[FlakeDir, LockFile] = {}
     for dir, lock in before.items():
         moves = [each.move for each in job.moves if each.flake == dir]
-        after[dir] = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo))
-        verify(lock, after[dir], _planned(job, dir), file=flake_file(dir))
+        stale = job.stale_in(dir)
+        after[dir] = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
+        _verify(job, repository, dir, lock, after[dir])
     return after
 
 
-def _dates(after: Mapping[FlakeDir, LockFile], wanted: Iterable[tuple[FlakeDir, InputPath]]) -> list[int]:
+def _verify(job: BumpJob, repository: Repository, dir: FlakeDir, before: LockFile, after: LockFile) -> None:
+    """Read a new lock back. Raises: SyncError."""
+    stale, file = job.stale_in(dir), flake_file(dir)
+    verify(before, after, _planned(job, dir), file=file, stale=stale)
+    if stale:
+        flake_nix = read_through(repository.reader, job.base_rev, flake_file(dir, "flake.nix"))
+        require_agreement(flake_nix or b"", after, file=file)
+
+
+def _dates(after: Mapping[FlakeDir, LockFile], job: BumpJob) -> list[int]:
     dates: list[int] = []
-    for dir, path in wanted:
+    for dir, path in (*job.wanted, *((each.flake, each.input) for each in job.rewrites)):
         node = after[dir].node(path)
         date = last_modified(node.locked) if node is not None and node.locked is not None else None
         if date is not None:

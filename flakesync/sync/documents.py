@@ -6,7 +6,7 @@ from typing import assert_never
 from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
 from flakesync.errors import FlakesyncError
-from flakesync.sync.job import PlannedMove
+from flakesync.sync.job import PlannedMove, PlannedRewrite
 from flakesync.sync.outcome import (
     CheckOutcome,
     Failed,
@@ -43,14 +43,14 @@ def outcome_document(outcome: RepoOutcome) -> Outcome:
                 status="updated",
                 branch=branch,
                 commit=commit,
-                changes=move_documents(outcome.moves),
+                changes=[*move_documents(outcome.moves), *_rewrite_documents(outcome.rewrites)],
                 locks=list(outcome.locks),
                 checks=check_documents(outcome.checks),
                 diff=outcome.diff,
                 failed_upstreams=list(outcome.failed_upstreams),
             )
         case Unchanged(repo=repo, branch=branch, commit=commit, moves=moves):
-            changes = move_documents(moves)
+            changes = [*move_documents(moves), *_rewrite_documents(outcome.rewrites)]
             failed: list[str] = list(outcome.failed_upstreams)
             return Outcome(
                 repo=repo, status="unchanged", branch=branch, commit=commit, changes=changes, failed_upstreams=failed
@@ -95,4 +95,17 @@ def move_documents(moves: Iterable[PlannedMove]) -> list[ChangeDocument]:
             reason=move.reason,
         )
         for move in moves
+    ]
+
+
+def _rewrite_documents(rewrites: Iterable[PlannedRewrite]) -> list[ChangeDocument]:
+    return [
+        ChangeDocument(
+            flake=each.flake,
+            input=show_path(each.input),
+            from_=each.from_rev,
+            to={"flake_nix": each.wanted},
+            reason=each.reason,
+        )
+        for each in rewrites
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.analysis.plan import Change, ToUpdate
+from flakesync.analysis.plan import Change, ToFlakeNix, ToRev, ToUpdate
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS, branch_ref
 from flakesync.git.values import Signature
@@ -24,12 +24,16 @@ from flakesync.workspace.snapshot import RepoAtCommit
 
 
 class PlannedMove(msgspec.Struct, frozen=True):
-    """One input that moves to a commit that is known. reason: a phrase for people. pin: the one that governs it."""
+    """One input that moves to a commit that is known. reason: a phrase for people. pin: the one that governs it.
+
+    stale: its flake.nix and its lock disagree on it.
+    """
 
     flake: FlakeDir
     move: Move
     reason: str
     pin: PinName | None
+    stale: bool = False
 
     @property
     def key(self) -> tuple[FlakeDir, InputPath]:
@@ -48,6 +52,19 @@ class PlannedMove(msgspec.Struct, frozen=True):
         return source.branch if isinstance(source, FromClone) and self.move.locked.get("type") == "git" else None
 
 
+class PlannedRewrite(msgspec.Struct, frozen=True):
+    """One input of a stale lock that is locked as flake.nix says by now, wherever that leads; see `ToFlakeNix`.
+
+    from_rev: what the lock has so far; None: nothing.
+    """
+
+    flake: FlakeDir
+    input: InputPath
+    wanted: str
+    reason: str
+    from_rev: Rev | None
+
+
 class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     """One repo whose update branch is to be brought to what the plan says.
 
@@ -56,7 +73,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     mirror. borrowed: a throw-away repository that the commit goes to in a dry run; None: it goes to the clone.
     base_rev: what the commit is made on. checks: argv of each. tracking: how the refs begin that follow the server's
     branches. reuse_checks: whether checks that the update branch, or the base, has passed count for a commit that holds
-    the same trees.
+    the same trees. rewrites: what else of stale locks is locked anew.
     """
 
     run: str
@@ -72,6 +89,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     borrowed: Path | None = None
     tracking: str = LOCAL_REFS[-1]
     reuse_checks: bool = False
+    rewrites: tuple[PlannedRewrite, ...] = ()
 
     @property
     def repository(self) -> Path:
@@ -87,7 +105,19 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     def decisions(self) -> tuple[object, ...]:
         """All that decides what the update branch should be."""
         moves = [(*each.key, each.rev, each.branch) for each in self.moves]
-        return self.branch, self.base_rev, self.subject, self.sign_off, moves
+        rewrites = [(each.flake, each.input) for each in self.rewrites]
+        return self.branch, self.base_rev, self.subject, self.sign_off, moves, rewrites
+
+    @property
+    def flakes(self) -> tuple[FlakeDir, ...]:
+        """The flakes whose locks are written anew."""
+        moved = [each.flake for each in self.moves]
+        return tuple(dict.fromkeys([*moved, *(each.flake for each in self.rewrites)]))
+
+    def stale_in(self, dir: FlakeDir) -> frozenset[InputPath]:
+        """Return the inputs of a flake on which its flake.nix and its lock disagree."""
+        moved = {each.move.input for each in self.moves if each.stale and each.flake == dir}
+        return frozenset(moved | {each.input for each in self.rewrites if each.flake == dir})
 
     def encode(self) -> bytes:
         """Return the job as JSON."""
@@ -99,9 +129,14 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.json.decode(data, type=cls, dec_hook=_decode_path)
 
 
-def make_job(workspace: Workspace, run: str, state: RepoAtCommit, moves: Iterable[PlannedMove]) -> BumpJob:
+def make_job(
+    workspace: Workspace, run: str, state: RepoAtCommit, planned: Iterable[PlannedMove | PlannedRewrite]
+) -> BumpJob:
     """Return the job of one repo, whose commit goes to its clone. run: names the decisions."""
-    moves = tuple(moves)
+    every = tuple(planned)
+    moves = tuple(each for each in every if isinstance(each, PlannedMove))
+    rewrites = tuple(each for each in every if isinstance(each, PlannedRewrite))
+    named = _named(moves) or [(show_path(each.input), Rev("")) for each in rewrites]
     return BumpJob(
         run=run,
         repo=state.name,
@@ -110,10 +145,11 @@ def make_job(workspace: Workspace, run: str, state: RepoAtCommit, moves: Iterabl
         clone=state.clone,
         base_rev=state.base_rev,
         moves=moves,
-        subject=make_subject(workspace.message, state.name, _named(moves)),
+        subject=make_subject(workspace.message, state.name, named),
         sign_off=workspace.sign_off,
         checks=state.repo.checks,
         tracking=state.branches.tracking,
+        rewrites=rewrites,
     )
 
 
@@ -125,7 +161,7 @@ def _named(moves: Sequence[PlannedMove]) -> list[tuple[str, Rev]]:
 
 def plan_move(
     change: Change, branch: str, repositories: Mapping[RepoName, RepoAtCommit], commits: Mapping[RepoName, Rev]
-) -> PlannedMove:
+) -> PlannedMove | PlannedRewrite:
     """Return the move that a change is, now that all commits are known.
 
     branch: the update branch. repositories: in whose clones the commits of upstreams are; what is of another repo
@@ -134,14 +170,20 @@ def plan_move(
     Raises:
         GitError: the repository of an upstream cannot be read.
     """
-    move = Move(change.input, change.original, change.locked, _source(change, branch, repositories, commits))
-    return PlannedMove(change.flake, move, change.reason, change.pin)
+    if isinstance(change.to, ToFlakeNix):
+        return PlannedRewrite(change.flake, change.input, change.to.wanted, change.reason, change.from_rev)
+    source = _source(change, change.to, branch, repositories, commits)
+    move = Move(change.input, change.original, change.locked, source)
+    return PlannedMove(change.flake, move, change.reason, change.pin, change.stale)
 
 
 def _source(
-    change: Change, branch: str, repositories: Mapping[RepoName, RepoAtCommit], commits: Mapping[RepoName, Rev]
+    change: Change,
+    to: ToRev | ToUpdate,
+    branch: str,
+    repositories: Mapping[RepoName, RepoAtCommit],
+    commits: Mapping[RepoName, Rev],
 ) -> FromServer | FromClone:
-    to = change.to
     if isinstance(to, ToUpdate):
         clone = repositories[to.upstream].clone
         return FromClone(commits[to.upstream], clone, f"refs/heads/{branch}", branch, pushed=False)

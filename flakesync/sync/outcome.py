@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from flakesync.errors import FlakesyncError
-from flakesync.sync.job import PlannedMove
+from flakesync.sync.job import PlannedMove, PlannedRewrite
 from flakesync.terms import RepoName, Rev
 
 
@@ -25,9 +25,9 @@ class CheckOutcome:
 class Updated:
     """Its update branch has a new commit, which dependents lock.
 
-    moves: what the plan moved. locks: what really changed in the locks, in Nix's words. checks: those that ran. diff:
-    of its flake.lock files, a unified one; None unless it is a dry run. failed_upstreams: those that failed or were
-    skipped, and whose update does not reach it.
+    moves: what the plan moved. rewrites: what else of stale locks it has locked anew. locks: what really changed in the
+    locks, in Nix's words. checks: those that ran. diff: of its flake.lock files, a unified one; None unless it is a dry
+    run. failed_upstreams: those that failed or were skipped, and whose update does not reach it.
     """
 
     repo: RepoName
@@ -38,13 +38,14 @@ class Updated:
     checks: tuple[CheckOutcome, ...] = ()
     diff: str | None = None
     failed_upstreams: tuple[RepoName, ...] = ()
+    rewrites: tuple[PlannedRewrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
     """Its update branch was as planned already. commit: its tip, which dependents lock. moves: what the plan moves.
 
-    failed_upstreams: as of Updated.
+    failed_upstreams, rewrites: as of Updated.
     """
 
     repo: RepoName
@@ -52,6 +53,7 @@ class Unchanged:
     commit: Rev
     moves: tuple[PlannedMove, ...]
     failed_upstreams: tuple[RepoName, ...] = ()
+    rewrites: tuple[PlannedRewrite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
 """Did the lock do what the plan said? Exit 0 of Nix proves nothing, so every new lock is read back and compared."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from flakesync.errors import SyncError
+from flakesync.nix.expression.stale import find_stale
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.survey.pins import is_archive
 from flakesync.terms import InputPath, Rev, show_path
@@ -15,10 +17,18 @@ _NO_COMMITS = (
 )
 
 
-def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *, file: str) -> None:
+def verify(
+    before: LockFile,
+    after: LockFile,
+    wanted: Mapping[InputPath, Rev],
+    *,
+    file: str,
+    stale: AbstractSet[InputPath] = frozenset(),
+) -> None:
     """Check that exactly the planned inputs have moved, each to its commit, and nothing but what lies below them.
 
-    wanted: the planned inputs and their commits. file: the name of the lock in messages.
+    wanted: the planned inputs and their commits. file: the name of the lock in messages. stale: the inputs on which
+    flake.nix and the lock before disagree, which are locked anew.
 
     Raises:
         SyncError: `not-moved` (a planned input is elsewhere), `stale-lock` (its reference changed as well: flake.nix
@@ -33,13 +43,13 @@ def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *
                 f"{file}: input {show_path(path)} should be at {rev}, but the new lock has {found or 'no such commit'}",
                 hint=_NO_COMMITS if node is not None and is_archive(node.locked or {}) else _GONE,
             )
-        if old is not None and _reference(old) != _reference(node):
+        if old is not None and path not in stale and _reference(old) != _reference(node):
             raise SyncError(
                 "stale-lock",
                 f"{file}: flake.nix and flake.lock disagree on what input {show_path(path)} is",
                 hint="run `nix flake lock` there and commit the result to the base branch first",
             )
-    stray = [found.path for found in differences(before, after) if not _is_below(found.path, wanted)]
+    stray = [found.path for found in differences(before, after) if not _is_below(found.path, wanted.keys() | stale)]
     if stray:
         raise SyncError(
             "moved-more",
@@ -48,7 +58,18 @@ def verify(before: LockFile, after: LockFile, wanted: Mapping[InputPath, Rev], *
         )
 
 
-def _is_below(path: InputPath, wanted: Mapping[InputPath, Rev]) -> bool:
+def require_agreement(flake_nix: bytes, after: LockFile, *, file: str) -> None:
+    """Check that a lock that was stale is not so any more. Raises: SyncError(`stale-lock`)."""
+    left = find_stale(flake_nix, after)
+    if left:
+        raise SyncError(
+            "stale-lock",
+            f"{file}: the new lock is not as flake.nix says: {'; '.join(each.detail for each in left)}",
+            hint="run `nix flake lock` there and commit the result to the base branch first",
+        )
+
+
+def _is_below(path: InputPath, wanted: AbstractSet[InputPath]) -> bool:
     return any(path[:length] in wanted for length in range(1, len(path) + 1))
 
 

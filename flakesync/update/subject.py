@@ -16,14 +16,14 @@ _MOST = 250
 def make_subject(template: str | None, repo: RepoName, moved: Sequence[tuple[str, Rev]]) -> str:
     """Return the subject that a checked template gives: `{summary}` `{pin}` `{repo}`.
 
-    moved: the pins that move, or without any the inputs, each with its new commit; of several the first three are
-    named. The same moves give the same subject.
+    moved: the pins that move, or without any the inputs, each with its new commit (empty: not known); of several the
+    first three are named. The same moves give the same subject.
     """
     if template is None:
         return USUAL
     names = list(dict.fromkeys(name for name, _ in moved))
     named = joined(names[:_MOST_NAMES], len(names) - _MOST_NAMES)
-    revs = {rev for _, rev in moved}
+    revs = {rev for _, rev in moved if rev}
     to = f" to {min(revs)[:_SHORT]}" if len(revs) == 1 else ""
     filled = template.format_map({"summary": f"update {named}{to}", "pin": named, "repo": repo})
     return " ".join(plain(filled).split())[:_MOST].rstrip()

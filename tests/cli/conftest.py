@@ -11,6 +11,7 @@ import pytest
 
 from flakesync.cli.main import run
 from tests.support import locks
+from tests.support.workspaces import flake_nix
 
 ROOT = Path(__file__).parents[2]
 DAY_S = 86_400
@@ -46,7 +47,7 @@ def make_flake(folder: Path, inputs: locks.Inputs | None) -> None:
     if inputs is None:
         (folder / "flake.nix").write_text("{ outputs = _: { }; }\n")
         return
-    (folder / "flake.nix").write_text("{ inputs = { }; outputs = _: { }; }\n")
+    (folder / "flake.nix").write_text(flake_nix(inputs))
     (folder / "flake.lock").write_bytes(locks.to_bytes(locks.lock(inputs)))
 
 

@@ -31,13 +31,14 @@ class Disagreement(msgspec.Struct, frozen=True):
 
     kind: `new` and `gone`: only flake.nix, only the lock has it; `reference`: they lead elsewhere; `follows`: one of
     them follows, or both follow, but not the same. original: the reference that flake.nix gives now; None: none. flake:
-    False for `flake = false`. detail: for people.
+    False for `flake = false`. wanted: what flake.nix says now, detail: how they differ, both for people.
     """
 
     input: InputPath
     kind: DisagreementKind
     original: Mapping[str, Attr] | None
     flake: bool
+    wanted: str
     detail: str
 
 
@@ -59,7 +60,7 @@ def disagreements(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> tuple[Di
 def _at_root(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> Iterator[Disagreement]:
     entries = lock.nodes[lock.root].inputs
     for name in entries.keys() - inputs.keys():
-        yield Disagreement((name,), "gone", None, True, f"the lock has {name}, flake.nix does not")
+        yield Disagreement((name,), "gone", None, True, "gone", f"the lock has {name}, flake.nix does not")
     for name, spec in inputs.items():
         path = (name,)
         if name not in entries:
@@ -95,7 +96,7 @@ def _left(path: InputPath, spec: "InputSpec", node: LockNode) -> Iterator[Disagr
         if isinstance(target, tuple) and target[: len(path)] != path and name not in spec.inputs:
             below = show_path((*path, name))
             detail = f"{below} follows {_shown(target)} in the lock, not in flake.nix"
-            yield Disagreement((*path, name), "follows", None, True, detail)
+            yield Disagreement((*path, name), "follows", None, True, f"as {show_path(path)} has it", detail)
 
 
 def _compare(
@@ -119,7 +120,9 @@ def _compare(
 
 
 def _found(path: InputPath, kind: DisagreementKind, spec: "InputSpec", detail: str) -> Disagreement:
-    return Disagreement(path, kind, spec.ref.to_attrs() if spec.ref is not None else None, spec.flake, detail)
+    original = spec.ref.to_attrs() if spec.ref is not None else None
+    wanted = _reference(original) if original is not None else f"follows {_shown(spec.follows or ())}"
+    return Disagreement(path, kind, original, spec.flake, wanted, detail)
 
 
 def _differs(spec: "InputSpec", ref: FlakeRef, node: LockNode, *, override: bool) -> bool:

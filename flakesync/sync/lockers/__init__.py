@@ -49,6 +49,8 @@ class Request(msgspec.Struct, frozen=True):
     """One flake whose lock is to be written anew.
 
     repository, rev: where its files are read. dir: its folder. lock: the lock at `rev`. repo: what people call it.
+    stale: inputs of which flake.nix says something else than the lock, all of them: they are locked as flake.nix says,
+    to what that leads to now unless there is a move.
     """
 
     repository: Path
@@ -57,6 +59,7 @@ class Request(msgspec.Struct, frozen=True):
     lock: LockFile
     moves: Sequence[Move]
     repo: str = ""
+    stale: frozenset[InputPath] = frozenset()
 
 
 class Locker(Protocol):

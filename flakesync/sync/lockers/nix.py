@@ -196,7 +196,9 @@ def canonical_locked(move: Move, source: FromClone, node: LockNode) -> dict[str,
         locked |= {key: value for key, value in original.items() if key in _HOW}
     # What the upstream's flake.nix asks for itself (`inputs.self.submodules`) goes before what ours asks for.
     locked |= {key: local[key] for key in _SELF_ATTRS if key in local}
-    full = str(move.locked.get("ref", "")).startswith("refs/heads/")
+    # Of an input that is new, as Nix from 2.10 on writes a branch that flake.nix does not name.
+    known = "" if "url" in move.locked or "ref" in original else "refs/heads/"
+    full = str(move.locked.get("ref", known)).startswith("refs/heads/")
     locked["ref"] = f"refs/heads/{source.branch}" if full else source.branch
     if "revCount" in local and not locked.get("shallow"):
         locked["revCount"] = local["revCount"]
@@ -264,7 +266,8 @@ def flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
     Nix reads no other file to lock a flake, and would copy the whole tree into its store first.
     """
     with Repository.open(request.repository) as repository:
-        if _has_relative_inputs(request.lock):
+        # A stale lock may be so by a relative input that is new.
+        if _has_relative_inputs(request.lock) or request.stale:
             with checkout(repository, request.rev) as root:
                 yield root / request.dir, root
             return

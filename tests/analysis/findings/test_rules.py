@@ -52,7 +52,7 @@ def everything_wrong() -> Survey:
     unreadable = UnreadableRepo(gone.repo, None, GitError("unreachable", "gone"))
     odd = survey.snapshot.states[RepoName("odd")]
     assert isinstance(odd, RepoAtCommit)
-    new = Disagreement(("y",), "new", None, True, "flake.nix has y, the lock does not")
+    new = Disagreement(("y",), "new", None, True, "github:a/y", "flake.nix has y, the lock does not")
     flakes_of_odd = tuple(msgspec.structs.replace(flake, stale=(new,)) for flake in odd.flakes)
     stale = msgspec.structs.replace(odd, flakes=flakes_of_odd)
     states = {**survey.snapshot.states, RepoName("gone"): unreadable, RepoName("odd"): stale}

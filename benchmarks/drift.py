@@ -45,11 +45,21 @@ def make(root: Path, count: int) -> None:
         for extra in range(NODES - 1 - len(inputs)):
             inputs[f"extra{extra}"] = locks.github("other", f"extra{extra}", rev=REV(1000 + extra))
         lock = locks.to_bytes(locks.lock(inputs)).decode()
-        tips.append(repos.make_repo(root / f"r{number}", {"flake.nix": "{ outputs = _: { }; }\n", "flake.lock": lock}))
+        tips.append(repos.make_repo(root / f"r{number}", {"flake.nix": _flake_nix(inputs), "flake.lock": lock}))
     lines = ['[workspace]\nname = "big"\nbase = "main"\n']
     lines.append('[pins.nixpkgs]\nsource = "github:NixOS/nixpkgs/nixos-25.11"\ntarget = "newest-locked"\n')
     lines += [f'[repos.r{number}]\nurl = "github:acme/r{number}"\npath = "r{number}"\n' for number in range(count)]
     (root / "workspace.toml").write_text("\n".join(lines))
+
+
+def _flake_nix(inputs: Mapping[str, locks.Input | tuple[str, ...]]) -> str:
+    """Return a flake.nix that says what the lock has: where they disagree, that would be measured."""
+    lines: list[str] = []
+    for name, each in inputs.items():
+        assert isinstance(each, locks.Input)
+        parts = [str(each.original[key]) for key in ("owner", "repo", "ref") if key in each.original]
+        lines.append(f'  inputs.{name}.url = "github:{"/".join(parts)}";\n')
+    return "{\n" + "".join(lines) + "  outputs = _: { };\n}\n"
 
 
 def drift(root: Path) -> None:

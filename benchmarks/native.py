@@ -24,7 +24,8 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import Nix
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.sync.lockers.native.compute import compute
-from flakesync.sync.lockers.native.values import NIX_2_34, Fetched, Flake
+from flakesync.sync.lockers.native.dialects import NIX_2_34
+from flakesync.sync.lockers.native.values import Fetched, Flake
 from tests.support.nixspace import UPDATE
 
 LARGEST = Path(__file__).parents[1] / "tests/corpus/locks/cardano/Plutonomicon/cardano-transaction-lib/flake.lock"
@@ -200,7 +201,7 @@ def largest() -> Callable[[], None]:
         ref = inputs[path[0]].ref
         assert ref is not None
         moved = Fetched(ref, lambda _: locked, lambda: Flake({}, None))
-        compute(LockFile.parse(data), inputs, {path: moved}, _Nothing(), [NIX_2_34]).to_bytes()
+        compute(LockFile.parse(data), Flake(inputs, None), {path: moved}, _Nothing(), [NIX_2_34]).to_bytes()
 
     return move
 

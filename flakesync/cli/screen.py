@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from flakesync.errors import plain
 from flakesync.report import colour
-from flakesync.report.text import MIN_WIDTH, Line, Span, line
+from flakesync.report.text import MIN_WIDTH, UNLIMITED, Line, Span, line
 
 if TYPE_CHECKING:
     from msgspec import Struct
-
-PIPE_WIDTH = 100
 
 
 def prepare() -> None:
@@ -32,8 +30,8 @@ def prepare() -> None:
 
 
 def width() -> int:
-    """Return how many columns an answer may take: COLUMNS, else the terminal's, else PIPE_WIDTH."""
-    return max(MIN_WIDTH, shutil.get_terminal_size((PIPE_WIDTH, 24)).columns)
+    """Return how many columns an answer may take: COLUMNS, else the terminal's; what is no terminal has no limit."""
+    return max(MIN_WIDTH, shutil.get_terminal_size((UNLIMITED, 24)).columns)
 
 
 def answer(lines: Iterable[Line]) -> None:

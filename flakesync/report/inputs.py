@@ -9,20 +9,25 @@ from flakesync.report.text import (
     BLANK,
     Line,
     Span,
+    Style,
+    beside,
     count,
     day,
     days,
     flow,
-    hang,
+    fold,
     input_name,
     line,
-    pad,
+    line_width,
+    row,
+    share,
     short,
     shown,
     widest,
 )
 
 _TITLES = ("ref", "rev", "date", "age", "inputs")
+_STYLES: tuple[Style, ...] = ("head", "rev", "", "")
 _MOST_PLACES = 12
 
 
@@ -32,7 +37,7 @@ def render_inputs(document: InputsDocument, *, now: int, width: int, full: bool 
     now: seconds since the epoch, what ages are counted to.
     """
     if not document.sources:
-        return [line("no inputs: the locks of these repos have no source with a place")]
+        return fold(line("no inputs: the locks of these repos have no source with a place"), width)
     if len(document.sources) > 1 and not full:
         return _overview(document.sources, now, width)
     lines: list[Line] = []
@@ -46,12 +51,10 @@ def _overview(sources: Sequence[SourceDocument], now: int, width: int) -> list[L
     lines: list[Line] = []
     for source in sources:
         detail = Span(f"{summary_text(source)}{_ages(source, now)}", "dim")
-        head = line(Span(shown(source.source), "name"), "  ")
-        used = sum(len(span.text) for span in head)
-        fits = used + len(detail.text) <= width
-        lines += (
-            [(*head, detail)] if fits else [head, *((Span("  "), *each) for each in flow(_parts(detail), width - 2))]
-        )
+        head = line(Span(shown(source.source), "name"))
+        whole = (*head, Span("  "), detail)
+        below = [(Span("  "), *each) for each in flow(_parts(detail), width - 2)]
+        lines += [whole] if line_width(whole) <= width else [*fold(head, width), *below]
     return lines
 
 
@@ -77,24 +80,22 @@ def _ages(source: SourceDocument, now: int) -> str:
 
 def _of_source(source: SourceDocument, now: int, width: int, full: bool) -> list[Line]:
     rows = [(_cells(copies[0], now), copies) for copies in by_commit(source.copies)]
-    columns = [
-        widest([title, *(cells[index] for cells, _ in rows)], most=24) for index, title in enumerate(_TITLES[:-1])
-    ]
-    head = "  ".join(pad(title, size) for title, size in zip(_TITLES, [*columns, 0], strict=True))
-    lines = [line(Span(shown(source.source), "name"), Span(f": {summary_text(source)}", "dim"))]
-    lines.append(line("  ", Span(head, "dim")))
+    columns = [widest([title, *(cells[index] for cells, _ in rows)]) for index, title in enumerate(_TITLES[:-1])]
+    columns[0] = min(columns[0], share(width, 4 + sum(size + 2 for size in columns[1:]) + len(_TITLES[-1]), 24))
+    lines = fold(line(Span(shown(source.source), "name"), Span(f": {summary_text(source)}", "dim")), width, 2)
+    titles = [(line(Span(title, "dim")), size) for title, size in zip(_TITLES, columns, strict=False)]
+    lines += [(*each, Span("inputs", "dim")) for each in row(titles)]
     for cells, copies in rows:
-        styles = ("head", "rev", "", "")
-        spans = [Span(pad(cell, size) + "  ", style) for cell, size, style in zip(cells, columns, styles, strict=True)]  # type: ignore[arg-type]
+        head = row([(line(Span(cell, style)), size) for cell, style, size in zip(cells, _STYLES, columns, strict=True)])
         places = [Span(_place(copy, full)) for copy in copies]
         if not full and len(places) > _MOST_PLACES:
             left = len(places) - _MOST_PLACES
             places = [*places[:_MOST_PLACES], Span(f"and {left} more (-v)", "dim")]
-        indent = 2 + sum(columns) + 2 * len(columns)
+        indent = line_width(head[0])
         if width - indent < 24:
-            lines += [(Span("  "), *spans), *((Span("      "), *each) for each in flow(places, width - 6))]
+            lines += [*head, *((Span("      "), *each) for each in flow(places, width - 6))]
         else:
-            lines += hang((Span("  "), *spans), flow(places, width - indent), indent)
+            lines += beside(head, flow(places, width - indent), indent)
     return lines
 
 

@@ -10,7 +10,7 @@ from flakesync.land import outcome as values
 from flakesync.land.documents import outcome_document
 from flakesync.report.publish import error_lines
 from flakesync.report.sync import because, failed_upstream_lines
-from flakesync.report.text import BLANK, Line, Span, Style, line, pad, short, shown, widest, wrap
+from flakesync.report.text import BLANK, Line, Span, Style, fold, line, pad, short, shown, widest, wrap
 from flakesync.sync.events import Finished
 
 _STYLES: dict[LandStatus, Style] = {
@@ -37,16 +37,16 @@ def render_land(document: LandDocument, *, width: int, full: bool = False) -> li
     full: all that is known of the output of a failed check, not only its last lines.
     """
     lines: list[Line] = []
-    column = widest((outcome.repo for outcome in document.repos), most=32)
+    column = widest((shown(outcome.repo) for outcome in document.repos), most=32)
     for outcome in document.repos:
-        lines.append(_heading(outcome, column))
+        lines += fold(_heading(outcome, column), width, _INDENT)
         if outcome.error is None or outcome.error.because is None:
             lines += error_lines(outcome.error, width)
         if outcome.detail is not None:
             lines += [line(" " * _INDENT, Span(piece, "dim")) for piece in wrap(shown(outcome.detail), width - _INDENT)]
         lines += failed_upstream_lines(outcome.failed_upstreams, width)
         lines += _checks(outcome.results, full)
-    return [*lines, *([BLANK] if lines else []), _summary(document)]
+    return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
 
 
 def progress_line(event: Finished[values.LandOutcome]) -> Line:

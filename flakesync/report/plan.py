@@ -5,15 +5,20 @@ from collections.abc import Iterable, Sequence
 from flakesync.documents.plan import ChangeDocument, InertDocument, PlanDocument, StaysDocument
 from flakesync.report.text import (
     BLANK,
+    SHORT_REV,
     Line,
     Span,
+    beside,
     by_detail,
     count,
     flow,
+    fold,
     hang,
     input_name,
     line,
-    pad,
+    line_width,
+    row,
+    share,
     short,
     shown,
     widest,
@@ -22,6 +27,7 @@ from flakesync.report.text import (
 )
 
 _INPUT_MOST = 28
+_REVS_WIDTH = 2 * SHORT_REV + 3
 
 
 def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
@@ -33,7 +39,7 @@ def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
     for number, wave in enumerate(document.waves, start=1):
         lines += [BLANK, line(Span(f"wave {number}", "head"))]
         for entry in wave:
-            lines.append(line("  ", Span(entry.repo, "name")))
+            lines += fold(line("  ", Span(shown(entry.repo), "name")), width, 4)
             lines += change_lines(entry.changes, indent=4, width=width)
     lines += _stays("held", document.held, width)
     lines += _stays("deferred", document.deferred, width)
@@ -45,7 +51,7 @@ def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
             lines += hang(line("  "), [line(piece) for piece in pieces], 4)
     if document.unchanged:
         lines += [BLANK, line(Span(f"unchanged ({len(document.unchanged)})", "head"))]
-        lines += ((Span("  "), *each) for each in flow([Span(name) for name in document.unchanged], width - 2))
+        lines += ((Span("  "), *each) for each in flow([Span(shown(name)) for name in document.unchanged], width - 2))
     return lines
 
 
@@ -58,25 +64,27 @@ def _summary(moving: int, total: int, waves: int) -> str:
 def change_lines(changes: Sequence[ChangeDocument], *, indent: int, width: int) -> list[Line]:
     """Return a line for each change: the input, from where to where, and why."""
     names = [input_name(change.flake, change.input) for change in changes]
-    column = widest(names, most=_INPUT_MOST)
+    column = min(widest(names), share(width, indent + 2 + _REVS_WIDTH + 2, _INPUT_MOST))
+    room = max(width - indent - column - 2, 1)
     arrows = [_arrow(change) for change in changes]
     # Only what has a reason beside it is lined up; `update of NAME` says it all.
-    beside = [arrow for change, arrow in zip(changes, arrows, strict=True) if "update_of" not in change.to]
-    arrow_column = widest("".join(span.text for span in arrow) for arrow in beside)
+    lined_up = [arrow for change, arrow in zip(changes, arrows, strict=True) if "update_of" not in change.to]
+    arrow_column = max(map(line_width, lined_up), default=0)
     lines: list[Line] = []
     for change, name, arrow in zip(changes, names, arrows, strict=True):
-        reason = "" if "update_of" in change.to else shown(change.reason)
-        used = sum(len(span.text) for span in arrow)
-        head = line(" " * indent, pad(name, column), "  ", *arrow)
-        if reason:
-            head += (Span(" " * max(0, arrow_column - used) + "  "),)
-        at = indent + max(column, len(name)) + 2 + max(arrow_column, used) + 2
-        lines += with_detail(head, reason, at, indent + 4, width)
+        if "update_of" in change.to:
+            head = row([(line(name), column)], indent=indent)
+            lines += beside(head, fold(arrow, room), line_width(head[0]))
+            continue
+        head = row([(line(name), column), (arrow, arrow_column)], indent=indent)
+        lines += with_detail(head, shown(change.reason), line_width(head[0]), indent + 4, width)
     return lines
 
 
 def _arrow(change: ChangeDocument) -> Line:
-    upstream = change.to.get("update_of")
+    upstream, written = change.to.get("update_of"), change.to.get("flake_nix")
+    if written is not None:
+        return line(Span(short(change.from_), "rev"), " → ", Span(shown(written), "good"))
     to = (
         Span(f"update of {shown(upstream)}", "good")
         if upstream is not None
@@ -90,21 +98,14 @@ def _stays(title: str, stays: Iterable[StaysDocument], width: int) -> list[Line]
     if not found:
         return []
     lines = [BLANK, line(Span(f"{title} ({len(found)})", "warn"))]
-    repos = widest((each.repo for each in found), most=_INPUT_MOST)
-    names = widest((input_name(each.flake, each.input) for each in found), most=_INPUT_MOST)
+    rest = 2 + 2 + 2 + SHORT_REV + 2
+    repos = min(widest(shown(each.repo) for each in found), share(width, rest + _INPUT_MOST // 2, _INPUT_MOST))
+    names = min(widest(input_name(each.flake, each.input) for each in found), share(width, rest + repos, _INPUT_MOST))
     for each in found:
         name = input_name(each.flake, each.input)
-        head = line(
-            "  ",
-            Span(pad(each.repo, repos), "name"),
-            "  ",
-            pad(name, names),
-            "  ",
-            Span(pad(short(each.locked_rev), 7), "rev"),
-            "  ",
-        )
-        at = 2 + max(repos, len(each.repo)) + 2 + max(names, len(name)) + 11
-        lines += with_detail(head, shown(each.reason), at, 6, width)
+        cells = [(line(Span(shown(each.repo), "name")), repos), (line(name), names)]
+        head = row([*cells, (line(Span(short(each.locked_rev), "rev")), SHORT_REV)])
+        lines += with_detail(head, shown(each.reason), line_width(head[0]), 6, width)
     return lines
 
 
@@ -114,10 +115,10 @@ def _inert(inert: Sequence[InertDocument], width: int) -> list[Line]:
         return []
     lines = [BLANK, line(Span(f"inert ({len(inert)})", "head"))]
     heads = [f"{shown(each.repo)} ← {shown(each.upstream)}" for each in inert]
-    column = widest(heads, most=2 * _INPUT_MOST)
-    for each, head in zip(inert, heads, strict=True):
-        start = line("  ", Span(pad(head, column), "name"), "  ")
-        lines += with_detail(start, _why_inert(each), 2 + max(column, len(head)) + 2, 6, width)
+    column = min(widest(heads), share(width, 4, 2 * _INPUT_MOST))
+    for each, words in zip(inert, heads, strict=True):
+        head = row([(line(Span(words, "name")), column)])
+        lines += with_detail(head, _why_inert(each), line_width(head[0]), 6, width)
     return lines
 
 

@@ -9,7 +9,7 @@ from flakesync.documents.sync import ErrorDocument
 from flakesync.errors import plain
 from flakesync.publish.documents import published_document
 from flakesync.publish.work import Published
-from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, wrap
+from flakesync.report.text import BLANK, Line, Span, Style, flow, fold, hang, line, pad, short, shown, widest, wrap
 from flakesync.report.unreachable import unreachable_together
 from flakesync.sync.events import Finished
 
@@ -39,9 +39,9 @@ def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
     lines: list[Line] = []
     shown_outcomes = [outcome for outcome in document.repos if outcome.reason != "no-update"]
     touched = unreachable_together(shown_outcomes)
-    column = widest((outcome.repo for outcome in touched), most=32)
+    column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
-        lines.append(_published(outcome, column))
+        lines += fold(_published(outcome, column), width, _INDENT)
         lines += _notes(outcome.notes, width)
         lines += error_lines(outcome.error, width)
     without = [outcome.repo for outcome in document.repos if outcome.reason == "no-update"]
@@ -74,9 +74,9 @@ def render_abandon(document: AbandonDocument, *, width: int) -> list[Line]:
     """Return what was taken away of each repo, or would be."""
     lines: list[Line] = []
     touched = [outcome for outcome in document.repos if outcome.status != "unchanged"]
-    column = widest((outcome.repo for outcome in touched), most=32)
+    column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
-        lines.append(_abandoned(outcome, column))
+        lines += fold(_abandoned(outcome, column), width, _INDENT)
         lines += error_lines(outcome.error, width)
     lines += _names("unchanged", [one.repo for one in document.repos if one.status == "unchanged"], width)
     summary = _summary((outcome.status for outcome in document.repos), _ABANDON_STYLES, "no repos")

@@ -4,7 +4,24 @@ from collections import Counter
 
 from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.report.publish import error_lines
-from flakesync.report.text import BLANK, Line, Span, Style, flow, hang, line, pad, short, shown, widest, with_detail
+from flakesync.report.text import (
+    BLANK,
+    SHORT_REV,
+    Line,
+    Span,
+    Style,
+    flow,
+    fold,
+    hang,
+    line,
+    line_width,
+    row,
+    share,
+    short,
+    shown,
+    widest,
+    with_detail,
+)
 
 _STYLES: dict[Stage, Style] = {
     "none": "dim",
@@ -23,8 +40,9 @@ def render_status(document: StatusDocument, *, width: int) -> list[Line]:
     """Return every repo that has an update, in the order of landing; then the others by name."""
     lines: list[Line] = []
     touched = [status for status in document.repos if status.stage != "none"]
-    names = widest((status.repo for status in touched), most=32)
-    places = widest(map(_place, touched), most=60)
+    rest = _STAGE_WIDTH + 2 + 2 + SHORT_REV + 2 + 2
+    names = min(widest(shown(status.repo) for status in touched), share(width, rest + 24, 32))
+    places = min(widest(map(_place, touched)), share(width, rest + names, 60))
     for status in touched:
         lines += _repo(status, names, places, width)
         lines += error_lines(status.error, width)
@@ -32,23 +50,21 @@ def render_status(document: StatusDocument, *, width: int) -> list[Line]:
     if without:
         head = line(Span("no update", "dim"), "  ")
         lines += hang(head, flow(without, width - 11), 11)
-    return [*lines, *([BLANK] if lines else []), _summary(document)]
+    return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
 
 
 def _repo(status: RepoStatus, names: int, places: int, width: int) -> list[Line]:
-    place = _place(status)
-    head = line(
-        Span(pad(status.stage, _STAGE_WIDTH), _STYLES[status.stage]),
-        "  ",
-        Span(pad(shown(status.repo), names), "name"),
-        "  ",
-        Span(pad(short(status.commit) if status.commit is not None else "", 7), "rev"),
-        "  ",
-        pad(place, places),
-        "  ",
+    commit = short(status.commit) if status.commit is not None else ""
+    head = row(
+        [
+            (line(Span(status.stage, _STYLES[status.stage])), _STAGE_WIDTH),
+            (line(Span(shown(status.repo), "name")), names),
+            (line(Span(commit, "rev")), SHORT_REV),
+            (line(_place(status)), places),
+        ],
+        indent=0,
     )
-    at = _STAGE_WIDTH + 2 + max(names, len(status.repo)) + 2 + 7 + 2 + max(places, len(place)) + 2
-    return with_detail(head, ", ".join(_details(status)), at, _STAGE_WIDTH + 2, width)
+    return with_detail(head, ", ".join(_details(status)), line_width(head[0]), _STAGE_WIDTH + 2, width)
 
 
 def _place(status: RepoStatus) -> str:

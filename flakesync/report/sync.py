@@ -14,6 +14,7 @@ from flakesync.report.text import (
     Style,
     count,
     flow,
+    fold,
     hang,
     input_name,
     line,
@@ -42,20 +43,20 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     """
     lines: list[Line] = []
     touched = unreachable_together(outcome for outcome in document.repos if outcome.status != "unchanged")
-    column = widest((outcome.repo for outcome in touched), most=32)
+    column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
-        lines.append(_heading(outcome, column))
+        lines += fold(_heading(outcome, column), width, _INDENT)
         lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
         lines += failed_upstream_lines(outcome.failed_upstreams, width)
         lines += _error(outcome, width)
         lines += _checks(outcome.checks, full)
         lines += _diff(outcome.diff)
-    unchanged = [Span(outcome.repo) for outcome in document.repos if outcome.status == "unchanged"]
+    unchanged = [Span(shown(outcome.repo)) for outcome in document.repos if outcome.status == "unchanged"]
     if unchanged:
         body = flow(unchanged, width - _STATUS_WIDTH - 2)
         lines += hang(line(Span("unchanged", "dim"), "  "), body, _STATUS_WIDTH + 2)
     lines += _left(document.left, width, full=full)
-    return [*lines, *([BLANK] if lines else []), _summary(document)]
+    return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
 
 
 def _left(left: Sequence[LeftDocument], width: int, *, full: bool) -> list[Line]:
@@ -101,7 +102,7 @@ def _first_line(error: ErrorDocument) -> str:
 
 def _heading(outcome: Outcome, column: int) -> Line:
     parts = [Span(pad(outcome.status, _STATUS_WIDTH), _STATUS_STYLES[outcome.status]), Span("  ")]
-    parts.append(Span(pad(outcome.repo, column), "name"))
+    parts.append(Span(pad(shown(outcome.repo), column), "name"))
     if outcome.status == "updated" and outcome.commit is not None:
         parts += [Span("  "), Span(short(outcome.commit), "rev")]
     if outcome.status == "updated" and outcome.branch is not None:

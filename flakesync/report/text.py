@@ -3,7 +3,7 @@
 Whatever comes from a lock, a repo or a tool goes through `shown` before it becomes part of a line.
 """
 
-import textwrap
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,11 @@ Style = Literal["", "head", "name", "rev", "good", "bad", "warn", "dim"]
 DAY_S = 86_400
 SHORT_REV = 7
 MIN_WIDTH = 40
+UNLIMITED = 1 << 20
+"""The width of an answer that goes to no terminal: there each record is one line."""
 UNKNOWN = "?"
+_LEAST_COLUMN = 8
+_WORDS = re.compile(r"(\s*)(\S*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,18 @@ def width_of(text: str) -> int:
     """Return how many columns a terminal takes for `text`."""
     if text.isascii():
         return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    return sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in ("Mn", "Me", "Cf") and char != "\u00ad":
+        return 0  # combining marks, joiners, marks of direction; a soft hyphen is shown
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def line_width(each: Line) -> int:
+    """Return how many columns a line takes."""
+    return sum(width_of(span.text) for span in each)
 
 
 def pad(text: str, width: int) -> str:
@@ -66,9 +79,95 @@ def widest(texts: Iterable[str], *, least: int = 0, most: int | None = None) -> 
     return max(least, width if most is None else min(width, most))
 
 
+def share(width: int, beside: int, most: int) -> int:
+    """Return how wide a column of names may be, when `beside` columns are for the rest of the line.
+
+    At most `most`, more where the terminal is wide, and never so little that nothing is legible.
+    """
+    return max(_LEAST_COLUMN, min(width - beside, max(most, width // 4)))
+
+
 def wrap(text: str, width: int) -> list[str]:
-    """Return `text` in pieces of at most `width` columns; a longer word stays whole. At least one piece."""
-    return textwrap.wrap(text, max(width, 1), break_long_words=False, break_on_hyphens=False) or [""]
+    """Return `text` in pieces of at most `width` columns; a longer word is broken. At least one piece."""
+    return ["".join(span.text for span in each) for each in fold((Span(text),), width)]
+
+
+def fold(each: Line, width: int, indent: int = 0) -> list[Line]:
+    """Return a line as lines of at most `width` columns, all but the first behind `indent` blanks.
+
+    It is broken at blanks; a word that is wider than a line, after a `/` or wherever the line ends.
+    """
+    if line_width(each) <= width:
+        return [each]
+    lines: list[list[Span]] = [[]]
+    used, fresh = 0, True
+    for gap, word in _words(each):
+        if not fresh and used + width_of(gap) + line_width(word) > width:
+            lines.append([Span(" " * indent)])
+            used = indent
+        else:
+            lines[-1].append(Span(gap))
+            used += width_of(gap)
+        for span in word:
+            *full, rest = _pieces(span.text, max(width - used, 0), max(width - indent, 1))
+            for piece in full:
+                lines[-1].append(Span(piece, span.style))
+                lines.append([Span(" " * indent)])
+                used = indent
+            lines[-1].append(Span(rest, span.style))
+            used += width_of(rest)
+        fresh = False
+    return [tuple(each) for each in lines]
+
+
+def _words(each: Line) -> list[tuple[str, Line]]:
+    """Return the words of a line, each with the blanks before it; a word may be of several styles."""
+    words: list[tuple[str, Line]] = []
+    gap = ""
+    word: list[Span] = []
+    for span in each:
+        for blanks, text in _WORDS.findall(span.text):
+            if blanks and word:
+                words.append((gap, tuple(word)))
+                gap, word = "", []
+            gap += blanks
+            if text:
+                word.append(Span(text, span.style))
+    return [*words, (gap, tuple(word))] if word else words
+
+
+def _pieces(text: str, room: int, width: int) -> list[str]:
+    """Return a word in pieces: the first of at most `room` columns, the others of at most `width`. At least one."""
+    pieces: list[str] = []
+    while width_of(text) > room:
+        used = end = 0
+        for char in text:
+            if used + _columns(char) > room:
+                break
+            used, end = used + _columns(char), end + 1
+        if not end and room >= width:
+            end = 1  # wider than the whole line
+        slash = text.rfind("/", 0, end) + 1
+        end = slash if slash > end // 2 else end
+        pieces.append(text[:end])
+        text, room = text[end:], width
+    return [*pieces, text]
+
+
+def row(cells: Sequence[tuple[Line, int]], *, indent: int = 2, gap: int = 2) -> list[Line]:
+    """Return cells side by side, each in a column as wide as its number says; what is wider goes on below, in it.
+
+    All lines are filled up to the end of the last column, and the gap behind it.
+    """
+    columns = [fold(text, size) for text, size in cells]
+    lines: list[Line] = []
+    for number in range(max(map(len, columns), default=1)):
+        spans = [Span(" " * indent)]
+        for pieces, (_, size) in zip(columns, cells, strict=True):
+            piece = pieces[number] if number < len(pieces) else BLANK
+            spans += [*piece, Span(" " * (size - line_width(piece) + gap))]
+        lines.append(tuple(spans))
+    return lines
 
 
 def flow(items: Sequence[Span], width: int, *, separator: str = ", ") -> list[Line]:
@@ -82,8 +181,10 @@ def flow(items: Sequence[Span], width: int, *, separator: str = ", ") -> list[Li
         if current and used + size + len(tail.rstrip()) > width:
             lines.append(tuple(current))
             current, used = [], 0
-        current += [item, Span(tail)] if tail else [item]
-        used += size + len(tail)
+        *full, last = fold((item,), width - len(tail.rstrip()))
+        lines += full
+        current += [*last, Span(tail)] if tail else last
+        used += line_width(last) + len(tail)
     return [*lines, tuple(current)] if current else lines
 
 
@@ -92,6 +193,16 @@ def hang(head: Line, body: Sequence[Line], indent: int) -> list[Line]:
     if not body:
         return [head]
     return [head + body[0], *((Span(" " * indent), *each) for each in body[1:])]
+
+
+def beside(left: Sequence[Line], right: Sequence[Line], at: int) -> list[Line]:
+    """Return two blocks of lines side by side, the right one at column `at`."""
+    lines: list[Line] = []
+    for number in range(max(len(left), len(right))):
+        start = left[number] if number < len(left) else BLANK
+        filled = (*start, Span(" " * (at - line_width(start))))
+        lines.append((*filled, *right[number]) if number < len(right) else filled)
+    return lines
 
 
 def short(rev: str | None) -> str:
@@ -131,16 +242,25 @@ def by_detail(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def few(names: Sequence[str], most: int = 3) -> str:
     """Return some names, with their number where that is more: `60 repos: a, b, c and 57 more`."""
+    named = ", ".join(map(shown, names[:most]))
     if len(names) <= most:
-        return ", ".join(names)
-    return f"{len(names)} repos: {', '.join(names[:most])} and {len(names) - most} more"
+        return named
+    return f"{len(names)} repos: {named} and {len(names) - most} more"
 
 
-def with_detail(head: Line, detail: str, at: int, indent: int, width: int) -> list[Line]:
-    """Return `head`, which ends at column `at`, and a text beside it, or below at `indent` where too little room is."""
-    if not detail:
-        return [head]
+def with_detail(head: Sequence[Line], detail: str, at: int, indent: int, width: int) -> list[Line]:
+    """Return `head`, whose lines end at column `at`, and a text beside it, or below at `indent` for want of room."""
     room = width - at
-    if room < min(24, width_of(detail)):
-        return [head, *(line(" " * indent, Span(piece, "dim")) for piece in wrap(detail, width - indent))]
-    return hang(head, [line(Span(piece, "dim")) for piece in wrap(detail, room)], at)
+    if not detail or room < min(24, width_of(detail)):
+        below = wrap(detail, width - indent) if detail else []
+        heads = [piece for each in head for piece in fold(_bare(each), width, indent)]
+        return [*heads, *(line(" " * indent, Span(piece, "dim")) for piece in below)]
+    return beside(head, [line(Span(piece, "dim")) for piece in wrap(detail, room)], at)
+
+
+def _bare(each: Line) -> Line:
+    """Return a line without the blanks at its end."""
+    spans = list(each)
+    while spans and not spans[-1].text.strip():
+        spans.pop()
+    return tuple(spans)

@@ -67,16 +67,14 @@ def test_flow_keeps_every_item_in_order_within_the_width(words: list[str], width
     assert all(len(each) <= width for each in text.splitlines())
 
 
-def test_wrapping_leaves_a_long_word_whole() -> None:
-    assert wrap("see inputs.crane.inputs.nixpkgs.follows here", 12) == [
-        "see",
-        "inputs.crane.inputs.nixpkgs.follows",
-        "here",
-    ]
+def test_only_a_word_that_is_wider_than_a_line_is_broken_and_rather_after_a_slash() -> None:
+    assert wrap("see inputs.crane here", 12) == ["see", "inputs.crane", "here"]
+    assert wrap("see github:acme/a-long-name here", 16) == ["see", "github:acme/", "a-long-name here"]
+    assert wrap("inputs.crane.inputs", 12) == ["inputs.crane", ".inputs"]
 
 
 def test_wide_characters_take_two_columns_and_combining_ones_none() -> None:
-    assert (width_of("日本"), width_of("é"), width_of("abc")) == (4, 1, 3)
+    assert (width_of("日本"), width_of("é"), width_of("abc"), width_of("שלום\u200f")) == (4, 1, 3, 4)
 
 
 def test_a_time_in_the_future_is_no_days_old() -> None:

@@ -11,15 +11,20 @@ from flakesync.report.text import (
     Line,
     Span,
     Style,
+    beside,
     count,
     day,
     days,
     few,
     flow,
+    fold,
     hang,
     input_name,
     line,
+    line_width,
     pad,
+    row,
+    share,
     short,
     shown,
     widest,
@@ -31,6 +36,7 @@ _TITLES = ("pin", "rev", "date", "age", "behind", "repos")
 _MOST_REPO_LINES = 4
 _MOST_OF_A_KIND = 5
 _KIND_WIDTH = 11
+_NO_REPO = "no repo"
 AT_TARGET = "–"
 
 
@@ -46,9 +52,10 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
     if lines and by_repo:
         lines.append(BLANK)
     for repos_alike, findings in _alike(by_repo):
-        lines.append(line(Span(repos_alike, "name")))
+        lines += fold(line(Span(repos_alike, "name")), width, 2)
         lines += _of_repo(findings, width, full)
-    return [*lines, BLANK, _summary(report.findings, repos)] if lines else [_summary([], repos)]
+    summary = fold(_summary(report.findings, repos), width)
+    return [*lines, BLANK, *summary] if lines else summary
 
 
 def _alike(by_repo: Mapping[str, list[Finding]]) -> Iterable[tuple[str, list[Finding]]]:
@@ -73,18 +80,25 @@ def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[L
     rows = [row for pin in pins for row in pin_rows(pin, now)]
     if not rows:
         return []
-    columns = [
-        widest([title, *(row.cells[index] for row in rows)], most=24) for index, title in enumerate(_TITLES[:-1])
-    ]
-    head = "  ".join(pad(title, size) for title, size in zip(_TITLES, [*columns, 0], strict=True))
-    lines = [line("  ", Span(head, "dim"))]
-    indent = 2 + sum(columns) + 2 * len(columns)
-    for row in rows:
-        lines += _row_lines(row, columns, indent, width, full)
-    notes = [f"{pin.name}: {shown(pin.target_note)}" for pin in pins if pin.target_note]
-    notes += [f"{pin.name}: not known" for pin in pins if pin.target_rev is None]
+    columns = _columns([row.cells for row in rows], width)
+    titles = [(line(Span(title, "dim")), size) for title, size in zip(_TITLES, columns, strict=False) if size]
+    lines = [(*each, Span("repos", "dim")) for each in row(titles)]
+    for each in rows:
+        lines += _row_lines(each, columns, width, full)
+    notes = [f"{shown(pin.name)}: {shown(pin.target_note)}" for pin in pins if pin.target_note]
+    notes += [f"{shown(pin.name)}: not known" for pin in pins if pin.target_rev is None]
     legend = [Span(part, "dim") for note in ["target", *notes] for part in note.split("; ")]
     return [*lines, *hang(line(Span("→ ", "good")), flow(legend, width - 2, separator="; "), 2)]
+
+
+def _columns(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return how wide the columns before the repos are; 0: it is left out, as the date is where the age must do."""
+    sizes = [widest([title, *(cells[index] for cells in rows)]) for index, title in enumerate(_TITLES[:-1])]
+    rest = 4 + sum(size + 2 for size in sizes[1:]) + len(_NO_REPO)
+    sizes[0] = min(sizes[0], share(width, rest, 24))
+    if sizes[0] + rest > width:
+        sizes[_TITLES.index("date")] = 0
+    return sizes
 
 
 def pin_rows(pin: PinDrift, now: int) -> list[PinRow]:
@@ -120,22 +134,24 @@ def _behind(pin: PinDrift, date: int | None, at_target: bool, now: int) -> str:
     return days(pin.target_last_modified - date)
 
 
-def _row_lines(row: PinRow, columns: Sequence[int], indent: int, width: int, full: bool) -> list[Line]:
-    styles: tuple[Style, ...] = ("head", "rev", "", "", "good" if row.at_target else "warn")
-    mark = Span("→ ", "good") if row.at_target else Span("  ")
-    cells: list[Span] = [mark]
-    for index, (cell, size, style) in enumerate(zip(row.cells, columns, styles, strict=True)):
+def _row_lines(pin_row: PinRow, columns: Sequence[int], width: int, full: bool) -> list[Line]:
+    styles: tuple[Style, ...] = ("head", "rev", "", "", "good" if pin_row.at_target else "warn")
+    cells: list[tuple[Line, int]] = []
+    for title, cell, size, style in zip(_TITLES, pin_row.cells, columns, styles, strict=False):
         # Numbers stand right, so that they can be compared.
-        text = " " * (size - len(cell)) + cell if _TITLES[index] in ("age", "behind") else pad(cell, size)
-        cells += [Span(text, style), Span("  ")]
-    if not row.repos:
-        return [(*cells, Span("no repo", "dim"))]
-    names = [Span(name) for name in row.repos]
+        text = " " * (size - width_of(cell)) + cell if title in ("age", "behind") else shown(cell)
+        cells += [(line(Span(text, style)), size)] if size else []
+    heads = row(cells)
+    if pin_row.at_target:
+        heads[0] = (Span("→ ", "good"), *heads[0][1:])
+    if not pin_row.repos:
+        return [(*heads[0], Span(_NO_REPO, "dim")), *heads[1:]]
+    names = [Span(shown(name)) for name in pin_row.repos]
+    indent = line_width(heads[0])
     room = width - indent
     if room < 24:
-        indent, room = 6, width - 6
-        return [tuple(cells), *((Span(" " * indent), *each) for each in _few(names, room, full))]
-    return hang(tuple(cells), _few(names, room, full), indent)
+        return [*heads, *((Span(" " * 6), *each) for each in _few(names, width - 6, full))]
+    return beside(heads, _few(names, room, full), indent)
 
 
 def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:
@@ -150,8 +166,9 @@ def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:
 
 
 def _of_repo(findings: Sequence[Finding], width: int, full: bool) -> Iterable[Line]:
-    column = widest((_name(found) for found in findings), most=28)
-    room = max(sum(len(span.text) for span in _revs(found)) for found in findings)
+    room = max(line_width(_revs(found)) for found in findings)
+    fixed = 2 + _KIND_WIDTH + 4 + (room + 2 if room else 0)
+    column = min(widest(map(_name, findings)), share(width, fixed, 28))
     seen: Counter[str] = Counter()
     for finding in findings:
         seen[finding.kind] += 1
@@ -164,17 +181,12 @@ def _of_repo(findings: Sequence[Finding], width: int, full: bool) -> Iterable[Li
 
 def _finding(finding: Finding, column: int, room: int, width: int) -> list[Line]:
     """Return one finding. column, room: the widths of its name and of its revs."""
-    name = _name(finding)
-    revs = _revs(finding)
-    used = sum(len(span.text) for span in revs)
     style: Style = "bad" if finding.kind in GRAVE else "warn"
-    head = line("  ", Span(pad(finding.kind, _KIND_WIDTH), style), "  ")
-    if column:
-        head += line(pad(name, column), "  ")
-    if room:
-        head += (*revs, Span(" " * (room - used) + "  "))
-    at = sum(width_of(span.text) for span in head)
-    return with_detail(head, shown(finding.detail), at, 6, width)
+    cells = [(line(Span(finding.kind, style)), _KIND_WIDTH)]
+    cells += [(line(_name(finding)), column)] if column else []
+    cells += [(_revs(finding), room)] if room else []
+    head = row(cells)
+    return with_detail(head, shown(finding.detail), line_width(head[0]), 6, width)
 
 
 def _name(finding: Finding) -> str:

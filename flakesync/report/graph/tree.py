@@ -3,7 +3,24 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from flakesync.report.text import BLANK, Line, Span, by_detail, count, flow, hang, line, shown, widest, wrap
+from flakesync.report.text import (
+    BLANK,
+    Line,
+    Span,
+    beside,
+    by_detail,
+    count,
+    flow,
+    fold,
+    hang,
+    line,
+    line_width,
+    row,
+    share,
+    shown,
+    widest,
+    wrap,
+)
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.terms import RepoName
 from flakesync.workspace.snapshot import UnreadableRepo
@@ -25,11 +42,11 @@ def render_tree(graph: RepoGraph, *, width: int) -> list[Line]:
     into: dict[RepoName, list[Edge]] = defaultdict(list)
     for edge in graph.edges:
         into[edge.dependent].append(edge)
-    lines: list[Line] = [line(Span(_summary(graph), "head"))]
-    column = widest(into, most=_NAME_MOST)
+    lines: list[Line] = fold(line(Span(_summary(graph), "head")), width)
+    column = min(widest(map(shown, into)), share(width, 2 + len(_ARROW) + _NAME_MOST // 2, _NAME_MOST))
     for number, wave in enumerate(graph.waves, start=1):
         lines += [BLANK, line(Span(f"wave {number}", "head"))]
-        alone = [Span(name, "name") for name in wave if not into[name]]
+        alone = [Span(shown(name), "name") for name in wave if not into[name]]
         lines += ((Span("  "), *each) for each in flow(alone, width - 2))
         for name in wave:
             if into[name]:
@@ -47,17 +64,10 @@ def _summary(graph: RepoGraph) -> str:
 
 def _takes(graph: RepoGraph, name: RepoName, edges: Sequence[Edge], column: int, width: int) -> list[Line]:
     """Return one repo and its upstreams, the latter in a column of their own."""
-    indent = 2 + column + len(_ARROW)
-    items = _upstreams(graph, edges)
-    start = Span("  ")
-    if len(name) > column:
-        body = flow(items, width - indent)
-        return [
-            line(start, Span(name, "name")),
-            *hang(line(" " * (2 + column), Span(_ARROW, "dim")), body, indent),
-        ]
-    head = line(start, Span(name, "name"), " " * (column - len(name)), Span(_ARROW, "dim"))
-    return hang(head, flow(items, width - indent), indent)
+    head = row([(line(Span(shown(name), "name")), column)], gap=0)
+    head[0] = (*head[0], Span(_ARROW, "dim"))
+    indent = line_width(head[0])
+    return beside(head, flow(_upstreams(graph, edges), width - indent), indent)
 
 
 def _upstreams(graph: RepoGraph, edges: Iterable[Edge]) -> list[Span]:
@@ -66,7 +76,7 @@ def _upstreams(graph: RepoGraph, edges: Iterable[Edge]) -> list[Span]:
     for edge in edges:
         by_upstream[edge.upstream].append(edge)
     return [
-        Span(name + (f" ({', '.join(marks)})" if marks else ""), "warn" if _acyclic(graph, taken) else "")
+        Span(shown(name) + (f" ({', '.join(marks)})" if marks else ""), "warn" if _acyclic(graph, taken) else "")
         for name, taken in sorted(by_upstream.items())
         for marks in [_marks(graph, taken)]
     ]
@@ -95,7 +105,7 @@ def _marks(graph: RepoGraph, edges: Sequence[Edge]) -> list[str]:
 def _cycles(graph: RepoGraph, width: int) -> list[Line]:
     lines: list[Line] = []
     for cycle in graph.cycles:
-        members = [Span(name, "name") for name in cycle]
+        members = [Span(shown(name), "name") for name in cycle]
         head = line(Span("  "))
         lines += hang(head, flow(members, width - 2), 2)
     if not lines:

@@ -1,5 +1,6 @@
 """The JSON documents as text, and their schemas."""
 
+from collections.abc import Mapping
 from importlib import import_module
 
 import msgspec
@@ -22,4 +23,9 @@ def json_schema(name: DocumentName) -> bytes:
     """Return the JSON Schema (2020-12) of a document."""
     schema = msgspec.json.schema(document_type(name))
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"flakesync {name}", **schema}
-    return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
+    return schema_text(whole)
+
+
+def schema_text(schema: Mapping[str, object]) -> bytes:
+    """Return a JSON Schema as indented text with a final line feed."""
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"

@@ -8,13 +8,12 @@ from urllib.parse import urlsplit
 from flakesync.net.forge_kinds import KINDS, known_hosts
 from flakesync.workspace import values
 from flakesync.workspace.model import ForgeSettings, MergeMethod, PublishSettings
+from flakesync.workspace.schema.keys import FORGE, PUBLISH, TITLE_PLACEHOLDERS
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad
 
-FORGE_KEYS = frozenset({"kind", "api", "token-env", "ca-file"})
-PUBLISH_KEYS = frozenset({"labels", "draft", "reviewers", "merge-method", "title"})
-PLACEHOLDERS = ("pin", "old", "new", "date", "repo")
-"""What may stand in braces in a `title`."""
+FORGE_KEYS = frozenset(FORGE)
+PUBLISH_KEYS = frozenset(PUBLISH)
 
 _METHODS: tuple[str, ...] = get_args(MergeMethod)
 # Compiled when they are needed: most manifests declare no forge.
@@ -100,4 +99,4 @@ def _reviewer(value: object) -> str:
 
 
 def _title(value: object) -> str:
-    return values.template(value, PLACEHOLDERS)
+    return values.template(value, TITLE_PLACEHOLDERS)

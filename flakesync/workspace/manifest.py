@@ -13,6 +13,7 @@ from flakesync.workspace import references, values
 from flakesync.workspace.folders import Folders
 from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
 from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
+from flakesync.workspace.schema.keys import MESSAGE_PLACEHOLDERS, PIN, REPO, SHARED, TARGETS, WORKSPACE
 from flakesync.workspace.table import InvalidManifest, Problem, Table, read_toml
 from flakesync.workspace.values import bad, did_you_mean, matches
 
@@ -31,16 +32,12 @@ __all__ = [
 
 MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
-MESSAGE_PLACEHOLDERS = ("summary", "pin", "repo")
-"""What may stand in braces in `message`."""
 
 _TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish"})
-_WORKSPACE_KEYS = frozenset(
-    {"name", "base", "branch", "jobs", "external", "author", "message", "sign-off", "read", "propagate"}
-)
-_PIN_KEYS = frozenset({"source", "target", "max-age", "inputs"})
-_SHARED_KEYS = frozenset({"base", "flakes", "groups", "hold", "checks", "propagate"})
-_REPO_KEYS = _SHARED_KEYS | {"url", "path", "aliases"}
+_WORKSPACE_KEYS = frozenset(WORKSPACE)
+_PIN_KEYS = frozenset(PIN)
+_SHARED_KEYS = frozenset(SHARED)
+_REPO_KEYS = frozenset(REPO)
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
@@ -52,7 +49,6 @@ _HOMES = {
 _EXTERNALS: tuple[str, ...] = get_args(External)
 _PROPAGATES: tuple[str, ...] = get_args(Propagate)
 _READS: tuple[str, ...] = get_args(Read)
-_TARGETS = ("latest", "newest-locked")
 
 
 def find_manifest(start: Path) -> Path:
@@ -282,14 +278,14 @@ def _target(value: object, repos: list[str]) -> str:
         if name not in repos:
             raise bad(f"there is no repo `{name}`", did_you_mean(name, repos))
         return word
-    if word in _TARGETS or is_full_rev(word):
+    if word in TARGETS or is_full_rev(word):
         return word
     message = f"`{word}` is no target"
     if 7 <= len(word) <= 64 and all(char in "0123456789abcdefABCDEF" for char in word):
         raise bad(message, "a rev must be whole: 40 lower-case hex digits")
     if word in repos:
         raise bad(message, f"did you mean `repo:{word}`?")
-    raise bad(message, values.nearest(word, _TARGETS) or "`latest`, `newest-locked`, `repo:NAME` or a full rev")
+    raise bad(message, values.nearest(word, TARGETS) or "`latest`, `newest-locked`, `repo:NAME` or a full rev")
 
 
 def _home_of(key: str, known: frozenset[str]) -> str | None:

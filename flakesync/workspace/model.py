@@ -45,7 +45,7 @@ class ForgeSettings(msgspec.Struct, frozen=True, kw_only=True):
 class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How pull requests look and are merged.
 
-    title: a template (`flakesync.workspace.forges.PLACEHOLDERS`); None: what moved, and where to if that is one commit.
+    title: a template (`schema.keys.TITLE_PLACEHOLDERS`); None: what moved, and where to if that is one commit.
     """
 
     labels: tuple[str, ...] = ()
@@ -94,7 +94,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
 class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
 
-    message: the template of the first line of update commits (`flakesync.workspace.manifest.MESSAGE_PLACEHOLDERS`),
+    message: the template of the first line of update commits (`schema.keys.MESSAGE_PLACEHOLDERS`),
     None for Nix's own. sign_off: whether the author signs them off.
 
     forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).

@@ -18,8 +18,8 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """What a repo, a pin and a group may be called: safe as a file name, an option's value and a word in `repo:NAME`."""
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
-_AUTHOR = re.compile(r"[^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f] <[^<>\x00-\x20\x7f]+>")
+DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
+AUTHOR = re.compile(r"[^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f] <[^<>\x00-\x20\x7f]+>")
 _BAD_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|\A[-./]|[./]\Z|\A(?:@|HEAD)\Z")
 _REV_LIKE = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 _PLAIN_COMMAND = re.compile(r"[ A-Za-z0-9_@%+=:,./#^~!?*{}\[\]()$&|;<>-]+")
@@ -132,7 +132,7 @@ def branch(word: str) -> str:
 def duration(value: object) -> int:
     """Return the seconds of `90m`, `12h`, `30d` or `2w`."""
     word = text(value)
-    found = _DURATION.fullmatch(word)
+    found = DURATION.fullmatch(word)
     if found is None or not int(found[1]):
         raise bad(f"`{word}` is not a duration", "a number above 0 and a unit: `90m`, `12h`, `30d` or `2w`")
     return int(found[1]) * _SECONDS[found[2]]
@@ -157,7 +157,7 @@ def flag(value: object) -> bool:
 def author(value: object) -> str:
     """Return an author as git takes it: `Name <mail>`."""
     word = text(value)
-    if not _AUTHOR.fullmatch(word):
+    if not AUTHOR.fullmatch(word):
         raise bad(f"`{word}` is not an author", "write `Name <mail>`, for example `Flake Bot <bot@acme.example>`")
     return word
 

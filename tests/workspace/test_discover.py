@@ -117,10 +117,10 @@ def test_hidden_folders_build_results_and_links_are_not_entered(tmp_path: Path) 
 
 
 def test_flakes_below_the_top_without_a_lock_are_left_out_with_a_note(tmp_path: Path) -> None:
-    clone(tmp_path / "lib", "git@github.com:acme/lib.git", **{"templates/go/flake.nix": FLAKE})
+    clone(tmp_path / "lib", "git@github.com:acme/lib.git", **{"nix/go/flake.nix": FLAKE})
     found = init(tmp_path)
     assert found.repos[0].flakes == (".",)
-    assert found.notes == ("lib: without a flake.lock, and so not in `flakes`: templates/go",)
+    assert found.notes == ("lib: without a flake.lock, and so not in `flakes`: nix/go",)
 
 
 def test_a_repo_whose_only_flakes_have_no_lock_is_still_a_repo(tmp_path: Path) -> None:
@@ -209,21 +209,104 @@ def test_a_clone_of_a_repository_that_is_also_there_is_listed_instead_of_it(tmp_
     written(found)
 
 
-def test_the_pin_is_what_most_root_flakes_call_nixpkgs(tmp_path: Path) -> None:
+def test_each_ref_of_nixpkgs_that_two_repos_take_is_a_pin(tmp_path: Path) -> None:
     stable, unstable = NIXPKGS | {"ref": "nixos-25.11"}, NIXPKGS | {"ref": "nixos-unstable"}
-    for name, original in [
-        ("a", stable),
-        ("b", stable),
-        ("c", unstable),
-        ("d", {"type": "indirect", "id": "nixpkgs"}),
-        ("e", {**NIXPKGS, "rev": "b" * 40}),
+    older = NIXPKGS | {"ref": "nixos-24.05"}
+    for name, original, other in [
+        ("a", stable, older),
+        ("b", {**stable, "owner": "nixos"}, unstable),
+        ("c", unstable, unstable),
+        ("d", {"type": "indirect", "id": "nixpkgs"}, unstable),
+        ("e", {**NIXPKGS, "rev": "b" * 40}, unstable),
     ]:
-        clone(tmp_path / name, **{"flake.lock": lock(nixpkgs=original, other=unstable)})
+        clone(tmp_path / name, **{"flake.lock": lock(nixpkgs=original, other=other)})
     found = init(tmp_path)
-    assert found.pin == "github:NixOS/nixpkgs/nixos-25.11"
-    assert any("some take github:NixOS/nixpkgs/nixos-unstable" in note for note in found.notes)
-    (pin,) = written(found).pins
-    assert (pin.name, pin.source.to_url(), pin.target) == ("nixpkgs", found.pin, "latest")
+    assert [tuple(pin) for pin in found.pins] == [
+        ("nixpkgs", "github:NixOS/nixpkgs/nixos-25.11", 2),
+        ("nixpkgs-unstable", "github:NixOS/nixpkgs/nixos-unstable", 4),
+    ]
+    assert "no pin for what fewer than two repos take: github:NixOS/nixpkgs/nixos-24.05: these stay as they are" in (
+        found.notes
+    )
+    pins = written(found).pins
+    assert [(pin.name, pin.source.to_url(), pin.target) for pin in pins] == [
+        (name, source, "latest") for name, source, _ in found.pins
+    ]
+
+
+def test_a_ref_that_one_repo_takes_is_the_pin_where_no_other_is(tmp_path: Path) -> None:
+    clone(
+        tmp_path / "a",
+        **{
+            "flake.lock": lock(
+                nixpkgs=NIXPKGS | {"ref": "nixos-25.11"}, lib={"type": "github", "owner": "a", "repo": "b"}
+            )
+        },
+    )
+    assert [(pin.name, pin.source) for pin in init(tmp_path).pins] == [("nixpkgs", "github:NixOS/nixpkgs/nixos-25.11")]
+    clone(tmp_path / "x/b", **{"flake.lock": lock(lib=NIXPKGS)})
+    assert [pin.source for pin in init(tmp_path / "x").pins] == ["github:NixOS/nixpkgs"]
+
+
+def test_flakes_of_examples_templates_and_tests_are_left_out_unless_they_are_included(tmp_path: Path) -> None:
+    names = ("dev", "examples/a", "nix/tests/b", "templates/go", "testing")
+    inner = {f"{name}/{file}": text for name in names for file, text in (("flake.nix", FLAKE), ("flake.lock", lock()))}
+    clone(tmp_path / "tests/lib", **inner)
+    found = init(tmp_path)
+    assert found.repos[0].flakes == (".", "dev", "testing")
+    left = "examples/a, nix/tests/b, templates/go"
+    assert found.notes == (
+        "no `origin` that others could use, add `url` where there is one: lib",
+        f"lib: left out, `--include` takes them in: {left}",
+    )
+    assert f"[repos.lib]\n# left out, `init --include` takes them in: {left}\n" in found.text
+    written(found)
+    for given, flakes in [
+        ({"include": ["examples"]}, (".", "dev", "examples/a", "testing")),
+        ({"include": ["examples/*", "./templates/go/"]}, (".", "dev", "examples/a", "templates/go", "testing")),
+        ({"exclude": ["tests/lib/dev", "test*"], "include": ["nix"]}, ("nix/tests/b",)),
+        ({"exclude": ["lib"], "include": ["dev"]}, ("dev",)),
+        ({"exclude": ["d?v"]}, (".", "testing")),
+    ]:
+        (repo,) = discover([tmp_path], tmp_path / "other.toml", **given).repos
+        assert repo.flakes == flakes, given
+
+
+def test_a_repo_can_be_left_out_by_its_path_and_all_of_them_is_an_error(tmp_path: Path) -> None:
+    for name in ("team/app", "vendor/lib"):
+        clone(tmp_path / name)
+    found = discover([tmp_path], tmp_path / "w.toml", exclude=["vendor/*"])
+    assert [repo.name for repo in found.repos] == ["app"]
+    with pytest.raises(ManifestError) as caught:
+        discover([tmp_path], tmp_path / "w.toml", exclude=["team", "vendor"])
+    assert caught.value.code == "no-flakes"
+    assert "--include" in (caught.value.hint or "")
+    with pytest.raises(ManifestError) as caught:
+        discover([tmp_path], tmp_path / "w.toml", exclude=["a/[z"])
+    assert caught.value.code == "usage"
+
+
+@pytest.mark.parametrize("content", ["", " \n", "<<<<<<< HEAD\n", "{}", "[]"])
+def test_an_unusable_lock_is_left_out_with_a_comment_and_fails_nothing_else(tmp_path: Path, content: str) -> None:
+    clone(tmp_path / "lib", **{"dev/flake.nix": FLAKE, "dev/flake.lock": content})
+    found = init(tmp_path)
+    assert found.repos[0].flakes == (".",)
+    assert "[repos.lib]\n# left out: dev/flake.lock: " in found.text
+    assert sum(note.startswith(f"{tmp_path}/lib/dev/flake.lock cannot be used: ") for note in found.notes) == 1
+    written(found)
+
+
+def test_the_schema_that_the_first_line_names_lies_beside_the_manifest(tmp_path: Path) -> None:
+    clone(tmp_path / "lib")
+    found = init(tmp_path)
+    written(found)
+    first = found.text.splitlines()[0]
+    assert first == "#:schema ./workspace.schema.json"
+    assert json.loads((tmp_path / "workspace.schema.json").read_text())["title"] == "flakesync workspace"
+    (tmp_path / "workspace.schema.json").write_text("mine")
+    (tmp_path / "workspace.toml").unlink()
+    written(init(tmp_path))
+    assert (tmp_path / "workspace.schema.json").read_text() == "mine"
 
 
 def test_a_broken_lock_or_repository_is_a_note(tmp_path: Path) -> None:
@@ -233,7 +316,7 @@ def test_a_broken_lock_or_repository_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "c/flake.nix").write_text(FLAKE)
     found = init(tmp_path)
     assert [repo.name for repo in found.repos] == ["a", "b", "c"]
-    assert found.pin == "github:NixOS/nixpkgs"
+    assert [pin.source for pin in found.pins] == ["github:NixOS/nixpkgs"]
     assert sum(str(tmp_path / "a/flake.lock") in note for note in found.notes) == 1
     assert sum(note.startswith("c: ") for note in found.notes) == 1
 

@@ -21,23 +21,33 @@ def init(
         Path | None,
         typer.Option("--workspace", "-w", metavar="FILE", help="What to write.  [default: workspace.toml, here]"),
     ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option("--include", metavar="GLOB", help="Take in these folders, whatever leaves them out (repeatable)."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="GLOB", help="Leave out these folders (repeatable).")
+    ] = None,
 ) -> int:
     """Find flake repos and write the workspace.toml that lists them.
 
-    Looks in and below each DIR for git repositories with a flake.nix. An existing
-    manifest is never overwritten.
+    Looks in and below each DIR for git repositories with a flake.nix. Flakes in
+    folders called examples, templates or tests are left out, and so are locks that
+    cannot be used. An existing manifest is never overwritten. Beside it goes the
+    JSON Schema that editors read.
 
     \b
     Examples:
       flakesync init ~/src/acme
       flakesync init -w ops/workspace.toml ~/src/acme ~/src/tools
+      flakesync init --exclude vendor --include 'app/examples/*' ~/src/acme
     """
     from flakesync.workspace.discover import discover
     from flakesync.workspace.manifest import MANIFEST
 
     file = manifest or common.workspace or Path(MANIFEST)
     with screen.busy("looking for flakes", quiet=common.quiet):
-        found = discover(folders or [Path()], file)
+        found = discover(folders or [Path()], file, include=include or (), exclude=exclude or ())
     found.write()
     if not common.quiet:
         for text in found.notes:

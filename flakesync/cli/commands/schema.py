@@ -1,6 +1,6 @@
 """`flakesync schema`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,19 +9,29 @@ from flakesync.cli.options import Common, with_common
 from flakesync.documents import DocumentName
 from flakesync.errors import EXIT_OK
 
+SchemaName = Literal[DocumentName, "workspace"]
+
 
 @with_common("verbose")
 def schema(
     common: Common,
-    name: Annotated[DocumentName, typer.Argument(help="The command whose JSON document it is.")],
+    name: Annotated[
+        SchemaName, typer.Argument(help="The command whose JSON document it is, or `workspace` for the manifest.")
+    ],
 ) -> int:
-    """Print the JSON Schema of what a command answers with --json.
+    """Print the JSON Schema of what a command answers with --json, or of workspace.toml.
 
     \b
-    Example:
+    Examples:
       flakesync schema drift > drift.schema.json
+      flakesync schema workspace > workspace.schema.json
     """
-    from flakesync.report.documents import json_schema
+    from flakesync.report.documents import json_schema, schema_text
 
+    if name == "workspace":
+        from flakesync.workspace.schema.document import manifest_schema
+
+        screen.answer_text(schema_text(manifest_schema()).decode())
+        return EXIT_OK
     screen.answer_text(json_schema(name).decode())
     return EXIT_OK

@@ -1,0 +1,48 @@
+"""The JSON Schema of workspace.toml, as editors and `taplo check` read it."""
+
+from collections.abc import Mapping
+
+from flakesync.workspace.schema.keys import FORGE, PIN, PUBLISH, REPO, SHARED, WORKSPACE, Json, Key
+from flakesync.workspace.values import NAME
+
+SCHEMA_FILE = "workspace.schema.json"
+"""What the schema is called beside a manifest."""
+
+
+def manifest_schema() -> dict[str, object]:
+    """Return the schema (draft 7, which is what tools for TOML know)."""
+    names = {"pattern": f"^{NAME.pattern}$"}
+    repo = {**_table(_values(REPO)), "anyOf": [{"required": ["url"]}, {"required": ["path"]}]}
+    pin = _table(_values(PIN), required=["source"])
+    tables = {
+        "workspace": _told("What is true for the whole workspace.", _table(_values(WORKSPACE))),
+        "pins": _told("One source each that all repos share at one rev.", _named(names, pin)),
+        "defaults": _told("Values for every repo that does not give its own.", _table(_values(SHARED))),
+        "repos": _told("The repositories.", {**_named(names, repo), "minProperties": 1}),
+        "forges": _told("Hosts that flakesync does not know by itself.", _named({}, _table(_values(FORGE)))),
+        "publish": _told("How pull requests look, and how they are merged.", _table(_values(PUBLISH))),
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "flakesync workspace",
+        "description": "The manifest of a workspace: docs/workspace.md",
+        **_table(tables, required=["repos"]),
+    }
+
+
+def _values(keys: Mapping[str, Key]) -> dict[str, Json]:
+    return {name: _told(key.says, key.schema) for name, key in keys.items()}
+
+
+def _told(says: str, schema: Json) -> Json:
+    return {"description": says, **schema}
+
+
+def _table(properties: Mapping[str, Json], *, required: list[str] | None = None) -> dict[str, object]:
+    found: dict[str, object] = {"type": "object", "properties": properties, "additionalProperties": False}
+    return found | ({"required": required} if required else {})
+
+
+def _named(names: Json, table: Json) -> dict[str, object]:
+    found: dict[str, object] = {"type": "object", "additionalProperties": table}
+    return found | ({"propertyNames": names} if names else {})

@@ -1,0 +1,123 @@
+"""The keys that each table of workspace.toml may have: what the manifest's reader knows, and what its schema says.
+
+A key that is not here is unknown to the reader. The JSON Schema of a value is never stricter than the reader, which
+alone knows the whole truth.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple, get_args
+
+from flakesync.net.forge_kinds import KINDS
+from flakesync.workspace import values
+from flakesync.workspace.model import External, MergeMethod, Propagate, Read
+
+Json = Mapping[str, object]
+
+MESSAGE_PLACEHOLDERS = ("summary", "pin", "repo")
+"""What may stand in braces in `message`."""
+
+TITLE_PLACEHOLDERS = ("pin", "old", "new", "date", "repo")
+"""What may stand in braces in a `title`."""
+
+TARGETS = ("latest", "newest-locked")
+
+
+class Key(NamedTuple):
+    """One key. says: what it is, in a phrase. schema: the JSON Schema of its value."""
+
+    says: str
+    schema: Json
+
+
+_TEXT: Json = {"type": "string", "minLength": 1}
+_FLAG: Json = {"type": "boolean"}
+_NAME: Json = {"type": "string", "pattern": f"^{values.NAME.pattern}$"}
+
+
+def _choice(kind: object) -> Json:
+    return {"enum": list(get_args(kind))}
+
+
+def _array(of: Json, *, least: int = 0, differ: bool = True) -> Json:
+    found: dict[str, object] = {"type": "array", "items": of}
+    if least:
+        found["minItems"] = least
+    if differ:
+        found["uniqueItems"] = True
+    return found
+
+
+_BASE = Key("the branch that updates start from and are merged into", _TEXT)
+_PROPAGATE = Key(
+    "whether a commit that changes nothing but locks moves those that take the repo only where it reaches their locks",
+    _choice(Propagate),
+)
+
+WORKSPACE: Mapping[str, Key] = {
+    "name": Key("the workspace's name, shown in reports; default: that of the manifest's folder", _TEXT),
+    "base": _BASE,
+    "branch": Key("the update branch that flakesync writes in every repo; default: flakesync/update", _TEXT),
+    "jobs": Key("how many repos are worked on at once", {"type": "integer", "minimum": 1}),
+    "external": Key("what becomes of inputs that are neither pinned nor repos of the workspace", _choice(External)),
+    "read": Key("whose branches of a clone count: those of its server, or your own", _choice(Read)),
+    "propagate": _PROPAGATE,
+    "author": Key(
+        "author and committer of the update commits: Name <mail>",
+        {"type": "string", "pattern": f"^{values.AUTHOR.pattern}$"},
+    ),
+    "message": Key(
+        "the first line of the update commits, a template: " + " ".join(f"{{{name}}}" for name in MESSAGE_PLACEHOLDERS),
+        _TEXT,
+    ),
+    "sign-off": Key("whether the author signs the update commits off", _FLAG),
+}
+
+PIN: Mapping[str, Key] = {
+    "source": Key("what is pinned, with its branch: a flake reference such as github:NixOS/nixpkgs/nixos-25.11", _TEXT),
+    "target": Key(
+        "the rev that governed inputs are to be at: latest, newest-locked, repo:NAME or a full rev",
+        {"type": "string", "pattern": rf"^(?:{'|'.join(TARGETS)}|repo:.+|[0-9a-f]{{40}}(?:[0-9a-f]{{24}})?)$"},
+    ),
+    "max-age": Key(
+        "drift reports locked revs that are older: 90m, 12h, 30d, 2w",
+        {"type": "string", "pattern": f"^{values.DURATION.pattern}$"},
+    ),
+    "inputs": Key("globs on the paths of the inputs that it governs", _array(_TEXT, least=1)),
+}
+
+SHARED: Mapping[str, Key] = {
+    "base": _BASE,
+    "flakes": Key("folders with a flake.nix and a flake.lock, relative to the top of the repo", _array(_TEXT, least=1)),
+    "groups": Key("names for --group", _array(_NAME)),
+    "hold": Key("globs on the paths of inputs that are never moved", _array(_TEXT)),
+    "checks": Key(
+        "commands that run in the bumped worktree; one that fails makes the repo fail", _array(_TEXT, differ=False)
+    ),
+    "propagate": _PROPAGATE,
+}
+
+REPO: Mapping[str, Key] = {
+    **SHARED,
+    "url": Key("where others get the repository from: a flake reference without a ref", _TEXT),
+    "path": Key("a local clone, relative to the folder of the manifest", _TEXT),
+    "aliases": Key("other addresses of the same repository", _array(_TEXT)),
+}
+
+FORGE: Mapping[str, Key] = {
+    "kind": Key("which API the host speaks", {"enum": list(KINDS)}),
+    "api": Key("the address of the API, where it is not at its usual place", _TEXT),
+    "token-env": Key(
+        "the environment variable that holds the token", {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}
+    ),
+    "ca-file": Key("the certificates of the authority that signed the host's, in PEM", _TEXT),
+}
+
+PUBLISH: Mapping[str, Key] = {
+    "labels": Key("labels that every pull request gets", _array(_TEXT)),
+    "draft": Key("whether pull requests are opened as drafts", _FLAG),
+    "reviewers": Key("users and teams (org/team) that are asked for a review", _array(_TEXT)),
+    "merge-method": Key("how pull requests are merged", _choice(MergeMethod)),
+    "title": Key(
+        "the title of every pull request, a template: " + " ".join(f"{{{name}}}" for name in TITLE_PLACEHOLDERS), _TEXT
+    ),
+}

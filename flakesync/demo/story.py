@@ -88,4 +88,5 @@ def _invite(place: Path, *, evaluate: bool) -> None:
         typed("flakesync", "graph", "--format", "mermaid"),
         typed("flakesync", "drift", "--repo", "fleet"),
     )
-    say("Or commit something in lib and sync again: the update branches are built anew on it.")
+    say("Or commit something in lib and sync again: the update branches are built anew on it. `flakesync abandon` puts"
+        " them away, to begin once more.")  # fmt: skip

@@ -7,9 +7,11 @@ import msgspec
 
 from flakesync.analysis.inert import flake_dir_of, inert_of, judge
 from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
+from flakesync.nix.reference.flakeref import Attr
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
 from flakesync.survey.missing import why_missing
+from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import InputPath, RepoName, Rev, show_path
 from flakesync.workspace.history import Answer
@@ -31,7 +33,32 @@ class EdgeVerdict(msgspec.Struct, frozen=True):
 def decide_edges(survey: Survey, edges: Iterable[Edge], changes: Changes) -> list[EdgeVerdict]:
     """Decide on the edges of one flake. changes: of the repos before it in the order of the waves."""
     found = [_decide(survey, edge, changes) for edge in edges]
-    return [_joined(survey, each, found) for each in found]
+    joined = [_joined(survey, each, found) for each in found]
+    return [_of_archive(survey, each) if _is_forge_archive(each.edge) else each for each in joined]
+
+
+def _is_forge_archive(edge: Edge) -> bool:
+    return edge.locked.get("type") == "tarball" and is_archive(edge.original)
+
+
+def _of_archive(survey: Survey, one: EdgeVerdict) -> EdgeVerdict:
+    """Return what becomes of an archive of a repo: its forge has one of each commit that is on the server."""
+    edge, decided = one.edge, one.decided
+    if not isinstance(decided, Change):
+        return one
+    to, answer = decided.to, answer_for(survey, edge)
+    if isinstance(to, ToUpdate) and answer is not None and answer.position == "behind" and answer.tip is not None:
+        to = ToRev(answer.tip, edge.upstream, edge.branch or survey.snapshot.states[edge.upstream].base)
+    if not isinstance(to, ToRev):
+        words = f"an archive: there is none of the update of {edge.upstream} before that has landed"
+        return msgspec.structs.replace(one, decided=_stays(edge, words))
+    url, old = str(edge.locked.get("url")), edge.locked_rev or ""
+    # The address of one commit, which the server itself has named when it was locked.
+    if not old or url.count(old) != 1:
+        words = f"an archive, whose address does not name its commit: a git reference to {edge.upstream} can be moved"
+        return msgspec.structs.replace(one, decided=_stays(edge, words))
+    locked: dict[str, Attr] = {"type": "tarball", "url": url.replace(old, to.rev), "rev": to.rev}
+    return msgspec.structs.replace(one, decided=replace(decided, to=replace(to, locked=locked)))
 
 
 def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> EdgeVerdict:
@@ -80,7 +107,7 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         return EdgeVerdict(edge, _stays(edge, "fixed by its flake.nix") if updating else None)
     if rev is None:
         return EdgeVerdict(edge, _stays(edge, "its lock names no commit") if updating else None)
-    if edge.locked.get("type") not in MOVABLE:
+    if edge.locked.get("type") not in MOVABLE and not _is_forge_archive(edge):
         moves = updating or (answer is not None and answer.position == "behind")
         return EdgeVerdict(edge, _stays(edge, "an archive, not a git source") if moves else None)
     if answer is not None and answer.position == "landed" and answer.tip is not None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flakesync.nix.reference.flakeref import Attr, Identity
+from flakesync.nix.reference.flakeref import Attr, Identity, is_full_rev
+from flakesync.nix.reference.source import archived_ref
 from flakesync.terms import EdgeKind, FlakeDir, InputPath, RepoName, Rev
 from flakesync.workspace.inputs import OwnInput, branch_of, is_fixed, rev_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
@@ -44,12 +45,13 @@ class Edge(msgspec.Struct, frozen=True):
     @property
     def branch(self) -> str | None:
         """The branch that the input tracks; None for the upstream's default branch."""
-        return branch_of(self.original)
+        return branch_of(self.original) or archived_ref(self.original)
 
     @property
     def fixed(self) -> bool:
         """Whether flake.nix itself names the commit or a tag: such an input is never moved."""
-        return is_fixed(self.original)
+        ref = archived_ref(self.original)
+        return is_fixed(self.original) or (ref is not None and (is_full_rev(ref) or ref.startswith("refs/tags/")))
 
 
 class RepoGraph:

@@ -188,7 +188,7 @@ def _source(
         clone = repositories[to.upstream].clone
         return FromClone(commits[to.upstream], clone, f"refs/heads/{branch}", branch, pushed=False)
     upstream = repositories.get(to.upstream) if to.upstream is not None else None
-    if upstream is None:
+    if upstream is None or to.locked is not None:
         return FromServer(to.rev, to.branch, to.locked)
     tracked = to.branch or upstream.base
     with Repository.open(upstream.clone) as repository:

@@ -53,7 +53,7 @@ def moves(plan: Plan) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, changes in plan.changes():
         for change in changes:
-            to = change.to.rev if isinstance(change.to, ToRev) else change.to.upstream
+            to = change.to.rev if isinstance(change.to, ToRev) else str(change.to.upstream)
             found[f"{name}{'' if change.flake == '.' else f'/{change.flake}'}#{'/'.join(change.input)}"] = to
     return found
 
@@ -246,6 +246,34 @@ def test_an_unlanded_commit_stays_until_its_upstream_is_updated_again() -> None:
 def test_what_cannot_be_moved_to_a_commit_stays(locked: dict[str, object], reason: str) -> None:
     plan = lib_at(Input(locked, takes("lib").original), {"main": [A]}, bump=True)
     assert stay(plan.held) == {"app#lib": reason}
+
+
+def archive_of_lib(rev: Rev, url: str = "https://codeberg.org/acme/lib/archive/{}.tar.gz", ref: str = "main") -> Input:
+    locked = {"type": "tarball", "url": url.format(rev), "rev": rev, "narHash": locks.nar_hash_of("x")}
+    return Input(locked, {"type": "tarball", "url": f"https://github.com/acme/lib/archive/{ref}.tar.gz"})
+
+
+def test_an_archive_of_a_repo_goes_to_the_archive_of_its_base_and_never_to_its_update() -> None:
+    none = "an archive: there is none of the update of lib before that has landed"
+    assert stay(lib_at(archive_of_lib(A), {"main": [A]}, bump=True).held) == {"app#lib": none}
+    for bump in (False, True):
+        plan = lib_at(archive_of_lib(A), {"main": [A, B]}, bump=bump)
+        (to,) = [change.to for _, changes in plan.changes() for change in changes if change.repo == "app"]
+        assert isinstance(to, ToRev)
+        assert to.locked == {"type": "tarball", "url": f"https://codeberg.org/acme/lib/archive/{B}.tar.gz", "rev": B}
+
+
+def test_an_archive_whose_address_names_no_commit_is_held_with_the_reason() -> None:
+    plan = lib_at(archive_of_lib(A, "https://codeberg.org/acme/lib/archive/newest.tar.gz"), {"main": [A, B]})
+    assert "whose address does not name its commit" in stay(plan.held)["app#lib"]
+
+
+def test_an_archive_tracks_the_branch_in_its_address() -> None:
+    branches = {"main": [A, C], "dev": [A, B]}
+    plan = lib_at(archive_of_lib(A, ref="refs/heads/dev"), branches)
+    assert moves(plan)["app#lib"] == B
+    assert "app#lib" not in moves(lib_at(archive_of_lib(A, ref=A), branches))
+    assert "app#lib" not in moves(lib_at(archive_of_lib(A, ref="refs/tags/v1"), branches))
 
 
 def test_a_follows_moves_with_what_it_follows() -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import Plan, ToRev, ToUpdate, make_plan
+from flakesync.analysis.plan import Plan, ToFlakeNix, ToRev, ToUpdate, make_plan
 from flakesync.analysis.why import why
 from flakesync.survey.pins import Target
 from flakesync.survey.survey import Survey
@@ -53,7 +53,7 @@ def plan(found: Survey) -> Plan:
     return make_plan(found, everything(found))
 
 
-def app_lib(made: Plan) -> ToRev | ToUpdate | None:
+def app_lib(made: Plan) -> ToRev | ToUpdate | ToFlakeNix | None:
     changes = dict(made.changes()).get(RepoName("app"), ())
     return next((change.to for change in changes if change.input == ("lib",)), None)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from flakesync.analysis.plan import Plan, ToRev
+from flakesync.analysis.plan import Plan, ToFlakeNix, ToRev
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of_url
 from flakesync.survey.external import external_sources, external_targets
@@ -181,6 +181,7 @@ class Scene:
             for change in changes:
                 lock = flakes[change.flake]
                 assert lock is not None
+                assert not isinstance(change.to, ToFlakeNix)
                 rev = change.to.rev if isinstance(change.to, ToRev) else new[change.to.upstream]
                 immutable = change.to.locked if isinstance(change.to, ToRev) else None
                 locked: dict[str, Attr] = {**(immutable or change.locked), "rev": rev}

@@ -3,6 +3,7 @@
 Like Identity this is flakesync's own notion; Nix compares attributes.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
@@ -19,6 +20,10 @@ The "ref" of an archive is the version that its URL names; that of an indirect r
 """
 
 ARCHIVES = ("tarball", "file")
+
+_OF_FORGE = re.compile(
+    r"https?://.+?/(?:-/archive/(?P<gitlab>.+)/[^/]+|archive/(?P<ref>.+))\.(?:tar\.(?:gz|xz|bz2|zst)|tgz|zip)"
+)
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -66,6 +71,14 @@ def branch_of(original: Mapping[str, Attr]) -> str | None:
     """Return the branch, or the tag, that an `original` tracks; None for the default branch, which HEAD names too."""
     ref = original.get("ref")
     return str(ref).removeprefix("refs/heads/") if ref is not None and ref != "HEAD" else None
+
+
+def archived_ref(original: Mapping[str, Attr]) -> str | None:
+    """Return the branch, tag or commit that an archive is of, as its forge's address says; None for all else."""
+    if original.get("type") != "tarball":
+        return None
+    found = _OF_FORGE.fullmatch(unquote(str(original.get("url")).partition("?")[0]))
+    return (found["gitlab"] or found["ref"]).removeprefix("refs/heads/") if found is not None else None
 
 
 def source_of(original: Mapping[str, Attr], locked: Mapping[str, Attr] | None = None) -> Source | None:

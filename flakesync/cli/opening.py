@@ -61,6 +61,13 @@ def reading(workspace: "Workspace") -> str:
     return f"reading {number} repo{'' if number == 1 else 's'}"
 
 
+def require_git() -> None:
+    """Raise GitError (`no-git`) where there is no git: what asks servers and clones would fail for all repos alike."""
+    from flakesync.git.process import git
+
+    git(["--version"])
+
+
 def refuse_offline(common: Common, command: str) -> None:
     """Raise FlakesyncError (`offline`) where the options forbid what the command is for."""
     if common.offline:

@@ -122,6 +122,17 @@ def test_no_command_is_content_with_no_repo_at_all(flakesync: Flakesync, command
         assert ran.err.startswith(f"error[nothing-selected]: `{' '.join(chosen)}` leaves no repo\nhint: ")
 
 
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("command", ["publish", "status", "land", "abandon"])
+def test_without_git_nothing_is_begun(
+    flakesync: Flakesync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = flakesync(command, "-q")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith("error[no-git]: ")
+
+
 def test_a_folder_without_a_manifest_is_an_error(
     flakesync: Flakesync, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

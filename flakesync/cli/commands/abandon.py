@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace, reading, refuse_offline
+from flakesync.cli.opening import open_workspace, reading, refuse_offline, require_git
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -38,6 +38,7 @@ def abandon(
 
     refuse_offline(common, "abandon")
     workspace, selected = open_workspace(common)
+    require_git()
     with (
         closing(Servers(workspace, os.environ)) as servers,
         only_run(workspace.file, cache_dir()),

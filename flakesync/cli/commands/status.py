@@ -4,7 +4,7 @@ import os
 from contextlib import closing
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.opening import open_workspace, reading, require_git
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -27,6 +27,7 @@ def status(common: Common) -> int:
     from flakesync.survey.read import read_graph
 
     workspace, selected = open_workspace(common)
+    require_git()
     with closing(Servers(workspace, os.environ)) as servers, screen.busy(reading(workspace), quiet=common.quiet):
         graph = read_graph(workspace, at="update", offline=common.offline)
         document = look(workspace, graph, selected, servers, offline=common.offline)

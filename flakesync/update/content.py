@@ -148,9 +148,11 @@ def has_content(repository: Repository, base: Rev, update: Update) -> bool:
     """Tell whether a commit of the base has every input where an update has it, however that got there."""
     locks = {move.flake: _lock_at(repository, base, move.flake) for move in update.moves}
     for move in update.moves:
-        if not isinstance(move.after, LockNode):
-            continue
         lock = locks[move.flake]
+        if not isinstance(move.after, LockNode):
+            if lock is None or entries(lock).get(move.path) != move.after:
+                return False
+            continue
         here, there = locked_of(lock.node(move.path) if lock is not None else None), locked_of(move.after)
         if rev_of(here) != rev_of(there) or (rev_of(there) is None and here.get("narHash") != there.get("narHash")):
             return False

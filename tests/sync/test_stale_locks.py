@@ -13,8 +13,9 @@ from flakesync.nix.program.command import Nix
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.verify import require_agreement
 from tests.support import locks, repos
+from tests.support.landing import Landing
 from tests.support.nix import RealNix
-from tests.support.nixspace import UPDATE, Ran, drift_of, read, ref_in, run_sync
+from tests.support.nixspace import UPDATE, Ran, Space, Take, drift_of, read, ref_in, run_sync
 
 LIB, NP, X = 'lib.url = "LIB"; ', 'np.url = "NP"; ', 'x.url = "X?ref=main"; '
 Sides = tuple[str, str]
@@ -143,3 +144,32 @@ def test_a_held_input_keeps_a_stale_lock_and_says_so(use_nix: RealNix, tmp_path:
     ran = run_sync(ground.manifest)
     assert ran.statuses == {"lib": "updated", "new": "unchanged"}
     assert ref_in(tmp_path / "new", UPDATE) is None
+
+
+def test_what_a_stale_lock_has_become_is_published_and_lands_as_it_was_tested(use_nix: RealNix, tmp_path: Path) -> None:
+    space = Space(tmp_path / "space")
+    space.make("x", {"flake.nix": "{ outputs = _: { }; }"})
+    for name in ("lib", "new", "gone", "follows"):
+        takes = {"nixpkgs": Take()} if name in ("lib", "new") else {"nixpkgs": Take(), "lib": Take()}
+        space.add(name, takes)
+    at = {name: f'{name}.url = "git+{space.url(name)}?ref=main"; ' for name in ("nixpkgs", "lib", "x")}
+    flakes = {
+        "new": at["nixpkgs"] + at["x"],
+        "gone": at["nixpkgs"],
+        "follows": at["nixpkgs"] + at["lib"] + 'lib.inputs.nixpkgs.follows = "nixpkgs";',
+    }
+    for name, inputs in flakes.items():
+        space.commit(name, {"flake.nix": f"{{ inputs = {{ {inputs} }}; outputs = _: {{ }}; }}"})
+    pinned = {"nixpkgs": {"source": f"git+{space.url('nixpkgs')}?ref=main", "target": space.first_nixpkgs}}
+    landing = Landing(space, pins=pinned)
+    assert landing.sync().errors == {}
+    published = landing.publish()
+    assert {outcome.repo for outcome in published.repos if outcome.status == "opened"} == set(flakes)
+    tested = space.locked("new", "x")
+    space.commit("x", {"more": ""})
+    landed = landing.land()
+    assert {name: landed.statuses[name] for name in flakes} == dict.fromkeys(flakes, "landed")
+    base = LockFile.parse(read(space.path("new"), space.tip("new"), "flake.lock"))
+    assert base.node(("x",)) is not None
+    assert dict((base.node(("x",)) or base.nodes[base.root]).locked or {}) == tested
+    assert [found for found in drift_of(landing.file, at="base") if found.kind == "stale-lock"] == []

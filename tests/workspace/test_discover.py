@@ -257,7 +257,7 @@ def test_flakes_of_examples_templates_and_tests_are_left_out_unless_they_are_inc
     left = "examples/a, nix/tests/b, templates/go"
     assert found.notes == (
         "no `origin` that others could use, add `url` where there is one: lib",
-        f"lib: left out, `--include` takes them in: {left}",
+        "left out, `--include` takes them in: lib/examples/a, lib/nix/tests/b, lib/templates/go",
     )
     assert f"[repos.lib]\n# left out, `init --include` takes them in: {left}\n" in found.text
     written(found)

@@ -211,8 +211,9 @@ def _remarks(repos: Sequence[FoundRepo], found: Sequence[Found]) -> Iterator[str
             yield f"{repo.name}: without a flake.lock, and so not in `flakes`: {_few(skipped)}"
         for flake, problem in sorted(one.unusable.items()):
             yield f"{one.folder / flake / 'flake.lock'} cannot be used: {problem}"
-        if one.skipped:
-            yield f"{repo.name}: left out, `--include` takes them in: {_few(sorted(one.skipped))}"
+    left_out = [f"{repo.name}/{flake}" for repo, one in pairs for flake in sorted(one.skipped)]
+    if left_out:
+        yield f"left out, `--include` takes them in: {_few(left_out)}"
 
 
 def _few(words: Sequence[str]) -> str:

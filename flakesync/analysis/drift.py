@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from typing import assert_never
+
+import msgspec
 
 from flakesync.analysis.findings import RULES
 from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
-from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, last_modified
 from flakesync.survey.survey import Survey
@@ -29,6 +32,12 @@ def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
             if (inert := find_inert(survey, edge)) is not None
         ],
     )
+
+
+def only_kinds(report: DriftReport, kinds: AbstractSet[FindingKind]) -> DriftReport:
+    """Return a report with the findings of some kinds alone."""
+    found = [finding for finding in report.findings if finding.kind in kinds]
+    return msgspec.structs.replace(report, findings=found, kinds=sorted(kinds))
 
 
 def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> Iterator[Finding]:

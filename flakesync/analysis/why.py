@@ -3,22 +3,18 @@
 A pure function of the survey and of the plan that was made of it; how it is told is the business of reports.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from flakesync.analysis.inert import flake_dir_of
 from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
 from flakesync.analysis.plan import Plan
+from flakesync.documents.why import Fate, ReasonDocument, WhyDocument
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput
 from flakesync.survey.survey import Survey
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
-
-Fate = Literal["moves", "waits", "held", "inert", "in-step"]
-"""moves: to a commit that is known. waits: it takes the update that its upstream gets in the same run. held: it should
-move and does not. inert: its upstream moved, but nothing of that reaches it. in-step: it is where it should be."""
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -140,3 +136,27 @@ def _below(survey: Survey, plan: Plan, change: Change, upstream: RepoName) -> It
         # Each wave takes updates of earlier ones alone, so this ends.
         if other.flake == dir and (not change.reaches or other.input in change.reaches):
             yield _change(survey, plan, other)
+
+
+def why_document(plan: Plan, repo: RepoName, reasons: Iterable[Reason]) -> WhyDocument:
+    """Return the JSON form of reasons, with why the repo or a flake of it cannot be planned."""
+    problems = [plan.problems[repo]] if repo in plan.problems else []
+    problems += [detail for (name, _), detail in sorted(plan.unusable.items()) if name == repo]
+    return WhyDocument(repo=repo, reasons=[_reason_document(each) for each in reasons], problems=problems)
+
+
+def _reason_document(reason: Reason) -> ReasonDocument:
+    return ReasonDocument(
+        repo=reason.repo,
+        flake=reason.flake,
+        input=show_path(reason.input),
+        fate=reason.fate,
+        reason=reason.reason,
+        locked_rev=reason.locked,
+        to_rev=reason.to,
+        pin=reason.pin,
+        upstream=reason.upstream,
+        moved=[show_path(path) for path in reason.moved],
+        reaches=[show_path(path) for path in reason.reaches],
+        because=[_reason_document(each) for each in reason.because],
+    )

@@ -1,8 +1,9 @@
 """The commands, each imported only when it is asked for: a start costs what the one command costs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -10,16 +11,43 @@ from typer.core import TyperCommand, TyperGroup
 from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
-COMMANDS = ("init", "graph", "drift", "inputs", "plan", "sync", "publish", "status", "land", "abandon", "schema", "demo")
+GROUPS = {
+    "Look": ("graph", "drift", "inputs", "why", "plan"),
+    "Change": ("sync",),
+    "Land": ("publish", "status", "land", "abandon"),
+    "Set up": ("init", "schema", "demo"),
+}
+"""What a person is about to do, and the commands for it; `--help` shows them so."""
+
+COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 PROGRAM = "flakesync"
+
+
+class Formatter(Protocol):
+    """What Typer's formatter of help texts does here."""
+
+    width: int
+
+    def section(self, name: str) -> AbstractContextManager[None]:
+        """Begin a section that ends with the context."""
+
+    def write_dl(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Write words with what they mean beside them."""
 
 
 class LazyGroup(TyperGroup):
     """The commands of `flakesync.cli.commands`, a module each, loaded by name."""
 
     def list_commands(self, ctx: object) -> list[str]:
-        """Return the names in the order of a workspace's life."""
+        """Return the names in the order of `--help`."""
         return list(COMMANDS)
+
+    def format_commands(self, ctx: object, formatter: Formatter) -> None:
+        """Write the commands, below what a person is about to do."""
+        room = formatter.width - 6 - max(map(len, COMMANDS))
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, _load(name).get_short_help_str(room)) for name in names])
 
     def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | None:
         """Return a command. None: there is no such command; all are loaded then, to suggest one."""
@@ -82,5 +110,6 @@ def _root(
 
     \b
     Exit status: 0 in step or done, 1 findings or failed repos, 2 could not run,
-    3 a bug, 4 something still waits (land), 130 interrupted. Options may stand before or after the command.
+    3 a bug, 4 something still waits (land), 130 interrupted.
+    Options may stand before or after the command.
     """

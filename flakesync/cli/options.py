@@ -8,6 +8,7 @@ from typing import Annotated, Literal, TypeVar
 
 import typer
 
+from flakesync.cli import complete
 from flakesync.net.wall import offline
 
 R = TypeVar("R")
@@ -77,18 +78,33 @@ _DECLARED: dict[str, tuple[object, object]] = {
         None,
     ),
     "repo": (
-        Annotated[list[str] | None, typer.Option("--repo", metavar="NAME", help="Only this repo (repeatable).")],
+        Annotated[
+            list[str] | None,
+            typer.Option("--repo", metavar="NAME", help="Only this repo (repeatable).", autocompletion=complete.repos),
+        ],
         None,
     ),
     "group": (
         Annotated[
-            list[str] | None, typer.Option("--group", metavar="NAME", help="Only the repos of this group (repeatable).")
+            list[str] | None,
+            typer.Option(
+                "--group",
+                metavar="NAME",
+                help="Only the repos of this group (repeatable).",
+                autocompletion=complete.groups,
+            ),
         ],
         None,
     ),
     "exclude": (
         Annotated[
-            list[str] | None, typer.Option("--exclude", metavar="NAME", help="Not this repo or group (repeatable).")
+            list[str] | None,
+            typer.Option(
+                "--exclude",
+                metavar="NAME",
+                help="Not this repo or group (repeatable).",
+                autocompletion=complete.repos_and_groups,
+            ),
         ],
         None,
     ),

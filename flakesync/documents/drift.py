@@ -59,12 +59,14 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `flakesync drift`, in the order: pins as in the manifest, findings by repo, flake, input.
 
     inert: inputs behind a repo of the workspace that need not move, as nothing that moved there reaches them.
+    kinds: the kinds of findings that were asked for, sorted; empty: all.
     """
 
     schema: Literal["flakesync/drift/1"] = "flakesync/drift/1"
     pins: list[PinDrift]
     findings: list[Finding]
     inert: list[InertDocument] = []
+    kinds: list[FindingKind] = []
 
 
 DOCUMENT = DriftReport

@@ -8,13 +8,17 @@ from flakesync.terms import EdgeKind
 
 
 class RepoDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """One repo as it was read. url null: it is given by path only; base and rev null: a plain folder, or unreadable."""
+    """One repo as it was read. url null: it is given by path only; base and rev null: a plain folder, or unreadable.
+
+    neighbour: it was not asked for, but takes or is taken by a repo that was.
+    """
 
     name: str
     url: str | None
     base: str | None
     rev: str | None
     flakes: list[str]
+    neighbour: bool = False
 
 
 class EdgeDocument(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,10 +52,70 @@ def test_graph_json_is_format_json(flakesync: Flakesync) -> None:
 
 
 @pytest.mark.usefixtures("acme")
-def test_graph_of_some_repos_has_the_edges_among_them(flakesync: Flakesync) -> None:
-    document = json.loads(flakesync("graph", "--json", "--repo", "app", "--repo", "docs").out)
-    assert [repo["name"] for repo in document["repos"]] == ["app", "docs"]
-    assert document["edges"] == []
+def test_graph_of_some_repos_has_their_neighbours_marked(flakesync: Flakesync) -> None:
+    document = json.loads(flakesync("graph", "--json", "--repo", "app").out)
+    assert [(repo["name"], repo["neighbour"]) for repo in document["repos"]] == [("app", False), ("lib", True)]
+    assert [(edge["upstream"], edge["dependent"]) for edge in document["edges"]] == [("lib", "app")]
+    assert "  (lib)\n" in flakesync("graph", "--repo", "app").out
+    assert "  (app) ← lib\n" in flakesync("graph", "--repo", "lib").out
+    assert 'style="rounded,dashed"' in flakesync("graph", "--repo", "lib", "--format", "dot").out
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_verbose_graph_names_each_input_with_its_commit(flakesync: Flakesync) -> None:
+    assert re.search(r"^      lib  [0-9a-f]{7}  lib$", flakesync("graph", "-v").out, re.MULTILINE)
+    assert "      lib" not in flakesync("graph").out
+
+
+@pytest.mark.usefixtures("acme")
+def test_drift_of_some_kinds_shows_these_and_its_exit_status_follows_them(flakesync: Flakesync) -> None:
+    ran = flakesync("drift", "--kind", "unlanded", "--kind", "duplicate")
+    assert (ran.status, ran.out) == (0, "no finding of kind duplicate or unlanded: 3 repos\n")
+    assert flakesync("drift", "--kind", "pin").status == 1
+    assert json.loads(flakesync("drift", "--kind", "pin", "--json").out)["kinds"] == ["pin"]
+    ran = flakesync("drift", "--kind", "dublicate")
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.endswith("hint: did you mean `duplicate`?\n")
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_summary_of_drift_has_a_line_a_repo(flakesync: Flakesync) -> None:
+    lines = flakesync("drift", "--summary", "--kind", "pin").out.splitlines()
+    assert lines[:4] == ["app   none of these", "docs  none of these", "lib   1 finding: 1 pin", ""]
+    assert flakesync("drift", "--summary", "--json").status == 2
+
+
+@pytest.mark.usefixtures("acme")
+def test_why_tells_the_chain_and_knows_what_it_was_asked_for(flakesync: Flakesync) -> None:
+    ran = flakesync("why", "lib", "nixpkgs")
+    assert ran.status == 0
+    assert ran.out.startswith("lib: 1 input, 1 moves\n  nixpkgs  moves    ")
+    assert ran.out.endswith("  pin nixpkgs\n")
+    assert "did you mean `nixpkgs`?" in flakesync("why", "lib", "nixpkg").err
+    assert "did you mean `lib`?" in flakesync("why", "libb").err
+    wrong = (["lib", "nixpkg"], ["libb"], ["lib", "--exclude", "lib"])
+    assert [flakesync("why", *given).status for given in wrong] == [2, 2, 2]
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize(("words", "begun", "offered"), [
+    (["drift", "--repo"], "", {"app", "docs", "lib"}),
+    (["drift", "--exclude"], "", {"app", "core", "docs", "lib"}),
+    (["plan", "--group"], "c", {"core"}),
+    (["drift", "--kind"], "un", {"unknown-rev", "unlanded", "unlocked", "unreachable"}),
+    (["inputs"], "n", {"nixpkgs"}),
+    (["why"], "a", {"app"}),
+    (["graph", "--format"], "d", {"dot"}),
+    (["schema"], "d", {"drift"}),
+    (["sync", "--dialect"], "l", {"lix"}),
+])  # fmt: skip
+def test_a_shell_completes_names(
+    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch, words: list[str], begun: str, offered: set[str]
+) -> None:
+    monkeypatch.setenv("_FLAKESYNC_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(["flakesync", *words, begun]))
+    monkeypatch.setenv("COMP_CWORD", str(len(words) + 1))
+    assert set(flakesync().out.split()) == offered
 
 
 @pytest.mark.usefixtures("acme")
@@ -144,7 +205,7 @@ def test_a_folder_without_a_manifest_is_an_error(
 
 @pytest.mark.parametrize("arguments", [
     ["drft"], ["drift", "--foo"], ["graph", "--format", "svg"], ["drift", "-j", "0"], ["drift", "-w"], ["--json"],
-    ["schema"], ["schema", "nothing"], ["graph", "extra"],
+    ["schema"], ["schema", "nothing"], ["graph", "extra"], ["graph", "--format", "dot", "--json"], ["why"],
 ])  # fmt: skip
 def test_wrong_arguments_are_a_usage_error(flakesync: Flakesync, arguments: list[str]) -> None:
     ran = flakesync(*arguments)

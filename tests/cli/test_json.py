@@ -14,6 +14,7 @@ from tests.support.landing import Landing
 from tests.support.nixspace import chain
 
 Flakesync = Callable[..., Ran]
+ARGUMENTS = {"why": ("r0",)}
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 
@@ -40,7 +41,7 @@ def test_schema_describes_every_command_that_answers_with_json(flakesync: Flakes
 def test_what_every_command_prints_is_as_its_schema_says(flakesync: Flakesync, workspace: Path) -> None:
     statuses = {}
     for name in DOCUMENTS:
-        ran = flakesync(name, "--json", "-w", str(workspace))
+        ran = flakesync(name, *ARGUMENTS.get(name, ()), "--json", "-w", str(workspace))
         assert json.loads(ran.out)["schema"] == f"flakesync/{name}/1"
         require_valid(flakesync, ran.out, name)
         statuses[name] = ran.status
@@ -53,6 +54,6 @@ def test_documents_with_errors_are_as_their_schemas_say(flakesync: Flakesync, wo
     text = workspace.read_text()
     workspace.write_text(text.replace(f"file://{workspace.parent}/r0", f"file://{workspace.parent}/gone"))
     for name in DOCUMENTS:
-        ran = flakesync(name, "--json", "-w", str(workspace))
+        ran = flakesync(name, *ARGUMENTS.get(name, ()), "--json", "-w", str(workspace))
         assert ran.status == 1, (name, ran.err)
         require_valid(flakesync, ran.out, name)

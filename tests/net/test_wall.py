@@ -23,6 +23,7 @@ COMMANDS = [
     ("graph", "--at", "update"),
     ("drift",),
     ("inputs",),
+    ("why", "app"),
     ("plan",),
     ("status",),
     ("sync", "--locker", "native", "--dry-run"),

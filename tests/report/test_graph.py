@@ -68,10 +68,14 @@ def test_a_repo_that_could_not_be_read_is_named_with_the_reason() -> None:
     assert to_text(render_tree(broken, width=80)).endswith("not read\n  gone: no route\n")
 
 
-def test_a_part_of_a_graph_has_only_the_edges_among_the_selected_repos() -> None:
-    part = part_of(PLAIN, frozenset({RepoName("app"), RepoName("lib")}))
-    assert list(part.states) == ["app", "lib"]
-    assert [(each.upstream, each.dependent) for each in part.edges] == [("lib", "app")]
+def test_a_part_of_a_graph_has_the_neighbours_marked_and_no_edges_among_them() -> None:
+    selected = frozenset({RepoName("tool"), RepoName("site")})
+    part = part_of(PLAIN, selected)
+    assert sorted(part.states) == ["app", "lib", "site", "tool"]
+    assert [(each.upstream, each.dependent) for each in part.edges] == [("app", "site"), ("lib", "tool")]
+    assert to_text(render_tree(part, width=80, selected=selected)) == (
+        "2 repos, 2 neighbours, 2 edges, 2 waves\n\nwave 1\n  (app), (lib)\n\nwave 2\n  site ← app\n  tool ← lib\n"
+    )
     assert part_of(PLAIN, frozenset(PLAIN.states)) is PLAIN
 
 

@@ -20,6 +20,8 @@ from flakesync.documents.plan import PlanDocument
 from flakesync.documents.publish import PublishDocument
 from flakesync.documents.status import StatusDocument
 from flakesync.documents.sync import SyncDocument
+from flakesync.documents.why import ReasonDocument, WhyDocument
+from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.graph.tree import render_tree
 from flakesync.report.init import render_init
@@ -30,6 +32,7 @@ from flakesync.report.publish import render_abandon, render_publish
 from flakesync.report.status import render_status
 from flakesync.report.sync import render_sync
 from flakesync.report.text import UNLIMITED, Line, fold, line, line_width, to_text
+from flakesync.report.why import render_why
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.discover import Discovery, FoundRepo
 from flakesync.workspace.discover.locks import SuggestedPin
@@ -52,6 +55,8 @@ def of(kind: object) -> st.SearchStrategy[Any]:
     if origin in (Union, types.UnionType):
         return st.one_of([of(each) for each in inner])
     if origin is list:
+        if inner[0] is ReasonDocument:
+            return st.lists(st.deferred(lambda: of(ReasonDocument)), max_size=1)
         return st.lists(of(inner[0]), max_size=4)
     if origin is dict:
         return st.tuples(st.sampled_from(KEYS), NAMES).map(lambda pair: dict([pair]))
@@ -82,6 +87,10 @@ def inputs(document: InputsDocument, width: int) -> list[Line]:
     return render_inputs(document, now=NOW, width=width, full=True)
 
 
+def summary(report: DriftReport, width: int) -> list[Line]:
+    return render_summary(report, ["app", "x" * 90], width=width)
+
+
 def of_document(render: Callable[..., list[Line]]) -> Callable[[Any, int], list[Line]]:
     return lambda document, width: render(document, width=width)
 
@@ -95,6 +104,8 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (AbandonDocument, of_document(render_abandon)),
     (StatusDocument, of_document(render_status)),
     (LandDocument, of_document(render_land)),
+    (WhyDocument, of_document(render_why)),
+    (DriftReport, summary),
 ]
 
 

@@ -1,6 +1,6 @@
 """`flakesync graph`."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,16 +9,15 @@ from flakesync.cli.opening import open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
-if TYPE_CHECKING:
-    from flakesync.survey.graph import RepoGraph
-
 Format = Literal["tree", "json", "dot", "mermaid"]
 
 
 @with_common()
 def graph(
     common: Common,
-    format: Annotated[Format, typer.Option("--format", "-f", help="How to show it.")] = "tree",  # noqa: A002
+    format: Annotated[  # noqa: A002
+        Format | None, typer.Option("--format", "-f", help="How to show it.  [default: tree]")
+    ] = None,
     at: Annotated[
         Literal["base", "update"], typer.Option("--at", help="Read base branches, or update branches where there are.")
     ] = "base",
@@ -26,7 +25,8 @@ def graph(
     """Show which repo takes which, wave by wave.
 
     A wave holds the repos whose upstreams are all in earlier waves: the order
-    in which a sync bumps them. Edges come from the locks, not from flake.nix.
+    in which a sync bumps them. Edges come from the locks, not from flake.nix. Of
+    chosen repos the neighbours are shown too: (in brackets). With -v each input is.
     Exits with 1 when a repo could not be read.
 
     \b
@@ -38,28 +38,27 @@ def graph(
     from flakesync.report.graph.tree import part_of
     from flakesync.survey.read import read_graph
 
+    if common.json and format not in (None, "json"):
+        raise typer.BadParameter(f"only one of --json and --format {format} can be given")
     workspace, selected = open_workspace(common)
     with screen.busy(reading(workspace), quiet=common.quiet):
         whole = read_graph(workspace, at=at, offline=common.offline, renew=True)
-    _answer(part_of(whole, selected), "json" if common.json else format, workspace.name)
-    return EXIT_FINDINGS if show_hints(whole, selected) else EXIT_OK
-
-
-def _answer(graph: "RepoGraph", format: Format, title: str) -> None:  # noqa: A002
-    match format:
+    part = part_of(whole, selected)
+    match "json" if common.json else format or "tree":
         case "json":
             from flakesync.report.graph.document import graph_document
 
-            screen.answer_json(graph_document(graph))
+            screen.answer_json(graph_document(part, selected))
         case "tree":
             from flakesync.report.graph.tree import render_tree
 
-            screen.answer(render_tree(graph, width=screen.width()))
+            screen.answer(render_tree(part, width=screen.width(), selected=selected, full=common.verbose))
         case "dot":
             from flakesync.report.graph.diagram import render_dot
 
-            screen.answer_text(render_dot(graph, title=title))
+            screen.answer_text(render_dot(part, title=workspace.name, selected=selected))
         case "mermaid":
             from flakesync.report.graph.diagram import render_mermaid
 
-            screen.answer_text(render_mermaid(graph))
+            screen.answer_text(render_mermaid(part, selected=selected))
+    return EXIT_FINDINGS if show_hints(whole, selected) else EXIT_OK

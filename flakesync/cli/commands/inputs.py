@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flakesync.cli import screen
+from flakesync.cli.complete import sources
 from flakesync.cli.opening import open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
@@ -16,7 +17,10 @@ def inputs(
     common: Common,
     source: Annotated[
         str | None,
-        typer.Argument(help="A pin, a repo, a flake reference, or the name of a repository. Without it: all sources."),
+        typer.Argument(
+            help="A pin, a repo, a flake reference, or the name of a repository. Without it: all sources.",
+            autocompletion=sources,
+        ),
     ] = None,
     at: Annotated[
         Literal["base", "update"], typer.Option("--at", help="Read base branches, or update branches where there are.")

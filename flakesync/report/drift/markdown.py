@@ -23,7 +23,7 @@ def render_drift_markdown(
     full: leave nothing out.
     """
     title = f"## Drift of {words(workspace)} ({_PLACES[at]})"
-    parts = [title, words(summary_text(report.findings, repos)), *_pins(report, now, full)]
+    parts = [title, words(summary_text(report, repos)), *_pins(report, now, full)]
     if report.findings:
         parts.append(_findings(report.findings, full))
     return "\n\n".join(parts) + "\n"

@@ -36,6 +36,7 @@ _TITLES = ("pin", "rev", "date", "age", "behind", "repos")
 _MOST_REPO_LINES = 4
 _MOST_OF_A_KIND = 5
 _KIND_WIDTH = 11
+_OF_PINS = {"pin", "age"}
 _NO_REPO = "no repo"
 AT_TARGET = "–"
 
@@ -45,7 +46,7 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
 
     now: seconds since the epoch, what ages are counted to. repos: how many were looked at. full: leave nothing out.
     """
-    lines = _table(report.pins, now, width, full)
+    lines = _table(report.pins, now, width, full) if not report.kinds or _OF_PINS & {*report.kinds} else []
     by_repo: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_repo[finding.repo].append(finding)
@@ -54,7 +55,7 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
     for repos_alike, findings in _alike(by_repo):
         lines += fold(line(Span(repos_alike, "name")), width, 2)
         lines += _of_repo(findings, width, full)
-    summary = fold(_summary(report.findings, repos), width)
+    summary = fold(_summary(report, repos), width)
     return [*lines, BLANK, *summary] if lines else summary
 
 
@@ -204,15 +205,19 @@ def _revs(finding: Finding) -> Line:
     return (locked, Span(" → "), Span(short(finding.wanted_rev), "good"))
 
 
-def _summary(findings: Sequence[Finding], repos: int) -> Line:
-    if not findings:
-        return line(Span(summary_text(findings, repos), "good"))
-    head, _, kinds = summary_text(findings, repos).partition(": ")
+def _summary(report: DriftReport, repos: int) -> Line:
+    text = summary_text(report, repos)
+    if not report.findings:
+        return line(Span(text, "good"))
+    head, _, kinds = text.partition(": ")
     return line(Span(f"{head}: ", "head"), kinds)
 
 
-def summary_text(findings: Sequence[Finding], repos: int) -> str:
+def summary_text(report: DriftReport, repos: int) -> str:
     """Return how many findings there are, in how many of `repos` repos, of which kinds."""
+    findings = report.findings
+    if not findings and report.kinds:
+        return f"no finding of kind {' or '.join(report.kinds)}: {count(repos, 'repo')}"
     if not findings:
         return f"in step: {count(repos, 'repo')}, no drift"
     kinds = Counter(finding.kind for finding in findings)

@@ -35,12 +35,17 @@ def _arrows(graph: RepoGraph) -> Iterator[_Arrow]:
         )
 
 
-def render_dot(graph: RepoGraph, *, title: str) -> str:
-    """Return a dot digraph: a cluster for each wave; source edges dashed, edges that open a cycle dotted."""
+def render_dot(graph: RepoGraph, *, title: str, selected: frozenset[RepoName] | None = None) -> str:
+    """Return a dot digraph: a cluster for each wave; source edges dashed, edges that open a cycle dotted.
+
+    selected: the repos that were asked for; their neighbours are dashed. None: all.
+    """
     lines = [f"digraph {_quoted(title)} {{", "  rankdir=LR;", "  node [shape=box, style=rounded];"]
     for number, wave in enumerate(graph.waves, start=1):
         lines += [f"  subgraph cluster_{number} {{", f'    label="wave {number}";']
-        lines += [f"    {_quoted(name)};" for name in wave]
+        for name in wave:
+            neighbour = ' [style="rounded,dashed"]' if selected is not None and name not in selected else ""
+            lines.append(f"    {_quoted(name)}{neighbour};")
         lines.append("  }")
     for arrow in _arrows(graph):
         attributes = []
@@ -59,8 +64,11 @@ def _quoted(text: str) -> str:
     return '"' + shown(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def render_mermaid(graph: RepoGraph) -> str:
-    """Return a Mermaid flowchart: a subgraph for each wave; source edges dotted, edges that open a cycle say so."""
+def render_mermaid(graph: RepoGraph, *, selected: frozenset[RepoName] | None = None) -> str:
+    """Return a Mermaid flowchart: a subgraph for each wave; source edges dotted, edges that open a cycle say so.
+
+    selected: the repos that were asked for; the border of their neighbours is dashed. None: all.
+    """
     ids = {name: f"r{number}" for number, name in enumerate(sorted(graph.states))}
     lines = ["flowchart LR"]
     for number, wave in enumerate(graph.waves, start=1):
@@ -72,6 +80,8 @@ def render_mermaid(graph: RepoGraph) -> str:
         if arrow.opened and arrow.source:
             link = "-.->|opens a cycle|"
         lines.append(f"  {ids[arrow.upstream]} {link} {ids[arrow.dependent]}")
+    neighbours = [ids[name] for wave in graph.waves for name in wave if selected is not None and name not in selected]
+    lines += [f"  style {each} stroke-dasharray: 4" for each in neighbours]
     return "\n".join(lines) + "\n"
 
 

@@ -2,12 +2,12 @@
 
 from flakesync.documents.graph import EdgeDocument, GraphDocument, RepoDocument
 from flakesync.survey.graph import RepoGraph
-from flakesync.terms import show_path
+from flakesync.terms import RepoName, show_path
 from flakesync.workspace.snapshot import RepoAtCommit
 
 
-def graph_document(graph: RepoGraph) -> GraphDocument:
-    """Return the JSON form of a graph."""
+def graph_document(graph: RepoGraph, selected: frozenset[RepoName] | None = None) -> GraphDocument:
+    """Return the JSON form of a graph. selected: the repos that were asked for; None: all."""
     return GraphDocument(
         repos=[
             RepoDocument(
@@ -16,6 +16,7 @@ def graph_document(graph: RepoGraph) -> GraphDocument:
                 base=state.base,
                 rev=state.rev if isinstance(state, RepoAtCommit) else None,
                 flakes=list(state.repo.flakes),
+                neighbour=selected is not None and state.name not in selected,
             )
             for state in graph.states.values()
         ],

@@ -22,7 +22,7 @@ from flakesync.survey.pins import last_modified
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.job import BumpJob, make_job, plan_move
-from flakesync.sync.outcome import Updated
+from flakesync.sync.outcome import Unchanged, Updated
 from flakesync.terms import RepoName, Rev
 from flakesync.update.check_reuse import same_trees
 from flakesync.update.content import Update, locked_of
@@ -157,6 +157,7 @@ class RepoLanding:
         with Repository.open(state.clone) as repository:
             _align(repository, job.branch, found.tip)
         outcome = bump(job, self.run.tools)
+        _require_all(found, outcome)
         commit = outcome.commit
         if commit == found.tip:
             return Made(commit, anew=False, tested="as-published" if job.checks else "none", outcome=outcome)
@@ -178,6 +179,14 @@ class RepoLanding:
                 return
         message = f"{self.name}: its base or its update branch moves all the time"
         raise GitError("ref-moved", message, hint="try later")
+
+
+def _require_all(found: RepoOnServer, outcome: Updated | Unchanged) -> None:
+    """Refuse an update without a flake that the tested one has. Raises: FlakesyncError."""
+    tested = {move.flake for move in found.update.moves} if found.update is not None else set()
+    for each in outcome.failed_flakes if isinstance(outcome, Updated) else ():
+        if each.dir in tested:
+            raise each.error
 
 
 def _align(repository: Repository, branch: str, tip: Rev | None) -> None:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.errors import LockError, SyncError
+from flakesync.errors import FlakesyncError, LockError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
 from flakesync.git.store.trees import changed_paths
@@ -14,7 +14,7 @@ from flakesync.sync.checks import run_checks
 from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
 from flakesync.sync.lockers import Request
-from flakesync.sync.outcome import Unchanged, Updated
+from flakesync.sync.outcome import FailedFlake, Unchanged, Updated
 from flakesync.sync.tools import Tools
 from flakesync.sync.verify import require_agreement, verify
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file
@@ -56,7 +56,8 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
             _require_room(job.clone, ref)
         updated = _make(job, tools, repository, before, existing)
         repository.update_ref(ref, updated.commit, old=old, message=note)
-        tools.up_to_date.add(updated.commit, pushed, job.decisions)
+        if not updated.failed_flakes:
+            tools.up_to_date.add(updated.commit, pushed, job.decisions)
     return updated
 
 
@@ -74,7 +75,7 @@ def _make(
 ) -> Updated:
     """Lock, commit and check; return the result, to whose commit no ref leads yet."""
     tools.listener(Step(job.repo, "locking"))
-    after = _lock(job, tools, repository, before)
+    after, failed = _lock(job, tools, repository, before)
     files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
     described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
@@ -88,8 +89,9 @@ def _make(
         repo=job.repo,
         branch=job.branch,
         commit=commit,
-        moves=job.moves,
-        rewrites=job.rewrites,
+        moves=tuple(each for each in job.moves if each.flake in after),
+        rewrites=tuple(each for each in job.rewrites if each.flake in after),
+        failed_flakes=failed,
         locks=tuple(described),
         checks=run_checks(job, tools, repository, commit) if checked else (),
         diff=_diff(repository, job.base_rev, files) if job.borrowed is not None else None,
@@ -154,14 +156,29 @@ def _ref(lock: LockFile, path: InputPath) -> str | None:
 
 def _lock(
     job: BumpJob, tools: Tools, repository: Repository, before: Mapping[FlakeDir, LockFile]
-) -> dict[FlakeDir, LockFile]:
+) -> tuple[dict[FlakeDir, LockFile], tuple[FailedFlake, ...]]:
+    """Return the new locks, and the flakes whose locks could not be written: those fail alone, unless all do."""
     after: dict[FlakeDir, LockFile] = {}
+    failed: list[FailedFlake] = []
     for dir, lock in before.items():
         moves = [each.move for each in job.moves if each.flake == dir]
         stale = job.stale_in(dir)
-        after[dir] = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
-        _verify(job, repository, dir, lock, after[dir])
-    return after
+        try:
+            new = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
+            _verify(job, repository, dir, lock, new)
+        except FlakesyncError as error:
+            if error.code == "nix-interrupted":
+                raise
+            failed.append(FailedFlake(dir, error, stale=bool(stale), pinned=_is_pinned(job, dir)))
+        else:
+            after[dir] = new
+    if not after:
+        raise failed[0].error
+    return after, tuple(failed)
+
+
+def _is_pinned(job: BumpJob, dir: FlakeDir) -> bool:
+    return any(each.pin is not None for each in job.moves if each.flake == dir)
 
 
 def _verify(job: BumpJob, repository: Repository, dir: FlakeDir, before: LockFile, after: LockFile) -> None:
@@ -176,7 +193,7 @@ def _verify(job: BumpJob, repository: Repository, dir: FlakeDir, before: LockFil
 def _dates(after: Mapping[FlakeDir, LockFile], job: BumpJob) -> list[int]:
     dates: list[int] = []
     for dir, path in (*job.wanted, *((each.flake, each.input) for each in job.rewrites)):
-        node = after[dir].node(path)
+        node = after[dir].node(path) if dir in after else None
         date = last_modified(node.locked) if node is not None and node.locked is not None else None
         if date is not None:
             dates.append(date)

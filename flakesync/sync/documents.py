@@ -1,8 +1,9 @@
 """Values → the document of `sync`, and the parts of it that the documents of other commands have too."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
 from flakesync.errors import FlakesyncError
@@ -17,7 +18,7 @@ from flakesync.sync.outcome import (
     Unchanged,
     Updated,
 )
-from flakesync.terms import show_path
+from flakesync.terms import flake_file, show_path
 from flakesync.workspace.inputs import rev_of
 
 
@@ -30,8 +31,17 @@ def sync_document(result: SyncResult, left: Iterable[LeftDocument] = ()) -> Sync
         locker=result.locker,
         dry_run=result.dry_run,
         repos=[*map(outcome_document, result.repos), *untouched],
-        left=[each for each in left if each.repo not in failed],
+        left=[*_left_flakes(result), *(each for each in left if each.repo not in failed)],
     )
+
+
+def _left_flakes(result: SyncResult) -> Iterator[LeftDocument]:
+    """Yield the flakes whose locks could not be written, of repos that were updated."""
+    for outcome in result.repos:
+        for each in outcome.failed_flakes if isinstance(outcome, Updated) else ():
+            kind: FindingKind = "stale-lock" if each.stale else "pin" if each.pinned else "upstream"
+            reason = f"{flake_file(each.dir)} could not be written: {each.error.message}"
+            yield LeftDocument(kind=kind, repo=outcome.repo, flake=each.dir, input=None, reason=reason, fails=True)
 
 
 def outcome_document(outcome: RepoOutcome) -> Outcome:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from flakesync.errors import FlakesyncError
 from flakesync.sync.job import PlannedMove, PlannedRewrite
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import FlakeDir, RepoName, Rev
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,16 @@ class CheckOutcome:
     exit_status: int | None
     duration_s: float
     output: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedFlake:
+    """A flake of a repo whose lock could not be written, while others' were. stale, pinned: what was planned."""
+
+    dir: FlakeDir
+    error: FlakesyncError
+    stale: bool
+    pinned: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +49,7 @@ class Updated:
     diff: str | None = None
     failed_upstreams: tuple[RepoName, ...] = ()
     rewrites: tuple[PlannedRewrite, ...] = ()
+    failed_flakes: tuple[FailedFlake, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,5 +117,8 @@ class SyncResult:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no repo failed or was skipped."""
-        return not any(isinstance(outcome, Failed | Skipped) for outcome in self.repos)
+        """Whether no repo, and no flake of one, failed or was skipped."""
+        return not any(
+            isinstance(outcome, Failed | Skipped) or (isinstance(outcome, Updated) and outcome.failed_flakes)
+            for outcome in self.repos
+        )

@@ -41,7 +41,7 @@ class Plan:
 
     waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
     it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
-    planned, with the reason. unusable: flakes that cannot, of repos whose other flakes can. run: names this set of
+    planned, with the reason. unusable: flakes whose lock is missing or bad; other flakes go on. run: names this set of
     decisions; the same bases and targets give the same name.
     """
 
@@ -104,8 +104,9 @@ class _Planner:
             return
         changes: list[Change] = []
         for flake in state.flakes:
-            if flake.problem is not None and flake.problem.kind == "bad-lock":
-                self.unusable[state.name, flake.dir] = flake.problem.detail
+            if flake.problem is not None:
+                where = f"{flake.dir}: " if flake.problem.kind == "no-lock" and flake.dir != "." else ""
+                self.unusable[state.name, flake.dir] = f"{where}{flake.problem.detail}"
             if flake.lock is None:
                 continue
             anew = list(mends(self.survey, state, flake))

@@ -461,6 +461,7 @@ def test_a_repo_with_broken_locks_alone_is_a_problem_and_stops_nobody_else() -> 
     }  # fmt: skip
     plan = plan_of(scene(flakes, pins=[PIN]), SERVER)
     assert (plan.problems, moves(plan), plan.unchanged) == ({"app": "broken"}, {"lib#nixpkgs": NEW}, ("new",))
+    assert [problem.repo for problem in plan_document(plan).problems] == ["app", "new"]
 
 
 def test_the_same_decisions_on_the_same_bases_have_the_same_name() -> None:

@@ -49,12 +49,7 @@ def sync(
     survey = look(common, workspace)
     plan = make_plan(survey, selected)
     options = Options(
-        cache=cache_dir(),
-        locker=locker,
-        dialect=dialect,
-        verify=verify,
-        dry_run=dry_run,
-        offline=common.offline,
+        cache=cache_dir(), locker=locker, dialect=dialect, verify=verify, dry_run=dry_run, offline=common.offline
     )
     with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
         result = carry_out(survey, plan, options, listen)

@@ -40,7 +40,9 @@ LINES = st.sampled_from([
     "[commit] gpgSign",
     "name = x", "NAME = y z", '  url = "a # b" ; c', "flag", "empty =", "bare = false", "v = a\\\n  b", "t = a\tb",
     'q = \\"',
-    "bad_key = x", "u = é", "autocrlf = input",
+    "bad_key = x", "u = é", "autocrlf = input", "\turl = https://x.example/b.git",
+    "\tfetch = +refs/heads/*:refs/r/o/*",
+    "w = a  b", "\tz = c:\\\\d", "[include]",
 ])  # fmt: skip
 
 

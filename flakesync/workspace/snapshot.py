@@ -189,6 +189,8 @@ def _is_clone(workspace: Workspace, repo: Repo) -> bool:
 
 def _read_asking(reading: _Reading, repos: Sequence[Repo]) -> list[RepoState]:
     """Read repos that servers know."""
+    if reading.hosts is None:  # nobody is waited for: threads would only stand in each other's way
+        return [_read_copy(reading, repo) for repo in repos]
     from flakesync.workspace.clones.by_host import read_by_host
 
     def unreadable(repo: Repo, error: GitError) -> RepoState:

@@ -247,6 +247,16 @@ def test_init_writes_a_manifest_that_graph_reads(flakesync: Flakesync, acme: Pat
     assert again.err.startswith("error[manifest-exists]: ")
 
 
+@pytest.mark.parametrize("argv", [("init", "--exclude", "docs"), ("--exclude", "docs", "init")])
+def test_init_leaves_out_what_is_excluded_on_either_side(
+    flakesync: Flakesync, acme: Path, argv: tuple[str, ...]
+) -> None:
+    (acme / "workspace.toml").unlink()
+    assert flakesync(*argv).out.startswith("workspace.toml: 2 repos\n")
+    assert json.loads((acme / "workspace.schema.json").read_text())["title"] == "flakesync workspace"
+    assert json.loads(flakesync("schema", "workspace").out) == json.loads((acme / "workspace.schema.json").read_text())
+
+
 @pytest.mark.parametrize("argv", [("init", "-w", "other.toml"), ("-w", "other.toml", "init")])
 def test_init_writes_the_file_that_is_named(flakesync: Flakesync, acme: Path, argv: tuple[str, ...]) -> None:
     assert flakesync(*argv).out.startswith("other.toml: 3 repos\n")

@@ -47,7 +47,7 @@ def init(
 
     file = manifest or common.workspace or Path(MANIFEST)
     with screen.busy("looking for flakes", quiet=common.quiet):
-        found = discover(folders or [Path()], file, include=include or (), exclude=exclude or ())
+        found = discover(folders or [Path()], file, include=include or (), exclude=(*common.exclude, *(exclude or ())))
     found.write()
     if not common.quiet:
         for text in found.notes:

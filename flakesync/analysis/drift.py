@@ -14,7 +14,7 @@ from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked,
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, last_modified
 from flakesync.survey.survey import Survey
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import FlakeDir, RepoName, Rev
 from flakesync.workspace.manifest import Pin
 
 
@@ -91,14 +91,24 @@ def _is_the_upstreams(survey: Survey, edge: Edge) -> bool:
 
 def _pin_drift(survey: Survey, pin: Pin) -> PinDrift:
     target = survey.targets.get(pin.name)
-    repos: dict[Rev | None, set[RepoName]] = defaultdict(set)
+    flakes: dict[Rev | None, dict[RepoName, set[FlakeDir]]] = defaultdict(dict)
+    every: dict[RepoName, set[FlakeDir]] = defaultdict(set)
     dates: dict[Rev | None, int | None] = {}
     for item in survey.governed:
         if item.pin.name == pin.name:
             rev = item.locked_rev
-            repos[rev].add(item.repo)
+            flakes[rev].setdefault(item.repo, set()).add(item.flake)
+            every[item.repo].add(item.flake)
             dates[rev] = dates.get(rev) or last_modified(item.locked)
-    locked = [Locked(rev=rev, last_modified=dates[rev], repos=sorted(names)) for rev, names in repos.items()]
+    locked = [
+        Locked(
+            rev=rev,
+            last_modified=dates[rev],
+            repos=sorted(found),
+            flakes={str(repo): sorted(some) for repo, some in sorted(found.items()) if some != every[repo]},
+        )
+        for rev, found in flakes.items()
+    ]
     locked.sort(key=lambda entry: (-(entry.last_modified or 0), entry.rev or ""))
     return PinDrift(
         name=pin.name,

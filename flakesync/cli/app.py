@@ -23,7 +23,7 @@ COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 PROGRAM = "flakesync"
 
 
-class Formatter(Protocol):
+class _Formatter(Protocol):
     """What Typer's formatter of help texts does here."""
 
     width: int
@@ -42,7 +42,7 @@ class LazyGroup(TyperGroup):
         """Return the names in the order of `--help`."""
         return list(COMMANDS)
 
-    def format_commands(self, ctx: object, formatter: Formatter) -> None:
+    def format_commands(self, ctx: object, formatter: _Formatter) -> None:
         """Write the commands, below what a person is about to do."""
         room = formatter.width - 6 - max(map(len, COMMANDS))
         for title, names in GROUPS.items():

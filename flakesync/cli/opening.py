@@ -72,3 +72,11 @@ def refuse_offline(common: Common, command: str) -> None:
     """Raise FlakesyncError (`offline`) where the options forbid what the command is for."""
     if common.offline:
         raise FlakesyncError("offline", f"{command} speaks to servers: it cannot be done with --offline")
+
+
+def refuse_json(common: Common, command: str) -> None:
+    """Raise a usage error where --json stands before a command that has no document."""
+    import typer
+
+    if common.json:
+        raise typer.BadParameter(f"{command} has no --json")

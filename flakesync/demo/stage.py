@@ -1,6 +1,7 @@
 """What the stories are told with: one sentence, the command as a user would type it, and the command itself."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ from flakesync.errors import EXIT_OK
 from flakesync.report.colour import write
 from flakesync.report.text import BLANK, Line, Span, line, wrap
 
-_WIDTH = 100
+_MOST_WIDTH = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def play(scenes: Sequence[Scene], place: Path, env: Mapping[str, str]) -> bool:
 
 def say(text: str) -> None:
     """Tell what comes next."""
-    show(*(line(Span(part, "dim")) for part in wrap(text, _WIDTH)))
+    width = min(_MOST_WIDTH, shutil.get_terminal_size((_MOST_WIDTH, 24)).columns)
+    show(*(line(Span(part, "dim")) for part in wrap(text, width)))
 
 
 def typed(*words: str) -> Line:

@@ -25,11 +25,15 @@ FindingKind = Literal[
 
 
 class Locked(msgspec.Struct, frozen=True, kw_only=True):
-    """One commit of a pin's source that repos are locked to. last_modified: seconds since the epoch, null: unknown."""
+    """One commit of a pin's source that repos are locked to. last_modified: seconds since the epoch, null: unknown.
+
+    flakes: of repos whose flakes are not all at one commit, those that are at this one.
+    """
 
     rev: str | None
     last_modified: int | None
     repos: list[str]
+    flakes: dict[str, list[str]] = {}
 
 
 class PinDrift(msgspec.Struct, frozen=True, kw_only=True):

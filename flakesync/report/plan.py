@@ -1,6 +1,6 @@
 """A plan as text: wave by wave, what moves; then what does not, and why."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from flakesync.documents.plan import ChangeDocument, InertDocument, PlanDocument, StaysDocument
 from flakesync.report.text import (
@@ -26,12 +26,18 @@ from flakesync.report.text import (
     wrap,
 )
 
+Place = tuple[str, str, str]
+"""A repo, a flake of it and the path of an input."""
+
 _INPUT_MOST = 28
 _REVS_WIDTH = 2 * SHORT_REV + 3
 
 
-def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
-    """Return the waves as headings, below each its repos, and for each of them what moves."""
+def render_plan(document: PlanDocument, *, width: int, sources: Mapping[Place, str] | None = None) -> list[Line]:
+    """Return the waves as headings, below each its repos, and for each of them what moves.
+
+    sources: where each change is taken from, and of which day what is locked is; it goes below it. None: nothing.
+    """
     moving = sum(len(wave) for wave in document.waves)
     repos = {entry.repo for wave in document.waves for entry in wave} | {each.repo for each in document.problems}
     total = len(repos.union(document.unchanged))
@@ -40,7 +46,9 @@ def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
         lines += [BLANK, line(Span(f"wave {number}", "head"))]
         for entry in wave:
             lines += fold(line("  ", Span(shown(entry.repo), "name")), width, 4)
-            lines += change_lines(entry.changes, indent=4, width=width)
+            for changes in ([each] for each in entry.changes) if sources else [entry.changes]:
+                lines += change_lines(changes, indent=4, width=width)
+                lines += _source(entry.repo, changes[0], sources, width) if sources else []
     lines += _stays("held", document.held, width)
     lines += _stays("deferred", document.deferred, width)
     lines += _inert(document.inert, width)
@@ -53,6 +61,12 @@ def render_plan(document: PlanDocument, *, width: int) -> list[Line]:
         lines += [BLANK, line(Span(f"unchanged ({len(document.unchanged)})", "head"))]
         lines += ((Span("  "), *each) for each in flow([Span(shown(name)) for name in document.unchanged], width - 2))
     return lines
+
+
+def _source(repo: str, change: ChangeDocument, sources: Mapping[Place, str], width: int) -> list[Line]:
+    revs = f"{change.from_ or 'no commit'} → {change.to['rev']}" if "rev" in change.to else change.from_ or "no commit"
+    texts = (sources.get((repo, change.flake, change.input), ""), revs)
+    return [line(" " * 8, Span(piece, "dim")) for text in texts if text for piece in wrap(shown(text), width - 8)]
 
 
 def _summary(moving: int, total: int, waves: int) -> str:
@@ -123,11 +137,13 @@ def _inert(inert: Sequence[InertDocument], width: int) -> list[Line]:
 
 
 def _why_inert(inert: InertDocument) -> str:
-    since = f"{count(inert.behind, 'commit')} behind, only flake.lock" if inert.behind else "its update"
-    moved = f": {', '.join(map(shown, inert.moved))}" if inert.moved else ""
+    since = f"{count(inert.behind, 'commit')} behind" if inert.behind else "its update"
+    locks = ", only flake.lock" if inert.behind else ""
+    moved = f"{locks}: {', '.join(map(shown, inert.moved))}" if inert.moved else ""
     match inert.rule:
         case "content":
-            why = f", which {'do' if len(inert.moved) > 1 else 'does'} not reach {shown(inert.repo)}" if moved else ""
+            several = (len(inert.moved) or inert.behind) > 1
+            why = f", which {'do' if several else 'does'} not reach {shown(inert.repo)}"
         case "cycle":
             why = "; it runs backwards in a cycle"
         case "self":

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from flakesync.analysis.drift import find_drift
 from flakesync.errors import FlakesyncError
 from flakesync.survey.pins import Target
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import FlakeDir, RepoName, Rev
 from tests.support import locks
 from tests.support.drift import NEW, NEXT, NIXPKGS, OLD, X, drift_of, kinds, pinned
 from tests.support.locks import Input, Inputs
-from tests.support.workspaces import NOW, nixpkgs, pin, scene, takes
+from tests.support.workspaces import NOW, nixpkgs, pin, repo, scene, takes
 
 
 def test_a_workspace_in_step_has_no_findings() -> None:
@@ -37,9 +37,19 @@ def test_a_pin_shows_who_locks_what_newest_first() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("target", "wanted"), [("newest-locked", OLD), ("repo:lib", OLD), (NEW, NEW), ("latest", OLD)]
-)
+def test_a_pin_names_the_flakes_of_a_repo_that_are_not_all_at_one_commit() -> None:
+    at_old, at_new = {"nixpkgs": nixpkgs(OLD)}, {"nixpkgs": nixpkgs(NEW)}
+    flakes = {"a": {".": at_new, "dev": at_old, "ci": at_old}, "b": {".": at_old, "dev": at_old}}
+    repos = {name: repo(name, flakes=tuple(map(FlakeDir, each))) for name, each in flakes.items()}
+    found = scene(flakes, pins=[pin("nixpkgs", NIXPKGS)], repos=repos)
+    (shown,) = drift_of(found, {"nixpkgs": Target(NEW)}).pins
+    assert {each.rev: (each.repos, each.flakes) for each in shown.locked} == {
+        NEW: (["a"], {"a": ["."]}),
+        OLD: (["a", "b"], {"a": ["ci", "dev"]}),
+    }
+
+
+@pytest.mark.parametrize(("target", "wanted"), [("newest-locked", OLD), ("repo:lib", OLD), (NEW, NEW), ("latest", OLD)])
 def test_every_kind_of_target_without_a_server(target: str, wanted: Rev) -> None:
     flakes: dict[str, Inputs] = {
         "app": {"x": locks.github("other", "x", inputs={"nixpkgs": nixpkgs(NEXT, last_modified=300)})},

@@ -154,6 +154,23 @@ def test_plan_says_what_moves_and_exits_with_0(flakesync: Flakesync) -> None:
 
 
 @pytest.mark.usefixtures("acme")
+def test_a_verbose_plan_has_whole_commits_with_their_source_and_date(flakesync: Flakesync) -> None:
+    below = (
+        f"        github:NixOS/nixpkgs/nixos-25.11, locked to 2025-10-09\n        {rev_of('old')} → {rev_of('new')}\n"
+    )
+    assert below in flakesync("plan", "-v", "--repo", "lib").out
+    assert "locked to" not in flakesync("plan", "--repo", "lib").out
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("command", ["init", "demo"])
+def test_what_answers_people_alone_says_so_when_json_is_asked_of_it(flakesync: Flakesync, command: str) -> None:
+    ran = flakesync("--json", command)
+    assert (ran.status, ran.out) == (2, "")
+    assert ran.err.startswith(f"error[usage]: invalid value: {command} has no --json\n")
+
+
+@pytest.mark.usefixtures("acme")
 def test_options_mean_the_same_before_and_after_the_command(flakesync: Flakesync) -> None:
     after = flakesync("drift", "--json", "--repo", "lib", "-w", "workspace.toml")
     assert flakesync("--json", "--repo", "lib", "-w", "workspace.toml", "drift") == after

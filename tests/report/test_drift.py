@@ -53,6 +53,11 @@ def test_the_table_says_who_is_on_which_commit_how_old_and_how_far_behind() -> N
     )
 
 
+def test_a_repo_with_flakes_at_several_commits_is_shown_with_them() -> None:
+    here = Locked(rev=OLD, last_modified=NOW - 33 * DAY, repos=["app", "lib"], flakes={"app": ["ci", "dev"]})
+    assert "31 d  2: app (ci, dev), lib\n" in render([pin(locked(NEW, 2, "lib"), here)], [])
+
+
 def test_without_the_targets_date_how_far_behind_is_an_upper_bound() -> None:
     text = render([pin(locked(OLD, 33, "lib"), date=None)], [])
     assert "→ nixpkgs  5d6e7f8  ?              ?       –  no repo\n" in text

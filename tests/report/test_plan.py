@@ -89,15 +89,19 @@ def test_what_is_inert_is_named_with_what_moved() -> None:
     others = [
         msgspec.structs.replace(stays, behind=0, moved=["nixpkgs", "systems"]),
         msgspec.structs.replace(stays, behind=1, moved=[], rule="content"),
+        msgspec.structs.replace(stays, behind=3, moved=[], rule="content"),
+        msgspec.structs.replace(stays, behind=0, moved=[], rule="content"),
         msgspec.structs.replace(stays, behind=1, upstream="app", rule="self"),
         msgspec.structs.replace(stays, behind=2, upstream="effects", rule="cycle"),
     ]
     found = msgspec.structs.replace(document([], unchanged=["app"]), inert=[stays, *others])
-    assert to_text(render_plan(found, width=100)).splitlines()[2:8] == [
-        "inert (5)",
+    assert to_text(render_plan(found, width=100)).splitlines()[2:10] == [
+        "inert (7)",
         "  app ← lib      12 commits behind, only flake.lock: nixpkgs, which does not reach app",
         "  app ← lib      its update: nixpkgs, systems, which do not reach app",
-        "  app ← lib      1 commit behind, only flake.lock",
+        "  app ← lib      1 commit behind, which does not reach app",
+        "  app ← lib      3 commits behind, which do not reach app",
+        "  app ← lib      its update, which does not reach app",
         "  app ← app      1 commit behind, only flake.lock: nixpkgs; it is the repo itself",
         "  app ← effects  2 commits behind, only flake.lock: nixpkgs; it runs backwards in a cycle",
     ]

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flakesync.cli.opening import refuse_json
 from flakesync.cli.options import Common, with_common
 
 
@@ -31,6 +32,7 @@ def demo(
       flakesync demo /tmp/acme
       flakesync demo --forge
     """
+    refuse_json(common, "demo")
     if forge:
         from flakesync.demo.forge_story import run_forge_demo
 

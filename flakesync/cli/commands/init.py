@@ -42,9 +42,11 @@ def init(
       flakesync init -w ops/workspace.toml ~/src/acme ~/src/tools
       flakesync init --exclude vendor --include 'app/examples/*' ~/src/acme
     """
+    from flakesync.cli.opening import refuse_json
     from flakesync.workspace.discover import discover
     from flakesync.workspace.manifest import MANIFEST
 
+    refuse_json(common, "init")
     file = manifest or common.workspace or Path(MANIFEST)
     with screen.busy("looking for flakes", quiet=common.quiet):
         found = discover(folders or [Path()], file, include=include or (), exclude=(*common.exclude, *(exclude or ())))

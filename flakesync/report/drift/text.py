@@ -70,7 +70,10 @@ def _alike(by_repo: Mapping[str, list[Finding]]) -> Iterable[tuple[str, list[Fin
 
 @dataclass(frozen=True, slots=True)
 class PinRow:
-    """One commit of a pin. cells: name (in its first row only), rev, date, age, how far behind."""
+    """One commit of a pin. cells: name (in its first row only), rev, date, age, how far behind.
+
+    repos: names, with the flakes that are at this commit where others of the same repo are not: `app (dev)`.
+    """
 
     cells: tuple[str, ...]
     at_target: bool
@@ -116,10 +119,13 @@ def pin_rows(pin: PinDrift, now: int) -> list[PinRow]:
             date = pin.target_last_modified
         name = pin.name if not rows else ""
         age = days(now - date) if date is not None else "?"
-        rows.append(
-            PinRow((name, short(entry.rev), day(date), age, _behind(pin, date, at_target, now)), at_target, entry.repos)
-        )
+        cells = (name, short(entry.rev), day(date), age, _behind(pin, date, at_target, now))
+        rows.append(PinRow(cells, at_target, [_with_flakes(repo, entry) for repo in entry.repos]))
     return rows
+
+
+def _with_flakes(repo: str, entry: Locked) -> str:
+    return f"{repo} ({', '.join(entry.flakes[repo])})" if repo in entry.flakes else repo
 
 
 def _behind(pin: PinDrift, date: int | None, at_target: bool, now: int) -> str:

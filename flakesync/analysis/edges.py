@@ -10,7 +10,7 @@ from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
-from flakesync.survey.missing import why_missing
+from flakesync.survey.missing import gone_branch, why_missing
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import InputPath, RepoName, Rev, show_path
@@ -114,9 +114,9 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         to = ToRev(answer.tip, edge.upstream, edge.branch or upstream.base)
         return EdgeVerdict(edge, _change(edge, to, f"{edge.upstream} has landed"))
     if answer is not None and isinstance(upstream, RepoAtCommit) and answer.position in ("ahead", "unknown"):
-        gone = answer.tip is None and edge.branch is not None
-        why = f"{edge.upstream} has no branch {edge.branch} any more"
-        if not gone:
+        if answer.tip is None and edge.branch is not None:
+            why = gone_branch(survey, edge, edge.branch)
+        else:
             why = why_missing(survey, edge, answer) or f"its commit is not in the history of {edge.upstream}"
         shallow = answer.gap is not None and answer.gap.shallow
         return EdgeVerdict(edge, replace(_stays(edge, why), blind=shallow))

@@ -33,6 +33,13 @@ def why_missing(survey: Survey, edge: Edge, answer: Answer) -> str | None:
     return f"{edge.upstream} does not have this commit, which is newer than this {what}{fetched}: {_renew(upstream)}"
 
 
+def gone_branch(survey: Survey, edge: Edge, branch: str) -> str:
+    """Return what is said of an edge whose branch its upstream does not have any more, and what to do."""
+    base = survey.snapshot.states[edge.upstream].base
+    other = f", {base} say" if base is not None else ""
+    return f"{edge.upstream} has no branch {branch} any more: name another one in flake.nix{other}"
+
+
 def _renew(upstream: RepoAtCommit) -> str:
     if upstream.branches.of_server:
         return "run without --offline"

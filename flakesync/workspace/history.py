@@ -38,8 +38,8 @@ class Answer(msgspec.Struct, frozen=True):
     branch has in another form (a squash, say); `ask` never says so, landing finds it out · `ahead`: the branch is
     contained in it, or it is on some other branch · `tag`: what is tracked is no branch but a tag, which does not
     move · `unknown`: not in the repository at all, or no such branch.
-    on_base: whether the branch is the repo's base branch. gap: of a commit that has no place on the branch. default: the
-    name of the branch, where it was asked for as the default branch and is not the base.
+    on_base: whether the branch is the repo's base branch. gap: of a commit that has no place on the branch. default:
+    the name of the branch, where it was asked for as the default branch and is not the base.
     """
 
     position: Position

@@ -215,11 +215,15 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
             raise
         return UnreadableRepo(repo, repo.base, error)
     url = repo.url.to_url() if repo.url is not None else ""
+    if branches.heads == {}:
+        return UnreadableRepo(repo, repo.base, _empty(url))
     if branches.heads is not None and repo.base is not None and repo.base not in branches.heads:
         raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
         return _read_git(workspace, repo, path, at, kept, branches)
     except GitError as error:
+        if error.code == "no-commits":
+            return UnreadableRepo(repo, repo.base, error)
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
 
 
@@ -228,6 +232,8 @@ def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None
     try:
         return _read_git(workspace, repo, repo.path, at, kept)
     except GitError as error:
+        if error.code == "no-commits":
+            return UnreadableRepo(repo, repo.base, error)
         if error.code == "not-a-repository" and not (repo.path / ".git").exists() and not _is_bare(repo.path):
             return _read_folder(repo)
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
@@ -261,12 +267,21 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     try:
         return _read_git(workspace, repo, clone, at, kept, branches)
     except GitError as error:
+        if error.code == "no-commits":
+            return UnreadableRepo(repo, repo.base, _empty(url))
         if error.code == "no-such-branch" and repo.base is not None:
             from flakesync.git.process import hide_secrets
 
             default = ObjectReader.open(clone).default_branch()
             raise no_such_base(repo.name, hide_secrets(url), repo.base, default) from error
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+
+
+def _empty(url: str) -> GitError:
+    """Return the error of a repo whose server has no branch at all."""
+    from flakesync.git.process import hide_secrets
+
+    return GitError("no-commits", f"{hide_secrets(url)} has no commit yet", hint="push its base branch first")
 
 
 def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> ManifestError:

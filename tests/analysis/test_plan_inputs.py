@@ -80,5 +80,6 @@ def test_an_input_at_head_moves_to_the_default_branch() -> None:
 def test_a_branch_that_is_gone_is_said_to_be_gone(rev: Rev) -> None:
     app: Inputs = {"lib": takes("lib", rev=rev, ref="refs/heads/feature")}
     found = scene({"app": app, "lib": {}}, branches={"lib": {"main": [A]}})
-    assert held(plan_of(found)) == {"app#lib": "lib has no branch feature any more"}
-    assert [each.detail for each in drift_of(found).findings] == ["lib has no branch feature any more"]
+    said = "lib has no branch feature any more: name another one in flake.nix, main say"
+    assert held(plan_of(found)) == {"app#lib": said}
+    assert [each.detail for each in drift_of(found).findings] == [said]

@@ -157,7 +157,7 @@ def test_an_empty_remote_has_no_branch_and_gets_one_later(tmp_path: Path) -> Non
     path = mirror(str(tmp_path / "e"), tmp_path, offline=False)
     with pytest.raises(GitError) as caught:
         read_base(path, None, [])
-    assert caught.value.code == "no-such-branch"
+    assert caught.value.code == "no-commits"
     tip = commit(tmp_path / "e", {"x": "y"})
     mirror(str(tmp_path / "e"), tmp_path, offline=False)
     assert read_base(path, None, []).rev == tip

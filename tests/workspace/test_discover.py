@@ -370,3 +370,12 @@ def test_paths_are_relative_to_the_manifest(tmp_path: Path) -> None:
     found = discover([tmp_path / "repos"], tmp_path / "ws/workspace.toml")
     assert found.repos[0].path == "../repos/lib"
     assert written(found).repos[0].path == tmp_path / "repos/lib"
+
+
+def test_a_repo_without_commits_is_left_out(tmp_path: Path) -> None:
+    clone(tmp_path / "lib")
+    pygit2.init_repository(str(tmp_path / "new"))
+    (tmp_path / "new/flake.nix").write_text(FLAKE)
+    found = init(tmp_path)
+    assert [repo.name for repo in found.repos] == ["lib"]
+    assert "new has no commit yet: left out" in found.notes

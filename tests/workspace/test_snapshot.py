@@ -196,6 +196,29 @@ def test_a_base_that_does_not_exist_is_an_error_that_names_the_repo(tmp_path: Pa
     assert caught.value.message.startswith("repos.lib: ")
 
 
+def test_a_repo_without_commits_is_a_state_with_an_error_and_the_others_are_read(tmp_path: Path) -> None:
+    for name in ("new", "server"):
+        subprocess.run(["git", "init", "-q", "-b", "main", str(tmp_path / name)], check=True)
+    repos.make_repo(tmp_path / "clone", {"flake.nix": NO_INPUTS})
+    tip = repos.make_repo(tmp_path / "lib", {"flake.nix": NO_INPUTS})
+    url = f"git+file://{tmp_path}/server"
+    found = read(
+        tmp_path,
+        repo("lib", path=tmp_path / "lib"),
+        repo("new", path=tmp_path / "new"),
+        repo("mirrored", url=url, base="main"),
+    )
+    cloned = workspace([repo("cloned", url=url, path=tmp_path / "clone", base="main")])
+    of_server = read_snapshot(msgspec.structs.replace(cloned, read="server"), cache=tmp_path / "cache")
+    assert at_commit(found.states[RepoName("lib")]).rev == tip
+    empty = [state for state in (*found.states.values(), *of_server.states.values()) if state.name != "lib"]
+    assert [state.name for state in empty] == ["mirrored", "new", "cloned"]
+    for state in empty:
+        assert isinstance(state, UnreadableRepo)
+        assert state.error.code == "no-commits"
+        assert state.error.message.endswith("has no commit yet")
+
+
 def test_states_are_in_the_order_of_names(tmp_path: Path) -> None:
     for name in ("b", "a", "c"):
         repos.make_repo(tmp_path / name, {"flake.nix": NO_INPUTS})
@@ -284,6 +307,12 @@ def test_a_url_that_git_cannot_clone_is_an_error(tmp_path: Path) -> None:
         ("{ /* inputs = { */ outputs = { self }: { }; }", False),
         ("{ outputs = { self }: { my-inputs = { }; x.inputs-of = 1; }; }", False),
         ("{ outputs\n=\n{\n self\n,\n nixpkgs\n}:\n{ }; }", True),
+        ("{ inputs.self.submodules = true; outputs = _: { }; }", False),
+        ("{ inputs = { self = { lfs = true; }; }; outputs = { self, ... }: { x = self.x; }; }", False),
+        ("{ inputs.self.submodules = true; outputs = { self, nixpkgs }: { }; }", True),
+        ('{ inputs.self.submodules = true; inputs.x.url = "github:o/r"; outputs = _: { }; }', True),
+        ('{ inputs = { self.lfs = true; x.follows = ""; }; outputs = _: { }; }', True),
+        ("{ inputs = import ./x; outputs = { self }: { self = 1; }; }", True),
     ],
 )
 def test_a_missing_lock_matters_only_where_there_are_inputs(flake_nix: str, *, expected: bool) -> None:

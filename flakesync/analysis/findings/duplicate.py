@@ -44,7 +44,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
         is_pins = source == pin_source(pin)
         target = survey.targets.get(pin.name) if is_pins else None
         copy = pin.name if is_pins else f"the repository of {pin.name} ({_which(source)})"
-        own, mend = _mend(lock, pin, path, source, _best_first(rivals, pin, source, governed))
+        own, mend = _mend(lock, pin, path, source, _best_first(rivals, pin, (path, source), governed))
         yield Finding(
             kind="duplicate",
             repo=state.name,
@@ -66,14 +66,14 @@ def _own_copies(survey: Survey, flake: FlakeState) -> list[_Own]:
     return [(path, item.source) for path, item in items if item.source is not None and item.source[0] in survey.pinned]
 
 
-def _best_first(
-    owns: Iterable[_Own], pin: Pin, source: Source, governed: Mapping[InputPath, PinnedInput]
-) -> list[_Own]:
-    """Return what a copy can follow: first what the same pin governs, then what has its ref, then the nearest."""
+def _best_first(owns: Iterable[_Own], pin: Pin, copy: _Own, governed: Mapping[InputPath, PinnedInput]) -> list[_Own]:
+    """Return what a copy can follow: first what its pin governs, has its ref, moves, is near, has its name."""
 
-    def rank(own: _Own) -> tuple[bool, bool, int, InputPath]:
-        item = governed.get(own[0])
-        return item is None or item.pin != pin, own[1] != source, len(own[0]), own[0]
+    def rank(own: _Own) -> tuple[bool, bool, bool, int, bool, InputPath]:
+        path, source = own
+        item = governed.get(path)
+        fixed = item is not None and item.fixed
+        return (item is None or item.pin != pin, source != copy[1], fixed, len(path), path[-1] != copy[0][-1], path)
 
     return sorted(owns, key=rank)
 

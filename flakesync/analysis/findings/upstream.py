@@ -7,7 +7,7 @@ from flakesync.analysis.inert import find_inert
 from flakesync.analysis.rule import EdgeRule
 from flakesync.documents.drift import Finding, FindingKind
 from flakesync.survey.graph import Edge
-from flakesync.survey.missing import why_missing
+from flakesync.survey.missing import gone_branch, why_missing
 from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import show_path
 from flakesync.workspace.snapshot import RepoAtCommit
@@ -45,7 +45,7 @@ def find(survey: Survey, edge: Edge) -> Finding | None:
             elsewhere = f"not in the history of {edge.upstream} ({branch}), but on another branch"
             kind, detail = "unknown-rev", why or elsewhere
         case "unknown" if answer.tip is None:
-            kind, detail = "unknown-rev", f"{edge.upstream} has no branch {branch} any more"
+            kind, detail = "unknown-rev", gone_branch(survey, edge, branch)
         case "unknown":
             why = why_missing(survey, edge, answer)
             kind, detail = "unknown-rev", why or f"{edge.upstream} does not have this commit"

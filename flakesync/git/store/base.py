@@ -7,6 +7,7 @@ from typing import NamedTuple
 from flakesync.cache.files import KeptFiles
 from flakesync.errors import GitError
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.values import check_ref_name
 from flakesync.terms import Rev
 
 LOCAL_REFS = ("refs/heads/", "refs/remotes/origin/")
@@ -62,15 +63,13 @@ def read_base(
     update: a branch whose files are read instead, if there is one of that name. kept: asked before the objects are.
     refs: how the refs of the base branch begin.
 
-    Raises: GitError(`not-a-repository` | `no-such-branch` | `corrupt` | …).
+    Raises: GitError(`not-a-repository` | `no-such-branch` | `no-commits` | `bad-ref` | `corrupt` | …).
     """
     reader = ObjectReader.open(path)
     name = branch if branch is not None else default_branch(reader, refs)
-    if name is None:
-        raise GitError("no-such-branch", f"{path}: there is no default branch", hint="set `base` in the manifest")
-    base_rev = branch_tip(reader, name, refs)
-    if base_rev is None:
-        raise GitError("no-such-branch", f"{path}: there is no branch {name!r}", hint="set `base` in the manifest")
+    base_rev = branch_tip(reader, name, refs) if name is not None else None
+    if name is None or base_rev is None:
+        raise _no_branch(reader, path, name)
     rev = (branch_tip(reader, update, ("refs/heads/", *refs)) if update is not None else None) or base_rev
     # What a commit holds never changes, so what is kept of it cannot be out of date. It saves three files a repo, 35 of
     # 186 ms in a drift over 1,000 repos (docs/benchmarks.md).
@@ -80,3 +79,19 @@ def read_base(
         if kept is not None:
             kept.add(rev, known)
     return BaseFiles(name, rev, base_rev, known)
+
+
+def _no_branch(reader: ObjectReader, path: str | Path, name: str | None) -> GitError:
+    """Return the error of a repository that lacks a branch. name: None where it has no default branch either.
+
+    Raises: GitError(`bad-ref`): no branch can be called so.
+    """
+    from flakesync.git.store.refs import refs_below
+
+    if name is not None:
+        check_ref_name(name)
+    if refs_below(reader, "refs") == {}:
+        hint = "make the first commit, or take the repo out of the manifest"
+        return GitError("no-commits", f"{path} has no commit yet", hint=hint)
+    which = f"branch {name!r}" if name is not None else "default branch"
+    return GitError("no-such-branch", f"{path}: there is no {which}", hint="set `base` in the manifest")

@@ -138,6 +138,7 @@ def _left_out(found: Found) -> Iterator[str]:
 def _merged(found: list[Found], root: Path, notes: list[str]) -> list[Found]:
     """Ask git where each clone came from, and keep one of those that are the same repository."""
     from flakesync.git.repository import Repository
+    from flakesync.git.store.refs import refs_below
 
     kept: dict[object, Found] = {}
     for one in sorted(found, key=lambda one: not (one.folder / ".git").is_dir()):  # a clone before its worktrees
@@ -150,6 +151,9 @@ def _merged(found: list[Found], root: Path, notes: list[str]) -> list[Found]:
                 with Repository.open(one.folder) as repository:
                     keys.append(("store", repository.common_dir.resolve()))
                     remote = repository.remote_url("origin")
+                    if refs_below(repository.reader, "refs") == {}:
+                        notes.append(f"{_relative(one.folder, root)} has no commit yet: left out")
+                        continue
             except FlakesyncError as error:
                 notes.append(f"{_relative(one.folder, root)}: {error.message}")
                 remote = None

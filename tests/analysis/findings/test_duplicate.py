@@ -1,9 +1,12 @@
 """A second copy of a pinned source deeper in the lock."""
 
+from dataclasses import replace
+
+from flakesync.survey.pins import Target
 from tests.support import locks
-from tests.support.drift import NEW, OLD, kinds, one, pinned
+from tests.support.drift import NEW, OLD, drift_of, kinds, one, pinned
 from tests.support.locks import Inputs, folder
-from tests.support.workspaces import nixpkgs
+from tests.support.workspaces import nixpkgs, pin, scene
 
 
 def test_a_second_copy_deeper_in_the_lock_names_the_follows_that_removes_it() -> None:
@@ -87,3 +90,23 @@ def test_a_copy_at_the_target_and_a_follows_are_no_duplicates() -> None:
     same = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(NEW)})
     follows = locks.github("other", "y", inputs={"nixpkgs": ("nixpkgs",)})
     assert pinned({"app": {"nixpkgs": nixpkgs(NEW), "x": same, "y": follows}}).findings == []
+
+
+def test_of_two_that_are_alike_the_one_of_the_same_name_is_followed() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    finding = one(pinned({"app": {"a": nixpkgs(NEW), "nixpkgs": nixpkgs(NEW), "x": x}}))
+    assert finding.detail.endswith('inputs.x.inputs.nixpkgs.follows = "nixpkgs"')
+
+
+def test_what_flake_nix_fixes_is_followed_only_where_nothing_else_is() -> None:
+    x = locks.github("other", "x", inputs={"np": nixpkgs(OLD, ref="nixos-24.05")})
+    fixed = replace(
+        nixpkgs(OLD, ref=None), original={"type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": OLD}
+    )
+    own: Inputs = {"a": fixed, "b": nixpkgs(NEW, ref="nixos-unstable"), "x": x}
+    pins = [pin("stable", "github:NixOS/nixpkgs/nixos-25.11"), pin("nixpkgs", "github:NixOS/nixpkgs")]
+    targets = {"stable": Target(NEW), "nixpkgs": Target(NEW)}
+    for inputs, beside in ((own, "b"), ({"a": fixed, "x": x}, "a")):
+        report = drift_of(scene({"app": inputs}, pins=pins), targets)
+        (finding,) = (each for each in report.findings if each.kind == "duplicate")
+        assert f"beside {beside}; to remove it:" in finding.detail

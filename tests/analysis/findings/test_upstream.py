@@ -65,7 +65,7 @@ def test_a_commit_of_another_branch_is_not_in_the_history() -> None:
 
 def test_a_branch_that_is_gone_is_said() -> None:
     finding = one(lib_at(A, {"main": [A]}, ref="gone"))
-    detail = "lib has no branch gone any more"
+    detail = "lib has no branch gone any more: name another one in flake.nix, main say"
     assert (finding.kind, finding.wanted_rev, finding.detail) == ("unknown-rev", None, detail)
 
 

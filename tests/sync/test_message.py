@@ -34,6 +34,7 @@ def sync(space: Space, **settings: object) -> dict[str, str]:
         (None, [("nixpkgs", PINNED)], "flake.lock: Update"),
         ("chore(deps): {summary}", [("nixpkgs", PINNED)], "chore(deps): update nixpkgs to 3f2a1bc"),
         ("{summary}", [("a", PINNED), ("b", PINNED)], "update a and b to 3f2a1bc"),
+        ("{summary}", [("lib", Rev(""))], "update lib"),
         ("{summary}", [(name, Rev(name * 40)) for name in "abcde"], "update a, b, c and 2 more"),
         ("[{repo}] {pin} {{x}}", [("nixpkgs", PINNED), ("lib", OTHER)], "[app] nixpkgs and lib {x}"),
         ("  {pin}", [("a\nb\x1b[31m", PINNED)], "a b"),

@@ -281,7 +281,7 @@ def _empty(url: str) -> GitError:
     """Return the error of a repo whose server has no branch at all."""
     from flakesync.git.process import hide_secrets
 
-    return GitError("no-commits", f"{hide_secrets(url)} has no commit yet", hint="push its base branch first")
+    return GitError("no-commits", f"{hide_secrets(url)} has no commit yet: push its base branch first")
 
 
 def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> ManifestError:

@@ -216,7 +216,7 @@ def test_a_repo_without_commits_is_a_state_with_an_error_and_the_others_are_read
     for state in empty:
         assert isinstance(state, UnreadableRepo)
         assert state.error.code == "no-commits"
-        assert state.error.message.endswith("has no commit yet")
+        assert "has no commit yet: " in state.error.message
 
 
 def test_states_are_in_the_order_of_names(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def _no_branch(reader: ObjectReader, path: str | Path, name: str | None) -> GitE
     if name is not None:
         check_ref_name(name)
     if refs_below(reader, "refs") == {}:
-        hint = "make the first commit, or take the repo out of the manifest"
-        return GitError("no-commits", f"{path} has no commit yet", hint=hint)
+        what = "make the first, or take the repo out of the manifest"
+        return GitError("no-commits", f"{path} has no commit yet: {what}")
     which = f"branch {name!r}" if name is not None else "default branch"
     return GitError("no-such-branch", f"{path}: there is no {which}", hint="set `base` in the manifest")

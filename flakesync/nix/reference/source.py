@@ -16,7 +16,8 @@ from flakesync.terms import Rev
 Source = tuple[Identity, str | None]
 """What moves to one commit together: a repository and a ref (None: its default branch).
 
-The "ref" of an archive is the version that its URL names; that of an indirect reference is `flake:ID`.
+The "ref" of an archive is the version that its URL names; that of an indirect reference without a ref is
+`flake:ID`, as its registry alone knows the branch.
 """
 
 ARCHIVES = ("tarball", "file")
@@ -88,7 +89,11 @@ def source_of(original: Mapping[str, Attr], locked: Mapping[str, Attr] | None = 
         if locked is None or original.get("type") != "indirect":
             return None
         identity = identity_of(locked)
-        return (identity, f"flake:{original.get('id')}") if identity is not None else None
+        if identity is None:
+            return None
+        # A ref of its own (`nixpkgs/nixos-25.11`) replaces the one that the registry has; archives have none.
+        own = branch_of(original) if locked.get("type") not in ARCHIVES else None
+        return identity, own if own is not None else f"flake:{original.get('id')}"
     branch = branch_of(original)
     if branch is not None:
         return identity, branch

@@ -39,7 +39,8 @@ def build(root: Path, seed: int) -> Space:
     for number in range(chance.randint(3, 7)):
         flakes = {dir: random_inputs(chance, known) for dir in (".", *(["sub"] if chance.random() < 0.3 else []))}
         known[f"r{number}"] = flakes
-        space.add(f"r{number}", flakes["."], **({"sub": flakes["sub"]} if "sub" in flakes else {}))
+        below = {dir: takes for dir, takes in flakes.items() if dir != "."}
+        space.add(f"r{number}", flakes["."], files=None, **below)
     for source in SOURCES[1:]:
         space.commit(source, {"flake.nix": flake_nix("", note="two")})
     for name in known:
@@ -54,7 +55,9 @@ def random_inputs(chance: random.Random, known: Mapping[str, Mapping[str, Takes]
     for upstream in [name for name in known if chance.random() < 0.5]:
         dir = chance.choice([*known[upstream]])
         theirs = known[upstream][dir]
-        take = replace(random_take(chance, takes, theirs), dir=None if dir == "." else dir)
+        take = random_take(chance, takes, theirs)
+        if take.flake:  # of a source Nix up to 2.19 writes the folder into the address, and takes no other for the same
+            take = replace(take, dir=None if dir == "." else dir)
         through = [
             f"{other}/{inner}" for other, each in takes.items()
             if isinstance(each, Take) and each.flake and other in known for inner in known[other][each.dir or "."]

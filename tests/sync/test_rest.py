@@ -1,5 +1,6 @@
 """A workspace comes to rest: nights of sync, publish and land after which nothing is made any more."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -53,6 +54,65 @@ def itself(space: Space, take: Take) -> Space:
     return space.add("hello", {"nixpkgs": Take(), "hello": take})
 
 
+def unfollowed_ring(space: Space) -> Space:
+    """Add three repos around, of which one does not share its nixpkgs."""
+    space.add("a").add("b", {"nixpkgs": Take(), "a": FOLLOWED}).add("c", {"nixpkgs": Take(), "b": Take()})
+    space.lock("a", {".": {"nixpkgs": Take(), "c": FOLLOWED}})
+    return space
+
+
+def ring_by_a_source(space: Space) -> Space:
+    """Add three repos around, one of them taken as files alone."""
+    space.add("a").add("b", {"nixpkgs": Take(), "a": Take(flake=False)})
+    space.add("c", {"nixpkgs": Take(), "b": Take(flake=False)})
+    space.lock("a", {".": {"nixpkgs": Take(), "c": Take(flake=False)}})
+    return space
+
+
+def example(space: Space, take: Take) -> Space:
+    """Add a repo whose second flake takes the repo by its address."""
+    space.add("hello", {"nixpkgs": Take()}, example={"nixpkgs": Take()})
+    space.lock("hello", {".": {"nixpkgs": Take()}, "example": {"nixpkgs": Take(), "hello": take}})
+    return space
+
+
+def example_and_app(space: Space) -> Space:
+    """Add such a repo, and one that takes both of its flakes and is taken by the second."""
+    space.add("hello", {"nixpkgs": Take()}, example={"nixpkgs": Take(), "hello": Take()})
+    both = {"hello": FOLLOWED, "demo": Take("hello", dir="example")}
+    space.add("app", {"nixpkgs": Take(), **both})
+    space.lock("hello", {".": {"nixpkgs": Take()}, "example": {"nixpkgs": Take(), "hello": Take(), "app": Take()}})
+    return space
+
+
+def two_flakes_across(space: Space, take: Take) -> Space:
+    """Add two repos of two flakes each: the first of one takes the second of the other."""
+    space.add("a", {"nixpkgs": Take()}, sub={"nixpkgs": Take()})
+    lib = dataclasses.replace(take, dir="sub")
+    space.add("b", {"nixpkgs": Take(), "a": lib}, sub={"nixpkgs": Take()})
+    space.lock("a", {".": {"nixpkgs": Take(), "b": lib}, "sub": {"nixpkgs": Take()}})
+    return space
+
+
+def twice_across(space: Space) -> Space:
+    """Add two repos of which both flakes of one take the other, which takes both of these."""
+    space.add("a", {"nixpkgs": Take()}, sub={"nixpkgs": Take()})
+    space.add("b", {"nixpkgs": Take(), "a": FOLLOWED, "part": Take("a", dir="sub")})
+    space.lock("a", {".": {"nixpkgs": Take(), "b": FOLLOWED}, "sub": {"nixpkgs": Take(), "b": Take()}})
+    return space
+
+
+def through(space: Space) -> Space:
+    """Add a cycle whose nixpkgs are those of a repo of pins, and a repo that takes all."""
+    space.add("pins")
+    shared: dict[str, Take | str] = {"pins": Take(), "nixpkgs": "pins/nixpkgs"}
+    one = Take(follows={"nixpkgs": "pins/nixpkgs", "pins": "pins"})
+    space.add("agent", shared).add("effects", {**shared, "agent": one})
+    space.lock("agent", {".": {**shared, "effects": one}})
+    space.add("all", {**shared, "agent": one, "effects": one})
+    return space
+
+
 SHAPES: Mapping[str, Callable[[Space], Space]] = {
     "followed cycle": lambda space: cycle(space, FOLLOWED, FOLLOWED),
     "cut cycle": lambda space: cycle(space, Take(follows={"nixpkgs": "nixpkgs", "effects": ""}), FOLLOWED),
@@ -64,12 +124,26 @@ SHAPES: Mapping[str, Callable[[Space], Space]] = {
     "followed self": lambda space: itself(space, FOLLOWED),
     "self as a source": lambda space: itself(space, Take(flake=False)),
 }
+MORE: Mapping[str, Callable[[Space], Space]] = {
+    "unfollowed ring": unfollowed_ring,
+    "ring by a source": ring_by_a_source,
+    "example": lambda space: example(space, Take()),
+    "followed example": lambda space: example(space, FOLLOWED),
+    "example by a source": lambda space: example(space, Take(flake=False)),
+    "example and app": example_and_app,
+    "across": lambda space: two_flakes_across(space, Take()),
+    "followed across": lambda space: two_flakes_across(space, FOLLOWED),
+    "across by a source": lambda space: two_flakes_across(space, Take(flake=False)),
+    "twice across": twice_across,
+    "through pins": through,
+}
+NIGHTS = [(shape, propagate) for shape in SHAPES for propagate in ("content", "always")]
+NIGHTS += [*((shape, "content") for shape in MORE), ("unfollowed ring", "always"), ("example and app", "always")]
 
 
-@pytest.mark.parametrize("propagate", ["content", "always"])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("shape", "propagate"), NIGHTS)
 def test_after_a_night_with_nothing_new_nothing_is_made(tmp_path: Path, shape: str, propagate: str) -> None:
-    landing = Landing(SHAPES[shape](Space(tmp_path)), settings={"propagate": propagate})
+    landing = Landing({**SHAPES, **MORE}[shape](Space(tmp_path)), settings={"propagate": propagate})
     assert night(landing)
     rest(landing, findings=frozenset({"duplicate"}))
 

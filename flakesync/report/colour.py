@@ -47,7 +47,9 @@ def write(stream: TextIO, lines: Iterable[Line]) -> None:
 
 
 def to_rich(each: Line) -> "Text":
-    """Return a line as rich shows it. Its text is taken literally: a repo's "[red]" is no markup."""
+    """Return a line as rich shows it, without trailing blanks. Its text is literal: a repo's "[red]" is no markup."""
     from rich.text import Text
 
-    return Text.assemble(*((span.text, STYLES.get(span.style, "")) for span in each))
+    text = Text.assemble(*((span.text, STYLES.get(span.style, "")) for span in each))
+    text.rstrip()
+    return text

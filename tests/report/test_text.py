@@ -1,4 +1,5 @@
 import io
+import re
 
 import pytest
 from hypothesis import given
@@ -55,6 +56,12 @@ def test_a_long_line_is_not_broken_on_a_terminal(monkeypatch: pytest.MonkeyPatch
 
 
 @given(st.text())
+def test_no_line_of_a_terminal_ends_in_blanks() -> None:
+    stream = Terminal()
+    colour.write(stream, [line("a, ", Span("b,", "good"), Span("  ", "dim"), "  "), line("   ")])
+    assert re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()) == "a, b,\n\n"
+
+
 def test_shown_text_stays_in_its_line(text: str) -> None:
     assert len(shown(text).splitlines()) <= 1
     assert "\x1b" not in shown(text)

@@ -55,13 +55,13 @@ def test_a_long_line_is_not_broken_on_a_terminal(monkeypatch: pytest.MonkeyPatch
     assert stream.getvalue().count("\n") == 1
 
 
-@given(st.text())
 def test_no_line_of_a_terminal_ends_in_blanks() -> None:
     stream = Terminal()
     colour.write(stream, [line("a, ", Span("b,", "good"), Span("  ", "dim"), "  "), line("   ")])
     assert re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()) == "a, b,\n\n"
 
 
+@given(st.text())
 def test_shown_text_stays_in_its_line(text: str) -> None:
     assert len(shown(text).splitlines()) <= 1
     assert "\x1b" not in shown(text)

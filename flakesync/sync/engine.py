@@ -122,8 +122,10 @@ class _Run:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
 
     def _only_tests(self, name: RepoName) -> frozenset[RepoName]:
-        """Return the upstreams whose checks are the only ones that its update gets: those of one without checks."""
-        return frozenset() if self.states[name].repo.checks else self.not_taken[name]
+        """Return the upstreams whose checks are the only ones that its update gets: none for one that has its own."""
+        if self.states[name].repo.checks:
+            return frozenset()
+        return frozenset(each for each in self.not_taken[name] if self.states[each].repo.checks)
 
     def outcome(self, name: RepoName) -> RepoOutcome:
         """Return what became of a repo, when all are done."""

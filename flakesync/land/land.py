@@ -124,7 +124,8 @@ class _Landing:
         tasks = [name for name in self._undone() if name in self._selected]
         if not self._outcomes:
             self._require_what_all_need(tasks)
-        upstreams = {name: self._needs[name] & set(tasks) for name in tasks}
+        # Those that are not waited for go first all the same: whether they failed can be all that is known of a repo.
+        upstreams = {name: self._takes[name] & set(tasks) for name in tasks}
         stop_processes = stopper()
 
         def stop() -> None:
@@ -148,9 +149,23 @@ class _Landing:
         outcome = self._outcomes[name]
         if outcome.status not in ("landed", "repinned", "waiting"):
             return outcome
+        return replace(outcome, failed_upstreams=self._not_taken(name))
+
+    def _not_taken(self, name: RepoName) -> tuple[RepoName, ...]:
+        """Return the upstreams of a repo that failed or were skipped, and whose update does not reach it, by name."""
         over = {each for each, other in self._outcomes.items() if other.status in ("failed", "skipped")}
-        failed_upstreams = (self._takes.get(name, frozenset()) - self._needs.get(name, frozenset())) & over
-        return replace(outcome, failed_upstreams=tuple(sorted(failed_upstreams)))
+        return tuple(sorted((self._takes.get(name, frozenset()) - self._needs.get(name, frozenset())) & over))
+
+    def _has_checks(self, failed: RepoName) -> bool:
+        """Tell whether a repo that failed has checks, in the manifest or on its forge; one without is nobody's test."""
+        error = self._outcomes[failed].error
+        on_forge = isinstance(error, FlakesyncError) and error.code == "pull-checks-failed"
+        return on_forge or bool(self._workspace.repo(failed).checks)
+
+    def _failed(self, upstream: RepoName) -> FailedUpstream:
+        outcome = self._outcomes[upstream]
+        because = outcome.error.because if isinstance(outcome.error, FailedUpstream) else upstream
+        return FailedUpstream(upstream, skipped=outcome.status == "skipped", because=because)
 
     def _require_what_all_need(self, names: Iterable[RepoName]) -> None:
         """Raise FlakesyncError where these repos would all fail alike: no token, or nobody to make commits."""
@@ -189,7 +204,8 @@ class _Landing:
         with self._guard:
             landed = self._landed()
         try:
-            return RepoLanding(self._run, name, landed, frozenset(self._open - landed)).carry_out()
+            untested = tuple(self._failed(each) for each in self._not_taken(name) if self._has_checks(each))
+            return RepoLanding(self._run, name, landed, frozenset(self._open - landed), untested).carry_out()
         except ChecksFailedError as error:
             return failed(name, error, self._servers, error.results)
         except (FlakesyncError, OSError) as error:
@@ -203,9 +219,7 @@ class _Landing:
             if outcome is not None and outcome.status == "landed":
                 continue
             if outcome is not None and outcome.status in ("failed", "skipped"):
-                because = outcome.error.because if isinstance(outcome.error, FailedUpstream) else upstream
-                error = FailedUpstream(upstream, skipped=outcome.status == "skipped", because=because)
-                return LandOutcome(repo=name, status="skipped", error=error)
+                return LandOutcome(repo=name, status="skipped", error=self._failed(upstream))
             waits_for.append(upstream)
         if not waits_for:
             return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flakesync.errors import SyncError
-from flakesync.forge.model import ForgeError, MergeStatus, OnForge, Pull, Waiting
+from flakesync.forge.model import Checks, ForgeError, MergeStatus, OnForge, Pull, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.gate import find_obstacle
 from flakesync.land.outcome import Closed, LandOutcome, Made
@@ -15,6 +15,7 @@ from flakesync.publish.body import Around, Link
 from flakesync.publish.publish import publish_again
 from flakesync.survey.survey import Survey
 from flakesync.sync.events import Step
+from flakesync.sync.outcome import FailedUpstream
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import has_content, own_commits, read_update
 from flakesync.workspace.snapshot import RepoAtCommit
@@ -29,7 +30,7 @@ class Merge:
     """One update commit that is to be merged.
 
     found: the repo as it was read. survey: what its plan was decided on. waiting: what has not landed yet, of all
-    repos.
+    repos. untested: upstreams with checks that did not land; a repo without any has no other test.
     """
 
     run: LandRun
@@ -37,6 +38,7 @@ class Merge:
     survey: Survey
     made: Made
     waiting: frozenset[RepoName]
+    untested: tuple[FailedUpstream, ...] = ()
 
     @property
     def state(self) -> RepoAtCommit:
@@ -50,6 +52,8 @@ class Merge:
         if made.anew:
             self._push(branch, self.found.tip)
         if merge and self.run.workspace.publish.merge_method == "fast-forward":
+            if (skipped := self._skipped(None, checks="none")) is not None:
+                return skipped
             self.run.tools.listener(Step(state.name, "merging"))
             self._push(state.base, state.base_rev)
             return self._read_back(None, made.commit)
@@ -91,12 +95,24 @@ class Merge:
         obstacle = find_obstacle(pull, merge_status, settling=self._is_settling())
         if obstacle is not None:
             return made.result("waiting", pull, waiting=obstacle)
+        if (skipped := self._skipped(pull, merge_status.checks)) is not None:
+            return skipped
         run.tools.listener(Step(name, "merging"))
         merged = forge.merge(project, pull, head=made.commit, method=run.workspace.publish.merge_method)
         if isinstance(merged, Waiting):
             return made.result("waiting", pull, waiting=merged)
         run.merged[name] = merged
         return self._read_back(merged, merged.merged_rev)
+
+    def _skipped(self, pull: Pull | None, checks: Checks) -> LandOutcome | None:
+        """Return the outcome of a repo that nothing has tested: an upstream failed, and it has no checks; else None.
+
+        checks: those that its forge knows of.
+        """
+        if not self.untested or self.state.repo.checks or checks != "none":
+            return None
+        commit, error = self.made.commit, self.untested[0]
+        return LandOutcome(repo=self.state.name, status="skipped", pull=pull, commit=commit, error=error)
 
     def _is_settling(self) -> bool:
         """Tell whether the commit was pushed so lately that the forge may not have begun its checks."""

@@ -22,7 +22,7 @@ from flakesync.survey.pins import last_modified
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.job import BumpJob, make_job, plan_move
-from flakesync.sync.outcome import Unchanged, Updated
+from flakesync.sync.outcome import FailedUpstream, Unchanged, Updated
 from flakesync.terms import RepoName, Rev
 from flakesync.update.check_reuse import same_trees
 from flakesync.update.content import Update, locked_of
@@ -34,12 +34,17 @@ _LOOK_AGAIN = frozenset({"head-moved", "ref-moved", "base-moved", "forge-conflic
 
 @dataclass(frozen=True, slots=True)
 class RepoLanding:
-    """The landing of one repo. landed: what has landed in this run. waiting: what has not yet, of all repos."""
+    """The landing of one repo.
+
+    landed: what has landed in this run. waiting: what has not yet, of all repos. untested: upstreams with checks that
+    did not land, and that it does not wait for.
+    """
 
     run: LandRun
     name: RepoName
     landed: frozenset[RepoName]
     waiting: frozenset[RepoName]
+    untested: tuple[FailedUpstream, ...] = ()
 
     def carry_out(self) -> LandOutcome:
         """Do what can be done for the repo now, and return what became of it.
@@ -98,7 +103,7 @@ class RepoLanding:
                 # A push would throw it out of the queue.
                 return left_waiting(self.name, merge_status.waiting, pull)
         made = self._make(found, self._job(state, run, changes, survey))
-        merge = Merge(self.run, found, survey, made, self.waiting)
+        merge = Merge(self.run, found, survey, made, self.waiting, self.untested)
         return merge.by_push() if on_forge is None else merge.by_forge(on_forge, pull, merge_status)
 
     def _nothing_left(self, found: RepoOnServer, on_forge: OnForge | None, pull: Pull | None) -> LandOutcome:

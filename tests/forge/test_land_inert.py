@@ -100,10 +100,43 @@ def test_an_upstream_that_does_not_land_leaves_the_others_alone(tmp_path: Path) 
     bump(landing)
     run_sync(landing.file, locker="native")
     landing.publish()
-    landing.forge.checks = {"lib": "failed"}
+    landing.forge.checks = {"lib": "failed", "app": "passed", "tool": "passed"}
     landed = landing.land(locker="native")
     assert landed.statuses == {"lib": "failed", "app": "landed", "tool": "landed"}
     assert (landed["app"].failed_upstreams, landed["tool"].failed_upstreams) == (["lib"], ["lib"])
+
+
+def test_a_repo_that_nothing_tests_does_not_land_where_an_upstream_of_it_fails(tmp_path: Path) -> None:
+    landing = followed(tmp_path)
+    first_night(landing)
+    bump(landing)
+    tables = {"app": {"checks": PASSES}}
+    landing.file = landing.space.manifest(mirrored=landing.space.names, tables=tables)
+    run_sync(landing.file, locker="native")
+    landing.publish()
+    landing.forge.checks = {"lib": "failed"}
+    landed = landing.land(locker="native")
+    assert landed.statuses == {"lib": "failed", "app": "landed", "tool": "skipped"}
+    error = landed["tool"].error
+    assert error is not None
+    assert error.because == "lib"
+    landing.forge.checks = {"lib": "passed"}
+    assert set(landing.land(locker="native").statuses.values()) == {"landed"}
+    landing.assert_done()
+
+
+def test_on_a_plain_server_too_it_does_not_land(tmp_path: Path) -> None:
+    landing = followed(tmp_path)
+    landing = Landing(landing.space, plain=["tool"])
+    with landing.file.open("a") as manifest:
+        manifest.write('\n[publish]\nmerge-method = "fast-forward"\n')
+    landing.forge.way = "fast-forward"
+    first_night(landing)
+    bump(landing)
+    run_sync(landing.file, locker="native")
+    landing.publish()
+    landing.forge.checks = {"lib": "failed", "app": "passed"}
+    assert landing.land(locker="native").statuses == {"lib": "failed", "app": "landed", "tool": "skipped"}
 
 
 def test_a_squashed_update_commit_in_a_lock_is_moved_though_the_trees_are_equal(tmp_path: Path) -> None:

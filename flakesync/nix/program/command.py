@@ -249,11 +249,12 @@ class Nix:
             options.append("--show-trace")  # names the input; later versions do that unasked
         if self.version < _FIRST_WITH_CONNECT_TIMEOUT:
             options += ["--option", "connect-timeout", "15"]
-        argv, environ = [str(self.program), *command, *options], {**self.environ, **self.fetching}
+        environ = {**self.environ, **self.fetching}
+        # Options go first: `--override-input` reads its reference at once, and flakes have to be enabled by then.
         if not is_offline():
-            return run(argv, environ, timeout_s=timeout_s)
+            return run([str(self.program), *options, *command], environ, timeout_s=timeout_s)
         with walled(environ) as behind:
-            return run([*argv, *OPTIONS], behind, timeout_s=timeout_s)
+            return run([str(self.program), *options, *OPTIONS, *command], behind, timeout_s=timeout_s)
 
     def _keep_originals(self, before: bytes, after: bytes, overrides: Sequence[Override], file: Path) -> bytes:
         """Undo what Nix ≤ 2.9 does to an overridden `flake = false` input: it makes the override its `original`."""

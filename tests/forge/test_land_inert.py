@@ -8,6 +8,7 @@ import pytest
 from tests.support.landing import Landing
 from tests.support.memory_forge import Way
 from tests.support.nixspace import Space, Take, flake_nix, run_sync
+from tests.support.workspaces import UPDATE_BRANCH
 
 SHARED = Take(follows={"nixpkgs": "nixpkgs"})
 FAILS = ["sh -c 'exit 1'"]
@@ -92,6 +93,16 @@ def test_a_dependent_goes_on_by_its_own_checks_and_without_any_is_skipped(tmp_pa
     ran = run_sync(landing.file, locker="native")
     assert ran.statuses == {"lib": "failed", "app": "updated", "tool": "skipped"}
     assert ran["app"].failed_upstreams == ["lib"]
+
+
+def test_where_nobody_has_checks_an_upstream_that_fails_was_no_test_and_all_others_go_on(tmp_path: Path) -> None:
+    landing = followed(tmp_path)
+    first_night(landing)
+    bump(landing)
+    landing.space.commit("lib", {"x": "of a person"}, branch=UPDATE_BRANCH)
+    ran = run_sync(landing.file, locker="native")
+    assert ran.statuses == {"lib": "failed", "app": "updated", "tool": "updated"}
+    assert (ran["app"].failed_upstreams, ran["tool"].failed_upstreams) == (["lib"], ["lib"])
 
 
 def test_an_upstream_that_does_not_land_leaves_the_others_alone(tmp_path: Path) -> None:

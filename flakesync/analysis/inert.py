@@ -46,7 +46,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def flake_dir_of(edge: Edge) -> FlakeDir:
     """Return the folder of the flake that an edge takes, in its upstream."""
-    dir = edge.locked.get("dir") or edge.original.get("dir") or "."
+    dir = edge.locked.get("dir") or edge.original.get("dir")
+    if not dir:
+        return FlakeDir(".")
     return FlakeDir(posixpath.normpath(str(dir)).strip("/") or ".")
 
 

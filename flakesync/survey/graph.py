@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-class Edge(msgspec.Struct, frozen=True):
+class Edge(msgspec.Struct, frozen=True, dict=True):
     """One input of a flake's own that is a repo of the workspace.
 
     kind: `source` for `flake = false`. follows: the path of the node that a follows leads to; None for an input
@@ -37,17 +37,17 @@ class Edge(msgspec.Struct, frozen=True):
     locked: Mapping[str, Attr]
     follows: InputPath | None = None
 
-    @property
+    @cached_property
     def locked_rev(self) -> Rev | None:
         """The locked commit; None where the lock has none (a path, a dirty tree)."""
         return rev_of(self.locked)
 
-    @property
+    @cached_property
     def branch(self) -> str | None:
         """The branch that the input tracks; None for the upstream's default branch."""
         return branch_of(self.original) or archived_ref(self.original)
 
-    @property
+    @cached_property
     def fixed(self) -> bool:
         """Whether flake.nix itself names the commit or a tag: such an input is never moved."""
         ref = archived_ref(self.original)

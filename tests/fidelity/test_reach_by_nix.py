@@ -25,19 +25,27 @@ from tests.support.nixspace import Space, Take, Takes, flake_nix, read
 GRAPHS = max(1, int(os.environ.get("FLAKESYNC_FIDELITY", "20")) // 5)
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
 SOURCES = ("nixpkgs", "tools", "data")
-UPDATES_ONE_INPUT = (2, 19)
-"""From here on `nix flake update NAME` moves one input; before, it is `nix flake lock --update-input NAME`."""
+FROM = (2, 19)
+"""From here on `nix flake update NAME` moves one input; before, it is `nix flake lock --update-input NAME`.
+
+Before, the folder of a flake is in the address too, and an address without it is taken for another one.
+"""
 
 
-def build(root: Path, seed: int) -> Space:
-    """Return a random workspace in which locks alone have moved since the repos were locked to each other."""
+def build(root: Path, seed: int, *, folders: bool) -> Space:
+    """Return a random workspace in which locks alone have moved since the repos were locked to each other.
+
+    folders: whether repos have flakes in folders too.
+    """
     chance = random.Random(seed)
     space = Space(root)
     for source in SOURCES[1:]:
         space.make(source, {"flake.nix": flake_nix("")})
     known: dict[str, dict[str, dict[str, Take | str]]] = {}
     for number in range(chance.randint(3, 7)):
-        flakes = {dir: random_inputs(chance, known) for dir in (".", *(["sub"] if chance.random() < 0.3 else []))}
+        flakes = {
+            dir: random_inputs(chance, known) for dir in (".", *(["sub"] if folders and chance.random() < 0.3 else []))
+        }
         known[f"r{number}"] = flakes
         below = {dir: takes for dir, takes in flakes.items() if dir != "."}
         space.add(f"r{number}", flakes["."], files=None, **below)
@@ -55,15 +63,17 @@ def random_inputs(chance: random.Random, known: Mapping[str, Mapping[str, Takes]
     for upstream in [name for name in known if chance.random() < 0.5]:
         dir = chance.choice([*known[upstream]])
         theirs = known[upstream][dir]
-        take = random_take(chance, takes, theirs)
-        if take.flake:  # of a source Nix up to 2.19 writes the folder into the address, and takes no other for the same
-            take = replace(take, dir=None if dir == "." else dir)
+        take = replace(random_take(chance, takes, theirs), dir=None if dir == "." else dir)
         through = [
             f"{other}/{inner}" for other, each in takes.items()
             if isinstance(each, Take) and each.flake and other in known for inner in known[other][each.dir or "."]
         ]  # fmt: skip
         if theirs and through and chance.random() < 0.3:
             take = replace(take, follows={**take.follows, chance.choice([*theirs]): chance.choice(through)})
+        led = {path.partition("/")[0] for each in theirs.values() if isinstance(each, Take)
+               for path in each.follows.values() if "/" in path}  # fmt: skip
+        # What leads through an input of the upstream would lead nowhere, were that another one here.
+        take = replace(take, follows={inner: path for inner, path in take.follows.items() if inner not in led})
         takes[upstream] = take
     return takes
 
@@ -106,7 +116,7 @@ def moved_by_nix(nix: RealNix, folder: Path, files: Mapping[str, bytes], name: s
     folder.mkdir(exist_ok=True)
     for file, data in files.items():
         (folder / file).write_bytes(data)
-    update = ["flake", "update", name, "--flake"] if nix.version >= UPDATES_ONE_INPUT else None
+    update = ["flake", "update", name, "--flake"] if nix.version >= FROM else None
     argv = [*update, f"path:{folder}"] if update else ["flake", "lock", f"path:{folder}", "--update-input", name]
     done = subprocess.run([nix.path, *argv], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -115,7 +125,7 @@ def moved_by_nix(nix: RealNix, folder: Path, files: Mapping[str, bytes], name: s
 
 def compared(nix: RealNix, root: Path, seed: int) -> Iterator[bool]:
     """Compare each edge whose upstream has moved locks alone, and yield whether it is inert."""
-    space = build(root / "space", seed)
+    space = build(root / "space", seed, folders=nix.version >= FROM)
     survey = read_survey(load_workspace(space.manifest(pins={})))
     for edge in survey.graph.edges:
         answer = survey.history.get((edge.upstream, edge.branch, edge.locked_rev)) if edge.locked_rev else None

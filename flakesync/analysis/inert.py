@@ -191,6 +191,7 @@ def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, 
     lock = survey.locks.get((edge.dependent, edge.flake))
     if lock is None:
         return _UNKNOWN
-    governed = survey.governed_in(edge.dependent, edge.flake)
-    own = frozenset(path for path, item in governed.items() if len(path) > len(edge.input) and item.following is None)
+    depth = len(edge.input)
+    governed = survey.governed_in(edge.dependent, edge.flake).items()
+    own = [path for path, item in governed if len(path) > depth and item.following is None]
     return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved), planned)

@@ -137,7 +137,7 @@ class _Planner:
 
     def _is_stale(self, flake: FlakeDir, path: InputPath) -> bool:
         """Tell whether an input, or one above it, is locked otherwise than flake.nix says."""
-        return any((flake, path[:length]) in self.stale for length in range(1, len(path) + 1))
+        return bool(self.stale) and any((flake, path[:length]) in self.stale for length in range(1, len(path) + 1))
 
     def _keep(
         self, state: RepoState, flake: FlakeDir, path: InputPath, decided: Change | Held | None

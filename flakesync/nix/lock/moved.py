@@ -47,9 +47,10 @@ def moved_inputs(before: LockFile | None, after: LockFile | None) -> MovedInputs
             below = (*path, name)
             if _differ(old, new, was, now):
                 found.append(below)
-            # What is not there on one side is the path above; what lies below is only looked at where it can matter.
-            if not (isinstance(was, tuple | None) and isinstance(now, tuple | None)):
-                todo.append((below, own_label(was), own_label(now)))
+            before_it, after_it = own_label(was), own_label(now)
+            # Most nodes have no inputs.
+            if _has_inputs(old, before_it) or _has_inputs(new, after_it):
+                todo.append((below, before_it, after_it))
     return MovedInputs(frozenset(found), ways_to(found))
 
 
@@ -71,6 +72,8 @@ def node_of(lock: LockFile | None, found: Target) -> LockNode | None:
 
 def is_same_source(one: LockNode, other: LockNode) -> bool:
     """Tell whether two nodes are locked to one source, wherever it was found."""
+    if one is other:  # locks share their nodes
+        return True
     if one.flake != other.flake:
         return False
     # Nearly always: Nix copies what it does not move.
@@ -84,11 +87,15 @@ def is_same_source(one: LockNode, other: LockNode) -> bool:
 
 def is_same_address(one: LockNode, other: LockNode) -> bool:
     """Tell whether flake.nix has the same reference for two nodes."""
-    return one.original == other.original or _plain(one.original) == _plain(other.original)
+    return one is other or one.original == other.original or _plain(one.original) == _plain(other.original)
 
 
 def _root(lock: LockFile | None) -> NodeLabel | None:
     return lock.root if lock is not None else None
+
+
+def _has_inputs(lock: LockFile | None, label: NodeLabel | None) -> bool:
+    return lock is not None and label is not None and bool(lock.nodes[label].inputs)
 
 
 def _names(lock: LockFile | None, label: NodeLabel | None) -> set[str]:
@@ -101,6 +108,8 @@ def _differ(before: LockFile | None, after: LockFile | None, was: Target, now: T
     old, new = node_of(before, was), node_of(after, now)
     if old is None or new is None:
         return old is not new
+    if old is new:
+        return False
     return not is_same_source(old, new) or not is_same_address(old, new) or old.parent != new.parent
 
 

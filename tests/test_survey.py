@@ -181,6 +181,16 @@ def test_every_server_is_tried_and_the_first_error_counts_the_others(
     assert web[1] == ["/x.tar.gz"]
 
 
+def test_what_is_the_same_of_several_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def down(_reference: FlakeRef, _hosts: object) -> object:
+        raise FlakesyncError("unreachable", "github.com cannot be reached")
+
+    monkeypatch.setattr("flakesync.survey.read._newest", down)
+    wanted = {ref: FlakeRef.parse(f"github:NixOS/nixpkgs/{ref}") for ref in ("a", "b", "c")}
+    with pytest.raises(FlakesyncError, match=r"^github\.com cannot be reached$"):
+        ask_servers(wanted, 2)
+
+
 def test_nothing_to_ask_is_nothing_asked() -> None:
     assert ask_servers({}, 0) == {}
 

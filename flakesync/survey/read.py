@@ -118,7 +118,8 @@ def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None"
         except FlakesyncError as error:
             errors.append(error)
     if errors:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        others = {error.message for error in errors} - {errors[0].message}  # a dead host says the same of each
+        more = f" (and {len(others)} more)" if others else ""
         hint = errors[0].hint or "with --offline the newest rev that any lock of the workspace holds is used"
         raise FlakesyncError(errors[0].code, errors[0].message + more, hint=hint)
     return {key: found[reference.to_url()] for key, reference in wanted.items()}

@@ -26,6 +26,9 @@ Planned = Mapping[InputPath, Rev | None]
 
 _UNKNOWN = Reach((), ((),))
 """What cannot be read counts as moved, and as reached."""
+_NOTHING = Reach((), ())
+_SAME = LockDifference(None, None)
+"""The lock of a flake whose lock is not among the files that differ."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -72,7 +75,7 @@ def judge(survey: Survey, edge: Edge, answer: Answer, planned: Planned | None = 
     if not behind and planned is None:
         return Verdict(None)
     reads = survey.differences.readers.get(tip) if tip is not None else None
-    base = _from_base(survey, edge, answer) if behind and lock_only else Reach((), ())
+    base = _from_base(survey, edge, answer) if behind and lock_only else _NOTHING
     moving = "tip" if behind and (not lock_only or base.reaching or reads) else None
     update = _by_update(survey, edge, answer, planned, fresh=moving is not None) if planned is not None else None
     if update is not None and (update.reaching or reads):
@@ -162,11 +165,10 @@ def inert_document(inert: Inert) -> InertDocument:
 
 def _from_base(survey: Survey, edge: Edge, answer: Answer) -> Reach:
     """Return what the commits between the locked one and the tip moved, which change locks alone."""
-    now = LockDifference(None, None)
-    locks = _changed(survey, edge, answer, otherwise=now)
+    locks = _changed(survey, edge, answer, otherwise=_SAME)
     if locks is None:
         return _UNKNOWN
-    return Reach((), ()) if locks is now else _reach(survey, edge, locks, {}, fresh=False)
+    return _NOTHING if locks is _SAME else _reach(survey, edge, locks, {}, fresh=False)
 
 
 def _by_update(survey: Survey, edge: Edge, answer: Answer, planned: Planned, *, fresh: bool) -> Reach:

@@ -22,6 +22,9 @@ class MovedInputs(msgspec.Struct, frozen=True):
     ways: Mapping[InputPath, frozenset[str]]
 
 
+_NOTHING = MovedInputs(frozenset(), {})
+
+
 def ways_to(paths: Iterable[InputPath]) -> dict[InputPath, frozenset[str]]:
     """Return, for each path on the way to one of `paths`, the names by which it goes on."""
     found: dict[InputPath, frozenset[str]] = {}
@@ -34,7 +37,7 @@ def ways_to(paths: Iterable[InputPath]) -> dict[InputPath, frozenset[str]]:
 def moved_inputs(before: LockFile | None, after: LockFile | None) -> MovedInputs:
     """Return what differs between two locks; None: there is none, as of a flake without inputs."""
     if before is after:
-        return MovedInputs(frozenset(), {})
+        return _NOTHING
     # As trees: a node that several inputs share can be above itself.
     old, new = (lock if lock is None or lock.is_tree else lock.renamed() for lock in (before, after))
     found: list[InputPath] = []

@@ -174,6 +174,14 @@ def test_an_archive_that_is_refused_names_the_variable(
     assert "wr0ng" not in caught.value.message
 
 
+def test_offline_an_archive_that_is_not_here_says_what_to_do(tmp_path: Path) -> None:
+    ref = FlakeRef.parse(f"github:acme/lib/{'a' * 40}")
+    with pytest.raises(NotNativeError) as caught:
+        read_archive(ref, tmp_path / "cache", None, offline=True)
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("run without --offline; ")
+
+
 @pytest.mark.parametrize("login", ["token", "netrc"])
 def test_no_login_goes_to_the_server_that_an_archive_is_redirected_to(
     forge: Forge, tmp_path: Path, hermetic: Path, login: str

@@ -60,7 +60,8 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
         except (OSError, msgspec.DecodeError):
             pass
         if offline:
-            raise NotNativeError(f"offline: {ref} has not been downloaded before")
+            cure = "run without --offline; Nix (--locker auto) has it offline only where it has fetched it before"
+            raise NotNativeError(f"offline: {ref} has not been downloaded before", cure=cure)
         archive = _download(ref, host, files, hosts)
         keep(place, msgspec.json.encode(archive))
         return archive

@@ -64,7 +64,7 @@ def _flake_nix(inputs: Mapping[str, locks.Input | tuple[str, ...]]) -> str:
 
 def drift(root: Path) -> None:
     """Run the command. Its status is 1: there is drift, so that a start that fails at once is not taken for quick."""
-    run(python("-m", "flakesync", "drift", "--json"), cwd=str(root), statuses=(1,))
+    run(python("-m", "flakesync", "drift", "--json", "--offline"), cwd=str(root), statuses=(1,))
 
 
 def cold(root: Path) -> None:
@@ -121,7 +121,9 @@ def main() -> None:
                 figures = f"{best[count] * 1000:.0f} ms against {from_git * 1000:.0f} ms"
                 ratio = f"{best[count] / from_git:.2f} ({figures})"
                 rows.append(("drift, 1000 repos / read the base branches with git and decode", ratio, "–"))
-                peak = peak_bytes(python("-m", "flakesync", "drift", "--json"), cwd=str(root), statuses=(1,))
+                peak = peak_bytes(
+                    python("-m", "flakesync", "drift", "--json", "--offline"), cwd=str(root), statuses=(1,)
+                )
                 rows.append(("drift, 1000 repos: greatest memory", f"{peak / 1e6:.0f} MB", "≤ 150 MB"))
         exponent = math.log(best[5000] / best[100]) / math.log(50)
         rows.append(("drift: growth from 100 to 5,000 repos, exponent", f"{exponent:.2f}", "≤ 1.1"))

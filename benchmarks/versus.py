@@ -60,7 +60,12 @@ def main() -> None:
             ground.reset()
             _run(checkout, cache, command(ground.fleet)[1:], ground.fleet.root, 0)
 
-        for argv, status in ((("--version",), 0), (("graph",), 0), (("drift", "--json"), 1), (("plan", "--json"), 0)):
+        for argv, status in (
+            (("--version",), 0),
+            (("graph", "--offline"), 0),
+            (("drift", "--json", "--offline"), 1),
+            (("plan", "--json", "--offline"), 0),
+        ):
             both(
                 " ".join(argv) + ", 1,000 repos",
                 lambda checkout, cache, argv=argv, status=status: _run(  # type: ignore[misc]

@@ -214,11 +214,12 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
             raise
         return UnreadableRepo(repo, repo.base, error)
-    url = repo.url.to_url() if repo.url is not None else ""
-    if branches.heads == {}:
-        return UnreadableRepo(repo, repo.base, _empty(url))
-    if branches.heads is not None and repo.base is not None and repo.base not in branches.heads:
-        raise no_such_base(repo.name, url, repo.base, branches.default)
+    if branches.heads is not None:
+        url = repo.url.to_url() if repo.url is not None else ""
+        if not branches.heads:
+            return UnreadableRepo(repo, repo.base, _empty(url))
+        if repo.base is not None and repo.base not in branches.heads:
+            raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
         return _read_git(workspace, repo, path, at, kept, branches)
     except GitError as error:

@@ -14,6 +14,7 @@ without a host, a transport that git does not know, `x.y` where `./x.y` is meant
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -37,7 +38,7 @@ def is_full_rev(text: str) -> bool:
     return _FULL_REV.fullmatch(text) is not None
 
 
-class FlakeRef(msgspec.Struct, frozen=True):
+class FlakeRef(msgspec.Struct, frozen=True, dict=True):
     """A flake reference; two are equal when their type and all attributes are, as in Nix.
 
     type: github, gitlab, sourcehut, git, hg, path, tarball, file or indirect. attrs: canonical, without `type`.
@@ -107,7 +108,7 @@ class FlakeRef(msgspec.Struct, frozen=True):
         """The folder of the flake in its source; None: the top."""
         return self._text("dir")
 
-    @property
+    @cached_property
     def identity(self) -> Identity | None:
         """The repository that is meant, whatever the spelling; None: indirect, or a relative path."""
         return identity_of(self.to_attrs())

@@ -165,7 +165,7 @@ def test_what_people_wrote_stays_when_their_pull_request_is_closed(town: Town) -
 def test_the_text_says_what_went(town: Town) -> None:
     repos.commit(town.server("app"), {"note": "mine"}, message="Fix", branch=BRANCH)
     document = abandon(town.workspace, town.read(), town.everything, town.servers, dry_run=True)
-    lines = to_text(render_abandon(document, width=100)).splitlines()
+    lines = to_text(render_abandon(document, width=120)).splitlines()
     assert lines[0] == "failed     app"
     assert lines[1].startswith("    error[branch-taken]: flakesync/update of the server has a commit")
     assert (

@@ -33,10 +33,11 @@ INPUTS = {
 
 @dataclass
 class Server:
-    """Listens on the loopback address and hangs up on everybody. calls: how many have come."""
+    """Listens on the loopback address and hangs up on everybody."""
 
     listener: socket.socket
-    calls: list[object] = field(default_factory=list)
+    _accepted: list[object] = field(default_factory=list)
+    _own: set[object] = field(default_factory=set)
 
     @property
     def address(self) -> str:
@@ -48,8 +49,17 @@ class Server:
                 connection, peer = self.listener.accept()
             except OSError:
                 return
-            self.calls.append(peer)
+            self._accepted.append(peer)
             connection.close()
+
+    @property
+    def calls(self) -> list[object]:
+        """Who has called so far. One call of its own, taken after all before it, tells that none is still on its way."""
+        with socket.create_connection(self.listener.getsockname()) as own:
+            self._own.add(own.getsockname())
+            while own.getsockname() not in self._accepted:
+                own.recv(1)  # ends when the server hangs up
+        return [peer for peer in self._accepted if peer not in self._own]
 
 
 @pytest.fixture

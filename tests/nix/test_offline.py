@@ -54,7 +54,7 @@ class Server:
 
     @property
     def calls(self) -> list[object]:
-        """Who has called so far. One call of its own, taken after all before it, tells that none is still on its way."""
+        """Who has called so far. A call of its own, taken after all before it, tells that none is on its way."""
         with socket.create_connection(self.listener.getsockname()) as own:
             self._own.add(own.getsockname())
             while own.getsockname() not in self._accepted:

@@ -11,8 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.objects import ObjectReader, read_file
 
 Settings = Mapping[str, str]
 """Lower-case key (a subsection keeps its case) → last value; `true` for a key alone."""
@@ -100,10 +101,10 @@ def _own_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
 
 def _file_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
     try:
-        data = Path(reader.common_dir, "config").read_bytes()
-    except (OSError, ValueError):
+        data = read_file(f"{reader.common_dir}/config")
+    except GitError:
         return None
-    found = _plain_entries(data)
+    found = _plain_entries(data) if data is not None else None
     if found is None:
         return _entries_by_libgit2(reader)
     return None if any(key.startswith(_ELSEWHERE) for key, _ in found) else found

@@ -70,11 +70,11 @@ class ObjectReader:
                 raise _not_a_repository(path)
             return cls(top, dot_git, dot_git, bare=False)
         # A worktree or a submodule: `.git` is a file that names the folder. Only a worktree's has a `commondir`.
-        text = _read_file(dot_git) or b""
+        text = read_file(dot_git) or b""
         if not text.startswith(b"gitdir: "):
             raise _not_a_repository(path)
         git_dir = os.path.normpath(os.path.join(top, os.fsdecode(text[8:].rstrip(b"\r\n"))))  # noqa: PTH118
-        common = _read_file(git_dir + "/commondir")
+        common = read_file(git_dir + "/commondir")
         if common is None:
             common_dir = git_dir
         else:
@@ -128,7 +128,7 @@ class ObjectReader:
             own = full.startswith(_PER_WORKTREE)
         else:
             own = True
-        raw = _read_file(f"{self.git_dir if own else self.common_dir}/{full}")
+        raw = read_file(f"{self.git_dir if own else self.common_dir}/{full}")
         # A ref's own file wins: what packed-refs says of it is older, and stays there until git packs again.
         if raw is None and packed and not own:
             raw = self._packed_ref(full)
@@ -145,7 +145,7 @@ class ObjectReader:
         return text
 
     def _packed_ref(self, full: str) -> bytes | None:
-        packed = _read_file(self.common_dir + "/packed-refs")
+        packed = read_file(self.common_dir + "/packed-refs")
         if packed is None:
             return None
         # Looked for as text: a mirror can have many thousand refs, of which two are asked for.
@@ -243,7 +243,7 @@ class ObjectReader:
 
     def loose(self, oid: str) -> tuple[bytes, bytes] | None:
         """Return (type, content) of an object that has a file of its own, None if it has none."""
-        packed = _read_file(f"{self.common_dir}/objects/{oid[:2]}/{oid[2:]}")
+        packed = read_file(f"{self.common_dir}/objects/{oid[:2]}/{oid[2:]}")
         if packed is None:
             return None
         # The id is not computed again, and git does not when it only reads: zlib's checksum and the length tell damage,
@@ -289,7 +289,7 @@ class ObjectReader:
     def _is_partial(self) -> bool:
         """Whether a missing object may be one that a partial clone has left at its remote."""
         # As text, and only once an object is missing: a wrong yes costs one git process, which then says so too.
-        config = _read_file(self.common_dir + "/config") or b""
+        config = read_file(self.common_dir + "/config") or b""
         return b"promisor" in config or b"partialclone" in config.lower()
 
     def _from_git(self, oid: str) -> tuple[bytes, bytes]:
@@ -314,7 +314,7 @@ class ObjectReader:
 _KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
 
 
-def _read_file(path: str) -> bytes | None:
+def read_file(path: str) -> bytes | None:
     """Return a file's bytes, None if it is not there. Raises: GitError(`unreadable`)."""
     # Not `open`, which takes 17 µs for a ref where this takes 5.
     try:

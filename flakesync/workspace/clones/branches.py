@@ -95,12 +95,13 @@ def find_branches(
     """
     prefix, address = _place(reader, repo)
     base = _known_base(reader, prefix, repo)
+    if base is None and hosts is None:
+        return BranchRefs(of_server=True)
     stamp = fetched_file(cache, reader.common_dir, prefix)
     if base is not None and (hosts is None or not renew):
         fetched = max(_times(reader, prefix, base, repo, stamp), default=None)
         return BranchRefs((prefix,), of_server=True, fetched=fetched)
-    if hosts is None:
-        return BranchRefs(of_server=True)
+    assert hosts is not None
     url = repo.url.git_url() if repo.url is not None else None
     remote, server = _ask(hosts, url or "", address)
     base = repo.base if repo.base is not None else server.default

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.source import resolved
 from flakesync.survey.graph import RepoGraph
 from flakesync.survey.newest import Prove, newest_locked
 from flakesync.survey.pins import PinnedInput, Target
@@ -34,7 +35,7 @@ def external_sources(snapshot: Snapshot, graph: RepoGraph, governed: Iterable[Pi
         for flake in state.flakes:
             for item in external_inputs(flake, known.get((state.name, flake.dir), set())):
                 if item.source is not None and item.source not in found and _can_be_asked(item):
-                    found[item.source] = FlakeRef.from_attrs(item.original)
+                    found[item.source] = FlakeRef.from_attrs(resolved(item.original, item.locked))
     return found
 
 
@@ -57,5 +58,5 @@ def external_targets(
 
 def _can_be_asked(item: OwnInput) -> bool:
     """Tell whether a server can name the newest commit: of an archive only if it has named one before."""
-    kind = item.original.get("type")
+    kind = resolved(item.original, item.locked).get("type")
     return kind in MOVABLE or (kind == "tarball" and item.rev is not None)

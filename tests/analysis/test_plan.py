@@ -405,6 +405,7 @@ def test_only_what_a_server_can_name_a_commit_of_is_external() -> None:
         "a": git, "b": crane(A), "c": archive(OLD), "d": archive(None), "nixpkgs": nixpkgs(OLD), "lib": takes("lib"),
         "e": Input({"type": "path", "path": "/x", "narHash": locks.nar_hash_of("x")}, {"type": "path", "path": "/x"}),
         "f": Input(crane(A).locked, {"type": "indirect", "id": "crane"}),
+        "k": Input(crane(A).locked, {"type": "indirect", "id": "crane", "ref": "v9"}),
         "g": Input(crane(A).locked, {**crane(A).original, "rev": A}),
         "h": ("b",),
         "i": locks.tarball("https://example.com/x.tar.gz"),
@@ -415,6 +416,7 @@ def test_only_what_a_server_can_name_a_commit_of_is_external() -> None:
     assert sorted(reference.to_url() for reference in references.values()) == [
         "git+https://example.com/x?ref=dev",
         "github:ipetkov/crane",
+        "github:ipetkov/crane/v9",
         "https://flakehub.com/f/NixOS/nixpkgs/0.1",
     ]
 

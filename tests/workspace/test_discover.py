@@ -234,6 +234,15 @@ def test_each_ref_of_nixpkgs_that_two_repos_take_is_a_pin(tmp_path: Path) -> Non
     ]
 
 
+def test_a_name_of_the_registry_with_a_ref_counts_for_the_pin_of_that_ref(tmp_path: Path) -> None:
+    stable = NIXPKGS | {"ref": "nixos-25.11"}
+    by_name = json.loads(lock(nixpkgs=stable))
+    by_name["nodes"]["nixpkgs"]["original"] = {"type": "indirect", "id": "nixpkgs", "ref": "nixos-25.11"}
+    for name, text in (("a", lock(nixpkgs=stable)), ("b", json.dumps(by_name)), ("c", json.dumps(by_name))):
+        clone(tmp_path / name, **{"flake.lock": text})
+    assert [tuple(pin) for pin in init(tmp_path).pins] == [("nixpkgs", "github:NixOS/nixpkgs/nixos-25.11", 3)]
+
+
 def test_a_ref_that_one_repo_takes_is_the_pin_where_no_other_is(tmp_path: Path) -> None:
     clone(
         tmp_path / "a",

@@ -21,6 +21,7 @@ The "ref" of an archive is the version that its URL names; that of an indirect r
 """
 
 ARCHIVES = ("tarball", "file")
+_PLACE = frozenset({"type", "host", "owner", "repo", "url"})
 
 _OF_FORGE = re.compile(
     r"https?://.+?/(?:-/archive/(?P<gitlab>.+)/[^/]+|archive/(?P<ref>.+))\.(?:tar\.(?:gz|xz|bz2|zst)|tgz|zip)"
@@ -82,18 +83,26 @@ def archived_ref(original: Mapping[str, Attr]) -> str | None:
     return (found["gitlab"] or found["ref"]).removeprefix("refs/heads/") if found is not None else None
 
 
+def resolved(original: Mapping[str, Attr], locked: Mapping[str, Attr]) -> Mapping[str, Attr]:
+    """Return a registry's name with a ref (`nixpkgs/nixos-25.11`) as the reference that it stands for by its `locked`.
+
+    All else is returned as it is: without a ref, the registry alone knows the branch; archives have none.
+    """
+    if original.get("type") != "indirect" or "ref" not in original or locked.get("type", "") in ("", *ARCHIVES):
+        return original
+    own = {key: original[key] for key in ("ref", "rev", "dir") if key in original}
+    return {key: value for key, value in locked.items() if key in _PLACE} | own
+
+
 def source_of(original: Mapping[str, Attr], locked: Mapping[str, Attr] | None = None) -> Source | None:
     """Return the source of an `original`; an indirect one (a registry name) is identified by its `locked`."""
+    original = resolved(original, locked or {})
     identity = identity_of(original)
     if identity is None:
         if locked is None or original.get("type") != "indirect":
             return None
         identity = identity_of(locked)
-        if identity is None:
-            return None
-        # A ref of its own (`nixpkgs/nixos-25.11`) replaces the one that the registry has; archives have none.
-        own = branch_of(original) if locked.get("type") not in ARCHIVES else None
-        return identity, own if own is not None else f"flake:{original.get('id')}"
+        return (identity, f"flake:{original.get('id')}") if identity is not None else None
     branch = branch_of(original)
     if branch is not None:
         return identity, branch

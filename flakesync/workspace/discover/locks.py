@@ -9,6 +9,7 @@ from typing import NamedTuple
 from flakesync.errors import FlakesyncError, LockError
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.source import resolved
 from flakesync.terms import RepoName
 
 _NIXPKGS = "nixpkgs"
@@ -98,7 +99,7 @@ def _nixpkgs_of(file: Path) -> Iterable[tuple[str, FlakeRef]]:
             node = lock.node((name,))
             if node is None or node.original is None:
                 continue
-            reference = FlakeRef.from_attrs(node.original)
+            reference = FlakeRef.from_attrs(resolved(node.original, node.locked or {}))
         except FlakesyncError:
             continue
         identity = reference.identity

@@ -55,6 +55,20 @@ def show_hints(graph: "RepoGraph", selected: "frozenset[RepoName]") -> bool:
     return bool(errors)
 
 
+def note_unread(graph: "RepoGraph", selected: "frozenset[RepoName]") -> None:
+    """Name the repos, and the locks of repos, that could not be read, where the answer itself does not."""
+    from flakesync.report.text import by_detail
+    from flakesync.workspace.snapshot import UnreadableRepo
+
+    found: list[tuple[str, str]] = []
+    for state in (state for name, state in graph.states.items() if name in selected):
+        if isinstance(state, UnreadableRepo):
+            found.append((state.name, state.error.message))
+        found += ((state.name, flake.problem.detail) for flake in state.flakes if flake.problem is not None)
+    for names, detail in by_detail(found):
+        screen.note(f"not read: {names}: {detail}")
+
+
 def reading(workspace: "Workspace") -> str:
     """Return what is shown while the repos are read."""
     number = len(workspace.repos)

@@ -1,5 +1,6 @@
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,21 @@ def test_graph_has_other_formats(flakesync: Flakesync, kind: str, begins: str) -
 def test_graph_json_is_format_json(flakesync: Flakesync) -> None:
     assert flakesync("graph", "--json").out == flakesync("graph", "--format", "json").out
     assert json.loads(flakesync("graph", "--json").out)["waves"] == [["docs", "lib"], ["app"]]
+
+
+@pytest.mark.parametrize("words", [["inputs"], ["inputs", "--json"], ["graph", "--json"], ["graph", "--format", "dot"]])
+def test_what_could_not_be_read_is_named_beside_answers_that_do_not_name_it(
+    flakesync: Flakesync, acme: Path, words: list[str]
+) -> None:
+    (acme / "docs/flake.lock").write_text("broken")
+    subprocess.run(["git", "init", "-q", str(acme / "lib")], check=True)
+    ran = flakesync(*words, "-q", "--local")
+    assert ran.status == 1
+    assert "note: not read: docs: docs/flake.lock: " in ran.err
+    assert re.search(r"note: not read: lib: .*lib has no commit yet: ", ran.err)
+    tree = flakesync("graph", "--local")
+    assert "not read" in tree.out
+    assert "not read" not in tree.err
 
 
 @pytest.mark.usefixtures("acme")

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace, reading, show_hints
+from flakesync.cli.opening import note_unread, open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -61,4 +61,6 @@ def graph(
             from flakesync.report.graph.diagram import render_mermaid
 
             screen.answer_text(render_mermaid(part, selected=selected))
+    if common.json or format not in (None, "tree"):
+        note_unread(whole, selected)
     return EXIT_FINDINGS if show_hints(whole, selected) else EXIT_OK

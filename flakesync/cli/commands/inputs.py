@@ -7,7 +7,7 @@ import typer
 
 from flakesync.cli import screen
 from flakesync.cli.complete import sources
-from flakesync.cli.opening import open_workspace, reading, show_hints
+from flakesync.cli.opening import note_unread, open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -59,4 +59,5 @@ def inputs(
         from flakesync.report.inputs import render_inputs
 
         screen.answer(render_inputs(document, now=int(time.time()), width=screen.width(), full=common.verbose))
+    note_unread(graph, selected)
     return EXIT_FINDINGS if show_hints(graph, selected) else EXIT_OK

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flakesync.demo.locking import FlakesyncWrites
+from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import FlakeRef
@@ -203,8 +204,11 @@ class World:
             self.refused.add(name)
             return
         self.relock(name, "")
+        self.leave_sub(name)
+
+    def leave_sub(self, name: str) -> None:
+        """Note whether the lock of a repo's other flake is stale, as it takes the one above it, which has changed."""
         if any(item.path for item in self.flakes.get((name, "sub"), {}).values()):
-            # It takes the flake above it, whose inputs are in its own lock too.
             self.refused.add(name)
 
     def close_cycle(self, names: list[str]) -> None:
@@ -223,6 +227,7 @@ class World:
         inputs[self.random.choice(free)] = Item(dependent, "main", below={inner: Item(follows="")})
         repos.commit(self.root / upstream, {"flake.nix": self.text(inputs)}, date=self.date())
         self.relock(upstream, "")
+        self.leave_sub(upstream)
 
     def text(self, inputs: Inputs) -> str:
         """Return a flake.nix."""
@@ -247,7 +252,7 @@ class World:
             done = lock_in_place(self.nix, path, dir)
         else:
             done = nix_lock(self.nix, self.root.parent / "scratch", self.text_of(path, tip, prefix), old)
-        if done is None:
+        if done is None or _goes_round(done):
             self.flakes[name, dir] = {}
             repos.commit(path, {f"{prefix}flake.nix": self.text({})}, date=self.date())
             self.relock(name, dir)
@@ -310,6 +315,17 @@ class World:
             update = repos.commit(upstream, {"unpushed.txt": "x"}, parents=[tip], branch=UPDATE, date=self.date())
         source = FromClone(update, upstream, f"refs/heads/{UPDATE}", UPDATE, pushed=False)
         return Move(path, node.original, node.locked, source)
+
+
+def _goes_round(lock: bytes) -> bool:
+    """Tell whether a lock has a follows that leads back to itself: Nix 2.8 writes some, and nobody can follow them."""
+    try:
+        if lock:
+            LockFile.parse(lock)
+    except LockError as error:
+        assert "which leads back to it" in error.message, error
+        return True
+    return False
 
 
 def nix_lock(nix: RealNix, folder: Path, flake_nix: bytes, old: bytes | None) -> bytes | None:

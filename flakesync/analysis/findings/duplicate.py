@@ -36,8 +36,8 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
     governed = survey.governed_in(state.name, flake.dir)
     for path, label in paths_to(lock, suspects):
         node = lock.nodes[label]
-        assert node.locked is not None
-        pin, source = _pin_of_copy(survey.snapshot.workspace.pins, node, node.locked)
+        locked = node.locked or {}
+        pin, source = _pin_of_copy(survey.snapshot.workspace.pins, node, locked)
         rivals = [own for own in owns if own[1][0] == source[0]]
         if not rivals or path in governed:
             continue
@@ -50,7 +50,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
             repo=state.name,
             flake=flake.dir,
             input=show_path(path),
-            locked_rev=rev_of(node.locked),
+            locked_rev=rev_of(locked),
             wanted_rev=target.rev if target else None,
             detail=f"a second copy of {copy} beside {show_path(own)}; to remove it: {mend}",
         )

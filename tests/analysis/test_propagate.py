@@ -1,6 +1,7 @@
 """Which inputs move when an upstream has moved locks alone, or is updated beside real commits: on values."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import pytest
@@ -35,7 +36,7 @@ def survey(found: Scene, moved: Mapping[str, tuple[bytes | None, bytes | None]] 
 
 
 def lib_and_app(
-    taken: Input, *, lib: Rev = OLD, app: Rev = NEW, at: Rev = A, others: Inputs | None = None, **values: object
+    taken: Input, *, lib: Rev = OLD, app: Rev = NEW, at: Rev = A, others: Inputs | None = None, **values: Any
 ) -> Scene:
     """Return lib, whose main is at B, and app, which takes it at A. lib, app: their nixpkgs. values: of repo lib."""
     lib_inputs: Inputs = {"nixpkgs": nixpkgs(lib)}
@@ -94,7 +95,7 @@ def test_more_than_locks_moves_an_input() -> None:
     ],
     ids=["a source", "a reader", "always"],
 )
-def test_what_is_never_inert(taken: Input, reads: str, values: Mapping[str, object]) -> None:
+def test_what_is_never_inert(taken: Input, reads: str, values: Mapping[str, Any]) -> None:
     made = plan(survey(lib_and_app(taken, lib=NEW, **values), MOVED, reads))
     assert app_lib(made) == ToRev(B, RepoName("lib"), "main")
     assert reads in next(change.reason for _, changes in made.changes() for change in changes)

@@ -1,4 +1,4 @@
-"""What of an upstream's moves arrives in a dependent's lock: by hand, and by a second implementation on random locks."""
+"""What of an upstream's moves arrives in a dependent's lock: by hand, and by a second implementation."""
 
 import random
 from collections.abc import Mapping, Sequence

@@ -8,7 +8,7 @@ from flakesync.survey.read import read_graph
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import load_workspace
 from tests.support.landing import Landing
-from tests.support.nixspace import Space, Take, flake_nix, run_sync
+from tests.support.nixspace import Space, Take, Takes, flake_nix, run_sync
 from tests.sync.test_rest import night, rest
 
 DESKTOP: Mapping[str, str] = {
@@ -89,7 +89,8 @@ def test_agents_that_take_each_other_and_examples_that_take_themselves_rest(tmp_
     space.add("cache", {"nixpkgs": Take(), "shell": Take(follows=shared)})
     space.lock("shell", {".": {"nixpkgs": Take(), "hooks": Take(follows=shared), "cache": Take(follows=shared)}})
     example = "examples/hello"
-    space.add("library", {"nixpkgs": Take()}, **{example: {"nixpkgs": Take()}})
+    flakes: dict[str, Takes] = {example: {"nixpkgs": Take()}}
+    space.add("library", {"nixpkgs": Take()}, files=None, **flakes)
     space.lock("library", {".": {"nixpkgs": Take()}, example: {"library": Take(), "nixpkgs": "library/nixpkgs"}})
     landing = Landing(space)
     assert night(landing) == ["cache", "hooks", "library", "shell"]

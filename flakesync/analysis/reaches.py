@@ -103,8 +103,9 @@ def _decide(
     asked: ReachQuestion, place: _Place, name: str, planned: Mapping[InputPath, Rev | None], *, moved: bool
 ) -> _Found:
     """Decide on one input of the upstream: it reaches the dependent, it ends here, or it depends on what lies below."""
-    ours = target(asked.dependent, place[1], name)
-    was, now = target(asked.before, place[2], name), target(asked.after, place[3], name)
+    same = asked.before is asked.after  # one lock, where an update alone moves anything
+    ours, was = target(asked.dependent, place[1], name), target(asked.before, place[2], name)
+    now = was if same else target(asked.after, place[3], name)
     if isinstance(ours, tuple):
         # Nothing of the upstream's comes in, but where the follows is the upstream's own and leads elsewhere now.
         return "reaches" if isinstance(was, tuple) and was != now and ours == (*asked.at, *was) else "stops"
@@ -112,7 +113,8 @@ def _decide(
         # Beside a follows, what the dependent has is a URL of its own.
         return "reaches" if ours is None or now != was else "stops"
     path = (*place[0], name)
-    here, old, new = node_of(asked.dependent, ours), node_of(asked.before, was), node_of(asked.after, now)
+    here, old = node_of(asked.dependent, ours), node_of(asked.before, was)
+    new = old if same else node_of(asked.after, now)
     if here is None:
         return "reaches" if path in planned or (moved and new is not None) else "stops"
     if _is_own(here, old, new):

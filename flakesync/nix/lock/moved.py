@@ -69,8 +69,7 @@ def own_label(found: Target) -> NodeLabel | None:
 
 def node_of(lock: LockFile | None, found: Target) -> LockNode | None:
     """Return that node."""
-    label = own_label(found)
-    return lock.nodes[label] if lock is not None and label is not None else None
+    return None if lock is None or found is None or isinstance(found, tuple) else lock.nodes[found]
 
 
 def is_same_source(one: LockNode, other: LockNode) -> bool:

@@ -11,7 +11,7 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.survey.pins import last_modified, pin_source
 from flakesync.terms import FlakeDir, InputPath, NodeLabel, RepoName, Rev, show_path
-from flakesync.workspace.inputs import is_folder, own_input
+from flakesync.workspace.inputs import own_input
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import FlakeState, RepoState
 from flakesync.workspace.values import did_you_mean
@@ -63,7 +63,7 @@ def _copies_in(repo: RepoName, flake: FlakeState, wanted: AbstractSet[Identity] 
     ends = _paths_by_end(lock)
     for path, label in lock.walk():
         node = lock.nodes[label]
-        if node.locked is None or is_folder(node):
+        if node.locked is None or node.is_folder:
             continue
         item = own_input(path, node)
         identity = item.source[0] if item.source is not None else item.found

@@ -55,8 +55,8 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
             for state in states:
                 for flake in state.flakes:
                     yield from in_flake(survey, state, flake)
-        case InputRule(find=in_input):
-            for state in states:
+        case InputRule(find=in_input, applies=applies):
+            for state in states if applies(survey) else ():
                 for flake in state.flakes:
                     for own in flake.inputs:
                         if (found := in_input(survey, state, flake, own)) is not None:

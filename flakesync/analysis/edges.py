@@ -1,7 +1,6 @@
 """What becomes of the inputs of one flake that are repos of the workspace."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 
@@ -58,7 +57,9 @@ def _of_archive(survey: Survey, one: EdgeVerdict) -> EdgeVerdict:
         words = f"an archive, whose address does not name its commit: a git reference to {edge.upstream} can be moved"
         return msgspec.structs.replace(one, decided=_stays(edge, words))
     locked: dict[str, Attr] = {"type": "tarball", "url": url.replace(old, to.rev), "rev": to.rev}
-    return msgspec.structs.replace(one, decided=replace(decided, to=replace(to, locked=locked)))
+    return msgspec.structs.replace(
+        one, decided=msgspec.structs.replace(decided, to=msgspec.structs.replace(to, locked=locked))
+    )
 
 
 def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> EdgeVerdict:
@@ -79,7 +80,7 @@ def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> E
     )
     match one.decided:
         case Change(to=ToRev()) if leader is not None and isinstance(leader.decided, Change):
-            return msgspec.structs.replace(one, decided=replace(one.decided, to=leader.decided.to))
+            return msgspec.structs.replace(one, decided=msgspec.structs.replace(one.decided, to=leader.decided.to))
         case Inert():
             leader = leader or next(iter(others), None)
             if (
@@ -119,7 +120,7 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         else:
             why = why_missing(survey, edge, answer) or f"its commit is not in the history of {edge.upstream}"
         shallow = answer.gap is not None and answer.gap.shallow
-        return EdgeVerdict(edge, replace(_stays(edge, why), blind=shallow))
+        return EdgeVerdict(edge, msgspec.structs.replace(_stays(edge, why), blind=shallow))
     deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
     if answer is not None and answer.position in ("at", "behind"):
         planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None

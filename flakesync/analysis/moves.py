@@ -1,8 +1,9 @@
 """The decisions that a plan is made of: an input that moves, one that is held, one whose upstream's move is inert."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from flakesync.documents.plan import InertRule
 from flakesync.nix.reference.flakeref import Attr
@@ -10,8 +11,7 @@ from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.inputs import rev_of
 
 
-@dataclass(frozen=True, slots=True)
-class ToRev:
+class ToRev(msgspec.Struct, frozen=True):
     """A commit that is known now. upstream: the repo it is of; None for a pin or an external source.
 
     branch: the branch it is on, as far as known. locked: an immutable archive of it, for tarball sources.
@@ -23,15 +23,13 @@ class ToRev:
     locked: Mapping[str, Attr] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ToUpdate:
+class ToUpdate(msgspec.Struct, frozen=True):
     """The update commit that `upstream` gets in the same run."""
 
     upstream: RepoName
 
 
-@dataclass(frozen=True, slots=True)
-class ToFlakeNix:
+class ToFlakeNix(msgspec.Struct, frozen=True):
     """What flake.nix says by now of an input that the lock has otherwise, or not at all: Nix decides when it locks.
 
     wanted: a phrase for people: a reference, `follows NAME`, `gone`.
@@ -41,8 +39,7 @@ class ToFlakeNix:
     upstream: ClassVar[None] = None
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One input of one flake that moves. reason: a phrase for people; pin: the pin that governs it, if any.
 
     reaches: the inputs of the upstream whose move is why this one moves; empty where there is another reason. stale:
@@ -66,8 +63,7 @@ class Change:
         return rev_of(self.locked)
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """One input that does not move although it is not where it should be, or takes less than the newest.
 
     blind: whether it only stays because its upstream's clone is shallow, which tells too little to decide.
@@ -81,8 +77,7 @@ class Held:
     blind: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Inert:
+class Inert(msgspec.Struct, frozen=True):
     """One input that stays, because its upstream moved nothing but locks, and nothing that reaches this flake.
 
     rule: `content`, or `cycle` and `self` for an edge that runs backwards and an input that is the repo itself, where

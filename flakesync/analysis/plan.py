@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal, assert_never
 
 import msgspec
@@ -35,8 +34,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """The whole decision.
 
     waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
@@ -52,7 +50,7 @@ class Plan:
     deferred: tuple[Held, ...]
     problems: Mapping[RepoName, str]
     inert: tuple[Inert, ...] = ()
-    unusable: Mapping[tuple[RepoName, FlakeDir], str] = field(default_factory=dict)
+    unusable: Mapping[tuple[RepoName, FlakeDir], str] = {}
 
     @property
     def blind(self) -> tuple[Held, ...]:
@@ -226,7 +224,7 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         unusable=planner.unusable,
     )
     # What stays decides nothing, and names no run.
-    return replace(plan, run=_run_name(survey, plan), inert=tuple(sorted(planner.inert, key=_order)))
+    return msgspec.structs.replace(plan, run=_run_name(survey, plan), inert=tuple(sorted(planner.inert, key=_order)))
 
 
 def _waves(

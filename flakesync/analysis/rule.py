@@ -41,8 +41,12 @@ class FlakeRule(BaseRule, frozen=True, kw_only=True):
 
 
 class InputRule(BaseRule, frozen=True, kw_only=True):
-    """A rule that looks at a root input with a node of its own."""
+    """A rule that looks at a root input with a node of its own.
 
+    applies: whether there can be anything at all, so that 20,000 inputs need not be looked at for nothing.
+    """
+
+    applies: Callable[[Survey], bool] = lambda _: True
     find: Callable[[Survey, RepoState, FlakeState, OwnInput], Finding | None]
 
 

@@ -134,9 +134,11 @@ def _place(identity: Identity) -> tuple[str, str]:
 
 
 def _without_port(host: str) -> str:
+    if ":" not in host:
+        return host
     from flakesync.workspace.hosts import without_port  # not every command logs in somewhere
 
-    return without_port(host) if ":" in host else host
+    return without_port(host)
 
 
 def _host_and_name(identity: Identity) -> tuple[str, str]:

@@ -10,7 +10,6 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, NodeLabel, iso_day, show_path
-from flakesync.workspace.inputs import is_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def _mean_the_same(one: LockNode | InputPath | None, other: LockNode | InputPath
         return True
     if not isinstance(one, LockNode) or not isinstance(other, LockNode):
         return one == other
-    if is_folder(one) and is_folder(other):
+    if one.is_folder and other.is_folder:
         parents = one.parent == other.parent or None in (one.parent, other.parent)
         return parents and one.flake == other.flake and _without_hash(one) == _without_hash(other)
     if (one.flake, one.parent) != (other.flake, other.parent):

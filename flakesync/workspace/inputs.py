@@ -20,7 +20,6 @@ __all__ = [
     "copies",
     "following_inputs",
     "is_fixed",
-    "is_folder",
     "own_folders",
     "own_input",
     "own_inputs",
@@ -75,7 +74,7 @@ def own_inputs(lock: LockFile) -> Iterator[OwnInput]:
             if isinstance(target, tuple):
                 continue
             node = nodes[target]
-            if is_folder(node):
+            if node.is_folder:
                 if target not in seen:
                     seen.add(target)
                     folders.append(((*above, name), target))
@@ -88,6 +87,9 @@ def following_inputs(lock: LockFile) -> Iterator[Following]:
 
     What leads to the flake itself, or to a folder of the repo, leads to nothing that could be locked, and is left out.
     """
+    nodes = lock.nodes
+    if not any(isinstance(to, tuple) or nodes[to].is_folder for to in nodes[lock.root].inputs.values()):
+        return  # nearly all locks, and this is asked of a thousand
     folders = dict(own_folders(lock))
     labels = set(folders.values())
     for above, label in folders.items():
@@ -122,20 +124,11 @@ def own_folders(lock: LockFile) -> Iterator[tuple[InputPath, NodeLabel]]:
         found = [
             (name, target)
             for name, target in lock.nodes[label].inputs.items()
-            if not isinstance(target, tuple) and is_folder(lock.nodes[target]) and target not in seen
+            if not isinstance(target, tuple) and lock.nodes[target].is_folder and target not in seen
         ]
         for name, target in sorted(found):
             seen.add(target)
             todo.append(((*path, name), target))
-
-
-def is_folder(node: LockNode) -> bool:
-    """Tell whether a node is a folder of the flake that takes it: relative, in the form of any version of Nix."""
-    if node.parent is not None:
-        return True
-    attrs = node.origin.original
-    # Nix up to 2.25 locks such a folder by its hash, and has no `parent`.
-    return attrs.get("type") == "path" and not str(attrs.get("path", "/")).startswith("/")
 
 
 def own_input(path: InputPath, node: LockNode) -> OwnInput:

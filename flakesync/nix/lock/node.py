@@ -70,6 +70,15 @@ class LockNode(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=Tru
         """Where the node is from: its source, commit and repository."""
         return origin_of(self.original, self.locked)
 
+    @cached_property
+    def is_folder(self) -> bool:
+        """Whether the node is a folder of the flake that takes it: relative, in the form of any version of Nix."""
+        if self.parent is not None:
+            return True
+        attrs = self.origin.original
+        # Nix up to 2.25 locks such a folder by its hash, and has no `parent`.
+        return attrs.get("type") == "path" and not str(attrs.get("path", "/")).startswith("/")
+
     @property
     def extra(self) -> Mapping[str, object]:
         """Return the keys of the node that flakesync does not know (`buildTime` of Determinate Nix); they are kept."""

@@ -1,6 +1,6 @@
 """What of an upstream's locks reaches a dependent is what Nix changes in its lock when it moves that one input.
 
-By real Nix, on random workspaces; FLAKESYNC_FIDELITY is five times their number for each version.
+By real Nix, on random workspaces; FLAKESYNC_FIDELITY is twenty times their number for each version; at least three.
 """
 
 import json
@@ -22,7 +22,7 @@ from tests.fidelity.test_values_of_content import random_take
 from tests.support.nix import RealNix
 from tests.support.nixspace import Space, Take, Takes, flake_nix, read
 
-GRAPHS = max(1, int(os.environ.get("FLAKESYNC_FIDELITY", "20")) // 5)
+GRAPHS = max(3, int(os.environ.get("FLAKESYNC_FIDELITY", "20")) // 20)
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
 SOURCES = ("nixpkgs", "tools", "data")
 FROM = (2, 19)

@@ -1,6 +1,6 @@
 """What a workspace evaluates to after a night is the same whether only content propagates or everything does.
 
-By real Nix, on random workspaces; FLAKESYNC_FIDELITY is five times their number for each version.
+By real Nix, on random workspaces; FLAKESYNC_FIDELITY is twenty times their number for each version; at least three.
 """
 
 import json
@@ -15,7 +15,7 @@ import pytest
 from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Space, Take, flake_nix, run_sync
 
-GRAPHS = max(1, int(os.environ.get("FLAKESYNC_FIDELITY", "20")) // 5)
+GRAPHS = max(3, int(os.environ.get("FLAKESYNC_FIDELITY", "20")) // 20)
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
 SOURCES = ("nixpkgs", "tools", "data")
 WALK = """

@@ -103,6 +103,8 @@ class RepoLanding:
                 # A push would throw it out of the queue.
                 return left_waiting(self.name, merge_status.waiting, pull)
         made = self._make(found, self._job(state, run, changes, survey))
+        if made is None:
+            return self._nothing_left(found, on_forge, pull)
         merge = Merge(self.run, found, survey, made, self.waiting, self.untested)
         return merge.by_push() if on_forge is None else merge.by_forge(on_forge, pull, merge_status)
 
@@ -156,12 +158,14 @@ class RepoLanding:
         moves = [plan_move(change, self.run.workspace.branch, repositories, {}) for change in changes]
         return msgspec.structs.replace(make_job(self.run.workspace, run, state, moves), reuse_checks=True)
 
-    def _make(self, found: RepoOnServer, job: BumpJob) -> Made:
-        """Make the update commit, or find that the one on the server is it."""
+    def _make(self, found: RepoOnServer, job: BumpJob) -> Made | None:
+        """Make the update commit, or find that the one on the server is it. None: the base has its locks already."""
         state = found.state
         with Repository.open(state.clone) as repository:
             _align(repository, job.branch, found.tip)
         outcome = bump(job, self.run.tools)
+        if outcome.branch is None:
+            return None
         _require_all(found, outcome)
         commit = outcome.commit
         if commit == found.tip:

@@ -11,7 +11,7 @@ from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.pins import last_modified
 from flakesync.sync.checks import run_checks
-from flakesync.sync.events import Step
+from flakesync.sync.events import Note, Step
 from flakesync.sync.job import BumpJob
 from flakesync.sync.lockers import Request
 from flakesync.sync.outcome import FailedFlake, Unchanged, Updated
@@ -55,6 +55,13 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
             # Before anything is locked or checked, and in a dry run too, whose repository has no other branches.
             _require_room(job.clone, ref)
         updated = _make(job, tools, repository, before, existing)
+        if updated is None:
+            if old is not None:
+                repository.delete_ref(ref, old=old)
+                tools.listener(
+                    Note(f"{job.repo}: its base has the planned locks already, its update branch is removed")
+                )
+            return Unchanged(repo=job.repo, branch=None, commit=job.base_rev, moves=())
         repository.update_ref(ref, updated.commit, old=old, message=note)
         if not updated.failed_flakes:
             tools.up_to_date.add(updated.commit, pushed, job.decisions)
@@ -72,10 +79,15 @@ def _make(
     repository: Repository,
     before: Mapping[FlakeDir, LockFile],
     existing: UpdateBranch | None,
-) -> Updated:
-    """Lock, commit and check; return the result, to whose commit no ref leads yet."""
+) -> Updated | None:
+    """Lock, commit and check; return the result, to whose commit no ref leads yet. None: the base has these locks."""
     tools.listener(Step(job.repo, "locking"))
     after, failed = _lock(job, tools, repository, before)
+    if all(lock == before[dir] for dir, lock in after.items()):
+        # Somebody locked or merged the upstream's update commit before this one was made.
+        if failed:
+            raise failed[0].error
+        return None
     files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
     described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
@@ -109,6 +121,8 @@ def _is_current(
     """
     if not existing.single or existing.base != job.base_rev or not _reads_as_planned(job, repository, existing):
         return False
+    if repository.reader.tree_of(existing.tip) == repository.reader.tree_of(job.base_rev):
+        return False  # made by an older flakesync: without content there should be none
     verified = existing.run == job.run
     if not verified:
         changed = changed_paths(repository.reader, job.base_rev, existing.tip)

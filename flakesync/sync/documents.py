@@ -59,11 +59,12 @@ def outcome_document(outcome: RepoOutcome) -> Outcome:
                 diff=outcome.diff,
                 failed_upstreams=list(outcome.failed_upstreams),
             )
-        case Unchanged(repo=repo, branch=branch, commit=commit, moves=moves):
+        case Unchanged(repo=repo, branch=branch, moves=moves):
+            tip = outcome.commit if branch is not None else None
             changes = [*move_documents(moves), *_rewrite_documents(outcome.rewrites)]
             failed: list[str] = list(outcome.failed_upstreams)
             return Outcome(
-                repo=repo, status="unchanged", branch=branch, commit=commit, changes=changes, failed_upstreams=failed
+                repo=repo, status="unchanged", branch=branch, commit=tip, changes=changes, failed_upstreams=failed
             )
         case Failed(repo=repo, error=error, checks=checks):
             return Outcome(repo=repo, status="failed", checks=check_documents(checks), error=error_document(error))

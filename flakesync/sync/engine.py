@@ -163,7 +163,7 @@ class _Run:
             return Failed(name, as_error(error))
 
     def _job(self, name: RepoName, commits: Mapping[RepoName, Rev]) -> BumpJob:
-        """Return what is to be done for a repo. commits: the update commits of its upstreams."""
+        """Return what is to be done for a repo. commits: of its upstreams, as `plan_move`."""
         branch = self.workspace.branch
         moves = [plan_move(change, branch, self.repositories, commits) for change in self.changes[name]]
         job = make_job(self.workspace, self.plan.run, self.states[name], moves)

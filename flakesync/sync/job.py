@@ -165,7 +165,8 @@ def plan_move(
     """Return the move that a change is, now that all commits are known.
 
     branch: the update branch. repositories: in whose clones the commits of upstreams are; what is of another repo
-    comes from its server. commits: the update commits of upstreams.
+    comes from its server. commits: the update commits of upstreams, or the base commit of one whose base is as
+    planned already.
 
     Raises:
         GitError: the repository of an upstream cannot be read.
@@ -185,8 +186,10 @@ def _source(
     commits: Mapping[RepoName, Rev],
 ) -> FromServer | FromClone:
     if isinstance(to, ToUpdate):
-        clone = repositories[to.upstream].clone
-        return FromClone(commits[to.upstream], clone, f"refs/heads/{branch}", branch, pushed=False)
+        base, commit = repositories[to.upstream], commits[to.upstream]
+        if commit != base.base_rev:
+            return FromClone(commit, base.clone, f"refs/heads/{branch}", branch, pushed=False)
+        to = ToRev(commit, to.upstream, base.base)  # its update would have had no content: there is none
     upstream = repositories.get(to.upstream) if to.upstream is not None else None
     if upstream is None or to.locked is not None:
         return FromServer(to.rev, to.branch, to.locked)

@@ -54,13 +54,14 @@ class Updated:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unchanged:
-    """Its update branch was as planned already. commit: its tip, which dependents lock. moves: what the plan moves.
+    """Its update branch, or its base, was as planned already. moves: what the plan moves.
 
-    failed_upstreams, rewrites: as of Updated.
+    branch: None where it was the base, so that there is no update. commit: the tip of that branch, or the base commit,
+    which dependents lock. failed_upstreams, rewrites: as of Updated.
     """
 
     repo: RepoName
-    branch: str
+    branch: str | None
     commit: Rev
     moves: tuple[PlannedMove, ...]
     failed_upstreams: tuple[RepoName, ...] = ()

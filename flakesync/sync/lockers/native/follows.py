@@ -10,7 +10,8 @@ def check_follows(lock: LockFile, *, once: bool) -> None:
     """Refuse follows that lead nowhere, as `LockFile::check` does.
 
     once: as Nix from 2.19 on, refuse also the way to an input that goes through the same follows twice; it takes that
-    for a cycle (`doFind` in `src/libflake/lockfile.cc`).
+    for a cycle (`doFind` in `src/libflake/lockfile.cc`). Without, as Nix up to 2.18, refuse a way that goes through any
+    follows: it looks for the path among those of the nodes alone (`getAllInputs`).
     """
     for label, node in lock.nodes.items():
         for name, target in node.inputs.items():
@@ -21,9 +22,24 @@ def check_follows(lock: LockFile, *, once: bool) -> None:
                     raise NotNativeError(f"input {name} of {label} follows {show_path(target)}, which does not exist")
             except lockgraph.FollowsCycleError:
                 raise NotNativeError(f"the follows of input {name} of {label} leads back to itself") from None
+            if not once and _goes_through(lock, target):
+                raise NotNativeError(
+                    f"Nix up to 2.18 does not find {show_path(target)}, which input {name} of {label} follows"
+                )
             # No circle, yet Nix keeps what it has visited for one whole way, also of a follows that it is done with.
             if once and _goes_twice(lock, target):
                 raise NotNativeError(f"Nix takes the follows of input {name} of {label} for a cycle")
+
+
+def _goes_through(lock: LockFile, path: InputPath) -> bool:
+    """Tell whether the way to an input that exists leads through a follows; its last step may be one."""
+    node = lock.nodes[lock.root]
+    for name in path[:-1]:
+        target = node.inputs[name]
+        if isinstance(target, tuple):
+            return True
+        node = lock.nodes[target]
+    return False
 
 
 def _goes_twice(lock: LockFile, path: InputPath) -> bool:

@@ -19,6 +19,7 @@ _WHY: Mapping[DisagreementKind, str] = {
     "gone": "is gone from flake.nix",
     "reference": "flake.nix has another reference",
     "follows": "flake.nix says so",
+    "shared": "shares its node with another input",
 }
 
 
@@ -57,6 +58,8 @@ def _target(
         if target is None or (archive and (target.locked is None or not is_archive(target.locked))):
             return as_written, None
         return ToRev(target.rev, branch=pin.source.ref, locked=target.locked if archive else None), pin.name
+    if found.kind == "shared":
+        return as_written, None  # which keeps its commit
     identity = identity_of(original)
     upstream = repo_by_identity(survey.snapshot).get(identity) if identity is not None else None
     if upstream is not None:

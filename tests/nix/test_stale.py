@@ -3,6 +3,7 @@
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flakesync.nix.expression.stale import find_stale
@@ -104,6 +105,46 @@ def test_what_nix_refuses_is_found_and_what_it_takes_is_not(nix: RealNix, use_ni
         assert (claim, *ground.verdicts(old, new)) == (claim, inputs, False)
     for claim, (old, new) in TAKEN.items():
         assert (claim, *ground.verdicts(old, new)) == (claim, [], True)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "edge", "target", "at"),
+    [
+        (LIB + NP, ("lib", "np"), "np", ["lib/np"]),
+        (NP + 'b.url = "NP"; ', ("root", "b"), "np", ["np"]),
+        (LIB + 'a.url = "LIB"; ', ("a", "np"), "lib/np", ["lib/np"]),
+        (LIB + 'a.url = "LIB"; ', ("root", "lib"), "a", ["lib"]),
+    ],
+)
+@pytest.mark.parametrize("version", [6, 7])
+def test_inputs_that_share_a_node_are_found_whatever_the_version(
+    nix: RealNix, use_nix: RealNix, tmp_path: Path, inputs: str, edge: tuple[str, str], target: str, at: list[str],
+    version: int,
+) -> None:  # fmt: skip
+    ground = Ground(tmp_path)
+    assert ground.verdicts(inputs, inputs) == ([], True)
+    folder = tmp_path / "flake"
+    document = msgspec.json.decode((folder / "flake.lock").read_bytes())
+    document["version"] = version
+    nodes = document["nodes"]
+    label = nodes["root"]["inputs"].get(target) or nodes[target.split("/")[0]]["inputs"]["np"]
+    nodes[edge[0]]["inputs"][edge[1]] = label
+    (folder / "flake.lock").write_bytes(msgspec.json.encode(document))
+    lock = LockFile.parse((folder / "flake.lock").read_bytes())
+    found = find_stale((folder / "flake.nix").read_bytes(), lock)
+    assert [("/".join(each.input), each.kind) for each in found] == [(*at, "shared")]
+    assert not Nix.find().check_lock(folder)
+
+
+def test_what_is_split_with_another_change_is_not_told_twice() -> None:
+    node = locks.lock({"a": locks.github("a", "b"), "b": locks.github("a", "b")})
+    node["nodes"]["root"]["inputs"]["b"] = "a"
+    lock = LockFile.parse(locks.to_bytes(node))
+    both = 'inputs.a.url = "github:a/b"; inputs.b.url = "github:a/b";'
+    (one,) = find_stale(f"{{ {both} outputs = _: {{ }}; }}".encode(), lock)
+    assert one.detail == "a and b share a node of the lock, where Nix writes one for each"
+    (other,) = find_stale(f'{{ {both} inputs.c.url = "github:a/c"; outputs = _: {{ }}; }}'.encode(), lock)
+    assert other.kind == "new"
 
 
 def found(flake_nix: str, inputs: locks.Inputs) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flakesync.errors import SyncError
@@ -105,6 +106,35 @@ def test_what_is_made_of_a_stale_lock_nix_takes_as_it_is(
     assert set(run_sync(ground.manifest, locker=locker).statuses.values()) == {"unchanged"}
 
 
+@pytest.mark.parametrize("locker", ["auto", "nix"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_inputs_that_share_a_node_get_one_each_at_the_same_commit(
+    nix: RealNix, use_nix: RealNix, tmp_path: Path, locker: LockerChoice, nested: bool
+) -> None:
+    taken = f"git+file://{tmp_path}/y" if nested else "X?ref=main"
+    both = f'a.url = "{taken}"; b.url = "{taken}"; '
+    ground = Ground(tmp_path, {"y": (X, X), "app": (both, both)})
+    lock = msgspec.json.decode((tmp_path / "app/flake.lock").read_bytes())
+    if nested:
+        lock["nodes"]["b"]["inputs"]["x"] = lock["nodes"]["a"]["inputs"]["x"]
+    else:
+        lock["nodes"]["root"]["inputs"]["b"] = "a"
+    data = msgspec.json.encode(lock)
+    before = LockFile.parse(data)
+    repos.commit(tmp_path / "app", {"flake.lock": data})
+    repos.commit(tmp_path / "x", {"moved": "on"})
+    assert [found.kind for found in drift_of(ground.manifest, at="base") if found.repo == "app"][:1] == ["stale-lock"]
+    ran = run_sync(ground.manifest, locker=locker)
+    assert (ran.errors, ran["app"].status) == ({}, "updated")
+    assert ground.takes("app")
+    for path in ("a/x", "b/x") if nested else ("a", "b"):
+        node = before.node(tuple(path.split("/")))
+        assert node is not None
+        assert ground.rev("app", path) == (node.locked or {})["rev"]
+    assert "stale-lock" not in {found.kind for found in drift_of(ground.manifest)}
+    assert set(run_sync(ground.manifest, locker=locker).statuses.values()) == {"unchanged"}
+
+
 def changes_of(ran: Ran, name: str) -> dict[str, tuple[object, str]]:
     return {change.input: (change.to, change.reason) for change in ran[name].changes}
 
@@ -173,3 +203,19 @@ def test_what_a_stale_lock_has_become_is_published_and_lands_as_it_was_tested(us
     assert base.node(("x",)) is not None
     assert dict((base.node(("x",)) or base.nodes[base.root]).locked or {}) == tested
     assert [found for found in drift_of(landing.file, at="base") if found.kind == "stale-lock"] == []
+
+
+def test_the_split_of_a_shared_node_lands_though_no_input_moves(use_nix: RealNix, tmp_path: Path) -> None:
+    space = (
+        Space(tmp_path / "space").add("app", {"a": Take("nixpkgs"), "b": Take("nixpkgs")}).add("top", {"app": Take()})
+    )
+    lock = msgspec.json.decode(read(space.path("app"), space.tip("app"), "flake.lock"))
+    lock["nodes"]["root"]["inputs"]["b"] = "a"
+    space.commit("app", {"flake.lock": msgspec.json.encode(lock).decode()})
+    landing = Landing(space, pins={})
+    assert landing.drift() == [("stale-lock", "app", None)]
+    landing.sync()
+    landing.publish()
+    assert landing.land()["app"].status == "landed"
+    landing.assert_done()
+    assert set(landing.sync().statuses.values()) <= {"unchanged"}

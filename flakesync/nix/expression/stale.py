@@ -23,15 +23,17 @@ if TYPE_CHECKING:
 
 _LOGIN = re.compile(r"(?<=https://)[^/@]*@|(?<=http://)[^/@]*@")
 
-DisagreementKind = Literal["new", "gone", "reference", "follows"]
+DisagreementKind = Literal["new", "gone", "reference", "follows", "shared"]
 
 
 class Disagreement(msgspec.Struct, frozen=True):
     """One input on which flake.nix and flake.lock disagree; what lies below it is not looked at.
 
-    kind: `new` and `gone`: only flake.nix, only the lock has it; `reference`: they lead elsewhere; `follows`: one of
-    them follows, or both follow, but not the same. original: the reference that flake.nix gives now; None: none. flake:
-    False for `flake = false`. wanted: what flake.nix says now, detail: how they differ, both for people.
+    kind: `new` and `gone`: only flake.nix, only the lock has it; `reference`: they lead elsewhere; `follows`: one
+    of them follows, or both follow, but not the same; `shared`: its node is another input's too, which Nix writes
+    anew whatever the version of the lock, and is all that is said of a lock that is split with any other change.
+    original: the reference that flake.nix gives now; None: none. flake: False for `flake = false`. wanted: what
+    flake.nix says now, detail: how they differ, both for people.
     """
 
     input: InputPath
@@ -54,7 +56,28 @@ def find_stale(flake_nix: bytes, lock: LockFile) -> tuple[Disagreement, ...]:
 
 def disagreements(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> tuple[Disagreement, ...]:
     """Return where the inputs of a flake.nix and its lock disagree, by input path."""
-    return tuple(sorted(_at_root(inputs, lock), key=lambda found: found.input))
+    found = tuple(sorted(_at_root(inputs, lock), key=lambda found: found.input))
+    return found or _shared(lock)
+
+
+def _shared(lock: LockFile) -> tuple[Disagreement, ...]:
+    """Return one disagreement for all nodes that several inputs share, as in locks that were merged by hand."""
+    if lock.is_tree:
+        return ()
+    paths: dict[NodeLabel, list[InputPath]] = {}
+    for path, label in lock.walk():
+        paths.setdefault(label, []).append(path)
+    several = [sorted(each, key=lambda path: (len(path), path)) for each in paths.values() if len(each) > 1]
+    if not several:
+        return ()
+    # The highest of them: those below it are shared because it is.
+    one, *others = min(several, key=lambda each: (len(each[1]), each))
+    node = lock.node(others[0])
+    more = len(several) - 1
+    detail = f"{show_path(one)} and {show_path(others[0])} share a node of the lock, where Nix writes one for each"
+    detail += f" (and {more} node{'' if more == 1 else 's'} more)" if more else ""
+    original = node.original if node is not None else None
+    return (Disagreement(others[0], "shared", original, node is None or node.flake, "a node of its own", detail),)
 
 
 def _at_root(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> Iterator[Disagreement]:

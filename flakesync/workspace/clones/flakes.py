@@ -21,7 +21,7 @@ from flakesync.workspace.inputs import Following, OwnInput, copies, following_in
 ProblemKind = Literal["no-lock", "bad-lock"]
 
 # Changes with the rules of `find_stale`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/2"
+_FORMAT = "disagreements/3"
 _NONE = msgspec.msgpack.encode(())
 _decoder = msgspec.msgpack.Decoder(tuple[Disagreement, ...])
 

@@ -95,6 +95,6 @@ def _agreed(make: "Callable[[Dialect], Computation]", flake: Flake, dialects: Se
 
 
 def _differ(old: LockFile, new: LockFile) -> bool:
-    # Nix, too, leaves a file alone that only it would have named or sorted otherwise (versions 5 and 6, say); but not one
-    # in which inputs share a node.
+    # Nix, too, leaves a file alone that only it would have named or sorted otherwise (versions 5 and 6, say); but not
+    # one in which inputs share a node.
     return not old.is_tree or (new.nodes != old.nodes and new.nodes != old.renamed().nodes)

@@ -47,7 +47,7 @@ def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
     without = [outcome.repo for outcome in document.repos if outcome.reason == "no-update"]
     lines += _names("no update", without, width)
     summary = _summary((outcome.status for outcome in shown_outcomes), _PUBLISH_STYLES, "nothing to publish")
-    return [*lines, *([BLANK] if lines else []), summary]
+    return [*lines, *([BLANK] if lines else []), *fold(summary, width)]
 
 
 def progress_line(event: Finished[Published]) -> Line | None:
@@ -81,7 +81,7 @@ def render_abandon(document: AbandonDocument, *, width: int) -> list[Line]:
     lines += _names("unchanged", [one.repo for one in document.repos if one.status == "unchanged"], width)
     summary = _summary((outcome.status for outcome in document.repos), _ABANDON_STYLES, "no repos")
     dry = Span("dry run, nothing was done: " if document.dry_run else "", "warn")
-    return [*lines, *([BLANK] if lines else []), (dry, *summary)]
+    return [*lines, *([BLANK] if lines else []), *fold((dry, *summary), width)]
 
 
 def _abandoned(outcome: AbandonOutcome, column: int) -> Line:

@@ -169,7 +169,7 @@ def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:
         return lines
     kept = lines[:_MOST_REPO_LINES]
     left = sum(1 for each in lines[_MOST_REPO_LINES:] for span in each if span.text != ", ")
-    return [*kept, line(Span(f"and {left} more (-v names them)", "dim"))]
+    return [*kept, *fold(line(Span(f"and {left} more (-v names them)", "dim")), room)]
 
 
 def _of_repo(findings: Sequence[Finding], width: int, full: bool) -> Iterable[Line]:

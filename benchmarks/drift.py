@@ -62,15 +62,15 @@ def _flake_nix(inputs: Mapping[str, locks.Input | tuple[str, ...]]) -> str:
     return "{\n" + "".join(lines) + "  outputs = _: { };\n}\n"
 
 
-def drift(root: Path) -> None:
+def drift(root: Path, *more: str) -> None:
     """Run the command. Its status is 1: there is drift, so that a start that fails at once is not taken for quick."""
-    run(python("-m", "flakesync", "drift", "--json", "--offline"), cwd=str(root), statuses=(1,))
+    run(python("-m", "flakesync", "drift", "--json", "--offline", *more), cwd=str(root), statuses=(1,))
 
 
 def cold(root: Path) -> None:
     """Run the command as if for the first time."""
     shutil.rmtree(os.environ["FLAKESYNC_CACHE"], ignore_errors=True)
-    drift(root)
+    drift(root, "--local")
 
 
 def measure(root: Path, count: int, rounds: int) -> Mapping[str, Timing]:
@@ -78,7 +78,8 @@ def measure(root: Path, count: int, rounds: int) -> Mapping[str, Timing]:
     return interleaved(
         {
             "cold": lambda: cold(root),
-            "drift": lambda: drift(root),
+            "drift": lambda: drift(root, "--local"),
+            "served": lambda: drift(root),
             "script": lambda: run(python("-c", SCRIPT), cwd=str(root)),
             "lean": lambda: run(python("-c", LEAN_SCRIPT, str(count)), cwd=str(root)),
         },
@@ -92,6 +93,7 @@ def rows_of(times: Mapping[str, Timing], count: int) -> list[tuple[str, str, str
     for name, than, words, wanted in (
         ("drift", "script", "a script: glob, read_text, json.loads", "≤ 3"),
         ("drift", "lean", "the leanest script: open by name, json.loads", "≤ 3"),
+        ("served", "script", "the script, clones read at their servers' branches", "–"),
         ("cold", "script", "the script, first run", "–"),
     ):
         ours, theirs = times[name].best, times[than].best

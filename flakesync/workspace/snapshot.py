@@ -221,7 +221,7 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
         if repo.base is not None and repo.base not in branches.heads:
             raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
-        return _read_git(workspace, repo, path, at, kept, branches)
+        return _read_git(workspace, repo, reader, at, kept, branches)
     except GitError as error:
         if error.code == "no-commits":
             return UnreadableRepo(repo, repo.base, error)
@@ -231,7 +231,7 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
 def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
     assert repo.path is not None
     try:
-        return _read_git(workspace, repo, repo.path, at, kept)
+        return _read_git(workspace, repo, ObjectReader.open(repo.path), at, kept)
     except GitError as error:
         if error.code == "no-commits":
             return UnreadableRepo(repo, repo.base, error)
@@ -266,7 +266,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     fetched = fetched_at(clone) if hosts is None else None
     branches = BranchRefs(of_server=hosts is None, fetched=fetched, redirect=redirect_of(clone))
     try:
-        return _read_git(workspace, repo, clone, at, kept, branches)
+        return _read_git(workspace, repo, ObjectReader.open(clone), at, kept, branches)
     except GitError as error:
         if error.code == "no-commits":
             return UnreadableRepo(repo, repo.base, _empty(url))
@@ -298,7 +298,7 @@ def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> Ma
 def _read_git(
     workspace: Workspace,
     repo: Repo,
-    clone: Path,
+    reader: ObjectReader,
     at: At,
     kept: KeptFiles | None,
     branches: BranchRefs = OWN_BRANCHES,
@@ -306,15 +306,15 @@ def _read_git(
     update = workspace.branch if at == "update" else None
     name = repo.base if repo.base is not None else branches.default
     locks = [flake_file(dir) for dir in repo.flakes]
-    base = read_base(clone, name, locks, update=update, kept=kept, refs=branches.refs)
+    base = read_base(reader, name, locks, update=update, kept=kept, refs=branches.refs)
     files = base.files
     without = [flake_file(dir, "flake.nix") for dir in repo.flakes if files[flake_file(dir)] is None]
     links = {}
     if without:  # flake.nix only tells whether a lock is missing
-        reader = ObjectReader.open(clone)
         files = {**files, **{file: read_through(reader, base.rev, file) for file in without}}
         links = {file: link for file in locks if (link := link_target(reader, base.rev, file)) is not None}
-    flakes = with_stale([read_flake(repo.name, dir, files, links) for dir in repo.flakes], clone, base.rev, kept)
+    flakes = with_stale([read_flake(repo.name, dir, files, links) for dir in repo.flakes], reader, base.rev, kept)
+    clone = repo.path if repo.path is not None else Path(reader.path)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 
 

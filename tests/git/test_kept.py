@@ -7,6 +7,7 @@ import pytest
 from flakesync.cache import files as kept
 from flakesync.cache.files import KeptFiles
 from flakesync.git.store.base import read_base
+from flakesync.git.store.objects import ObjectReader
 from flakesync.terms import Rev
 from tests.support import repos
 
@@ -73,7 +74,9 @@ def test_a_place_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 def test_objects_are_not_read_for_what_is_known(tmp_path: Path) -> None:
     rev = repos.make_repo(tmp_path / "lib", {"flake.lock": "{}"})
     known = KeptFiles(tmp_path / "kept")
-    first = read_base(tmp_path / "lib", None, ["flake.lock"], kept=known)
+    first = read_base(ObjectReader.open(tmp_path / "lib"), None, ["flake.lock"], kept=known)
     known.write()
     (tmp_path / "lib/.git/objects" / rev[:2] / rev[2:]).unlink()
-    assert read_base(tmp_path / "lib", None, ["flake.lock"], kept=KeptFiles(tmp_path / "kept")) == first
+    assert (
+        read_base(ObjectReader.open(tmp_path / "lib"), None, ["flake.lock"], kept=KeptFiles(tmp_path / "kept")) == first
+    )

@@ -13,6 +13,7 @@ from flakesync.git import process
 from flakesync.git.remotes.mirror import mirror, mirror_path
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import read_base
+from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import Signature
 from tests.support.repos import commit, make_bare, run_git
 
@@ -31,12 +32,12 @@ def test_a_mirror_is_bare_named_and_follows_its_remote(remote: Path, tmp_path: P
     path = mirror(f"file://{remote}", cache, offline=False)
     assert path.parent == cache / "mirrors"
     assert "acme-lib-" in path.name
-    first = read_base(path, None, ["flake.lock"])
+    first = read_base(ObjectReader.open(path), None, ["flake.lock"])
     assert (first.branch, first.files) == ("trunk", {"flake.lock": b"{}"})
     tip = commit(remote, {"flake.lock": "2"})
     commit(remote, {"x": "y"}, branch="side")
     assert mirror(f"file://{remote}", cache, offline=False) == path
-    assert read_base(path, None, ["flake.lock"]) == ("trunk", tip, tip, {"flake.lock": b"2"})
+    assert read_base(ObjectReader.open(path), None, ["flake.lock"]) == ("trunk", tip, tip, {"flake.lock": b"2"})
     with Repository.open(path) as repo:
         assert repo.bare
         assert repo.branch("side") is not None
@@ -69,11 +70,11 @@ def test_a_remote_that_was_rewritten_or_renamed_its_default_branch_is_followed(r
     path = mirror(str(remote), tmp_path, offline=False)
     other = commit(remote, {"flake.lock": "other"}, branch="trunk", parents=[])
     mirror(str(remote), tmp_path, offline=False)
-    assert read_base(path, None, []).rev == other
+    assert read_base(ObjectReader.open(path), None, []).rev == other
     run_git("branch", "-m", "trunk", "trunk/two", cwd=remote)
     run_git("symbolic-ref", "HEAD", "refs/heads/trunk/two", cwd=remote)
     mirror(str(remote), tmp_path, offline=False)
-    assert read_base(path, None, [])[:2] == ("trunk/two", other)
+    assert read_base(ObjectReader.open(path), None, [])[:2] == ("trunk/two", other)
 
 
 def test_nothing_is_fetched_when_nothing_changed(remote: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +103,7 @@ def test_an_interrupted_first_fetch_is_done_again(remote: Path, tmp_path: Path) 
         mirror(str(remote), tmp_path, offline=True)
     assert caught.value.code == "offline"
     mirror(str(remote), tmp_path, offline=False)
-    assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+    assert read_base(ObjectReader.open(path), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 
 
 def test_lock_files_of_a_fetch_that_was_cut_off_do_not_stop_the_next(remote: Path, tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_lock_files_of_a_fetch_that_was_cut_off_do_not_stop_the_next(remote: Pat
         (path / lock).touch()
         os.utime(path / lock, (1_700_000_000, 1_700_000_000))
     mirror(str(remote), tmp_path, offline=False)
-    assert read_base(path, None, []).rev == tip
+    assert read_base(ObjectReader.open(path), None, []).rev == tip
 
 
 def test_offline_uses_what_is_there(remote: Path, tmp_path: Path) -> None:
@@ -125,7 +126,7 @@ def test_offline_uses_what_is_there(remote: Path, tmp_path: Path) -> None:
     with pytest.raises(GitError) as caught:
         mirror(str(remote), tmp_path, offline=False)
     assert caught.value.code == "unreachable"
-    assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+    assert read_base(ObjectReader.open(path), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 
 
 def test_two_runs_on_one_mirror_wait_for_each_other(remote: Path, tmp_path: Path) -> None:
@@ -149,18 +150,18 @@ def test_many_first_runs_at_once_end_in_one_good_mirror(remote: Path, tmp_path: 
     for thread in threads:
         thread.join()
     path = mirror(str(remote), tmp_path, offline=True)
-    assert read_base(path, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+    assert read_base(ObjectReader.open(path), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 
 
 def test_an_empty_remote_has_no_branch_and_gets_one_later(tmp_path: Path) -> None:
     run_git("init", "--quiet", "--bare", "--initial-branch=main", "e", cwd=tmp_path)
     path = mirror(str(tmp_path / "e"), tmp_path, offline=False)
     with pytest.raises(GitError) as caught:
-        read_base(path, None, [])
+        read_base(ObjectReader.open(path), None, [])
     assert caught.value.code == "no-commits"
     tip = commit(tmp_path / "e", {"x": "y"})
     mirror(str(tmp_path / "e"), tmp_path, offline=False)
-    assert read_base(path, None, []).rev == tip
+    assert read_base(ObjectReader.open(path), None, []).rev == tip
 
 
 def test_a_cache_that_cannot_be_written_is_named(remote: Path, tmp_path: Path) -> None:

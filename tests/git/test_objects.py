@@ -35,22 +35,26 @@ def repo(tmp_path: Path) -> Path:
 
 
 def everything(path: Path) -> object:
-    base = read_base(path, None, ["flake.lock", "dev/flake.lock", "a/b/c", "run", "l", "a/b", "nothing", "flake.nix/x"])
+    base = read_base(
+        ObjectReader.open(path),
+        None,
+        ["flake.lock", "dev/flake.lock", "a/b/c", "run", "l", "a/b", "nothing", "flake.nix/x"],
+    )
     reader = ObjectReader.open(path)
     return base, reader.commit(base.rev), reader.entry(base.rev, "run"), reader.has(base.rev)
 
 
 def test_a_base_is_its_branch_its_rev_and_its_files(repo: Path) -> None:
-    base = read_base(repo, None, ["flake.lock", "dev/flake.lock", "none"])
+    base = read_base(ObjectReader.open(repo), None, ["flake.lock", "dev/flake.lock", "none"])
     assert base.branch == "main"
     assert base.rev == base.base_rev == run_git("rev-parse", "HEAD", cwd=repo)
     assert base.files == {"flake.lock": b"{}", "dev/flake.lock": b"[]", "none": None}
 
 
 def test_the_update_branch_is_read_where_there_is_one(repo: Path) -> None:
-    before = read_base(repo, "main", ["flake.lock"], update="flakesync/update")
+    before = read_base(ObjectReader.open(repo), "main", ["flake.lock"], update="flakesync/update")
     update = commit(repo, {"flake.lock": "new"}, branch="flakesync/update", parents=[before.rev])
-    after = read_base(repo, "main", ["flake.lock"], update="flakesync/update")
+    after = read_base(ObjectReader.open(repo), "main", ["flake.lock"], update="flakesync/update")
     assert before.rev == before.base_rev == after.base_rev
     assert (after.branch, after.rev, after.files) == ("main", update, {"flake.lock": b"new"})
 
@@ -137,11 +141,11 @@ def test_sha256_repositories_are_read_loose_and_packed(tmp_path: Path) -> None:
     (tmp_path / "r/flake.lock").write_text("{}")
     run_git("add", ".", cwd=tmp_path / "r")
     run_git("commit", "--quiet", "-m", "x", cwd=tmp_path / "r")
-    loose = read_base(tmp_path / "r", None, ["flake.lock"])
+    loose = read_base(ObjectReader.open(tmp_path / "r"), None, ["flake.lock"])
     assert len(loose.rev) == 64
     assert loose.files == {"flake.lock": b"{}"}
     run_git("gc", "--quiet", cwd=tmp_path / "r")
-    assert read_base(tmp_path / "r", None, ["flake.lock"]) == loose
+    assert read_base(ObjectReader.open(tmp_path / "r"), None, ["flake.lock"]) == loose
     assert ObjectReader.open(tmp_path / "r").has(loose.rev)
     with pytest.raises(GitError) as caught:
         ObjectReader.open(tmp_path / "r").raw("0" * 64)
@@ -151,7 +155,7 @@ def test_sha256_repositories_are_read_loose_and_packed(tmp_path: Path) -> None:
 def test_a_partial_clone_gets_what_it_left_at_its_remote(repo: Path, tmp_path: Path) -> None:
     run_git("config", "uploadpack.allowFilter", "true", cwd=repo)
     run_git("clone", "--quiet", "--bare", "--filter=blob:none", f"file://{repo}", "part", cwd=tmp_path)
-    assert read_base(tmp_path / "part", None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+    assert read_base(ObjectReader.open(tmp_path / "part"), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 
 
 @pytest.mark.parametrize("broken", [b"", b"not zlib", b"x\x9c\x03", None])
@@ -166,10 +170,10 @@ def test_a_corrupt_object_is_an_error_and_no_crash(repo: Path, broken: bytes | N
         else:
             file.write_bytes(broken)
         with pytest.raises(GitError) as caught:
-            read_base(repo, None, ["flake.lock"])
+            read_base(ObjectReader.open(repo), None, ["flake.lock"])
         assert caught.value.code == ("missing-object" if broken is None else "corrupt")
         file.write_bytes(kept)
-    assert read_base(repo, None, ["flake.lock"]).files == {"flake.lock": b"{}"}
+    assert read_base(ObjectReader.open(repo), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 
 
 @given(data=st.binary(max_size=200))
@@ -206,7 +210,7 @@ def test_a_ref_that_says_nonsense_is_an_error(repo: Path, text: str) -> None:
 def test_a_name_that_git_refuses_is_refused(repo: Path, name: str) -> None:
     assert subprocess.run(["git", "check-ref-format", "--branch", name], capture_output=True, cwd=repo).returncode != 0
     with pytest.raises(GitError) as caught:
-        read_base(repo, name, [])
+        read_base(ObjectReader.open(repo), name, [])
     assert caught.value.code == "bad-ref"
 
 
@@ -234,18 +238,19 @@ def test_what_is_no_repository_says_so(repo: Path, tmp_path: Path) -> None:
 
 def test_a_missing_branch_says_so(repo: Path, tmp_path: Path) -> None:
     with pytest.raises(GitError) as caught:
-        read_base(repo, "nope", [])
+        read_base(ObjectReader.open(repo), "nope", [])
     assert caught.value.code == "no-such-branch"
     run_git("init", "--quiet", "--bare", str(tmp_path / "empty"), cwd=tmp_path)
     with pytest.raises(GitError) as caught:
-        read_base(tmp_path / "empty", None, [])
+        read_base(ObjectReader.open(tmp_path / "empty"), None, [])
     assert caught.value.code == "no-commits"
 
 
 def test_reading_loose_objects_imports_neither_libgit2_nor_gitpython(repo: Path) -> None:
     code = (
         "import sys; before = set(sys.modules); from flakesync.git.store.base import read_base\n"
-        "base = read_base(sys.argv[1], None, ['flake.lock', 'none/x'])\n"
+        "from flakesync.git.store.objects import ObjectReader\n"
+        "base = read_base(ObjectReader.open(sys.argv[1]), None, ['flake.lock', 'none/x'])\n"
         "assert not {'pygit2', 'git', 'subprocess', 'tempfile'} & set(sys.modules) - before, sorted(sys.modules)\n"
         "from flakesync.git.repository import Repository\n"
         "repo = Repository.open(sys.argv[1]); repo.commit(base.rev); repo.history.is_ancestor(base.rev, base.rev)\n"

@@ -1,7 +1,6 @@
 """The files of a repo at its base branch, or at its update branch: what a snapshot is made of."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from flakesync.cache.files import KeptFiles
@@ -50,7 +49,7 @@ def default_branch(reader: ObjectReader, refs: Sequence[str] = LOCAL_REFS) -> st
 
 
 def read_base(
-    path: str | Path,
+    reader: ObjectReader,
     branch: str | None,
     files: Sequence[str],
     *,
@@ -58,18 +57,17 @@ def read_base(
     kept: KeptFiles | None = None,
     refs: Sequence[str] = LOCAL_REFS,
 ) -> BaseFiles:
-    """Return the tip of `branch` (None: the repo's own default branch) in the repository at `path`, and its `files`.
+    """Return the tip of `branch` (None: the repo's own default branch) in a repository, and its `files`.
 
     update: a branch whose files are read instead, if there is one of that name. kept: asked before the objects are.
     refs: how the refs of the base branch begin.
 
-    Raises: GitError(`not-a-repository` | `no-such-branch` | `no-commits` | `bad-ref` | `corrupt` | …).
+    Raises: GitError(`no-such-branch` | `no-commits` | `bad-ref` | `corrupt` | …).
     """
-    reader = ObjectReader.open(path)
     name = branch if branch is not None else default_branch(reader, refs)
     base_rev = branch_tip(reader, name, refs) if name is not None else None
     if name is None or base_rev is None:
-        raise _no_branch(reader, path, name)
+        raise _no_branch(reader, name)
     rev = (branch_tip(reader, update, ("refs/heads/", *refs)) if update is not None else None) or base_rev
     # What a commit holds never changes, so what is kept of it cannot be out of date. It saves three files a repo, 35 of
     # 186 ms in a drift over 1,000 repos (docs/benchmarks.md).
@@ -81,7 +79,7 @@ def read_base(
     return BaseFiles(name, rev, base_rev, known)
 
 
-def _no_branch(reader: ObjectReader, path: str | Path, name: str | None) -> GitError:
+def _no_branch(reader: ObjectReader, name: str | None) -> GitError:
     """Return the error of a repository that lacks a branch. name: None where it has no default branch either.
 
     Raises: GitError(`bad-ref`): no branch can be called so.
@@ -92,6 +90,6 @@ def _no_branch(reader: ObjectReader, path: str | Path, name: str | None) -> GitE
         check_ref_name(name)
     if refs_below(reader, "refs") == {}:
         what = "make the first, or take the repo out of the manifest"
-        return GitError("no-commits", f"{path} has no commit yet: {what}")
+        return GitError("no-commits", f"{reader.path} has no commit yet: {what}")
     which = f"branch {name!r}" if name is not None else "default branch"
-    return GitError("no-such-branch", f"{path}: there is no {which}", hint="set `base` in the manifest")
+    return GitError("no-such-branch", f"{reader.path}: there is no {which}", hint="set `base` in the manifest")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -84,10 +83,13 @@ def read_flake(
     return FlakeState(dir, lock, stale=find_stale(flake_nix, lock) if flake_nix is not None else ())
 
 
-def with_stale(flakes: Sequence[FlakeState], clone: Path, rev: Rev, kept: KeptFiles | None) -> tuple[FlakeState, ...]:
+def with_stale(
+    flakes: Sequence[FlakeState], reader: ObjectReader, rev: Rev, kept: KeptFiles | None
+) -> tuple[FlakeState, ...]:
     """Return the flakes of a commit with `stale`.
 
-    clone: the repository that has the commit. kept: asked before anything is parsed, which takes a millisecond a flake.
+    reader: of the repository that has the commit. kept: asked before anything is parsed: that takes a millisecond a
+    flake.
 
     Raises:
         GitError: the commit cannot be read.
@@ -96,7 +98,7 @@ def with_stale(flakes: Sequence[FlakeState], clone: Path, rev: Rev, kept: KeptFi
     names = {dir: f"{flake_file(dir, 'flake.nix')}\0{_FORMAT}" for dir in locks}
     known = kept.files(rev, names.values()) if kept is not None else None
     if known is None:
-        known = {names[dir]: msgspec.msgpack.encode(_find(clone, rev, dir, lock)) for dir, lock in locks.items()}
+        known = {names[dir]: msgspec.msgpack.encode(_find(reader, rev, dir, lock)) for dir, lock in locks.items()}
         if kept is not None:
             kept.add(rev, known)
     stale = {dir: data for dir, name in names.items() if (data := known[name]) is not None and data != _NONE}
@@ -108,6 +110,6 @@ def with_stale(flakes: Sequence[FlakeState], clone: Path, rev: Rev, kept: KeptFi
     )
 
 
-def _find(clone: Path, rev: Rev, dir: FlakeDir, lock: LockFile) -> tuple[Disagreement, ...]:
-    flake_nix = read_through(ObjectReader.open(clone), rev, flake_file(dir, "flake.nix"))
+def _find(reader: ObjectReader, rev: Rev, dir: FlakeDir, lock: LockFile) -> tuple[Disagreement, ...]:
+    flake_nix = read_through(reader, rev, flake_file(dir, "flake.nix"))
     return find_stale(flake_nix, lock) if flake_nix is not None else ()

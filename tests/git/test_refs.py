@@ -32,20 +32,6 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "r"
 
 
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The git commands that are started from here on."""
-    commands: list[str] = []
-    real = process.git
-
-    def spy(argv: list[str], **options: object) -> process.Answer:
-        commands.append(argv[0])
-        return real(argv, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(process, "git", spy)
-    return commands
-
-
 def write(repo: Repository, text: str, parent: Rev | None = None) -> Rev:
     base = parent or repo.branch("main")
     assert base is not None

@@ -6,25 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from flakesync.errors import GitError, HostDownError
-from flakesync.git import process
 from flakesync.git.remotes import tries
 from flakesync.git.remotes.remote import Remote, list_refs
 
 DEAD = "127.0.0.1:1"
-
-
-@pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The commands of git that were started, in order."""
-    commands: list[str] = []
-    real = process.git
-
-    def git(argv: list[str], **values: object) -> process.Answer:
-        commands.append(argv[0])
-        return real(argv, **values)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(process, "git", git)
-    return commands
 
 
 @pytest.fixture

@@ -49,6 +49,19 @@ def test_a_sync_needs_no_nix(tmp_path: Path, locker: LockerChoice) -> None:
     assert set(run_sync(space.manifest(), locker=locker).statuses.values()) == {"unchanged"}
 
 
+def require_same_commits(space: Space) -> None:
+    """Sync with each locker in turn, from the same beginning: all repos are updated, to the same commits."""
+    manifest = space.manifest()
+    made = []
+    for locker in LOCKERS:
+        ran = run_sync(manifest, locker=locker)
+        assert set(ran.statuses.values()) == {"updated"}, ran.errors
+        made.append({name: space.tip(name, UPDATE_BRANCH) for name in space.names})
+        for name in space.names:
+            (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
+    assert made[0] == made[1]
+
+
 @pytest.mark.usefixtures("use_nix")
 def test_native_makes_the_commits_that_nix_makes(nix: RealNix, tmp_path: Path) -> None:
     space = mixed(tmp_path / "space", subfolder=nix.version > (2, 8))
@@ -87,15 +100,7 @@ def test_what_every_nix_takes_in_a_flake_nix_is_locked_by_both_as_by_nix(nix: Re
         inputs = text[text.index("inputs = {") : text.index("  outputs")]
         inputs = inputs.replace('follows = "', 'follows = "//')
         space.commit(name, {"flake.nix": UNUSUAL.replace("INPUTS", inputs)})
-    manifest = space.manifest()
-    made = []
-    for locker in LOCKERS:
-        ran = run_sync(manifest, locker=locker)
-        assert set(ran.statuses.values()) == {"updated"}, ran.errors
-        made.append({name: space.tip(name, UPDATE_BRANCH) for name in space.names})
-        for name in space.names:
-            (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
-    assert made[0] == made[1]
+    require_same_commits(space)
 
 
 @pytest.mark.usefixtures("use_nix")
@@ -110,15 +115,7 @@ def test_a_flake_nix_that_is_a_symlink_is_locked_by_both_as_by_nix(nix: RealNix,
             "x.nix": text,
         }
         space.commit(name, links)
-    manifest = space.manifest()
-    made = []
-    for locker in LOCKERS:
-        ran = run_sync(manifest, locker=locker)
-        assert set(ran.statuses.values()) == {"updated"}, ran.errors
-        made.append({name: space.tip(name, UPDATE_BRANCH) for name in space.names})
-        for name in space.names:
-            (space.path(name) / ".git/refs/heads/flakesync/update").unlink()
-    assert made[0] == made[1]
+    require_same_commits(space)
 
 
 @pytest.mark.usefixtures("no_nix")

@@ -6,7 +6,6 @@ from flakesync.analysis.moves import Change, Held, ToFlakeNix, ToRev
 from flakesync.nix.expression.stale import Disagreement, DisagreementKind
 from flakesync.nix.reference.flakeref import Attr, identity_of
 from flakesync.survey.external import MOVABLE
-from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import is_archive, pin_of
 from flakesync.survey.survey import Survey
 from flakesync.terms import PinName, RepoName
@@ -61,7 +60,7 @@ def _target(
     if found.kind == "shared":
         return as_written, None  # which keeps its commit
     identity = identity_of(original)
-    upstream = repo_by_identity(survey.snapshot).get(identity) if identity is not None else None
+    upstream = survey.owners.get(identity) if identity is not None else None
     if upstream is not None:
         return _base_of(survey, upstream, original) or as_written, None
     external = survey.external.get(source)

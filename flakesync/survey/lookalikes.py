@@ -55,7 +55,7 @@ def find_lookalikes(snapshot: Snapshot, hosts: "Hosts | None" = None) -> Iterato
             f"({_address(repo)}) but for the port: if it is the same repository, {_write(repo, taken.address)}"
         )
     if hosts is not None:
-        yield from _leading_here(snapshot, renamed, hosts)
+        yield from _leading_here(snapshot, known, renamed, hosts)
     yield from _led_away(snapshot, known)
 
 
@@ -88,7 +88,9 @@ def _foreign(
             yield Taken(identity, str(reference), reference.git_url(), tuple(sorted(entry[1])))
 
 
-def _leading_here(snapshot: Snapshot, renamed: Iterable[Taken], hosts: "Hosts") -> Iterator[str]:
+def _leading_here(
+    snapshot: Snapshot, known: Mapping[Identity, RepoName], renamed: Iterable[Taken], hosts: "Hosts"
+) -> Iterator[str]:
     """Give a sentence for each of these whose server leads to a repo of the workspace: its owner was renamed."""
     wanted = [taken for taken in renamed if taken.git_url is not None and taken.git_url.startswith("http")]
     if not wanted:
@@ -102,7 +104,6 @@ def _leading_here(snapshot: Snapshot, renamed: Iterable[Taken], hosts: "Hosts") 
             return list_server(hosts.remote(taken.git_url or ""), ["HEAD"]).redirect
         return None
 
-    known = repo_by_identity(snapshot)
     with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
         for taken, there in zip(wanted, pool.map(ask, wanted), strict=True):
             identity = identity_of_url(there) if there is not None else None

@@ -6,7 +6,6 @@ from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
 from flakesync.nix.reference.flakeref import Attr, is_full_rev
 from flakesync.nix.reference.source import archived_ref
-from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, show_path
@@ -38,7 +37,7 @@ def _repo_of(survey: Survey, item: OwnInput) -> RepoName | None:
     """Return the repo of the workspace that an archive is of; None: it is of none, or flake.nix names the commit."""
     if item.source is None or is_full_rev(archived_ref(item.original) or ""):
         return None
-    return repo_by_identity(survey.snapshot).get(item.source[0])
+    return survey.owners.get(item.source[0])
 
 
 def _what_it_is(locked: Mapping[str, Attr]) -> str:

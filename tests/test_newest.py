@@ -70,9 +70,9 @@ def test_a_clone_of_the_workspace_tells_what_its_branch_has(tmp_path: Path) -> N
     assert item.source is not None
     prove = prover(snapshot)
     identity = item.source[0]
-    assert [prove(item.source, rev) for rev in (ground.tips["lib"], stray, NEW)] == ["on", "off", "off"]
-    assert prove((identity, "stray"), stray) == "on"
-    assert prove((identity, "gone"), stray) == "off"
+    assert [prove(item.source, rev, 0) for rev in (ground.tips["lib"], stray, NEW)] == ["on", "off", "off"]
+    assert prove((identity, "stray"), stray, 0) == "on"
+    assert prove((identity, "gone"), stray, 0) == "off"
 
 
 def test_a_repository_of_this_machine_tells_what_its_branch_has(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_commit_that_a_lock_took_from_another_repository_does_not_count() -> N
 
 
 def test_the_newest_of_a_source_that_nobody_takes_is_not_known() -> None:
-    assert newest_locked(scene({}).snapshot(), [], now=NOW, prove=lambda source, rev: "on") == {}
+    assert newest_locked(scene({}).snapshot(), [], now=NOW, prove=lambda _source, _rev, _date: "on") == {}
     assert scene({"app": {}}, pins=[pin("nixpkgs", NIXPKGS)]).survey().targets == {}
 
 

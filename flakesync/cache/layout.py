@@ -2,6 +2,7 @@
 
     mirrors/NAME-HASH           a bare mirror of a repository       (+ .lock)
     commits/HASH                commits of somebody else's          (+ .lock)
+    branches/HASH               the newest commits of somebody else's branches, without files (+ .lock)
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
     facts/REV.json              hash and date of a commit in commits/
     files/HASH                  files of commits that runs of a manifest have read
@@ -42,6 +43,11 @@ def mirror_folder(cache: Path, address: str, words: str) -> Path:
 def commits_folder(cache: Path, address: str) -> Path:
     """Return the folder of the repository with commits of an address."""
     return cache / "commits" / _digest(address)[:32]
+
+
+def branches_folder(cache: Path, address: str) -> Path:
+    """Return the folder of the repository with the newest commits of an address's branches, without files."""
+    return cache / "branches" / _digest(address)[:32]
 
 
 def facts_file(cache: Path, repository: Path, rev: str) -> Path | None:

@@ -2,17 +2,17 @@
 
 A lock is a claim and not a source: whoever can write to one repo can write a commit and a date into its lock. So only
 what a flake takes itself counts, a date in the future does not, and whether the branch has the commit is looked up
-wherever a repository is here to tell.
+wherever a repository is here to tell, and else of its server.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from flakesync.errors import GitError
-from flakesync.nix.reference.flakeref import Attr, Identity
+from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity
 from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import Target, is_archive, last_modified, pin_source
 from flakesync.terms import RepoName, Rev
@@ -21,10 +21,14 @@ from flakesync.workspace.inputs import OwnInput, Source
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 
-Standing = Literal["on", "off", "unknown"]
-"""Whether a commit is on the branch of its source; `unknown`: there is no repository here that could tell."""
+if TYPE_CHECKING:
+    from flakesync.workspace.hosts import Hosts
 
-Prove = Callable[[Source, Rev], Standing]
+Standing = Literal["on", "off", "unknown"]
+"""Whether a commit is on the branch of its source; `unknown`: neither a repository here nor its server could tell."""
+
+Prove = Callable[[Source, Rev, int], Standing]
+"""Tells whether a branch has a commit. The number is its date as a lock claims it (seconds since 1970, 0: unknown)."""
 
 DAY_S = 86_400
 
@@ -64,11 +68,11 @@ def sources_by_locks(workspace: Workspace, *, offline: bool) -> list[Source]:
     return [pin_source(pin) for pin in workspace.pins if pin.target in by_locks]
 
 
-def prover(snapshot: Snapshot) -> Prove:
-    """Return what tells whether a commit is on a branch, from the clones and mirrors of the workspace alone."""
+def prover(snapshot: Snapshot, ask_server: Prove = lambda _source, _rev, _date: "unknown") -> Prove:
+    """Return what tells whether a commit is on a branch: the clones and mirrors of the workspace, else `ask_server`."""
     owners = repo_by_identity(snapshot)
 
-    def prove(source: Source, rev: Rev) -> Standing:
+    def prove(source: Source, rev: Rev, date: int) -> Standing:
         identity, ref = source
         owner = owners.get(identity)
         if owner is not None:
@@ -76,7 +80,32 @@ def prover(snapshot: Snapshot) -> Prove:
                 return "unknown"
             (answer,) = ask(snapshot, [(owner, ref, rev)]).values()
             return "on" if answer.position in ("at", "behind", "tag") else "off"
-        return _in_folder(Path(identity.path), ref, rev) if identity.host == "" else "unknown"
+        if identity.host == "":
+            return _in_folder(Path(identity.path), ref, rev)
+        return ask_server(source, rev, date)
+
+    return prove
+
+
+def server_prover(references: Mapping[Source, FlakeRef], hosts: "Hosts | None", cache: Path) -> Prove:
+    """Return what asks the servers of sources that git can contact; one that does not answer leaves it unknown.
+
+    references: how each source is reached. hosts: None asks no server. cache: the cache directory, which keeps what was
+    found, for those who ask none too.
+    """
+
+    def prove(source: Source, rev: Rev, date: int) -> Standing:
+        from flakesync.git.remotes.branch_history import is_on_branch
+
+        url = references[source].git_url() if source in references else None
+        if url is None:
+            return "unknown"
+        try:
+            address = hosts.remote(url) if hosts is not None else url
+            found = is_on_branch(address, source[1], rev, date, cache, offline=hosts is None)
+        except GitError:
+            return "unknown"
+        return "unknown" if found is None else "on" if found else "off"
 
     return prove
 
@@ -108,7 +137,7 @@ def _choose(source: Source, claims: list[Claim], now: int, prove: Prove) -> Targ
         standing: Standing = "off"
         if claim.date > now + DAY_S:
             left_out.append(f"{claim.rev[:7]} of {claim.repo} is dated in the future")
-        elif (standing := prove(source, claim.rev)) == "off":
+        elif (standing := prove(source, claim.rev, claim.date)) == "off":
             left_out.append(f"{claim.rev[:7]} of {claim.repo} is not on {branch}")
         if standing != "off":
             unproven = [f"not proven to be on {branch}"] if standing == "unknown" else []

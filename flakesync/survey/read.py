@@ -17,8 +17,8 @@ from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.survey.holds import idle_holds
 from flakesync.survey.lookalikes import find_lookalikes
 from flakesync.survey.missing import ages
-from flakesync.survey.newest import newest_locked, prover, sources_by_locks
-from flakesync.survey.pins import Target, choose_targets, pinned_inputs, pins_to_ask
+from flakesync.survey.newest import newest_locked, prover, server_prover, sources_by_locks
+from flakesync.survey.pins import Target, choose_targets, pin_source, pinned_inputs, pins_to_ask
 from flakesync.survey.survey import Survey, questions
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.clones.branches import fetch_more
@@ -70,7 +70,8 @@ def read_survey(
     answers = ask_servers(pins, workspace.jobs, hosts) if hosts is not None else None
     asked = hosts is not None and workspace.external == "latest"
     newest = ask_servers(sources, workspace.jobs, hosts) if asked else None
-    now, prove = int(time.time()), prover(snapshot)
+    references = {pin_source(pin): pin.source for pin in workspace.pins} | sources
+    now, prove = int(time.time()), prover(snapshot, server_prover(references, hosts, cache_dir()))
     held = newest_locked(snapshot, sources_by_locks(workspace, offline=offline), now=now, prove=prove)
     survey = Survey(
         snapshot,

@@ -163,7 +163,7 @@ class Scene:
         moved = external_targets(found.snapshot, sources, external, now=now, prove=self.prove)
         return msgspec.structs.replace(found, external=moved)
 
-    def prove(self, source: Source, rev: Rev) -> Standing:
+    def prove(self, source: Source, rev: Rev, _date: int) -> Standing:
         """Return what is known of a commit of a source: that its branch has it, unless `standings` says otherwise."""
         return self.standings.get(rev, "on")
 

@@ -11,7 +11,8 @@ from flakesync.git.values import beginnings, check_ref_name, conflict, find_in_t
 from flakesync.terms import Rev
 
 _REFUSED = ("(stale info)", "cannot lock ref", "rejected]")
-_FETCH_FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
+FETCH_FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
+"""Of every `git fetch`: what is named is all that is written."""
 
 
 def fetch(path: Path, url: Address, refspecs: Sequence[str]) -> None:
@@ -24,7 +25,7 @@ def fetch(path: Path, url: Address, refspecs: Sequence[str]) -> None:
     remote = parse_remote(url)
     if any(spec.startswith("-") for spec in refspecs):
         raise GitError("bad-ref", f"{refspecs} are not all refspecs")
-    run(["fetch", *_FETCH_FLAGS, "--", remote.name, *refspecs], remote, cwd=path)
+    run(["fetch", *FETCH_FLAGS, "--", remote.name, *refspecs], remote, cwd=path)
 
 
 def push(path: Path, url: Address, ref: str, new: Rev | None, *, old: Rev | None) -> None:

@@ -54,12 +54,17 @@ def newest_locked(snapshot: Snapshot, wanted: Iterable[Source], *, now: int, pro
         known = claims.setdefault(source, {}).get(claim.rev)
         if known is None or (claim.date, claim.repo) < (known.date, known.repo):
             claims[source][claim.rev] = claim
-    found: dict[Source, Target] = {}
-    for source, of_source in claims.items():
-        target = _choose(source, sorted(of_source.values(), key=_newest_last), now, prove)
-        if target is not None:
-            found[source] = target
-    return found
+    if not claims:
+        return {}
+    from concurrent.futures import ThreadPoolExecutor
+
+    def choose(source: Source) -> Target | None:
+        return _choose(source, sorted(claims[source].values(), key=_newest_last), now, prove)
+
+    # A server is waited for, and each source has its own.
+    with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
+        targets = list(pool.map(choose, claims))
+    return {source: target for source, target in zip(claims, targets, strict=True) if target is not None}
 
 
 def sources_by_locks(workspace: Workspace, *, offline: bool) -> list[Source]:

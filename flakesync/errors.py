@@ -5,6 +5,10 @@ go on without (one repo that fails, one bad lock) is a value, not an exception, 
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flakesync.system import cause_of
 
 EXIT_OK = 0
 EXIT_FINDINGS = 1
@@ -29,7 +33,12 @@ def plain(text: str) -> str:
     Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go. A byte of a
     file's name that is no UTF-8 is shown as `\\xff`: it could not be written.
     """
-    return _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", _CONTROL.sub("", text))
+    return escaped(_CONTROL.sub("", text))
+
+
+def escaped(text: str) -> str:
+    """Return `text` with each byte that is no UTF-8 as `\\xff`; nothing else changes."""
+    return _UNDECODED.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text) if not text.isascii() else text
 
 
 class FlakesyncError(Exception):
@@ -86,12 +95,67 @@ class NixError(FlakesyncError):
     """nix is missing, too old, or failed."""
 
 
-def as_error(error: FlakesyncError | OSError) -> FlakesyncError:
-    """Return an error as one of ours: what the system refuses (a full disk, a folder that went away) has code `os`."""
-    if isinstance(error, FlakesyncError):
-        return error
-    where = f"{error.filename}: " if error.filename else ""
-    return FlakesyncError("os", f"{where}{error.strerror or error}")
+class BugError(FlakesyncError):
+    """What nobody foresaw in the work on one repo: code `bug`. exception: what was raised, with its traceback."""
+
+    def __init__(self, exception: Exception) -> None:
+        """Make the sentence about it."""
+        super().__init__("bug", unforeseen(exception), hint="please report it, with what FLAKESYNC_DEBUG=1 prints")
+        self.exception = exception
+
+
+class RepoError(Exception):
+    """An exception that is none of ours, and the repo that it came of, where work is done for all repos in one go.
+
+    Whoever called can do the work again without that repo.
+    """
+
+    def __init__(self, repo: str, exception: Exception) -> None:
+        """repo: its name."""
+        super().__init__(f"{repo}: {exception}")
+        self.repo = repo
+        self.exception = exception
+
+
+BUGS: list[BugError] = []
+"""Every bug that was met since the program began, from whichever thread: wherever its error ends up, and be it in a
+note, the exit status says that there was one."""
+
+
+def as_error(error: Exception) -> FlakesyncError:
+    """Return any exception as one of ours, so that what goes wrong in one repo ends the work on that repo alone.
+
+    What the machine refuses (a full disk, no more threads) has the code of `cause_of`; what nobody foresaw is a
+    BugError, and is among BUGS from then on.
+    """
+    match error:
+        case FlakesyncError():
+            return error
+        case RepoError(exception=exception):
+            return as_error(exception)
+        case _ if (cause := cause_of(error)) is not None:
+            return FlakesyncError(cause.code, cause.message, hint=cause.hint)
+        case _:
+            bug = BugError(error)
+            BUGS.append(bug)
+            return bug
+
+
+@contextmanager
+def within(repo: str) -> Iterator[None]:
+    """Say of which repo an exception is that none of ours is. Raises: RepoError."""
+    try:
+        yield
+    except (FlakesyncError, RepoError):
+        raise
+    except Exception as error:
+        raise RepoError(repo, error) from error
+
+
+def unforeseen(error: BaseException) -> str:
+    """Return the sentence about an exception that nobody foresaw."""
+    text = str(error)
+    return plain(f"this should not have happened: {type(error).__name__}{f': {text}' if text else ''}")
 
 
 class SyncError(FlakesyncError):

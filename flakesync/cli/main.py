@@ -1,6 +1,5 @@
 """The entry point: the one place that turns an error into text and an exit status."""
 
-import errno
 import gc
 import os
 import signal
@@ -10,28 +9,32 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from flakesync.errors import EXIT_BUG, EXIT_CANNOT_RUN, EXIT_INTERRUPTED, EXIT_OK, FlakesyncError, plain
+from flakesync.errors import (
+    BUGS,
+    EXIT_BUG,
+    EXIT_CANNOT_RUN,
+    EXIT_FINDINGS,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_WAITING,
+    BugError,
+    FlakesyncError,
+    plain,
+    unforeseen,
+)
+from flakesync.system import cause_of
 
 if TYPE_CHECKING:
     from flakesync.cli.options import Session
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 EXIT_TERMINATED = 128 + signal.SIGTERM
-_CODES = {
-    errno.ENOSPC: "disk-full",
-    errno.EDQUOT: "disk-full",
-    errno.EACCES: "no-permission",
-    errno.EPERM: "no-permission",
-}
 
 
 def main() -> NoReturn:
     """Run the command that the program's arguments name, and exit with its status."""
     arguments = sys.argv[1:]
-    if arguments in (["--version"], ["-V"]):  # at once: a script that asks should not wait for anything
-        from flakesync import __version__
-
-        print(f"flakesync {__version__}")
+    if arguments in (["--version"], ["-V"]) and _say_version():
         raise SystemExit(EXIT_OK)
     signal.signal(signal.SIGTERM, _terminate)
     status = run(arguments)
@@ -39,6 +42,17 @@ def main() -> NoReturn:
         sys.stderr.flush()
     # At once: to free what was read, one object at a time, takes a tenth of the time of a short command.
     os._exit(status)
+
+
+def _say_version() -> bool:
+    """Say the version at once: a script that asks should not wait for anything. False: stdout does not take it."""
+    from flakesync import __version__
+
+    try:
+        print(f"flakesync {__version__}", flush=True)
+    except (OSError, ValueError):  # who is asked once more, the long way, explains it
+        return False
+    return True
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:
@@ -54,6 +68,7 @@ def run(arguments: Sequence[str]) -> int:
     gc.set_threshold(200_000, 20, 20)
     screen.prepare()
     session = Session()
+    BUGS.clear()
     try:
         status = _dispatch(arguments, session)
         screen.flush()
@@ -64,7 +79,18 @@ def run(arguments: Sequence[str]) -> int:
         except OSError:
             # Or the interpreter would complain of it once more on its way out.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    return status
+    return _tell_bugs(status, session)
+
+
+def _tell_bugs(status: int, session: "Session") -> int:
+    """Return the exit status of a run that repos may have failed in for what nobody foresaw; their errors are told."""
+    if not BUGS or status not in (EXIT_OK, EXIT_FINDINGS, EXIT_CANNOT_RUN, EXIT_WAITING):
+        return status
+    if _is_debugging(session):
+        _say(_version())
+        for text in dict.fromkeys(map(_traceback, [bug.exception for bug in BUGS])):  # of many repos it is often one
+            _say(text)
+    return EXIT_BUG
 
 
 def _dispatch(arguments: Sequence[str], session: "Session") -> int:
@@ -95,14 +121,16 @@ def _status_of(error: BaseException, session: "Session") -> int:
             return EXIT_INTERRUPTED
         case typer.Exit():
             return error.exit_code
+        case BugError():
+            return _bug(error.exception, session)
         case FlakesyncError():
             _show(error.code, error.message, error.hint)
             _traceback_if_asked(error, session)
             return EXIT_CANNOT_RUN
         case BrokenPipeError():
             return EXIT_BROKEN_PIPE
-        case OSError():
-            _show(_CODES.get(error.errno or 0, "system"), _of_system(error), None)
+        case _ if (cause := cause_of(error)) is not None:
+            _show(cause.code, plain(cause.message), cause.hint)
             _traceback_if_asked(error, session)
             return EXIT_CANNOT_RUN
         case _ if isinstance(error, usage_error):
@@ -110,12 +138,6 @@ def _status_of(error: BaseException, session: "Session") -> int:
             return EXIT_CANNOT_RUN
         case _:
             return _bug(error, session)
-
-
-def _of_system(error: OSError) -> str:
-    what = error.strerror or str(error) or type(error).__name__
-    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return plain(f"{where}{what[:1].lower()}{what[1:]}")
 
 
 def _show_usage(error: Exception) -> None:
@@ -127,25 +149,33 @@ def _show_usage(error: Exception) -> None:
 
 
 def _bug(error: BaseException, session: "Session") -> int:
-    from platform import platform, python_version
-
-    from flakesync import __version__
-
-    _show(
-        "bug",
-        plain(f"this should not have happened: {type(error).__name__}: {error}"),
-        "please report it, with what FLAKESYNC_DEBUG=1 prints, and: "
-        f"flakesync {__version__}, Python {python_version()}, {platform()}",
-    )
+    hint = f"please report it, with what FLAKESYNC_DEBUG=1 prints, and: {_version()}"
+    _show("bug", unforeseen(error), hint)
     _traceback_if_asked(error, session)
     return EXIT_BUG
 
 
-def _traceback_if_asked(error: BaseException, session: "Session") -> None:
-    if session.common.verbose or os.environ.get("FLAKESYNC_DEBUG"):
-        from traceback import format_exception
+def _version() -> str:
+    from platform import platform, python_version
 
-        _say(plain("".join(format_exception(error))).rstrip())
+    from flakesync import __version__
+
+    return f"flakesync {__version__}, Python {python_version()}, {platform()}"
+
+
+def _traceback_if_asked(error: BaseException, session: "Session") -> None:
+    if _is_debugging(session):
+        _say(_traceback(error))
+
+
+def _is_debugging(session: "Session") -> bool:
+    return session.common.verbose or bool(os.environ.get("FLAKESYNC_DEBUG"))
+
+
+def _traceback(error: BaseException) -> str:
+    from traceback import format_exception
+
+    return plain("".join(format_exception(error))).rstrip()
 
 
 def _show(code: str, message: str, hint: str | None) -> None:

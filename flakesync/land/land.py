@@ -4,7 +4,8 @@ Nothing is remembered between runs: what there is to land is read from bases, up
 so any machine can go on, and a run that was killed is finished by the next one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
 
@@ -16,7 +17,7 @@ from flakesync.land.outcome import LandOutcome, LandResult, failed
 from flakesync.land.repo import RepoLanding
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, ServerState, movable_edges
-from flakesync.land.waits import pending, waited_for
+from flakesync.land.waits import Pending, pending, waited_for
 from flakesync.publish.each_repo import map_repos
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.checks import ChecksFailedError
@@ -109,20 +110,25 @@ class _Landing:
         self._order = [name for wave in graph.waves for name in wave]
         edges = movable_edges(graph)
         for name in names:
-            if self._has_something(name, edges[name]):
-                self._open.add(name)
-            else:
-                self._open.discard(name)
-        self.begun = True
+            something = True
+            with self._alone(name):
+                something = self._has_something(name, edges[name])
+            (self._open.add if something else self._open.discard)(name)
+        first, self.begun = not self.begun, True
         forward = {name: [edge for edge in edges[name] if not graph.is_back_edge(edge)] for name in self._open}
         self._takes = {name: frozenset(edge.upstream for edge in forward[name]) & self._open for name in self._open}
         # From whom nothing arrives, nothing is waited for.
-        moving = {name: pending(self._state, name, edges[name]) for name in self._open}
-        self._needs = {
-            name: frozenset(waited_for(self._state, graph, name, forward[name], moving)) for name in self._open
-        }
+        moving: dict[RepoName, Pending | None] = dict.fromkeys(self._open)
+        for name in self._open:
+            with self._alone(name):
+                moving[name] = pending(self._state, name, edges[name])
+        needs: dict[RepoName, frozenset[RepoName]] = dict.fromkeys(self._open, frozenset())
+        for name in self._open:
+            with self._alone(name):
+                needs[name] = frozenset(waited_for(self._state, graph, name, forward[name], moving))
+        self._needs = needs
         tasks = [name for name in self._undone() if name in self._selected]
-        if not self._outcomes:
+        if first:
             self._require_what_all_need(tasks)
         # Those that are not waited for go first all the same: whether they failed can be all that is known of a repo.
         upstreams = {name: self._takes[name] & set(tasks) for name in tasks}
@@ -194,6 +200,15 @@ class _Landing:
     def _landed(self) -> frozenset[RepoName]:
         return frozenset(name for name, outcome in self._outcomes.items() if outcome.status == "landed")
 
+    @contextmanager
+    def _alone(self, name: RepoName) -> Iterator[None]:
+        """Let what goes wrong in the block fail this repo alone."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+            if name in self._selected:
+                self._finish(name, failed(name, as_error(error), self._servers))
+
     # ---- one repo --------------------------------------------------------------------------------------------------
 
     def _work(self, name: RepoName) -> LandOutcome:
@@ -208,7 +223,7 @@ class _Landing:
             return RepoLanding(self._run, name, landed, frozenset(self._open - landed), untested).carry_out()
         except ChecksFailedError as error:
             return failed(name, error, self._servers, error.results)
-        except (FlakesyncError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
             return failed(name, as_error(error), self._servers)
 
     def _blocked(self, name: RepoName) -> LandOutcome | None:
@@ -246,8 +261,9 @@ class _Landing:
         try:
             if self._delete(found, found.tip):
                 self._deleted.append(name)
-        except FlakesyncError as error:
-            self._listener(Note(f"{name}: its update branch stays: {self._servers.clean(error.message)}"))
+        except Exception as error:  # noqa: BLE001 - the update has landed all the same
+            stays = self._servers.clean(as_error(error).message)
+            self._listener(Note(f"{name}: its update branch stays: {stays}"))
 
     def _delete(self, found: RepoOnServer, tip: Rev) -> bool:
         """Delete an update branch on its server and in the mirror, if flakesync made it."""

@@ -9,7 +9,7 @@ from typing import assert_never
 import msgspec
 
 from flakesync.analysis.inert import find_inert
-from flakesync.errors import FlakesyncError, GitError, LockError, SyncError
+from flakesync.errors import GitError, LockError, ManifestError, SyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError
 from flakesync.git.remotes.mirror import mirror
@@ -20,6 +20,7 @@ from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.each_repo import map_repos
+from flakesync.survey.broken import without_broken
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge, RepoGraph, build_graph
 from flakesync.survey.pins import Target, is_archive, last_modified
@@ -88,8 +89,10 @@ class ServerState:
             if address is not None:
                 mirror(address, self._cache, offline=False)
             state = read_repo(self.workspace, repo, cache=self._cache, offline=True)
-        except (GitError, ForgeError) as error:
-            state = UnreadableRepo(repo, repo.base, error)
+        except ManifestError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+            state = UnreadableRepo(repo, repo.base, as_error(error))
         with self._guard:
             self._states[name] = state
             if isinstance(state, RepoAtCommit):
@@ -98,7 +101,12 @@ class ServerState:
 
     def graph(self) -> RepoGraph:
         """Return the graph of the bases."""
-        return build_graph(self._snapshot())
+        snapshot = self._snapshot()
+        graph = without_broken(snapshot, build_graph)
+        broken = {name: state for name, state in graph.states.items() if state is not snapshot.states[name]}
+        with self._guard:
+            self._states.update(broken)
+        return graph
 
     def look(self, name: RepoName) -> RepoOnServer | PlainFolder | UnreadableRepo:
         """Return what there is of a repo as it was last read.
@@ -111,8 +119,8 @@ class ServerState:
             case RepoAtCommit():
                 try:
                     return self._read(state)
-                except FlakesyncError as error:
-                    return UnreadableRepo(state.repo, state.base, error)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+                    return UnreadableRepo(state.repo, state.base, as_error(error))
             case PlainFolder() | UnreadableRepo():
                 return state
             case _:

@@ -60,7 +60,7 @@ class _Abandoning:
                 state = at_commit(self.state)
                 with Repository.open(state.clone) as repository:
                     self._take_away(repository, state)
-        except (FlakesyncError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
             return self._outcome(as_error(error))
         return self._outcome(None)
 

@@ -7,7 +7,7 @@ from branches, commits, locks and pull requests, so a run that was killed is fin
 from collections.abc import Callable, Iterable, Mapping
 
 from flakesync.documents.publish import PublishStatus
-from flakesync.errors import FlakesyncError, as_error
+from flakesync.errors import as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, NewPull, OnForge, Pull
 from flakesync.git.repository import Repository
@@ -118,7 +118,7 @@ class _Publishing:
                 return
             try:
                 skip = step(work)
-            except (FlakesyncError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
                 work.settle("failed", error=self._servers.clean_error(as_error(error)))
             else:
                 if skip is not None:

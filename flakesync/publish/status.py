@@ -83,7 +83,7 @@ class _Look:
         found = _Found(state.name, state.base)
         try:
             self._look(found, at_commit(state), wanted)
-        except (FlakesyncError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
             found.error = as_error(error)
         return found
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from flakesync.errors import within
 from flakesync.nix.reference.flakeref import Attr, Identity, is_full_rev
 from flakesync.nix.reference.source import archived_ref
 from flakesync.terms import EdgeKind, FlakeDir, InputPath, RepoName, Rev
@@ -105,12 +106,13 @@ class RepoGraph:
 
 
 def build_graph(snapshot: Snapshot) -> RepoGraph:
-    """Return the graph of a snapshot."""
+    """Return the graph of a snapshot. Raises: RepoError."""
     owners = repo_by_identity(snapshot)
     edges: list[Edge] = []
     for state in snapshot.states.values():
-        for flake in state.flakes:
-            edges += _edges_of(state.name, flake, owners)
+        with within(state.name):
+            for flake in state.flakes:
+                edges += _edges_of(state.name, flake, owners)
     return RepoGraph(snapshot.states, edges)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from flakesync.errors import FlakesyncError
+from flakesync.errors import FlakesyncError, within
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.workspace.inputs import ARCHIVES, Following, OwnInput, Source, own_input, paths_to, rev_of, source_of
@@ -66,17 +66,17 @@ def pin_source(pin: Pin) -> Source:
 
 
 def pinned_inputs(snapshot: Snapshot) -> list[PinnedInput]:
-    """Return the governed inputs of every flake of the workspace."""
+    """Return the governed inputs of every flake of the workspace. Raises: RepoError."""
     pins = [(pin, pin_source(pin)) for pin in snapshot.workspace.pins]
     if not pins:
         return []
     nested = any("/" in glob for pin, _ in pins for glob in pin.inputs or ())
-    return [
-        governed
-        for state in snapshot.states.values()
-        for flake in state.flakes
-        for governed in _governed_in(pins, state.name, flake, nested=nested)
-    ]
+    governed: list[PinnedInput] = []
+    for state in snapshot.states.values():
+        with within(state.name):
+            for flake in state.flakes:
+                governed += _governed_in(pins, state.name, flake, nested=nested)
+    return governed
 
 
 def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[PinnedInput]:

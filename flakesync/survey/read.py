@@ -2,15 +2,16 @@
 
 import os
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from flakesync.cache.layout import cache_dir, difference_file
-from flakesync.errors import FlakesyncError
+from flakesync.errors import FlakesyncError, within
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.survey.broken import without_broken
 from flakesync.survey.compare import compare_upstreams
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
@@ -40,7 +41,8 @@ def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False, 
     renew: clones are brought up to their servers first; without, what was fetched last counts, for those who ask the
     servers themselves.
     """
-    return build_graph(read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, renew=renew))
+    snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, renew=renew)
+    return without_broken(snapshot, build_graph)
 
 
 def read_survey(
@@ -56,17 +58,26 @@ def read_survey(
     """
     hosts = _hosts_of(workspace) if not offline else None
     snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
+    survey, notes = without_broken(snapshot, lambda snapshot: _survey(snapshot, hosts))
+    for text in notes:
+        note(text)
+    return survey
+
+
+def _survey(snapshot: Snapshot, hosts: "Hosts | None") -> tuple[Survey, Sequence[str]]:
+    """Return all that is decided on, and what a person should know of it. hosts: None: no server is asked.
+
+    Raises: RepoError, and the errors of `read_survey`.
+    """
+    workspace, offline, notes = snapshot.workspace, hosts is None, list[str]()
     graph = build_graph(snapshot)
     if hosts is not None:
         _fetch_tracked(snapshot, graph, hosts)
     governed = tuple(pinned_inputs(snapshot))
     pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
-    for sentence in idle_holds(snapshot):
-        note(sentence)
-    for text in (*ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts)):
-        note(text)
+    notes += (*idle_holds(snapshot), *ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts))
     if offline and pins:
-        note("offline: the target of a pin is the newest rev that any lock of the workspace holds")
+        notes.append("offline: the target of a pin is the newest rev that any lock of the workspace holds")
     answers = ask_servers(pins, workspace.jobs, hosts) if hosts is not None else None
     asked = hosts is not None and workspace.external == "latest"
     newest = ask_servers(sources, workspace.jobs, hosts) if asked else None
@@ -82,7 +93,7 @@ def read_survey(
         now,
         external_targets(snapshot, sources, newest, now=now, prove=prove),
     )
-    return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file)))
+    return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file))), notes
 
 
 def look_at(
@@ -141,7 +152,8 @@ def _fetch_tracked(snapshot: Snapshot, graph: RepoGraph, hosts: "Hosts") -> None
 
     def fetch(item: tuple[RepoAtCommit, set[str]]) -> None:
         state, names = item
-        fetch_more(ObjectReader.open(state.clone), state.repo, state.branches, sorted(names), hosts)
+        with within(state.name):
+            fetch_more(ObjectReader.open(state.clone), state.repo, state.branches, sorted(names), hosts)
 
     with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
         list(pool.map(fetch, wanted.values()))

@@ -55,14 +55,14 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
             require_identity(workspace.author, (changing[name].clone for name, _ in plan.changes()))
             stack.enter_context(only_run(workspace.file, options.cache))
         borrow = dict(plan.changes()).keys() if options.dry_run else ()
-        repositories = stack.enter_context(_repositories(snapshot, borrow))
+        repositories, unborrowed = stack.enter_context(_repositories(snapshot, borrow))
         sources = _native_sources(snapshot, repositories, options, hosts)
         up_to_date = UpToDateBranches(
             None if options.dry_run else run_file(workspace.file, options.cache, "up-to-date")
         )
         listener = one_at_a_time(listener)
         tools = make_tools(options, sources, hosts, listener, up_to_date)
-        run = _Run(survey, plan, repositories, tools, listener, dry_run=options.dry_run)
+        run = _Run(survey, plan, repositories, tools, listener, dry_run=options.dry_run, unborrowed=unborrowed)
         try:
             run.carry_out()
         finally:
@@ -91,8 +91,9 @@ class _Run:
         listener: Listener[RepoOutcome],
         *,
         dry_run: bool,
+        unborrowed: Mapping[RepoName, FlakesyncError],
     ) -> None:
-        """repositories: as `_repositories` gives them."""
+        """repositories, unborrowed: as `_repositories` gives them."""
         states = survey.snapshot.states
         self.workspace = survey.snapshot.workspace
         self.states = _at_commits(states)
@@ -100,6 +101,7 @@ class _Run:
         self.tools = tools
         self.listener = listener
         self.dry_run = dry_run
+        self.unborrowed = unborrowed
         self.plan = plan
         self.changes = dict(plan.changes())
         self.not_taken = plan.not_taken()
@@ -155,11 +157,13 @@ class _Run:
                 case other:
                     assert_never(other)
         self.listener(Started(name))
+        if name in self.unborrowed:
+            return Failed(name, self.unborrowed[name])
         try:
             return bump(self._job(name, commits), self.tools)
         except ChecksFailedError as error:
             return Failed(name, error, error.results)
-        except (FlakesyncError, OSError) as error:  # on a full disk too, the others may still succeed
+        except Exception as error:  # noqa: BLE001 - on a full disk, or a bug that one repo meets, the others may succeed
             return Failed(name, as_error(error))
 
     def _job(self, name: RepoName, commits: Mapping[RepoName, Rev]) -> BumpJob:
@@ -185,8 +189,8 @@ class _Run:
                     find_update_branch(repository, self.workspace.branch, state.base_rev, state.branches.tracking)
                     repository.delete_ref(ref, old=tip)
                     self.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
-        except FlakesyncError as error:
-            self.listener(Note(f"{name}: its update branch stays: {error.message}"))
+        except Exception as error:  # noqa: BLE001 - it is left alone anyway
+            self.listener(Note(f"{name}: its update branch stays: {as_error(error).message}"))
 
 
 def _unplanned(state: RepoState, detail: str) -> Failed:
@@ -228,19 +232,26 @@ def _at_commits(states: Mapping[RepoName, RepoState]) -> dict[RepoName, RepoAtCo
 
 
 @contextmanager
-def _repositories(snapshot: Snapshot, borrow: Collection[RepoName]) -> Iterator[Mapping[RepoName, RepoAtCommit]]:
+def _repositories(
+    snapshot: Snapshot, borrow: Collection[RepoName]
+) -> Iterator[tuple[Mapping[RepoName, RepoAtCommit], Mapping[RepoName, FlakesyncError]]]:
     """Give, for each repo, the state whose clone its commits are read from and written to.
 
-    borrow: the repos that get a throw-away one, which ends with the block.
+    borrow: the repos that get a throw-away one, which ends with the block. The second mapping says which got none, and
+    why: nothing may be written to them.
     """
     found = _at_commits(snapshot.states)
+    failed: dict[RepoName, FlakesyncError] = {}
     if not borrow:
-        yield found
+        yield found, failed
         return
     with tempfile.TemporaryDirectory(prefix="flakesync-dry-run-") as tmp:
         for name in borrow:
-            found[name] = _borrowed(found[name], snapshot.workspace.branch, Path(tmp))
-        yield found
+            try:
+                found[name] = _borrowed(found[name], snapshot.workspace.branch, Path(tmp))
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+                failed[name] = as_error(error)
+        yield found, failed
 
 
 def _borrowed(state: RepoAtCommit, branch: str, tmp: Path) -> RepoAtCommit:

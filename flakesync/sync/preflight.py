@@ -35,9 +35,12 @@ def require_identity(author: str | None, clones: Iterable[Path]) -> None:
 
 
 def identity_in(clone: Path) -> Signature | None:
-    """Return who would make a commit in a clone; None where git does not know, or the clone cannot be read."""
+    """Return who would make a commit in a clone; None where git does not know, or the clone cannot be read.
+
+    Why it cannot, its own bump says.
+    """
     try:
         with Repository.open(clone) as repository:
             return repository.identity()
-    except GitError:
+    except Exception:  # noqa: BLE001 - it fails for itself then
         return None

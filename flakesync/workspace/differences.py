@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from flakesync.cache.keep import keep
-from flakesync.errors import GitError, LockError
+from flakesync.errors import GitError, LockError, within
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.store.trees import only_files_called, show_path, walk
 from flakesync.nix.lock.file import LockFile
@@ -153,7 +153,8 @@ class DifferenceReader:
             key = old, new
             if key not in self._kept.pairs and (reader := self._reader(name)) is not None:
                 try:
-                    self._kept.add_pair(key, _compare(reader, old, new))
+                    with within(name):
+                        self._kept.add_pair(key, _compare(reader, old, new))
                 except GitError:
                     continue
             self._kept.use(key)
@@ -170,7 +171,8 @@ class DifferenceReader:
         for name, rev in commits:
             if rev not in self._kept.readers and (reader := self._reader(name)) is not None:
                 try:
-                    self._kept.add_reader(rev, _find_reader(reader, rev))
+                    with within(name):
+                        self._kept.add_reader(rev, _find_reader(reader, rev))
                 except GitError:
                     found[rev] = "perhaps: not all of its files are here"
                     continue
@@ -183,7 +185,8 @@ class DifferenceReader:
             state = self._snapshot.states[name]
             if not isinstance(state, RepoAtCommit):
                 return None
-            self._open[name] = ObjectReader.open(state.clone)
+            with within(name):
+                self._open[name] = ObjectReader.open(state.clone)
         return self._open[name]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 import msgspec
 
-from flakesync.errors import GitError
+from flakesync.errors import GitError, within
 from flakesync.git.store.base import default_branch
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, Snapshot, UnreadableRepo
@@ -57,7 +57,7 @@ History = Mapping[Question, Answer]
 
 
 def ask(snapshot: Snapshot, questions: Iterable[Question]) -> History:
-    """Answer many questions, opening each upstream once; what needs no history costs nothing."""
+    """Answer many questions, opening each upstream once; what needs no history costs nothing. Raises: RepoError."""
     answers: dict[Question, Answer] = {}
     by_repo: dict[RepoName, tuple[RepoAtCommit, set[tuple[str | None, Rev]]]] = {}
     for name, branch, rev in questions:
@@ -74,8 +74,9 @@ def ask(snapshot: Snapshot, questions: Iterable[Question]) -> History:
             case _:
                 assert_never(state)
     for name, (state, asked) in sorted(by_repo.items()):
-        for key, answer in _from_history(snapshot, state, asked).items():
-            answers[name, *key] = answer
+        with within(name):
+            for key, answer in _from_history(snapshot, state, asked).items():
+                answers[name, *key] = answer
     return answers
 
 

@@ -4,7 +4,7 @@ The survey asks its repos for histories after that, and servers for branches.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
@@ -12,7 +12,7 @@ import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
-from flakesync.errors import FlakesyncError, GitError, HostDownError, ManifestError
+from flakesync.errors import FlakesyncError, GitError, HostDownError, ManifestError, as_error
 from flakesync.git.store.base import read_base
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
@@ -135,8 +135,9 @@ def read_snapshot(
 
     at: `update` reads a repo's update branch where it has one. cache: where repos given only by `url` are mirrored.
     offline: mirrors and clones are used as they are. renew: clones are brought up to their servers; without, only
-    mirrors are, and clones that have nothing of theirs. A repo that cannot be reached is a state with an `error`, and a
-    host that answers nobody is asked once. hosts: what git logs in with; None: the tokens in the environment.
+    mirrors are, and clones that have nothing of theirs. A repo that cannot be reached, or in which something goes wrong
+    that nobody foresaw, is a state with an `error`; a host that answers nobody is asked once. hosts: what git logs in
+    with; None: the tokens in the environment.
 
     Raises:
         ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
@@ -145,8 +146,8 @@ def read_snapshot(
     """
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
     kept = KeptFiles(commit_files(cache, workspace.file))
-    local, asking = _split(workspace)
-    states = [_read_local(workspace, repo, at, kept) for repo in local]
+    local, asking, states = _split(workspace)
+    states += [_read_local(workspace, repo, at, kept) for repo in local]
     if asking:
         reading = _Reading(workspace, at, cache, _hosts(workspace, offline, hosts), kept, renew)
         states += _read_asking(reading, asking)
@@ -156,10 +157,11 @@ def read_snapshot(
 
 def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path, offline: bool = False) -> RepoState:
     """Read one repo, as `read_snapshot` does."""
-    if repo.path is not None and not _split(workspace, repo)[1]:
-        return _read_local(workspace, repo, at)
-    reading = _Reading(workspace, at, cache, _hosts(workspace, offline, None), renew=True)
-    return _read_asking(reading, [repo])[0]
+    local, asking, unreadable = _split(workspace, repo)
+    if asking:
+        reading = _Reading(workspace, at, cache, _hosts(workspace, offline, None), renew=True)
+        return _read_asking(reading, asking)[0]
+    return _read_local(workspace, repo, at) if local else unreadable[0]
 
 
 def _hosts(workspace: Workspace, offline: bool, hosts: "Hosts | None") -> "Hosts | None":
@@ -168,13 +170,34 @@ def _hosts(workspace: Workspace, offline: bool, hosts: "Hosts | None") -> "Hosts
     return None if offline else hosts or Hosts(workspace, os.environ)
 
 
-def _split(workspace: Workspace, *repos: Repo) -> tuple[list[Repo], list[Repo]]:
-    """Return the repos (all of them if none is named) that are read as they lie, and those that a server knows."""
+def _split(workspace: Workspace, *repos: Repo) -> tuple[list[Repo], list[Repo], list[RepoState]]:
+    """Return the repos (all of them if none is named) that are read as they lie, and those that a server knows.
+
+    The third list has the states of those of which not even that could be found out.
+    """
     local: list[Repo] = []
     asking: list[Repo] = []
+    unreadable: list[RepoState] = []
     for repo in repos or workspace.repos:
-        (local if repo.path is not None and not _is_clone(workspace, repo) else asking).append(repo)
-    return local, asking
+        try:
+            (local if repo.path is not None and not _is_clone(workspace, repo) else asking).append(repo)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+            unreadable.append(_unreadable(repo, error))
+    return local, asking, unreadable
+
+
+def _unreadable(repo: Repo, error: Exception) -> UnreadableRepo:
+    return UnreadableRepo(repo, repo.base, as_error(error))
+
+
+def _or_unreadable(repo: Repo, read: Callable[[], RepoState]) -> RepoState:
+    """Read a repo; what goes wrong that is no error of ours is this repo's alone. Raises FlakesyncError."""
+    try:
+        return read()
+    except FlakesyncError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others can be read
+        return _unreadable(repo, error)
 
 
 def _is_clone(workspace: Workspace, repo: Repo) -> bool:
@@ -193,15 +216,15 @@ def _read_asking(reading: _Reading, repos: Sequence[Repo]) -> list[RepoState]:
         return [_read_copy(reading, repo) for repo in repos]
     from flakesync.workspace.clones.by_host import read_by_host
 
-    def unreadable(repo: Repo, error: GitError) -> RepoState:
-        return UnreadableRepo(repo, repo.base, error)
-
-    return read_by_host(repos, lambda repo: _read_copy(reading, repo), unreadable, reading.workspace.jobs)
+    return read_by_host(repos, lambda repo: _read_copy(reading, repo), _unreadable, reading.workspace.jobs)
 
 
 def _read_copy(reading: _Reading, repo: Repo) -> RepoState:
     """Read a repo that a server knows. Raises: HostDownError, and the errors of `read_snapshot`."""
-    return _read_clone(reading, repo, repo.path) if repo.path is not None else _read_mirror(reading, repo)
+    path = repo.path
+    return _or_unreadable(
+        repo, lambda: _read_clone(reading, repo, path) if path is not None else _read_mirror(reading, repo)
+    )
 
 
 def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
@@ -213,28 +236,33 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
     except GitError as error:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
             raise
-        return UnreadableRepo(repo, repo.base, error)
+        return _unreadable(repo, error)
     if branches.heads is not None:
         url = repo.url.to_url() if repo.url is not None else ""
         if not branches.heads:
-            return UnreadableRepo(repo, repo.base, _empty(url))
+            return _unreadable(repo, _empty(url))
         if repo.base is not None and repo.base not in branches.heads:
             raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
         return _read_git(workspace, repo, reader, at, kept, branches)
     except GitError as error:
         if error.code == "no-commits":
-            return UnreadableRepo(repo, repo.base, error)
+            return _unreadable(repo, error)
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
 
 
 def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
+    """Read a repo as it lies there. Raises the errors of `read_snapshot`."""
+    return _or_unreadable(repo, lambda: _read_path(workspace, repo, at, kept))
+
+
+def _read_path(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None) -> RepoState:
     assert repo.path is not None
     try:
         return _read_git(workspace, repo, ObjectReader.open(repo.path), at, kept)
     except GitError as error:
         if error.code == "no-commits":
-            return UnreadableRepo(repo, repo.base, error)
+            return _unreadable(repo, error)
         if error.code == "not-a-repository" and not (repo.path / ".git").exists() and not _is_bare(repo.path):
             return _read_folder(repo)
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
@@ -262,14 +290,14 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     except GitError as error:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
             raise
-        return UnreadableRepo(repo, repo.base, error)
+        return _unreadable(repo, error)
     fetched = fetched_at(clone) if hosts is None else None
     branches = BranchRefs(of_server=hosts is None, fetched=fetched, redirect=redirect_of(clone))
     try:
         return _read_git(workspace, repo, ObjectReader.open(clone), at, kept, branches)
     except GitError as error:
         if error.code == "no-commits":
-            return UnreadableRepo(repo, repo.base, _empty(url))
+            return _unreadable(repo, _empty(url))
         if error.code == "no-such-branch" and repo.base is not None:
             from flakesync.git.process import hide_secrets
 

@@ -14,7 +14,7 @@ from flakesync.git import process
 from flakesync.git.remotes.remote import is_relative
 from flakesync.git.store.config import is_off, read_settings
 from flakesync.git.store.history import History
-from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.objects import ObjectReader, is_bare
 from flakesync.git.store.refs import list_beside, move_branch
 from flakesync.git.store.write import write_commit
 from flakesync.git.values import Commit, Signature, check_ref_name, conflict, find_in_the_way
@@ -50,7 +50,7 @@ class Repository:
     def open(cls, path: Path) -> Self:
         """Open the repository whose top folder is `path`: a clone, a worktree, a submodule, or a bare one.
 
-        Raises: GitError(`not-a-repository`); a folder inside a repository is not one.
+        Raises: GitError(`not-a-repository` | `dubious-ownership`); a folder inside a repository is not one.
         """
         return cls(ObjectReader.open(path))
 
@@ -157,8 +157,7 @@ class Repository:
 
     def _working_trees(self) -> Iterator[tuple[Path, Path]]:
         """Give (git dir, working tree) of the main clone and of every worktree that is still there or locked."""
-        main = ObjectReader.open(self.common_dir)
-        if not main.bare:
+        if not is_bare(self.reader.common_dir):
             yield self.common_dir, self.common_dir.parent if self.common_dir.name == ".git" else self.path
         for admin in _folders(self.common_dir / "worktrees"):
             try:

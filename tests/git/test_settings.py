@@ -1,6 +1,5 @@
 """git's settings, as git says them, though git is hardly asked."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -99,11 +98,3 @@ def test_git_is_asked_once_for_many_repositories(tmp_path: Path, monkeypatch: py
         make_repo(tmp_path / f"r{number}", {"flake.lock": "{}"})
         assert ours(tmp_path / f"r{number}")["core.bare"] == "false"
     assert len(asked) <= 1
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_what_belongs_to_somebody_else_is_left_to_git(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    os.chown(path / ".git", 12345, 12345)
-    run_git("config", "--global", "user.name", "User", cwd=path)
-    run_git("config", "--file", str(path / ".git/config"), "user.name", "Somebody else", cwd=path.parent)
-    assert ours(path)["user.name"] == "User"

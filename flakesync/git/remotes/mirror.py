@@ -61,6 +61,7 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
                 if not (path / _COMPLETE).exists():
                     shown = process.hide_secrets(remote.url)
                     raise GitError("offline", f"{shown} has not been fetched yet", hint="run once without --offline")
+                ObjectReader.open(path)
                 return path
             _update(path, remote, timeout_s)
         except OSError as error:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flakesync.git.remotes.remote import is_relative
-from flakesync.git.store.config import Settings, read_entries, read_settings
+from flakesync.git.settings import Settings
+from flakesync.git.store.config import read_entries, read_settings
 from flakesync.git.store.objects import ObjectReader
 
 _ALL = "refs/heads/*"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from flakesync.errors import GitError
 from flakesync.git.store.commits import OBJECT_ID, header_id, parse_commit
+from flakesync.git.store.ownership import require_owner
 from flakesync.git.values import Commit, check_ref_name
 from flakesync.terms import Rev
 
@@ -54,34 +55,27 @@ class ObjectReader:
     def open(cls, path: str | Path) -> Self:
         """Return the reader of the repository whose top folder is `path`: a clone, a worktree, a submodule or bare.
 
-        A folder inside a repository is not one. Raises: GitError(`not-a-repository`).
+        A folder inside a repository is not one. Raises: GitError(`not-a-repository` | `dubious-ownership`).
         """
         top = os.path.abspath(path)  # noqa: PTH100 -- strings here: pathlib costs more than the reading
         dot_git = top + "/.git"
         try:
-            mode = os.stat(dot_git).st_mode  # noqa: PTH116
+            found = os.stat(dot_git)  # noqa: PTH116
         except OSError:
-            if _is_git_dir(top):
-                # `…/.git` itself may be named, or a submodule's folder below it: these belong to a working tree.
-                return cls(top, top, top, bare=not top.endswith("/.git") and not os.path.exists(top + "/index"))  # noqa: PTH110
-            raise _not_a_repository(path) from None
-        if stat.S_ISDIR(mode):
+            if not _is_git_dir(top):
+                raise _not_a_repository(path) from None
+            require_owner(top, os.stat(top))  # noqa: PTH116
+            return cls(top, top, top, bare=is_bare(top))
+        if stat.S_ISDIR(found.st_mode):
             if not os.path.lexists(dot_git + "/HEAD"):
                 raise _not_a_repository(path)
+            require_owner(top, found, os.stat(top))  # noqa: PTH116
             return cls(top, dot_git, dot_git, bare=False)
-        # A worktree or a submodule: `.git` is a file that names the folder. Only a worktree's has a `commondir`.
-        text = read_file(dot_git) or b""
-        if not text.startswith(b"gitdir: "):
+        folders = _named_folders(top)
+        if folders is None:
             raise _not_a_repository(path)
-        git_dir = os.path.normpath(os.path.join(top, os.fsdecode(text[8:].rstrip(b"\r\n"))))  # noqa: PTH118
-        common = read_file(git_dir + "/commondir")
-        if common is None:
-            common_dir = git_dir
-        else:
-            common_dir = os.path.normpath(os.path.join(git_dir, os.fsdecode(common.rstrip(b"\r\n"))))  # noqa: PTH118
-        if not os.path.isdir(common_dir + "/objects"):  # noqa: PTH112
-            raise _not_a_repository(path)
-        return cls(top, git_dir, common_dir, bare=False)
+        require_owner(top, found, os.stat(top), os.stat(folders[0]))  # noqa: PTH116
+        return cls(top, *folders, bare=False)
 
     # ---- refs -----------------------------------------------------------------------------------------------------
 
@@ -337,6 +331,44 @@ def read_file(path: str) -> bytes | None:
         raise GitError("unreadable", f"{path}: {error.strerror}") from None
     finally:
         os.close(handle)
+
+
+def store_of(path: str) -> tuple[int, int] | None:
+    """Return what tells the folder of refs and objects of the repository at `path` from all others; None: it has none.
+
+    It is one for a clone and all its worktrees, by whatever path. Nothing in it is read, so its owner does not matter.
+    """
+    try:
+        found = os.stat(path + "/.git")  # noqa: PTH116
+        if not stat.S_ISDIR(found.st_mode):
+            folders = _named_folders(path)
+            if folders is None:
+                return None
+            found = os.stat(folders[1])  # noqa: PTH116
+    except (OSError, GitError):
+        if not _is_git_dir(path):
+            return None
+        found = os.stat(path)  # noqa: PTH116
+    return found.st_dev, found.st_ino
+
+
+def _named_folders(top: str) -> tuple[str, str] | None:
+    """Return git dir and common dir of a worktree or a submodule, whose `.git` is a file that names the first."""
+    text = read_file(top + "/.git") or b""
+    if not text.startswith(b"gitdir: "):
+        return None
+    git_dir = os.path.normpath(os.path.join(top, os.fsdecode(text[8:].rstrip(b"\r\n"))))  # noqa: PTH118
+    # Only a worktree's has a `commondir`.
+    common = read_file(git_dir + "/commondir")
+    common_dir = git_dir
+    if common is not None:
+        common_dir = os.path.normpath(os.path.join(git_dir, os.fsdecode(common.rstrip(b"\r\n"))))  # noqa: PTH118
+    return (git_dir, common_dir) if os.path.isdir(common_dir + "/objects") else None  # noqa: PTH112
+
+
+def is_bare(git_dir: str) -> bool:
+    """Tell whether a git dir belongs to no working tree: it is neither called `.git` nor a submodule's."""
+    return not git_dir.endswith("/.git") and not os.path.exists(git_dir + "/index")  # noqa: PTH110
 
 
 def _is_git_dir(path: str) -> bool:

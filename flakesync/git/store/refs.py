@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from flakesync.git.settings import Settings
 from flakesync.git.store.commits import OBJECT_ID
-from flakesync.git.store.config import Settings, is_off, is_ours
+from flakesync.git.store.config import is_off
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import Signature, beginnings
 from flakesync.terms import Rev
@@ -57,8 +58,8 @@ def _is_usual(reader: ObjectReader, ref: str, settings: Settings) -> bool:
         return False
     if settings.get("core.fsync", "none") != "none":  # by default git does not wait for the disk with refs
         return False
-    # Where the settings and the folders do not agree on what is bare, git decides; and whether it trusts the owner.
-    if is_off(settings.get("core.bare")) == reader.bare or not is_ours(reader):
+    # Where the settings and the folders do not agree on what is bare, git decides.
+    if is_off(settings.get("core.bare")) == reader.bare:
         return False
     return reader.symbolic_ref("HEAD") != ref  # git writes HEAD's reflog too
 

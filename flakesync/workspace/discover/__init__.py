@@ -156,6 +156,9 @@ def _merged(found: list[Found], root: Path, notes: list[str]) -> list[Found]:
                         continue
             except FlakesyncError as error:
                 notes.append(f"{_relative(one.folder, root)}: {error.message}")
+                if error.code == "dubious-ownership":  # no command could use it
+                    notes[-1] += f": left out ({error.hint})"
+                    continue
                 remote = None
             one.url, identity = _origin(remote)
             if identity is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
 from flakesync.errors import ManifestError
+from flakesync.git.store.objects import store_of
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, is_full_rev
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace import references, values
@@ -69,7 +70,8 @@ def load_workspace(file: Path) -> Workspace:
     """Read and check a manifest.
 
     Raises ManifestError: `no-manifest` (cannot be read), `manifest-syntax` (not TOML), `manifest` (InvalidManifest,
-    with every problem that was found). Reads no repo: of a `path` it only looks whether the folder is there.
+    with every problem that was found). Reads no repo: of a `path` it only looks whether the folder is there, and
+    whether it shares a repository with another one.
     """
     return _Reader(file).workspace(read_toml(file))
 
@@ -222,12 +224,19 @@ class _Reader:
 
     def _check_identities(self, repos: tuple[Repo, ...]) -> None:
         owners: dict[Identity, RepoName] = {}
+        stores: dict[tuple[int, int], tuple[RepoName, str]] = {}
         for repo in repos:
             shared: dict[RepoName, list[str]] = {}
             for identity in repo.identities:
                 owner = owners.setdefault(identity, repo.name)
                 if owner != repo.name:
                     shared.setdefault(owner, []).append(str(identity))
+            # Worktrees of one repository have their branches in common, and so the update branch.
+            for folder in sorted(identity.path for identity in repo.identities if not identity.host):
+                store = store_of(folder)
+                owner, place = stores.setdefault(store, (repo.name, folder)) if store else (repo.name, folder)
+                if owner != repo.name and owner not in shared:
+                    shared[owner] = [f"{place} and {folder} are working trees of it"]
             for owner, places in shared.items():
                 message = f"`{owner}` and `{repo.name}` are one repository: {', '.join(sorted(places))}"
                 hint = "keep one; further flakes of a repo go into its `flakes`, other addresses into its `aliases`"

@@ -21,6 +21,7 @@ from flakesync.workspace.manifest import (
     matches,
     select,
 )
+from tests.support.repos import make_repo, run_git
 
 Load = Callable[[str], Workspace]
 Problems = Callable[[str], list[Problem]]
@@ -396,6 +397,33 @@ def test_two_repos_of_one_identity_are_refused_by_name_and_identity(problems: Pr
         """)
     assert found.place == "repos.other"
     assert found.message == "`lib` and `other` are one repository: github.com/acme/lib"
+
+
+@pytest.mark.parametrize("path", ["../tree", "../link", "../lib/.git", "../bound/tree"])
+@pytest.mark.parametrize("clone", ["path = '../lib'", "url = 'git+file://{root}/lib'", "aliases = ['{root}/lib']"])
+def test_working_trees_of_one_repository_are_one_repository(
+    problems: Problems, tmp_path: Path, path: str, clone: str
+) -> None:
+    make_repo(tmp_path / "lib", {"flake.lock": "{}"})
+    make_repo(tmp_path / "app", {"flake.lock": "{}"})
+    run_git("worktree", "add", "--quiet", "--detach", str(tmp_path / "tree"), cwd=tmp_path / "lib")
+    (tmp_path / "link").symlink_to("tree")
+    (tmp_path / "bound").symlink_to(".")
+    url = "url = 'github:a/b'\n" if clone.startswith("aliases") else ""
+    (found,) = problems(
+        f"[repos.a]\n{url}{clone.format(root=tmp_path)}\n[repos.b]\npath = '{path}'\n[repos.c]\npath = '../app'"
+    )
+    assert found.place == "repos.b"
+    real = (tmp_path / "root" / path).resolve()
+    assert found.message == f"`a` and `b` are one repository: {tmp_path}/lib and {real} are working trees of it"
+
+
+def test_a_submodule_and_the_repository_around_it_are_two(load: Load, tmp_path: Path) -> None:
+    make_repo(tmp_path / "lib", {"flake.lock": "{}"})
+    make_repo(tmp_path / "app", {"flake.lock": "{}"})
+    argv = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", f"{tmp_path}/lib", "lib")
+    run_git(*argv, cwd=tmp_path / "app")
+    load("[repos]\na = { path = '../app' }\nb = { path = '../app/lib' }\nc = { path = '../lib' }")
 
 
 def test_two_paths_to_one_folder_are_one_repository(problems: Problems, tmp_path: Path) -> None:

@@ -2,17 +2,23 @@
 #   make demo [DIR=folder]     build the example workspace and run the whole pipeline on it
 #   make test [PYTEST=options] run the test suite
 #   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces for each installed version
+#   make mutants [SAMPLE=n] [SEED=n] [MODULES=globs] [RECORD=--record]
+#                              look for mistakes that no test would notice; a night's job (docs/mutants.md)
 #   make lint                  ruff, mypy, import-linter
 #   make bench                 measure speed, as ratios (on a quiet machine)
 PYTHON ?= python3
 PYTEST ?=
 GRAPHS ?= 5000
+SAMPLE ?= 200
+SEED ?=
+MODULES ?=
+RECORD ?=
 DIR ?=
 BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fidelity lint bench format clean
+.PHONY: help setup demo test fidelity mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -28,6 +34,9 @@ test: setup
 
 fidelity: setup
 	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) tests/fidelity
+
+mutants: setup
+	@nice -n 19 $(BIN)/python .ci/mutants --sample $(SAMPLE) $(SEED:%=--seed %) --modules '$(MODULES)' $(RECORD)
 
 lint: setup
 	$(BIN)/ruff check

@@ -70,6 +70,8 @@ def cause_of(error: BaseException, *, where: str | None = None) -> SystemCause |
         return None
     place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else where
     what = error.strerror or str(error) or type(error).__name__
+    if place is None and _is_lost(error):
+        return SystemCause("no-folder", f"the current folder cannot be used: {what.lower()}", "cd to one that is there")
     return _cause(error.errno or 0, what[:1].lower() + what[1:], place)
 
 
@@ -86,6 +88,15 @@ def cause_in(text: str, where: str | None = None) -> SystemCause | None:
                     said = re.sub(r"^(?:fatal|error): *", "", line.strip())
                     return _cause(number, said, where)
     return None
+
+
+def _is_lost(error: OSError) -> bool:
+    """Tell whether an error that names no file is about the current folder: somebody has deleted or closed it."""
+    try:
+        os.getcwd()  # noqa: PTH109 -- in every start that fails
+    except OSError as lost:
+        return lost.errno == error.errno
+    return False
 
 
 def _cause(number: int, what: str, where: str | None) -> SystemCause:

@@ -27,6 +27,17 @@ def prepare() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    for name in ("COLUMNS", "LINES"):
+        # What is no size is taken away for all that read it: rich takes 0 at its word, and shows nothing.
+        if not 0 < _whole(os.environ.get(name, "1")) <= UNLIMITED:
+            del os.environ[name]
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        return 0
 
 
 def width() -> int:
@@ -36,31 +47,46 @@ def width() -> int:
 
 def answer(lines: Iterable[Line]) -> None:
     """Write the answer. Raises OSError where stdout takes nothing."""
-    colour.write(_stdout(), lines)
+    with _stdout() as stream:
+        colour.write(stream, lines)
 
 
 def answer_text(text: str) -> None:
-    """Write an answer that is meant for other programs. Raises OSError where stdout takes nothing."""
-    _stdout().write(text)
+    """Write an answer that is meant for other programs, as UTF-8. Raises OSError where stdout takes nothing."""
+    answer_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def answer_json(document: "Struct") -> None:
-    """Write an answer as a JSON document. Raises OSError where stdout takes nothing."""
+    """Write an answer as a JSON document, as UTF-8. Raises OSError where stdout takes nothing."""
     from flakesync.report.documents import to_json
 
-    answer_text(to_json(document).decode())
+    answer_bytes(to_json(document))
 
 
-def _stdout() -> TextIO:
+def answer_bytes(data: bytes) -> None:
+    """Write an answer byte for byte, whatever the locale's encoding is. Raises OSError where stdout takes nothing."""
+    with _stdout() as stream:
+        stream.flush()  # the text that comes before
+        stream.buffer.write(data)
+
+
+@contextmanager
+def _stdout() -> Iterator[TextIO]:
+    """Give stdout; an OSError of writing to it names it."""
     if sys.stdout is None:
         raise OSError(errno.EBADF, "stdout is closed")
-    return sys.stdout
+    try:
+        yield sys.stdout
+    except OSError as error:
+        error.filename = error.filename or "stdout"
+        raise
 
 
 def flush() -> None:
     """Write out what is still held back. Raises OSError where stdout takes nothing (a full disk, a closed pipe)."""
     if sys.stdout is not None:
-        sys.stdout.flush()
+        with _stdout() as stream:
+            stream.flush()
 
 
 def tell(*lines: Line) -> None:

@@ -6,11 +6,32 @@ from importlib import import_module
 import msgspec
 
 from flakesync.documents import DocumentName
+from flakesync.errors import escaped
 
 
 def to_json(document: msgspec.Struct) -> bytes:
-    """Return a document as indented JSON with a final line feed."""
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    """Return a document as indented JSON, in UTF-8, with a final line feed.
+
+    A name that is no UTF-8 (a branch, a folder) is there as it is shown to people: `caf\\xe9`.
+    """
+    try:
+        encoded = msgspec.json.encode(document)
+    except UnicodeEncodeError:  # found by encoding: to look at every string first would cost each of them
+        encoded = msgspec.json.encode(_shown(msgspec.to_builtins(document)))
+    return msgspec.json.format(encoded, indent=2) + b"\n"
+
+
+def _shown(value: object) -> object:
+    """Return plain values in which every text can be written as UTF-8."""
+    match value:
+        case str():
+            return escaped(value)
+        case list():
+            return [_shown(each) for each in value]
+        case dict():
+            return {_shown(key): _shown(each) for key, each in value.items()}
+        case _:
+            return value
 
 
 def document_type(name: DocumentName) -> type[msgspec.Struct]:

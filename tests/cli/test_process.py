@@ -120,15 +120,6 @@ def test_a_closed_pipe_is_no_error_to_talk_about(acme: Path) -> None:
     assert (ran.returncode, ran.stderr) == (141, "")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_an_error(acme: Path) -> None:
-    with open("/dev/full", "w") as full:
-        ran = subprocess.run(
-            command("graph"), cwd=acme, env=environment(), stdout=full, stderr=subprocess.PIPE, text=True, check=False
-        )
-    assert (ran.returncode, ran.stderr) == (2, "error[disk-full]: no space left on device\n")
-
-
 @pytest.mark.parametrize(("closed", "status"), [(1, 2), (2, 1), (0, 1)])
 def test_a_closed_standard_stream_is_survived(acme: Path, closed: int, status: int) -> None:
     quoted = " ".join(f"'{word}'" for word in command("drift"))

@@ -30,6 +30,16 @@ def test_a_document_reads_back_and_begins_with_its_schema() -> None:
     assert msgspec.json.decode(data, type=DriftReport) == report
 
 
+def test_a_name_that_is_no_utf_8_is_there_as_people_see_it() -> None:
+    name = b"caf\xe9 \xc3\xa9".decode("utf-8", "surrogateescape")
+    finding = Finding(
+        kind="pin", repo=name, flake=None, input=None, locked_rev=None, wanted_rev=None, detail=f"{name}\n"
+    )
+    data = to_json(DriftReport(pins=[], findings=[finding]))
+    (found,) = json.loads(data.decode("utf-8"))["findings"]
+    assert (found["repo"], found["detail"], found["flake"]) == ("caf\\xe9 é", "caf\\xe9 é\n", None)
+
+
 def examples() -> list[str]:
     text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
     return re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)

@@ -31,7 +31,7 @@ def schema(
     if name == "workspace":
         from flakesync.workspace.schema.document import manifest_schema
 
-        screen.answer_text(schema_text(manifest_schema()).decode())
+        screen.answer_bytes(schema_text(manifest_schema()))
         return EXIT_OK
-    screen.answer_text(json_schema(name).decode())
+    screen.answer_bytes(json_schema(name))
     return EXIT_OK

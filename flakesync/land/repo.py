@@ -130,6 +130,8 @@ class RepoLanding:
             if edge.upstream not in self.waiting and state.names_update(edge)
         ]
         survey = state.survey(found, mends)
+        if isinstance(now := survey.snapshot.states[self.name], UnreadableRepo):  # only its edges show that it is
+            raise now.error
         plan = make_plan(survey, frozenset({self.name}))
         for problem in plan.problems.values():
             raise SyncError("bad-lock", problem)

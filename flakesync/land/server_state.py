@@ -302,12 +302,16 @@ def _on_line(repository: Repository, rev: Rev, tip: Rev) -> bool:
 
 
 def movable_edges(graph: RepoGraph) -> Mapping[RepoName, Sequence[Edge]]:
-    """Return the inputs of each repo that landing may move: they track the base branch of another repo."""
+    """Return the inputs of each repo that landing may move: they track the base branch of another repo.
+
+    Where that repo cannot be read, and the manifest names no base, it may be any branch.
+    """
     found: dict[RepoName, list[Edge]] = {name: [] for name in graph.states}
     for edge in graph.edges:
         if edge.fixed or edge.follows is not None or edge.upstream == edge.dependent:
             continue
-        on_base = edge.branch in (None, graph.states[edge.upstream].base)
+        base = graph.states[edge.upstream].base
+        on_base = base is None or edge.branch in (None, base)
         hold = graph.states[edge.dependent].repo.hold
         if on_base and edge.locked.get("type") in MOVABLE and not matches(hold, edge.input):
             found[edge.dependent].append(edge)

@@ -9,7 +9,7 @@ from flakesync.nix.reference.url import file_url
 from flakesync.workspace.values import bad, text
 
 _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
-_PASSWORD = re.compile(r"//[^/@\s]*:[^/@\s]*@")
+_PASSWORD = re.compile(r"//[^/:@\s]*+:[^/@\s]*+@")
 _URL = re.compile(r"(?:git\+)?(https?|ssh|git)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
 _FILE_URL = re.compile(r"(?:git\+)?file://(?:localhost)?(/.*)", re.IGNORECASE | re.DOTALL)
 _SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")

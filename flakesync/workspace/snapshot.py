@@ -299,7 +299,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
         if error.code == "no-commits":
             return _unreadable(repo, _empty(url))
         if error.code == "no-such-branch" and repo.base is not None:
-            from flakesync.git.process import hide_secrets
+            from flakesync.secrets import hide_secrets
 
             default = ObjectReader.open(clone).default_branch()
             raise no_such_base(repo.name, hide_secrets(url), repo.base, default) from error
@@ -308,7 +308,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
 
 def _empty(url: str) -> GitError:
     """Return the error of a repo whose server has no branch at all."""
-    from flakesync.git.process import hide_secrets
+    from flakesync.secrets import hide_secrets
 
     return GitError("no-commits", f"{hide_secrets(url)} has no commit yet: push its base branch first")
 

@@ -12,6 +12,7 @@ from flakesync.git import process
 from flakesync.git.remotes.remote import Address, list_refs, parse_remote, run
 from flakesync.git.remotes.transfer import FETCH_FLAGS
 from flakesync.git.values import check_ref_name
+from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 _SLACK_S = 86_400
@@ -50,7 +51,7 @@ def is_on_branch(
         if branch not in refs:
             if refs:
                 return False  # a tag, and it names another commit
-            raise GitError("no-such-ref", f"{process.hide_secrets(remote.url)} has no branch or tag {ref!r}")
+            raise GitError("no-such-ref", f"{hide_secrets(remote.url)} has no branch or tag {ref!r}")
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(date - _SLACK_S, 0)))
         options = ("--filter=tree:0", f"--shallow-since={since}")
         try:

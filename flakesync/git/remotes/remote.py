@@ -15,6 +15,7 @@ from flakesync.git.remotes.tries import host_of, note_down, note_up, require_up,
 from flakesync.git.values import check_ref_name
 from flakesync.gitenv import Settings
 from flakesync.net.wall import require_online
+from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 TIMEOUT_S = 30.0
@@ -84,7 +85,7 @@ class Remote:
         for secret in secrets_in(self.environment):
             for form in dict.fromkeys((secret, quote(secret, safe=""))):
                 text = text.replace(form, "…")
-        return process.hide_secrets(text)
+        return hide_secrets(text)
 
 
 Address = str | Remote
@@ -100,7 +101,7 @@ def parse_remote(url: Address) -> Remote:
         return url
     if url.startswith("/") and "\0" not in url:
         return Remote(url)  # a folder: whatever its name holds
-    shown = process.hide_secrets(url)
+    shown = hide_secrets(url)
     scheme = _SCHEME.match(url)
     if url.startswith("-") or not url or re.search(r"[\x00-\x20\x7f]", url):
         raise GitError("bad-url", f"{shown!r} is not an address of a git repository")
@@ -170,7 +171,7 @@ def ls_remote(url: Address, ref: str | None, *, timeout_s: float = TIMEOUT_S) ->
         if found is not None:
             return found
     what = "HEAD: it is empty" if names == ["HEAD"] else f"branch or tag {ref!r}"
-    raise GitError("no-such-ref", f"{process.hide_secrets(remote.url)} has no {what}")
+    raise GitError("no-such-ref", f"{hide_secrets(remote.url)} has no {what}")
 
 
 def list_refs(
@@ -225,7 +226,7 @@ def run_once(
 
     Raises: GitError(`unreachable`): it did not end within `timeout_s`; GitError(`offline`).
     """
-    require_online(process.hide_secrets(remote.url), GitError)
+    require_online(hide_secrets(remote.url), GitError)
     require_up(remote.url)
     where = os.fspath(cwd)
     try:
@@ -244,7 +245,7 @@ def run_once(
         host = host_of(remote.url)
         if host is not None:
             raise note_down(HostDownError(host, f"{host} cannot be reached: {late}"), late=True) from None
-        raise GitError("unreachable", f"{process.hide_secrets(remote.url)}: {late}") from None
+        raise GitError("unreachable", f"{hide_secrets(remote.url)}: {late}") from None
     if answer.status == 0:
         note_up(remote.url)
     return answer
@@ -252,7 +253,7 @@ def run_once(
 
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     """Return the error that says why `remote` could not be used."""
-    shown = process.hide_secrets(remote.url)
+    shown = hide_secrets(remote.url)
     failed = process.failure(command, answer).message.removeprefix(f"git {command}: ")
     reason = remote.clean(failed).replace(f"'{_NAME}'", shown)
     told = answer.err.lower()

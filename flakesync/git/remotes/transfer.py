@@ -8,6 +8,7 @@ from flakesync.git import process
 from flakesync.git.remotes.remote import Address, Remote, explain, list_refs, parse_remote, run, run_once
 from flakesync.git.remotes.tries import stumbled, tries
 from flakesync.git.values import beginnings, check_ref_name, conflict, find_in_the_way
+from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 _REFUSED = ("(stale info)", "cannot lock ref", "rejected]")
@@ -65,7 +66,7 @@ def _refusal(remote: Remote, ref: str, new: Rev | None, old: Rev | None, answer:
     told = remote.clean(f"{answer.text}\n{answer.err}")
     if not any(words in told for words in _REFUSED):
         return explain("push", remote, answer)
-    shown = process.hide_secrets(remote.url)
+    shown = hide_secrets(remote.url)
     lines = [line for line in told.splitlines() if "rejected]" in line or line.startswith(("remote:", "error:"))]
     reason = "; ".join(line.replace("\t", " ").strip() for line in lines)
     rejected = GitError("push-rejected", f"{shown}: {reason}", hint="may this user push to that branch?")
@@ -90,6 +91,6 @@ def _look(remote: Remote, ref: str) -> dict[str, Rev]:
 
 
 def _moved(remote: Remote, ref: str, found: Rev | None, old: Rev | None) -> GitError:
-    shown = process.hide_secrets(remote.url)
+    shown = hide_secrets(remote.url)
     at = f"is at {found}" if found is not None else "is not there"
     return GitError("ref-moved", f"{shown}: {ref} {at}, and was at {old or 'nothing'}: somebody has moved it")

@@ -6,7 +6,6 @@ the flake.nix of an input could tell, is no disagreement here. Two changes Nix p
 """
 
 import posixpath
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -16,12 +15,12 @@ from flakesync.errors import FlakeRefError
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
+from flakesync.secrets import hide_secrets
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 if TYPE_CHECKING:
     from flakesync.nix.expression.inputs import InputSpec
 
-_LOGIN = re.compile(r"(?<=https://)[^/@]*@|(?<=http://)[^/@]*@")
 
 DisagreementKind = Literal["new", "gone", "reference", "follows", "shared"]
 
@@ -198,7 +197,7 @@ def _reference(attrs: Mapping[str, Attr]) -> str:
         text = FlakeRef.from_attrs(attrs).to_url()
     except FlakeRefError:
         text = ", ".join(f"{key}={value}" for key, value in sorted(attrs.items()))
-    return _LOGIN.sub("", text)
+    return hide_secrets(text)
 
 
 def _shown(path: "NodeLabel | InputPath") -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from flakesync.errors import NixError, plain
 from flakesync.nix.program.crash import crash_of, without_frames
+from flakesync.secrets import hide_secrets
 
 _MAX_LINES = 15
 _INPUT = re.compile(r"while updating the flake input '([^']+)'")
@@ -49,10 +50,6 @@ _HINTS = (
     ("out of memory|bad_alloc|cannot allocate memory", "give it more memory, or let fewer run at once: `--jobs`"),
     ("No space left on device", "make room, then run again"),
 )
-_USERINFO = re.compile(
-    r"(?<=://)[^/\s@'\"]+:[^/\s@'\"]*(?=@)|(?<=https://)[^/\s@'\"]+(?=@)|(?<=http://)[^/\s@'\"]+(?=@)"
-)
-_QUERY_TOKEN = re.compile(r"(?<=token=)[^&\s'\"]+", re.IGNORECASE)
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
 
 
@@ -72,7 +69,7 @@ def without_secrets(text: str, secrets: frozenset[str]) -> str:
     """Return `text` with known secrets, and passwords in URLs, blotted out."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return _QUERY_TOKEN.sub("***", _USERINFO.sub("***", text))
+    return hide_secrets(text, instead="***")
 
 
 def explain(

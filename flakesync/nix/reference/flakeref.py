@@ -21,12 +21,12 @@ import msgspec
 from flakesync.errors import FlakeRefError
 from flakesync.nix.reference.identity import Identity, identity_of
 from flakesync.nix.reference.input_schemes import Attr, checked, parse_attrs, unparse
+from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 __all__ = ["FORGE_HOSTS", "Attr", "FlakeRef", "Identity", "identity_of", "identity_of_url", "is_full_rev"]
 
 _FULL_REV = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
-_SECRET = re.compile(r"(https?://)[^/@\s]*@|((?:[a-z+]+:)?//[^/:@\s]*):[^/@\s]*@")
 FORGE_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
 """Where the sources of each type lie that name no host."""
 # Facts about one commit, wrong for any other.
@@ -86,7 +86,7 @@ class FlakeRef(msgspec.Struct, frozen=True, dict=True):
 
     def __str__(self) -> str:
         """Return the URL for people: credentials left out."""
-        return _shown(self.to_url())
+        return hide_secrets(self.to_url())
 
     def __hash__(self) -> int:
         """Return a hash that goes with equality."""
@@ -164,16 +164,12 @@ def identity_of_url(url: str) -> Identity | None:
         return identity_of({"type": "git", "url": url})
 
 
-def _shown(text: str) -> str:
-    return _SECRET.sub(lambda found: f"{found[1] or found[2]}{'' if found[1] else '@'}", text)
-
-
 def _refused(text: str, error: ValueError) -> FlakeRefError:
     hint = None
     if re.match(r"ssh://", text):
-        hint = f"write git+{_shown(text)}"
+        hint = f"write git+{hide_secrets(text)}"
     elif found := re.fullmatch(r"([^/:\s]+@[^/:\s]+):([^\s]+)", text):
         hint = f"write git+ssh://{found[1]}/{found[2]}"
     elif re.match(r"[a-z]*[A-Z][A-Za-z]*:", text):
         hint = "the scheme is written in lower case"
-    return FlakeRefError("flake-ref", f"{_shown(text)!r} is not a flake reference: {error}", hint=hint)
+    return FlakeRefError("flake-ref", f"{hide_secrets(text)!r} is not a flake reference: {error}", hint=hint)

@@ -1,0 +1,44 @@
+"""Logins and tokens in addresses, taken out of what is shown.
+
+Every pattern here looks at each character a bounded number of times: what it is given comes from servers and tools.
+"""
+
+import re
+
+_AUTHORITY = re.compile(r'//([^/\s"]++)')
+_QUERY = re.compile(r"([?&])([^?=&\s]*+)=[^&\s'\"]++")
+_SECRET = re.compile(r"token|secret|password|key", re.IGNORECASE)
+_OPEN = re.compile(r"public|keytype", re.IGNORECASE)
+# There a name alone may be a token; in `ssh://git@host` it is the name of an account.
+_NAME_IS_SECRET = ("http:", "https:", "git:", "ftp:", "ftps:")
+_LONGEST_SCHEME = max(map(len, _NAME_IS_SECRET))
+
+
+def hide_secrets(text: str, *, instead: str = "") -> str:
+    """Return `text` without the passwords and tokens in its addresses.
+
+    instead: what stands where a login stood; empty: nothing, or the name of an account that is no secret.
+    """
+    # The scheme is looked at from here and not matched: a pattern that began with it would begin at every letter.
+    text = _AUTHORITY.sub(lambda found: _without_login(found, instead), text)
+    return _QUERY.sub(lambda found: _without_token(found, instead or "…"), text)
+
+
+def _without_login(found: re.Match[str], instead: str) -> str:
+    who, at, place = found[1].rpartition("@")
+    if not at:
+        return found[0]
+    scheme = found.string[max(0, found.start() - _LONGEST_SCHEME) : found.start()].lower()
+    name, colon, _ = who.partition(":")
+    hidden = scheme.endswith(_NAME_IS_SECRET)
+    if instead and (hidden or colon):
+        name = instead
+    elif hidden:
+        name = ""
+    return f"//{name}@{place}" if name else f"//{place}"
+
+
+def _without_token(found: re.Match[str], instead: str) -> str:
+    name = found[2]
+    is_secret = _SECRET.search(name) and not _OPEN.match(name)
+    return f"{found[1]}{name}={instead}" if is_secret else found[0]

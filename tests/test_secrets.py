@@ -1,0 +1,46 @@
+"""Logins and tokens in addresses are not shown, whatever else is in the text, and however long it is."""
+
+import time
+
+import pytest
+
+from flakesync.secrets import hide_secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pw@host/o/r", "https://host/o/r"),
+        ("https://token@host/o/r", "https://host/o/r"),
+        ("git+HTTP://token@host", "git+HTTP://host"),
+        ("ssh://git@host/o/r", "ssh://git@host/o/r"),
+        ("git+ssh://git:pw@host/o/r", "git+ssh://git@host/o/r"),
+        ("https://user:p@ss@host/o/r", "https://host/o/r"),
+        ("https://host/o@1/r", "https://host/o@1/r"),
+        ("see https://host and mail a@host", "see https://host and mail a@host"),
+        ("https://h/x?a=1&private_token=abc&b=2", "https://h/x?a=1&private_token=…&b=2"),
+        ("https://h/x?api?KEY=abc", "https://h/x?api?KEY=…"),
+        ("https://h/x?keytype=ed25519&publicKey=abc", "https://h/x?keytype=ed25519&publicKey=abc"),
+    ],
+)
+def test_logins_and_tokens_are_taken_out_and_nothing_else(text: str, shown: str) -> None:
+    assert hide_secrets(text) == shown
+
+
+def test_a_login_is_blotted_out_where_its_place_is_to_be_seen() -> None:
+    assert hide_secrets("https://a:b@h ssh://git@h ssh://git:pw@h", instead="***") == (
+        "https://***@h ssh://git@h ssh://***@h"
+    )
+
+
+@pytest.mark.parametrize(
+    "piece", ["http://", "?", "&", "?a", "&token", "token", "ssh://a", "git+", "a", "://a:", "a:", "@", "//", "?key="]
+)
+@pytest.mark.parametrize("before", ["", "?", "https://", "ssh://"])
+def test_a_long_text_takes_no_longer_than_it_is_long(piece: str, before: str) -> None:
+    text = before + piece * (200_000 // len(piece))
+    began = time.thread_time()
+    hide_secrets(text)
+    hide_secrets(text, instead="***")
+    # A pattern that begins at each letter and goes on to the end would take minutes.
+    assert time.thread_time() - began < 5

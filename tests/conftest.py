@@ -24,7 +24,13 @@ from tests.support.kept import Kept
 from tests.support.nix import RealNix
 
 _NIX_FIXTURES = {"nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
-_KEPT = {"FLAKESYNC_FIDELITY", "FLAKESYNC_FIDELITY_FIRST", "FLAKESYNC_NIX_PATHS", "FLAKESYNC_REQUIRE_NIX"}
+_KEPT = {
+    "FLAKESYNC_FIDELITY",
+    "FLAKESYNC_FIDELITY_FIRST",
+    "FLAKESYNC_KILL",
+    "FLAKESYNC_NIX_PATHS",
+    "FLAKESYNC_REQUIRE_NIX",
+}
 _DROPPED_PREFIXES = ("GIT_", "NIX_", "XDG_", "FLAKESYNC_", "SSH_", "GITHUB_", "GITLAB_", "LC_", "GPG_")
 _DROPPED = {
     *(name for facts in KINDS.values() for name in facts.token_variables),
@@ -67,16 +73,20 @@ settings.load_profile("suite")
 _home_numbers = itertools.count()
 
 
-def environment(home: Path) -> dict[str, str]:
-    """Return the environment of a test whose home folder is `home`."""
-    kept = {
+def of_machine() -> dict[str, str]:
+    """Return what tests may see of the environment that they are run in."""
+    return {
         name: value
         for name, value in os.environ.items()
         if name in _KEPT
         or not (name in _DROPPED or name.startswith(_DROPPED_PREFIXES) or name.lower().endswith("_proxy"))
     }
+
+
+def environment(home: Path, machine: dict[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of a test whose home folder is `home`. machine: what `of_machine` has returned."""
     return {
-        **kept,
+        **(of_machine() if machine is None else machine),
         **real_nix.isolation(home / "nix"),
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
@@ -105,8 +115,8 @@ def environment(home: Path) -> dict[str, str]:
 
 def make_home(home: Path) -> None:
     """Make a home folder with a git identity and nothing else."""
-    for name in ("tmp", ".config", "run"):
-        (home / name).mkdir(parents=True, mode=0o700)
+    for folder in (home, home / "tmp", home / ".config", home / "run"):
+        folder.mkdir(mode=0o700)
     (home / ".gitconfig").write_text(_GITCONFIG)
 
 
@@ -120,8 +130,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Imports, collection and session fixtures have no home at all; each test gets one of its own below.
     real_nix.installed()
     nowhere = Path("/nonexistent/home-of-the-test-suite")
-    wanted = environment(nowhere) | {"TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     config.stash[_SAVED] = dict(os.environ)
+    config.stash[_MACHINE] = of_machine()
+    wanted = environment(nowhere, config.stash[_MACHINE]) | {"TMPDIR": os.environ.get("TMPDIR", "/tmp")}
     _replace_environ(wanted)
 
 
@@ -145,6 +156,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _SAVED: pytest.StashKey[dict[str, str]] = pytest.StashKey()
+_MACHINE: pytest.StashKey[dict[str, str]] = pytest.StashKey()
 
 
 def _replace_environ(wanted: dict[str, str]) -> None:
@@ -154,15 +166,19 @@ def _replace_environ(wanted: dict[str, str]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def hermetic(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def hermetic(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """Give the test an environment of its own; the result is its home folder (HOME), outside of `tmp_path`."""
     home = tmp_path_factory.getbasetemp() / f"home-{next(_home_numbers)}"
     make_home(home)
-    wanted = environment(home)
-    for name in set(os.environ) - set(wanted):
+    # Seven thousand tests do this: most variables are as they were for the test before.
+    wanted, there = environment(home, pytestconfig.stash[_MACHINE]), dict(os.environ)
+    for name in there.keys() - wanted.keys() - {"PYTEST_CURRENT_TEST"}:
         monkeypatch.delenv(name)
     for name, value in wanted.items():
-        monkeypatch.setenv(name, value)
+        if there.get(name) != value:
+            monkeypatch.setenv(name, value)
     # tempfile and libgit2 each look once and remember the answer.
     monkeypatch.setattr("tempfile.tempdir", None)
     _tell_libgit2(home)

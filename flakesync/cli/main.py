@@ -1,12 +1,32 @@
 """The entry point: the one place that turns an error into text and an exit status."""
+# ruff: noqa: E402
 
-import gc
 import os
 import signal
+
+
+def _on_ctrl_c(handler: object) -> object:
+    """Set the handler of ctrl-C, where one may be set and it is not ignored, and return the one before."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:
+        try:  # noqa: SIM105 - contextlib is not imported yet
+            signal.signal(signal.SIGINT, handler)  # type: ignore[arg-type]
+        except ValueError:  # another thread than the main one imports this
+            pass
+    return before
+
+
+def _end_quietly(number: int, _: object) -> None:
+    """End the program at once, without a word of Python's: nothing has begun yet."""
+    os._exit(128 + number)
+
+
+_before = _on_ctrl_c(_end_quietly)  # while the rest is imported
+
+import gc
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from flakesync.errors import (
@@ -28,20 +48,28 @@ if TYPE_CHECKING:
     from flakesync.cli.options import Session
 
 EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
-EXIT_TERMINATED = 128 + signal.SIGTERM
 
 
 def main() -> NoReturn:
     """Run the command that the program's arguments name, and exit with its status."""
+    _on_ctrl_c(_end_quietly)
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]) and _say_version():
         raise SystemExit(EXIT_OK)
-    signal.signal(signal.SIGTERM, _terminate)
-    status = run(arguments)
-    with suppress(OSError, AttributeError):  # closed, or none
-        sys.stderr.flush()
-    # At once: to free what was read, one object at a time, takes a tenth of the time of a short command.
-    os._exit(status)
+    from flakesync.cli import signals
+    from flakesync.processes.folders import clear_left_behind
+
+    try:
+        signals.watch()
+        clear_left_behind()
+        status = run(arguments)
+        with suppress(OSError, AttributeError):  # closed, or none
+            sys.stderr.flush()
+        signals.leave(status)
+    except BaseException:  # a signal, just before or just after
+        if not signals.have_come():
+            raise
+        signals.leave(EXIT_INTERRUPTED)
 
 
 def _say_version() -> bool:
@@ -53,10 +81,6 @@ def _say_version() -> bool:
     except (OSError, ValueError):  # who is asked once more, the long way, explains it
         return False
     return True
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(EXIT_TERMINATED)  # unwinds, so that worktrees and locks are removed
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -110,14 +134,19 @@ def _dispatch(arguments: Sequence[str], session: "Session") -> int:
 
 def _status_of(error: BaseException, session: "Session") -> int:
     """Tell of an error on stderr and return the exit status that it means."""
+    from flakesync.cli import screen
+
+    if isinstance(error, KeyboardInterrupt):  # before anything more is imported: it may have come in the midst of that
+        screen.interrupted()
+        return EXIT_INTERRUPTED
     import typer
 
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # ClickException, wherever Typer keeps it
     match error:
         case SystemExit():
             return error.code if isinstance(error.code, int) else EXIT_OK
-        case KeyboardInterrupt() | typer.Abort():
-            _say("interrupted")
+        case typer.Abort():
+            screen.interrupted()
             return EXIT_INTERRUPTED
         case typer.Exit():
             return error.exit_code
@@ -193,3 +222,6 @@ def _say(text: str) -> None:
     from flakesync.report.text import line
 
     screen.tell(line(text))
+
+
+_on_ctrl_c(_before)  # who imports this module and does not call `main` may have other wishes

@@ -15,6 +15,9 @@ from flakesync.report.text import MIN_WIDTH, UNLIMITED, Line, Span, line
 if TYPE_CHECKING:
     from msgspec import Struct
 
+_TOLD: list[str] = []
+"""What is told once in a process."""
+
 
 def prepare() -> None:
     """Make the standard streams safe: none of them closed, and any text can be written to them."""
@@ -98,6 +101,20 @@ def tell(*lines: Line) -> None:
         sys.stderr.flush()
     except OSError:
         pass
+
+
+def interrupted() -> None:
+    """Tell that the run was interrupted, once."""
+    if not _TOLD:
+        _TOLD.append("interrupted")
+        tell(line("interrupted"))
+
+
+def show_cursor() -> None:
+    """Show the cursor of the terminal again, which a display of what is being done hides."""
+    if sys.stderr is not None and colour.is_terminal(sys.stderr):
+        sys.stderr.write("\x1b[?25h")
+        sys.stderr.flush()
 
 
 def note(text: str) -> None:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import partial
@@ -18,6 +17,7 @@ from flakesync.git import process
 from flakesync.gitenv import with_settings
 from flakesync.nix.program.command import Nix
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.processes.folders import temporary_folder
 from flakesync.terms import RepoName
 
 FORGE = "git+https://git.acme.example"
@@ -72,8 +72,8 @@ def build_workspace(
     Raises:
         FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
     """
-    with new_folder(directory) as folder, tempfile.TemporaryDirectory(prefix="flakesync-demo-") as scratch:
-        return _build(folder, address, nix, last_day, Path(scratch))
+    with new_folder(directory) as folder, temporary_folder("build") as scratch:
+        return _build(folder, address, nix, last_day, scratch)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from flakesync.demo.forge.model import Kind, Project
 from flakesync.demo.locking import find_nix
 from flakesync.errors import FlakesyncError
 from flakesync.git import process
+from flakesync.processes.folders import temporary_folder
 from flakesync.terms import RepoName
 
 OWNER = "acme"
@@ -94,8 +94,8 @@ def host_workspace(directory: Path, last_day: date) -> Hosted:
     Raises:
         FlakesyncError: `demo-folder` (it cannot be used), and what git and Nix raise.
     """
-    with new_folder(directory) as place, _started(place) as hosted, tempfile.TemporaryDirectory() as scratch:
-        built = Path(scratch).resolve() / OWNER
+    with new_folder(directory) as place, _started(place) as hosted, temporary_folder("build") as scratch:
+        built = scratch.resolve() / OWNER
         prefixes = [f"https://localhost:{port}/{OWNER}" for port in hosted.ports.values()]
         # The forge has nothing yet: for once, git looks in the folders that are being made.
         env = {**os.environ, **_environment(place), **found_in(built, prefixes)}

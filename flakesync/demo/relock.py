@@ -6,13 +6,12 @@ https://git.acme.example, which does not exist. The locks that Nix then writes a
 
 import os
 import sys
-import tempfile
-from pathlib import Path
 
 from flakesync.demo.build import FORGE, build_workspace, examples, found_in
 from flakesync.demo.timeline import steps
 from flakesync.errors import EXIT_CANNOT_RUN, EXIT_OK, FlakesyncError
 from flakesync.nix.program.command import Nix
+from flakesync.processes.folders import temporary_folder
 
 
 def example_locks() -> dict[str, bytes]:
@@ -21,8 +20,8 @@ def example_locks() -> dict[str, bytes]:
     Raises:
         FlakesyncError: git or Nix is missing, or failed.
     """
-    with tempfile.TemporaryDirectory(prefix="flakesync-relock-") as scratch:
-        directory = Path(scratch).resolve() / "acme"
+    with temporary_folder("relock") as scratch:
+        directory = scratch.resolve() / "acme"
         nix = Nix.find({**os.environ, **found_in(directory, [FORGE])})
         build_workspace(directory, lambda name: f"{FORGE}/{name}", nix=nix)
         paths = {f"{step.repo}/{flake}/flake.lock".replace("/./", "/") for step in steps() for flake in step.locked}

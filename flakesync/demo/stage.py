@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import flakesync
 from flakesync.errors import EXIT_OK
+from flakesync.processes import child
 from flakesync.report.colour import write
 from flakesync.report.text import BLANK, Line, Span, line, wrap
 
@@ -62,7 +62,13 @@ def _run(arguments: Sequence[str], place: Path, env: Mapping[str, str]) -> int:
     above = str(Path(flakesync.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (above, env.get("PYTHONPATH"))))
     env = {**env, "PYTHONPATH": path}
-    return subprocess.run(argv, cwd=place, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+
+    def begin() -> "child.Popen[bytes]":
+        return child.Popen(argv, cwd=place, env=env, stdin=child.DEVNULL, start_new_session=True)
+
+    # It ends what it has started by itself; asked a second time, it does so at once.
+    with child.started(begin, lambda process, _: process.terminate()) as process:
+        return process.wait()
 
 
 def _failed(scene: Scene, status: int, place: Path) -> None:

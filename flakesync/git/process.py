@@ -1,24 +1,29 @@
 """Run the git program: no hooks, no prompts, no inherited GIT_* state, a process group of its own.
 
 GitPython starts the process (imported when first needed: it costs as much as reading a thousand locks). Waiting,
-timeouts and ending the whole group are done here, because git's own children (ssh, a credential helper) end with it.
+timeouts and ending the whole group are those of all child processes, as git's own children (ssh, a credential helper)
+end with it.
 """
 
-import contextlib
 import os
 import re
 import shutil
-import signal
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import TYPE_CHECKING
 
-from flakesync.errors import GitError, plain
+from flakesync.errors import FlakesyncError, GitError, plain
 from flakesync.gitenv import with_settings
 from flakesync.net.wall import is_offline
+from flakesync.processes import child
+from flakesync.secrets import hide_secrets
+
+if TYPE_CHECKING:
+    from flakesync.processes.child import Popen
 
 PROTOCOLS = ("http", "https", "ssh", "git", "file")
 """Transports that are used; `ext::` and others run what the address says."""
@@ -32,23 +37,10 @@ _FLAGS = (
     # Mirrors are bare, and are only ever opened by their own path.
     *("-c", "safe.bareRepository=all"),
 )
-_USERINFO = re.compile(r"\b(https?|git|ftps?)://[^/\s@]*@|\b((?:git\+)?ssh://[^/\s@:]*):[^/\s@]*@", re.IGNORECASE)
-_SECRET = re.compile(r"([?&][^=&\s]*(?:token|secret|password|key)[^=&\s]*=)[^&\s'\"]+", re.IGNORECASE)
+_EXCEPTION = re.compile(r"git config --global --add safe\.directory .*")
 
 _ROOT = "/"
 _PIECE_BYTES = 1 << 16
-_running: set["subprocess.Popen[bytes]"] = set()
-_running_lock = threading.Lock()
-_stopping = threading.Condition()
-_stops = 0
-
-
-class _Started(NamedTuple):
-    """A git process and the ends of its pipes that are read here."""
-
-    process: "subprocess.Popen[bytes]"
-    out: IO[bytes]
-    err: IO[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +77,16 @@ def git(
     data: what it reads on standard input (None: it is closed). config: settings that must not be seen in the list of
     processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
 
-    Raises: GitError(`no-git` | `git-timeout`), and GitError(`git`) with git's own words when `check` and it fails.
+    Raises: GitError(`no-git` | `git-timeout` | `git-interrupted`), and GitError(`git`) with git's own words when
+    `check` and it fails.
     """
     extra = {**_quiet_environment(), **(env or {}), **with_settings(os.environ, config)}
-    process = _start(argv, cwd, extra, reads=data is not None).process
     try:
-        out, err = process.communicate(data, timeout=timeout_s)
-    except subprocess.TimeoutExpired:
-        _end(process)
+        with _named(argv):
+            ended = child.run(partial(_start, argv, cwd, extra, reads=data is not None), data=data, timeout_s=timeout_s)
+    except TimeoutError:
         raise GitError("git-timeout", f"git {argv[0]} did not end within {timeout_s:g} s") from None
-    except BaseException:
-        _end(process)
-        raise
-    finally:
-        with _running_lock:
-            _running.discard(process)
-    answer = Answer(process.returncode, out, hide_secrets(plain(err.decode("utf-8", "replace"))).strip())
+    answer = Answer(ended.status, ended.out, _words(ended.err))
     if check and answer.status != 0:
         raise failure(argv[0], answer)
     return answer
@@ -109,32 +95,38 @@ def git(
 def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str] | None = None) -> Iterator[bytes]:
     """Run `git ARGV` in `cwd` and give its output in pieces; leaving early ends it.
 
-    Raises: GitError(`no-git`), and GitError(`git`) after the last piece if it fails.
+    Raises: GitError(`no-git` | `git-interrupted`), and GitError(`git`) after the last piece if it fails.
     """
     extra = {**_quiet_environment(), **(env or {})}
-    process, out, err = _start(argv, cwd, extra, reads=False)
     told: list[bytes] = []
-    # Read beside the output: git would wait for ever with a full pipe of errors that nobody empties.
-    errors = threading.Thread(target=lambda: told.append(err.read()), daemon=True)
-    try:
+    with _named(argv), child.started(partial(_start, argv, cwd, extra, reads=False)) as process:
+        out, err = process.stdout, process.stderr
+        if out is None or err is None:
+            raise GitError("git", "git has ended before it began")
+        # Read beside the output: git would wait for ever with a full pipe of errors that nobody empties.
+        errors = threading.Thread(target=lambda: told.append(err.read()), daemon=True)
         errors.start()
         while piece := out.read(_PIECE_BYTES):
             yield piece
         status = process.wait()
         errors.join()
-    except BaseException:
-        _signal(process, signal.SIGKILL)
-        process.wait()
-        errors.join()
-        raise
-    finally:
-        out.close()
-        err.close()
-        with _running_lock:
-            _running.discard(process)
     if status != 0:
-        words = hide_secrets(plain(b"".join(told).decode("utf-8", "replace"))).strip()
-        raise failure(_command(argv), Answer(status, b"", words))
+        raise failure(_command(argv), Answer(status, b"", _words(b"".join(told))))
+
+
+@contextmanager
+def _named(argv: Sequence[str]) -> Iterator[None]:
+    """Say which git command was interrupted."""
+    try:
+        yield
+    except FlakesyncError as error:
+        if error.code != "interrupted":
+            raise
+        raise GitError("git-interrupted", f"git {_command(argv)} was interrupted") from None
+
+
+def _words(err: bytes) -> str:
+    return hide_secrets(plain(err.decode("utf-8", "replace"))).strip()
 
 
 def failure(command: str, answer: Answer) -> GitError:
@@ -142,8 +134,8 @@ def failure(command: str, answer: Answer) -> GitError:
     lines = [line for line in answer.err.splitlines() if line.strip() and not line.startswith("hint:")]
     told = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-3:]
     reason = "; ".join(re.sub(r"^(?:fatal|error): ", "", line) for line in told) or f"exit status {answer.status}"
-    if "dubious ownership" in answer.err:
-        return GitError("git", f"git {command}: {reason}", hint="git does not use a repository that another user owns")
+    if (advice := _EXCEPTION.search(answer.err)) is not None:
+        return GitError("dubious-ownership", f"git {command}: {reason}", hint=f"if you trust it: {advice[0].strip()}")
     return GitError("git", f"git {command}: {reason}")
 
 
@@ -151,40 +143,8 @@ def _command(argv: Sequence[str]) -> str:
     return next((word for word in argv if not word.startswith("-") and "=" not in word), "git")
 
 
-def stop_all() -> None:
-    """End every running git process with its children, and every `pause`.
-
-    On ctrl-C the terminal tells only its own group.
-    """
-    global _stops
-    with _stopping:
-        _stops += 1
-        _stopping.notify_all()
-    with _running_lock:
-        running = list(_running)
-    for process in running:
-        _signal(process, signal.SIGTERM)
-
-
-def stops() -> int:
-    """Return how often `stop_all` has been called, for `pause`."""
-    return _stops
-
-
-def pause(seconds: float, since: int) -> bool:
-    """Wait; False: `stop_all` has been called after `since`, which is what `stops` said."""
-    with _stopping:
-        return not _stopping.wait_for(lambda: _stops != since, seconds)
-
-
-def hide_secrets(text: str) -> str:
-    """Return `text` with the passwords and tokens in its addresses taken out."""
-    text = _USERINFO.sub(lambda match: f"{match[1]}://" if match[1] else f"{match[2]}@", text)
-    return _SECRET.sub(r"\1…", text)
-
-
-def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> _Started:
-    """Start git, among the running processes from its first moment on. Raises: GitError(`no-git` | `git`)."""
+def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> "Popen[bytes]":
+    """Start git, with pipes. Raises: GitError(`no-git` | `git`)."""
     if shutil.which("git") is None:
         raise GitError("no-git", "there is no git program on PATH", hint="install git")
     try:
@@ -196,26 +156,21 @@ def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, re
     # git would run in another repository. So GitPython gets the root folder only; git's own -C takes a name literally.
     place = ["-C", str(Path(cwd).absolute())] if os.fspath(cwd) != _ROOT else []
     try:
-        # Started and noted in one step: `stop_all` must not come in between and miss it.
-        with _running_lock:
-            # AutoInterrupt would end the process when it is garbage: it is ours to end, so it is taken out of it.
-            started = Git(_ROOT).execute(
-                [*_unset(extra), "git", *place, *_FLAGS, *argv],
-                istream=subprocess.PIPE if reads else None,
-                as_process=True,
-                shell=False,
-                env=extra,
-                start_new_session=True,
-            )
-            process: subprocess.Popen[bytes] | None = started.proc
-            started.proc = None
-            if process is not None:
-                _running.add(process)
+        # AutoInterrupt would end the process when it is garbage: it is ours to end, so it is taken out of it.
+        started = Git(_ROOT).execute(
+            [*_unset(extra), "git", *place, *_FLAGS, *argv],
+            istream=child.PIPE if reads else None,
+            as_process=True,
+            shell=False,
+            env=extra,
+            start_new_session=True,
+        )
     except (GitCommandNotFound, OSError) as error:
         raise GitError("no-git", f"git does not start: {error}", hint="install git") from None
-    if process is None or process.stdout is None or process.stderr is None:
+    process, started.proc = started.proc, None
+    if process is None:
         raise GitError("git", "git has ended before it began")
-    return _Started(process, process.stdout, process.stderr)
+    return process
 
 
 def _unset(ours: Mapping[str, str]) -> list[str]:
@@ -239,19 +194,3 @@ def _quiet_environment() -> dict[str, str]:
         "SSH_ASKPASS": "",
         "SSH_ASKPASS_REQUIRE": "never",
     }
-
-
-def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a process and all that it started: TERM so that git takes its lock files away, then KILL."""
-    _signal(process, signal.SIGTERM)
-    try:
-        process.communicate(timeout=2)
-    except (subprocess.TimeoutExpired, ValueError):
-        _signal(process, signal.SIGKILL)
-        with contextlib.suppress(ValueError):
-            process.communicate()

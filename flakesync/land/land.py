@@ -27,7 +27,7 @@ from flakesync.sync.options import Options
 from flakesync.sync.outcome import FailedUpstream
 from flakesync.sync.preflight import require_identity
 from flakesync.sync.schedule import run_ready
-from flakesync.sync.tools import make_tools, one_at_a_time, stopper
+from flakesync.sync.tools import make_tools, one_at_a_time
 from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import is_ours
@@ -132,13 +132,7 @@ class _Landing:
             self._require_what_all_need(tasks)
         # Those that are not waited for go first all the same: whether they failed can be all that is known of a repo.
         upstreams = {name: self._takes[name] & set(tasks) for name in tasks}
-        stop_processes = stopper()
-
-        def stop() -> None:
-            self._servers.stop()
-            stop_processes()
-
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=self._workspace.jobs, stop=stop)
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=self._workspace.jobs, stop=self._servers.stop)
         self._clean(graph)
         return self._landed() != before
 

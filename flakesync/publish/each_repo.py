@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import zip_longest
 from typing import TypeVar
 
-from flakesync.git import process as git_process
 from flakesync.survey.graph import RepoGraph
 from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName
@@ -33,7 +32,7 @@ def map_repos(
     """Return what `work` makes of each repo; it begins when those of its upstreams that are named have ended.
 
     jobs: 1 does one after the other in this thread; anything else is only the least number of threads.
-    stop: is called when the work is broken off; git ends anyway. finished: is called in this thread.
+    stop: is called when the work is broken off. finished: is called in this thread.
     """
     tasks = list(names)
     among = frozenset(tasks)
@@ -44,12 +43,8 @@ def map_repos(
         found[name] = result
         finished(name)
 
-    def end() -> None:
-        stop()
-        git_process.stop_all()
-
     threads = 1 if jobs == 1 else max(jobs, _THREADS)
-    run_ready(tasks, needs, work, finish, jobs=threads, stop=end)
+    run_ready(tasks, needs, work, finish, jobs=threads, stop=stop)
     return found
 
 

@@ -1,7 +1,6 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
-import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.net.wall import offline
+from flakesync.processes.folders import clear_left_behind, temporary_folder
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
@@ -28,7 +28,7 @@ from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
 from flakesync.sync.preflight import NOBODY, identity_in, require_identity
 from flakesync.sync.schedule import run_ready
-from flakesync.sync.tools import Tools, make_tools, one_at_a_time, stopper
+from flakesync.sync.tools import Tools, make_tools, one_at_a_time
 from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import find_update_branch
@@ -46,6 +46,7 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
     snapshot = survey.snapshot
     workspace = snapshot.workspace
     _refuse_folders(snapshot.states, plan)
+    clear_left_behind()
     git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
     hosts = Hosts(workspace, os.environ)
     with ExitStack() as stack:
@@ -118,7 +119,7 @@ class _Run:
         """Do all repos of the plan."""
         tasks = list(self.changes)
         upstreams = {name: (self._upstreams(name) | self._only_tests(name)) & self.changes.keys() for name in tasks}
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=self.workspace.jobs, stop=stopper())
+        run_ready(tasks, upstreams, self._work, self._finish, jobs=self.workspace.jobs)
 
     def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
         return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
@@ -245,10 +246,10 @@ def _repositories(
     if not borrow:
         yield found, failed
         return
-    with tempfile.TemporaryDirectory(prefix="flakesync-dry-run-") as tmp:
+    with temporary_folder("dry-run") as tmp:
         for name in borrow:
             try:
-                found[name] = _borrowed(found[name], snapshot.workspace.branch, Path(tmp))
+                found[name] = _borrowed(found[name], snapshot.workspace.branch, tmp)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
                 failed[name] = as_error(error)
         yield found, failed

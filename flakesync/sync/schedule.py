@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from heapq import heappop, heappush
 from typing import TypeVar
 
+from flakesync.processes.stop import stopping
+
 _STOP_AGAIN_S = 0.1
 
 Task = TypeVar("Task", bound=str)
@@ -19,15 +21,15 @@ def run_ready(
     finished: Callable[[Task, Result], None],
     *,
     jobs: int,
-    stop: Callable[[], None],
+    stop: Callable[[], None] = lambda: None,
 ) -> None:
     """Run `work` on every task, at most `jobs` at once; a task begins when all its upstreams have finished.
 
     tasks: in an order in which upstreams come first; among the ready ones the earliest goes first. upstreams: only
     those that are tasks too. finished: called in the caller's thread, before any dependent begins. With one job
     everything runs in the caller's thread. When `work` or `finished` raises, or ctrl-C comes, no task begins any more,
-    `stop` is called to end what runs (its results are dropped), and the error is raised. A task that was between two
-    processes may have begun another one meanwhile: `stop` is called again until all tasks have ended.
+    what the others do is stopped (its results are dropped), and the error is raised. stop: ends what else they wait
+    for; it is called again until all tasks have ended, as they may begin to wait for something new.
     """
     running: dict[Future[Result], Task] = {}
     if jobs == 1:
@@ -62,7 +64,8 @@ def _stopping(stop: Callable[[], None], running: Mapping[Future[Result], object]
     try:
         yield
     except BaseException:
-        stop()
-        while wait(running, timeout=_STOP_AGAIN_S).not_done:
+        with stopping():
             stop()
+            while wait(running, timeout=_STOP_AGAIN_S).not_done:
+                stop()
         raise

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from flakesync.git import process as git_process
-from flakesync.nix.program import process as nix_process
 from flakesync.nix.program.command import CheckRun
 from flakesync.sync.events import Event, Listener, Note, Progress, Result
 from flakesync.sync.lockers import Locker
@@ -64,17 +62,3 @@ def one_at_a_time(listener: Listener[Result]) -> Listener[Result]:
             listener(event)
 
     return listen
-
-
-def stopper() -> Callable[[], None]:
-    """Return what ends the processes of a run; called again, it leaves git alone, which then takes worktrees away."""
-    first = True
-
-    def stop() -> None:
-        nonlocal first
-        if first:
-            git_process.stop_all()
-        first = False
-        nix_process.stop_all()
-
-    return stop

@@ -1,7 +1,6 @@
 """How git is run: without state from outside, without questions, and so that it can be ended."""
 
 import os
-import signal
 import stat
 import threading
 import time
@@ -12,6 +11,7 @@ import pytest
 from flakesync.cache.lock import exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.processes.stop import stopping
 from tests.support.repos import make_repo, run_git
 
 
@@ -136,14 +136,20 @@ def test_a_timeout_ends_git_and_its_children(fake_git: Path, tmp_path: Path) -> 
 
 def test_an_interrupt_can_end_all_that_runs(fake_git: Path, tmp_path: Path) -> None:
     fake_git.write_text(f"#!/bin/sh\ncd '{tmp_path}'; sleep 60 &\necho $! > new; mv new child\nwait\n")
-    codes: list[int] = []
-    thread = threading.Thread(target=lambda: codes.append(process.git(["x"], check=False).status))
+    codes: list[str] = []
+
+    def work() -> None:
+        with pytest.raises(GitError) as caught:
+            process.git(["x"], check=False)
+        codes.append(caught.value.code)
+
+    thread = threading.Thread(target=work)
     thread.start()
     while not (tmp_path / "child").exists():
         time.sleep(0.01)
-    process.stop_all()
-    thread.join(5)
-    assert codes == [-signal.SIGTERM]
+    with stopping():
+        thread.join(60)
+    assert codes == ["git-interrupted"]
     assert wait_until_gone(int((tmp_path / "child").read_text()))
 
 

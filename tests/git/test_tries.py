@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git import process
 from flakesync.git.process import Answer
 from flakesync.git.remotes import tries
 from flakesync.git.remotes.mirror import mirror
 from flakesync.git.remotes.remote import Remote, list_refs, ls_remote, parse_remote
 from flakesync.git.remotes.transfer import fetch, push
 from flakesync.git.repository import Repository
+from flakesync.processes import stop
 from flakesync.terms import Rev
 from tests.support import repos
 from tests.support.forge import Forge, faults
@@ -48,11 +48,11 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses that would have been made; none takes any time."""
     made: list[float] = []
 
-    def pause(seconds: float, _: int) -> bool:
+    def pause(seconds: float) -> bool:
         made.append(seconds)
         return True
 
-    monkeypatch.setattr(process, "pause", pause)
+    monkeypatch.setattr(stop, "pause", pause)
     return made
 
 
@@ -239,22 +239,22 @@ def test_a_rejected_push_is_a_decision_whatever_the_server_adds() -> None:
 
 def test_a_pause_ends_when_the_run_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    since = process.stops()
-    assert process.pause(0.0, since)
+    assert stop.pause(0.0)
     told: list[bool] = []
-    thread = threading.Thread(target=lambda: told.append(process.pause(600, since)))
+    thread = threading.Thread(target=lambda: told.append(stop.pause(600)))
     thread.start()
-    process.stop_all()
-    thread.join(60)
-    assert told == [False]
-    assert not process.pause(600, since)  # what was stopped before its pause begins does not wait either
+    with stop.stopping():
+        thread.join(60)
+        assert told == [False]
+        assert not stop.pause(600)  # what was stopped before its pause begins does not wait either
+    assert stop.pause(0.0)
 
 
 def test_no_try_is_made_after_the_run_was_stopped(
     forge: Forge, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fault = forge.faults.add(faults.answer(503), times=None)
-    monkeypatch.setattr(process, "pause", lambda seconds, since: False)
+    monkeypatch.setattr(stop, "pause", lambda seconds: False)
     with pytest.raises(GitError):
         list_refs(remote_of(client), ["HEAD"])
     assert fault.hits == 1

@@ -14,7 +14,7 @@ import pytest
 from flakesync.errors import NixError
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun, Nix, Override
-from flakesync.nix.program.process import stop_all
+from flakesync.processes.stop import stopping
 from tests.support.nix import RealNix
 
 FLAKE = "{ outputs = _: { }; }"
@@ -428,8 +428,8 @@ def test_an_interrupt_ends_what_other_threads_wait_for(
     thread.start()
     while not (tmp_path / "pids").exists() or not (tmp_path / "pids").read_text():
         time.sleep(0.01)
-    stop_all()
-    thread.join(10)
+    with stopping():
+        thread.join(60)
     assert codes == ["nix-interrupted"]
     assert _gone(int((tmp_path / "pids").read_text()))
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from flakesync.errors import HostDownError
 from flakesync.git import process
+from flakesync.processes import stop
 
 PAUSES_S = (0.5, 1.0, 2.0)
 """How long to wait before each further try."""
@@ -47,16 +48,15 @@ def stumbled(url: str, answer: process.Answer) -> bool:
 def tries(url: str) -> Iterator[None]:
     """Give a turn for each try at the server of `url`, with a pause before all but the first.
 
-    It ends after the last of PAUSES_S, or when `process.stop_all` is called; who leaves it before has had an answer.
+    It ends after the last of PAUSES_S, or when everything is stopped; who leaves it before has had an answer.
     """
     server = host_of(url)
-    stops = process.stops()
     with _guard:
         pauses = () if server is None or _down.get(server, 0.0) > time.monotonic() else PAUSES_S
     try:
         yield
         for pause_s in pauses:
-            if not process.pause(pause_s, stops):
+            if not stop.pause(pause_s):
                 return
             yield
     except GeneratorExit:

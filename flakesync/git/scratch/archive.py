@@ -7,7 +7,6 @@ the objects, so that nothing of the clone but its objects has a say.
 
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from flakesync.git import process
 from flakesync.git.scratch.alternates import lend_objects
 from flakesync.git.store.attributes import find_hazards
 from flakesync.git.store.objects import ObjectReader
+from flakesync.processes.folders import temporary_folder
 from flakesync.terms import Rev
 
 _FORMAT = re.compile(rb"\$Format:([^$]*)\$")
@@ -46,8 +46,8 @@ def archive(path: Path, rev: Rev) -> Iterator[bytes]:
     for hazard in hazards:
         if hazard.attribute.startswith("filter"):
             raise GitError("unstable-archive", f"{hazard.file}:{hazard.line}: {hazard.attribute} is up to the server")
-    with tempfile.TemporaryDirectory(prefix="flakesync-archive-") as folder:
-        _borrowing(Path(folder), reader, sha256=len(rev) == 64)
+    with temporary_folder("archive") as folder:
+        _borrowing(folder, reader, sha256=len(rev) == 64)
         if any(hazard.attribute.startswith("export-subst") for hazard in hazards):
             _check_formats(folder, reader, rev)
         argv = [
@@ -71,7 +71,7 @@ def _borrowing(folder: Path, reader: ObjectReader, *, sha256: bool) -> None:
     (folder / "config").write_text(f"[core]\n\tbare = true\n{kind or '	repositoryformatversion = 0'}\n")
 
 
-def _check_formats(folder: str, reader: ObjectReader, rev: Rev) -> None:
+def _check_formats(folder: Path, reader: ObjectReader, rev: Rev) -> None:
     argv = [f"--git-dir={folder}", "grep", "-lazF", "-e", "$Format:", rev, "--"]
     found = process.git(argv, env=_ENVIRONMENT, check=False)
     if found.status > 1:

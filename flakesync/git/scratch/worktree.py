@@ -1,17 +1,13 @@
 """A folder with the files of one commit, for checks to run in: a detached worktree in a private temporary folder.
 
-Each checkout's folder holds a lock file that its process keeps locked. A folder whose lock is free was left behind by
-a run that was killed; the next checkout in the same repository takes it away. Nobody else's worktrees are touched.
+What a run that was killed has left behind is taken away by the next run in the same temporary folder, and by the next
+checkout in the same repository. Nobody else's worktrees are touched.
 """
 
 import contextlib
-import fcntl
-import os
 import shutil
-import stat
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,10 +15,10 @@ from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.repository import Repository
 from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, without_filters
+from flakesync.processes.folders import clear, temporary_folder
 from flakesync.terms import Rev
 
 _PREFIX = "flakesync-checkout-"
-_LOCK = "lock"
 _TRIES = 20
 _RACES = ("failed to read", "could not create directory of")
 _SETTINGS = (
@@ -44,18 +40,16 @@ def checkout(repository: Repository, rev: Rev) -> Iterator[Path]:
 
     Raises: GitError(`git`): the files could not be written.
     """
-    _remove_left_behind(repository)
-    try:
-        top = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    except OSError as error:
-        raise GitError("git", f"no temporary folder for a checkout: {error.strerror}") from None
-    # git names its own entry (.git/worktrees/NAME) after the last part of the path: no two at once may be the same.
-    tree = top / top.name.removeprefix(_PREFIX)
+    entries = repository.common_dir / "worktrees"
+    _clear_left_behind(entries)
     with contextlib.ExitStack() as stack:
-        handle = os.open(top / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        stack.callback(os.close, handle)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        stack.callback(_remove, repository, top, tree)
+        # As git does it: the folder of the entries goes with the last of them.
+        stack.callback(_remove_if_empty, entries)
+        try:
+            # git names its own entry after the last part of the path, which is one that no other has.
+            tree = stack.enter_context(temporary_folder("checkout", along=lambda name: entries / name))
+        except OSError as error:
+            raise GitError("git", f"no temporary folder for a checkout: {error.strerror}") from None
         _add(repository, tree, rev)
         yield tree
 
@@ -74,52 +68,17 @@ def _add(repository: Repository, tree: Path, rev: Rev) -> None:
         raise process.failure("worktree add", answer)
 
 
-def _remove(repository: Repository, top: Path, tree: Path) -> None:
-    _remove_folder(top)
-    # With its folder gone this only takes git's entry away. It fails if there was none: git had not got so far.
-    argv = ["worktree", "remove", "--force", "--force", "--", str(tree)]
-    process.git(argv, cwd=repository.path, check=False)
-
-
-def _remove_left_behind(repository: Repository) -> None:
-    """Take away the checkouts of processes that are no more."""
-    entries = repository.common_dir / "worktrees"
+def _clear_left_behind(entries: Path) -> None:
+    """Take away the checkouts of processes that are no more, wherever their folders are or were, with git's entries."""
     for entry in entries.iterdir() if entries.is_dir() else ():
         try:
             tree = (entry / (entry / "gitdir").read_text("utf-8", "surrogateescape").strip()).parent
         except OSError:
             continue
-        if tree.parent.name.startswith(_PREFIX) and _is_left_behind(tree.parent):
-            _remove(repository, tree.parent, tree)
+        if tree.parent.name.startswith(_PREFIX) and clear(tree.parent):
+            shutil.rmtree(entry, ignore_errors=True)
 
 
-def _is_left_behind(top: Path) -> bool:
-    try:
-        handle = os.open(top / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-    return True
-
-
-def _remove_folder(path: Path) -> None:
-    """Delete a folder, also one in which a check has made read-only folders; what cannot be deleted stays."""
-
-    def retry(function: Callable[..., object], name: str, _: object) -> None:
-        with contextlib.suppress(OSError):
-            for folder in (os.path.dirname(name), name):  # noqa: PTH120
-                if not os.path.islink(folder) and Path(folder).is_relative_to(path):  # noqa: PTH114
-                    os.chmod(folder, stat.S_IRWXU)  # noqa: PTH101
-            if os.path.isdir(name) and not os.path.islink(name):  # noqa: PTH112, PTH114
-                shutil.rmtree(name, ignore_errors=True)
-            else:
-                function(name)
-
-    shutil.rmtree(path, onerror=retry)
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -7,10 +7,10 @@ fetched before.
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+
+from flakesync.processes.folders import temporary_folder
 
 OPTIONS = ("--offline", "--option", "substitute", "false", "--option", "download-attempts", "1")
 """`--offline`: what was fetched before is up to date. The others hold whatever nix.conf says, in a daemon too."""
@@ -32,10 +32,10 @@ def walled(environ: Mapping[str, str]) -> Iterator[dict[str, str]]:
     allowed = environ.get("GIT_ALLOW_PROTOCOL")
     files = allowed is None or "file" in allowed.split(":")
     path = environ.get("PATH", os.defpath)
-    with tempfile.TemporaryDirectory(prefix="flakesync-offline-") as folder:
+    with temporary_folder("offline") as folder:
         for name in _REACHING:
             # A link and no script: it works where temporary files must not be executed.
-            Path(folder, name).symlink_to(shutil.which("false", path=path) or "/bin/false")
+            (folder / name).symlink_to(shutil.which("false", path=path) or "/bin/false")
         kept = {name: value for name, value in environ.items() if not name.lower().endswith("_proxy")}
         yield {
             **kept,

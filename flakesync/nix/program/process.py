@@ -1,30 +1,20 @@
 """Run nix and the checks of repos: nothing is asked, no repository is inherited, all that was started ends together."""
 
-import contextlib
-import os
 import re
 import shutil
-import signal
-import subprocess
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flakesync.errors import NixError
+from flakesync.errors import FlakesyncError, NixError
 from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, with_settings, without_filters
-
-_GRACE_S = 2.0
+from flakesync.processes import child
 
 # What of the caller's GIT_* is about the way to a server; the rest (GIT_DIR, GIT_INDEX_FILE, …) is about a repository.
 _KEPT_GIT = re.compile(
     r"GIT_(SSH|SSH_VARIANT|SSH_COMMAND|ASKPASS|EXEC_PATH|ALLOW_PROTOCOL|SSL_\w+|HTTP_\w+|PROXY_\w+|CONFIG\w*)"
 )
 _DROPPED = {"CLICOLOR_FORCE", "FORCE_COLOR", "LANGUAGE"}
-
-_running: set["subprocess.Popen[bytes]"] = set()
-_stopped: set["subprocess.Popen[bytes]"] = set()
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,53 +39,27 @@ def run(
     merged: stderr goes where stdout goes. timeout_s: None waits for as long as it takes.
 
     Raises:
-        NixError: `nix-start`, `nix-timeout`, `nix-interrupted` (by `stop_all`); in the last two cases, and for any
-            exception such as KeyboardInterrupt, the program and all that it started have been ended.
+        NixError: `nix-start`, `nix-timeout`, `nix-interrupted` (everything was stopped); in the last two cases, and for
+            any exception such as KeyboardInterrupt, the program and all that it started have been ended.
     """
-    stderr = subprocess.STDOUT if merged else subprocess.PIPE
+    stderr = child.STDOUT if merged else child.PIPE
     name = Path(argv[0]).name
+
+    def begin() -> "child.Popen[bytes]":
+        return child.Popen(
+            argv, env=environ, cwd=folder, stdin=child.DEVNULL, stdout=child.PIPE, stderr=stderr,
+            start_new_session=True,
+        )  # fmt: skip
+
     try:
-        # Started and noted in one step: `stop_all` must not come in between and miss it.
-        with _lock:
-            process = subprocess.Popen(
-                argv, env=environ, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr,
-                start_new_session=True,
-            )  # fmt: skip
-            _running.add(process)
+        ended = child.run(begin, timeout_s=timeout_s)
+    except TimeoutError:
+        raise NixError("nix-timeout", f"{name} did not end within {timeout_s:g} s") from None
     except OSError as error:
         raise NixError("nix-start", f"{argv[0]} could not be started: {error.strerror}") from None
-    with process:
-        try:
-            out, err = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired:
-            _end(process)
-            raise NixError("nix-timeout", f"{name} did not end within {timeout_s:g} s") from None
-        except BaseException:
-            _end(process)
-            raise
-        finally:
-            with _lock:
-                _running.discard(process)
-                stopped = process in _stopped
-                _stopped.discard(process)
-    if stopped:
-        raise NixError("nix-interrupted", f"{name} was interrupted")
-    return Ended(process.returncode, out, (err or b"").decode("utf-8", "replace"))
-
-
-def stop_all() -> None:
-    """End every program that `run` waits for: on ctrl-C the terminal tells only its own process group.
-
-    Each `run` raises `nix-interrupted`; programs that ignore the request are ended the hard way.
-    """
-    with _lock:
-        _stopped.update(_running)
-        processes = list(_running)
-    for process in processes:
-        _signal(process, signal.SIGTERM)
-    for process in processes:
-        _wait(process)
-        _signal(process, signal.SIGKILL)
+    except FlakesyncError:
+        raise NixError("nix-interrupted", f"{name} was interrupted") from None
+    return Ended(ended.status, ended.out, ended.err.decode("utf-8", "replace"))
 
 
 def quiet(environ: Mapping[str, str]) -> dict[str, str]:
@@ -142,20 +106,3 @@ def _git_config(environ: Mapping[str, str], *argv: str) -> str:
     git = shutil.which("git", path=environ.get("PATH"))
     answer = run([git, "config", *argv], environ, timeout_s=60).out if git else b""
     return answer.decode("utf-8", "surrogateescape")
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End the process and its group: TERM, then KILL for what is left of it."""
-    _signal(process, signal.SIGTERM)
-    _wait(process)
-    _signal(process, signal.SIGKILL)
-
-
-def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-
-
-def _wait(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE_S)

@@ -5,7 +5,6 @@ that the lock had before (nix-command and fetchers agree on it: tried on 2.8, 2.
 """
 
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -25,6 +24,7 @@ from flakesync.nix.program.command import Nix, Override
 from flakesync.nix.program.errors import REFUSED
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
 from flakesync.nix.reference.url import file_url
+from flakesync.processes.folders import temporary_folder
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.terms import FlakeDir, flake_file, show_path
 from flakesync.workspace.hosts import Hosts
@@ -274,9 +274,9 @@ def flake_folder(request: Request) -> Iterator[tuple[Path, Path | None]]:
         flake_nix = read_through(repository.reader, request.rev, flake_file(request.dir, "flake.nix"))
     if flake_nix is None:
         raise SyncError("no-flake", f"there is no {flake_file(request.dir, 'flake.nix')} in {request.rev}")
-    with tempfile.TemporaryDirectory(prefix="flakesync-") as top:
+    with temporary_folder("lock") as top:
         # The folder's name is part of no hash, but Nix resolves symlinks (/tmp on macOS) with a warning.
-        folder = Path(top).resolve()
+        folder = top.resolve()
         (folder / "flake.nix").write_bytes(flake_nix)
         (folder / "flake.lock").write_bytes(request.lock.to_bytes())
         yield folder, None

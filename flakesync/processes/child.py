@@ -1,0 +1,86 @@
+"""Child processes: each in a group of its own, known from its first moment on, and ended with all that it started."""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from flakesync.processes import stop
+
+Popen = subprocess.Popen
+DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+
+
+class Ended(NamedTuple):
+    """A process that has ended. status: exit status, negative for the signal that ended it. err: empty if not piped."""
+
+    status: int
+    out: bytes
+    err: bytes
+
+
+@contextmanager
+def started(
+    begin: "Callable[[], Popen[bytes]]", end: "Callable[[Popen[bytes], bool], None] | None" = None
+) -> "Iterator[Popen[bytes]]":
+    """Give the process that `begin` starts as the leader of a group; a block that fails ends all of that.
+
+    end: how a stop ends it; None: the group gets TERM, then KILL.
+
+    Raises: FlakesyncError(`interrupted`): everything has been stopped, `begin` is not called.
+    """
+    with stop.breakable(begin, end or _end_group) as process:
+        try:
+            yield process
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            if stop.is_stopped():
+                _signal(process, signal.SIGKILL)  # what it started may not have ended with it
+            _close(process)
+
+
+def run(begin: "Callable[[], Popen[bytes]]", *, data: bytes | None = None, timeout_s: float | None = None) -> Ended:
+    """Return how the process that `begin` starts, as the leader of a group, has ended.
+
+    data: for its standard input. timeout_s: None waits for as long as it takes.
+
+    Raises: FlakesyncError(`interrupted`): everything was stopped, before or meanwhile; TimeoutError; what `begin`
+    raises. For any exception all that was started has been ended.
+    """
+    with started(begin) as process:
+        try:
+            out, err = process.communicate(data, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        stop.require_running()
+    return Ended(process.returncode, out or b"", err or b"")
+
+
+def _end_group(process: "Popen[bytes]", hard: bool) -> None:
+    _signal(process, signal.SIGKILL if hard else signal.SIGTERM)
+
+
+def _end(process: "Popen[bytes]") -> None:
+    """End a group: TERM, so that git takes its lock files away, then KILL for what is left of it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signal(process, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(stop.GRACE_S)
+
+
+def _signal(process: "Popen[bytes]", number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def _close(process: "Popen[bytes]") -> None:
+    """Close its pipes. They are not read to their end: what has left the group may hold them for ever."""
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError, ValueError):
+                pipe.close()

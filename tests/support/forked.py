@@ -13,11 +13,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 import flakesync as package
+from tests.kill.tracer import Order
 from tests.support import forked_client
 
 _TOP = str(Path(package.__file__).parents[1])
@@ -32,16 +34,35 @@ def flakesync(
 
     env: the whole environment. network_of: a process whose network and mount namespaces it is to run in.
     """
-    order = {"argv": argv, "cwd": str(cwd), "env": dict(env), "network_of": network_of}
+    return _run(argv, cwd, env, timeout_s, network_of=network_of)[0]
+
+
+def traced(
+    *argv: str, cwd: Path, env: Mapping[str, str], order: Order, timeout_s: float = 120
+) -> "tuple[subprocess.CompletedProcess[str], int, str]":
+    """Run a command while it is traced; return what it did, how many moments it had, and what it did at the last."""
+    return _run(argv, cwd, env, timeout_s, trace=asdict(order))
+
+
+def _run(
+    argv: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    timeout_s: float,
+    *,
+    network_of: int | None = None,
+    trace: Mapping[str, object] | None = None,
+) -> "tuple[subprocess.CompletedProcess[str], int, str]":
+    order = {"argv": argv, "cwd": str(cwd), "env": dict(env), "network_of": network_of, "trace": trace}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            status = forked_client.run(_server().name, order, [out.fileno(), err.fileno()], timeout_s)
+            status, moments, what = forked_client.run(_server().name, order, [out.fileno(), err.fileno()], timeout_s)
         except TimeoutError:
             _server().stop()
             _server.cache_clear()
             raise
         said = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-    return subprocess.CompletedProcess(["flakesync", *argv], status, *said)
+    return subprocess.CompletedProcess(["flakesync", *argv], status, *said), moments, what
 
 
 def script() -> str:

@@ -7,15 +7,21 @@ import sys
 from collections.abc import Mapping, Sequence
 
 
-def run(name: str, order: Mapping[str, object], streams: Sequence[int], timeout_s: float | None) -> int:
-    """Return the exit status of the command, negative for a signal. name: of the server's socket."""
+def run(
+    name: str, order: Mapping[str, object], streams: Sequence[int], timeout_s: float | None
+) -> tuple[int, int, str]:
+    """Return the exit status of the command, negative for a signal, and what else `forked_server.wait` does.
+
+    name: of the server's socket.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.settimeout(timeout_s)
         server.connect(f"\0{name}")
         socket.send_fds(server, [json.dumps(order).encode()], streams)
-        return int(server.recv(100))
+        status, moments, what = json.loads(server.recv(1 << 16))
+        return status, moments, what
 
 
 if __name__ == "__main__":
-    own = {"argv": sys.argv[2:], "cwd": os.getcwd(), "env": dict(os.environ), "network_of": None}
-    sys.exit(run(sys.argv[1], own, (1, 2), None))
+    own = {"argv": sys.argv[2:], "cwd": os.getcwd(), "env": dict(os.environ), "network_of": None, "trace": None}
+    sys.exit(run(sys.argv[1], own, (1, 2), None)[0])

@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 
+from tests.kill import tracer
+
 NAMESPACES = ("user", "net", "mnt")
 # What commands import when they first need it.
 PRELOADED = (
@@ -38,15 +40,25 @@ def main(name: str) -> None:
             client, _ = listener.accept()
             with client:
                 data, streams, _, _ = socket.recv_fds(client, 1 << 20, 2)
+                order = json.loads(data)
                 child = os.fork()
                 if child == 0:
                     client.close()
                     listener.close()
-                    become(json.loads(data), streams)
+                    if order["trace"] is not None:
+                        tracer.submit()
+                    become(order, streams)
                 for stream in streams:
                     os.close(stream)
-                _, status = os.waitpid(child, 0)
-                client.send(str(os.waitstatus_to_exitcode(status)).encode())
+                client.send(json.dumps(wait(child, order["trace"])).encode())
+
+
+def wait(child: int, trace: "dict[str, object] | None") -> tuple[int, int, str]:
+    """Return a child's exit status, and for one that is traced its moments and what it was about to do at the last."""
+    if trace is None:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, ""
+    traced = tracer.trace(child, tracer.Order(**trace))  # type: ignore[arg-type]
+    return traced.status, traced.moments, traced.what
 
 
 def become(order: dict[str, object], streams: list[int]) -> None:

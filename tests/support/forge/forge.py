@@ -82,6 +82,10 @@ class Forge(ExampleForge):
         self.stopping.set()
         super().stop()
 
+    def connections(self) -> int:
+        """Return how many clients are connected; what a dead one has asked for is carried out before it is gone."""
+        return sum(server.connections for server in self._servers)
+
     def requests(self, method: str = "", host: str = "", path: str = "") -> list[Exchange]:
         """Return the exchanges so far with this method, to this host, and with the pattern `path` in their target."""
         pattern = re.compile(path)

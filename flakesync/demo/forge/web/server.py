@@ -31,6 +31,11 @@ class Server:
         port: int = self._http.socket.getsockname()[1]
         return port
 
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._http.open_sockets)
+
     def stop(self) -> None:
         """Close the socket and every connection, and wait for their threads."""
         self._http.shutdown()
@@ -53,7 +58,7 @@ class _HttpServer(http.server.ThreadingHTTPServer):
         self.serve = serve
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(certificates.chain, certificates.key)
-        self._open: dict[threading.Thread, socket.socket] = {}
+        self.open_sockets: dict[threading.Thread, socket.socket] = {}
         self._guard = threading.Lock()
 
     def process_request_thread(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
@@ -61,21 +66,21 @@ class _HttpServer(http.server.ThreadingHTTPServer):
         me = threading.current_thread()
         request.settimeout(_IDLE_S)
         with self._guard:
-            self._open[me] = request
+            self.open_sockets[me] = request
         try:
             # Clients that go away, or do not trust the certificate, are no failure of the server.
             with contextlib.suppress(OSError), self._tls.wrap_socket(request, server_side=True) as secure:
                 with self._guard:
-                    self._open[me] = secure
+                    self.open_sockets[me] = secure
                 _Handler(secure, client_address, self)
         finally:
             with self._guard:
-                self._open.pop(me, None)
+                self.open_sockets.pop(me, None)
             request.close()
 
     def close_connections(self) -> None:
         with self._guard:
-            connections = dict(self._open)
+            connections = dict(self.open_sockets)
         for connection in connections.values():
             with contextlib.suppress(OSError):
                 # An SSLSocket's own shutdown would forget its TLS state under the thread that reads from it.

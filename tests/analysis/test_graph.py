@@ -336,6 +336,14 @@ def test_every_edge_that_is_not_opened_goes_to_a_later_wave(web: list[tuple[str,
     assert len(graph.edges) == len(web)
 
 
+@given(webs)
+def test_an_edge_that_orders_the_waves_is_not_opened(web: list[tuple[str, str, bool]]) -> None:
+    graph = graph_of_web(web, names)
+    backwards = {(edge.upstream, edge.dependent) for edge in graph.edges if graph.is_back_edge(edge)}
+    assert backwards.isdisjoint(graph.digraph.edges)
+    assert backwards | set(graph.digraph.edges) == {(edge.upstream, edge.dependent) for edge in graph.edges}
+
+
 @given(webs, st.permutations(names))
 def test_the_order_of_repos_in_the_manifest_changes_nothing(web: list[tuple[str, str, bool]], order: list[str]) -> None:
     one, other = graph_of_web(web, names), graph_of_web(web, order)

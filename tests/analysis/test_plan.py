@@ -248,6 +248,12 @@ def test_what_cannot_be_moved_to_a_commit_stays(locked: dict[str, object], reaso
     assert stay(plan.held) == {"app#lib": reason}
 
 
+def test_an_archive_that_cannot_be_moved_is_told_as_held_once_it_is_behind() -> None:
+    archive = Input({"type": "tarball", "url": "https://x.example/x", "rev": A}, takes("lib").original)
+    assert stay(lib_at(archive, {"main": [A]}).held) == {}
+    assert stay(lib_at(archive, {"main": [A, B]}).held) == {"app#lib": "an archive, not a git source"}
+
+
 def archive_of_lib(rev: Rev, url: str = "https://codeberg.org/acme/lib/archive/{}.tar.gz", ref: str = "main") -> Input:
     locked = {"type": "tarball", "url": url.format(rev), "rev": rev, "narHash": locks.nar_hash_of("x")}
     return Input(locked, {"type": "tarball", "url": f"https://github.com/acme/lib/archive/{ref}.tar.gz"})

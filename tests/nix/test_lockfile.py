@@ -8,7 +8,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from flakesync.errors import LockError
 from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.nix.lock.quick import read_quickly
+from flakesync.nix.lock.strict import read_strictly
+from flakesync.terms import NodeLabel
 from tests.support import locks
 from tests.support.nix import RealNix
 
@@ -47,11 +51,106 @@ def test_layout_and_order_of_keys_do_not_matter(seed: int, nodes: int) -> None:
         assert again.to_bytes() == lock.to_bytes()
 
 
-@given(seeds, sizes)
+@given(seeds, st.integers(2, 40))
 def test_both_ways_of_reading_agree(seed: int, nodes: int) -> None:
     document = locks.random_lock(seed, nodes=nodes)
+    quickly = read_quickly(locks.to_bytes(document))
+    assert quickly is not None, "a lock of Nix is read the quick way"
     strictly = parse(document | {"note": "an unknown key sends a lock the strict way"})
-    assert strictly.nodes == parse(document).nodes
+    assert strictly.nodes == quickly.nodes == parse(document).nodes
+    assert read_strictly(locks.to_bytes(document), "flake.lock") == quickly
+
+
+@given(seeds, st.integers(2, 40))
+def test_locks_of_version_6_are_read_the_quick_way_too(seed: int, nodes: int) -> None:
+    data = locks.to_bytes(locks.random_shared_lock(seed, nodes=nodes, version=6))
+    quickly = read_quickly(data)
+    assert quickly is not None
+    assert read_strictly(data, "flake.lock") == quickly
+
+
+PLAIN = """\
+{
+  "nodes": {
+    "a": {
+      "locked": {
+        "rev": "REV",
+        "type": "git",
+        "url": "https://a.example/a"
+      },
+      "original": {
+        "type": "git",
+        "url": "https://a.example/a"
+      }
+    },
+    "root": {
+      "inputs": {
+        "a": "a",
+        "b": [
+          "a"
+        ]
+      }
+    }
+  },
+  "root": "root",
+  "version": 7
+}
+""".replace("REV", "e" * 40)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"type": "git",\n        "url": "https://a.example/a"\n      },', '"type": "git"\n      },'),
+        ('"rev": "eeee', '"rev": "EEEE'),
+        ('"rev": "eeee', '"rev": "e'),
+        ('"original"', '"parent": [],\n      "original"'),
+        ('"original"', '"flake": false,\n      "original"'),
+        ('          "a"\n        ]', "        ]"),
+        ('"a": "a"', '"c": []'),
+    ],
+    ids=["an attribute less", "rev in capitals", "short rev", "parent", "no flake", "follows the flake", "no target"],
+)
+def test_what_the_quick_way_takes_is_what_the_strict_way_reads(old: str, new: str) -> None:
+    assert old in PLAIN
+    data = PLAIN.replace(old, new, 1).encode()
+    quickly = read_quickly(data)
+    try:
+        strictly = read_strictly(data, "flake.lock")
+    except LockError:
+        assert quickly is None
+    else:
+        assert quickly in (None, strictly)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"root": "root",\n  "version"', '"root": "a",\n  "version"'),
+        ('"version": 7', '"version": 8'),
+        ('"version": 7', '"version":7'),
+        ('"rev": "eeee', '"rev": "'),
+        ('"rev": "e', '"rev": "f", "rev": "e'),
+        ('"type": "git",\n        "url": "https://a.example/a"\n      }\n', '"type": "git"\n      },\n      "x": 1\n'),
+        ('"inputs": {\n        "a": "a"', '"inputs": {\n        "a": "root"'),
+        ('"inputs": {\n        "a": "a"', '"inputs": {\n        "a": "nobody"'),
+        ('          "a"\n        ]', '          "nobody"\n        ]'),
+        ('          "a"\n        ]', '          "b"\n        ]'),
+        ('"root": {', '"a": {'),
+        ('"locked"', '"Locked"'),
+    ],
+)  # fmt: skip
+def test_what_is_unusual_is_left_to_the_strict_way(old: str, new: str) -> None:
+    assert read_quickly(PLAIN.encode()) is not None
+    assert old in PLAIN
+    assert read_quickly(PLAIN.replace(old, new, 1).encode()) is None
+
+
+def test_a_node_that_is_known_from_another_lock_is_the_same_value() -> None:
+    first, second = (read_quickly(PLAIN.replace('"b": [', f'"{name}": [').encode()) for name in "bc")
+    assert first is not None
+    assert second is not None
+    assert first.nodes[NodeLabel("a")] is second.nodes[NodeLabel("a")]
 
 
 @pytest.mark.parametrize(

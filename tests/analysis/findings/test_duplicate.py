@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from flakesync.survey.pins import Target
 from tests.support import locks
-from tests.support.drift import NEW, OLD, drift_of, kinds, one, pinned
+from tests.support.drift import NEW, NEXT, NIXPKGS, OLD, drift_of, kinds, one, pinned
 from tests.support.locks import Inputs, folder
 from tests.support.workspaces import nixpkgs, pin, scene
 
@@ -70,6 +70,41 @@ def test_a_copy_at_a_ref_that_no_pin_has_is_not_called_the_pins() -> None:
         "a second copy of the repository of nixpkgs (at nixos-23.05) beside nixpkgs; "
         'to remove it: inputs.x.inputs.nixpkgs.follows = "nixpkgs"'
     )
+
+
+def test_of_several_pins_of_a_repository_the_copy_is_counted_for_the_one_of_its_ref() -> None:
+    pins = [pin("unstable", "github:NixOS/nixpkgs/nixos-unstable"), pin("stable", NIXPKGS)]
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    own: Inputs = {"a": nixpkgs(NEXT, "nixos-unstable"), "b": nixpkgs(NEW), "x": x}
+    for ordered in (pins, pins[::-1]):
+        found = scene({"app": own}, pins=ordered)
+        finding = one(drift_of(found, {"stable": Target(NEW), "unstable": Target(NEXT)}))
+        assert (finding.input, finding.wanted_rev) == ("x/nixpkgs", NEW)
+        assert finding.detail.startswith("a second copy of stable beside b; ")
+
+
+def test_what_a_pin_governs_is_followed_rather_than_what_another_pin_does() -> None:
+    # The copy has the ref of no pin, so it counts for the first one of its repository; `a` comes first by name alone.
+    pins = [pin("stable", NIXPKGS), pin("unstable", "github:NixOS/nixpkgs/nixos-unstable")]
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD, ref="nixos-23.05")})
+    own: Inputs = {"a": nixpkgs(NEXT, "nixos-unstable"), "b": nixpkgs(NEW), "x": x}
+    finding = one(drift_of(scene({"app": own}, pins=pins), {"stable": Target(NEW), "unstable": Target(NEXT)}))
+    assert finding.detail.endswith('inputs.x.inputs.nixpkgs.follows = "b"')
+    assert finding.detail.startswith("a second copy of the repository of stable (at nixos-23.05) beside b; ")
+
+
+def test_a_copy_that_its_flake_takes_from_the_registry_is_of_the_repository_that_its_lock_names() -> None:
+    copy = replace(nixpkgs(OLD), original={"type": "indirect", "id": "pkgs"})
+    x = locks.github("other", "x", inputs={"nixpkgs": copy})
+    found = scene({"app": {"nixpkgs": nixpkgs(NEW), "x": x}}, pins=[pin("nixpkgs", NIXPKGS)])
+    assert kinds(drift_of(found, {"nixpkgs": Target(NEW)})) == [("duplicate", "app", "x/nixpkgs")]
+
+
+def test_a_copy_is_of_the_repository_that_its_flake_names_where_the_lock_has_another() -> None:
+    copy = replace(nixpkgs(OLD), locked=locks.github("somebody", "nixpkgs", rev=OLD).locked)
+    x = locks.github("other", "x", inputs={"nixpkgs": copy})
+    found = scene({"app": {"nixpkgs": nixpkgs(NEW), "x": x}}, pins=[pin("nixpkgs", NIXPKGS)])
+    assert kinds(drift_of(found, {"nixpkgs": Target(NEW)})) == [("duplicate", "app", "x/nixpkgs")]
 
 
 def test_a_copy_below_a_folder_of_the_repo_is_removed_in_that_folder() -> None:

@@ -50,6 +50,24 @@ def test_two_pins_of_one_source_govern_their_own_refs() -> None:
     assert report.findings[2].detail == "github.com/nixos/nixpkgs at the default branch, which no pin has"
 
 
+@pytest.mark.parametrize("ref", [None, "v1"])
+@pytest.mark.parametrize("globs", [None, ("*",), ("*", "*/*")])
+def test_pins_of_different_repositories_at_the_same_ref_govern_each_its_own(
+    ref: str | None, globs: tuple[str, ...] | None
+) -> None:
+    url = f"/{ref}" if ref is not None else ""
+    pins = [pin("x", f"github:one/x{url}", inputs=globs), pin("y", f"github:two/y{url}", inputs=globs)]
+    flakes: dict[str, Inputs] = {
+        "app": {"a": locks.github("one", "x", rev=OLD, ref=ref), "b": locks.github("two", "y", rev=OLD, ref=ref)}
+    }
+    for ordered in (pins, pins[::-1]):
+        report = drift_of(scene(flakes, pins=ordered), {"x": Target(NEW), "y": Target(NEXT)})
+        assert [(found.kind, found.input, found.wanted_rev) for found in report.findings] == [
+            ("pin", "a", NEW),
+            ("pin", "b", NEXT),
+        ]
+
+
 def test_a_branch_may_be_spelled_in_full() -> None:
     assert kinds(pinned({"app": {"nixpkgs": nixpkgs(OLD, "refs/heads/nixos-25.11")}})) == [("pin", "app", "nixpkgs")]
 

@@ -90,6 +90,13 @@ def test_at_update_the_update_branch_is_what_is_wanted() -> None:
     )
 
 
+def test_at_update_an_input_of_another_branch_is_compared_with_that_branch() -> None:
+    branches = {"lib": {"main": [A], UPDATE_BRANCH: [A, B], "stable": [A, C]}}
+    flakes: dict[str, Inputs] = {"app": {"lib": takes("lib", rev=A, ref="stable")}, "lib": {}}
+    finding = one(drift_of(scene(flakes, branches=branches, at="update")))
+    assert (finding.wanted_rev, finding.detail) == (C, "1 commit behind lib (stable)")
+
+
 def test_at_update_an_edge_that_opens_a_cycle_may_take_the_base_commit() -> None:
     flakes: dict[str, Inputs] = {"a": {"b": takes("b")}, "b": {"a": takes("a", rev=A)}}
     branches = {"a": {"main": [commit_id("a"), A]}, "b": {"main": [commit_id("b")]}}

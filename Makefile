@@ -1,7 +1,7 @@
 # Everything starts from a plain clone with python3 (3.11 or later), git and make.
 #   make demo [DIR=folder]     build the example workspace and run the whole pipeline on it
 #   make test [PYTEST=options] run the test suite
-#   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces for each installed version
+#   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces, and flake.nix files, for each version
 #   make mutants [SAMPLE=n] [SEED=n] [MODULES=globs] [RECORD=--record]
 #                              look for mistakes that no test would notice; a night's job (docs/mutants.md)
 #   make lint                  ruff, mypy, import-linter
@@ -33,7 +33,8 @@ test: setup
 	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 300 $(PYTEST)
 
 fidelity: setup
-	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) tests/fidelity
+	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) \
+		tests/fidelity tests/nix/test_flakefile_real_nix.py
 
 mutants: setup
 	@nice -n 19 $(BIN)/python .ci/mutants --sample $(SAMPLE) $(SEED:%=--seed %) --modules '$(MODULES)' $(RECORD)

@@ -1,6 +1,6 @@
 """Native against real Nix, byte for byte, on random workspaces.
 
-FLAKESYNC_FIDELITY is the number of workspaces for each version (20 by default, 500 in CI; `make fidelity` takes 5,000).
+FLAKESYNC_FIDELITY is the number of workspaces for each version (5 by default, 500 in CI; `make fidelity` takes 5,000).
 """
 
 import os
@@ -19,9 +19,9 @@ from flakesync.sync.lockers.nix import NixLocker
 from tests.fidelity.graphs import World
 from tests.support.nix import RealNix
 
-GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "20"))
+GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "5"))
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
-_CHUNK = 10
+_CHUNK = 5
 FIRST_LOCKS = (2, 26)
 """Where nothing tells what to write like, flakesync writes as Nix does from here on."""
 

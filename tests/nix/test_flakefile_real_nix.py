@@ -2,7 +2,7 @@
 
 The oracle needs no network: a lock is made from what was read here, and Nix must take it without a change and name the
 same references in it. What flakesync reads otherwise than Nix makes Nix ask for another source, which fails.
-FLAKESYNC_FIDELITY is the number of files for each version (60 by default, 1,000 at most).
+FLAKESYNC_FIDELITY is the number of files for each version (20 by default, 1,000 at most).
 """
 
 import json
@@ -26,7 +26,7 @@ WENT_ON = re.compile("lock file changes|unable to download|resolve host|unable t
 """What Nix says only after it has taken the flake.nix."""
 
 BATCH = 10
-BATCHES = min(int(os.environ.get("FLAKESYNC_FIDELITY", "60")), 1000) // BATCH or 1
+BATCHES = min(int(os.environ.get("FLAKESYNC_FIDELITY", "20")), 1000) // BATCH or 1
 """Read at import: tests have an environment of their own."""
 
 MODERN = (2, 26)

@@ -1,9 +1,10 @@
 """One way to make a folder and to keep a file in the cache: for this user alone, and in one step."""
 
 import contextlib
+import fcntl
 import os
-import threading
 from pathlib import Path
+from typing import BinaryIO
 
 
 def make_folder(path: Path) -> None:
@@ -23,12 +24,23 @@ def make_folder(path: Path) -> None:
 
 def keep(place: Path, data: bytes) -> None:
     """Write a file (0600) in one step, its folder too if there is none. Where that cannot be, nothing is kept."""
-    part = place.with_name(f"{place.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
+    # One name for all, so that what a killed run has left there is written over; who has it locked is alive.
+    part = place.with_name(f"{place.name}.part")
+    with contextlib.suppress(OSError):  # without it the next run is only slower
         make_folder(place.parent)
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
-            file.write(data)
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking it somebody else may have put it in its place, where nobody writes any more.
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                _put(part, place, file, data)
+
+
+def _put(part: Path, place: Path, file: BinaryIO, data: bytes) -> None:
+    try:
+        file.truncate()
+        file.write(data)
+        file.flush()
         part.replace(place)
-    except OSError:  # without it the next run is only slower
-        with contextlib.suppress(OSError):
-            part.unlink()
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -1,5 +1,6 @@
 """The cache is for its user alone, whatever the umask."""
 
+import fcntl
 import os
 import stat
 from collections.abc import Iterator
@@ -73,3 +74,17 @@ def test_the_paths_are_those_of_earlier_versions() -> None:
     assert layout.facts_file(cache, Path("/elsewhere"), "r") is None
     assert str(layout.commit_files(cache, manifest)) == "/c/files/9c32d9d4"
     assert str(layout.run_file(manifest, cache, "lock")) == "/c/runs/cd42de4c15ed1faa.lock"
+
+
+def test_what_a_killed_run_has_left_half_written_is_gone_with_the_next(tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    (tmp_path / "place.part").write_bytes(b"the half of something longer")
+    keep(place, b"1")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"place": b"1"}
+
+
+def test_what_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    with (tmp_path / "place.part").open("wb") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        keep(tmp_path / "place", b"1")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"place.part": b""}

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -388,3 +389,27 @@ def test_a_repo_without_commits_is_left_out(tmp_path: Path) -> None:
     found = init(tmp_path)
     assert [repo.name for repo in found.repos] == ["lib"]
     assert "new has no commit yet: left out" in found.notes
+
+
+def test_what_a_killed_run_has_left_of_its_manifest_is_in_nobodys_way(tmp_path: Path) -> None:
+    clone(tmp_path / "lib")
+    (tmp_path / ".workspace.toml.flakesync-part").write_text("[worksp")
+    found = init(tmp_path)
+    found.write()
+    assert (tmp_path / "workspace.toml").read_text() == found.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lib", "workspace.schema.json", "workspace.toml"]
+
+
+def test_a_manifest_is_written_without_hard_links_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    clone(tmp_path / "lib")
+    found = init(tmp_path)
+    monkeypatch.setattr(os, "link", link)
+    found.write()
+    assert (tmp_path / "workspace.toml").read_text() == found.text
+    (tmp_path / "workspace.toml").write_text("mine")
+    with pytest.raises(ManifestError, match="is already there"):
+        found.write()
+    assert (tmp_path / "workspace.toml").read_text() == "mine"

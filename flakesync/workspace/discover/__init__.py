@@ -48,10 +48,10 @@ class Discovery:
         """
         schema = msgspec.json.format(msgspec.json.encode(manifest_schema()), indent=2) + b"\n"
         try:
-            with self.file.open("x", encoding="utf-8") as out:
-                out.write(self.text)
-            with suppress(FileExistsError), (self.file.parent / SCHEMA_FILE).open("xb") as beside:
-                beside.write(schema)
+            # The manifest last: where there is one, all has been done.
+            with suppress(FileExistsError):
+                _write_new(self.file.parent / SCHEMA_FILE, schema)
+            _write_new(self.file, self.text.encode())
         except FileExistsError:
             raise _exists(self.file) from None
         except OSError as error:
@@ -110,6 +110,28 @@ def discover(
 
 
 _WHERE = "name the folder that holds your clones: `flakesync init DIR`"
+
+
+def _write_new(file: Path, data: bytes) -> None:
+    """Write a file in one step, if there is none: whoever is killed meanwhile leaves no half of one.
+
+    Raises: OSError, FileExistsError among them.
+    """
+    part = file.with_name(f".{file.name}.flakesync-part")
+    part.unlink(missing_ok=True)  # of a run that was killed
+    try:
+        with part.open("xb") as out:
+            out.write(data)
+        try:
+            os.link(part, file)  # it fails if the name is taken, as a rename does not
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            if os.path.lexists(file):
+                raise FileExistsError from None
+            part.rename(file)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _exists(file: Path) -> ManifestError:

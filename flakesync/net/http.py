@@ -1,25 +1,31 @@
-"""Requests over http and https: TLS trust, proxies, timeouts, a cap on what is read, and where a login may go.
+"""Requests over http and https: TLS trust, proxies, limits on time and size, and where a login may go.
 
 The one place with an HTTP client. No request passes the wall of `--offline`.
 """
 
 import os
+import socket
+import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import flakesync
 from flakesync.errors import FlakesyncError
 from flakesync.net.urls import WEB, basic, joined, origin, split_login
 from flakesync.net.wall import require_online
+from flakesync.processes import stop
 
 if TYPE_CHECKING:
     import ssl
     from types import TracebackType
 
     import httpx2
+    from httpcore2 import NetworkStream as Stream
 
     Transport = httpx2.BaseTransport
 
@@ -27,6 +33,14 @@ USER_AGENT = f"flakesync/{flakesync.__version__}"
 MOVED = frozenset({301, 302, 303, 307, 308})
 """Statuses of redirects."""
 _REDIRECTS = 10
+_AGAIN_S = 1.0
+
+GRACE_S = 60.0
+LEAST_BYTES_PER_S = 16_384
+LONGEST_S = 3600.0
+"""How long a request may take with its answer: GRACE_S, longer by what LEAST_BYTES_PER_S allows for what has arrived of
+the answer, LONGEST_S at most. Timeouts between two pieces alone let a server that drips a byte a second hold a run for
+days; a limit on the whole alone would be too short for a large archive, or too long for all else."""
 
 Trouble = Literal["trust", "tls", "connect", "connect-timeout", "timeout", "broken", "content", "too-large", "redirect"]
 
@@ -85,6 +99,7 @@ class Web:
         self._as_nix = as_nix
         self._transport = transport
         self._client: httpx2.Client | None = None
+        self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
 
     def __enter__(self) -> "Web":
         return self
@@ -108,20 +123,23 @@ class Web:
 
         limit_bytes: of the body, unpacked. content: what is sent along.
 
-        Raises: NoAnswerError, in the block too while the body is read; FlakesyncError(`offline`).
+        Raises: NoAnswerError, in the block too while the body is read; FlakesyncError(`offline` | `interrupted`).
         """
         require_online(f"{origin(url)[1]}", FlakesyncError)
         import httpx2
 
-        try:
-            with self._connected().stream(
-                method, url, headers={"User-Agent": USER_AGENT, **headers}, content=content
-            ) as answer:
-                named = {name.lower(): value for name, value in answer.headers.items()}
-                pieces = _capped(answer.iter_bytes(), limit_bytes)
-                yield Answer(answer.status_code, answer.reason_phrase, url, named, pieces)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise self._explain(error) from None
+        with _Watch(self._streams) as watch, stop.breakable(lambda: watch, lambda watched, _: watched.cut()):
+            try:
+                with self._connected().stream(
+                    method, url, headers={"User-Agent": USER_AGENT, **headers}, content=content,
+                    extensions={"trace": watch.note},
+                ) as answer:  # fmt: skip
+                    named = {name.lower(): value for name, value in answer.headers.items()}
+                    pieces = watch.counted(_capped(answer.iter_bytes(), limit_bytes))
+                    yield Answer(answer.status_code, answer.reason_phrase, url, named, pieces)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                watch.require_in_time()
+                raise self._explain(error) from None
 
     @contextmanager
     def follow(
@@ -196,6 +214,77 @@ class Web:
                 return NoAnswerError("content", reason)
             case _:
                 return NoAnswerError("broken", reason)
+
+
+class _Watch:
+    """Cuts the connections of a request that takes too long.
+
+    Where a server stays silent, or drips, there is nobody who could look at a clock: reading is done in a library. So a
+    timer does, and ends what is read by ending the connection.
+    """
+
+    def __init__(self, streams: "weakref.WeakSet[Stream]") -> None:
+        """streams: of the client's connections; new ones are added."""
+        self._streams = streams
+        self._begun = time.monotonic()
+        self._bytes = 0
+        self._guard = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._is_late = False
+        self._is_over = False
+
+    def __enter__(self) -> "_Watch":
+        self._look()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            self._is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def note(self, event: str, info: Mapping[str, object]) -> None:
+        """Hear from the client what it does: of each connection that it makes."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._streams.add(cast("Stream", info["return_value"]))
+
+    def counted(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Give the pieces, and count them."""
+        for piece in pieces:
+            self._bytes += len(piece)
+            yield piece
+        # A body that has no length ends with its connection, so one that was cut looks complete.
+        self.require_in_time()
+
+    def require_in_time(self) -> None:
+        """Raise NoAnswerError(`timeout`) after too long a time, FlakesyncError(`interrupted`) after a stop."""
+        stop.require_running()
+        if self._is_late:
+            took_s = time.monotonic() - self._begun
+            raise NoAnswerError("timeout", f"given up after {took_s:.0f} s, with {self._bytes} bytes of the answer")
+
+    def cut(self) -> None:
+        """End the connections: whoever reads from them hears of it at once."""
+        for stream in list(self._streams):
+            found = stream.get_extra_info("socket")
+            if isinstance(found, socket.socket):
+                with suppress(OSError):
+                    # Not that of an SSLSocket, which would take the session away from whoever reads in it.
+                    socket.socket.shutdown(found, socket.SHUT_RDWR)
+
+    def _look(self) -> None:
+        """Look how late it is, and again when it could be too late."""
+        left_s = self._begun + min(GRACE_S + self._bytes / LEAST_BYTES_PER_S, LONGEST_S) - time.monotonic()
+        with self._guard:
+            if self._is_over:
+                return
+            if left_s <= 0:
+                self._is_late = True
+                self.cut()
+            # Again after the end too: where there was nothing to cut yet, one may have been connected since.
+            self._timer = threading.Timer(max(left_s, _AGAIN_S), self._look)
+            self._timer.daemon = True
+            self._timer.start()
 
 
 def netrc_login(host: str) -> str | None:

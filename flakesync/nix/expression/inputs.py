@@ -37,6 +37,8 @@ _PATH = re.compile(r"[a-zA-Z0-9._+-]+(?:/[a-zA-Z0-9._+-]+)+")
 _TOP = ("description", "inputs", "outputs", "nixConfig")
 _SELF_ATTRS = frozenset({"submodules", "lfs"})
 _DEEPEST = 64
+_MOST_RELATED = 100
+"""After so many settings none is looked for among them: for each that is, the file is searched."""
 _LITERAL = frozenset({"description", "inputs", "nixConfig"})
 
 
@@ -263,7 +265,7 @@ def _check_config(config: Entry) -> None:
         if isinstance(value, Group) or (
             isinstance(value, Opaque)
             and not _is_list_of_strings(value.node, known)
-            and not (known and _is_earlier(value.node, entries[name].name, seen))
+            and not (known and len(seen) < _MOST_RELATED and _is_earlier(value.node, entries[name].name, seen))
         ):
             raise NotLiteralError(entries[name].name, f"the setting {name!r} has to be evaluated")
         seen.add(name)

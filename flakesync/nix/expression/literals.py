@@ -5,9 +5,11 @@ Nix does: other white space, a lone carriage return, an unfinished escape. Mirro
 """
 
 import re
+import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ _NEVER = re.compile(rb"\x00|\r(?!\n)")
 _WHITE_ELSEWHERE = re.compile(
     rb"[\x0b\x0c]|\xef\xbb\xbf|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80"
 )
-_LAST_COMMA = re.compile(rb",(?=(?:[ \t\r\n]++|#[^\n]*+|/\*(?s:.*?)\*/)*+\})")
+_TURN = re.compile(rb"[,\n]|(?=\*/)")
+_BLANKS = re.compile(rb"[ \t\r]*+")
 _STRING = re.compile(r'(?:[^$"\\]|\$[^{"\\]|\\.|\$\\.)*\$?', re.DOTALL)
 _INDENTED = re.compile(r"(?:[^$']|\$[^{']|'[^'$])*", re.DOTALL)
 _URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re.ASCII)
@@ -29,6 +32,11 @@ _KEYWORDS = frozenset({"assert", "else", "if", "in", "inherit", "let", "rec", "t
 _TRUTHS = frozenset({"true", "false"})
 _GREATEST = 2**63 - 1
 _DEEPEST = 64
+_MOST_BYTES = 1 << 19
+"""The largest flake.nix that is parsed: 512 KiB, several times the largest real ones."""
+_SMALL_BYTES = 1 << 13
+_MOST_PARSE_S = 0.5
+"""Processor time for the parser, which takes the square of a chain of operators; real files take some 20 ms."""
 
 
 class NotLiteralError(Exception):
@@ -86,6 +94,8 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
 
     Raises: NotLiteralError.
     """
+    if len(source) > _MOST_BYTES:
+        raise NotLiteralError((0, 0), f"the file is larger than {_MOST_BYTES >> 10} KiB")
     odd = _NEVER.search(source)
     if odd is not None:
         raise NotLiteralError(_place(source, odd.start()), "a character that Nix and others read differently")
@@ -110,9 +120,14 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
 
 def _check_white_space(source: bytes, root: "Node") -> None:
     """Refuse white space that is none for Nix, unless it is in a comment or a string (U+3000 in a Chinese comment)."""
-    for odd in _WHITE_ELSEWHERE.finditer(source):
-        node = root.descendant_for_byte_range(odd.start(), odd.end() - 1)
-        if node is None or node.type not in ("comment", "string_fragment"):
+    found = list(_WHITE_ELSEWHERE.finditer(source))
+    if not found:
+        return
+    # All of them in one walk: a node that is looked for by its place is looked for from the root on.
+    texts = sorted((node.start_byte, node.end_byte) for node in _nodes(root, ("comment", "string_fragment")))
+    for odd in found:
+        at = bisect_right(texts, (odd.start(), len(source))) - 1
+        if at < 0 or odd.end() > texts[at][1]:
             raise NotLiteralError(_place(source, odd.start()), "a character that Nix and others read differently")
 
 
@@ -130,12 +145,70 @@ def _check_errors(root: "Node") -> None:
 
 def _tree(source: bytes) -> "Node":
     """Return the root of the syntax tree, without the commas at the end of formals: this grammar lacks them."""
-    commas = [found.start() for found in _LAST_COMMA.finditer(source)]
+    commas = _last_commas(source)
+    root = _parse(_blanked(source, commas))
     if not commas:
-        return _parser().parse(source).root_node
-    root = _parser().parse(_blanked(source, commas)).root_node
-    trailing = [comma for comma in commas if _ends_formals(root, comma)]
-    return root if trailing == commas else _parser().parse(_blanked(source, trailing)).root_node
+        return root
+    ends = sorted(end for node in _nodes(root, ("formals",)) for end in _end_of_formals(node))
+    trailing = [
+        comma for comma in commas if (at := bisect_right(ends, (comma, len(source)))) and comma < ends[at - 1][1]
+    ]
+    return root if trailing == commas else _parse(_blanked(source, trailing))
+
+
+def _last_commas(source: bytes) -> list[int]:
+    """Return the places of the commas that nothing but white space and comments keeps from a closing brace."""
+    commas: list[int] = []
+    # Backwards, so that what follows a comma is known already, however many share the comments between.
+    after_line = False
+    ends: list[tuple[int, bool]] = []
+    for place in [found.start() for found in _TURN.finditer(source)][::-1]:
+        kind = source[place : place + 1]
+        blanks = _BLANKS.match(source, place + (2 if kind == b"*" else 1))
+        at = blanks.end() if blanks is not None else place
+        ahead = source[at : at + 2]
+        if ahead[:1] in (b"\n", b"#"):
+            closes = after_line
+        elif ahead == b"/*":
+            closes = next((known for end, known in ends[:-3:-1] if end >= at + 2), False)
+        else:
+            closes = ahead[:1] == b"}"
+        if kind == b"*":
+            ends.append((place, closes))
+        elif kind == b"\n":
+            after_line = closes
+        elif closes:
+            commas.append(place)
+    return commas[::-1]
+
+
+def _parse(source: bytes) -> "Node":
+    # Only what is read in pieces can be stopped, but its nodes have no text: what is large is parsed twice.
+    if len(source) > _SMALL_BYTES:
+        end = time.thread_time() + _MOST_PARSE_S
+        # What is called a progress callback says whether to stop.
+        try:
+            _parser().parse(
+                partial(_piece, source), progress_callback=lambda _offset, _failed: time.thread_time() > end
+            )
+        except ValueError:
+            _parser().reset()
+            raise NotLiteralError((0, 0), "the file takes too long to parse") from None
+    return _parser().parse(source).root_node
+
+
+def _piece(source: bytes, offset: int, _point: object) -> bytes:
+    return source[offset : offset + _SMALL_BYTES]
+
+
+def _nodes(root: "Node", kinds: tuple[str, ...]) -> Iterator["Node"]:
+    """Give all nodes of some kinds, in any order."""
+    work = [root]
+    while work:
+        node = work.pop()
+        if node.type in kinds:
+            yield node
+        work += node.named_children
 
 
 def _blanked(source: bytes, places: list[int]) -> bytes:
@@ -145,13 +218,11 @@ def _blanked(source: bytes, places: list[int]) -> bytes:
     return bytes(text)
 
 
-def _ends_formals(root: "Node", place: int) -> bool:
-    """Whether a byte is between the last formal of a function and its closing brace."""
-    node = root.descendant_for_byte_range(place, place)
-    if node is None or node.type != "formals":
-        return False
+def _end_of_formals(node: "Node") -> Iterator[tuple[int, int]]:
+    """Give what lies between the last formal of a function and its closing brace; nothing after an ellipsis."""
     formals = [child for child in node.named_children if child.type in ("formal", "ellipses")]
-    return bool(formals) and formals[-1].type == "formal" and formals[-1].end_byte <= place
+    if formals and formals[-1].type == "formal":
+        yield formals[-1].end_byte, node.end_byte
 
 
 SETS = frozenset({"attrset_expression", "rec_attrset_expression"})

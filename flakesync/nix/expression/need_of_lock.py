@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable
 
-_NOTHING = re.compile(rb"#[^\n]*|/\*.*?\*/|\binputs\s*=\s*\{\s*\}\s*;", re.DOTALL)
+_NOTHING = re.compile(rb"#[^\n]*|/\*.*?(?:\*/|\Z)|\binputs\s*=\s*\{\s*\}\s*;", re.DOTALL)
 _INPUTS = re.compile(rb"(?<![\w.-])inputs(?![\w-])\s*[.={]")
 _SELF = re.compile(rb"(?<![\w-])self\s*(?:=|\.\s*(?:submodules|lfs)\b)")
-_FORMALS = re.compile(rb"outputs\s*=\s*(?:\w+\s*@\s*)?\{([^}]*)\}\s*(?:@\s*\w+\s*)?:")
+_FORMALS = re.compile(rb"outputs\s*=\s*(?:\w+\s*@\s*)?\{([^{}]*)\}\s*(?:@\s*\w+\s*)?:")
 
 
 def may_have_inputs(flake_nix: bytes) -> bool:

@@ -6,20 +6,16 @@ _LOCK = "flake.lock"
 # A string in quotes is passed over whole, so that a `#` in it begins no comment.
 _PIECES = re.compile(
     r"""
-    "(?:[^"\\]|\\.)*"
-    | ''(?:[^'] | '(?!') | ''['$] | ''\\.)*''
+    "(?:[^"\\]|\\.)*+(?:"|\Z)
+    | ''(?:[^'] | '(?!') | ''['$] | ''\\.)*+(?:''|\Z)
     | (?P<comment> \#[^\n]* | /\*.*?(?:\*/|\Z) )
     """,
     re.VERBOSE | re.DOTALL,
 )
 _READERS = r"(?:readFile|importJSON|fromJSON)"
-_READ = re.compile(
-    rf"""
-    \b{_READERS}\b [^;]*? flake\.lock(?![\w-])
-    | \+ \s* "/(?:[\w.-]+/)*flake\.lock"
-    """,
-    re.VERBOSE,
-)
+_STATEMENT = re.compile(r"[^;]+")
+_A_LOCK = re.compile(r"flake\.lock(?![\w-])")
+_APPENDED = re.compile(r'\+\s*"/(?:[\w.-]+/)*flake\.lock"')
 _A_READER = re.compile(rf"\b{_READERS}\b")
 _NAMED = re.compile(r'=\s*(?:\.\.?/[\w./-]*flake\.lock|"[^"\n]*/flake\.lock")\s*;')
 
@@ -32,12 +28,23 @@ def line_that_reads_lock(text: str) -> int | None:
     if _LOCK not in text:
         return None
     code = _PIECES.sub(_without_comment, text)
-    found = _READ.search(code)
-    if found is None and _A_READER.search(code) is not None:
-        found = _NAMED.search(code)
-    if found is None:
+    reading, appended = _read_by_name(code), _APPENDED.search(code)
+    places = [*([reading] if reading is not None else []), *([appended.start()] if appended is not None else [])]
+    if not places and _A_READER.search(code) is not None and (named := _NAMED.search(code)) is not None:
+        places = [named.start()]
+    if not places:
         return None
-    return code.count("\n", 0, code.index(_LOCK, found.start())) + 1
+    return code.count("\n", 0, code.index(_LOCK, min(places))) + 1
+
+
+def _read_by_name(code: str) -> int | None:
+    """Return where a function that reads files begins a statement which names a flake.lock; None: nowhere."""
+    # Statement by statement: one pattern for all would look to the end of one from each reader in it.
+    for statement in _STATEMENT.finditer(code):
+        reader = _A_READER.search(code, *statement.span())
+        if reader is not None and _A_LOCK.search(code, reader.end(), statement.end()) is not None:
+            return reader.start()
+    return None
 
 
 def _without_comment(found: re.Match[str]) -> str:

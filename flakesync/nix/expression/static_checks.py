@@ -25,8 +25,8 @@ from flakesync.nix.expression.literals import (
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-    Scope = tuple[frozenset[str] | None, "Scope"] | None
-    """Names and the scope around them; None for names: a `with`, which may bind anything."""
+    Scope = tuple[frozenset[str] | None, "Scope", int] | None
+    """Names, the scope around them, and how many there are; None for names: a `with`, which may bind anything."""
 
     Work = list[tuple[Node, Scope]]
 
@@ -40,6 +40,8 @@ _SEARCH_PATH = re.compile(r"<[a-zA-Z0-9._+-]+(?:/[a-zA-Z0-9._+-]+)*>")
 _PATH = re.compile(rb"[a-zA-Z0-9._+-]*(?:/[a-zA-Z0-9._+-]+)+")
 _GREATEST = 2**63 - 1
 _DEEPEST = 64
+_MOST_SCOPES = 200
+"""How many scopes may be around an expression: a variable is looked for in all of them."""
 
 
 def check_expression(node: "Node", names: Iterable[str] = ()) -> None:
@@ -47,8 +49,7 @@ def check_expression(node: "Node", names: Iterable[str] = ()) -> None:
 
     Raises: NotLiteralError.
     """
-    base: Scope = (BASE_NAMES, None)
-    work: Work = [(node, (frozenset(names), base))]
+    work: Work = [(node, _within(node, frozenset(names), _within(node, BASE_NAMES, None)))]
     while work:
         node, scope = work.pop()
         kind = node.type
@@ -59,6 +60,13 @@ def check_expression(node: "Node", names: Iterable[str] = ()) -> None:
             work += [(child, scope) for child in node.named_children]
         else:
             handler(node, scope, work)
+
+
+def _within(node: "Node", names: frozenset[str] | None, outer: "Scope") -> "Scope":
+    depth = outer[2] + 1 if outer is not None else 0
+    if depth > _MOST_SCOPES:
+        raise NotLiteralError(node, "expressions nested too deeply")
+    return names, outer, depth
 
 
 def formal_names(formals: "Node") -> dict[str, "Node"]:
@@ -86,7 +94,7 @@ def _variable(node: "Node", scope: "Scope", work: "Work") -> None:
 
 def _require(node: "Node", name: str, scope: "Scope") -> None:
     while scope is not None:
-        names, scope = scope
+        names, scope, _ = scope
         if names is None or name in names:
             return
     raise NotLiteralError(node, f"nothing binds the variable {name!r}")
@@ -105,21 +113,21 @@ def _function(node: "Node", scope: "Scope", work: "Work") -> None:
             defaults += [child for formal in child.named_children for child in formal.named_children[1:]]
         elif child.type == "identifier":
             _bind(bound, child)
-    inner = (frozenset(bound), scope)
+    inner = _within(node, frozenset(bound), scope)
     work.append((body, inner))
     work += [(default, inner) for default in defaults]
 
 
 def _with(node: "Node", scope: "Scope", work: "Work") -> None:
     environment, body = without_comments(node)
-    work += [(environment, scope), (body, (None, scope))]
+    work += [(environment, scope), (body, _within(node, None, scope))]
 
 
 def _set(node: "Node", scope: "Scope", work: "Work") -> None:
     made = _Set(recursive=node.type == "rec_attrset_expression")
     for binding in _bindings(node):
         made.take(binding, 0)
-    made.check(scope, work)
+    made.check(node, scope, work)
 
 
 def _let(node: "Node", scope: "Scope", work: "Work") -> None:
@@ -130,8 +138,8 @@ def _let(node: "Node", scope: "Scope", work: "Work") -> None:
             if static_name(first) is None:
                 raise NotLiteralError(first, "a name in `let` has to be evaluated")
         made.take(binding, 0)
-    made.check(scope, work)
-    work.append((without_comments(node)[-1], (frozenset(made.names), scope)))
+    made.check(node, scope, work)
+    work.append((without_comments(node)[-1], _within(node, frozenset(made.names), scope)))
 
 
 def _bindings(node: "Node") -> list["Node"]:
@@ -198,12 +206,12 @@ class _Set:
                 raise NotLiteralError(part, f"the attribute {name!r} is defined twice")
             self.names[name] = None
 
-    def check(self, scope: "Scope", work: "Work") -> None:
+    def check(self, node: "Node", scope: "Scope", work: "Work") -> None:
         """Check its names; expressions in it are left as work. Only plain `inherit` looks past a `rec` set's own."""
         sets: list[tuple[_Set, Scope]] = [(self, scope)]
         while sets:
             each, outer = sets.pop()
-            inner = (frozenset(each.names), outer) if each.recursive else outer
+            inner = _within(node, frozenset(each.names), outer) if each.recursive else outer
             for binding in each.inherits:
                 if binding.type == "inherit_from":
                     work.append((without_comments(binding)[0], inner))
@@ -259,10 +267,12 @@ def _path(node: "Node", scope: "Scope", work: "Work") -> None:
     """Refuse a slash at the end, and `a//b`, which Nix takes for an update."""
     start = node.start_byte
     text = text_of(node).encode()
-    for child in reversed(node.named_children):
+    pieces, at = [], 0
+    for child in node.named_children:
         if child.type == "interpolation":
-            text = text[: child.start_byte - start] + b"x" + text[child.end_byte - start :]
-    if not _PATH.fullmatch(text):
+            pieces += [text[at : child.start_byte - start], b"x"]
+            at = child.end_byte - start
+    if not _PATH.fullmatch(b"".join((*pieces, text[at:]))):
         raise NotLiteralError(node, "a path that Nix reads otherwise")
     work += [(child, scope) for child in node.named_children]
 

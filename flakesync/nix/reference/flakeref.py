@@ -29,6 +29,9 @@ __all__ = ["FORGE_HOSTS", "Attr", "FlakeRef", "Identity", "identity_of", "identi
 _FULL_REV = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 FORGE_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
 """Where the sources of each type lie that name no host."""
+_LONGEST = 1 << 15
+"""How long a reference may be, and each of its attributes: far more than any server takes for an address."""
+_SHOWN = 300
 # Facts about one commit, wrong for any other.
 _OF_ONE_COMMIT = {"rev", "ref", "narHash", "lastModified", "revCount", "dirtyRev", "dirtyShortRev", "treeHash"}
 
@@ -55,6 +58,7 @@ class FlakeRef(msgspec.Struct, frozen=True, dict=True):
         Relative paths are taken (`./x`), as in the inputs of a flake. Raises FlakeRefError (`flake-ref`).
         """
         try:
+            _check_length(text)
             attrs = parse_attrs(text, flake=flake)
         except ValueError as error:
             raise _refused(text, error) from None
@@ -67,6 +71,8 @@ class FlakeRef(msgspec.Struct, frozen=True, dict=True):
         Raises FlakeRefError (`flake-ref`) for an unknown type or attribute, or a value of the wrong type.
         """
         try:
+            for value in attrs.values():
+                _check_length(value)
             canonical = checked(attrs)
         except ValueError as error:
             raise _refused(str(attrs.get("url") or dict(attrs)), error) from None
@@ -164,7 +170,17 @@ def identity_of_url(url: str) -> Identity | None:
         return identity_of({"type": "git", "url": url})
 
 
+def _check_length(value: object) -> None:
+    if isinstance(value, str) and len(value) > _LONGEST:
+        raise ValueError(f"it is longer than {_LONGEST} characters")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 def _refused(text: str, error: ValueError) -> FlakeRefError:
+    text, reason = _short(text), _short(str(error))
     hint = None
     if re.match(r"ssh://", text):
         hint = f"write git+{hide_secrets(text)}"
@@ -172,4 +188,4 @@ def _refused(text: str, error: ValueError) -> FlakeRefError:
         hint = f"write git+ssh://{found[1]}/{found[2]}"
     elif re.match(r"[a-z]*[A-Z][A-Za-z]*:", text):
         hint = "the scheme is written in lower case"
-    return FlakeRefError("flake-ref", f"{hide_secrets(text)!r} is not a flake reference: {error}", hint=hint)
+    return FlakeRefError("flake-ref", f"{hide_secrets(text)!r} is not a flake reference: {reason}", hint=hint)

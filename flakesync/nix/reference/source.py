@@ -3,7 +3,6 @@
 Like Identity this is flakesync's own notion; Nix compares attributes.
 """
 
-import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
@@ -23,9 +22,8 @@ The "ref" of an archive is the version that its URL names; that of an indirect r
 ARCHIVES = ("tarball", "file")
 _PLACE = frozenset({"type", "host", "owner", "repo", "url"})
 
-_OF_FORGE = re.compile(
-    r"https?://.+?/(?:-/archive/(?P<gitlab>.+)/[^/]+|archive/(?P<ref>.+))\.(?:tar\.(?:gz|xz|bz2|zst)|tgz|zip)"
-)
+_WEB = ("https://", "http://")
+_ENDINGS = (".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tgz", ".zip")
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -79,8 +77,18 @@ def archived_ref(original: Mapping[str, Attr]) -> str | None:
     """Return the branch, tag or commit that an archive is of, as its forge's address says; None for all else."""
     if original.get("type") != "tarball":
         return None
-    found = _OF_FORGE.fullmatch(unquote(str(original.get("url")).partition("?")[0]))
-    return (found["gitlab"] or found["ref"]).removeprefix("refs/heads/") if found is not None else None
+    url = unquote(str(original.get("url")).partition("?")[0])
+    ending = next((each for each in _ENDINGS if url.endswith(each)), None)
+    if ending is None or not url.startswith(_WEB):
+        return None
+    host, _, path = url.removesuffix(ending).partition("://")[2].partition("/")
+    before, archive, ref = f"/{path}".partition("/archive/")
+    if not host or not archive:
+        return None
+    # GitLab: `/-/archive/REF/NAME-REF.tar.gz`.
+    if before.endswith("/-") and all((parts := ref.rpartition("/"))[::2]):
+        ref = parts[0]
+    return ref.removeprefix("refs/heads/") or None
 
 
 def resolved(original: Mapping[str, Attr], locked: Mapping[str, Attr]) -> Mapping[str, Attr]:

@@ -30,7 +30,6 @@ _URL = re.compile(
     r"(?:#(?P<fragment>.*))?",
     re.ASCII | re.DOTALL,
 )
-_SCP = re.compile(r"([^/]*)@(.*):(.*)")
 
 
 class Url(msgspec.Struct, frozen=True):
@@ -99,8 +98,8 @@ def parse_git_url(text: str) -> Url:
 
     `git@host:path` is ssh, a bare path is a file, a superfluous `git+` goes. Raises ValueError.
     """
-    if not text.startswith("/") and (found := _SCP.fullmatch(text)):
-        text = f"ssh://{found[1]}@{found[2]}/{found[3]}"
+    if (scp := _split_scp(text)) is not None:
+        text = "ssh://{}@{}/{}".format(*scp)
     if "://" not in text and not text.startswith(("file:", "git+file:")):
         if ":" in text.split("/", 1)[0]:
             raise ValueError("not a URL that git input schemes know (for ssh write ssh://host/path)")
@@ -108,6 +107,15 @@ def parse_git_url(text: str) -> Url:
         return Url("file", "" if text.startswith("/") else None, path, {})
     url = parse_url(text)
     return url.with_(url.transport, url.query) if url.application == "git" else url
+
+
+def _split_scp(text: str) -> tuple[str, str, str] | None:
+    """Return user, host and path of `user@host:path`, of which Nix's pattern takes each as long as it can; or None."""
+    colon = text.rfind(":")
+    at = text.partition("/")[0].rfind("@", 0, max(colon, 0))
+    if at < 0 or "\n" in text[at:]:
+        return None
+    return text[:at], text[at + 1 : colon], text[colon + 1 :]
 
 
 def decode_query(text: str) -> dict[str, str]:

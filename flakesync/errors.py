@@ -85,9 +85,10 @@ class GitError(FlakesyncError):
 class HostDownError(GitError):
     """A server that answers nobody, whatever is asked: code `unreachable`. host: as in its addresses, with its port."""
 
-    def __init__(self, host: str, message: str) -> None:
-        hint = f"is {host} up, and reachable from here? `--offline` asks no server"
-        super().__init__("unreachable", message, hint=hint)
+    def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:
+        """Make the error. hint: where more is known than that nobody answers."""
+        usual = f"is {host} up, and reachable from here? `--offline` asks no server"
+        super().__init__("unreachable", message, hint=hint or usual)
         self.host = host
 
 

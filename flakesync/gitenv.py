@@ -29,13 +29,14 @@ def with_settings(environ: Mapping[str, str], settings: Settings) -> dict[str, s
 
     environ: the environment that they are for; the settings that it has already stay.
 
-    Raises: GitError(`git`): its GIT_CONFIG_COUNT is no number, which git refuses too.
+    Raises: GitError(`git-settings`): its GIT_CONFIG_COUNT is no number, which git refuses too.
     """
     if not settings:
         return {}
     told = environ.get("GIT_CONFIG_COUNT") or "0"
     if not (told.isascii() and told.isdigit()):
-        raise GitError("git", f"GIT_CONFIG_COUNT is {told!r}, not a number", hint="git cannot run with it: unset it")
+        hint = "git cannot run with it: unset it"
+        raise GitError("git-settings", f"GIT_CONFIG_COUNT is {told!r}, not a number", hint=hint)
     first = int(told)
     found = {"GIT_CONFIG_COUNT": str(first + len(settings))}
     for number, (key, value) in enumerate(settings, first):

@@ -42,8 +42,7 @@ _SAID = {
         ("read-only file ?system", errno.EROFS),
         ("too many open files", errno.EMFILE),
         (r"cannot allocate memory|out of memory|memory exhausted|std::bad_alloc", errno.ENOMEM),
-        (r"(?:cannot|unable to|can't|failed to) (?:fork|(?:create|start new) (?:\w+ )?thread)\b", errno.EAGAIN),
-        (r"fork: (?:retry|.*resource temporarily unavailable)", errno.EAGAIN),
+        (r"(?:fork|thread)\b.*resource temporarily unavailable|fork: retry", errno.EAGAIN),
     )
 }
 

@@ -88,6 +88,7 @@ def test_programs_say_it_in_the_words_of_the_system(said: str, code: str) -> Non
         "remote: fatal: write error: No space left on device\nfatal: the remote end hung up unexpectedly",
         "fatal: unable to access 'https://h/r/': Recv failure: Resource temporarily unavailable",
         "fatal: repository 'https://h/r/' not found",
+        "error: cannot run ssh: No such file or directory\nfatal: unable to fork",
         "",
     ],
 )

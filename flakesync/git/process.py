@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakesync.errors import FlakesyncError, GitError, plain
+from flakesync.git.failures import no_env, no_git, not_started, of_machine
 from flakesync.gitenv import with_settings
 from flakesync.net.wall import is_offline
 from flakesync.processes import child
@@ -45,11 +46,15 @@ _PIECE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a git process said. status: exit status. err: standard error, without secrets and control characters."""
+    """What a git process said. status: exit status. err: standard error, without secrets and control characters.
+
+    folder: the repository that it worked in; empty: none.
+    """
 
     status: int
     out: bytes
     err: str
+    folder: str = ""
 
     @property
     def text(self) -> str:
@@ -77,8 +82,8 @@ def git(
     data: what it reads on standard input (None: it is closed). config: settings that must not be seen in the list of
     processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
 
-    Raises: GitError(`no-git` | `git-timeout` | `git-interrupted`), and GitError(`git`) with git's own words when
-    `check` and it fails.
+    Raises: GitError(`no-git` | `git-settings` | `git-timeout` | `git-interrupted`), and GitError(`git`) with git's own
+    words, or what the machine refuses, when `check` and it fails.
     """
     extra = {**_quiet_environment(), **(env or {}), **with_settings(os.environ, config)}
     try:
@@ -86,9 +91,12 @@ def git(
             ended = child.run(partial(_start, argv, cwd, extra, reads=data is not None), data=data, timeout_s=timeout_s)
     except TimeoutError:
         raise GitError("git-timeout", f"git {argv[0]} did not end within {timeout_s:g} s") from None
-    answer = Answer(ended.status, ended.out, _words(ended.err))
-    if check and answer.status != 0:
-        raise failure(argv[0], answer)
+    folder = os.fspath(cwd) if os.fspath(cwd) != _ROOT else ""
+    answer = Answer(ended.status, ended.out, _words(ended.err), folder)
+    if answer.status != 0:
+        error = failure(argv[0], answer)
+        if check or error.code == "git-settings":  # then it is an answer to no question
+            raise error
     return answer
 
 
@@ -111,7 +119,7 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str]
         status = process.wait()
         errors.join()
     if status != 0:
-        raise failure(_command(argv), Answer(status, b"", _words(b"".join(told))))
+        raise failure(_command(argv), Answer(status, b"", _words(b"".join(told)), os.fspath(cwd)))
 
 
 @contextmanager
@@ -126,11 +134,13 @@ def _named(argv: Sequence[str]) -> Iterator[None]:
 
 
 def _words(err: bytes) -> str:
-    return hide_secrets(plain(err.decode("utf-8", "replace"))).strip()
+    return hide_secrets(plain(err.decode("utf-8", "surrogateescape"))).strip()
 
 
 def failure(command: str, answer: Answer) -> GitError:
     """Return the error for a git command that failed: git's last words, which name the cause."""
+    if (of_here := of_machine(command, answer.err, answer.folder)) is not None:
+        return of_here
     lines = [line for line in answer.err.splitlines() if line.strip() and not line.startswith("hint:")]
     told = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines[-3:]
     reason = "; ".join(re.sub(r"^(?:fatal|error): ", "", line) for line in told) or f"exit status {answer.status}"
@@ -146,12 +156,12 @@ def _command(argv: Sequence[str]) -> str:
 def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, reads: bool) -> "Popen[bytes]":
     """Start git, with pipes. Raises: GitError(`no-git` | `git`)."""
     if shutil.which("git") is None:
-        raise GitError("no-git", "there is no git program on PATH", hint="install git")
+        raise no_git()
     try:
         from git.cmd import Git
         from git.exc import GitCommandNotFound
     except ImportError as error:
-        raise GitError("no-git", f"git does not run: {plain(str(error)).splitlines()[0]}", hint="install git") from None
+        raise not_started(error) from None
     # GitPython expands `~` and `$NAME` in the folder that it is given, and stays where it is if that cannot be entered:
     # git would run in another repository. So GitPython gets the root folder only; git's own -C takes a name literally.
     place = ["-C", str(Path(cwd).absolute())] if os.fspath(cwd) != _ROOT else []
@@ -166,7 +176,7 @@ def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, re
             start_new_session=True,
         )
     except (GitCommandNotFound, OSError) as error:
-        raise GitError("no-git", f"git does not start: {error}", hint="install git") from None
+        raise not_started(error) from None
     process, started.proc = started.proc, None
     if process is None:
         raise GitError("git", "git has ended before it began")
@@ -174,9 +184,14 @@ def _start(argv: Sequence[str], cwd: str | Path, extra: Mapping[str, str], *, re
 
 
 def _unset(ours: Mapping[str, str]) -> list[str]:
-    """Return the words before `git` that take inherited state away: GitPython only adds to the environment."""
+    """Return the words before `git` that take inherited state away: GitPython only adds to the environment.
+
+    Raises: GitError(`no-env`).
+    """
     inherited = [name for name in os.environ if name.startswith("GIT_") and name not in ours]
     names = [name for name in inherited if not _KEEP.fullmatch(name)]
+    if names and shutil.which("env") is None:
+        raise no_env(names)
     return ["env", *(part for name in sorted(names) for part in ("-u", name))] if names else []
 
 

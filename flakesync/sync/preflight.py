@@ -42,5 +42,7 @@ def identity_in(clone: Path) -> Signature | None:
     try:
         with Repository.open(clone) as repository:
             return repository.identity()
-    except Exception:  # noqa: BLE001 - it fails for itself then
+    except Exception as error:  # it fails for itself then, but for what is not its own
+        if isinstance(error, GitError) and error.code == "git-settings":
+            raise
         return None

@@ -41,7 +41,7 @@ __all__ = [
 
 At = Literal["base", "update"]
 
-_NO_REPOS_OWN = frozenset({"cache", "no-git"})
+_NO_REPOS_OWN = frozenset({"cache", "no-git", "git-settings"})
 
 
 class RepoAtCommit(msgspec.Struct, frozen=True):

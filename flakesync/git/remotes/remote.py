@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from flakesync.errors import GitError, HostDownError
 from flakesync.git import process
+from flakesync.git.remotes.causes import cause_in, reason_in
 from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, server_of
 from flakesync.git.remotes.tries import host_of, note_down, note_up, require_up, stumbled, tries
 from flakesync.git.values import check_ref_name
@@ -25,27 +26,7 @@ _NAME = "flakesync-remote"
 _CONFIGURES = re.compile(r"HOME|XDG_CONFIG_HOME|GIT_CONFIG\w*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(?:\[[^\]/]+\]|[^@/:\s]+):")
-_DENIED = (
-    "could not read username",
-    "could not read password",
-    "authentication failed",
-    "permission denied",
-    "access denied",
-    "repository not found",
-    "project you were looking for could not be found",
-    "returned error: 401",
-    "returned error: 403",
-    "http basic: access denied",
-    "host key verification failed",
-)
-_SSH = ("permission denied (", "host key verification failed", "publickey")
-_NOBODY = re.compile(
-    r"could not resolve host|failed to connect|couldn't connect|could not connect|connection refused"
-    r"|connection timed out|operation timed out|connect to host \S+ port|no route to host|network is unreachable"
-    r"|unable to look up|name or service not known|certificate|ssl connect error|unable to connect to"
-)
 _REDIRECT = re.compile(r"^warning: redirecting to (\S+)", re.MULTILINE)
-_MISSING = ("does not appear to be a git repository", "not found", "does not exist", "returned error: 404")
 
 
 class Listing(NamedTuple):
@@ -254,43 +235,38 @@ def run_once(
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     """Return the error that says why `remote` could not be used."""
     shown = hide_secrets(remote.url)
-    failed = process.failure(command, answer).message.removeprefix(f"git {command}: ")
-    reason = remote.clean(failed).replace(f"'{_NAME}'", shown)
-    told = answer.err.lower()
-    if "couldn't find remote ref" in told:
-        return GitError("no-such-ref", f"{shown}: {reason}")
+    failed = process.failure(command, answer)
+    if failed.code != "git":  # this machine, or the repository here, before any server was asked
+        return failed
+    if "couldn't find remote ref" in answer.err.lower():
+        return GitError("no-such-ref", f"{shown}: {_reason(remote, reason_in(answer.err))}")
     host = host_of(remote.url)
-    if host is not None and _NOBODY.search(told) is not None:
-        return note_down(HostDownError(host, f"{host} cannot be reached: {remote.clean(_why_nobody(answer.err))}"))
-    missing = any(words in told for words in _MISSING)
-    # To a login that may not see a repository, forges say that there is none.
-    if any(words in told for words in _DENIED) or (missing and remote.login is not None):
-        return GitError("access-denied", f"{shown}: {reason}", hint=_how_to_get_in(command, remote, told))
-    if missing:
-        return GitError("unreachable", f"{shown}: {reason}", hint="there is no repository at that address")
-    if answer.status == 128 or "could not read from remote" in told:
-        return GitError("unreachable", f"{shown}: {reason}")
-    return GitError("git", f"{shown}: {reason}")
+    cause = cause_in(answer.err)
+    if cause is None or (host is None and cause.kind == "down"):
+        said = reason_in(answer.err) or failed.message.removeprefix(f"git {command}: ")
+        code = "unreachable" if answer.status == 128 or "could not read from remote" in answer.err.lower() else "git"
+        return GitError(code, f"{shown}: {_reason(remote, said)}")
+    reason = _reason(remote, cause.reason)
+    match cause.kind:
+        case "down" if host is not None:
+            return note_down(HostDownError(host, f"{host} cannot be reached: {reason}", hint=cause.hint))
+        case "settings":
+            return GitError("no-transport", f"{shown}: {reason}", hint=cause.hint)
+        case "missing" if remote.login is None:
+            return GitError("unreachable", f"{shown}: {reason}", hint="there is no repository at that address")
+        case _:  # to a login that may not see a repository, forges say that there is none
+            return GitError("access-denied", f"{shown}: {reason}", hint=cause.hint or _how_to_get_in(command, remote))
 
 
-def _why_nobody(err: str) -> str:
-    """Return the line that says why a host cannot be reached, without the address of the one repository."""
-    told = next(line for line in err.splitlines() if _NOBODY.search(line.lower()))
-    return re.sub(r"^(?:fatal: |error: |ssh: |unable to access '[^']*': )*", "", told.strip()).rstrip(".")
+def _reason(remote: Remote, text: str) -> str:
+    return remote.clean(text).replace(f"'{_NAME}'", hide_secrets(remote.url))
 
 
-def _how_to_get_in(command: str, remote: Remote, told: str) -> str | None:
-    """Return what to do where a server does not let git in. told: what git and the server said, in lower case."""
+def _how_to_get_in(command: str, remote: Remote) -> str | None:
+    """Return what to do where a server does not let git in, and does not say more."""
     scheme = _SCHEME.match(remote.url)
-    # A setting of the user's (`url.….insteadOf`) may have led git to ssh.
-    if any(words in told for words in _SSH) or (scheme is None and not remote.url.startswith("/")):
-        kind = "ssh"
-    else:
-        kind = scheme[1].lower() if scheme is not None else "file"
-    match kind:
+    match scheme[1].lower() if scheme is not None else "file" if remote.url.startswith("/") else "ssh":
         case "ssh":
-            if "host key verification failed" in told:
-                return "ssh does not know that server's key: connect once by hand, or add it to known_hosts"
             return "git may not ask for a password here: load an ssh key that the server knows into an agent"
         case "http" | "https":
             if remote.login is not None:

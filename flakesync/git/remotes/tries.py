@@ -80,7 +80,7 @@ def require_up(url: str) -> None:
     with _guard:
         until, error = _silent.get(host_of(url) or "", (0.0, None))
     if error is not None and until > time.monotonic():
-        raise HostDownError(error.host, error.message)
+        raise HostDownError(error.host, error.message, hint=error.hint)
 
 
 def note_up(url: str) -> None:

@@ -16,6 +16,7 @@ from flakesync.survey.read import ask_servers, read_graph, read_survey
 from flakesync.survey.survey import Survey
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.manifest import load_workspace
+from flakesync.workspace.snapshot import UnreadableRepo
 from tests.support import locks, repos
 from tests.support.locks import Input
 from tests.support.workspaces import UPDATE_BRANCH, commit_id, everything, flake_nix, make_ground, takes
@@ -160,7 +161,8 @@ def web() -> Iterator[tuple[str, list[str]]]:
 def test_a_server_is_asked_once_for_one_reference(web: tuple[str, list[str]], nixpkgs: tuple[str, Rev, Rev]) -> None:
     git = FlakeRef.parse(f"git+{nixpkgs[0]}?ref=stable")
     wanted = {"a": FlakeRef.parse(f"{web[0]}/x.tar.gz"), "b": FlakeRef.parse(f"{web[0]}/x.tar.gz"), "c": git}
-    found = ask_servers(wanted, 4)
+    found, errors = ask_servers(wanted, 4)
+    assert errors == {}
     assert {key: latest.rev for key, latest in found.items()} == {
         "a": commit_id("X"),
         "b": commit_id("X"),
@@ -172,27 +174,86 @@ def test_a_server_is_asked_once_for_one_reference(web: tuple[str, list[str]], ni
     assert web[1] == ["/x.tar.gz"]
 
 
-def test_every_server_is_tried_and_the_first_error_counts_the_others(
+def test_every_server_is_tried_and_each_error_is_known_by_what_was_asked_for(
     web: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     gone = [FlakeRef.parse(f"git+file://{tmp_path}/gone{number}") for number in range(2)]
-    with pytest.raises(FlakesyncError, match=r"gone0.*\(and 1 more\)"):
-        ask_servers({"a": gone[0], "b": FlakeRef.parse(f"{web[0]}/x.tar.gz"), "c": gone[1]}, 2)
+    found, errors = ask_servers({"a": gone[0], "b": FlakeRef.parse(f"{web[0]}/x.tar.gz"), "c": gone[1]}, 2)
+    assert (list(found), list(errors)) == (["b"], ["a", "c"])
+    assert "gone1" in errors["c"].message
     assert web[1] == ["/x.tar.gz"]
 
 
-def test_what_is_the_same_of_several_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_pins(tmp_path: Path, nixpkgs: tuple[str, Rev, Rev], *, needs_dead: tuple[str, ...]) -> Path:
+    """A workspace of `one`, `two` and `three`; some take a source that is not there, the others one that is."""
+    dead = f"file://{tmp_path}/gone"
+    flakes = {
+        name: {"n": locks.git(dead if name in needs_dead else nixpkgs[0], rev=nixpkgs[1], ref="stable")}
+        for name in ("one", "two", "three")
+    }
+    pins = {
+        name: {"source": f"git+{url}?ref=stable", "target": "latest"}
+        for name, url in {"dead": dead, "alive": nixpkgs[0]}.items()
+    }
+    return make_ground(tmp_path, flakes, pins=pins).manifest
+
+
+def test_a_pin_whose_server_is_dead_fails_the_repos_that_need_it_and_no_other(
+    tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]
+) -> None:
+    manifest = two_pins(tmp_path, nixpkgs, needs_dead=("one",))
+    survey = read_survey(load_workspace(manifest))
+    unreadable = {name: state for name, state in survey.snapshot.states.items() if isinstance(state, UnreadableRepo)}
+    assert list(unreadable) == ["one"]
+    assert unreadable[RepoName("one")].error.code == "unreachable"
+    assert unreadable[RepoName("one")].error.message.startswith("the target of pin dead is not known: ")
+    found = find_drift(survey, frozenset(survey.snapshot.states)).findings
+    assert {(finding.repo, finding.kind) for finding in found} == {
+        ("one", "unreachable"),
+        ("two", "pin"),
+        ("three", "pin"),
+    }
+
+
+def test_a_dead_pin_that_every_repo_needs_is_one_error(tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]) -> None:
+    manifest = two_pins(tmp_path, nixpkgs, needs_dead=("one", "two", "three"))
+    with pytest.raises(FlakesyncError, match="gone") as caught:
+        read_survey(load_workspace(manifest))
+    assert caught.value.code == "unreachable"
+
+
+def test_a_dead_pin_that_nobody_needs_is_a_note(tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]) -> None:
+    notes: list[str] = []
+    survey = read_survey(load_workspace(two_pins(tmp_path, nixpkgs, needs_dead=())), note=notes.append)
+    assert len([note for note in notes if note.startswith("the target of pin dead is not known: ")]) == 1
+    assert not [state for state in survey.snapshot.states.values() if isinstance(state, UnreadableRepo)]
+
+
+def test_an_external_source_whose_server_is_dead_fails_the_repos_that_have_it(
+    tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]
+) -> None:
+    flakes = {
+        "one": {"n": locks.git(f"file://{tmp_path}/gone", rev=nixpkgs[1], ref="stable")},
+        "two": {"n": locks.git(nixpkgs[0], rev=nixpkgs[1], ref="stable")},
+    }
+    survey = read_survey(load_workspace(make_ground(tmp_path, flakes, settings={"external": "latest"}).manifest))
+    assert isinstance(survey.snapshot.states[RepoName("one")], UnreadableRepo)
+    assert not isinstance(survey.snapshot.states[RepoName("two")], UnreadableRepo)
+
+
+def test_what_is_the_same_of_several_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]
+) -> None:
     def down(_reference: FlakeRef, _hosts: object) -> object:
         raise FlakesyncError("unreachable", "github.com cannot be reached")
 
     monkeypatch.setattr("flakesync.survey.read._newest", down)
-    wanted = {ref: FlakeRef.parse(f"github:NixOS/nixpkgs/{ref}") for ref in ("a", "b", "c")}
     with pytest.raises(FlakesyncError, match=r"^github\.com cannot be reached$"):
-        ask_servers(wanted, 2)
+        read_survey(load_workspace(two_pins(tmp_path, nixpkgs, needs_dead=("one",))))
 
 
 def test_nothing_to_ask_is_nothing_asked() -> None:
-    assert ask_servers({}, 0) == {}
+    assert ask_servers({}, 0) == ({}, {})
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from flakesync.survey.missing import ages
 from flakesync.survey.newest import newest_locked, prover, server_prover, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pin_source, pinned_inputs, pins_to_ask
 from flakesync.survey.survey import Survey, questions
+from flakesync.survey.undecided import Unknown, unneeded, without_undecided
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.clones.branches import fetch_more
 from flakesync.workspace.differences import KeptDifferences
@@ -54,7 +55,8 @@ def read_survey(
     what a person should know of how the answers were found.
 
     Raises:
-        FlakesyncError: a pin's source cannot be reached (hint: `--offline`), or what the manifest names does not exist.
+        FlakesyncError: every repo needs a pin whose source cannot be reached (hint: `--offline`), or what the manifest
+            names does not exist.
     """
     hosts = _hosts_of(workspace) if not offline else None
     snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
@@ -78,9 +80,15 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None") -> tuple[Survey, Sequence
     notes += (*idle_holds(snapshot), *ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts))
     if offline and pins:
         notes.append("offline: the target of a pin is the newest rev that any lock of the workspace holds")
-    answers = ask_servers(pins, workspace.jobs, hosts) if hosts is not None else None
-    asked = hosts is not None and workspace.external == "latest"
-    newest = ask_servers(sources, workspace.jobs, hosts) if asked else None
+    answers = newest = None
+    if hosts is not None:
+        answers, unknown_pins = ask_servers(pins, workspace.jobs, hosts)
+        newest, unknown_sources = ask_servers(sources if workspace.external == "latest" else {}, workspace.jobs, hosts)
+        unknown = Unknown(unknown_pins, unknown_sources)
+        snapshot = without_undecided(snapshot, governed, unknown)
+        notes += unneeded(snapshot, governed, unknown)
+        if unknown:
+            graph, governed = build_graph(snapshot), tuple(pinned_inputs(snapshot))
     references = {pin_source(pin): pin.source for pin in workspace.pins} | sources
     now, prove = int(time.time()), prover(snapshot, server_prover(references, hosts, cache_dir()))
     held = newest_locked(snapshot, sources_by_locks(workspace, offline=offline), now=now, prove=prove)
@@ -91,7 +99,7 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None") -> tuple[Survey, Sequence
         choose_targets(workspace, governed, answers, held),
         ask(snapshot, questions(graph)),
         now,
-        external_targets(snapshot, sources, newest, now=now, prove=prove),
+        external_targets(snapshot, sources, newest if workspace.external == "latest" else None, now=now, prove=prove),
     )
     return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file))), notes
 
@@ -107,34 +115,29 @@ def look_at(
     return compare_upstreams(survey, KeptDifferences(None), into=repo)
 
 
-def ask_servers(wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None" = None) -> dict[Key, Target]:
-    """Ask for the newest commit of each reference, every server once for one reference.
+def ask_servers(
+    wanted: Mapping[Key, FlakeRef], jobs: int, hosts: "Hosts | None" = None
+) -> tuple[dict[Key, Target], dict[Key, FlakesyncError]]:
+    """Ask for the newest commit of each reference, every server once for one reference; return what is known.
 
-    hosts: what git logs in with; None: only what the user has set up for git.
-
-    Raises:
-        FlakesyncError: one of them could not be asked; all of them have been tried.
+    hosts: what git logs in with; None: only what the user has set up for git. Those that could not be asked are in the
+    second answer, each with why; all have been tried.
     """
     if not wanted:
-        return {}
+        return {}, {}
     from concurrent.futures import ThreadPoolExecutor
 
     unique = {reference.to_url(): reference for reference in wanted.values()}
     with ThreadPoolExecutor(max_workers=min(jobs, len(unique))) as pool:
         futures = {url: pool.submit(_newest, reference, hosts) for url, reference in unique.items()}
-    found: dict[str, Target] = {}
-    errors: list[FlakesyncError] = []
-    for url, future in futures.items():
+    found: dict[Key, Target] = {}
+    errors: dict[Key, FlakesyncError] = {}
+    for key, reference in wanted.items():
         try:
-            found[url] = future.result()
+            found[key] = futures[reference.to_url()].result()
         except FlakesyncError as error:
-            errors.append(error)
-    if errors:
-        others = {error.message for error in errors} - {errors[0].message}  # a dead host says the same of each
-        more = f" (and {len(others)} more)" if others else ""
-        hint = errors[0].hint or "with --offline the newest rev that any lock of the workspace holds is used"
-        raise FlakesyncError(errors[0].code, errors[0].message + more, hint=hint)
-    return {key: found[reference.to_url()] for key, reference in wanted.items()}
+            errors[key] = error
+    return found, errors
 
 
 def _fetch_tracked(snapshot: Snapshot, graph: RepoGraph, hosts: "Hosts") -> None:

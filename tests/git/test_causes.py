@@ -148,7 +148,7 @@ def test_what_does_not_even_run_is_not_the_servers_fault(err: str, hint: str) ->
     "err",
     [
         "fatal: unable to access 'https://h/o/certificate/': The requested URL returned error: 403\n",
-        "remote: could not resolve host: db\nfatal: unable to access 'https://h/r/': The requested URL returned error: 403\n",
+        "remote: could not resolve host\nfatal: unable to access 'https://h/r': The requested URL returned error: 403",
     ],
 )
 def test_what_a_repository_is_called_or_a_server_says_of_itself_makes_no_host_unreachable(err: str) -> None:

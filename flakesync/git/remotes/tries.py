@@ -28,10 +28,15 @@ _REFUSALS = re.compile(
 )
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(\[[^\]/]+\]|[^@/:\s]+):")
 
-SILENT_FOR_S = 5.0
-"""How long nobody else tries a host that cannot be reached: enough for all that wait for their turn to hear of it."""
+REFUSING_FOR_S = 60.0
+"""How long nobody else tries a host that cannot be reached: it costs each of many repos little, and is soon back."""
+SILENT_FOR_S = 600.0
+"""How long nobody else tries one that lets all wait: each of them would wait for as long as the first one has."""
+LATE_TIMES = 2
+"""After how many late answers in a row a host that has answered before is silent: one repository may be large."""
 
 _answered: set[str] = set()
+_late: dict[str, int] = {}
 _silent: dict[str, tuple[float, HostDownError]] = {}
 _down: dict[str, float] = {}
 _guard = threading.Lock()
@@ -71,7 +76,7 @@ def tries(url: str) -> Iterator[None]:
 def forget() -> None:
     """Forget what is known of all hosts."""
     with _guard:
-        for known in (_answered, _silent, _down):
+        for known in (_answered, _late, _silent, _down):
             known.clear()
 
 
@@ -89,18 +94,20 @@ def note_up(url: str) -> None:
     if host is not None:
         with _guard:
             _answered.add(host)
+            _late.pop(host, None)
             _silent.pop(host, None)
 
 
 def note_down(error: HostDownError, *, late: bool = False) -> HostDownError:
     """Note that a host could not be reached, and return the error.
 
-    late: it only did not answer in time, which says nothing of a host that has answered before: one repository may be
-    large.
+    late: it only did not answer in time, which says little of a host that has answered before.
     """
     with _guard:
-        if not late or error.host not in _answered:
-            _silent[error.host] = (time.monotonic() + SILENT_FOR_S, error)
+        if late:
+            _late[error.host] = _late.get(error.host, 0) + 1
+        if not late or error.host not in _answered or _late[error.host] >= LATE_TIMES:
+            _silent[error.host] = (time.monotonic() + (SILENT_FOR_S if late else REFUSING_FOR_S), error)
     return error
 
 

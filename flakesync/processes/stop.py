@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar
 
 from flakesync.errors import FlakesyncError
 
 T = TypeVar("T")
-P = ParamSpec("P")
+End = Callable[[bool], None]
 
 GRACE_S = 1.0
 """How long what was asked to end has for it: git takes its lock files away, Nix its own temporary folders."""
@@ -27,8 +27,8 @@ _LOOK_AGAIN_S = 0.01
 # Plain locks and queues: what is written in Python (Condition, Event) may stay locked where an interrupt comes in it.
 _guard = threading.Lock()
 _stops = 0
-_breaks: dict[object, Callable[[bool], None]] = {}
-_undos: dict[object, Callable[[], None]] = {}
+_breaks: dict[object, End] = {}
+_undos: dict[object, End] = {}
 _shields = 0
 _held_back: BaseException | None = None
 
@@ -55,7 +55,7 @@ def undone(begin: Callable[[], T], undo: Callable[[T], None]) -> Iterator[T]:
 
     Raises: FlakesyncError(`interrupted`): everything has been stopped, `begin` is not called.
     """
-    key, made = _note(_undos, begin, undo)
+    key, made = _note(_undos, begin, lambda begun, _: undo(begun))
     try:
         yield made
     finally:
@@ -97,7 +97,7 @@ def tidy() -> None:
     end_all()
     while _undos:
         _, undo = _undos.popitem()
-        undo()
+        undo(True)
 
 
 def is_stopped() -> bool:
@@ -155,15 +155,18 @@ class _Shield:
             raise error
 
 
-def _note(
-    registry: dict[object, Callable[P, None]], begin: Callable[[], T], end: Callable[Concatenate[T, P], None]
-) -> tuple[object, T]:
+def _note(registry: dict[object, End], begin: Callable[[], T], end: Callable[[T, bool], None]) -> tuple[object, T]:
     """Begin something and note how it ends, in one step for stops and for interrupts."""
     key = object()
-    with _Shield(), _guard:
-        require_running()
-        begun = begin()
-        registry[key] = partial(end, begun)
+    try:
+        with _Shield(), _guard:
+            require_running()
+            begun = begin()
+            registry[key] = partial(end, begun)
+    except BaseException:
+        if (ends := registry.pop(key, None)) is not None:  # an interrupt that was held back
+            ends(True)
+        raise
     return key, begun
 
 

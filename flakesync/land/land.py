@@ -265,13 +265,18 @@ class _Landing:
         with Repository.open(found.state.clone) as repository:
             if not is_ours(repository, repository.commit(tip)):
                 return False
+            # The server's last: where a run is killed in between, that one tells the next what is to be deleted.
+            _forget(repository, f"refs/heads/{branch}")
             self._run.push(repository, found.state, branch, None, tip)
             # What the next fetch would find: the server is not asked again for that.
-            for ref in (f"refs/heads/{branch}", f"refs/remotes/origin/{branch}"):
-                known = repository.ref(ref)
-                if known is not None:
-                    repository.delete_ref(ref, old=known)
+            _forget(repository, f"refs/remotes/origin/{branch}")
         return True
+
+
+def _forget(repository: Repository, ref: str) -> None:
+    known = repository.ref(ref)
+    if known is not None:
+        repository.delete_ref(ref, old=known)
 
 
 def _with_upstreams(graph: RepoGraph, names: Iterable[RepoName]) -> Iterable[RepoName]:

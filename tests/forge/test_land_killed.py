@@ -14,9 +14,14 @@ import pytest
 
 import flakesync
 from flakesync.cache.layout import cache_dir
+from flakesync.git.repository import Repository
+from flakesync.land.run import LandRun
+from flakesync.terms import Rev
+from flakesync.workspace.snapshot import RepoAtCommit
 from tests.support.landing import Landing
 from tests.support.memory_forge import MemoryForge, Way
 from tests.support.nixspace import Space, Take, chain
+from tests.support.repos import run_git
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 
@@ -132,3 +137,29 @@ def test_kill_9_at_ten_moments_of_one_landing(any_nix: object, tmp_path: Path) -
         assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
     assert run(landing, 0).returncode == 0
     landing.assert_done()
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_dying_while_an_update_branch_is_deleted_leaves_none_in_the_end(
+    any_nix: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    landing = three(tmp_path)
+    whole = LandRun.push
+
+    def push(
+        run: LandRun, repository: Repository, state: RepoAtCommit, branch: str, new: Rev | None, old: Rev | None
+    ) -> None:
+        if new is None and not after:
+            raise DeathError
+        whole(run, repository, state, branch, new, old)
+        if new is None:
+            raise DeathError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LandRun, "push", push)
+        with pytest.raises(DeathError):
+            landing.land()
+    landing.land()
+    landing.assert_done()
+    for mirror in cache_dir().glob("mirrors/*/HEAD"):
+        assert "flakesync/update" not in run_git("for-each-ref", cwd=mirror.parent)

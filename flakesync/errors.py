@@ -92,6 +92,10 @@ class HostDownError(GitError):
         self.host = host
 
 
+class CacheError(GitError):
+    """A folder of flakesync's own cannot be used, so no repo can be mirrored: code `cache` or `disk-full`."""
+
+
 class NixError(FlakesyncError):
     """nix is missing, too old, or failed."""
 

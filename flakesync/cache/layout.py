@@ -20,6 +20,8 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
+from flakesync.errors import FlakesyncError
+
 _LONGEST_NAME = 80
 
 
@@ -27,11 +29,28 @@ def cache_dir() -> Path:
     """Return flakesync's cache directory: $FLAKESYNC_CACHE, else $XDG_CACHE_HOME/flakesync, else ~/.cache/flakesync.
 
     It is absolute, as git runs in other folders; a relative XDG_CACHE_HOME is ignored, as its specification says.
+
+    Raises: FlakesyncError(`no-home`): nothing names a folder.
     """
     if own := os.environ.get("FLAKESYNC_CACHE"):
         return Path.cwd() / own
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "flakesync"
+    return (Path(base) if base.startswith("/") else _home() / ".cache") / "flakesync"
+
+
+def _home() -> Path:
+    """Return the user's home folder: HOME, else the one that the system knows. Raises: FlakesyncError(`no-home`)."""
+    hint = "FLAKESYNC_CACHE names the folder for mirrors and all else that is kept: any that you may write"
+    try:
+        home = Path.home()
+    except RuntimeError:  # HOME is not set, and the user has no entry in passwd: containers, DynamicUser
+        raise FlakesyncError("no-home", "there is no home folder for the cache: HOME is not set", hint=hint) from None
+    told = os.environ.get("HOME", str(home))
+    if not told.startswith("/"):
+        raise FlakesyncError(
+            "no-home", f"HOME is `{told}`, which is no absolute folder: no place for the cache", hint=hint
+        )
+    return home
 
 
 def mirror_folder(cache: Path, address: str, words: str) -> Path:

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flakesync.cache.keep import make_folder
-from flakesync.errors import GitError
+from flakesync.errors import CacheError, GitError
+from flakesync.system import cause_of
 
 
 @contextmanager
@@ -16,7 +17,7 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
 
     The system gives the lock back when the process ends in whatever way, so a stale one does not exist.
 
-    Raises: GitError(`busy`) if another process holds it and `wait` is false; GitError(`cache`) if it cannot be made.
+    Raises: GitError(`busy`) if another process holds it and `wait` is false; CacheError if it cannot be made.
     """
     try:
         make_folder(path.parent)
@@ -34,7 +35,12 @@ def exclusive(path: Path, *, wait: bool) -> Iterator[None]:
 
 
 def cache_error(path: Path, error: OSError) -> GitError:
-    """Return the error for a folder of ours that cannot be written."""
-    return GitError(
-        "cache", f"{path}: {error.strerror}", hint="XDG_CACHE_HOME names the folder that mirrors are kept below"
+    """Return the error for a folder of ours that cannot be written: it fails all repos alike."""
+    cause = cause_of(error, where=str(path))
+    message = cause.message if cause is not None else f"{path}: {error}"
+    known = cause.hint if cause is not None and cause.code == "disk-full" else None
+    return CacheError(
+        "disk-full" if known else "cache",
+        message,
+        hint=known or "FLAKESYNC_CACHE names another folder for mirrors and all else that is kept",
     )

@@ -19,6 +19,7 @@ from flakesync.errors import FlakesyncError
 from flakesync.net.urls import WEB, basic, joined, origin, split_login
 from flakesync.net.wall import require_online
 from flakesync.processes import stop
+from flakesync.secrets import hide_secrets
 
 if TYPE_CHECKING:
     import ssl
@@ -184,7 +185,7 @@ class Web:
             try:
                 self._client = httpx2.Client(verify=trust, timeout=timeout, transport=self._transport)
             except (ValueError, ImportError, httpx2.InvalidURL) as error:  # what the variables of proxies hold
-                raise NoAnswerError("connect", f"the proxy cannot be used: {error}") from None
+                raise NoAnswerError("connect", _about_proxies(error)) from None
         return self._client
 
     def _trust(self) -> "ssl.SSLContext":
@@ -291,12 +292,23 @@ def netrc_login(host: str) -> str | None:
     """Return the login that the user's netrc has for a host, as the header `Authorization`; None: it has none."""
     import netrc
 
-    place = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    place = Path(os.environ.get("NETRC") or Path(os.environ.get("HOME", os.devnull), ".netrc"))
     try:
         found = netrc.netrc(str(place)).authenticators(host)
-    except (OSError, netrc.NetrcParseError):
+    except (OSError, ValueError, netrc.NetrcParseError):  # git and curl leave out what they cannot read, too
         return None
     return basic(found[0].encode(), found[2].encode()) if found is not None and found[2] else None
+
+
+def _about_proxies(error: Exception) -> str:
+    """Return why no client can be made: a proxy that the environment names; its login is not shown."""
+    for name in ("https_proxy", "http_proxy", "all_proxy"):
+        for variable in (name, name.upper()):
+            scheme, there, _ = os.environ.get(variable, "").partition("://")
+            if there and scheme.lower() not in WEB:
+                known = "those of http:// and https:// can, and git alone uses others, such as socks5://"
+                return f"the proxy in {variable} ({scheme}://) cannot be used: {known}"
+    return f"a proxy in https_proxy, http_proxy, all_proxy or no_proxy cannot be used: {hide_secrets(str(error))}"
 
 
 def _capped(pieces: Iterator[bytes], limit_bytes: int) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
-from flakesync.errors import FlakesyncError, GitError, HostDownError, ManifestError, as_error
+from flakesync.errors import CacheError, FlakesyncError, GitError, HostDownError, ManifestError, as_error
 from flakesync.git.store.base import read_base
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
@@ -41,7 +41,7 @@ __all__ = [
 
 At = Literal["base", "update"]
 
-_NO_REPOS_OWN = frozenset({"cache", "no-git", "git-settings"})
+_NO_REPOS_OWN = frozenset({"no-git", "git-settings"})
 
 
 class RepoAtCommit(msgspec.Struct, frozen=True):
@@ -234,7 +234,7 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
         reader = ObjectReader.open(path)
         branches = find_branches(reader, workspace, repo, hosts, cache, renew=renew)
     except GitError as error:
-        if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
+        if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError | CacheError):
             raise
         return _unreadable(repo, error)
     if branches.heads is not None:
@@ -288,7 +288,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     try:
         clone = mirror(hosts.remote(url) if hosts is not None else url, cache, offline=hosts is None)
     except GitError as error:
-        if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError):
+        if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError | CacheError):
             raise
         return _unreadable(repo, error)
     fetched = fetched_at(clone) if hosts is None else None

@@ -92,3 +92,12 @@ def test_things_are_told_apart(tmp_path: Path) -> None:
     assert again.has("a", None, [("b", ("c",))])
     assert not again.has("a", None, [("b", ("c", "d"))])
     assert not again.has("a", "None", [("b", ("c",))])
+
+
+def test_what_another_version_has_found_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    branches = UpToDateBranches(tmp_path / "x")
+    branches.add("a")
+    branches.write()
+    assert UpToDateBranches(tmp_path / "x").has("a")
+    monkeypatch.setattr("flakesync.sync.up_to_date.__version__", "0.0.0")
+    assert not UpToDateBranches(tmp_path / "x").has("a")

@@ -1,7 +1,8 @@
 """What every test stands on: an environment that nothing of the machine leaks into, and real Nix where asked for.
 
-Fixtures: `nix` runs the test once with each installed version, `any_nix` with the newest, `nix_versions` hands out
-all of them; `use_nix` makes `nix` the one that the test's own process and its children run. A test that takes any of
+Fixtures: `nix` runs the test once with each installed version, `outer_nix` with the oldest and the newest, `any_nix`
+with the newest, `nix_versions` hands out all of them; `use_nix` makes it the one that the test's own process and its
+children run. A test that takes any of
 them is marked `nix`. `RealNix.env()` is an environment with the worker's warm store, `RealNix.env(folder)` one with a
 store of its own, and `cold_nix_env` such a one that is cleaned up after the test.
 """
@@ -23,7 +24,7 @@ from tests.support import nix as real_nix
 from tests.support.kept import Kept
 from tests.support.nix import RealNix
 
-_NIX_FIXTURES = {"nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
+_NIX_FIXTURES = {"nix", "outer_nix", "any_nix", "nix_versions", "use_nix", "cold_nix_env"}
 _KEPT = {
     "FLAKESYNC_FIDELITY",
     "FLAKESYNC_FIDELITY_FIRST",
@@ -197,9 +198,11 @@ def _tell_libgit2(home: Path) -> None:
         settings.search_path[enums.ConfigLevel.SYSTEM] = ""
 
 
-def _version_params() -> list[object]:
+def _version_params(*, between: bool = True) -> list[object]:
+    versions = real_nix.installed()
     found: list[object] = [
-        pytest.param((path, full), id=".".join(map(str, real_nix.numbers(full)))) for path, full in real_nix.installed()
+        pytest.param((path, full), id=".".join(map(str, real_nix.numbers(full))))
+        for path, full in (versions if between else dict.fromkeys([*versions[:1], *versions[-1:]]))
     ]
     lacking = [pytest.param(wish, id=f"{wish}-missing") for wish in real_nix.missing()]
     return found + lacking or [pytest.param(None, id="no-nix")]
@@ -226,14 +229,24 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept:
 @pytest.fixture(params=_version_params())
 def nix(request: pytest.FixtureRequest, nix_versions: list[RealNix]) -> RealNix:
     """One version; the test runs once with each."""
-    match request.param:
+    return _asked_for(request.param, nix_versions)
+
+
+@pytest.fixture(params=_version_params(between=False))
+def outer_nix(request: pytest.FixtureRequest, nix_versions: list[RealNix]) -> RealNix:
+    """The oldest version, then the newest, for what changed once, or never: a version between shows nothing more."""
+    return _asked_for(request.param, nix_versions)
+
+
+def _asked_for(param: object, nix_versions: list[RealNix]) -> RealNix:
+    match param:
         case None:
             pytest.skip("nix is not installed (FLAKESYNC_NIX_PATHS, or `nix` on PATH)")
         case str(wish):
             pytest.fail(f"nix {wish} is required by FLAKESYNC_REQUIRE_NIX and is not there")
         case (path, _):
             return next(each for each in nix_versions if each.path == path)
-    raise AssertionError(request.param)
+    raise AssertionError(param)
 
 
 @pytest.fixture
@@ -246,19 +259,23 @@ def any_nix(nix_versions: list[RealNix]) -> RealNix:
 
 @pytest.fixture
 def use_nix(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RealNix:
-    """Make `nix` in os.environ's PATH the version under test (that of `nix`, or of `any_nix`), with its warm store."""
-    name = "nix" if "nix" in request.fixturenames else "any_nix"
-    chosen: RealNix = request.getfixturevalue(name)
+    """Make `nix` in os.environ's PATH the version under test (else that of `any_nix`), with its warm store."""
+    chosen = _under_test(request)
     for key, value in chosen.env().items():
         monkeypatch.setenv(key, value)
     return chosen
 
 
+def _under_test(request: pytest.FixtureRequest) -> RealNix:
+    name = next((each for each in ("nix", "outer_nix") if each in request.fixturenames), "any_nix")
+    found: RealNix = request.getfixturevalue(name)
+    return found
+
+
 @pytest.fixture
 def cold_nix_env(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An environment with an empty store and cache for the version under test."""
-    name = "nix" if "nix" in request.fixturenames else "any_nix"
-    chosen: RealNix = request.getfixturevalue(name)
+    chosen = _under_test(request)
     state = tmp_path_factory.mktemp("cold-nix")
     yield chosen.env(state)
     real_nix.remove_state(state)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import tomli_w
 from flakesync.errors import EXIT_WAITING, plain
 from tests.cli.conftest import Ran
 from tests.support.nix import RealNix
-from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, contents, ref_in
+from tests.support.nixspace import UPDATE, Space, Take, contents, ref_in
 from tests.support.repos import run_git
 
 Flakesync = Callable[..., Ran]
@@ -38,7 +39,7 @@ class Odd(Space):
         self.add("lib").add("app", {"lib": Take(), "nixpkgs": Take()})
         for repo in (*self.names, "nixpkgs"):
             self.server(repo).parent.mkdir(parents=True, exist_ok=True)
-            run_git("clone", "-q", "--bare", str(self.path(repo)), str(self.server(repo)), cwd=top)
+            copy_bare(self.path(repo), self.server(repo))
 
     def path(self, name: str) -> Path:
         return self.root / self.inner / name
@@ -64,6 +65,18 @@ class Odd(Space):
         (self.root / "workspace.toml").write_text(tomli_w.dumps(document))
 
 
+def copy_bare(clone: Path, to: Path) -> None:
+    """Do what `git clone --bare` does, without its process: how these got there is not what is tested."""
+    shutil.copytree(clone / ".git", to)
+    (to / "index").unlink()
+    (to / "config").write_text((to / "config").read_text().replace("bare = false", "bare = true"))
+
+
+def write_ref(git_dir: Path, ref: str, rev: str) -> None:
+    (git_dir / ref).parent.mkdir(parents=True, exist_ok=True)
+    (git_dir / ref).write_text(f"{rev}\n")
+
+
 def enter(space: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work in the workspace's folder, with TMPDIR and the cache in folders of its name."""
     for variable, place in (("TMPDIR", "tmp"), ("FLAKESYNC_CACHE", "cache")):
@@ -80,8 +93,8 @@ def make_others(space: Odd, home: Path) -> dict[Path, dict[str, bytes]]:
     for folder in others:
         for name in space.names:
             if not (folder / name).exists():
-                run_git("clone", "-q", str(space.path(name)), str(folder / name), cwd=space.top)
-                run_git("branch", UPDATE_BRANCH, cwd=folder / name)
+                shutil.copytree(space.path(name), folder / name)
+                write_ref(folder / name / ".git", UPDATE, space.tip(name))
     return {folder: contents(folder) for folder in others}
 
 
@@ -158,15 +171,15 @@ def test_mirrors_and_clones_land_below_a_folder_of_any_name(
 
 @pytest.mark.parametrize("name", ["a b", "$FOO", "it's", "%41", "#", "?", "~", "line\nfeed", "\udcff"])
 def test_nix_takes_a_folder_of_any_name_or_it_is_told_which_one_it_cannot_take(
-    nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flakesync: Flakesync, name: str
+    outer_nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flakesync: Flakesync, name: str
 ) -> None:
     """The server lies in such a folder too, so that its name is in the locks."""
     odd = Odd(tmp_path / "top", name, f"{name}/served")
     odd.write_manifest(mirrored=False)
-    for key, value in nix.env().items():
+    for key, value in outer_nix.env().items():
         monkeypatch.setenv(key, value)
     enter(odd, monkeypatch)
-    if nix.version >= (2, 26) or name == "~":
+    if outer_nix.version >= (2, 26) or name == "~":
         return run_all(flakesync, odd, "land", "--locker", "nix")
     ran = flakesync("sync", "--json", "--locker", "nix")
     assert ran.status == 1

@@ -1,4 +1,4 @@
-"""`flakesync demo`, from beginning to end, with every installed Nix."""
+"""`flakesync demo`, from beginning to end, with the oldest and the newest Nix."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def _drift(directory: Path, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, nix: RealNix, tmp_path: Path) -> None:
+def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, outer_nix: RealNix, tmp_path: Path) -> None:
     directory = tmp_path / "acme"
     run = _flakesync("demo", str(directory), cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -42,7 +42,7 @@ def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, nix: RealNix, tm
     assert "4 waves" in run.stdout
     _check_planted_drift(_drift(directory))
     assert _drift(directory, "--at", "update")["findings"] == []
-    _check_update_branches(directory, nix)
+    _check_update_branches(directory, outer_nix)
 
 
 def test_without_nix_the_demo_ends_the_same(

@@ -10,6 +10,7 @@ from flakesync.nix.expression.stale import find_stale
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import Nix
 from tests.support import locks, repos
+from tests.support.kept import Kept
 from tests.support.nix import RealNix
 
 LIB, NP, NP2 = 'lib.url = "LIB"; ', 'np.url = "NP"; ', 'np2.url = "NP2"; '
@@ -99,8 +100,8 @@ class Ground:
         return found, self._nix.check_lock(folder)
 
 
-def test_what_nix_refuses_is_found_and_what_it_takes_is_not(nix: RealNix, use_nix: RealNix, tmp_path: Path) -> None:
-    ground = Ground(tmp_path)
+def test_what_nix_refuses_is_found_and_what_it_takes_is_not(nix: RealNix, use_nix: RealNix, kept: Kept) -> None:
+    ground = kept.again(f"stale-{nix.id}", Ground)
     for claim, (old, new, inputs) in REFUSED.items():
         assert (claim, *ground.verdicts(old, new)) == (claim, inputs, False)
     for claim, (old, new) in TAKEN.items():
@@ -118,12 +119,12 @@ def test_what_nix_refuses_is_found_and_what_it_takes_is_not(nix: RealNix, use_ni
 )
 @pytest.mark.parametrize("version", [6, 7])
 def test_inputs_that_share_a_node_are_found_whatever_the_version(
-    nix: RealNix, use_nix: RealNix, tmp_path: Path, inputs: str, edge: tuple[str, str], target: str, at: list[str],
+    nix: RealNix, use_nix: RealNix, kept: Kept, inputs: str, edge: tuple[str, str], target: str, at: list[str],
     version: int,
 ) -> None:  # fmt: skip
-    ground = Ground(tmp_path)
+    ground = kept.again(f"stale-{nix.id}", Ground)
     assert ground.verdicts(inputs, inputs) == ([], True)
-    folder = tmp_path / "flake"
+    folder = ground.root / "flake"
     document = msgspec.json.decode((folder / "flake.lock").read_bytes())
     document["version"] = version
     nodes = document["nodes"]

@@ -82,6 +82,13 @@ def world(nix: RealNix, tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.fixture
+def outer_world(outer_nix: RealNix, tmp_path: Path) -> Iterator[World]:
+    """The world with the oldest Nix, then with the newest."""
+    with open_world(tmp_path, outer_nix) as world:
+        yield world
+
+
+@pytest.fixture
 def any_world(any_nix: RealNix, tmp_path: Path) -> Iterator[World]:
     """The world with the newest Nix."""
     with open_world(tmp_path, any_nix) as world:
@@ -163,14 +170,15 @@ def node(folder: Path, *path: str) -> Json:
     return dict(found.locked)
 
 
-@pytest.mark.parametrize(
-    ("names", "by_path"),
-    [(tuple(LIBRARIES), True), (("github", "self-hosted", "ssh"), False)],
-    ids=["clones", "mirrors"],
-)
-def test_dependents_hold_the_canonical_node_and_a_cold_nix_accepts_it_after_the_push(
-    world: World, names: Sequence[str], by_path: bool
-) -> None:
+def test_dependents_hold_the_canonical_node_and_a_cold_nix_accepts_it_after_the_push(world: World) -> None:
+    check_dependents(world, tuple(LIBRARIES), by_path=True)
+
+
+def test_dependents_of_mirrors_hold_the_canonical_node_too(any_world: World) -> None:
+    check_dependents(any_world, ("github", "self-hosted", "ssh"), by_path=False)
+
+
+def check_dependents(world: World, names: Sequence[str], *, by_path: bool) -> None:
     libraries = {name: LIBRARIES[name] for name in names}
     for name, library in libraries.items():
         add(world, name, library, flake(name, nixpkgs=NIXPKGS), by_path=by_path)
@@ -204,7 +212,8 @@ def test_dependents_hold_the_canonical_node_and_a_cold_nix_accepts_it_after_the_
 
 
 @pytest.mark.parametrize("kind", ["github", "git"])
-def test_a_pin_is_asked_for_once_and_fetched_once_however_many_repos_take_it(world: World, kind: str) -> None:
+def test_a_pin_is_asked_for_once_and_fetched_once_however_many_repos_take_it(outer_world: World, kind: str) -> None:
+    world = outer_world
     reference = NIXPKGS if kind == "github" else "git+https://github.com/NixOS/nixpkgs?ref=nixos-25.11"
     world.manifest["pins"] = {"nixpkgs": {"source": reference}}
     names = ["one", "two", "three", "four"]
@@ -236,7 +245,8 @@ def test_a_pin_is_asked_for_once_and_fetched_once_however_many_repos_take_it(wor
         assert len(asked) <= 5
 
 
-def test_offline_nix_locks_what_it_has_and_asks_nobody_for_the_rest(world: World) -> None:
+def test_offline_nix_locks_what_it_has_and_asks_nobody_for_the_rest(outer_world: World) -> None:
+    world = outer_world
     add(world, "lib", LIBRARIES["github"], flake("lib", nixpkgs=NIXPKGS))
     add_dependent(world, "app", LIBRARIES["github"].reference)
     rev = move_nixpkgs(world)
@@ -295,7 +305,8 @@ def test_a_dependent_of_an_update_with_export_attributes_fails_and_the_others_go
         assert repos.run_git("for-each-ref", f"refs/heads/{UPDATE}", cwd=world.clone(name)) == ""
 
 
-def test_a_cold_nix_accepts_what_a_forge_serves_with_files_left_out_and_text_put_in(world: World) -> None:
+def test_a_cold_nix_accepts_what_a_forge_serves_with_files_left_out_and_text_put_in(outer_world: World) -> None:
+    world = outer_world
     attributes = "tool export-ignore\nflake.nix export-subst\nversion export-subst\n"
     for name in ("github", "gitlab"):
         files = {**flake(f"{name} $Format:%H$", nixpkgs=NIXPKGS), "version": "$Format:%H %ct$\n"}
@@ -313,8 +324,9 @@ def test_a_cold_nix_accepts_what_a_forge_serves_with_files_left_out_and_text_put
 
 @pytest.mark.parametrize("name", ["github", "https"])
 def test_what_has_been_pushed_is_locked_from_the_server_where_attributes_change_the_hash(
-    world: World, name: str
+    outer_world: World, name: str
 ) -> None:
+    world = outer_world
     files = {**flake(name), ".gitattributes": "tool export-ignore\n"}
     add(world, name, LIBRARIES[name], files)
     add_dependent(world, "app", LIBRARIES[name].reference)
@@ -393,7 +405,8 @@ def test_what_a_reference_says_about_fetching_stays(world: World) -> None:
         world.run_nix("flake", "archive", "--no-update-lock-file", cwd=folder, env=env)
 
 
-def test_links_and_submodules_hash_alike_in_a_clone_and_in_an_archive(world: World) -> None:
+def test_links_and_submodules_hash_alike_in_a_clone_and_in_an_archive(outer_world: World) -> None:
+    world = outer_world
     files = {**flake("github", nixpkgs=NIXPKGS), "link": "link:flake.nix", "späth/ß": "ü", "empty": ""}
     add(world, "github", LIBRARIES["github"], files)
     clone = world.clone("github")

@@ -180,3 +180,6 @@ def test_an_input_that_follows_now_is_there_when_the_base_follows_the_same(tmp_p
         assert base is not None
         assert has_content(repository, update.commit, update)
         assert not has_content(repository, base, update)
+    without = repos.commit(tmp_path / "r", {"flake.lock": None}, message="No lock any more")
+    with Repository.open(tmp_path / "r") as repository:
+        assert not has_content(repository, without, update)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("use_nix")
 
 
 @pytest.mark.parametrize("user", gitusers.CONVERSIONS)
-def test_both_lockers_hash_what_was_committed(nix: object, tmp_path: Path, hermetic: Path, user: str) -> None:
+def test_both_lockers_hash_what_was_committed(outer_nix: object, tmp_path: Path, hermetic: Path, user: str) -> None:
     files = {**gitusers.FILES, "user": user}  # other commits each time: Nix remembers what it has hashed of one
     space = Space(tmp_path / "space").add("lib", files=files).add("app", {"lib": Take(), "nixpkgs": Take()})
     space.commit("nixpkgs", files)

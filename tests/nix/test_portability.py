@@ -25,7 +25,8 @@ def test_what_a_forge_knows_is_portable(kind: str, more: Attrs) -> None:
     [
         {"ref": "a..b"}, {"ref": "x.lock"}, {"ref": "-x"}, {"ref": "a b"}, {"rev": REV.upper()}, {"rev": REV[1:]},
         {"host": "git-hub.example"}, {"host": "git.example:8443"}, {"dir": "../a"}, {"owner": "o/p"},
-        {"repo": "r.lock"}, {"repo": "~r"}, {"narHash": "sha256-x"}, {"submodules": True}, {"url": "https://h.example/x"}, {"id": "x"},
+        {"repo": "r.lock"}, {"repo": "~r"}, {"narHash": "sha256-x"}, {"submodules": True},
+        {"url": "https://h.example/x"}, {"id": "x"},
     ],
     ids=str,
 )  # fmt: skip

@@ -58,6 +58,10 @@ def moved(name: str, rev: str, inputs: str = "", own: LockFile | None = None) ->
     return Fetched(FlakeRef.from_attrs(ref(name)), lambda _: locked, lambda: Flake(flake(inputs), own))
 
 
+def fetched(ref: FlakeRef, locked: Mapping[str, Attr]) -> Fetched:
+    return Fetched(ref, lambda _: locked, lambda: Flake({}, None))
+
+
 class Known:
     """A Fetcher that knows the flakes it is given, by the name of the repository."""
 
@@ -221,6 +225,123 @@ def test_a_lock_shows_by_what_it_notes_of_overridden_inputs_which_nix_has_writte
     # Nix 2.8 notes the override where it is no flake, as 2.20 and later do; nothing else is noted here.
     old, inputs, moves = overridden("fork", non_flake=True)
     assert at(written(old, inputs, moves), "lib").original == ref("fork")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "flake", "non_flake"),
+    [(NIX_2_8, "lib", "fork"), (NIX_2_18, "lib", "lib"), (LIX, "lib", "lib"), (NIX_2_26, "fork", "fork"),
+     (NIX_2_34, "fork", "fork")],
+    ids=lambda each: each.name if isinstance(each, Dialect) else None,
+)  # fmt: skip
+@pytest.mark.parametrize("is_flake", [True, False])
+def test_what_is_noted_of_an_override_that_stays_is_what_its_nix_notes(
+    dialect: Dialect, flake: str, non_flake: str, is_flake: bool
+) -> None:
+    flags: Node = {} if is_flake else {"flake": False}
+    inputs = APP + 'app.inputs.lib.url = "github:acme/fork"; leaf.url = "github:acme/leaf";'
+    its = LIB + ("" if is_flake else "lib.flake = false;")
+    right = flake if is_flake else non_flake
+    for noted in ("lib", "fork"):
+        old = lock(
+            {
+                "root": {"inputs": {"app": "app", "leaf": "leaf"}},
+                "app": node("app", inputs={"lib": "lib"}),
+                "lib": node("fork", "f", original=ref(noted)) | flags,
+                "leaf": node("leaf"),
+            }
+        )
+        known = Known(app=its, fork="")
+        moves: dict[tuple[str, ...], Fetched] = {("leaf",): moved("leaf", "e")}
+        if noted == right:
+            new = written(old, inputs, moves, known=known, dialects=[dialect])
+            assert at(new, "lib").original == ref(noted)
+            assert (at(new, "lib").locked or {})["rev"] == "f" * 40
+            # Nix up to 2.19 fetches what is overridden each time, the others keep it.
+            assert ("github:acme/fork" in known.asked) is dialect.overrides_refetch
+        else:
+            with pytest.raises(DisagreementError, match="disagree on what input app/lib is"):
+                written(old, inputs, moves, known=known, dialects=[dialect])
+
+
+@pytest.mark.parametrize("dialect", [NIX_2_8, NIX_2_18, LIX], ids=lambda dialect: dialect.name)
+def test_an_overridden_input_is_not_moved_in_the_way_of_an_old_nix(dialect: Dialect) -> None:
+    old, inputs, _ = overridden("lib" if dialect.overrides_keep_original else "fork")
+    with pytest.raises(NotNativeError, match="input app/lib has its reference from another flake"):
+        written(old, inputs, {("app", "lib"): moved("fork", "b")}, known=Known(app=LIB), dialects=[dialect])
+
+
+def test_an_overridden_input_that_moves_notes_the_reference_of_its_own_flake() -> None:
+    # As `--override-input` does: `input2.ref` in flake.cc.
+    old, inputs, _ = overridden("fork")
+    for dialect in (NIX_2_26, NIX_2_34):
+        new = written(old, inputs, {("app", "lib"): moved("fork", "b")}, known=Known(app=LIB), dialects=[dialect])
+        assert ((at(new, "lib").locked or {})["rev"], at(new, "lib").original) == ("b" * 40, ref("lib"))
+
+
+@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
+def test_an_address_without_the_dir_that_an_old_nix_keeps_in_it_is_not_that_nixs(dialect: Dialect) -> None:
+    url = "https://git.example/acme/mid"
+    inputs = f'mid.url = "git+{url}?dir=sub";'
+    for address, old_nix in ((url, False), (f"{url}?dir=sub", True)):
+        original: dict[str, Attr] = {"type": "git", "url": address, "dir": "sub"}
+        locked = {**original, "ref": "refs/heads/main", "rev": "c" * 40, "revCount": 3, "narHash": "sha256-x"}
+        old = lock({"root": {"inputs": {"mid": "mid"}}, "mid": {"locked": locked, "original": original}})
+        to = fetched(FlakeRef.parse(f"git+{url}?dir=sub"), {**locked, "rev": "d" * 40})
+        if dialect.old_addresses and not old_nix:
+            with pytest.raises(DisagreementError, match=rf"the address of input mid holds no `\?dir=`.*{dialect.name}"):
+                written(old, inputs, {("mid",): to}, dialects=[dialect])
+        elif dialect.old_addresses:
+            assert at(written(old, inputs, {("mid",): to}, dialects=[dialect]), "mid").original == original
+        elif not old_nix:
+            new = written(old, inputs, {("mid",): to}, dialects=[dialect])
+            assert at(new, "mid").original == {"type": "git", "url": url, "dir": "sub"}
+
+
+@pytest.mark.parametrize(
+    ("its", "own"),
+    [
+        ({"lib": APP, "app": LIB}, "input lib/app/lib is a circular import of github:acme/lib"),
+        ({"lib": LIB}, "input lib/lib is a circular import of github:acme/lib"),
+    ],
+    ids=["two", "itself"],
+)
+def test_a_source_that_is_being_fetched_further_up_is_not_fetched_again(its: Mapping[str, str], own: str) -> None:
+    class Circle(Known):
+        def newest(self, ref: FlakeRef) -> Fetched:
+            name = str(ref.attrs["repo"])
+            return moved(name, "d", its[name])
+
+    old = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib")})
+    with pytest.raises(NotNativeError, match=own):
+        written(old, LIB, {("lib",): moved("lib", "b", its["lib"])}, known=Circle())
+
+
+def test_a_source_taken_twice_beside_each_other_is_no_circle() -> None:
+    old = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib")})
+    its = 'x.url = "github:acme/x"; y.url = "github:acme/x";'
+    new = written(old, LIB, {("lib",): moved("lib", "b", its)}, known=Known("e"))
+    assert set(new.nodes) == {"root", "lib", "x", "y"}
+
+
+def test_a_part_that_is_copied_keeps_what_is_relative_in_it() -> None:
+    sub: Node = {
+        "locked": {"type": "path", "path": "./sub"},
+        "original": {"type": "path", "path": "./sub"},
+        "parent": ["app"],
+    }
+    old = lock(
+        {
+            "root": {"inputs": {"app": "app", "lib": "lib"}},
+            "app": node("app", inputs={"sub": "sub"}),
+            "sub": {**sub, "inputs": {"x": "x"}},
+            "x": node("x"),
+            "lib": node("lib"),
+        }
+    )
+    new = written(old, APP + LIB, {("lib",): moved("lib", "b")}, dialects=[NIX_2_34, NIX_2_26])
+    assert (at(new, "sub").parent, at(new, "sub").original) == (("app",), {"type": "path", "path": "./sub"})
+    assert at(new, "sub").inputs == {"x": "x"}
+    assert (at(new, "x").locked or {})["rev"] == "a" * 40
 
 
 def test_an_overridden_reference_that_no_nix_notes_is_refused() -> None:

@@ -22,7 +22,7 @@ PATIENCE_S = 1.5
 """How long a run may take to end in order."""
 
 _TIDYING_S = 5.0
-_SAYING_S = 0.2
+_SAYING_S = 1.0
 # One ctrl-C reaches a process more than once where whoever started it passes it on too.
 _SAME_S = 0.2
 _KICK_S = 0.05

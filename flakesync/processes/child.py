@@ -28,15 +28,19 @@ def started(
 ) -> "Iterator[Popen[bytes]]":
     """Give the process that `begin` starts as the leader of a group; a block that fails ends all of that.
 
-    end: how a stop ends it; None: the group gets TERM, then KILL.
+    end: how it is ended, by a stop too; it is told whether it is to be hard. None: the group gets TERM, then KILL.
 
     Raises: FlakesyncError(`interrupted`): everything has been stopped, `begin` is not called.
     """
-    with stop.breakable(begin, end or _end_group) as process:
+    end = end or _end_group
+    with stop.breakable(begin, end) as process:
         try:
             yield process
         except BaseException:
-            _end(process)
+            for hard in (False, True):
+                end(process, hard)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(stop.GRACE_S)
             raise
         finally:
             if stop.is_stopped():
@@ -62,15 +66,8 @@ def run(begin: "Callable[[], Popen[bytes]]", *, data: bytes | None = None, timeo
 
 
 def _end_group(process: "Popen[bytes]", hard: bool) -> None:
-    _signal(process, signal.SIGKILL if hard else signal.SIGTERM)
-
-
-def _end(process: "Popen[bytes]") -> None:
     """End a group: TERM, so that git takes its lock files away, then KILL for what is left of it."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        _signal(process, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(stop.GRACE_S)
+    _signal(process, signal.SIGKILL if hard else signal.SIGTERM)
 
 
 def _signal(process: "Popen[bytes]", number: signal.Signals) -> None:

@@ -118,6 +118,8 @@ def _remove(folder: _Folder) -> None:
     _remove_folder(folder.top)
     if folder.along is not None:
         shutil.rmtree(folder.along, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            folder.along.parent.rmdir()  # as git does it: the folder of its worktrees goes with the last of them
     with contextlib.suppress(OSError):
         os.close(folder.lock)
 

@@ -43,8 +43,6 @@ def checkout(repository: Repository, rev: Rev) -> Iterator[Path]:
     entries = repository.common_dir / "worktrees"
     _clear_left_behind(entries)
     with contextlib.ExitStack() as stack:
-        # As git does it: the folder of the entries goes with the last of them.
-        stack.callback(_remove_if_empty, entries)
         try:
             # git names its own entry after the last part of the path, which is one that no other has.
             tree = stack.enter_context(temporary_folder("checkout", along=lambda name: entries / name))
@@ -77,8 +75,3 @@ def _clear_left_behind(entries: Path) -> None:
             continue
         if tree.parent.name.startswith(_PREFIX) and clear(tree.parent):
             shutil.rmtree(entry, ignore_errors=True)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()

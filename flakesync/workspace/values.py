@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from functools import cache, lru_cache, wraps
 from typing import TypeVar
 
+from flakesync import globs
 from flakesync.errors import ManifestError
 from flakesync.terms import FlakeDir, InputPath
 
@@ -25,7 +26,8 @@ _REV_LIKE = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
 _PLAIN_COMMAND = re.compile(r"[ A-Za-z0-9_@%+=:,./#^~!?*{}\[\]()$&|;<>-]+")
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
 _WITHIN_NAME = "[^/]"
-_ANY_NAME = "[^/]*"
+_ANY_NAME = globs.STAR
+_LONGEST_GLOB = 200
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./'+@")
 
 
@@ -242,6 +244,8 @@ def _fragments(glob: str) -> list[str]:
 @_remembered
 def glob(word: str) -> str:
     """Return a glob on input paths: `*`, `?` and `[…]` match within one input name, `/` goes one input deeper."""
+    if len(word) > _LONGEST_GLOB:
+        raise bad(f"`{word[:40]}…` is longer than {_LONGEST_GLOB} characters")
     if any(char.isspace() for char in word):
         raise bad(f"`{word}` contains a space", "an input path looks like `nixpkgs` or `fenix/nixpkgs`")
     if not all(word.split("/")):
@@ -257,13 +261,23 @@ def glob(word: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join("".join(_fragments(glob)) for glob in globs) if globs else r"(?!)")
+def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(_expression, words)) if words else r"(?!)")
 
 
-def matches(globs: tuple[str, ...], path: InputPath) -> bool:
-    """Tell whether one of `globs` (as in `hold` and a pin's `inputs`) matches this whole input path."""
-    return _pattern(globs).fullmatch("/".join(path)) is not None
+def _expression(word: str) -> str:
+    parts: list[list[str]] = [[]]
+    for fragment in _fragments(word):
+        if fragment == "/":
+            parts.append([])
+        else:
+            parts[-1].append(fragment)
+    return globs.path([[globs.part(part) for part in parts]])
+
+
+def matches(words: tuple[str, ...], path: InputPath) -> bool:
+    """Tell whether one of these globs (as in `hold` and a pin's `inputs`) matches this whole input path."""
+    return _pattern(words).fullmatch("/".join(path)) is not None
 
 
 def overlap(left: str, right: str) -> bool:

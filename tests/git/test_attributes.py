@@ -3,10 +3,12 @@
 import io
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
+from flakesync.errors import GitError
 from flakesync.git.repository import Repository
 from flakesync.git.store.attributes import find_hazards
 from flakesync.git.values import Hazard
@@ -158,3 +160,38 @@ def test_odd_bytes_and_symlinks_do_no_harm(tmp_path: Path) -> None:
 def test_a_macro_that_names_itself_ends(tmp_path: Path) -> None:
     _, found = hazards(tmp_path / "r", "[attr]a b ident\n[attr]b a\n* a\n")
     assert found == (Hazard(".gitattributes", 3, "ident"),)
+
+
+def of_local(tmp_path: Path, lines: str, files: dict[str, str | bytes]) -> tuple[Hazard, ...]:
+    """Return the hazards of lines that no other program reads: git tries stars in every way."""
+    make_repo(tmp_path / "r", files)
+    local = tmp_path / "attributes"
+    local.write_text(lines)
+    with Repository.open(tmp_path / "r") as repo:
+        rev = repo.branch("main")
+        assert rev is not None
+        return find_hazards(repo.reader, rev, local)
+
+
+def test_stars_are_not_tried_in_every_way(tmp_path: Path) -> None:
+    folder = "a" * 60
+    lines = f"{'*a' * 20}b ident\n{'**/' * 20}b ident\n*/{'*?' * 20}b ident\n"
+    began = time.thread_time()
+    assert of_local(tmp_path, lines, {f"{folder}/{'a/' * 30}{folder}": ""}) == ()
+    # In every way, which is what it took before, is longer than the universe is old.
+    assert time.thread_time() - began < 5
+
+
+def test_macros_that_double_each_other_are_taken_once(tmp_path: Path) -> None:
+    lines = [f"[attr]m{n} m{n + 1} x m{n + 1}" for n in range(2_000)]
+    found = of_local(tmp_path, "\n".join([*lines, "[attr]m2000 ident", "* m0"]) + "\n", {"a": ""})
+    assert found == (Hazard("$GIT_DIR/info/attributes", 2002, "ident"),)
+
+
+def test_more_patterns_than_can_be_tried_are_an_error_that_names_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flakesync.git.store.attributes._MOST_TRIES", 0)
+    with pytest.raises(GitError, match=r"attributes, line 101: too many patterns to try on 2 paths$") as caught:
+        of_local(tmp_path, "".join(f"x{n} ident\n" for n in range(200)), {"a": "", "b": ""})
+    assert caught.value.code == "attributes"

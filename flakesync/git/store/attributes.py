@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from flakesync import globs
+from flakesync.errors import GitError
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.store.trees import show_path, walk
 from flakesync.git.values import Hazard
 from flakesync.terms import Rev
 
 _MACRO = "[attr]"
+_PIECES = {"*": globs.STAR, "?": "[^/]"}
+_MOST_TRIES = 4_000_000
+"""How often a pattern is tried on a path: some seconds."""
+_LONGEST_PATTERN = 2048
+"""As in git, which reads no longer line."""
 Macros = Mapping[str, tuple[str, ...]]
 
 
@@ -35,6 +42,9 @@ class _Files:
 
     def __init__(self, reader: ObjectReader, tree: str) -> None:
         self._entries = list(walk(reader, tree))
+        self._known: dict[tuple[str, str], bool] = {}
+        # At least a hundred patterns, however large the tree.
+        self._tries_left = max(_MOST_TRIES, 100 * len(self._entries))
 
     def attribute_files(self) -> list[tuple[str, str]]:
         """Return (path, object id) of each .gitattributes; git reads no symlinks."""
@@ -49,12 +59,22 @@ class _Files:
         return [show_path(path) + ("/" if mode in (TREE, GITLINK) else "") for path, mode, _ in self._entries]
 
     def matches(self, line: Line) -> bool:
-        """Whether the line's pattern matches anything below its file's folder."""
+        """Whether the line's pattern matches anything below its file's folder. Raises: GitError(`attributes`)."""
         folder = line.file.rpartition("/")[0] + "/" if line.file.endswith("/.gitattributes") else ""
+        known = self._known.get((folder, line.pattern))
+        if known is None:
+            known = self._known[folder, line.pattern] = self._matches(line, folder)
+        return known
+
+    def _matches(self, line: Line, folder: str) -> bool:
         pattern = _compile(line.pattern)
         if pattern is None:
             return True
-        return any(path.startswith(folder) and pattern.fullmatch(path[len(folder) :]) for path in self._paths)
+        self._tries_left -= len(self._paths)
+        if self._tries_left < 0:
+            message = f"{line.file}, line {line.number}: too many patterns to try on {len(self._paths)} paths"
+            raise GitError("attributes", message, hint="give the attribute to a folder, or to fewer patterns")
+        return any(path.startswith(folder) and pattern.fullmatch(path, len(folder)) for path in self._paths)
 
 
 def find_hazards(reader: ObjectReader, rev: Rev, local: Path | None = None) -> tuple[Hazard, ...]:
@@ -114,7 +134,7 @@ def _macros(lines: Iterable[Line]) -> dict[str, tuple[str, ...]]:
 
 
 def _hazards(attributes: tuple[str, ...], macros: Macros) -> list[str]:
-    given = _expand(attributes, macros, frozenset())
+    given = _expand(attributes, macros)
     # Line ends of what is no text are left alone, whatever `eol` says.
     untouched = "-text" in given or "-crlf" in given
     found = []
@@ -132,13 +152,16 @@ def _hazards(attributes: tuple[str, ...], macros: Macros) -> list[str]:
     return found
 
 
-def _expand(attributes: Iterable[str], macros: Macros, inside: frozenset[str]) -> list[str]:
-    found: list[str] = []
-    for attribute in attributes:
-        found.append(attribute)
-        if attribute in macros and attribute not in inside:
-            found += _expand(macros[attribute], macros, inside | {attribute})
-    return found
+def _expand(attributes: Iterable[str], macros: Macros) -> list[str]:
+    """Return the attributes with all that macros among them stand for, each once."""
+    found = dict.fromkeys(attributes)
+    queue = list(found)
+    for attribute in queue:
+        for inner in macros.get(attribute, ()):
+            if inner not in found:
+                found[inner] = None
+                queue.append(inner)
+    return queue
 
 
 def _read_lines(path: Path, shown: str) -> Iterator[Line]:
@@ -154,26 +177,20 @@ def _compile(pattern: str) -> re.Pattern[str] | None:
 
     As in gitignore(5): without a slash the last part of a path is matched, else all of it; a folder's path ends in `/`.
     """
-    if "[" in pattern or "\\" in pattern:
+    if "[" in pattern or "\\" in pattern or len(pattern) > _LONGEST_PATTERN:
         return None
     folder_only = pattern.endswith("/")
     body = pattern.rstrip("/")
     anchored = "/" in body
     body = body.removeprefix("/")
-    out = "" if anchored else "(?:.*/)?"
-    for token in re.split(r"(^\*\*/|/\*\*/|/\*\*$|\*+|\?)", body):
-        match token:
-            case "**/":
-                out += "(?:.*/)?"
-            case "/**/":
-                out += "/(?:.*/)?"
-            case "/**":
-                out += "/.*"
-            case "?":
-                out += "[^/]"
-            case _ if token.startswith("*"):
-                out += "[^/]*"
-            case _:
-                out += re.escape(token)
+    if not body:
+        return re.compile("(?!)")
+    groups: list[list[str]] = [[]] if anchored else [[], []]
+    for part in body.split("/"):
+        if part == "**" and anchored:
+            groups.append([])
+        else:
+            pieces = [_PIECES.get(char, re.escape(char)) for char in part]
+            groups[-1].append(globs.part(pieces))
     # Case does not matter where core.ignoreCase is set: a match too many does no harm.
-    return re.compile(out + ("/" if folder_only else "/?"), re.DOTALL | re.IGNORECASE)
+    return re.compile(globs.path(groups) + ("/" if folder_only else "/?"), re.DOTALL | re.IGNORECASE)

@@ -30,7 +30,7 @@ demo: setup
 	@$(BIN)/flakesync demo $(DIR)
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 300 $(PYTEST)
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 900 $(PYTEST)
 
 fidelity: setup
 	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) \

@@ -16,7 +16,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from flakesync.git.remotes import tries
 from flakesync.net.forge_kinds import KINDS
@@ -67,8 +67,10 @@ sys.dont_write_bytecode = False
 
 # The same examples in every run, so that a run is green or red for what was changed; new ones are looked for with
 # `--hypothesis-profile=search`.
-settings.register_profile("suite", deadline=None, print_blob=True, derandomize=True)
-settings.register_profile("search", deadline=None, print_blob=True)
+# How long one takes says something of the machine alone.
+_ANY_SPEED = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("suite", _ANY_SPEED, derandomize=True)
+settings.register_profile("search", _ANY_SPEED)
 settings.load_profile("suite")
 
 _home_numbers = itertools.count()

@@ -97,5 +97,5 @@ def spawn(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProces
     """Run one command in a process of its own."""
     return subprocess.run(
         command(*arguments), cwd=cwd, env=environment(**more), capture_output=True, text=True,
-        stdin=subprocess.DEVNULL, timeout=60, check=False,
+        stdin=subprocess.DEVNULL, timeout=240, check=False,
     )  # fmt: skip

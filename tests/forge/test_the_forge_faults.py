@@ -2,6 +2,7 @@
 
 import http.client
 import time
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,10 @@ def test_a_web_page_may_come_instead_of_json(forge: Forge) -> None:
 def test_a_host_may_hang_until_it_is_stopped(forge: Forge) -> None:
     client = client_of(forge, "forgejo")
     forge.faults.add(faults.hang(forge.stopping), times=None)
-    with pytest.raises(TimeoutError):
+    with pytest.raises((TimeoutError, urllib.error.URLError)) as caught:
         client.call("GET", "/pulls", timeout_s=0.2)
+    # On a busy machine its time may be up before it has even connected.
+    assert isinstance(getattr(caught.value, "reason", caught.value), TimeoutError)
 
 
 def test_an_answer_may_take_its_time(forge: Forge) -> None:
@@ -84,9 +87,10 @@ def test_limits_are_told_as_each_forge_tells_them(forge: Forge) -> None:
     assert (limited.status, limited.headers["retry-after"]) == (403, "2")
     assert "secondary rate limit" in str(limited["message"])
     forge.faults.add(faults.primary_limit(3))
+    before = int(time.time())
     limited = client.open()
     assert (limited.status, limited.headers["x-ratelimit-remaining"]) == (403, "0")
-    assert 1 <= int(limited.headers["x-ratelimit-reset"]) - time.time() <= 3
+    assert before + 3 <= int(limited.headers["x-ratelimit-reset"]) <= time.time() + 3
     assert "retry-after" not in limited.headers
     forge.faults.add(faults.too_many_requests(1))
     limited = client_of(forge, "gitlab").open()
@@ -97,11 +101,12 @@ def test_limits_are_told_as_each_forge_tells_them(forge: Forge) -> None:
 
 def test_a_limit_refuses_those_who_do_not_wait(forge: Forge) -> None:
     client = client_of(forge, "forgejo")
-    limit = faults.RateLimit(requests=3, per_s=0.5, action=faults.too_many_requests(1))
+    now = [0.0]
+    limit = faults.RateLimit(requests=3, per_s=0.5, action=faults.too_many_requests(1), clock=lambda: now[0])
     forge.faults.limit(limit, path="/api/")
     assert [client.call("GET", "/pulls").status for _ in range(5)] == [200, 200, 200, 429, 429]
     assert limit.refused == 2
-    time.sleep(0.6)
+    now[0] = 0.6
     assert client.call("GET", "/pulls").status == 200
 
 

@@ -125,7 +125,7 @@ def run(manifest: Path, *argv: str) -> tuple[int, str, list[str]]:
         "CONTACTS": str(contacts),
     }
     ran = subprocess.run(
-        command(*argv), cwd=manifest.parent, env=env, capture_output=True, text=True, check=False, timeout=60
+        command(*argv), cwd=manifest.parent, env=env, capture_output=True, text=True, check=False, timeout=240
     )
     words = ("ls-remote", " fetch ", " push ")
     asked = [line for line in said.read_text().splitlines() if any(word in line for word in words)]

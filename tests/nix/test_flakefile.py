@@ -310,9 +310,9 @@ def test_a_usual_file_takes_about_a_millisecond() -> None:
     text = legal(3, references=["github:o/r"], nested_references=False).text.encode()
     best = 1.0
     for _ in range(200):
-        start = time.perf_counter()
+        start = time.thread_time()  # what else runs does not count
         read_inputs(text)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.thread_time() - start)
     assert best < 0.003
 
 

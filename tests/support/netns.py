@@ -40,7 +40,7 @@ class Network:
         cwd: Path,
         env: Mapping[str, str],
         check: bool = True,
-        timeout_s: float = 60,
+        timeout_s: float = 240,
     ) -> "subprocess.CompletedProcess[str]":
         """Run a program in this network and return what it did; with `check`, failing fails the test.
 

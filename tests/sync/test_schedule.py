@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flakesync.sync.schedule import run_ready
 
-PATIENCE_S = 20
+PATIENCE_S = 120
 """How long a task waits for an event that should come at once."""
 
 

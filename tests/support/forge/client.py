@@ -58,7 +58,7 @@ class Client:
         """Return the same client with another token; None: with none."""
         return replace(self, token=token)
 
-    def call(self, method: str, path: str, body: Json | None = None, *, timeout_s: float = 20) -> Reply:
+    def call(self, method: str, path: str, body: Json | None = None, *, timeout_s: float = 120) -> Reply:
         """Call an address of the API that is about the project."""
         below = {"github": "", "gitlab": "/api/v4", "forgejo": "/api/v1"}[self.kind]
         place = (
@@ -66,7 +66,7 @@ class Client:
         )
         return self.raw(method, below + place + path, body, timeout_s=timeout_s)
 
-    def raw(self, method: str, target: str, body: Json | None = None, *, timeout_s: float = 20) -> Reply:
+    def raw(self, method: str, target: str, body: Json | None = None, *, timeout_s: float = 120) -> Reply:
         """Call any address of the site; an error status is an answer like any other."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         data = json.dumps(body).encode() if body is not None else None

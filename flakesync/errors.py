@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from flakesync.secrets import hide_secrets
 from flakesync.system import cause_of
 
 EXIT_OK = 0
@@ -33,7 +34,12 @@ def plain(text: str) -> str:
     Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go. A byte of a
     file's name that is no UTF-8 is shown as `\\xff`: it could not be written.
     """
-    return escaped(_CONTROL.sub("", text))
+    return escaped(without_controls(text))
+
+
+def without_controls(text: str) -> str:
+    """Return `text` without control sequences; bytes that are no UTF-8 stay what they are."""
+    return _CONTROL.sub("", text)
 
 
 def escaped(text: str) -> str:
@@ -49,9 +55,9 @@ class FlakesyncError(Exception):
     """
 
     def __init__(self, code: str, message: str, *, hint: str | None = None) -> None:
-        super().__init__(message)
+        self.message = hide_secrets(plain(message))
+        super().__init__(self.message)
         self.code = code
-        self.message = plain(message)
         self.hint = plain(hint) if hint is not None else None
 
 

@@ -4,10 +4,13 @@ Every pattern here looks at each character a bounded number of times: what it is
 """
 
 import re
+from urllib.parse import unquote
 
 _AUTHORITY = re.compile(r'//([^/\s"]++)')
 _QUERY = re.compile(r"([?&])([^?=&\s]*+)=[^&\s'\"]++")
-_SECRET = re.compile(r"token|secret|password|key", re.IGNORECASE)
+_SECRET = re.compile(
+    r"token|secret|passw|key|signature|credential|^auth(?!or)|^(?:x-\w+-)?sig$|^(?:jwt|sas|code)$", re.IGNORECASE
+)
 _OPEN = re.compile(r"public|keytype", re.IGNORECASE)
 # There a name alone may be a token; in `ssh://git@host` it is the name of an account.
 _NAME_IS_SECRET = ("http:", "https:", "git:", "ftp:", "ftps:")
@@ -19,9 +22,21 @@ def hide_secrets(text: str, *, instead: str = "") -> str:
 
     instead: what stands where a login stood; empty: nothing, or the name of an account that is no secret.
     """
+    if "//" not in text and "?" not in text:
+        return text
     # The scheme is looked at from here and not matched: a pattern that began with it would begin at every letter.
     text = _AUTHORITY.sub(lambda found: _without_login(found, instead), text)
     return _QUERY.sub(lambda found: _without_token(found, instead or "…"), text)
+
+
+def secret_parameters(address: str) -> list[str]:
+    """Return the names of the parameters of an address that hold secrets (`private_token`, `X-Amz-Signature`)."""
+    return [name for _, name in _QUERY.findall(address) if _is_secret(name)]
+
+
+def _is_secret(name: str) -> bool:
+    name = unquote(name) if "%" in name else name
+    return _SECRET.search(name) is not None and _OPEN.match(name) is None
 
 
 def _without_login(found: re.Match[str], instead: str) -> str:
@@ -40,5 +55,4 @@ def _without_login(found: re.Match[str], instead: str) -> str:
 
 def _without_token(found: re.Match[str], instead: str) -> str:
     name = found[2]
-    is_secret = _SECRET.search(name) and not _OPEN.match(name)
-    return f"{found[1]}{name}={instead}" if is_secret else found[0]
+    return f"{found[1]}{name}={instead}" if _is_secret(name) else found[0]

@@ -20,6 +20,12 @@ from flakesync.secrets import hide_secrets
         ("see https://host and mail a@host", "see https://host and mail a@host"),
         ("https://h/x?a=1&private_token=abc&b=2", "https://h/x?a=1&private_token=…&b=2"),
         ("https://h/x?api?KEY=abc", "https://h/x?api?KEY=…"),
+        (
+            "https://h/x?X-Amz-Signature=abc&X-Amz-Credential=d&X-Amz-Date=1",
+            "https://h/x?X-Amz-Signature=…&X-Amz-Credential=…&X-Amz-Date=1",
+        ),
+        ("https://h/x?sv=1&sig=abc&author=me&design=x", "https://h/x?sv=1&sig=…&author=me&design=x"),
+        ("https://h/x?private%5Ftoken=abc&auth=d", "https://h/x?private%5Ftoken=…&auth=…"),
         ("https://h/x?keytype=ed25519&publicKey=abc", "https://h/x?keytype=ed25519&publicKey=abc"),
     ],
 )

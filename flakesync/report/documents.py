@@ -7,18 +7,21 @@ import msgspec
 
 from flakesync.documents import DocumentName
 from flakesync.errors import escaped
+from flakesync.secrets import hide_secrets
 
 
 def to_json(document: msgspec.Struct) -> bytes:
     """Return a document as indented JSON, in UTF-8, with a final line feed.
 
-    A name that is no UTF-8 (a branch, a folder) is there as it is shown to people: `caf\\xe9`.
+    Logins and tokens in addresses are left out. A name that is no UTF-8 (a branch, a folder) is there as it is shown to
+    people: `caf\\xe9`.
     """
     try:
         encoded = msgspec.json.encode(document)
     except UnicodeEncodeError:  # found by encoding: to look at every string first would cost each of them
         encoded = msgspec.json.encode(_shown(msgspec.to_builtins(document)))
-    return msgspec.json.format(encoded, indent=2) + b"\n"
+    # Addresses come from locks that others write, logins and all.
+    return hide_secrets(msgspec.json.format(encoded, indent=2).decode()).encode() + b"\n"
 
 
 def _shown(value: object) -> object:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flakesync.errors import plain
+from flakesync.secrets import hide_secrets
 from flakesync.terms import iso_day
 
 Style = Literal["", "head", "name", "rev", "good", "bad", "warn", "dim"]
@@ -46,8 +47,8 @@ def to_text(lines: Iterable[Line]) -> str:
 
 
 def shown(text: str) -> str:
-    """Return foreign text as it may stand in a line: no control sequences, no line feeds, no runs of blanks."""
-    return " ".join(plain(text).split())
+    """Return foreign text as it may stand in a line: no control sequences, line feeds or runs of blanks, no secrets."""
+    return hide_secrets(" ".join(plain(text).split()))
 
 
 def width_of(text: str) -> int:

@@ -1,15 +1,18 @@
 """Flake references in workspace.toml, and the reference that stands for a clone's git URL."""
 
+import os
 import re
 from urllib.parse import quote, unquote
 
-from flakesync.errors import FlakesyncError, plain
+from flakesync.errors import FlakesyncError, without_controls
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_url
 from flakesync.nix.reference.url import file_url
+from flakesync.secrets import hide_secrets, secret_parameters
 from flakesync.workspace.values import bad, text
 
 _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
 _PASSWORD = re.compile(r"//[^/:@\s]*+:[^/@\s]*+@")
+_TOKEN_AS_NAME = re.compile(r"\bhttps?://[^/:@\s]{20,}@", re.IGNORECASE)
 _URL = re.compile(r"(?:git\+)?(https?|ssh|git)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
 _FILE_URL = re.compile(r"(?:git\+)?file://(?:localhost)?(/.*)", re.IGNORECASE | re.DOTALL)
 _SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
@@ -75,7 +78,7 @@ def flake_url(remote: str) -> str | None:
     if found := _FILE_URL.fullmatch(remote):
         path = unquote(found[1].rstrip("/"), errors="surrogateescape")
         return f"git+{file_url(path)}" if path else None
-    remote = plain(remote).strip()
+    remote = without_controls(remote).strip()
     if found := _URL.match(remote):
         scheme, authority, path = found[1].lower(), found[2], (found[3] or "").rstrip("/")
     elif found := _SCP.fullmatch(remote):
@@ -90,7 +93,8 @@ def flake_url(remote: str) -> str | None:
         return forge
     user = user.partition(":")[0] if scheme == "ssh" else ""
     place = f"{user}@{host}" if user else host
-    return f"{'git' if scheme == 'git' else f'git+{scheme}'}://{place}{quote(unquote(path), safe='/~+@:')}"
+    path = quote(os.fsencode(unquote(path, errors="surrogateescape")), safe="/~+@:")
+    return f"{'git' if scheme == 'git' else f'git+{scheme}'}://{place}{path}"
 
 
 def _forge_url(host: str, path: str) -> str | None:
@@ -108,8 +112,13 @@ def _forge_url(host: str, path: str) -> str | None:
 
 def _without_password(value: object) -> str:
     word = text(value)
+    hint = "a token comes from its variable (`token-env` in [forges]), else from git's credential helper or ~/.netrc"
     if _PASSWORD.search(word):
-        raise bad("carries a password", "leave it to git's credential helper, or to an ssh key")
+        raise bad("carries a password", hint)
+    if _TOKEN_AS_NAME.search(word):
+        raise bad("carries a name that may be a token", hint)
+    if secret := secret_parameters(word):
+        raise bad(f"carries a secret, `{secret[0]}`", hint)
     return word
 
 
@@ -129,7 +138,7 @@ def _plain(word: str) -> FlakeRef | None:
 
 def _spelling(value: object) -> str | None:
     """Return the hint for a git URL that stands where a flake reference is wanted."""
-    if not isinstance(value, str) or _PASSWORD.search(value) or not re.search(r"://|\A[^/:]+@[^/:]+:", value):
+    if not isinstance(value, str) or hide_secrets(value) != value or not re.search(r"://|\A[^/:]+@[^/:]+:", value):
         return None
     reference = flake_url(value)
     return f"write it as `{reference}`" if reference is not None and reference != value else None

@@ -40,6 +40,16 @@ def test_a_name_that_is_no_utf_8_is_there_as_people_see_it() -> None:
     assert (found["repo"], found["detail"], found["flake"]) == ("caf\\xe9 é", "caf\\xe9 é\n", None)
 
 
+def test_no_login_of_an_address_is_in_a_document() -> None:
+    address = "https://me:s3cret@h/x.tar.gz?private_token=s3cret&a=1"
+    finding = Finding(
+        kind="pin", repo="r", flake=None, input=None, locked_rev=None, wanted_rev=None, detail=f"it is {address}"
+    )
+    data = to_json(DriftReport(pins=[], findings=[finding]))
+    assert b"s3cret" not in data
+    assert json.loads(data)["findings"][0]["detail"] == "it is https://h/x.tar.gz?private_token=…&a=1"
+
+
 def examples() -> list[str]:
     text = (Path(__file__).parents[2] / "docs" / "json.md").read_text()
     return re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)

@@ -331,6 +331,15 @@ def test_a_broken_lock_or_repository_is_a_note(tmp_path: Path) -> None:
     assert sum(note.startswith("c: ") for note in found.notes) == 1
 
 
+@pytest.mark.parametrize(
+    "place", ["https://h.example/team/l\udcffib", "git@h.example:team/l\udcffib.git", "/srv/l\udcffib"]
+)
+def test_an_origin_that_is_no_utf_8_keeps_its_bytes(place: str) -> None:
+    found = flake_url(place)
+    assert found is not None
+    assert "l%FFib" in found
+
+
 def test_no_password_of_an_origin_reaches_the_manifest(tmp_path: Path) -> None:
     clone(tmp_path / "lib", "https://me:s3cret@git.acme.example/lib.git")
     found = init(tmp_path)

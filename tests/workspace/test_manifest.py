@@ -308,6 +308,29 @@ def test_a_url_is_a_git_repository_without_ref(problems: Problems, url: str, mes
     assert hint is None or found.hint == hint
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "git+https://h/x?token=s3cret",
+        "git+https://h/x?ref=main&private_token=s3cret",
+        "git+https://h/x?access%5Ftoken=s3cret",
+        "git+https://h/x?X-Amz-Signature=s3cret",
+        "git+https://h/x?sig=s3cret&ref=main",
+        "github:a/b?token=s3cret",
+        "git+https://glpat-s3cret-0123456789@h/x",
+        "git+ssh://git:s3cret@h/x",
+    ],
+)
+@pytest.mark.parametrize("key", ["url", "aliases", "source"])
+def test_a_token_in_an_address_is_refused_and_not_repeated(load: Load, address: str, key: str) -> None:
+    repo = {"url": f"url = {address!r}", "aliases": f"path = 'lib'\naliases = [{address!r}]", "source": "path = 'lib'"}
+    pin = f"[pins.p]\nsource = {address!r}\n" if key == "source" else ""
+    with pytest.raises(ManifestError, match="carries a") as caught:
+        load(f"{pin}[repos.lib]\n{repo[key]}\n")
+    assert f".{key}" in caught.value.message
+    assert "s3cret" not in f"{caught.value} {caught.value.message} {caught.value.hint}"
+
+
 def test_a_password_in_an_address_is_refused_and_not_repeated(load: Load) -> None:
     for line in ('url = "git+https://u:s3cret@h.example/lib"', 'aliases = ["https://u:s3cret@h.example/lib"]'):
         with pytest.raises(ManifestError, match="carries a password") as caught:

@@ -90,6 +90,7 @@ class _Landing:
         self._order: list[RepoName] = []
         self._takes: Mapping[RepoName, frozenset[RepoName]] = {}
         self._needs: Mapping[RepoName, frozenset[RepoName]] = {}
+        self._unread: Mapping[RepoName, FlakesyncError] = {}
         self._guard = Lock()
         self.begun = False
 
@@ -109,6 +110,8 @@ class _Landing:
         graph = self._state.graph()
         self._order = [name for wave in graph.waves for name in wave]
         edges = movable_edges(graph)
+        # What it takes is not known then: read at its turn after all, it would land before that, and without it.
+        self._unread = {name: each.error for name, each in graph.states.items() if isinstance(each, UnreadableRepo)}
         for name in names:
             something = True
             with self._alone(name):
@@ -210,6 +213,8 @@ class _Landing:
         if blocked is not None:
             return blocked
         self._listener(Started(name))
+        if name in self._unread:
+            return failed(name, self._unread[name], self._servers)
         with self._guard:
             landed = self._landed()
         try:

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.errors import GitError
 from flakesync.forge.model import ForgeError, Project
+from flakesync.git.remotes.mirror import mirror
+from flakesync.git.remotes.remote import Address
 from flakesync.nix.lock.file import LockFile
 from flakesync.sync.events import Note
 from flakesync.sync.lockers import Request
@@ -371,3 +374,23 @@ def test_a_plain_folder_that_locks_an_update_commit_fails_alone(landing: Landing
     landed = landing.land()
     assert landed.statuses == {**ALL_LANDED, "loose": "failed"}
     assert landed.errors == {"loose": "not-a-repository"}
+
+
+def test_a_repo_that_cannot_be_read_at_first_does_not_land_before_what_it_takes(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [0]
+
+    def read(url: Address, cache: Path, *, offline: bool) -> Path:
+        asked[0] += "/tool" in str(url)
+        if "/tool" in str(url) and asked[0] == 1:
+            raise GitError("disk-full", "there is no room left")
+        return mirror(url, cache, offline=offline)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("flakesync.land.server_state.mirror", read)
+        landed = landing.land()
+    assert landed.statuses == {"lib": "landed", "app": "landed", "tool": "failed", "top": "skipped"}
+    assert landed.errors["tool"] == "disk-full"
+    assert set(landing.land().statuses.values()) == {"landed"}
+    landing.assert_done()

@@ -100,7 +100,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.serve(Request.of(self.command, self.path, headers, self._body()))
+        body = self._body()
+        # Who has gone away in the midst of a request has asked for nothing.
+        answer = self.server.serve(Request.of(self.command, self.path, headers, body)) if body is not None else None
         if answer is None:
             self.close_connection = True
             return
@@ -118,19 +120,29 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _handle
 
-    def _body(self) -> bytes:
+    def _body(self) -> bytes | None:
+        """Return the body; None: the client has gone before its end."""
         if self.headers.get("Expect", "").lower() == "100-continue":
             self.send_response_only(100)
             self.end_headers()
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self._exactly(int(self.headers.get("Content-Length") or 0))
         chunks = []
-        while size := int(self.rfile.readline().split(b";")[0], 16):
-            chunks.append(self.rfile.read(size))
+        while size := self._size():
+            chunks.append(self._exactly(size))
             self.rfile.readline()
         while self.rfile.readline().strip():
             pass
-        return b"".join(chunks)
+        return b"".join(each for each in chunks if each) if size is not None and None not in chunks else None
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = self.rfile.read(size)
+        return data if len(data) == size else None
+
+    def _size(self) -> int | None:
+        """Return the size of the next chunk; None: there is no more, though the last one has not come."""
+        line = self.rfile.readline()
+        return int(line.split(b";")[0], 16) if line else None
 
     def handle_expect_100(self) -> bool:
         """Leave it to `_body`, which reads what follows."""

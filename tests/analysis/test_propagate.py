@@ -144,6 +144,18 @@ def test_two_inputs_from_one_upstream_move_together(moved: Mapping[str, tuple[by
     assert made.inert == ()
 
 
+def test_an_input_that_moves_with_another_is_behind_as_that_one_is() -> None:
+    others: Inputs = {"lib2": locked_at(OPEN, A)}
+    found = survey(lib_and_app(FOLLOWED, lib=NEW, others=others), MOVED)
+    report = find_drift(found, everything(found))
+    assert [(each.kind, each.input) for each in report.findings if each.kind != "duplicate"] == [
+        ("upstream", "lib"), ("upstream", "lib2"),
+    ]  # fmt: skip
+    assert report.inert == []
+    held = survey(lib_and_app(FOLLOWED, lib=NEW, others={"lib2": locked_at(FOLLOWED, A)}), MOVED)
+    assert [each.input for each in find_drift(held, everything(held)).inert] == ["lib", "lib2"]
+
+
 def test_why_names_the_chain_from_the_pin() -> None:
     found = survey(lib_and_app(OPEN, app=OLD), MOVED)
     (reason,) = why(found, plan(found), RepoName("app"), ("lib",))

@@ -100,6 +100,15 @@ def test_a_copy_that_its_flake_takes_from_the_registry_is_of_the_repository_that
     assert kinds(drift_of(found, {"nixpkgs": Target(NEW)})) == [("duplicate", "app", "x/nixpkgs")]
 
 
+def test_a_copy_of_which_the_lock_keeps_no_reference_is_of_what_it_is_locked_to() -> None:
+    x = locks.github("other", "x", inputs={"nixpkgs": nixpkgs(OLD)})
+    document = locks.lock({"pkgs": nixpkgs(NEW), "x": x})
+    (copy,) = (each for each in document["nodes"].values() if each.get("locked", {}).get("rev") == OLD)
+    del copy["original"]
+    found = scene({"app": {".": document}}, pins=[pin("nixpkgs", NIXPKGS)])
+    assert kinds(drift_of(found, {"nixpkgs": Target(NEW)})) == [("duplicate", "app", "x/nixpkgs")]
+
+
 def test_a_copy_is_of_the_repository_that_its_flake_names_where_the_lock_has_another() -> None:
     copy = replace(nixpkgs(OLD), locked=locks.github("somebody", "nixpkgs", rev=OLD).locked)
     x = locks.github("other", "x", inputs={"nixpkgs": copy})

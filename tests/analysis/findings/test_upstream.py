@@ -1,13 +1,15 @@
 """Where the locked commit of a repo of the workspace stands: behind, not landed, unknown."""
 
+import msgspec
 import pytest
 
+from flakesync.analysis.drift import find_drift
 from flakesync.documents.drift import DriftReport
 from flakesync.terms import Rev
 from tests.support import locks
 from tests.support.drift import A, B, C, X, drift_of, kinds, lib_at, one
 from tests.support.locks import Input, Inputs
-from tests.support.workspaces import UPDATE_BRANCH, commit_id, repo, scene, takes
+from tests.support.workspaces import UPDATE_BRANCH, commit_id, everything, repo, scene, takes
 
 
 def test_an_input_behind_its_upstream_is_counted_in_commits() -> None:
@@ -73,6 +75,15 @@ def test_a_commit_of_the_update_branch_alone_is_unlanded() -> None:
     finding = one(lib_at(X, {"main": [A, B], UPDATE_BRANCH: [A, X]}))
     assert (finding.kind, finding.locked_rev, finding.wanted_rev) == ("unlanded", X, B)
     assert finding.detail == "only on lib's update branch, not yet on main"
+
+
+def test_an_update_commit_that_has_landed_as_another_one_is_unlanded() -> None:
+    found = scene({"app": {"lib": takes("lib", rev=X)}, "lib": {}}, branches={"lib": {"main": [A, B]}}).survey()
+    history = {asked: msgspec.structs.replace(answer, position="landed") for asked, answer in found.history.items()}
+    found = msgspec.structs.replace(found, history=history)
+    finding = one(find_drift(found, everything(found)))
+    assert (finding.kind, finding.locked_rev, finding.wanted_rev) == ("unlanded", X, B)
+    assert finding.detail == "an update commit of lib, which has landed as another one"
 
 
 def at_update(rev: Rev) -> DriftReport:

@@ -111,7 +111,8 @@ def _changes(statement: ast.stmt) -> Iterator[_Change]:
     match statement:
         case ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
             pass
-        case ast.Expr(value=ast.Constant()):
+        # A docstring, and what only type checkers reach.
+        case ast.Expr(value=ast.Constant() | ast.Call(func=ast.Name(id="assert_never"))):
             return
         case ast.Expr() | ast.Delete() | ast.Raise() | ast.Continue() | ast.Break():
             yield statement, "statement dropped", "pass"
@@ -144,6 +145,8 @@ def _expressions(statement: ast.stmt) -> Iterator[ast.expr]:
     def walk(node: ast.AST) -> Iterator[ast.expr]:
         for field, value in ast.iter_fields(node):
             if field in {"annotation", "returns", "decorator_list", "bases", "pattern", "type_params"}:
+                continue
+            if isinstance(node, ast.ClassDef) and field == "keywords":  # `frozen=True` and the like
                 continue
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.JoinedStr | ast.stmt) or not isinstance(child, ast.AST):

@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +14,16 @@ from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.remotes.remote import is_relative
 from flakesync.git.store.config import is_off, read_settings
+from flakesync.git.store.durability import is_synced
 from flakesync.git.store.history import History
 from flakesync.git.store.objects import ObjectReader, is_bare
-from flakesync.git.store.refs import list_beside, move_branch
-from flakesync.git.store.write import write_commit
+from flakesync.git.store.refs import delete_ref, list_beside, move_ref, point_ref, remove_dead_lock
+from flakesync.git.store.write import ObjectWriter, write_commit
 from flakesync.git.values import Commit, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
 
+_NOBODY = Signature("flakesync", "")
+_LOCK = re.compile(r"'([^']*\.lock)': File exists")
 _EXISTS = re.compile(r"'([^']*)' exists; cannot create '")
 
 
@@ -78,11 +82,12 @@ class Repository:
 
     def branch(self, name: str) -> Rev | None:
         """Return the tip of refs/heads/`name`, else of refs/remotes/origin/`name`; None: there is no such branch."""
-        return self.reader.branch(name)
+        check_ref_name(name)
+        return self.ref("refs/heads/" + name) or self.ref("refs/remotes/origin/" + name)
 
     def ref(self, full: str) -> Rev | None:
-        """Return what a ref (`refs/heads/main`, `HEAD`) names in the end; None: it does not exist."""
-        return self.reader.ref(full)
+        """Return what a ref (`refs/heads/main`, `HEAD`) names in the end; None: it does not exist, or is blank."""
+        return self.reader.sound_ref(full)
 
     def update_ref(self, ref: str, new: Rev, *, old: Rev | None, message: str) -> None:
         """Move `ref` from `old` (None: it must not exist) to `new`, in one step, with an entry in its reflog.
@@ -90,7 +95,7 @@ class Repository:
         Raises: GitError(`ref-moved` | `branch-checked-out` | `ref-conflict` | `ref-locked` | `git`).
         """
         self.require_not_checked_out(ref)
-        if self._move_branch(ref, new, old, message):
+        if move_ref(self.reader, ref, new, old=old, who=self._mover(), message=message, settings=self.config):
             return
         zero = "0" * len(new)
         answer = process.git(
@@ -98,18 +103,31 @@ class Repository:
         )
         self._check_moved(ref, old, answer)
 
-    def _move_branch(self, ref: str, new: Rev, old: Rev | None, message: str) -> bool:
+    def _mover(self) -> Signature:
+        """Return who moves a ref, for its reflog. Where nobody is named git makes one up of what the machine says."""
         try:
-            who = self.identity("committer")
-        except GitError:  # git makes one up
-            return False
-        return move_branch(self.reader, ref, new, old=old, who=who, message=message, settings=self.config)
+            return self.identity("committer")
+        except GitError:
+            return _NOBODY
 
     def delete_ref(self, ref: str, *, old: Rev) -> None:
         """Delete `ref` if it is at `old`. Raises: GitError as `update_ref`."""
         self.require_not_checked_out(ref)
+        if delete_ref(self.reader, ref, old=old, settings=self.config):
+            return
         answer = process.git(["update-ref", "--no-deref", "-d", ref, old], cwd=self.path, check=False)
         self._check_moved(ref, old, answer)
+
+    def clear_dead_locks(self, ref: str) -> None:
+        """Take away what a run that was killed while it moved or deleted `ref` has left: git would stop at it."""
+        for file in (ref, "packed-refs"):
+            with suppress(OSError):
+                remove_dead_lock(f"{self.common_dir}/{file}.lock")
+
+    def point_ref(self, ref: str, target: str) -> None:
+        """Make `ref` a symbolic ref to `target`. Raises: GitError(`bad-ref` | `git`)."""
+        if not point_ref(self.reader, check_ref_name(ref), check_ref_name(target), self.config):
+            process.git(["symbolic-ref", ref, target], cwd=self.path)
 
     def _check_moved(self, ref: str, old: Rev | None, answer: process.Answer) -> None:
         if answer.status == 0:
@@ -122,11 +140,11 @@ class Repository:
             )
         if (way := _EXISTS.search(answer.err)) is not None:
             raise conflict(str(self.path), ref, way[1])
-        if ".lock': File exists" in answer.err:
+        if (lock := _LOCK.search(answer.err)) is not None:  # of the ref, or of packed-refs
             raise GitError(
                 "ref-locked",
                 f"{self.path}: {ref} is locked by another git process",
-                hint=f"if no git is running there, delete {self.common_dir / ref}.lock",
+                hint=f"if no git is running there, delete {lock[1]}",
             )
         raise process.failure("update-ref", answer)
 
@@ -244,7 +262,14 @@ class Repository:
         """
         signed = not is_off(self.config.get("commit.gpgsign"))
         return write_commit(
-            self.reader, parents, base_tree_of, files, message, author=author, committer=committer, signed=signed
+            ObjectWriter(self.reader, synced=is_synced("loose-object", self.config)),
+            parents,
+            base_tree_of,
+            files,
+            message,
+            author=author,
+            committer=committer,
+            signed=signed,
         )
 
 

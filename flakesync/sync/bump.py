@@ -35,6 +35,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
     with Repository.open(job.repository) as repository:
         ref = f"refs/heads/{job.branch}"
         note = f"flakesync: run {job.run}"
+        repository.clear_dead_locks(ref)
         # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
         old = repository.ref(ref)
         pushed = repository.ref(f"{job.tracking}{job.branch}")

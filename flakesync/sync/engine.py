@@ -185,6 +185,7 @@ class _Run:
         try:
             with Repository.open(state.clone) as repository:
                 ref = f"refs/heads/{self.workspace.branch}"
+                repository.clear_dead_locks(ref)
                 tip = repository.ref(ref)
                 if tip is not None:
                     find_update_branch(repository, self.workspace.branch, state.base_rev, state.branches.tracking)

@@ -420,3 +420,110 @@ def test_a_remote_that_is_a_folder_is_found_from_the_repositorys_own(
                 url = repo.remote_url()
                 assert url is not None
                 assert ls_remote(url, "main") == repo.branch("main")
+
+
+DAMAGE = [lambda data: b"", lambda data: data[: len(data) // 2], lambda data: bytes(len(data)), lambda data: data[:-3]]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("kind", ["commit", "tree", "blob"])
+def test_an_object_that_a_power_cut_has_damaged_is_written_anew(
+    path: Path, damage: Callable[[bytes], bytes], kind: str
+) -> None:
+    with Repository.open(path) as repo:
+        rev = write(repo, {"dev/flake.lock": b"new"})
+    name = {"commit": rev, "tree": f"{rev}:dev", "blob": f"{rev}:dev/flake.lock"}[kind]
+    oid = run_git("rev-parse", name, cwd=path)
+    file = path / ".git/objects" / oid[:2] / oid[2:]
+    whole = file.read_bytes()
+    file.chmod(0o644)
+    file.write_bytes(damage(whole))
+    with Repository.open(path) as repo:
+        assert write(repo, {"dev/flake.lock": b"new"}) == rev
+    assert file.read_bytes() == whole
+    run_git("fsck", "--strict", cwd=path)
+
+
+def test_a_sound_object_is_left_where_it_is_and_counts_as_new(path: Path) -> None:
+    with Repository.open(path) as repo:
+        rev = write(repo, {"flake.lock": b"new"})
+        file = path / ".git/objects" / rev[:2] / rev[2:]
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+        before = file.stat()
+        assert write(repo, {"flake.lock": b"new"}) == rev
+    assert file.stat().st_ino == before.st_ino
+    assert file.stat().st_mtime > before.st_mtime
+
+
+def test_a_damaged_file_of_an_object_that_is_packed_too_does_not_matter(path: Path) -> None:
+    run_git("gc", "--quiet", cwd=path)
+    oid = run_git("rev-parse", "main:flake.lock", cwd=path)
+    file = path / ".git/objects" / oid[:2] / oid[2:]
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(b"")
+    with Repository.open(path) as repo:
+        assert repo.read(repo.branch("main") or Rev(""), "flake.lock") == b"{}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "objects", "refs"),
+    [
+        ([], False, False),
+        (["core.fsync=none"], False, False),
+        (["core.fsync=default"], False, False),
+        (["core.fsync=objects"], True, False),
+        (["core.fsync=committed"], True, True),
+        (["core.fsync=committed,-loose-object"], True, True),
+        (["core.fsync=-loose-object, objects"], True, False),
+        (["core.fsync=-reference"], False, False),
+        (["core.fsync=loose"], True, False),
+        (["core.fsync=reference"], False, True),
+        (["core.fsync=all"], True, True),
+        (["core.fsync=unheard-of"], False, False),
+        (["core.fsyncObjectFiles=true"], True, False),
+        (["core.fsyncObjectFiles"], True, False),
+    ],
+)
+def test_what_git_would_wait_for_is_on_the_disk_before_the_branch_moves(
+    path: Path, hermetic: Path, monkeypatch: pytest.MonkeyPatch, settings: list[str], objects: bool, refs: bool
+) -> None:
+    run_git("config", "--global", "--unset", "core.fsync", cwd=hermetic)
+    with (path / ".git/config").open("a") as config:
+        config.writelines(f"[core]\n\t{each.removeprefix('core.').replace('=', ' = ')}\n" for each in settings)
+    done: list[str] = []
+    sync, rename = os.fsync, os.rename
+
+    def note_sync(handle: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+        sync(handle)
+
+    def note_rename(old: str, new: str) -> None:
+        done.append(f"{old} -> {new}")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "rename", note_rename)
+    with Repository.open(path) as repo:
+        rev = write(repo, {"flake.lock": b"new"})
+        repo.update_ref(UPDATE, rev, old=None, message="m")
+    (moved,) = (number for number, each in enumerate(done) if each.endswith(f"-> {path}/.git/{UPDATE}"))
+    before, after = done[:moved], done[moved + 1 :]
+    for oid in (rev, *(run_git("rev-parse", f"{rev}{of}", cwd=path) for of in ("^{tree}", ":flake.lock"))):
+        folder = f"{path}/.git/objects/{oid[:2]}"
+        named = next(number for number, each in enumerate(before) if each.endswith(f"-> {folder}/{oid[2:]}"))
+        assert any(each.startswith(f"{folder}/tmp_obj_") and "->" not in each for each in before[:named]) == objects
+        assert (folder in before[named:]) == objects
+        assert (f"{path}/.git/objects" in before[named:]) == objects
+    assert any(each.startswith(f"{path}/.git/objects/tmp_obj_") and "->" not in each for each in before) == refs
+    assert (f"{path}/.git/refs/heads/flakesync" in after) == refs
+    assert syncs_of_git(path, hermetic, "hash-object", "-w", "f") == objects
+    assert syncs_of_git(path, hermetic, "update-ref", "refs/heads/gits", rev) == refs
+
+
+def syncs_of_git(path: Path, hermetic: Path, *argv: str) -> bool:
+    """Tell whether a command of git waits for the disk."""
+    (path / "f").write_text("new to git")
+    env = {**os.environ, "GIT_TRACE2_EVENT": str(hermetic / "trace")}
+    (hermetic / "trace").unlink(missing_ok=True)
+    subprocess.run(["git", *argv], cwd=path, env=env, check=True, capture_output=True)
+    return '"fsync/hardware-flush"' in (hermetic / "trace").read_text()

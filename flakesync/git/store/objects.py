@@ -80,7 +80,10 @@ class ObjectReader:
     # ---- refs -----------------------------------------------------------------------------------------------------
 
     def ref(self, full: str) -> Rev | None:
-        """Return the object that a ref (`refs/heads/main`, `HEAD`) names in the end; None if it does not exist."""
+        """Return the object that a ref (`refs/heads/main`, `HEAD`) names in the end; None if it does not exist.
+
+        Raises: GitError(`corrupt` | `blank-ref` | `bad-ref` | `unreadable`).
+        """
         # git follows five symbolic refs too (SYMREF_MAXDEPTH), and takes more for a circle.
         for _ in range(6):
             text = self._ref_text(full)
@@ -90,6 +93,15 @@ class ObjectReader:
                 return Rev(text)
             full = text[5:].strip()
         raise GitError("corrupt", f"{self.path}: the symbolic ref {full!r} never ends")
+
+    def sound_ref(self, full: str) -> Rev | None:
+        """Return as `ref` does; None also for a ref that has lost its content, and so can be made anew."""
+        try:
+            return self.ref(full)
+        except GitError as error:
+            if error.code != "blank-ref":
+                raise
+            return None
 
     def symbolic_ref(self, full: str) -> str | None:
         """Return the name that a symbolic ref points to; None if it is missing or not symbolic (a detached HEAD)."""
@@ -129,6 +141,13 @@ class ObjectReader:
         # `.invalid` is what HEAD says where refs are in a reftable, so that an older git stays away.
         if raw is None or raw.startswith(b"ref: refs/heads/.invalid"):
             return self._reftable_ref(full)
+        if is_blank(raw):
+            log = f"{self.git_dir if own else self.common_dir}/logs/{full}"
+            raise GitError(
+                "blank-ref",
+                f"{self.path}: {full} is empty, as a power cut leaves a file",
+                hint=f"the last line of {log} has the commit it was at",
+            )
         text = raw.decode("utf-8", "surrogateescape").strip()
         if text.startswith("ref: "):
             if not text.startswith("ref: refs/"):
@@ -233,7 +252,15 @@ class ObjectReader:
 
     def raw(self, oid: str) -> tuple[bytes, bytes]:
         """Return (type, content) of any object. Raises: GitError(`missing-object` | `corrupt`)."""
-        return self.loose(oid) or self._stored(oid)
+        try:
+            loose = self.loose(oid)
+        except GitError as error:
+            # There may be a sound copy in a pack, where git looks first. libgit2 never ends with some damaged files.
+            try:
+                return self._from_git(oid)
+            except GitError:
+                raise error from None
+        return loose or self._stored(oid)
 
     def loose(self, oid: str) -> tuple[bytes, bytes] | None:
         """Return (type, content) of an object that has a file of its own, None if it has none."""
@@ -306,6 +333,11 @@ class ObjectReader:
 
 
 _KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}
+
+
+def is_blank(content: bytes | None) -> bool:
+    """Tell whether a file is there and has nothing in it: a power cut leaves files of length 0, or of zeros."""
+    return content is not None and not content.strip(b"\0 \t\r\n")
 
 
 def read_file(path: str) -> bytes | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.store.durability import sync
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.values import Signature
 from flakesync.terms import Rev
@@ -16,8 +17,88 @@ from flakesync.terms import Rev
 FILE = 0o100644
 
 
+class ObjectWriter:
+    """Writes objects into one repository, each as a file of its own."""
+
+    def __init__(self, reader: ObjectReader, *, synced: bool) -> None:
+        """Write into the repository that `reader` reads. synced: whether an object is on the disk before work goes on.
+
+        By default git does not wait for the disk with these objects, and neither does this: after a power cut one may
+        be there and be empty. It is written anew when it is needed again.
+        """
+        self.reader = reader
+        self._synced = synced
+
+    def put(self, tree: str, like: str, parts: Sequence[bytes], content: bytes, path: str) -> str:
+        """Return the id of `tree` (empty: a new one) with `content` at `parts`, writing what is new.
+
+        like: any id of the repository, path: what `parts` are called in messages.
+
+        Raises: GitError(`lock-is-symlink` | `bad-path` | `git`).
+        """
+        reader = self.reader
+        entries = dict(reader.tree(tree)) if tree else {}
+        mode, oid = entries.get(parts[0], (0, ""))
+        if mode == SYMLINK:
+            what = "is" if len(parts) == 1 else "is below"
+            raise GitError("lock-is-symlink", f"{reader.path}: {path} {what} a symlink", hint="replace it with a file")
+        if mode == GITLINK or (mode and (mode == TREE) != (len(parts) > 1)):
+            what = "is not a file, or is below something that is not a folder"
+            raise GitError("bad-path", f"{reader.path}: {path} {what}")
+        if len(parts) > 1:
+            entries[parts[0]] = (TREE, self.put(oid, like, parts[1:], content, path))
+        else:
+            entries[parts[0]] = (mode or FILE, self.write(b"blob", content, like))
+        # git orders a tree as if the name of a folder ended in a slash
+        rows = sorted(entries.items(), key=lambda row: row[0] + b"/" if row[1][0] == TREE else row[0])
+        # Modes have no zero in front (`40000`): with one it is another object, which `git fsck` complains of.
+        data = b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in rows)
+        return self.write(b"tree", data, like)
+
+    def write(self, kind: bytes, data: bytes, like: str) -> str:
+        """Write one object, with ids as long as `like`; return its id. Raises: GitError(`git`).
+
+        To a temporary file that is renamed, so that it is there as a whole or not at all. libgit2 would do the same,
+        but says "no error" when the disk is full.
+        """
+        whole = b"%s %d\0%s" % (kind, len(data), data)
+        oid = (hashlib.sha256 if len(like) == 64 else hashlib.sha1)(whole, usedforsecurity=False).hexdigest()
+        objects = self.reader.common_dir + "/objects"
+        folder = f"{objects}/{oid[:2]}"
+        place = f"{folder}/{oid[2:]}"
+        try:
+            if not _is_there(place, whole):
+                _make_folder(objects, folder)
+                self._write_file(folder, place, whole)
+            if self._synced:
+                # Also where it was there: whoever made it need not have waited.
+                for each in (place, folder, objects):
+                    sync(each)
+        except OSError as error:
+            what = f"{self.reader.path}: the {kind.decode()} could not be written"
+            raise GitError("git", f"{what}: {error.strerror}") from None
+        return oid
+
+    def _write_file(self, folder: str, place: str, whole: bytes) -> None:
+        temporary = f"{folder}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108 -- the name that `git gc` cleans up
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+        try:
+            with open(handle, "wb") as file:  # noqa: PTH123 -- a descriptor
+                # Level 1 as git's own (core.looseCompression). No process is started for it: see refs.py.
+                file.write(zlib.compress(whole, 1))
+                if self._synced:
+                    # Before it has its name, so that it never has it without its content.
+                    file.flush()
+                    os.fsync(handle)
+            os.rename(temporary, place)  # noqa: PTH104
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+            raise
+
+
 def write_commit(
-    reader: ObjectReader,
+    writer: ObjectWriter,
     parents: Sequence[Rev],
     base_tree_of: Rev,
     files: Mapping[str, bytes],
@@ -28,15 +109,16 @@ def write_commit(
     signed: bool,
 ) -> Rev:
     """Write blobs, trees and the commit; see `Repository.write_commit`."""
+    reader = writer.reader
     tree = reader.tree_of(base_tree_of)
     # Only the folders on the way to a changed file are written anew; all other trees are named as they are.
     for path, content in sorted(files.items()):
-        tree = _put(reader, tree, tree, _parts(path), content, path)
+        tree = writer.put(tree, tree, _parts(path), content, path)
     if signed:
         return _write_signed(reader, tree, parents, message, author, committer)
     lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents)]
     lines += [b"author " + author.encode(), b"committer " + committer.encode(), b"", _message(message)]
-    return Rev(_write(reader, b"commit", b"\n".join(lines), tree))
+    return Rev(writer.write(b"commit", b"\n".join(lines), tree))
 
 
 def _parts(path: str) -> list[bytes]:
@@ -47,55 +129,16 @@ def _parts(path: str) -> list[bytes]:
     return [part.encode("utf-8", "surrogateescape") for part in parts]
 
 
-def _put(reader: ObjectReader, tree: str, like: str, parts: Sequence[bytes], content: bytes, path: str) -> str:
-    """Return the id of `tree` (empty: a new one) with `content` at `parts`, writing what is new."""
-    entries = dict(reader.tree(tree)) if tree else {}
-    mode, oid = entries.get(parts[0], (0, ""))
-    if mode == SYMLINK:
-        what = "is" if len(parts) == 1 else "is below"
-        raise GitError("lock-is-symlink", f"{reader.path}: {path} {what} a symlink", hint="replace it with a file")
-    if mode == GITLINK or (mode and (mode == TREE) != (len(parts) > 1)):
-        raise GitError("bad-path", f"{reader.path}: {path} is not a file, or is below something that is not a folder")
-    if len(parts) > 1:
-        entries[parts[0]] = (TREE, _put(reader, oid, like, parts[1:], content, path))
-    else:
-        entries[parts[0]] = (mode or FILE, _write(reader, b"blob", content, like))
-    # git orders a tree as if the name of a folder ended in a slash
-    rows = sorted(entries.items(), key=lambda row: row[0] + b"/" if row[1][0] == TREE else row[0])
-    # Modes have no zero in front (`40000`): with one it is another object, which `git fsck` complains of.
-    data = b"".join(b"%o %s\0%s" % (mode, name, bytes.fromhex(oid)) for name, (mode, oid) in rows)
-    return _write(reader, b"tree", data, like)
-
-
-def _write(reader: ObjectReader, kind: bytes, data: bytes, like: str) -> str:
-    """Write one object, with ids as long as `like`; return its id.
-
-    To a temporary file that is renamed, so that it is there as a whole or not at all. libgit2 would do the same, but
-    says "no error" when the disk is full. As git by default does, this does not wait for the disk.
-    """
-    whole = b"%s %d\0%s" % (kind, len(data), data)
-    oid = (hashlib.sha256 if len(like) == 64 else hashlib.sha1)(whole, usedforsecurity=False).hexdigest()
-    objects = reader.common_dir + "/objects"
-    folder = f"{objects}/{oid[:2]}"
-    temporary = f"{folder}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108 -- the name that `git gc` cleans up
+def _is_there(place: str, whole: bytes) -> bool:
+    """Tell whether an object's file is there and is sound. git looks at the name alone, and leaves a damaged one."""
     try:
-        with contextlib.suppress(FileNotFoundError):
-            os.utime(f"{folder}/{oid[2:]}")  # so that a `git gc` that is running does not take it for an old one
-            return oid
-        _make_folder(objects, folder)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            with open(handle, "wb") as file:  # noqa: PTH123 -- a descriptor
-                # Level 1 as git's own (core.looseCompression). No process is started for it: see refs.py.
-                file.write(zlib.compress(whole, 1))
-            os.rename(temporary, f"{folder}/{oid[2:]}")  # noqa: PTH104
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
-    except OSError as error:
-        raise GitError("git", f"{reader.path}: the {kind.decode()} could not be written: {error.strerror}") from None
-    return oid
+        with open(place, "rb", 0) as file:  # noqa: PTH123
+            if zlib.decompress(file.read()) != whole:
+                return False
+        os.utime(place)  # so that a `git gc` that is running does not take it for an old one
+    except (FileNotFoundError, zlib.error):
+        return False
+    return True
 
 
 def _make_folder(objects: str, folder: str) -> None:

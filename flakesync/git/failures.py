@@ -49,6 +49,18 @@ def not_started(error: BaseException) -> GitError:
     return GitError(cause.code, f"git does not start: {cause.message}", hint=cause.hint)
 
 
+def refused(what: str, error: OSError) -> GitError:
+    """Return the error for work on files of a repository that the system does not do. what: that could not be done."""
+    cause = cause_of(error)
+    known = cause is not None and cause.code not in ("system", "no-permission")
+    said = (error.strerror or str(error)).lower()
+    return GitError(
+        cause.code if cause is not None and known else "git",
+        f"{what}: {said}",
+        hint=cause.hint if cause is not None else None,
+    )
+
+
 def of_machine(command: str, err: str, folder: str) -> GitError | None:
     """Return the error for a git command that failed for want of room, of settings or the like; None: for none of it.
 

@@ -31,9 +31,12 @@ class Signature(msgspec.Struct, frozen=True):
         return f"{_person(self.name)} <{_person(self.email)}>"
 
     def encode(self) -> bytes:
-        """Return the bytes git writes after `author ` and `committer `: `Name <email> 1700000000 +0100`."""
+        """Return the bytes git writes after `author ` and `committer `: `Name <email> 1700000000 +0100`.
+
+        A name that is no UTF-8 is written as it is set up, as git does.
+        """
         sign, minutes = ("-", -self.offset) if self.offset < 0 else ("+", self.offset)
-        return f"{self.person} {self.time} {sign}{minutes // 60:02}{minutes % 60:02}".encode()
+        return f"{self.person} {self.time} {sign}{minutes // 60:02}{minutes % 60:02}".encode("utf-8", "surrogateescape")
 
 
 class Commit(msgspec.Struct, frozen=True):

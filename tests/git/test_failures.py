@@ -1,5 +1,6 @@
 """Why git does not run: only where it is missing is the advice to install it."""
 
+import errno
 import os
 import resource
 import shutil
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from flakesync.errors import GitError
-from flakesync.git.failures import not_started
+from flakesync.git.failures import not_started, refused
 from flakesync.git.process import git
+from flakesync.git.repository import Repository
 from flakesync.workspace.manifest import load_workspace
 from flakesync.workspace.snapshot import read_snapshot
 from tests.support.repos import make_repo
@@ -102,6 +104,31 @@ def test_too_many_open_files_are_named_as_such() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert error.code == "too-many-files"
     assert "ulimit -n" in (error.hint or "")
+
+
+def test_what_the_system_refuses_to_our_own_work_is_named_with_its_advice() -> None:
+    full = refused("/r: the tree could not be written", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    assert (full.code, full.message) == ("disk-full", "/r: the tree could not be written: no space left on device")
+    assert full.hint is not None
+    assert refused("/r", OSError(errno.EIO, os.strerror(errno.EIO))).code == "git"
+
+
+def test_a_person_whose_name_is_no_utf_8_is_written_as_git_writes_it(tmp_path: Path) -> None:
+    make_repo(tmp_path / "r", {"x": "1"})
+    (tmp_path / "r/.git/config").write_bytes(b"[user]\n\tname = caf\xe9\n\temail = a@b\n")
+    with Repository.open(tmp_path / "r") as repository:
+        who = repository.identity()
+    assert who is not None
+    assert who.encode().startswith(b"caf\xe9 <a@b> ")
+
+
+@pytest.mark.parametrize(("value", "is_kept"), [("{folder}/trace", True), ("1", False), ("2", False)])
+def test_a_trace_goes_to_a_file_and_never_among_gits_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, is_kept: bool
+) -> None:
+    monkeypatch.setenv("GIT_TRACE", value.format(folder=tmp_path))
+    assert git(["--version"]).err == ""
+    assert (tmp_path / "trace").exists() == is_kept
 
 
 def test_inherited_state_that_nothing_can_take_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.errors import GitError
+from flakesync.git.failures import refused
 from flakesync.git.repository import Repository
 from flakesync.terms import Rev
 
@@ -37,7 +37,7 @@ def borrow_objects(repository: Repository, tmp: Path, refs: Mapping[str, Rev]) -
             (git_dir / ref).parent.mkdir(parents=True, exist_ok=True)
             (git_dir / ref).write_text(f"{rev}\n")
     except OSError as error:
-        raise GitError("git", f"{path}: {error.strerror}") from None
+        raise refused(str(path), error) from None
     return path
 
 

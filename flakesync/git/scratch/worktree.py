@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.failures import refused
 from flakesync.git.repository import Repository
 from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, without_filters
 from flakesync.processes.folders import clear, temporary_folder
@@ -47,7 +47,7 @@ def checkout(repository: Repository, rev: Rev) -> Iterator[Path]:
             # git names its own entry after the last part of the path, which is one that no other has.
             tree = stack.enter_context(temporary_folder("checkout", along=lambda name: entries / name))
         except OSError as error:
-            raise GitError("git", f"no temporary folder for a checkout: {error.strerror}") from None
+            raise refused("no temporary folder for a checkout (TMPDIR)", error) from None
         _add(repository, tree, rev)
         yield tree
 

@@ -61,7 +61,7 @@ def run(begin: "Callable[[], Popen[bytes]]", *, data: bytes | None = None, timeo
             out, err = process.communicate(data, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
-        stop.require_running()
+    stop.require_running()
     return Ended(process.returncode, out or b"", err or b"")
 
 

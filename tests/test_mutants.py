@@ -106,5 +106,8 @@ def test_a_mutant_meets_the_tests_that_run_it_nearest_first(load: Any) -> None:
     known = reach.Reach(seconds, tests, frozenset({*tests, raises}))
     assert known.of(mutants[8]) == ["tests/room/test_m.py::c", "tests/room/test_m.py::b", "tests/cli/test_a.py::a"]
     assert known.of(mutants[6]) == []
+    # A module of constants alone is reached by the tests of its room.
+    constant = next(iter(changes.mutants("flakesync/room/constants.py", b"LIMIT = 3")))
+    assert set(known.of(constant)) == {"tests/room/test_m.py::b", "tests/room/test_m.py::c"}
     # What was not there when the suite was run is reached by what reaches something of its function.
     assert known.of(mutants[7]) == known.of(mutants[8])

@@ -48,7 +48,8 @@ class Mutant:
 
     def __str__(self) -> str:
         before, after = (" ".join(text.split()) for text in (self.before, self.after))
-        return f"{self.module}:{self.line} [{self.kind}] {_cut(before)} → {_cut(after)}"
+        function = self.statement.split("|")[1].lstrip(".") or "module"
+        return f"{self.module}:{self.line} {function} [{self.kind}] {_cut(before)} → {_cut(after)}"
 
 
 def statements(module: str, tree: ast.Module) -> Iterator[tuple[ast.stmt, str, bool]]:

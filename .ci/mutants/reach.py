@@ -137,7 +137,7 @@ class Reach:
         """Return the tests that run a mutant's statement, nearest first.
 
         Statements that are new since, and those that run when a module is imported, are reached by whatever runs
-        something of their function or module.
+        something of their function or module; where it has no functions, by all tests of its room.
         """
         module, function, *_ = mutant.statement.split("|")
         names: Iterable[str]
@@ -146,7 +146,11 @@ class Reach:
         else:
             names = self._by_function.get(f"{module}|{function}", ()) or self._by_module.get(module, ())
         room = "tests/" + module.split("/")[1] + "/"
-        return sorted(names, key=lambda name: (not name.startswith(room), self.breadth[name], self.seconds[name], name))
+        if not names and mutant.statement not in self.statements:
+            names = [name for name in self.seconds if name.startswith(room)]
+        return sorted(
+            names, key=lambda name: (not name.startswith(room), self.breadth.get(name, 0), self.seconds[name], name)
+        )
 
 
 def write(path: Path, keys: list[str], parts: Iterable[Path]) -> None:

@@ -53,7 +53,7 @@ def refused(what: str, error: OSError) -> GitError:
     """Return the error for work on files of a repository that the system does not do. what: that could not be done."""
     cause = cause_of(error)
     known = cause is not None and cause.code not in ("system", "no-permission")
-    said = (error.strerror or str(error)).lower()
+    said = error.strerror or str(error)
     return GitError(
         cause.code if cause is not None and known else "git",
         f"{what}: {said}",

@@ -108,7 +108,7 @@ def test_too_many_open_files_are_named_as_such() -> None:
 
 def test_what_the_system_refuses_to_our_own_work_is_named_with_its_advice() -> None:
     full = refused("/r: the tree could not be written", OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    assert (full.code, full.message) == ("disk-full", "/r: the tree could not be written: no space left on device")
+    assert (full.code, full.message) == ("disk-full", "/r: the tree could not be written: No space left on device")
     assert full.hint is not None
     assert refused("/r", OSError(errno.EIO, os.strerror(errno.EIO))).code == "git"
 

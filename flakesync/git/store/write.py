@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.failures import refused
 from flakesync.git.store.durability import sync
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.values import Signature
@@ -76,7 +77,7 @@ class ObjectWriter:
                     sync(each)
         except OSError as error:
             what = f"{self.reader.path}: the {kind.decode()} could not be written"
-            raise GitError("git", f"{what}: {error.strerror}") from None
+            raise refused(what, error) from None
         return oid
 
     def _write_file(self, folder: str, place: str, whole: bytes) -> None:
@@ -159,7 +160,7 @@ def _write_signed(
     argv = ["-c", "i18n.commitEncoding=UTF-8", "commit-tree", "-S", *(word for rev in parents for word in ("-p", rev))]
     env: dict[str, str] = {}
     for role, person in (("AUTHOR", author), ("COMMITTER", committer)):
-        who, _, when = person.encode().decode().rpartition("> ")
+        who, _, when = os.fsdecode(person.encode()).rpartition("> ")
         name, _, email = who.rpartition(" <")
         env |= {f"GIT_{role}_NAME": name, f"GIT_{role}_EMAIL": email, f"GIT_{role}_DATE": f"@{when}"}
     try:

@@ -26,6 +26,8 @@ _CONTROL = re.compile(
 
 
 _UNDECODED = re.compile("[\ud800-\udfff]")
+_QUOTED_BYTE = re.compile(r"\\udc([89a-f][0-9a-f])")
+"""Such a byte in the words of `repr`."""
 
 
 def plain(text: str) -> str:
@@ -34,7 +36,8 @@ def plain(text: str) -> str:
     Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go. A byte of a
     file's name that is no UTF-8 is shown as `\\xff`: it could not be written.
     """
-    return escaped(without_controls(text))
+    text = escaped(without_controls(text))
+    return _QUOTED_BYTE.sub(r"\\x\1", text) if "\\udc" in text else text
 
 
 def without_controls(text: str) -> str:

@@ -340,6 +340,20 @@ def test_an_origin_that_is_no_utf_8_keeps_its_bytes(place: str) -> None:
     assert "l%FFib" in found
 
 
+@pytest.mark.parametrize("name", ["d\udcff", "line\nfeed"])
+def test_a_flake_in_a_folder_that_no_manifest_can_name_is_left_out_alone(tmp_path: Path, name: str) -> None:
+    clone(tmp_path / "lib")
+    inner = tmp_path / "lib" / name
+    inner.mkdir()
+    for file in ("flake.nix", "flake.lock"):
+        (inner / file).write_bytes((tmp_path / "lib" / file).read_bytes())
+    found = init(tmp_path)
+    assert "[repos.lib]" in found.text
+    found.text.encode("utf-8")
+    (note,) = [note for note in found.notes if "a manifest cannot hold" in note]
+    assert ("d\\xff" if "\udcff" in name else "line\\nfeed") in note
+
+
 def test_no_password_of_an_origin_reaches_the_manifest(tmp_path: Path) -> None:
     clone(tmp_path / "lib", "https://me:s3cret@git.acme.example/lib.git")
     found = init(tmp_path)

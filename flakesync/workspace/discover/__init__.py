@@ -157,6 +157,10 @@ def _left_out(found: Found) -> Iterator[str]:
         yield f"left out, `init --include` takes them in: {_few(sorted(found.skipped))}"
 
 
+def _cannot_hold(folder: Path) -> str:
+    return plain(f"{str(folder)!r} has a name that a manifest cannot hold: left out")
+
+
 def _merged(found: list[Found], root: Path, notes: list[str]) -> list[Found]:
     """Ask git where each clone came from, and keep one of those that are the same repository."""
     from flakesync.git.repository import Repository
@@ -165,7 +169,10 @@ def _merged(found: list[Found], root: Path, notes: list[str]) -> list[Found]:
     kept: dict[object, Found] = {}
     for one in sorted(found, key=lambda one: not (one.folder / ".git").is_dir()):  # a clone before its worktrees
         if not _relative(one.folder, root).isprintable():
-            notes.append(f"{str(one.folder)!a} has a name that a manifest cannot hold: left out")
+            notes.append(_cannot_hold(one.folder))
+            continue
+        notes += [_cannot_hold(one.folder / flake) for flake in one.leave_out_unprintable()]
+        if not (one.flakes or one.skipped):
             continue
         keys: list[object] = [Identity("", str(one.folder))]
         if one.git:

@@ -41,6 +41,13 @@ class Found:
         chosen = sorted({*usable, *top}) or sorted(self.locked) or sorted(self.unlocked)
         return tuple(map(FlakeDir, chosen))
 
+    def leave_out_unprintable(self) -> list[str]:
+        """Take out the flakes that no manifest could name, and return their folders."""
+        odd = [flake for flake in (*self.locked, *self.unlocked) if not flake.isprintable()]
+        for flakes in (self.locked, self.unlocked, self.skipped):
+            flakes[:] = [flake for flake in flakes if flake.isprintable()]
+        return odd
+
 
 def search(folders: Sequence[Path], wanted: Wanted, notes: list[str]) -> list[Found]:
     """Return the folders that hold flakes, each once, in the order of their paths below each start.

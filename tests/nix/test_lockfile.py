@@ -406,6 +406,22 @@ def test_a_path_goes_on_behind_a_follows() -> None:
     )  # fmt: skip
     assert lock.resolve(("app", "lib", "deep")) == "nixpkgs"
     assert lock.resolve(("app", "top", "app", "top", "tool")) == "tool"
+    assert lock.resolve(("app", "lib", "nope", "deep")) is None
+    assert lock.resolve(("app", "lib", "deep", "nope", "nope")) is None
+
+
+def test_a_lock_without_a_name_is_called_flake_lock() -> None:
+    with pytest.raises(LockError, match=r"^flake\.lock\b"):
+        LockFile.parse(b"{")
+
+
+def test_replacing_renames_nothing_in_a_lock_of_version_7_and_makes_one_of_version_6_such_a_lock() -> None:
+    for version, label in ((7, "any-name"), (6, "lib")):
+        document = locks.lock({"lib": locks.github("acme", "lib")})
+        document["nodes"]["any-name"] = document["nodes"].pop("lib")
+        document["nodes"]["root"]["inputs"]["lib"] = "any-name"
+        changed = parse({**document, "version": version}).replace(("lib",), locked={"type": "path", "path": "/x"})
+        assert (changed.version, set(changed.nodes)) == (7, {"root", label})
 
 
 def test_five_thousand_follows_in_a_row_are_followed() -> None:

@@ -2,6 +2,7 @@
 #   make demo [DIR=folder]     build the example workspace and run the whole pipeline on it
 #   make test [PYTEST=options] run the test suite
 #   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces, and flake.nix files, for each version
+#   make kill [EVERY=n]        cut commands off at every (n-th) moment at which they change a file or send something
 #   make mutants [SAMPLE=n] [SEED=n] [MODULES=globs] [RECORD=--record]
 #                              look for mistakes that no test would notice; a night's job (docs/mutants.md)
 #   make lint                  ruff, mypy, import-linter
@@ -9,6 +10,7 @@
 PYTHON ?= python3
 PYTEST ?=
 GRAPHS ?= 5000
+EVERY ?= 1
 SAMPLE ?= 200
 SEED ?=
 MODULES ?=
@@ -18,7 +20,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fidelity mutants lint bench format clean
+.PHONY: help setup demo test fidelity kill mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,6 +37,9 @@ test: setup
 fidelity: setup
 	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) \
 		tests/fidelity tests/nix/test_flakefile_real_nix.py
+
+kill: setup
+	FLAKESYNC_KILL=$(EVERY) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST) tests/kill
 
 mutants: setup
 	@nice -n 19 $(BIN)/python .ci/mutants --sample $(SAMPLE) $(SEED:%=--seed %) --modules '$(MODULES)' $(RECORD)

@@ -65,7 +65,10 @@ class _Program(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Order:
-    """number: of the moment at which `mode` happens, from 1; 0: at none. root: changes elsewhere do not count."""
+    """number: of the moment at which `mode` happens, from 1; 0: at none. root: changes elsewhere do not count.
+
+    Where the disk is full, only moments that need room are counted.
+    """
 
     number: int
     mode: Mode
@@ -74,12 +77,20 @@ class Order:
 
 @dataclass
 class Traced:
-    """What became of a run. status: as a shell's, negative for a signal. moments: how many there were."""
+    """What became of a run. status: negative for a signal. moments: how many there were; of_room: that need room.
+
+    what: it was about to do at its moment.
+    """
 
     status: int = 0
     moments: int = 0
+    of_room: int = 0
     what: str = ""
     live: set[int] = field(default_factory=set)
+
+    def document(self) -> dict[str, object]:
+        """Return it for JSON."""
+        return {"status": self.status, "moments": self.moments, "of_room": self.of_room, "what": self.what}
 
 
 def available() -> bool:
@@ -156,11 +167,13 @@ def _stopped(found: Traced, order: Order, pid: int, who: int) -> None:
     if call is None or pid not in found.live:
         return
     name, what = call
+    found.moments += 1
+    found.of_room += name in _NEEDS_ROOM
     full = order.mode in ("full", "full-once")
     if full and name not in _NEEDS_ROOM:
         return
-    found.moments += 1
-    if found.moments != order.number and not (order.mode == "full" and found.moments > order.number > 0):
+    now = found.of_room if full else found.moments
+    if now != order.number and not (order.mode == "full" and now > order.number > 0):
         return
     if not found.what:
         found.what = f"{_program(who, pid)}: {name} {what.removeprefix(order.root)}"
@@ -181,7 +194,9 @@ def _call(who: int, registers: _Registers, root: str) -> tuple[str, str] | None:
         name = _ON_DESCRIPTORS.get(number) or _ON_OPEN_FILES[number]
         # copy_file_range names what it reads from first.
         place = os.readlink(f"/proc/{who}/fd/{arguments[2 if name == 'copy' else 0]}")
-        return (name, place) if place.startswith((root, "socket:")) else None
+        if place.startswith("socket:"):
+            return "send", ""
+        return (name, place) if place.startswith(root) else None
     name, at = _OPENS[number] if number in _OPENS else _ON_PATHS[number]
     at = (0 if number == 2 else 1) if number in _OPENS else at
     path = _text(who, arguments[at])

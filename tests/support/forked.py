@@ -17,9 +17,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import flakesync as package
-from tests.kill.tracer import Order
+from tests.kill.tracer import Order, Traced
 from tests.support import forked_client
 
 _TOP = str(Path(package.__file__).parents[1])
@@ -39,9 +40,10 @@ def flakesync(
 
 def traced(
     *argv: str, cwd: Path, env: Mapping[str, str], order: Order, timeout_s: float = 120
-) -> "tuple[subprocess.CompletedProcess[str], int, str]":
-    """Run a command while it is traced; return what it did, how many moments it had, and what it did at the last."""
-    return _run(argv, cwd, env, timeout_s, trace=asdict(order))
+) -> "tuple[subprocess.CompletedProcess[str], Traced]":
+    """Run a command while it is traced; return what it did, and what was seen of it."""
+    ran, found = _run(argv, cwd, env, timeout_s, trace=asdict(order))
+    return ran, Traced(**found)
 
 
 def _run(
@@ -52,17 +54,17 @@ def _run(
     *,
     network_of: int | None = None,
     trace: Mapping[str, object] | None = None,
-) -> "tuple[subprocess.CompletedProcess[str], int, str]":
+) -> "tuple[subprocess.CompletedProcess[str], dict[str, Any]]":
     order = {"argv": argv, "cwd": str(cwd), "env": dict(env), "network_of": network_of, "trace": trace}
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            status, moments, what = forked_client.run(_server().name, order, [out.fileno(), err.fileno()], timeout_s)
+            found = forked_client.run(_server().name, order, [out.fileno(), err.fileno()], timeout_s)
         except TimeoutError:
             _server().stop()
             _server.cache_clear()
             raise
         said = [(file.seek(0), file.read().decode())[1] for file in (out, err)]
-    return subprocess.CompletedProcess(["flakesync", *argv], status, *said), moments, what
+    return subprocess.CompletedProcess(["flakesync", *argv], found["status"], *said), found
 
 
 def script() -> str:

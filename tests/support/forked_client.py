@@ -5,12 +5,11 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def run(
-    name: str, order: Mapping[str, object], streams: Sequence[int], timeout_s: float | None
-) -> tuple[int, int, str]:
-    """Return the exit status of the command, negative for a signal, and what else `forked_server.wait` does.
+def run(name: str, order: Mapping[str, object], streams: Sequence[int], timeout_s: float | None) -> dict[str, Any]:
+    """Return what `forked_server.wait` does: `status` of the command, negative for a signal, and more of a traced one.
 
     name: of the server's socket.
     """
@@ -18,10 +17,10 @@ def run(
         server.settimeout(timeout_s)
         server.connect(f"\0{name}")
         socket.send_fds(server, [json.dumps(order).encode()], streams)
-        status, moments, what = json.loads(server.recv(1 << 16))
-        return status, moments, what
+        found: dict[str, Any] = json.loads(server.recv(1 << 16))
+        return found
 
 
 if __name__ == "__main__":
     own = {"argv": sys.argv[2:], "cwd": os.getcwd(), "env": dict(os.environ), "network_of": None, "trace": None}
-    sys.exit(run(sys.argv[1], own, (1, 2), None)[0])
+    sys.exit(run(sys.argv[1], own, (1, 2), None)["status"])

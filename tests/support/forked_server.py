@@ -53,12 +53,11 @@ def main(name: str) -> None:
                 client.send(json.dumps(wait(child, order["trace"])).encode())
 
 
-def wait(child: int, trace: "dict[str, object] | None") -> tuple[int, int, str]:
-    """Return a child's exit status, and for one that is traced its moments and what it was about to do at the last."""
+def wait(child: int, trace: "dict[str, object] | None") -> dict[str, object]:
+    """Return the exit status of a child, and for one that is traced what else `tracer.Traced` has."""
     if trace is None:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0, ""
-    traced = tracer.trace(child, tracer.Order(**trace))  # type: ignore[arg-type]
-    return traced.status, traced.moments, traced.what
+        return {"status": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}
+    return tracer.trace(child, tracer.Order(**trace)).document()  # type: ignore[arg-type]
 
 
 def become(order: dict[str, object], streams: list[int]) -> None:

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from flakesync.errors import NixError
 from flakesync.nix.store.narhash import nar_hash_of_tree
@@ -24,6 +24,26 @@ _PROGRAM = 0o100755
 _PIECE_BYTES = 1 << 18
 _IN_MEMORY_BYTES = 1 << 22
 _BLOCK_BYTES = 512
+
+_EXTENSIONS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+# Each limit is far above any real source; an archive past one would cost time or memory out of proportion to its size.
+_MOST_ENTRIES = 500_000
+_MOST_NAME_BYTES = 1 << 26
+_LONGEST_PATH_BYTES = 4096
+_LONGEST_EXTENSION_BYTES = 10 << 10
+_MOST_EXTENSION_WORK = 1 << 32
+"""Sum of the squares of the bytes of extended headers: tarfile may take that many steps over their digits."""
+_GREATEST_RATIO = 100
+_ANY_RATIO_BYTES = 1 << 26
+"""Up to so many bytes an archive may be packed as tightly as it likes."""
+_LARGEST_READ_BYTES = 16 << 20
+_GREATEST_TIME = 2**63 - 1
 
 GREATEST_BYTES = 1 << 35
 """How much an archive may hold, unpacked, by default: 32 GiB."""
@@ -64,7 +84,12 @@ def read_tar(
         stream = _Stream(_gunzipped(pieces))
         try:
             with tarfile.open(
-                fileobj=stream, mode="r|", bufsize=_PIECE_BYTES, encoding="utf-8", errors="surrogateescape"
+                fileobj=stream,
+                mode="r|",
+                bufsize=_PIECE_BYTES,
+                encoding="utf-8",
+                errors="surrogateescape",
+                tarinfo=_bounded_headers(),
             ) as archive:
                 while (member := archive.next()) is not None:
                     tree.take(archive, member)
@@ -72,7 +97,9 @@ def read_tar(
                 comment = archive.pax_headers.get("comment")
                 end = archive.offset
             stream.finish(end)
-        except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+        except RecursionError:
+            raise NixError("bad-archive", "the archive cannot be read: extended headers without end") from None
+        except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
             raise NixError("bad-archive", f"the archive cannot be read: {error}") from None
         return TarTree(
             nar_hash_of_tree(tree, tree.top()),
@@ -80,6 +107,27 @@ def read_tar(
             comment,
             {path: tree.file(path) for path in files},
         )
+
+
+def _bounded_headers() -> type[tarfile.TarInfo]:
+    """Return the headers of one archive, which stop it at one that is too large: tarfile would read it all at once."""
+    entries = work = 0
+
+    class Header(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+            nonlocal entries, work
+            header = super().frombuf(buf, encoding, errors)
+            entries += 1
+            if header.type in _EXTENSIONS:
+                work += header.size**2
+                if not 0 <= header.size <= _LONGEST_EXTENSION_BYTES or work > _MOST_EXTENSION_WORK:
+                    raise NixError("bad-archive", "the archive has an extended header that is too large, or too many")
+            if entries > _MOST_ENTRIES:
+                raise NixError("bad-archive", f"the archive has more than {_MOST_ENTRIES} entries")
+            return header
+
+    return Header
 
 
 def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -93,10 +141,16 @@ def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield from source
         return
     gzip = zlib.decompressobj(wbits=31)
+    packed = unpacked = 0
     for piece in itertools.chain((first,), source):
         waiting = piece
+        packed += len(piece)
         while waiting and not gzip.eof:
-            yield gzip.decompress(waiting, _PIECE_BYTES)
+            out = gzip.decompress(waiting, _PIECE_BYTES)
+            unpacked += len(out)
+            if unpacked > max(_ANY_RATIO_BYTES, _GREATEST_RATIO * packed):
+                raise NixError("bad-archive", f"the archive is more than {_GREATEST_RATIO} times as large unpacked")
+            yield out
             waiting = gzip.unconsumed_tail
         if gzip.unused_data.strip(b"\0"):
             raise ValueError("something follows the end of the compressed data")
@@ -154,14 +208,20 @@ class _Unpacked:
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     times: set[int] = field(default_factory=set)
     size: int = 0
+    name_bytes: int = 0
 
     def take(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         """Take up one entry of the archive, whose content comes next in the stream."""
-        parts = member.name.encode("utf-8", "surrogateescape").split(b"/")
+        path = member.name.encode("utf-8", "surrogateescape")
+        if len(path) > _LONGEST_PATH_BYTES:
+            raise NixError("bad-archive", f"the archive holds a path longer than {_LONGEST_PATH_BYTES} bytes")
+        parts = path.split(b"/")
         if any(part in (b"", b".", b"..") for part in parts):
             raise NixError("bad-archive", f"the archive holds the path {member.name!r}")
         if len(parts) == 1 and not member.isdir():
             raise NixError("bad-archive", "the archive has no single top folder")
+        if not 0 <= member.mtime <= _GREATEST_TIME or member.size < 0:
+            raise NixError("bad-archive", f"{member.name!r} in the archive has a time or a size that none can have")
         if member.mtime != int(member.mtime):
             raise NixError("bad-archive", "the archive has times with fractions of seconds")
         self.times.add(int(member.mtime))
@@ -169,6 +229,7 @@ class _Unpacked:
         if member.isdir():
             self._folder(parts)
             return
+        self._count_name(parts[-1])
         if parts[-1] in folder:
             raise NixError("bad-archive", f"the archive holds {member.name!r} twice")
         if member.issym():
@@ -193,7 +254,12 @@ class _Unpacked:
         parts = path.encode("utf-8", "surrogateescape").split(b"/")
         folder = self.folders.get(b"/".join([self.top().encode("utf-8", "surrogateescape"), *parts[:-1]]), {})
         mode, oid = folder.get(parts[-1], (_TREE, ""))
-        return b"".join(self.blob(oid)[1]) if mode != _TREE else None
+        if mode == _TREE:
+            return None
+        size, pieces = self.blob(oid)
+        if size > _LARGEST_READ_BYTES:
+            raise NixError("bad-archive", f"{path} in the archive is larger than {_LARGEST_READ_BYTES >> 20} MiB")
+        return b"".join(pieces)
 
     def tree(self, oid: str) -> Mapping[bytes, tuple[int, str]]:
         """Return the entries of a folder; its id is its path."""
@@ -224,6 +290,11 @@ class _Unpacked:
         self.places[oid] = start, self.size - start
         return oid
 
+    def _count_name(self, name: bytes) -> None:
+        self.name_bytes += len(name)
+        if self.name_bytes > _MOST_NAME_BYTES:
+            raise NixError("bad-archive", "the archive holds too many folders and names")
+
     def _folder(self, parts: list[bytes]) -> dict[bytes, tuple[int, str]]:
         known = self.folders.get(b"/".join(parts))
         if known is not None:
@@ -235,6 +306,7 @@ class _Unpacked:
             if below is None:
                 if part in folder:
                     raise NixError("bad-archive", f"{path.decode('utf-8', 'replace')!r} is a folder and something else")
+                self._count_name(path)
                 folder[part] = _TREE, path.decode("utf-8", "surrogateescape")
                 below = self.folders[path] = {}
             folder = below

@@ -56,10 +56,11 @@ def main() -> NoReturn:
     arguments = sys.argv[1:]
     if arguments in (["--version"], ["-V"]) and _say_version():
         raise SystemExit(EXIT_OK)
-    from flakesync.cli import signals
+    from flakesync.cli import screen, signals
     from flakesync.processes.folders import clear_left_behind
 
     try:
+        screen.prepare()  # before anything is opened
         signals.watch()
         clear_left_behind()
         status = run(arguments)

@@ -31,10 +31,14 @@ STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 UNINTERRUPTIBLE = """
 import ctypes, os, pathlib, socket
 def wait(*_, **__):
-    open(os.environ["WAITING"], "w").close()
     libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
     libc.pthread_mutex_lock(mutex)
-    libc.pthread_mutex_lock(mutex)
+    while True:
+        try:
+            open(os.environ["WAITING"], "w").close()
+            libc.pthread_mutex_lock(mutex)
+        except BaseException:
+            pass  # it came before the lock
 """
 """Waits as a resolver does whose server is silent, or a file system whose server is away: no signal ends that."""
 
@@ -374,6 +378,18 @@ def test_the_cursor_is_shown_again(place: Place, checks: Path) -> None:
     assert b"\x1b[?25l" in told
     assert told.rindex(b"\x1b[?25h") > told.rindex(b"\x1b[?25l")
     assert told.endswith(b"interrupted\r\n")
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_no_file_of_ours_becomes_a_standard_stream(place: Place, closed: int) -> None:
+    """Of git, which would write into it."""
+    place.program("git", f"ls -l /proc/$PPID/fd >'{place.root}/files'; {place.hang}")
+    place.manifest('[repos.app]\nurl = "git+https://acme.example/app"\n')
+    with place.started("drift", preexec_fn=lambda: os.close(closed)) as process:
+        wait_until(place.waiting.exists, process)
+        files = (place.root / "files").read_text()
+        process.send_signal(signal.SIGTERM)
+    assert f" {closed} -> /dev/null" in files
 
 
 SEES_IMPORTS = """

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 import weakref
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ USER_AGENT = f"flakesync/{flakesync.__version__}"
 MOVED = frozenset({301, 302, 303, 307, 308})
 """Statuses of redirects."""
 _REDIRECTS = 10
+_HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "gzip"}
+_PIECE_BYTES = 1 << 16
 _AGAIN_S = 1.0
 
 GRACE_S = 60.0
@@ -132,11 +135,11 @@ class Web:
         with _Watch(self._streams) as watch, stop.breakable(lambda: watch, lambda watched, _: watched.cut()):
             try:
                 with self._connected().stream(
-                    method, url, headers={"User-Agent": USER_AGENT, **headers}, content=content,
+                    method, url, headers={**_HEADERS, **headers}, content=content,
                     extensions={"trace": watch.note},
                 ) as answer:  # fmt: skip
                     named = {name.lower(): value for name, value in answer.headers.items()}
-                    pieces = watch.counted(_capped(answer.iter_bytes(), limit_bytes))
+                    pieces = watch.counted(_capped(_unpacked(answer), limit_bytes))
                     yield Answer(answer.status_code, answer.reason_phrase, url, named, pieces)
             except (httpx2.HTTPError, httpx2.InvalidURL) as error:
                 watch.require_in_time()
@@ -309,6 +312,32 @@ def _about_proxies(error: Exception) -> str:
                 known = "those of http:// and https:// can, and git alone uses others, such as socks5://"
                 return f"the proxy in {variable} ({scheme}://) cannot be used: {known}"
     return f"a proxy in https_proxy, http_proxy, all_proxy or no_proxy cannot be used: {hide_secrets(str(error))}"
+
+
+def _unpacked(answer: "httpx2.Response") -> Iterator[bytes]:
+    """Give the body in pieces that stay small, however tightly it is packed.
+
+    The client itself unpacks what arrives at once in one step, and in as many layers as the server says there are.
+    """
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if answer.is_stream_consumed or encoding == "identity":
+        yield from answer.iter_bytes()
+        return
+    if encoding not in ("gzip", "x-gzip"):
+        raise NoAnswerError("content", f"the encoding {encoding[:40]!r} was not asked for")
+    gzip, waiting, begun = zlib.decompressobj(wbits=31), b"", False
+    try:
+        for piece in answer.iter_raw():
+            waiting, begun = piece, True
+            while waiting and not gzip.eof:
+                yield gzip.decompress(waiting, _PIECE_BYTES)
+                waiting = gzip.unconsumed_tail
+        while not gzip.eof and (rest := gzip.decompress(b"", _PIECE_BYTES)):
+            yield rest
+    except zlib.error as error:
+        raise NoAnswerError("content", str(error)) from None
+    if begun and not gzip.eof:
+        raise NoAnswerError("content", "the packed answer is cut off")
 
 
 def _capped(pieces: Iterator[bytes], limit_bytes: int) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from flakesync.errors import CacheError, FlakesyncError, GitError, HostDownError
 from flakesync.git.store.base import read_base
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.trees import is_sound
 from flakesync.terms import RepoName, Rev, flake_file
 from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
 from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, with_stale
@@ -286,7 +287,10 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
             hint="a repo is given by a reference that git can clone, or by a path",
         )
     try:
-        clone = mirror(hosts.remote(url) if hosts is not None else url, cache, offline=hosts is None)
+        remote = hosts.remote(url) if hosts is not None else url
+        clone = mirror(remote, cache, offline=hosts is None)
+        if hosts is not None and _is_damaged(clone, repo):
+            clone = mirror(remote, cache, offline=False, anew=True)
     except GitError as error:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError | CacheError):
             raise
@@ -304,6 +308,17 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
             default = ObjectReader.open(clone).default_branch()
             raise no_such_base(repo.name, hide_secrets(url), repo.base, default) from error
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+
+
+def _is_damaged(mirror: Path, repo: Repo) -> bool:
+    """Tell whether a power cut has damaged what the base is made of."""
+    try:
+        reader = ObjectReader.open(mirror)
+        name = repo.base if repo.base is not None else reader.default_branch()
+        tip = reader.branch(name) if name is not None else None
+    except GitError:
+        return False
+    return tip is not None and not is_sound(reader, tip)
 
 
 def _empty(url: str) -> GitError:

@@ -1,6 +1,7 @@
 """Mirrors follow their remote, keep what is ours, and survive what interrupts them."""
 
-import os
+import fcntl
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from flakesync.cache.lock import exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.remotes.commit_cache import fetch_commit
 from flakesync.git.remotes.mirror import mirror, mirror_path
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import read_base
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import Signature
+from flakesync.terms import Rev
 from tests.support.repos import commit, make_bare, run_git
 
 BOT = Signature("Bot", "bot@x", 1_700_000_000)
@@ -106,14 +109,130 @@ def test_an_interrupted_first_fetch_is_done_again(remote: Path, tmp_path: Path) 
     assert read_base(ObjectReader.open(path), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 
 
-def test_lock_files_of_a_fetch_that_was_cut_off_do_not_stop_the_next(remote: Path, tmp_path: Path) -> None:
+LEFT = [
+    "HEAD.lock",
+    "config.lock",
+    "packed-refs.lock",
+    "packed-refs.new.lock",
+    "shallow.lock",
+    "index.lock",
+    "gc.pid",
+    "gc.pid.lock",
+    "refs/remotes/origin/trunk.lock",
+    "refs/remotes/origin/HEAD.lock",
+    "refs/heads/flakesync/update.lock",
+    "refs/tags/v1.lock",
+    "logs/HEAD.lock",
+    "objects/maintenance.lock",
+    "objects/info/commit-graph.lock",
+    "objects/info/commit-graphs/commit-graph-chain.lock",
+    "objects/pack/multi-pack-index.lock",
+    "objects/pack/tmp_pack_x",
+    "objects/pack/pack-1.keep",
+    "objects/tmp_objdir-incoming-x/pack",
+    "shallow_x",
+]
+
+
+def leave(path: Path) -> None:
+    for name in LEFT:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).touch()
+
+
+@pytest.mark.parametrize("offline", [False, True])
+def test_what_a_killed_git_has_left_in_a_mirror_is_cleared(remote: Path, tmp_path: Path, offline: bool) -> None:
     path = mirror(str(remote), tmp_path, offline=False)
+    leave(path)
     tip = commit(remote, {"flake.lock": "2"})
-    for lock in ("refs/remotes/origin/trunk.lock", "packed-refs.lock"):
-        (path / lock).touch()
-        os.utime(path / lock, (1_700_000_000, 1_700_000_000))
+    mirror(str(remote), tmp_path, offline=offline)
+    assert [name for name in LEFT if (path / name).exists()] == []
     mirror(str(remote), tmp_path, offline=False)
     assert read_base(ObjectReader.open(path), None, []).rev == tip
+
+
+def test_what_another_run_has_locked_in_a_mirror_stays_locked(remote: Path, tmp_path: Path) -> None:
+    path = mirror(str(remote), tmp_path, offline=False)
+    lock = path / f"{UPDATE}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("flakesync\n")
+    with lock.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        mirror(str(remote), tmp_path, offline=False)
+        assert lock.exists()
+    mirror(str(remote), tmp_path, offline=False)
+    assert not lock.exists()
+
+
+def empty_objects(path: Path, *revs: str) -> None:
+    for rev in revs:
+        oid = run_git("rev-parse", rev, cwd=path)
+        file = path / "objects" / oid[:2] / oid[2:]
+        file.chmod(0o644)
+        file.write_bytes(b"")
+
+
+def test_a_mirror_that_git_cannot_fetch_into_is_made_anew_with_our_branches(remote: Path, tmp_path: Path) -> None:
+    path = mirror(str(remote), tmp_path, offline=False)
+    with Repository.open(path) as repo:
+        base = repo.branch("trunk")
+        assert base is not None
+        rev = repo.write_commit(
+            parents=[base], base_tree_of=base, files={"flake.lock": b"new"}, message="m", author=BOT, committer=BOT
+        )
+        repo.update_ref(UPDATE, rev, old=None, message="m")
+    newer = commit(remote, {"flake.lock": "2"})
+    mirror(str(remote), tmp_path, offline=False)
+    empty_objects(path, newer)
+    newest = commit(remote, {"flake.lock": "3"})
+    mirror(str(remote), tmp_path, offline=False)
+    assert read_base(ObjectReader.open(path), None, ["flake.lock"])[2:] == (newest, {"flake.lock": b"3"})
+    with Repository.open(path) as repo:
+        assert repo.ref(UPDATE) == rev
+    run_git("fsck", "--strict", cwd=path)
+    assert [each.name for each in path.parent.iterdir() if each != path] == [path.name + ".lock"]
+
+
+@pytest.mark.parametrize("ref", ["refs/remotes/origin/trunk", UPDATE, "refs/tags/v1"])
+def test_a_ref_of_a_mirror_that_lost_its_content_is_fetched_again(remote: Path, tmp_path: Path, ref: str) -> None:
+    run_git("tag", "v1", "trunk", cwd=remote)
+    path = mirror(str(remote), tmp_path, offline=False)
+    (path / ref).parent.mkdir(parents=True, exist_ok=True)
+    (path / ref).write_bytes(b"")
+    tip = commit(remote, {"flake.lock": "2"})
+    mirror(str(remote), tmp_path, offline=False)
+    with Repository.open(path) as repo:
+        assert repo.branch("trunk") == tip
+        assert repo.ref(UPDATE) is None
+        assert repo.ref("refs/tags/v1") is not None
+
+
+@pytest.mark.parametrize("name", ["trunk", "trunk^{tree}", "trunk:flake.lock"])
+def test_commits_of_the_cache_that_a_power_cut_has_damaged_are_fetched_again(
+    remote: Path, tmp_path: Path, name: str
+) -> None:
+    tip = Rev(run_git("rev-parse", "trunk", cwd=remote))
+    path = fetch_commit(str(remote), "trunk", tip, tmp_path)
+    assert path is not None
+    kept = f"refs/flakesync/{next((path / 'refs/flakesync').iterdir()).name}"
+    empty_objects(path, name.replace("trunk", kept))
+    leave(path)
+    assert fetch_commit(str(remote), "trunk", tip, tmp_path) == path
+    assert ObjectReader.open(path).read(tip, "flake.lock") == b"{}"
+    run_git("fsck", "--strict", cwd=path)
+    assert [each for each in LEFT if (path / each).exists()] == []
+
+
+@pytest.mark.parametrize("left", ["HEAD", "objects"])
+def test_a_cache_of_commits_that_was_half_made_is_made_again(remote: Path, tmp_path: Path, left: str) -> None:
+    tip = Rev(run_git("rev-parse", "trunk", cwd=remote))
+    path = fetch_commit(str(remote), "trunk", tip, tmp_path)
+    assert path is not None
+    for each in path.iterdir():
+        if each.name != left:
+            shutil.rmtree(each) if each.is_dir() else each.unlink()
+    path.with_name(path.name + ".new").mkdir()
+    assert fetch_commit(str(remote), "trunk", tip, tmp_path) == path
 
 
 def test_offline_uses_what_is_there(remote: Path, tmp_path: Path) -> None:

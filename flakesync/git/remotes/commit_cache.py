@@ -3,13 +3,13 @@
 import hashlib
 from pathlib import Path
 
-from flakesync.cache.keep import make_folder
 from flakesync.cache.layout import commits_folder
 from flakesync.cache.lock import cache_error, exclusive
-from flakesync.git import process
+from flakesync.git.remotes.own import clear_own, is_made, make_own
 from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.remotes.transfer import fetch
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.trees import is_sound
 from flakesync.git.values import check_ref_name
 from flakesync.terms import Rev
 
@@ -29,12 +29,14 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
         check_ref_name(name)
     cached_ref = f"refs/flakesync/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
-        if not (path / "HEAD").exists():
-            try:
-                make_folder(path)
-            except OSError as error:
-                raise cache_error(path, error) from None
-            process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
+        try:
+            if not is_made(path):
+                make_own(path)
+            clear_own(path)
+            if not offline and not is_sound(ObjectReader.open(path), rev):
+                make_own(path)  # a power cut has damaged it
+        except OSError as error:
+            raise cache_error(path, error) from None
         if not ObjectReader.open(path).has(rev) and not offline:
             fetch(path, remote, [f"+{name}:{cached_ref}"])
         return path if ObjectReader.open(path).has(rev) else None

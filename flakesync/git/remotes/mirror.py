@@ -8,22 +8,21 @@ first fetch has ended, and `flakesync-redirect` the address that the server sent
 import contextlib
 import re
 import shutil
-import time
 from pathlib import Path
 
-from flakesync.cache.keep import make_folder
 from flakesync.cache.layout import mirror_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.remotes.own import clear_own, make_own
 from flakesync.git.remotes.remote import Address, Remote, list_server, parse_remote, run
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.refs import refs_below
+from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 _COMPLETE = "flakesync-complete"
 _REDIRECT = "flakesync-redirect"
-_STALE_S = 60.0
 _FETCH = (
     "-c",
     "gc.autoDetach=false",
@@ -44,10 +43,11 @@ _FETCH = (
 )
 
 
-def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None = None) -> Path:
+def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None = None, anew: bool = False) -> Path:
     """Return the folder of the bare mirror of `url` below `cache`, made or brought up to date.
 
     offline: the remote is not contacted; what is there is used. timeout_s: how long the fetch may take; None: no limit.
+    anew: all is fetched again, as what is there is damaged; update branches of ours that are sound stay.
     While another process works on the same mirror, this waits. A remote that has not changed is asked once and
     nothing is fetched.
 
@@ -59,11 +59,12 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
         try:
             if offline:
                 if not (path / _COMPLETE).exists():
-                    shown = process.hide_secrets(remote.url)
+                    shown = hide_secrets(remote.url)
                     raise GitError("offline", f"{shown} has not been fetched yet", hint="run once without --offline")
                 ObjectReader.open(path)
+                clear_own(path)
                 return path
-            _update(path, remote, timeout_s)
+            _update(path, remote, timeout_s, anew=anew)
         except OSError as error:
             raise cache_error(path, error) from None
     return path
@@ -88,26 +89,32 @@ def redirect_of(path: Path) -> str | None:
 def mirror_path(url: Address, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
     address = parse_remote(url).url
-    words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", process.hide_secrets(address))
+    words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", hide_secrets(address))
     return mirror_folder(cache, address, words)
 
 
-def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
+def _update(path: Path, remote: Remote, timeout_s: float | None, *, anew: bool) -> None:
     wanted, redirect = list_server(remote, ["HEAD", "refs/heads/*", "refs/tags/*"], symbolic=True)
-    if not (path / _COMPLETE).exists():
-        # A first fetch that was interrupted: nothing of ours can be in it.
-        if path.exists():
-            shutil.rmtree(path)
-        _initialise(path, remote)
     there = {
         name: rev
         for name, rev in wanted.items()
         if name.startswith(("refs/heads/", "refs/tags/")) and not name.endswith("^{}")
     }
-    if there != _fetched(path):
-        _remove_stale_locks(path)
-        refspecs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-        run([*_FETCH, remote.name, *refspecs], remote, cwd=path, timeout_s=timeout_s)
+    if not (path / _COMPLETE).exists():
+        # A first fetch that was interrupted: nothing of ours can be in it.
+        _make(path, remote, timeout_s)
+    elif anew:
+        _make_anew(path, remote, timeout_s)
+    else:
+        clear_own(path)
+        if there != _fetched(path):
+            try:
+                _fetch(path, remote, timeout_s)
+            except GitError:
+                # The server has just answered. Whether it is the mirror that is damaged, git knows.
+                if process.git(["fsck", "--connectivity-only", "--no-dangling"], cwd=path, check=False).status == 0:
+                    raise
+                _make_anew(path, remote, timeout_s)
     default = wanted.get(Rev("HEAD@"), "")
     if default.startswith("refs/heads/"):
         _set_head(path, "HEAD", default)
@@ -119,19 +126,35 @@ def _update(path: Path, remote: Remote, timeout_s: float | None) -> None:
         (path / _REDIRECT).unlink(missing_ok=True)
 
 
-def _initialise(path: Path, remote: Remote) -> None:
-    make_folder(path)  # what git makes in it, by the user's umask, is out of others' reach
-    process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
+def _make(path: Path, remote: Remote, timeout_s: float | None) -> None:
+    make_own(path)
     process.git(["config", "remote.origin.url", remote.url], cwd=path)
     (path / "info").mkdir(exist_ok=True)
+    _fetch(path, remote, timeout_s)
 
 
-def _remove_stale_locks(path: Path) -> None:
-    """Delete the lock files of a fetch that was cut off with its machine: a living git holds one for milliseconds."""
-    for lock in (path / "HEAD.lock", path / "packed-refs.lock", *(path / "refs/remotes").rglob("*.lock")):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - lock.stat().st_mtime > _STALE_S:
-                lock.unlink()
+def _make_anew(path: Path, remote: Remote, timeout_s: float | None) -> None:
+    """Fetch all again, beside what is there, and take over those update branches that are sound."""
+    whole = path.with_name(f"{path.name}.whole")
+    _make(whole, remote, timeout_s)
+    for ref, rev in (refs_below(ObjectReader.open(path), "refs/heads") or {}).items():
+        # Not fetched: a git that serves a damaged repository stops at the first ref that is.
+        commit = process.git(
+            ["pack-objects", "--quiet", "--revs", "--stdout"], cwd=path, data=f"{rev}\n^{rev}^\n".encode(), check=False
+        )
+        if commit.status == 0:
+            process.git(["unpack-objects", "-q"], cwd=whole, data=commit.out, check=False)
+        if process.git(["rev-list", "--objects", "--quiet", rev, "--"], cwd=whole, check=False).status == 0:
+            process.git(["update-ref", ref, rev], cwd=whole)
+    # Killed in between, this is a mirror whose first fetch was interrupted.
+    (path / _COMPLETE).unlink(missing_ok=True)
+    shutil.rmtree(path)
+    whole.rename(path)
+
+
+def _fetch(path: Path, remote: Remote, timeout_s: float | None) -> None:
+    refspecs = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+    run([*_FETCH, remote.name, *refspecs], remote, cwd=path, timeout_s=timeout_s)
 
 
 def _fetched(path: Path) -> dict[str, Rev]:

@@ -1,7 +1,8 @@
 """Walk and compare trees, reading only what differs."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from flakesync.errors import GitError
 from flakesync.git.store.links import read_through
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.terms import Rev
@@ -64,6 +65,31 @@ def _entry_below(reader: ObjectReader, tree: str, folder: bytes, name: bytes) ->
             return None
         tree = oid
     return reader.tree(tree).get(name)
+
+
+def is_sound(reader: ObjectReader, rev: Rev, files: Collection[str] | None = None) -> bool:
+    """Tell whether a commit's own objects can be read, as far as each is a file of its own; git syncs packs by itself.
+
+    files: the paths that are looked at; None: all. An object that is in no file of its own is taken for a sound one.
+    """
+    wanted = None if files is None else {tuple(file.encode("utf-8", "surrogateescape").split(b"/")) for file in files}
+    todo: list[tuple[str, tuple[bytes, ...]]] = [(rev, ())]
+    try:
+        while todo:
+            oid, above = todo.pop()
+            found = reader.loose(oid)
+            if found is None:
+                continue
+            if found[0] == b"commit" and oid == rev:
+                todo.append((reader.tree_of(rev), ()))
+            elif found[0] == b"tree":
+                for name, (mode, entry) in reader.tree(oid).items():
+                    path = (*above, name)
+                    if mode != GITLINK and (wanted is None or any(each[: len(path)] == path for each in wanted)):
+                        todo.append((entry, path))
+    except GitError:
+        return False
+    return True
 
 
 def show_path(path: bytes) -> str:

@@ -2,9 +2,9 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.support import forked
 from tests.support.nix import RealNix
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
@@ -29,12 +29,21 @@ def steps(text: str) -> list[tuple[str, str]]:
     return [(command, output) for command, _, output in pairs]
 
 
+def programs(folder: Path) -> Path:
+    """Make a folder with the `flakesync` of this checkout, and nothing else; return it."""
+    folder.mkdir()
+    program = folder / "flakesync"
+    program.write_text(f"#!/bin/sh\n{forked.script()}\n")
+    program.chmod(0o755)
+    return folder
+
+
 def test_the_tutorial_does_what_it_says(any_nix: RealNix, tmp_path: Path) -> None:
     home = tmp_path / "me"
     acme = home / "acme"
     acme.mkdir(parents=True)
     env = any_nix.env() | {"HOME": str(home), "NO_COLOR": "1", "COLUMNS": "100"}
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    env["PATH"] = f"{programs(tmp_path / 'bin')}:{env['PATH']}"
     ran = 0
     functions = ""
     for block in _BLOCK.finditer(TUTORIAL.read_text("utf-8")):

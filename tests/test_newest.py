@@ -90,6 +90,26 @@ def test_a_repository_of_this_machine_tells_what_its_branch_has(tmp_path: Path) 
     assert (found.rev, found.note) == (old, f"newest in any lock; {stray[:7]} of lib is not on stable")
 
 
+def test_a_repository_of_this_machine_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "nixpkgs.git"
+    old = repos.make_bare(path, {"x": "1"}, branch="stable")
+    url = f"file://{path}"
+    flakes: dict[str, Inputs] = {"app": {"nixpkgs": locks.git(url, rev=old, ref="stable", last_modified=1)}}
+    pins = {"nixpkgs": {"source": f"git+{url}?ref=stable", "target": "newest-locked"}}
+    manifest = make_ground(tmp_path, flakes, pins=pins).manifest
+    (path / "HEAD").unlink()
+    ((_, found),) = read_survey(load_workspace(manifest)).targets.items()
+    assert (found.rev, found.note) == (old, "newest in any lock; not proven to be on stable")
+
+
+def test_a_lock_without_a_date_hides_no_date_of_another(tmp_path: Path) -> None:
+    dated = nixpkgs(NEW, last_modified=100)
+    undated = locks.Input({key: value for key, value in dated.locked.items() if key != "lastModified"}, dated.original)
+    found = scene({"app": {"nixpkgs": undated}, "lib": {"nixpkgs": dated}}, pins=[pin("nixpkgs", NIXPKGS, NEW)])
+    ((_, chosen),) = found.survey({}).targets.items()
+    assert (chosen.rev, chosen.last_modified) == (NEW, 100)
+
+
 def test_a_commit_that_a_lock_took_from_another_repository_does_not_count() -> None:
     evil = locks.Input(locks.github("evil", "nixpkgs", rev=NEXT, last_modified=300).locked, nixpkgs(OLD).original)
     assert target({"app": {"nixpkgs": nixpkgs(OLD, last_modified=1)}, "lib": {"nixpkgs": evil}}, {})[0] == OLD

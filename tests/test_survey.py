@@ -16,7 +16,7 @@ from flakesync.survey.read import ask_servers, read_graph, read_survey
 from flakesync.survey.survey import Survey
 from flakesync.terms import PinName, RepoName, Rev
 from flakesync.workspace.manifest import load_workspace
-from flakesync.workspace.snapshot import UnreadableRepo
+from flakesync.workspace.snapshot import RepoAtCommit, UnreadableRepo
 from tests.support import locks, repos
 from tests.support.locks import Input
 from tests.support.workspaces import UPDATE_BRANCH, commit_id, everything, flake_nix, make_ground, takes
@@ -70,6 +70,16 @@ def test_offline_no_server_is_asked_and_that_is_noted(tmp_path: Path, nixpkgs: t
     with pytest.raises(FlakesyncError) as caught:
         read_survey(load_workspace(ground.manifest))
     assert caught.value.hint is not None
+
+
+def test_offline_no_mirror_is_made(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {}, "app": {"lib": takes("lib")}}, mirrored=["lib"])
+    states = read_survey(load_workspace(ground.manifest), offline=True).snapshot.states
+    lib = states[RepoName("lib")]
+    assert isinstance(lib, UnreadableRepo)
+    assert lib.error.code == "offline"
+    states = read_survey(load_workspace(ground.manifest)).snapshot.states
+    assert isinstance(states[RepoName("lib")], RepoAtCommit)
 
 
 def test_without_a_pin_to_ask_for_offline_is_nothing_to_note(tmp_path: Path) -> None:

@@ -260,6 +260,13 @@ def test_a_cycle_through_flakes_is_reported_in_the_order_of_its_bumps() -> None:
     assert graph.waves == (("cachix",), ("devenv",))
 
 
+def test_of_repos_that_wait_for_equally_many_the_name_decides_where_a_cycle_begins() -> None:
+    ring = ["d", "a", "h", "c", "b", "g", "e", "f"]
+    graph = graph_of({name: {"up": takes(ring[number - 1])} for number, name in enumerate(ring)})
+    assert graph.cycles == (("a", "h", "c", "b", "g", "e", "f", "d"),)
+    assert opened(graph) == ["d -> a#up"]
+
+
 def test_what_hangs_on_a_cycle_is_ordered_around_it() -> None:
     graph = graph_of(
         {

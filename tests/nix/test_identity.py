@@ -116,6 +116,11 @@ def test_github_has_more_spellings_and_folds_case(spelling: str) -> None:
                 ("releases.nixos.org/nixpkgs/nixpkgs-26.05pre1.abc", "nixpkgs-unstable"),
             )
         ),
+        *(
+            (f"https://mirror.example/{place}/nixexprs.tar.xz", f"mirror.example/{place}/nixexprs.tar.xz")
+            for place in ("nixos-25.11", "channels/nixos-25.11", "nixos/25.11/nixos-25.11.1", "nixpkgs/nixpkgs-26.05")
+        ),
+        ("git+file:///.git", "/"),
         ("https://h.example/a/x.tar.gz", "h.example/a/x.tar.gz"),
         (f"https://h.example/get?p=x&rev={REV}", "h.example/get?p=x"),
         ("https://github.com/o/r/releases/download/v1/x.tar.gz", "github.com/o/r/releases/download/v1/x.tar.gz"),

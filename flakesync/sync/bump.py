@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.errors import FlakesyncError, LockError, SyncError
+from flakesync.errors import LockError, SyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
-from flakesync.git.store.trees import changed_paths
+from flakesync.git.store.trees import changed_paths, is_sound
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.pins import last_modified
 from flakesync.sync.checks import run_checks
@@ -23,6 +23,9 @@ from flakesync.update.commit import SIGNED, UpdateBranch, find_update_branch, me
 from flakesync.update.difference import describe_all
 from flakesync.workspace.inputs import rev_of
 
+MOVER = "flakesync"
+"""How the entries begin that are in the reflog of an update branch."""
+
 
 def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
     """Bring one repo's update branch to what the plan says, and return the result.
@@ -34,18 +37,26 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
     """
     with Repository.open(job.repository) as repository:
         ref = f"refs/heads/{job.branch}"
-        note = f"flakesync: run {job.run}"
+        note = f"{MOVER}: run {job.run}"
         repository.clear_dead_locks(ref)
         # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
         old = repository.ref(ref)
         pushed = repository.ref(f"{job.tracking}{job.branch}")
-        if old is not None and tools.up_to_date.has(old, pushed, job.decisions):
+        known = old is not None and tools.up_to_date.has(old, pushed, job.decisions)
+        if known and old is not None and is_sound(repository.reader, old, [flake_file(dir) for dir in job.flakes]):
             return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves, rewrites=job.rewrites)
-        existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
         before = {
             dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir)) for dir in job.flakes
         }
-        if existing is not None and _is_current(job, repository, existing, before):
+        try:
+            existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
+            current = existing is not None and _is_current(job, repository, existing, before)
+        except FlakesyncError as error:
+            # After a power cut an update commit may be damaged. Written anew, it has the same id.
+            if error.code not in ("corrupt", "missing-object") or not repository.is_moved_by(MOVER, ref, old):
+                raise
+            existing, current = None, False
+        if existing is not None and current:
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=note)
             tools.up_to_date.add(existing.tip, pushed, job.decisions)
@@ -181,10 +192,11 @@ def _lock(
         try:
             new = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
             _verify(job, repository, dir, lock, new)
-        except FlakesyncError as error:
-            if error.code == "nix-interrupted":
+        except Exception as error:
+            failure = as_error(error)
+            if failure.code == "nix-interrupted":
                 raise
-            failed.append(FailedFlake(dir, error, stale=bool(stale), pinned=_is_pinned(job, dir)))
+            failed.append(FailedFlake(dir, failure, stale=bool(stale), pinned=_is_pinned(job, dir)))
         else:
             after[dir] = new
     if not after:

@@ -301,6 +301,17 @@ def test_in_a_dry_run_too(
     assert [name for name in space.names if space.ref(name)] == []
 
 
+def test_one_flake_of_a_repo_fails_alone(tmp_path: Path, flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = Space(tmp_path / "space")
+    space.add("lib", dev={"nixpkgs": Take()})
+    monkeypatch.chdir(space.manifest().parent)
+    break_tool(monkeypatch, NativeLocker, "lock", lambda _, request: request.dir == "dev")
+    ran = flakesync("sync", "--locker", "native", "--json")
+    assert (ran.status, statuses(ran)) == (3, {"lib": "updated"})
+    (left,) = json.loads(ran.out)["left"]
+    assert (left["flake"], left["reason"]) == ("dev", f"dev/flake.lock could not be written: {MESSAGE}")
+
+
 def test_an_update_branch_that_cannot_be_taken_away_stays_and_is_a_bug(
     at: Callable[[str], Space], flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.errors import LockError, SyncError, as_error
+from flakesync.errors import FlakesyncError, LockError, SyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
 from flakesync.git.store.trees import changed_paths, is_sound

@@ -61,6 +61,18 @@ _GITCONFIG = """\
 \tfsync = none
 """
 
+_LONG = {
+    "test_a_desktops_repos_take_what_is_new_in_few_waves_and_rest",
+    "test_kill_9_at_ten_moments_of_one_landing",
+    "test_limits_are_kept_and_every_repo_gets_its_pull_request",
+    "test_native_writes_what_nix_writes",
+    "test_the_demo_lands_everything_on_three_forges",
+    "test_the_example_workspace_lands",
+    "test_the_pipeline_s_job_makes_a_night",
+    "test_what_was_done_although_its_answer_was_lost_is_not_done_again",
+}
+"""Tests that take several seconds come first: one that began last would be waited for by all workers but one."""
+
 _ROOM_BYTES = 1 << 30
 
 # Containers often ask for none: each worker would compile all tests anew (five seconds), and each command flakesync.
@@ -299,6 +311,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: getattr(item, "originalname", None) not in _LONG)
     for item in items:
         if _NIX_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("nix")

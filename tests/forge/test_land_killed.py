@@ -114,7 +114,7 @@ def test_dying_at_every_call_of_the_forge_one_after_the_other(
 def run(landing: Landing, number: int, delay_s: float = 0.0) -> "subprocess.CompletedProcess[bytes]":
     argv = [sys.executable, "-c", _DRIVER, str(number), str(delay_s), "land", "--json", "-j1", "-w", str(landing.file)]
     env = {**os.environ, "PYTHONPATH": str(Path(flakesync.__file__).parents[1])}
-    return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    return subprocess.run(argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, timeout=240, check=False)
 
 
 def plain(root: Path) -> Landing:

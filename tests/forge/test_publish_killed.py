@@ -32,7 +32,7 @@ def test_kill_9_while_a_request_is_on_its_way(tmp_path: Path, forge: Forge, mome
     env = environment(ACME_TOKEN=TOKEN, **forge.certificates.environment())
     argv = [*command("publish"), "--jobs", "1"]
     with subprocess.Popen(argv, cwd=online.town.root, env=env, stdin=subprocess.DEVNULL) as process:
-        assert process.wait(timeout=60) == -signal.SIGKILL
+        assert process.wait(timeout=240) == -signal.SIGKILL
     forge.faults.clear()
     assert killed
     assert set(statuses(online.run("publish"))) <= {"opened", "updated", "unchanged"}

@@ -229,10 +229,11 @@ def test_offline_what_an_earlier_run_has_asked_counts_though_nothing_was_new(pai
     for log in (pair.clone / ".git/logs/refs/remotes/origin").iterdir():
         log.unlink()
     assert pair.read(offline=True).branches.fetched is None
+    before = int(time.time())
     pair.read()
     fetched = pair.read(offline=True).branches.fetched
     assert fetched is not None
-    assert time.time() - fetched < 60
+    assert before <= fetched <= time.time()
 
 
 def test_a_clone_whose_url_is_the_clone_itself_has_no_server(pair: Pair) -> None:

@@ -41,7 +41,7 @@ _SAID = {
         ("disk quota exceeded", errno.EDQUOT),
         ("read-only file ?system", errno.EROFS),
         ("too many open files", errno.EMFILE),
-        (r"cannot allocate memory|out of memory|memory exhausted|std::bad_alloc", errno.ENOMEM),
+        (r"cannot allocate memory|out of memory|memory exhausted|bad_alloc", errno.ENOMEM),
         (r"(?:fork|thread)\b.*resource temporarily unavailable|fork: retry", errno.EAGAIN),
     )
 }

@@ -57,7 +57,7 @@ def explained(url: str, err: str, command: str = "fetch") -> GitError:
 @pytest.mark.parametrize(
     ("err", "says", "hint"),
     [
-        ("Host key verification failed.\n", "Host key verification failed", "ssh-keyscan"),
+        ("Host key verification failed.\n", "Host key verification failed", "known_hosts"),
         (CHANGED, "Host key for [h]:2222 has changed", "ssh-keygen -R"),
         (OPEN_KEY, "Permission denied (publickey,keyboard-interactive)", "chmod 600"),
         ("git@h: Permission denied (publickey).\n", "Permission denied (publickey)", "into an agent"),

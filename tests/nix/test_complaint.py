@@ -81,13 +81,26 @@ def test_git_s_words_stand_beside_nix_s_own() -> None:
             "credential",
         ),
         ("error: cannot run ssh: No such file or directory\nfatal: unable to fork\nerror: program 'git'", "openssh"),
-        ("error: writing to file: No space left on device", "room"),
     ],
 )
 def test_a_known_cause_comes_with_what_to_do(stderr: str, hint: str) -> None:
     error = explain(stderr)
     assert error.code == "nix-failed"
     assert hint in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "error: writing to file: No space left on device",
+        "error: creating directory '/nix/store/x': Read-only file system",
+        "error: executing SQLite statement 'insert': database or disk is full (in '/nix/var/nix/db/db.sqlite')",
+    ],
+)
+def test_a_full_disk_has_a_code_of_its_own(stderr: str) -> None:
+    error = explain(stderr)
+    assert error.code == "disk-full"
+    assert error.hint is not None
 
 
 def test_the_body_of_a_refused_request_is_kept() -> None:

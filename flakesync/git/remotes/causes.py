@@ -86,7 +86,7 @@ _CAUSES = (
     ),
     _words(
         "denied",
-        "ssh does not know that server's key: connect once by hand, or add it to known_hosts (`ssh-keyscan HOST`)",
+        "ssh does not know that server's key: connect once by hand, or add it to known_hosts",
         "host key verification failed|no matching host key type",
     ),
     _words(

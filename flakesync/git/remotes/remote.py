@@ -23,6 +23,8 @@ TIMEOUT_S = 30.0
 """How long a server may take to list its refs."""
 
 _NAME = "flakesync-remote"
+_PATIENCE: Settings = (("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", "300"))
+"""A server that says nothing for so many seconds has gone; one that checks what is pushed to it may take a while."""
 _CONFIGURES = re.compile(r"HOME|XDG_CONFIG_HOME|GIT_CONFIG\w*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)(::|://)")
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(?:\[[^\]/]+\]|[^@/:\s]+):")
@@ -215,7 +217,7 @@ def run_once(
             argv,
             cwd=where,
             env={**_ssh(where), **remote.environment},
-            config=remote.config,
+            config=(*_PATIENCE, *remote.config),
             timeout_s=timeout_s,
             check=False,
         )

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from flakesync.errors import NixError, plain
 from flakesync.nix.program.crash import crash_of, without_frames
 from flakesync.secrets import hide_secrets
+from flakesync.system import cause_in
 
 _MAX_LINES = 15
 _INPUT = re.compile(r"while updating the flake input '([^']+)'")
@@ -48,7 +49,6 @@ _HINTS = (
     ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),
     ("this is a bug", "a bug of Nix: another version may not have it"),
     ("out of memory|bad_alloc|cannot allocate memory", "give it more memory, or let fewer run at once: `--jobs`"),
-    ("No space left on device", "make room, then run again"),
 )
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
 
@@ -75,7 +75,8 @@ def without_secrets(text: str, secrets: frozenset[str]) -> str:
 def explain(
     stderr: str, *, status: int | None = None, secrets: frozenset[str] = frozenset(), offline: bool = False
 ) -> NixError:
-    """Return the error for a nix that failed with `stderr`: `nix-offline`, `nix-crashed`, `nix-killed` or `nix-failed`.
+    """Return the error for a nix that failed with `stderr`: `nix-offline`, `nix-crashed`, `nix-killed`, `nix-failed`
+    or `disk-full`.
 
     The message names the input, where the trace does, and has what git or ssh said beside Nix's own last words.
     status: its exit status, negative for the signal that ended it, None where it is not known. offline: whether it ran
@@ -102,6 +103,8 @@ def explain(
     # Retries are warnings and the last word may be about a ref that was never fetched, so all of stderr is asked.
     if stopped:
         return NixError("nix-offline", message, hint="run without --offline")
+    if (cause := cause_in(text)) is not None and cause.code == "disk-full":
+        return NixError(cause.code, message, hint=cause.hint)
     if _UNREACHABLE.search(text):
         return NixError("nix-offline", message, hint="the network, or that server, is out of reach; try again later")
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), None)

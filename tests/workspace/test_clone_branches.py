@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -300,3 +301,31 @@ def test_a_clone_of_another_user_that_is_trusted_is_read_at_its_server_too(pair:
     pair.git("config", "--global", "safe.directory", str(pair.clone))
     found = pair.read()
     assert (found.base_rev, found.branches.tracking) == (pair.first, "refs/remotes/origin/")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_lock_file_of_a_run_that_was_killed_is_in_nobodys_way(pair: Pair, moved: bool) -> None:
+    pair.read()
+    new = pair.commit() if moved else pair.first
+    lock = pair.clone / ".git/refs/remotes/origin/main.lock"
+    lock.write_text("flakesync\n")  # as `git.store.refs` writes it
+    assert pair.read().base_rev == new
+    assert not lock.exists()
+
+
+def test_a_branch_that_moves_back_while_it_is_fetched_is_read_where_it_is(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = pair.commit()
+
+    def late(*arguments: Any, **options: Any) -> Listing:
+        found = list_server(*arguments, **options)
+        repos.run_git("update-ref", "refs/heads/main", pair.first, cwd=pair.server)
+        repos.run_git("gc", "-q", "--prune=now", cwd=pair.server)
+        repos.commit(pair.server, {"other": "2"})
+        return found
+
+    monkeypatch.setattr("flakesync.git.remotes.branches.list_server", late)
+    now = pair.read().base_rev
+    assert now != listed
+    assert now == repos.run_git("rev-parse", "main", cwd=pair.server)

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from flakesync.errors import GitError
 from flakesync.git.remotes.remote import Remote, list_server
 from flakesync.git.remotes.transfer import fetch
+from flakesync.git.repository import Repository
 from flakesync.git.store.objects import ObjectReader
 from flakesync.terms import Rev
 
@@ -43,9 +45,29 @@ def fetch_branches(
     Nothing else in the clone changes: no other ref, no working tree, not FETCH_HEAD. A branch that the server lacks is
     left out.
 
-    Raises: GitError(`access-denied` | `unreachable` | `no-such-ref` | `git`).
+    Raises: GitError(`access-denied` | `unreachable` | `no-such-ref` | `ref-conflict` | `ref-locked` | `git`).
     """
     wanted = [name for name in names if name in server.heads and reader.ref(prefix + name) != server.heads[name]]
-    if wanted:
-        fetch(Path(reader.path), remote, [f"+{_HEADS}{name}:{prefix}{name}" for name in wanted])
-    return bool(wanted)
+    if not wanted:
+        return False
+    # git fetches objects alone, and refs are moved here: a git that is killed while it moves one leaves its lock file,
+    # which stops everybody who works in the clone until a person deletes it.
+    fetch(Path(reader.path), remote, [_HEADS + name for name in wanted])
+    renewed = ObjectReader.open(Path(reader.path))
+    gone = [name for name in wanted if not renewed.has(server.heads[name])]
+    if gone:  # the branch has moved once more, and not forward
+        fetch(Path(reader.path), remote, [f"+{_HEADS}{name}:{prefix}{name}" for name in gone])
+    with Repository.open(Path(reader.path)) as repository:
+        for name in wanted:
+            old = repository.ref(prefix + name)
+            if name not in gone:
+                _move(repository, prefix + name, server.heads[name], old)
+    return True
+
+
+def _move(repository: Repository, ref: str, new: Rev, old: Rev | None) -> None:
+    try:
+        repository.update_ref(ref, new, old=old, message="fetch")
+    except GitError:
+        if repository.ref(ref) != new:  # else another run has just done it
+            raise

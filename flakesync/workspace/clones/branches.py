@@ -19,6 +19,7 @@ from flakesync.cache.layout import fetched_file
 from flakesync.errors import GitError, HostDownError
 from flakesync.git.store.base import LOCAL_REFS, branch_tip, default_branch
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.refs import remove_dead_lock
 from flakesync.nix.reference.flakeref import identity_of_url
 from flakesync.terms import Rev
 from flakesync.workspace.model import Repo, Workspace
@@ -182,29 +183,35 @@ def _bring(
 
     A branch of flakesync's that has landed would else count as pushed for ever.
     """
-    from flakesync.git import process
+    from flakesync.git.repository import Repository
 
     names = [name for name in (base, update) if name is not None]
+    # Of a run that was killed; the next may find nothing to move, and would leave them.
+    for file in (*(f"{prefix}{name}" for name in (*names, "HEAD")), "packed-refs"):
+        with contextlib.suppress(OSError):
+            remove_dead_lock(f"{reader.common_dir}/{file}.lock")
     try:
         _fetch(reader, remote, prefix, names, server)
     except GitError as error:
-        if error.code != "git" or base is None:
+        if error.code not in ("git", "ref-conflict") or base is None:
             raise
         _fetch(reader, remote, prefix, [base], server)  # a stale ref is in the way of the update branch's name
     old = reader.ref(f"{prefix}{update}")
     if old is not None and update not in server.heads:
-        process.git(["update-ref", "-d", f"{prefix}{update}", old], cwd=reader.path)
+        with Repository.open(Path(reader.path)) as repository:
+            repository.delete_ref(f"{prefix}{update}", old=old)
 
 
 def _fetch(reader: ObjectReader, remote: "Remote", prefix: str, names: list[str], server: "ServerBranches") -> None:
-    from flakesync.git import process
     from flakesync.git.remotes.branches import fetch_branches
+    from flakesync.git.repository import Repository
 
     fetch_branches(reader, remote, prefix, names, server)
     if prefix.startswith(_OWN) and server.default is not None:
         default = f"{prefix}{server.default}"
         if reader.symbolic_ref(f"{prefix}HEAD") != default:  # for --offline; a remote's own HEAD is the user's
-            process.git(["symbolic-ref", f"{prefix}HEAD", default], cwd=reader.path)
+            with Repository.open(Path(reader.path)) as repository:
+                repository.point_ref(f"{prefix}HEAD", default)
 
 
 def _note(stamp: Path) -> None:

@@ -18,6 +18,7 @@ from flakesync.gitenv import with_settings
 from flakesync.nix.program.command import Nix
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.processes.folders import temporary_folder
+from flakesync.processes.stop import undone
 from flakesync.terms import RepoName
 
 FORGE = "git+https://git.acme.example"
@@ -85,14 +86,22 @@ def new_folder(directory: Path) -> Iterator[Path]:
     directory = directory.absolute()
     _check(directory)
     existed = directory.exists()
-    try:
+    is_made = False
+
+    def begin() -> Path:
         directory.mkdir(parents=True, exist_ok=True)
-        yield directory.resolve()
-    except BaseException as error:
-        _empty(directory, keep=existed)
-        if isinstance(error, OSError):
-            raise FlakesyncError("demo-folder", f"{error.filename or directory}: {error.strerror}") from None
-        raise
+        return directory.resolve()
+
+    def undo(_: Path) -> None:
+        if not is_made:
+            _empty(directory, keep=existed)
+
+    try:
+        with undone(begin, undo) as folder:
+            yield folder
+            is_made = True
+    except OSError as error:
+        raise FlakesyncError("demo-folder", f"{error.filename or directory}: {error.strerror}") from None
 
 
 def _build(directory: Path, address: Address | None, nix: Nix | None, last_day: date, scratch: Path) -> Path:

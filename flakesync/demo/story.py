@@ -1,5 +1,6 @@
 """`flakesync demo`: make the example workspace, then run the whole pipeline on it, as a user would type it."""
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from flakesync.demo.build import MANIFEST, build_workspace
 from flakesync.demo.locking import find_nix, writer
 from flakesync.demo.stage import Scene, play, say, show, typed
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
+from flakesync.processes.stop import undone
 from flakesync.report.text import BLANK
 
 Made = TypeVar("Made")
@@ -69,12 +71,14 @@ def made(directory: Path | None, make: Callable[[Path, date], Made]) -> Made:
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     if directory is not None:
         return make(directory, yesterday)
-    folder = Path(tempfile.mkdtemp(prefix="flakesync-demo-"))
-    try:
+    # `make` empties it where it fails; one that is not empty stays, to play with.
+    with undone(lambda: Path(tempfile.mkdtemp(prefix="flakesync-demo-")), _remove_if_empty) as folder:
         return make(folder, yesterday)
-    except BaseException:
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
         folder.rmdir()
-        raise
 
 
 def _invite(place: Path, *, evaluate: bool) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, read_inputs
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
+from flakesync.sync.lockers.native.algorithm import Computation
 from flakesync.sync.lockers.native.compute import compute
 from flakesync.sync.lockers.native.dialects import (
     ALL,
@@ -344,6 +345,111 @@ def test_a_part_that_is_copied_keeps_what_is_relative_in_it() -> None:
     assert (at(new, "x").locked or {})["rev"] == "a" * 40
 
 
+@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
+def test_a_relative_input_is_new_in_no_lock_of_a_nix_that_copies_it(dialect: Dialect) -> None:
+    beside = Flake(flake(""), None)
+
+    def its() -> Flake:
+        return Flake(flake('sub.url = "path:./sub";'), None, beside=lambda _: beside)
+
+    locked: Mapping[str, Attr] = {**ref("lib"), "rev": "b" * 40, "narHash": "sha256-y", "lastModified": 2}
+    old = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib")})
+    moves: dict[tuple[str, ...], Fetched] = {("lib",): Fetched(FlakeRef.from_attrs(ref("lib")), lambda _: locked, its)}
+    if dialect.relative_inputs:
+        assert at(written(old, LIB, moves, dialects=[dialect]), "sub").parent == ("lib",)
+    else:
+        with pytest.raises(DisagreementError, match=rf"input lib/sub is a relative path, which {dialect.name} copies"):
+            written(old, LIB, moves, dialects=[dialect])
+
+
+def test_where_a_spelling_makes_a_difference_to_some_nix_nothing_is_guessed() -> None:
+    # The same reference in two spellings: Nix before 2.28.4 compares letters and would fetch it anew.
+    spelled = {"type": "git", "url": "https://git.example/%61cme"}
+    assert FlakeRef.from_attrs(spelled) == FlakeRef.parse("git+https://git.example/acme")
+    old = lock(
+        {
+            "root": {"inputs": {"acme": "acme", "lib": "lib"}},
+            "acme": {"locked": {**spelled, "rev": "c" * 40}, "original": spelled},
+            "lib": node("lib"),
+        }
+    )
+    inputs = LIB + 'acme.url = "git+https://git.example/acme";'
+    moves: dict[tuple[str, ...], Fetched] = {("lib",): moved("lib", "b")}
+    new = written(old, inputs, moves, dialects=[NIX_2_34])
+    assert at(new, "acme").original == spelled
+    with pytest.raises(DisagreementError, match="input acme"):
+        written(old, inputs, moves, dialects=[NIX_2_26])
+    tried: list[str] = []
+    for dialects in ([NIX_2_34, NIX_2_18], [NIX_2_34, NIX_2_26]):
+        computation = Computation(old, moves, Known(), dialects[0])
+        computation.run(Flake(flake(inputs), old))
+        tried.append(computation.differs)
+    assert tried == ["git+https://git.example/acme is spelled otherwise in the lock"] * 2
+
+
+def test_where_what_is_kept_below_an_input_fetched_anew_depends_on_the_nix_nothing_is_guessed() -> None:
+    own = lock({"root": {"inputs": {"mid": "mid"}}, "mid": node("mid", "c", inputs={"x": "x"}), "x": node("x", "d")})
+    old = lock({"root": {"inputs": {"app": "app"}}, "app": node("app")})
+    its = 'mid.url = "github:acme/other";'
+
+    class Others(Known):
+        def newest(self, ref: FlakeRef) -> Fetched:
+            name = str(ref.attrs["repo"])
+            return moved(name, "e", 'x.url = "github:acme/x";' if name == "other" else "")
+
+    def x_in(dialect: Dialect) -> str:
+        new = written(old, APP, {("app",): moved("app", "b", its, own)}, known=Others(), dialects=[dialect])
+        return str((at(new, "x").locked or {})["rev"])[0]
+
+    assert {dialect.name: x_in(dialect) for dialect in ALL} == {
+        dialect.name: "d" if dialect.keeps_nested else "e" for dialect in ALL
+    }
+    with pytest.raises(NotNativeError, match="write different locks here: input app/mid has another reference"):
+        written(old, APP, {("app",): moved("app", "b", its, own)}, known=Others())
+
+
+def test_an_override_below_an_override_counts_for_those_who_read_it() -> None:
+    own = lock({"root": {"inputs": {"mid": "mid"}}, "mid": node("mid", "c", inputs={"lib": "l"}), "l": node("lib")})
+    old = lock({"root": {"inputs": {"app": "app", "lib": "lib"}}, "app": node("app"), "lib": node("lib", "f")})
+    inputs = APP + LIB + 'app.inputs.mid.url = "github:acme/mid"; app.inputs.mid.inputs.lib.follows = "lib";'
+    moves: dict[tuple[str, ...], Fetched] = {("app",): moved("app", "b", 'mid.url = "github:acme/mid";', own)}
+    known = Known(mid=LIB)
+    assert at(written(old, inputs, moves, known=known, dialects=[NIX_2_34]), "mid").inputs == {"lib": ("lib",)}
+    assert at(written(old, inputs, moves, known=known, dialects=[NIX_2_26]), "mid").inputs == {"lib": "lib"}
+    with pytest.raises(NotNativeError, match=r"nix-2\.34 and nix-2\.26 write different locks here"):
+        written(old, inputs, moves, known=known, dialects=[NIX_2_34, NIX_2_26])
+
+
+@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
+def test_what_a_flake_asks_for_itself_is_noted_by_those_who_know_it(dialect: Dialect) -> None:
+    locked: Mapping[str, Attr] = {"type": "git", "url": "https://git.example/lib", "rev": "b" * 40}
+    old_locked = {**locked, "rev": "a" * 40}
+    original: dict[str, Attr] = {"type": "git", "url": "https://git.example/lib"}
+    old = lock({"root": {"inputs": {"lib": "lib"}}, "lib": {"locked": old_locked, "original": original}})
+    inputs = 'lib.url = "git+https://git.example/lib";'
+
+    def written_for(flake_of_lib: Flake, locked: Mapping[str, Attr] = locked) -> Mapping[str, Attr]:
+        to = Fetched(FlakeRef.from_attrs(original), lambda _: locked, lambda: flake_of_lib)
+        return at(written(old, inputs, {("lib",): to}, dialects=[dialect]), "lib").locked or {}
+
+    asks = Flake({}, None, {"submodules": True})
+    if not dialect.self_attrs:
+        with pytest.raises(DisagreementError, match=rf"`inputs\.self\.submodules`, which {dialect.name} does not know"):
+            written_for(asks)
+        return
+    assert written_for(asks) == {**locked, "submodules": True}
+    assert written_for(Flake({}, None, {"lfs": True, "submodules": False})) == {
+        **locked, "lfs": True, "submodules": False,
+    }  # fmt: skip
+    with pytest.raises(NotNativeError, match="and it has submodules"):
+        written_for(Flake({}, None, {"submodules": True}, submodules=True))
+    assert written_for(Flake({}, None, {"lfs": True}, submodules=True)) == {**locked, "lfs": True}
+    with pytest.raises(NotNativeError, match="fetched with `exportIgnore`"):
+        written_for(asks, {**locked, "exportIgnore": True})
+    with pytest.raises(NotNativeError, match="not asked of an archive"):
+        written_for(asks, {**ref("lib"), "rev": "b" * 40})
+
+
 def test_an_overridden_reference_that_no_nix_notes_is_refused() -> None:
     old, inputs, moves = overridden("fork")
     with pytest.raises(NotNativeError, match=r"nix-2\.8 notes another reference for input app/lib"):
@@ -434,3 +540,10 @@ def test_what_lies_deeper_in_a_lock_counts_only_as_far_as_it_fits_what_lies_at_t
     assert tuple(shown_dialects(lock(nodes))) == (LIX, NIX_2_18, NIX_2_8)
     nodes["b"] = {"original": deep, "locked": {**deep, "lfs": True}}
     assert tuple(shown_dialects(lock(nodes))) == (NIX_2_34, NIX_2_26), "no other Nix reads that at all"
+    # Where the top says nothing, what lies deeper does.
+    plain = {"type": "git", "url": "https://acme.example/lib"}
+    nodes["a"] = {"original": plain, "locked": plain, "inputs": {"b": "b"}}
+    nodes["b"] = {"original": deep, "locked": {**deep, "exportIgnore": True}}
+    assert tuple(shown_dialects(lock(nodes))) == (NIX_2_34, NIX_2_26)
+    nodes["b"] = {"original": top, "locked": top}
+    assert tuple(shown_dialects(lock(nodes))) == (LIX, NIX_2_18, NIX_2_8)

@@ -3,7 +3,7 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from flakesync.git.store.durability import is_synced
 from flakesync.git.store.history import History
 from flakesync.git.store.objects import ObjectReader, is_bare
 from flakesync.git.store.refs import delete_ref, list_beside, move_ref, point_ref, remove_dead_lock
+from flakesync.git.store.trees import damaged
 from flakesync.git.store.write import ObjectWriter, write_commit
 from flakesync.git.values import Commit, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
@@ -117,6 +118,38 @@ class Repository:
             return
         answer = process.git(["update-ref", "--no-deref", "-d", ref, old], cwd=self.path, check=False)
         self._check_moved(ref, old, answer)
+
+    def is_moved_by(self, mover: str, ref: str, tip: Rev | None) -> bool:
+        """Tell whether the last to move a branch, to `tip`, has written `MOVER: …` into its reflog.
+
+        A mirror has no reflogs: its branches are flakesync's alone.
+        """
+        if (self.path / "flakesync-complete").exists():
+            return True
+        try:
+            last = (self.common_dir / "logs" / ref).read_bytes().splitlines()[-1]
+        except (OSError, IndexError):
+            return False
+        moved, _, message = last.partition(b"\t")
+        return (
+            tip is not None and moved.split(b" ")[1:2] == [tip.encode()] and message.startswith(f"{mover}: ".encode())
+        )
+
+    def remove_damaged(self, rev: Rev, files: Collection[str], *, base: Rev) -> None:
+        """Delete what cannot be read of a commit that has put `files` onto `base`, and then the commit itself.
+
+        A reflog may still name it: `git gc` stops at what is damaged below such a commit, and not at one that is gone.
+        What the base has too is left alone.
+
+        Raises: GitError: the base cannot be read.
+        """
+        found = set(damaged(self.reader, rev, files))
+        parts = [file.split("/") for file in files]
+        above = {"/".join(each[:length]) for each in parts for length in range(len(each) + 1)}
+        kept = {entry[1] for path in above if (entry := self.reader.entry(base, path)) is not None}
+        for oid in {*found, rev} - kept if found - kept else ():
+            with suppress(OSError):
+                (self.common_dir / "objects" / oid[:2] / oid[2:]).unlink()
 
     def clear_dead_locks(self, ref: str) -> None:
         """Take away what a run that was killed while it moved or deleted `ref` has left: git would stop at it."""

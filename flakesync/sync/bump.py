@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.errors import FlakesyncError, LockError, SyncError, as_error
+from flakesync.errors import GitError, LockError, SyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
 from flakesync.git.store.trees import changed_paths, is_sound
@@ -43,7 +43,8 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         old = repository.ref(ref)
         pushed = repository.ref(f"{job.tracking}{job.branch}")
         known = old is not None and tools.up_to_date.has(old, pushed, job.decisions)
-        if known and old is not None and is_sound(repository.reader, old, [flake_file(dir) for dir in job.flakes]):
+        files = [flake_file(dir) for dir in job.flakes]
+        if known and old is not None and is_sound(repository.reader, old, files):
             return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves, rewrites=job.rewrites)
         before = {
             dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir)) for dir in job.flakes
@@ -51,10 +52,12 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         try:
             existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
             current = existing is not None and _is_current(job, repository, existing, before)
-        except FlakesyncError as error:
+        except GitError as error:
             # After a power cut an update commit may be damaged. Written anew, it has the same id.
             if error.code not in ("corrupt", "missing-object") or not repository.is_moved_by(MOVER, ref, old):
                 raise
+            if old is not None:
+                repository.remove_damaged(old, files, base=job.base_rev)
             existing, current = None, False
         if existing is not None and current:
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref

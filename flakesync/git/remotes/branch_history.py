@@ -4,11 +4,11 @@ import hashlib
 import time
 from pathlib import Path
 
-from flakesync.cache.keep import make_folder
 from flakesync.cache.layout import branches_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.remotes.own import clear_own, is_made, make_own
 from flakesync.git.remotes.remote import Address, list_refs, parse_remote, run
 from flakesync.git.remotes.transfer import FETCH_FLAGS
 from flakesync.git.values import check_ref_name
@@ -64,13 +64,12 @@ def is_on_branch(
 
 
 def _make(path: Path) -> None:
-    if (path / "HEAD").exists():
-        return
     try:
-        make_folder(path)
+        if not is_made(path):
+            make_own(path)
+        clear_own(path)
     except OSError as error:
         raise cache_error(path, error) from None
-    process.git(["init", "--quiet", "--bare", "--template=", "--", str(path)])
 
 
 def _commits(path: Path, ref: str) -> frozenset[Rev]:

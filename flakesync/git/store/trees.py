@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 
 from flakesync.errors import GitError
+from flakesync.git.store.commits import header_id
 from flakesync.git.store.links import read_through
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.terms import Rev
@@ -68,28 +69,30 @@ def _entry_below(reader: ObjectReader, tree: str, folder: bytes, name: bytes) ->
 
 
 def is_sound(reader: ObjectReader, rev: Rev, files: Collection[str] | None = None) -> bool:
-    """Tell whether a commit's own objects can be read, as far as each is a file of its own; git syncs packs by itself.
+    """Tell whether a commit can be read with its trees and files: whether `damaged` finds nothing."""
+    return next(damaged(reader, rev, files), None) is None
 
-    files: the paths that are looked at; None: all. An object that is in no file of its own is taken for a sound one.
+
+def damaged(reader: ObjectReader, rev: Rev, files: Collection[str] | None = None) -> Iterator[str]:
+    """Give the commit's own objects that cannot be read, as far as each is a file of its own.
+
+    files: the paths that are looked at; None: all. An object that is packed is taken for a sound one: git syncs packs.
     """
     wanted = None if files is None else {tuple(file.encode("utf-8", "surrogateescape").split(b"/")) for file in files}
     todo: list[tuple[str, tuple[bytes, ...]]] = [(rev, ())]
-    try:
-        while todo:
-            oid, above = todo.pop()
+    while todo:
+        oid, above = todo.pop()
+        try:
             found = reader.loose(oid)
-            if found is None:
-                continue
-            if found[0] == b"commit" and oid == rev:
-                todo.append((reader.tree_of(rev), ()))
-            elif found[0] == b"tree":
+            if found is not None and found[0] == b"commit" and oid == rev:
+                todo.append((header_id(found[1], b"tree ", rev, reader.path), ()))
+            elif found is not None and found[0] == b"tree":
                 for name, (mode, entry) in reader.tree(oid).items():
                     path = (*above, name)
                     if mode != GITLINK and (wanted is None or any(each[: len(path)] == path for each in wanted)):
                         todo.append((entry, path))
-    except GitError:
-        return False
-    return True
+        except GitError:
+            yield oid
 
 
 def show_path(path: bytes) -> str:

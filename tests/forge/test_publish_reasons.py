@@ -169,3 +169,12 @@ def test_a_pull_request_that_cannot_be_found_out_is_the_error_of_its_repo(town: 
     assert outcome.error is not None
     assert (outcome.status, outcome.error.code, outcome.pushed) == ("failed", "forge-auth", False)
     assert Project("", "lib").path not in town.forge.pulls
+
+
+def test_a_forge_that_takes_no_dependencies_is_a_note(tmp_path: Path) -> None:
+    town = make_town(tmp_path, {"lib": (), "app": ("lib",)})
+    town.bump_all()
+    town.forge.fail["depend", "app"] = ForgeError("forge-rights", "the token may not do this")
+    _, app = town.publish().repos
+    assert (app.status, app.error) == ("opened", None)
+    assert app.notes == ["the forge did not take its dependencies: the token may not do this"]

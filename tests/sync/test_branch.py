@@ -99,6 +99,10 @@ def test_a_commit_of_ours_that_a_person_changed_another_file_of_is_not_ours(path
     assert not ours(path, write(path, {"flake.nix": b"{ }"}))
 
 
+def test_a_commit_whose_lock_cannot_be_read_is_not_ours(path: Path) -> None:
+    assert not ours(path, write(path, {"flake.lock": b'{ "lastModified": %d' % LOCKED}))
+
+
 def test_a_commit_without_the_trailer_is_not_ours(path: Path) -> None:
     assert not ours(path, write(path, text="flake.lock: Update\n\nFlakesync-Run: x\n\nNot in the last paragraph\n"))
 

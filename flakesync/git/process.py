@@ -189,15 +189,10 @@ def _unset(ours: Mapping[str, str]) -> list[str]:
     Raises: GitError(`no-env`).
     """
     inherited = [name for name in os.environ if name.startswith("GIT_") and name not in ours]
-    # A trace that goes to a file is wanted; on standard error it would be taken for what is wrong.
-    names = [name for name in inherited if not (_KEEP.fullmatch(name) or _is_trace_file(name))]
+    names = [name for name in inherited if not _KEEP.fullmatch(name)]
     if names and shutil.which("env") is None:
         raise no_env(names)
     return ["env", *(part for name in sorted(names) for part in ("-u", name))] if names else []
-
-
-def _is_trace_file(name: str) -> bool:
-    return name.startswith("GIT_TRACE") and os.environ[name].startswith("/")
 
 
 def _quiet_environment() -> dict[str, str]:

@@ -122,15 +122,6 @@ def test_a_person_whose_name_is_no_utf_8_is_written_as_git_writes_it(tmp_path: P
     assert who.encode().startswith(b"caf\xe9 <a@b> ")
 
 
-@pytest.mark.parametrize(("value", "is_kept"), [("{folder}/trace", True), ("1", False), ("2", False)])
-def test_a_trace_goes_to_a_file_and_never_among_gits_errors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, is_kept: bool
-) -> None:
-    monkeypatch.setenv("GIT_TRACE", value.format(folder=tmp_path))
-    assert git(["--version"]).err == ""
-    assert (tmp_path / "trace").exists() == is_kept
-
-
 def test_inherited_state_that_nothing_can_take_away_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(["--version"])
     found = shutil.which("git")

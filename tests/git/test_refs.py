@@ -532,3 +532,38 @@ def test_a_base_that_lost_its_content_is_an_error_that_names_it(path: Path) -> N
     assert caught.value.code == "blank-ref"
     assert "refs/heads/main is empty" in caught.value.message
     assert f"{path}/.git/logs/refs/heads/main" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("other", ["refs/heads/flakesync", f"{UPDATE}/x"])
+def test_without_reflogs_too_a_packed_branch_in_the_way_is_seen(tmp_path: Path, other: str) -> None:
+    # With reflogs the two names are in each other's way among these as well.
+    tip = make_bare(tmp_path / "r", {"flake.lock": "{}"})
+    run_git("config", "core.logAllRefUpdates", "false", cwd=tmp_path / "r")
+    run_git("update-ref", other, tip, cwd=tmp_path / "r")
+    packed(tmp_path / "r")
+    with Repository.open(tmp_path / "r") as repo:
+        with pytest.raises(GitError) as caught:
+            repo.update_ref(UPDATE, tip, old=None, message="m")
+        assert caught.value.code == "ref-conflict"
+        assert (repo.ref(UPDATE), repo.ref(other)) == (None, tip)
+    assert not (tmp_path / "r" / UPDATE).is_file()
+
+
+_MOVES = """
+import sys
+from pathlib import Path
+from flakesync.git.repository import Repository
+with Repository.open(Path(sys.argv[1])) as repo:
+    repo.update_ref(sys.argv[2], repo.ref("refs/heads/main"), old=None, message="m")
+"""
+
+
+@pytest.mark.parametrize(("zone", "shown"), [("XST-5:30", "+0530"), ("YST3:30", "-0330"), ("UTC", "+0000")])
+def test_the_reflog_has_the_time_zone_of_this_machine(path: Path, zone: str, shown: str) -> None:
+    env = {**os.environ, "TZ": zone, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", _MOVES, str(path), UPDATE], env=env, check=True)
+    subprocess.run(["git", "update-ref", "-m", "m", "refs/heads/git", "main"], cwd=path, env=env, check=True)
+    zones = [
+        line.partition("\t")[0].rpartition(" ")[2] for ref in (UPDATE, "refs/heads/git") for line in reflog(path, ref)
+    ]
+    assert zones == [shown, shown]

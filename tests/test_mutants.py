@@ -100,7 +100,8 @@ def test_a_mutant_meets_the_tests_that_run_it_nearest_first(load: Any) -> None:
     raises, returns = mutants[6].statement, mutants[8].statement
     tests = {
         returns: ["tests/cli/test_a.py::a", "tests/room/test_m.py::b", "tests/room/test_m.py::c"],
-        "flakesync/other.py||x|1": ["tests/room/test_m.py::b"],
+        "flakesync/other.py||x|1": ["tests/room/test_m.py::b", "tests/cli/test_a.py::a"],
+        "flakesync/other.py||y|1": ["tests/cli/test_a.py::a"],
     }
     seconds = dict.fromkeys(tests[returns], 1.0)
     known = reach.Reach(seconds, tests, frozenset({*tests, raises}))

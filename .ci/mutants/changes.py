@@ -123,6 +123,8 @@ def _changes(statement: ast.stmt) -> Iterator[_Change]:
             yield statement, "return dropped", "return None"
         case ast.Return():
             yield statement, "return dropped", "pass"
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return
         case ast.If(test=test) | ast.While(test=test):
             yield from _conditions(test, loop=isinstance(statement, ast.While))
         case _:

@@ -125,13 +125,20 @@ class Reach:
         return found
 
     @cached_property
-    def breadth(self) -> dict[str, int]:
-        """How many statements a test runs: the fewer, the more it is about each of them."""
-        found: dict[str, int] = {}
-        for names in self.tests.values():
+    def _shares(self) -> dict[str, dict[str, int]]:
+        """How many statements of each module a test runs, by test."""
+        found: dict[str, dict[str, int]] = {}
+        for key, names in self.tests.items():
+            module = key.partition("|")[0]
             for name in names:
-                found[name] = found.get(name, 0) + 1
+                of_test = found.setdefault(name, {})
+                of_test[module] = of_test.get(module, 0) + 1
         return found
+
+    def _nearness(self, name: str, module: str) -> float:
+        """Return which part of all that a test runs lies in a module: what it is about, and not what it passes by."""
+        shares = self._shares.get(name, {})
+        return shares.get(module, 0) / max(sum(shares.values()), 1)
 
     def of(self, mutant: changes.Mutant) -> list[str]:
         """Return the tests that run a mutant's statement, nearest first.
@@ -145,12 +152,10 @@ class Reach:
             names = self.tests.get(mutant.statement, ())
         else:
             names = self._by_function.get(f"{module}|{function}", ()) or self._by_module.get(module, ())
-        room = "tests/" + module.split("/")[1] + "/"
         if not names and mutant.statement not in self.statements:
+            room = "tests/" + module.split("/")[1] + "/"
             names = [name for name in self.seconds if name.startswith(room)]
-        return sorted(
-            names, key=lambda name: (not name.startswith(room), self.breadth.get(name, 0), self.seconds[name], name)
-        )
+        return sorted(names, key=lambda name: (-self._nearness(name, module), self.seconds[name], name))
 
 
 def write(path: Path, keys: list[str], parts: Iterable[Path]) -> None:

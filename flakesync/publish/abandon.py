@@ -83,6 +83,8 @@ class _Abandoning:
                 own_commits(repository, branches.branch, tip, branches.bases, where)
         if branches.local is not None:
             repository.require_not_checked_out(branches.ref)
+        if not self.dry_run:
+            repository.clear_dead_locks(branches.ref)  # of one that was killed here: its branch may be gone already
         # First the pull request: forges close one themselves when its branch goes, and then nobody knows why.
         if branches.url is not None:
             self._close(branches)

@@ -173,3 +173,15 @@ def test_the_text_says_what_went(town: Town) -> None:
         in lines
     )
     assert lines[-1] == "dry run, nothing was done: 2 abandoned, 1 failed"
+
+
+@pytest.mark.parametrize("ref", [f"refs/heads/{BRANCH}", "packed-refs"])
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_lock_file_of_a_run_that_was_killed_is_in_nobodys_way(town: Town, ref: str, gone: bool) -> None:
+    if gone:
+        drop(town, "lib")
+    lock = town.clone("lib") / f".git/{ref}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text("flakesync\n")  # as `git.store.refs` writes it
+    assert drop(town, "lib")["lib"].status == ("unchanged" if gone else "abandoned")
+    assert not lock.exists()

@@ -41,7 +41,7 @@ def _is_secret(name: str) -> bool:
 
 def _without_login(found: re.Match[str], instead: str) -> str:
     who, at, place = found[1].rpartition("@")
-    if not at:
+    if not at or not who.strip("*"):  # none, or blotted out before
         return found[0]
     scheme = found.string[max(0, found.start() - _LONGEST_SCHEME) : found.start()].lower()
     name, colon, _ = who.partition(":")

@@ -39,6 +39,12 @@ def test_a_login_is_blotted_out_where_its_place_is_to_be_seen() -> None:
     )
 
 
+def test_what_is_blotted_out_stays_so() -> None:
+    once = hide_secrets("https://a:b@h?token=x", instead="***")
+    assert once == hide_secrets(once, instead="***") == "https://***@h?token=***"
+    assert hide_secrets("https://***@h") == "https://***@h"
+
+
 @pytest.mark.parametrize(
     "piece", ["http://", "?", "&", "?a", "&token", "token", "ssh://a", "git+", "a", "://a:", "a:", "@", "//", "?key="]
 )

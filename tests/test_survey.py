@@ -6,6 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import tomli
+import tomli_w
 
 from flakesync.analysis.drift import find_drift
 from flakesync.analysis.plan import ToRev, ToUpdate, make_plan
@@ -232,11 +234,22 @@ def test_a_dead_pin_that_every_repo_needs_is_one_error(tmp_path: Path, nixpkgs: 
     assert caught.value.code == "unreachable"
 
 
-def test_a_dead_pin_that_nobody_needs_is_a_note(tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]) -> None:
-    notes: list[str] = []
-    survey = read_survey(load_workspace(two_pins(tmp_path, nixpkgs, needs_dead=())), note=notes.append)
-    assert len([note for note in notes if note.startswith("the target of pin dead is not known: ")]) == 1
-    assert not [state for state in survey.snapshot.states.values() if isinstance(state, UnreadableRepo)]
+def test_a_dead_pin_that_governs_nothing_is_an_error_as_no_repo_would_say_it(
+    tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]
+) -> None:
+    with pytest.raises(FlakesyncError, match="gone"):
+        read_survey(load_workspace(two_pins(tmp_path, nixpkgs, needs_dead=())))
+
+
+def test_a_host_that_has_a_repo_and_the_pin_that_it_needs_takes_no_other_repo_with_it(
+    tmp_path: Path, nixpkgs: tuple[str, Rev, Rev]
+) -> None:
+    manifest = two_pins(tmp_path, nixpkgs, needs_dead=("one",))
+    document = tomli.loads(manifest.read_text())
+    document["repos"]["one"] = {"url": f"git+file://{tmp_path}/gone-too"}
+    manifest.write_text(tomli_w.dumps(document))
+    survey = read_survey(load_workspace(manifest))
+    assert [name for name, state in survey.snapshot.states.items() if isinstance(state, UnreadableRepo)] == ["one"]
 
 
 def test_an_external_source_whose_server_is_dead_fails_the_repos_that_have_it(

@@ -21,7 +21,7 @@ from flakesync.survey.missing import ages
 from flakesync.survey.newest import newest_locked, prover, server_prover, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pin_source, pinned_inputs, pins_to_ask
 from flakesync.survey.survey import Survey, questions
-from flakesync.survey.undecided import Unknown, unneeded, without_undecided
+from flakesync.survey.undecided import Unknown, without_undecided
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.clones.branches import fetch_more
 from flakesync.workspace.differences import KeptDifferences
@@ -86,7 +86,6 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None") -> tuple[Survey, Sequence
         newest, unknown_sources = ask_servers(sources if workspace.external == "latest" else {}, workspace.jobs, hosts)
         unknown = Unknown(unknown_pins, unknown_sources)
         snapshot = without_undecided(snapshot, governed, unknown)
-        notes += unneeded(snapshot, governed, unknown)
         if unknown:
             graph, governed = build_graph(snapshot), tuple(pinned_inputs(snapshot))
     references = {pin_source(pin): pin.source for pin in workspace.pins} | sources

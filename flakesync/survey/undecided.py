@@ -25,12 +25,18 @@ class Unknown(msgspec.Struct, frozen=True):
 def without_undecided(snapshot: Snapshot, governed: Iterable[PinnedInput], unknown: Unknown) -> Snapshot:
     """Return a snapshot in which the repos that need an unknown source are unreadable, with why.
 
-    Raises: FlakesyncError: that is every repo that can be read, so nothing is left to decide.
+    Raises: FlakesyncError: that is every repo that can be read, so nothing is left to decide; or a pin that is unknown
+        governs nothing, so that no repo would say it.
     """
+    governed = tuple(governed)
+    readable = {name for name, state in snapshot.states.items() if not isinstance(state, UnreadableRepo)}
+    needed = {item.pin.name for item in governed}
+    unneeded = [error for name, error in unknown.pins.items() if name not in needed]
+    if unneeded and len(readable) == len(snapshot.states):  # else who needs it may be one that says why itself
+        raise _of_all(unneeded)
     needing = dict(_needing(snapshot, governed, unknown))
     if not needing:
         return snapshot
-    readable = {name for name, state in snapshot.states.items() if not isinstance(state, UnreadableRepo)}
     if readable <= needing.keys():
         raise _of_all([*unknown.pins.values(), *unknown.sources.values()])
     states = {
@@ -38,14 +44,6 @@ def without_undecided(snapshot: Snapshot, governed: Iterable[PinnedInput], unkno
         for name, state in snapshot.states.items()
     }
     return msgspec.structs.replace(snapshot, states=states)
-
-
-def unneeded(snapshot: Snapshot, governed: Iterable[PinnedInput], unknown: Unknown) -> Iterator[str]:
-    """Give a sentence for each unknown pin that no repo needs: it would not be said otherwise."""
-    needed = {item.pin.name for item in governed}
-    for name, error in unknown.pins.items():
-        if name not in needed:
-            yield _of_pin(name, error).message
 
 
 def _needing(

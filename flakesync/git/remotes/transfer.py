@@ -12,7 +12,14 @@ from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 _REFUSED = ("(stale info)", "cannot lock ref", "rejected]")
-FETCH_FLAGS = ("--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc")
+FETCH_FLAGS = (
+    "--quiet",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-write-commit-graph",
+    "--no-recurse-submodules",
+    "--no-auto-gc",
+)
 """Of every `git fetch`: what is named is all that is written."""
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.documents.publish import PublishOutcome
+from flakesync.errors import GitError
 from flakesync.forge.model import Project
 from flakesync.report.publish import render_publish
 from flakesync.report.text import to_text
@@ -245,6 +246,24 @@ def test_an_input_that_tracks_another_branch_is_looked_for_there(tmp_path: Path,
     assert reasons(run(town, "app")) == ["upstream"]
     repos.run_git("push", "-q", "origin", "v1" if kind == "tag" else "stable", cwd=town.clone("lib"))
     assert reasons(run(town, "app")) == ["opened"]
+
+
+@pytest.mark.parametrize("reached", [True, False])
+def test_a_tracked_branch_that_has_moved_on_elsewhere_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reached: bool
+) -> None:
+    town = make_town(tmp_path, {"lib": (), "app": ("lib",)}, refs={"lib": "stable"})
+    tip = repos.commit(town.clone("lib"), {"more": "1"}, message="More", branch="stable", checkout=False)
+    repos.run_git("push", "-q", "origin", "stable", cwd=town.clone("lib"))
+    repos.commit(town.server("lib"), {"more": "2"}, message="By somebody", branch="stable")
+    town.bump("app", nixpkgs=NEW, lib=tip)
+
+    def refuse(*_: object) -> None:
+        raise GitError("unreachable", "it says nothing any more")
+
+    if not reached:
+        monkeypatch.setattr("flakesync.publish.fetchable.fetch", refuse)
+    assert reasons(run(town, "app")) == ["opened" if reached else "upstream"]
 
 
 def test_a_commit_that_flake_nix_names_is_not_looked_for(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Environments that nobody set up for people: nearly empty ones, without a home, with variables that hold nonsense."""
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from flakesync.cache.layout import cache_dir
 from flakesync.cache.lock import exclusive
+from flakesync.cli.main import run
 from flakesync.errors import CacheError, FlakesyncError
 from flakesync.net.http import NoAnswerError, Web, netrc_login
 from tests.cli.conftest import ROOT, command, nixpkgs
@@ -69,6 +71,27 @@ def test_a_real_start_does_without_a_home_too(ground: Ground, tmp_path: Path, na
     del env["HOME"]
     ran = subprocess.run(command(name, "-q"), cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stderr) == (status, "")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_nobody_else_reaches_what_is_in_the_cache_whatever_the_umask_is(
+    ground: Ground, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, umask: int
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("FLAKESYNC_CACHE", str(cache))
+    before = os.umask(umask)
+    try:
+        status = run(["sync", "-q", "-w", str(ground.manifest)])
+    finally:
+        os.umask(before)
+    assert status == 0
+    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in (cache, *cache.rglob("*"))}
+    git_dirs = {path.parent for path in modes if path.name == "objects"}
+    assert git_dirs
+    for path, mode in modes.items():
+        # What git itself makes has the umask's mode; the folder that it lies in lets nobody pass.
+        if not any(folder in path.parents for folder in git_dirs):
+            assert mode == (0o700 if path.is_dir() else 0o600), path
 
 
 def test_without_any_home_the_hint_names_the_variable_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,12 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.sync.lockers.native.algorithm import VERSION, Computation
 from flakesync.sync.lockers.native.frames import Moves
 from flakesync.sync.lockers.native.values import (
-    Beside,
     Dialect,
     DisagreementError,
     Fetcher,
     Flake,
     NotNativeError,
     SpellingError,
-    nothing_beside,
 )
 from flakesync.terms import InputPath
 
@@ -49,9 +47,7 @@ def compute(
     return written if _differ(old, written) else old
 
 
-def first_lock(
-    inputs: Mapping[str, InputSpec], fetcher: Fetcher, dialects: Sequence[Dialect], beside: Beside = nothing_beside
-) -> LockFile:
+def first_lock(inputs: Mapping[str, InputSpec], fetcher: Fetcher, dialects: Sequence[Dialect]) -> LockFile:
     """Return the lock that Nix writes for a flake without one: every input is locked to what it leads to now.
 
     Raises:
@@ -59,7 +55,7 @@ def first_lock(
     """
     return _agreed(
         lambda dialect: Computation(_NO_LOCK, {}, fetcher, dialect, fresh=True),
-        Flake(inputs, None, beside=beside),
+        Flake(inputs, None),
         dialects,
     )
 

@@ -3,6 +3,8 @@
 #   make test [PYTEST=options] run the test suite
 #   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces, and flake.nix files, for each version
 #   make kill [EVERY=n]        cut commands off at every (n-th) moment at which they change a file or send something
+#   make fuzz [MINUTES=n] [SEED=n]
+#                              give new random input, ten minutes of it, to all that reads what others write
 #   make mutants [SAMPLE=n] [SEED=n] [MODULES=globs] [RECORD=--record]
 #                              look for mistakes that no test would notice; a night's job (docs/mutants.md)
 #   make lint                  ruff, mypy, import-linter
@@ -10,6 +12,7 @@
 PYTHON ?= python3
 PYTEST ?=
 GRAPHS ?= 5000
+MINUTES ?= 10
 EVERY ?= 1
 SAMPLE ?= 200
 SEED ?=
@@ -20,7 +23,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fidelity kill mutants lint bench format clean
+.PHONY: help setup demo test fidelity kill fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -40,6 +43,9 @@ fidelity: setup
 
 kill: setup
 	FLAKESYNC_KILL=$(EVERY) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST) tests/kill
+
+fuzz: setup
+	@$(BIN)/python -m tests.fuzz.search $(MINUTES) $(SEED)
 
 mutants: setup
 	@nice -n 19 $(BIN)/python .ci/mutants --sample $(SAMPLE) $(SEED:%=--seed %) --modules '$(MODULES)' $(RECORD)

@@ -233,6 +233,8 @@ def _fragments(glob: str) -> list[str]:
             end = glob.find("]", at + 1)
             if end < 0:
                 raise bad(f"`{glob}` has a `[` that is never closed")
+            if "--" in glob[at:end]:
+                raise bad(f"`{glob}` has a bad range in `[…]`", "a range goes upward: `[a-z]`")
             body = re.sub(r"([\\\[\]^&~|])", r"\\\1", glob[at:end])
             found.append(f"(?!/)[{'^' if negated else ''}{body}]")
             at = end + 1

@@ -1,0 +1,314 @@
+"""What reads other people's bytes, each as a function of bytes that may raise nothing but a FlakesyncError."""
+
+import contextlib
+import gzip
+import itertools
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import httpx2
+import pygit2
+
+from flakesync.errors import FlakesyncError, plain
+from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.forgejo.adapter import Forgejo
+from flakesync.forge.github.adapter import GitHub
+from flakesync.forge.gitlab.adapter import GitLab
+from flakesync.forge.model import Forge, Project, Pull
+from flakesync.forge.urls import length_of_list, next_page
+from flakesync.git.remotes.remote import parse_remote
+from flakesync.git.store.attributes import find_hazards
+from flakesync.git.store.config import read_settings
+from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.refs import refs_below
+from flakesync.git.store.trees import walk
+from flakesync.nix.expression.inputs import read_inputs
+from flakesync.nix.expression.need_of_lock import may_have_inputs
+from flakesync.nix.expression.own_lock import line_that_reads_lock
+from flakesync.nix.expression.stale import find_stale
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.moved import moved_inputs
+from flakesync.nix.reference.flakeref import FlakeRef, identity_of_url
+from flakesync.nix.reference.source import archived_ref, source_of
+from flakesync.nix.store.tarball import read_tar
+from flakesync.publish import body
+from flakesync.secrets import hide_secrets
+from flakesync.terms import Rev
+from flakesync.workspace import values
+from flakesync.workspace.archive import _note_links
+from flakesync.workspace.manifest import load_workspace
+
+MOST_S = 2.0
+"""Processor time that one input may take."""
+
+_LONGEST_MESSAGE = 20_000
+_ENDS = (b"\n", b" ")
+REV = "1" * 40
+_FLAKE = (
+    b'{ inputs.a.url = "github:o/r"; inputs.a.inputs.b.follows = "b"; outputs = { self, a, ... }: { x = "${a}"; }; }'
+)
+_LOCK = (
+    b'{"nodes": {"a": {"inputs": {"b": "b", "c": ["b"]}, "locked": {"type": "github", "owner": "o", "repo": "r", '
+    b'"rev": "1111111111111111111111111111111111111111", "lastModified": 1}, '
+    b'"original": {"type": "indirect", "id": "a"}},'
+    b' "b": {"locked": {"type": "git", "url": "https://h/x"}}, "root": {"inputs": {"a": "a", "b": "b"}}},'
+    b' "root": "root", "version": 7}'
+)
+_PULL = Pull(7, "https://h/7", "open", "T", "B", Rev(REV), "flakesync/update", "main")
+
+
+@dataclass(frozen=True)
+class Target:
+    """run: what is tried. seeds: inputs to begin with. tokens: what inputs are put together from."""
+
+    run: Callable[[bytes], object]
+    seeds: tuple[bytes, ...]
+    tokens: tuple[bytes, ...]
+
+
+def attempt(target: Target, data: bytes) -> float:
+    """Return the processor seconds that an input took. Raises: what no user may ever see."""
+    began = time.thread_time()
+    try:
+        target.run(data)
+    except FlakesyncError as error:
+        if len(error.message) > _LONGEST_MESSAGE:
+            raise ValueError("a message that fills the screen") from None
+    return time.thread_time() - began
+
+
+def _try_all(*asks: Callable[[], object]) -> None:
+    for ask in asks:
+        with contextlib.suppress(FlakesyncError):
+            ask()
+
+
+@cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="flakesync-fuzz-"))
+
+
+def _read_lock(data: bytes) -> None:
+    lock = LockFile.parse(data)
+    list(itertools.islice(lock.walk(), 100_000))
+    again = LockFile.parse(lock.renamed().to_bytes())
+    moved_inputs(lock, again)
+    find_stale(_FLAKE, lock)
+    for node in lock.nodes.values():
+        str(node.origin)
+
+
+def _read_flake(data: bytes) -> None:
+    read_inputs(data)
+    may_have_inputs(data)
+    line_that_reads_lock(data.decode("utf-8", "surrogateescape") + " flake.locks")
+
+
+def _read_reference(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    hide_secrets(plain(text))
+    identity_of_url(text)
+    archived_ref({"type": "tarball", "url": text})
+    source_of({"type": "tarball", "url": text})
+    _try_all(lambda: parse_remote(text), lambda: FlakeRef.from_attrs({"type": "git", "url": text}))
+    ref = FlakeRef.parse(text)
+    assert FlakeRef.parse(ref.to_url()).type == ref.type
+    str(ref)
+
+
+def _read_manifest(data: bytes) -> None:
+    file = _folder() / "workspace.toml"
+    file.write_bytes(data)
+    load_workspace(file)
+
+
+def _read_globs(data: bytes) -> None:
+    first, _, rest = data.decode("utf-8", "replace").partition("\n")
+    second, _, path = rest.partition("\n")
+    globs = tuple(values.glob(each) for each in (first, second))
+    values.overlap(*globs)
+    values.matches(globs, tuple(path.split("/")))
+
+
+def _read_answers(data: bytes) -> None:
+    """Give one answer to every question of every adapter."""
+    status, _, content = data.partition(b"\n")
+    code = int(status) if status in (b"200", b"201", b"403", b"404", b"409", b"422", b"429") else 200
+    answer = lambda _: httpx2.Response(code, content=content, headers={"X-Total-Count": "9" * 30})  # noqa: E731
+    now = itertools.count()
+    for kind, host in ((GitHub, "github.com"), (GitLab, "gitlab.com"), (Forgejo, "codeberg.org")):
+        client = Client(
+            Endpoint(host, f"https://{host}/api", "s3cret"),
+            kind.headers("s3cret"),
+            transport=httpx2.MockTransport(answer),
+            sleep=lambda _: None,
+            # An hour a look: whoever waits for a limit is soon out of patience.
+            clock=lambda: float(next(now)) * 3600,
+        )
+        _try_all(*_questions(kind(client), Project(host, "acme/lib")))
+
+
+def _questions(forge: Forge, project: Project) -> tuple[Callable[[], object], ...]:
+    return (
+        lambda: forge.find(project, head="flakesync/update", base="main"),
+        lambda: forge.get(project, 7),
+        lambda: forge.merge_status(project, _PULL),
+        lambda: forge.merge(project, _PULL, head=Rev(REV), method="merge"),
+    )
+
+
+def _read_texts(data: bytes) -> None:
+    """Read what stands in pull requests and in headers."""
+    text = data.decode("utf-8", "replace")
+    for read in (body.is_ours, body.run_of, body.pulls_in, body.depends_on_in, body.dependents_in):
+        read(text)
+    body.put_into(text, body.BEGIN + body.END)
+    next_page({"link": text})
+    length_of_list({"x-total-count": text})
+    _note_links({"link": text}, [])
+
+
+def _read_archive(data: bytes) -> None:
+    read_tar([data], files=["flake.nix"], greatest_bytes=1 << 28)
+
+
+@cache
+def _repository() -> tuple[Path, str]:
+    path = _folder() / "repository"
+    repo = pygit2.init_repository(str(path), initial_head="main")
+    builder = repo.TreeBuilder()
+    builder.insert("a" * 60, repo.create_blob(b"x"), pygit2.enums.FileMode.BLOB)
+    who = pygit2.Signature("A", "a@b", 1, 0)
+    commit = repo.create_commit("refs/heads/main", who, who, "x", builder.write(), [])
+    return path / ".git", str(commit)
+
+
+def _read_attributes(data: bytes) -> None:
+    place, commit = _repository()
+    local = _folder() / "attributes"
+    local.write_bytes(data)
+    find_hazards(ObjectReader.open(place), Rev(commit), local)
+
+
+def _read_git(data: bytes) -> None:
+    """Put the bytes where git keeps something, and read that."""
+    place, commit = _repository()
+    names = ("packed-refs", "refs/heads/other", "HEAD", "config", f"objects/{commit[:2]}/{commit[2:]}", "shallow")
+    file = place / names[data[0] % len(names) if data else 0]
+    before = file.read_bytes() if file.exists() else None
+    file.unlink(missing_ok=True)
+    file.write_bytes(data[1:])
+    try:
+        reader = ObjectReader.open(place)
+        _try_all(
+            reader.default_branch,
+            lambda: reader.branch("main"),
+            lambda: reader.ref("refs/heads/other"),
+            lambda: refs_below(reader, "refs/heads"),
+            lambda: read_settings(reader),
+            lambda: reader.commit(Rev(commit)),
+            lambda: list(walk(reader, reader.tree_of(Rev(commit)))),
+        )
+    finally:
+        file.unlink()
+        if before is not None:
+            file.write_bytes(before)
+
+
+def _tar() -> bytes:
+    top, file = tarfile.TarInfo("t"), tarfile.TarInfo("t/flake.nix")
+    top.type, file.pax_headers = tarfile.DIRTYPE, {"comment": REV, "mtime": "1"}
+    return top.tobuf() + file.tobuf(tarfile.PAX_FORMAT) + bytes(1024)
+
+
+def _words(text: str) -> tuple[bytes, ...]:
+    return tuple(word.encode() for word in text.split())
+
+
+TARGETS = {
+    "lock": Target(
+        _read_lock, (_LOCK,), _words('{ } [ ] , : "a" "b" "nodes" "inputs" "root" "version" 7 null true 9e999')
+    ),
+    "flake": Target(
+        _read_flake,
+        (_FLAKE,),
+        _words(
+            "{ } [ ] ( ) ; = : , . ? @ // ++ + - ! '' \" ${ a b inputs outputs rec let in with if then or /* */ # \\"
+        ),
+    ),
+    "manifest": Target(
+        _read_manifest,
+        (b'[workspace]\nname = "a"\n[pins.p]\nsource = "github:o/r/b"\n[repos.x]\npath = "x"\nhold = ["a*"]\n',),
+        _words('[workspace] [repos.x] [pins.p] = "a" url path hold [ ] { } " """ 1 1e9 true 1979-05-27 inputs . [['),
+    ),
+    "reference": Target(
+        _read_reference,
+        (
+            b"github:o/r/main?dir=x",
+            b"git+ssh://git@h:22/a/b?ref=x&rev=" + REV.encode(),
+            b"https://u:p@h/x.tar.gz?token=1",
+        ),
+        _words(
+            "github: git+ssh:// https:// / : @ ? & = # % %2F ref rev dir token [ ] a . .. -/archive/ .tar.gz git@ 22"
+        ),
+    ),
+    "globs": Target(
+        _read_globs, (b"*a?[b-c]\n*/a\nxa/y",), (b"*", b"?", b"[", b"]", b"!", b"/", b"a", b"-", b"\n", b"^")
+    ),
+    "answers": Target(
+        _read_answers,
+        (
+            b'200\n[{"number":7,"iid":7,"state":"open","head":{"sha":"x","ref":"b"}}]',
+            b'409\n{"message":["head moved"]}',
+        ),
+        _words('200 403 409 429 { } [ ] , : "message" "errors" "data" "number" "iid" null 1e999 ""') + _ENDS,
+    ),
+    "texts": Target(
+        _read_texts,
+        (body.BEGIN.encode() + b"| [upd](https://h/1) |\n" + body.END.encode(), b'<https://h/x>; rel="next"'),
+        (
+            *_words('< > ; rel = "next" "immutable" , | [ ] ( ) ` Depends-On:'),
+            body.BEGIN.encode(),
+            body.END.encode(),
+            b"\n",
+        ),
+    ),
+    "tar": Target(
+        _read_archive, (_tar(), gzip.compress(_tar(), mtime=0)), (bytes(512), b"0", b"7", b"x", b"L", b"\x1f\x8b")
+    ),
+    "attributes": Target(
+        _read_attributes,
+        (b'*.c ident\n[attr]m export-ignore\n/a/**/b* m\n"a b" -text eol=crlf\n',),
+        _words('* ** / ? [attr]m m ident export-ignore filter=x " \\ ! - = # a') + _ENDS,
+    ),
+    "git": Target(
+        _read_git,
+        (
+            b"\0" + REV.encode() + b" refs/heads/main\n^" + REV.encode() + b"\n",
+            b"\2ref: refs/heads/main\n",
+            b'\3[core]\n\tbare = false\n[remote "x"]\n\turl = "a b"\n',
+        ),
+        (
+            b"\0",
+            b"\1",
+            b"\2",
+            b"\3",
+            b"\4",
+            b"ref: ",
+            b"refs/heads/",
+            b"\n",
+            b"\t",
+            b"[",
+            b"]",
+            b'"',
+            b"=",
+            b"^",
+            REV.encode(),
+        ),
+    ),
+}

@@ -115,11 +115,12 @@ def _lock(top: Path, along: Callable[[str], Path] | None) -> _Folder:
 
 
 def _remove(folder: _Folder) -> None:
-    _remove_folder(folder.top)
+    # What goes along first: killed in between, nobody but the lock file knows where it is.
     if folder.along is not None:
         shutil.rmtree(folder.along, ignore_errors=True)
         with contextlib.suppress(OSError):
             folder.along.parent.rmdir()  # as git does it: the folder of its worktrees goes with the last of them
+    _remove_folder(folder.top)
     with contextlib.suppress(OSError):
         os.close(folder.lock)
 

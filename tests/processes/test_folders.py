@@ -115,3 +115,19 @@ def test_a_folder_that_is_cleared_away_before_it_is_locked_is_made_again(
     monkeypatch.setattr(tempfile, "mkdtemp", mkdtemp)
     with temporary_folder("build") as folder:
         assert folder.is_relative_to(made[1])
+
+
+def test_what_goes_along_goes_first_as_the_folder_alone_says_where_it_is(
+    tmp: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, there = folders._remove_folder, []
+
+    def remove(path: Path) -> None:
+        there.append((tmp_path / "along" / path.name.rpartition("-")[2]).exists())
+        whole(path)
+
+    monkeypatch.setattr(folders, "_remove_folder", remove)
+    with temporary_folder("checkout", along=lambda name: tmp_path / "along" / name) as folder:
+        (tmp_path / "along" / folder.name).mkdir(parents=True)
+    assert there == [False]
+    assert not folder.parent.exists()

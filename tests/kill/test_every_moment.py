@@ -188,6 +188,7 @@ def _holds(case: Case, ready: Prepared, ran: "subprocess.CompletedProcess[str]",
         assert "Traceback" not in ran.stderr, ran.stderr
     place.fsck(worktrees=False)
     _nothing_is_lost(ready, place.look(), exactly=not full)
+    place.let_time_pass()
     again, _ = place.run(*case.argv)
     cut_at_the_end = case.argv[0] == "init" and again.returncode == 2
     assert again.returncode == case.status or cut_at_the_end, again.stdout + again.stderr

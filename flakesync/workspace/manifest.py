@@ -232,9 +232,11 @@ class _Reader:
                 if owner != repo.name:
                     shared.setdefault(owner, []).append(str(identity))
             # Worktrees of one repository have their branches in common, and so the update branch.
-            for folder in sorted(identity.path for identity in repo.identities if not identity.host):
+            for folder in sorted([identity.path for identity in repo.identities if not identity.host]):
                 store = store_of(folder)
-                owner, place = stores.setdefault(store, (repo.name, folder)) if store else (repo.name, folder)
+                if store is None:
+                    continue
+                owner, place = stores.setdefault(store, (repo.name, folder))
                 if owner != repo.name and owner not in shared:
                     shared[owner] = [f"{place} and {folder} are working trees of it"]
             for owner, places in shared.items():

@@ -17,16 +17,17 @@ def require_owner(top: str, *found: os.stat_result) -> None:
 
     Raises: GitError(`dubious-ownership`), or what asking git may raise.
     """
-    mine = _users()
-    if any(each.st_uid not in mine for each in found):
-        _require_exception(top)
-
-
-def _users() -> set[int]:
-    """Return the users whose repositories git takes for one's own."""
     user = os.geteuid()
+    for each in found:
+        if each.st_uid != user and not (user == 0 and each.st_uid == _user_before_sudo()):
+            _require_exception(top)
+            return
+
+
+def _user_before_sudo() -> int | None:
+    """Return the user whose repositories git takes for root's own too."""
     before = os.environ.get("SUDO_UID", "")
-    return {user, int(before)} if user == 0 and before.isascii() and before.isdigit() else {user}
+    return int(before) if before.isascii() and before.isdigit() else None
 
 
 def _require_exception(top: str) -> None:

@@ -135,11 +135,13 @@ def _dispatch(arguments: Sequence[str], session: "Session") -> int:
 
 def _status_of(error: BaseException, session: "Session") -> int:
     """Tell of an error on stderr and return the exit status that it means."""
-    from flakesync.cli import screen
+    from flakesync.cli import screen, signals
 
     if isinstance(error, KeyboardInterrupt):  # before anything more is imported: it may have come in the midst of that
         screen.interrupted()
         return EXIT_INTERRUPTED
+    if signals.have_come():  # in disguise: Python 3.11 makes a RuntimeError of it where a class is being made
+        return signals.tell()
     import typer
 
     usage_error: type[Exception] = typer.BadParameter.__mro__[2]  # ClickException, wherever Typer keeps it

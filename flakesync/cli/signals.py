@@ -53,6 +53,16 @@ def have_come() -> bool:
     return _first is not None
 
 
+def tell() -> int:
+    """Tell that the signal that has come ends the run, and return the exit status."""
+    from flakesync.cli import screen
+
+    status = 128 + (_first or 0)
+    if status == EXIT_INTERRUPTED:  # TERM and HUP are sent by programs, which know
+        screen.interrupted()
+    return status
+
+
 def leave(status: int) -> NoReturn:
     """End this process, and before it all that it has started. status: unless a signal says another."""
     global _heard
@@ -113,8 +123,7 @@ def _say() -> None:
     from flakesync.cli import screen
 
     screen.show_cursor()
-    if _first is not None and 128 + _first == EXIT_INTERRUPTED:
-        screen.interrupted()
+    tell()
 
 
 def _within(act: Callable[[], None], seconds: float) -> None:

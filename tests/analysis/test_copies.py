@@ -77,7 +77,8 @@ def test_a_source_that_no_lock_has_is_an_error_with_a_hint(found: Scene, word: s
     with pytest.raises(FlakesyncError) as caught:
         find_sources(found.snapshot().workspace, found.snapshot().states, word)
     assert caught.value.code == "unknown-source"
-    assert caught.value.hint
+    assert caught.value.hint is not None
+    assert ("did you mean `nixpkgs`?" in caught.value.hint) is (word == "nixpkg")
 
 
 def test_what_is_no_reference_is_said_to_be_none(found: Scene) -> None:

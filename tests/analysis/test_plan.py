@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flakesync.analysis.plan import Change, Held, Plan, ToRev, ToUpdate, make_plan, plan_document
+from flakesync.nix.expression.stale import Disagreement, DisagreementKind
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.survey.external import external_sources
 from flakesync.survey.pins import Target
@@ -16,7 +17,7 @@ from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import External
-from flakesync.workspace.snapshot import Problem
+from flakesync.workspace.snapshot import Problem, RepoAtCommit
 from tests.support import locks
 from tests.support.locks import Input, Inputs
 from tests.support.workspaces import (
@@ -295,6 +296,26 @@ def test_the_pin_of_an_input_goes_before_its_upstream() -> None:
 
 def test_a_plain_folder_that_is_updated_updates_its_dependents() -> None:
     assert moves(lib_at(takes("lib"), {}, bump=True)) == {"lib#nixpkgs": NEW, "app#lib": "lib"}
+
+
+@pytest.mark.parametrize("kind", ["new", "gone", "reference", "follows", "shared"])
+@pytest.mark.parametrize("hold", [(), ("lib",)])
+def test_an_input_of_a_stale_lock_says_what_it_is_locked_to_so_far(
+    kind: DisagreementKind, hold: tuple[str, ...]
+) -> None:
+    found = scene({"app": {"lib": locks.github("other", "lib", rev=A)}}, repos={"app": repo("app", hold=hold)})
+    survey = found.survey()
+    app = survey.snapshot.states[RepoName("app")]
+    assert isinstance(app, RepoAtCommit)
+    wanted = Disagreement(("lib",), kind, {"type": "github", "owner": "b", "repo": "lib"}, True, "github:b/lib", "why")
+    stale = msgspec.structs.replace(app, flakes=(msgspec.structs.replace(app.flakes[0], stale=(wanted,)),))
+    snapshot = msgspec.structs.replace(survey.snapshot, states={RepoName("app"): stale})
+    plan = make_plan(msgspec.structs.replace(survey, snapshot=snapshot), everything(found))
+    if hold:
+        assert [(held.input, held.rev, held.reason) for held in plan.held] == [(("lib",), A, "hold")]
+    else:
+        ((_, (change,)),) = plan.changes()
+        assert (change.input, change.from_rev, change.stale) == (("lib",), A, True)
 
 
 # hold

@@ -122,7 +122,10 @@ def test_an_update_that_reaches_it_is_taken() -> None:
 
 def test_a_lock_that_cannot_be_read_reaches() -> None:
     moved = {"flake.lock": (b"{", data({"nixpkgs": nixpkgs(NEW)}))}
-    assert app_lib(plan(survey(lib_and_app(FOLLOWED, lib=NEW), moved))) is not None
+    made = plan(survey(lib_and_app(FOLLOWED, lib=NEW), moved))
+    assert app_lib(made) is not None
+    (change,) = dict(made.changes())[RepoName("app")]
+    assert (change.reason, change.reaches) == ("1 commit behind lib", ())
 
 
 def test_a_lock_of_another_folder_reaches_only_who_takes_that() -> None:

@@ -119,10 +119,11 @@ def _changes(statement: ast.stmt) -> Iterator[_Change]:
             yield statement, "statement dropped", "pass"
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]) | ast.AugAssign():
             yield statement, "statement dropped", "pass"
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
-            yield statement, "return dropped", "return None"
-        case ast.Return():
+        # None for False is no mistake that anybody could see: there it goes on instead.
+        case ast.Return(value=None | ast.Constant(value=None | False)):
             yield statement, "return dropped", "pass"
+        case ast.Return():
+            yield statement, "return dropped", "return None"
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return
         case ast.If(test=test) | ast.While(test=test):

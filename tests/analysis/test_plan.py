@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flakesync.analysis.plan import Change, Held, Plan, ToRev, ToUpdate, make_plan, plan_document
+from flakesync.analysis.why import why_document
 from flakesync.nix.expression.stale import Disagreement, DisagreementKind
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.survey.external import external_sources
@@ -478,6 +479,8 @@ def test_a_flake_with_a_broken_lock_fails_alone() -> None:
     plan = plan_of(scene({"app": broken}, pins=[PIN]), SERVER)
     assert (plan.problems, moves(plan), plan.unchanged) == ({}, {"app#nixpkgs": NEW}, ())
     assert plan.unusable == {("app", "dev"): "dev/flake.lock: broken"}
+    assert why_document(plan, RepoName("app"), []).problems == ["dev/flake.lock: broken"]
+    assert why_document(plan, RepoName("lib"), []).problems == []
     told = [(problem.repo, problem.detail) for problem in plan_document(plan).problems]
     assert told == [("app", "dev/flake.lock: broken")]
 

@@ -113,7 +113,7 @@ def _bounded_headers() -> type[tarfile.TarInfo]:
     """Return the headers of one archive, which stop it at one that is too large: tarfile would read it all at once."""
     entries = work = 0
 
-    class Header(tarfile.TarInfo):
+    class _Header(tarfile.TarInfo):
         @classmethod
         def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
             nonlocal entries, work
@@ -127,7 +127,7 @@ def _bounded_headers() -> type[tarfile.TarInfo]:
                 raise NixError("bad-archive", f"the archive has more than {_MOST_ENTRIES} entries")
             return header
 
-    return Header
+    return _Header
 
 
 def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ Exit status: 0, or 1 where fewer were noticed than asked for with --least.
 """
 
 import argparse
+import contextlib
 import fnmatch
 import importlib
 import os
@@ -55,6 +56,17 @@ def main() -> int:
     return report(try_all(sample(wanted, options.sample, options.seed), options), options.least)
 
 
+_running: set[int] = set()
+"""The processes that were forked and have not been waited for, each the first of its group."""
+
+
+def stop() -> None:
+    """End what still runs tests; they are in groups of their own, which a ctrl-C does not reach."""
+    for process in _running:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process, signal.SIGKILL)
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--sample", type=int, default=200, help="how many mutants (200)")
@@ -97,6 +109,7 @@ def record(jobs: int, tests: str) -> None:
     while started:
         process, _ = os.wait()
         started.pop(process, None)
+        _running.discard(process)
     reach.write(CACHE / "reach.json", keys, [CACHE / f"reach-{job}.jsonl" for job in range(jobs)])
 
 
@@ -169,6 +182,7 @@ class Trial:
                 return True
             os.killpg(self.process, signal.SIGKILL)
             os.waitpid(self.process, 0)
+        _running.discard(self.process)
         # A process that ended without a word was ended for its time, or by what the mutant did.
         failed = self._failed.read_text() if self._failed.exists() else "time limit, or crash"
         self.by = failed or None
@@ -257,6 +271,7 @@ def fork(folder: Path, log: Path, arguments: list[str], plugin: object, seconds:
     """
     process = os.fork()
     if process:
+        _running.add(process)
         return process
     status = 1
     try:
@@ -296,4 +311,7 @@ def report(tried: list[Tried], least: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    finally:
+        stop()

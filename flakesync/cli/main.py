@@ -1,17 +1,17 @@
 """The entry point: the one place that turns an error into text and an exit status."""
 # ruff: noqa: E402
 
+import _signal  # type: ignore[import-not-found]  # what `signal` imports takes longer than all that came before
 import os
-import signal
 
 
 def _on_ctrl_c(handler: object) -> object:
     """Set the handler of ctrl-C, where one may be set and it is not ignored, and return the one before."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.SIG_IGN:
+    before: object = _signal.getsignal(_signal.SIGINT)
+    if before != _signal.SIG_IGN:
         try:  # noqa: SIM105 - contextlib is not imported yet
-            signal.signal(signal.SIGINT, handler)  # type: ignore[arg-type]
-        except ValueError:  # another thread than the main one imports this
+            _signal.signal(_signal.SIGINT, handler)
+        except (TypeError, ValueError):  # another thread than the main one imports this, or it is not of Python
             pass
     return before
 
@@ -24,6 +24,7 @@ def _end_quietly(number: int, _: object) -> None:
 _before = _on_ctrl_c(_end_quietly)  # while the rest is imported
 
 import gc
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress

@@ -100,7 +100,7 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
         b'{"nodes":{"root":{}},"root":"root","version":7,"x":[%b]}' % b",".join([b'{"a":1,"a":2}'] * _N),
     ],
     "flake": lambda: [
-        *_repeated(_IN_NIX, (b"{ outputs = x: ",), 9_000),
+        *_repeated(_IN_NIX, (b"{ outputs = x: ",), 4_000),
         b"{outputs=x: {%bb=1;};}" % (b"a." * _N),
         b"{outputs=%b[%b];}" % (b"".join(b"x%d: " % at for at in range(5_000)), b"x0 " * _N),
         b"{inputs={%b};outputs=x: x;}" % b"".join(b'i%d.url="github:o/r";' % at for at in range(10_000)),

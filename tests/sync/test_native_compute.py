@@ -20,6 +20,7 @@ from flakesync.sync.lockers.native.dialects import (
     NIX_2_34,
     shown_dialects,
 )
+from flakesync.sync.lockers.native.own_source import relative_path
 from flakesync.sync.lockers.native.values import (
     Dialect,
     DisagreementError,
@@ -360,6 +361,14 @@ def test_a_relative_input_is_new_in_no_lock_of_a_nix_that_copies_it(dialect: Dia
     else:
         with pytest.raises(DisagreementError, match=rf"input lib/sub is a relative path, which {dialect.name} copies"):
             written(old, LIB, moves, dialects=[dialect])
+
+
+def test_a_relative_path_with_more_to_it_than_a_path_is_left_to_nix() -> None:
+    assert relative_path({"type": "path", "path": "./sub"}) == "./sub"
+    with pytest.raises(NotNativeError, match="a relative path has narHash beside it"):
+        relative_path({"type": "path", "path": "./sub", "narHash": "sha256-x"})
+    with pytest.raises(NotNativeError, match="a relative path has no reference beside it"):
+        relative_path(None)
 
 
 def test_where_a_spelling_makes_a_difference_to_some_nix_nothing_is_guessed() -> None:

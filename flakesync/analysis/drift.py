@@ -7,10 +7,11 @@ from typing import assert_never
 
 import msgspec
 
-from flakesync.analysis.findings import RULES
+from flakesync.analysis.findings import RULES, unreachable
 from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
 from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
+from flakesync.errors import as_error
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, last_modified
 from flakesync.survey.survey import Survey
@@ -20,7 +21,7 @@ from flakesync.workspace.manifest import Pin
 
 def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
     """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
-    findings = [found for rule in RULES for found in findings_of(rule, survey, selected)]
+    findings = [found for rule in RULES for found in _each_repo_alone(rule, survey, selected)]
     findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
     return DriftReport(
         pins=[_pin_drift(survey, pin) for pin in survey.snapshot.workspace.pins],
@@ -74,6 +75,16 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
                     yield found
         case _:
             assert_never(rule)
+
+
+def _each_repo_alone(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> list[Finding]:
+    """Return the findings of one rule; one is `unreachable`, of a repo in which something happens that nobody foresaw."""
+    try:
+        return list(findings_of(rule, survey, selected))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one repo's
+        if len(selected) == 1:
+            return [unreachable.finding(name, as_error(error)) for name in selected]
+    return [found for name in sorted(selected) for found in _each_repo_alone(rule, survey, frozenset({name}))]
 
 
 def _is_said_of_what_it_follows(survey: Survey, item: PinnedInput) -> bool:

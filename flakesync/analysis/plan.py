@@ -11,6 +11,7 @@ from flakesync.analysis.inert import inert_document
 from flakesync.analysis.mend import mends
 from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
 from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
+from flakesync.errors import FlakesyncError, SyncError, as_error
 from flakesync.survey.external import external_inputs
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, is_archive, is_at
@@ -48,7 +49,7 @@ class Plan(msgspec.Struct, frozen=True):
     unchanged: tuple[RepoName, ...]
     held: tuple[Held, ...]
     deferred: tuple[Held, ...]
-    problems: Mapping[RepoName, str]
+    problems: Mapping[RepoName, FlakesyncError]
     inert: tuple[Inert, ...] = ()
     unusable: Mapping[tuple[RepoName, FlakeDir], str] = {}
 
@@ -90,7 +91,7 @@ class _Planner:
         self.held: list[Held] = []
         self.deferred: list[Held] = []
         self.inert: list[Inert] = []
-        self.problems: dict[RepoName, str] = {}
+        self.problems: dict[RepoName, FlakesyncError] = {}
         self.unusable: dict[tuple[RepoName, FlakeDir], str] = {}
         self.stale: frozenset[tuple[FlakeDir, InputPath]] = frozenset()
 
@@ -192,15 +193,14 @@ def _left_by_what_they_follow(
             yield Held(item.repo, item.flake, item.input, item.locked_rev, item.through)
 
 
-def _problem(state: RepoState) -> str | None:
+def _problem(state: RepoState) -> FlakesyncError | None:
     """Return why no flake of a repo can be planned; None where one can, or there is nothing to plan."""
     if isinstance(state, UnreadableRepo):
-        return state.error.message
+        return state.error
     if any(flake.lock is not None for flake in state.flakes):
         return None
-    return next(
-        (flake.problem.detail for flake in state.flakes if flake.problem and flake.problem.kind == "bad-lock"), None
-    )
+    details = (flake.problem.detail for flake in state.flakes if flake.problem and flake.problem.kind == "bad-lock")
+    return next((SyncError("bad-lock", detail) for detail in details), None)
 
 
 def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
@@ -210,7 +210,10 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
     for wave in graph.waves:
         for name in wave:
             if name in selected:
-                planner.repo(survey.snapshot.states[name])
+                try:
+                    planner.repo(survey.snapshot.states[name])
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+                    planner.problems[name] = as_error(error)
     deferred = [stays for stays in planner.deferred if _matters(planner, stays, graph.edges)]
     plan = Plan(
         run="",
@@ -300,7 +303,10 @@ def plan_document(plan: Plan) -> PlanDocument:
         problems=[
             ProblemDocument(repo=name, detail=detail)
             for name, detail in sorted(
-                [*plan.problems.items(), *((name, detail) for (name, _), detail in plan.unusable.items())]
+                [
+                    *((name, error.message) for name, error in plan.problems.items()),
+                    *((name, detail) for (name, _), detail in plan.unusable.items()),
+                ]
             )
         ],
         inert=[inert_document(inert) for inert in plan.inert],

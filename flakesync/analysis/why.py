@@ -140,7 +140,7 @@ def _below(survey: Survey, plan: Plan, change: Change, upstream: RepoName) -> It
 
 def why_document(plan: Plan, repo: RepoName, reasons: Iterable[Reason]) -> WhyDocument:
     """Return the JSON form of reasons, with why the repo or a flake of it cannot be planned."""
-    problems = [plan.problems[repo]] if repo in plan.problems else []
+    problems = [plan.problems[repo].message] if repo in plan.problems else []
     problems += [detail for (name, _), detail in sorted(plan.unusable.items()) if name == repo]
     return WhyDocument(repo=repo, reasons=[_reason_document(each) for each in reasons], problems=problems)
 

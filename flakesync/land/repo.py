@@ -9,7 +9,7 @@ import msgspec
 
 from flakesync.analysis.plan import Change, make_plan
 from flakesync.documents.land import Tested
-from flakesync.errors import GitError, ManifestError, SyncError
+from flakesync.errors import GitError, ManifestError
 from flakesync.forge.model import ForgeError, OnForge, Pull, Undecided, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.merge import Merge
@@ -134,7 +134,7 @@ class RepoLanding:
             raise now.error
         plan = make_plan(survey, frozenset({self.name}))
         for problem in plan.problems.values():
-            raise SyncError("bad-lock", problem)
+            raise problem
         changes = [change for _, planned in plan.changes() for change in planned]
         return plan.run, tuple(change for change in changes if self._is_wanted(change, found, mends)), survey
 

@@ -12,7 +12,7 @@ import msgspec
 from flakesync.analysis.plan import Plan, ToRev, ToUpdate
 from flakesync.cache.layout import run_file
 from flakesync.cache.lock import exclusive
-from flakesync.errors import FlakesyncError, ManifestError, SyncError, as_error
+from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
@@ -33,7 +33,7 @@ from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import find_update_branch
 from flakesync.workspace.hosts import Hosts
-from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot, UnreadableRepo
+from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot
 
 
 def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome]) -> SyncResult:
@@ -112,7 +112,7 @@ class _Run:
         self.undecided = frozenset(states) if partial else survey.graph.downstream(plan.problems)
         self.undecided |= {name for name, _ in plan.unusable}
         self.outcomes: dict[RepoName, RepoOutcome] = {
-            name: _unplanned(states[name], detail) for name, detail in plan.problems.items()
+            name: Failed(name, error) for name, error in plan.problems.items()
         }
 
     def carry_out(self) -> None:
@@ -193,15 +193,6 @@ class _Run:
                     self.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
         except Exception as error:  # noqa: BLE001 - it is left alone anyway
             self.listener(Note(f"{name}: its update branch stays: {as_error(error).message}"))
-
-
-def _unplanned(state: RepoState, detail: str) -> Failed:
-    """Return the result of a repo that could not be planned, as it could not be read or a lock of it is bad."""
-    match state:
-        case UnreadableRepo(error=error):
-            return Failed(state.name, SyncError(error.code, detail, hint=error.hint))
-        case _:
-            return Failed(state.name, SyncError("bad-lock", detail))
 
 
 def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:

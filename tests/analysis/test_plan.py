@@ -492,7 +492,9 @@ def test_a_repo_with_broken_locks_alone_is_a_problem_and_stops_nobody_else() -> 
         "new": {".": Problem("no-lock", "has inputs but no flake.lock")},
     }  # fmt: skip
     plan = plan_of(scene(flakes, pins=[PIN]), SERVER)
-    assert (plan.problems, moves(plan), plan.unchanged) == ({"app": "broken"}, {"lib#nixpkgs": NEW}, ("new",))
+    problems = {name: (error.code, error.message) for name, error in plan.problems.items()}
+    assert problems == {"app": ("bad-lock", "broken")}
+    assert (moves(plan), plan.unchanged) == ({"lib#nixpkgs": NEW}, ("new",))
     assert [problem.repo for problem in plan_document(plan).problems] == ["app", "new"]
 
 

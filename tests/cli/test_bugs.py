@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flakesync.analysis import drift, plan
 from flakesync.cli.main import run
 from flakesync.git.repository import Repository
 from flakesync.git.store.objects import ObjectReader
@@ -133,6 +134,31 @@ def test_a_repo_that_cannot_be_read_for_what_nobody_foresaw_fails_alone(
     assert MESSAGE in shown
     assert "please report it, with what FLAKESYNC_DEBUG=1 prints" in shown
     assert "Traceback" not in shown
+    assert [words for words in names_the_others if words not in ran.out] == []
+
+
+PLANNED = (plan, "mends", lambda _survey, state, _flake: state.name == "tool")
+FOUND = (drift, "findings_of", lambda _rule, _survey, repos: "tool" in repos)
+
+
+@pytest.mark.parametrize(
+    ("place", "command", "names_the_others"),
+    [
+        (PLANNED, ["plan"], ["lib", "other"]),
+        (PLANNED, ["sync", "--locker", "native"], ["updated    lib", "updated    other", "failed     tool"]),
+        (FOUND, ["drift"], ["lib", "other"]),
+        (FOUND, ["sync", "--locker", "native"], ["updated    lib", "updated    other", "updated    tool"]),
+    ],
+)
+def test_a_repo_that_nothing_can_be_decided_on_for_what_nobody_foresaw_fails_alone(
+    at: Callable[[str], Space], flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch,
+    place: tuple[object, str, Callable[..., bool]], command: list[str], names_the_others: list[str],
+) -> None:  # fmt: skip
+    at("made")
+    break_tool(monkeypatch, *place)
+    ran = flakesync(*command)
+    assert ran.status == 3
+    assert MESSAGE in ran.out + ran.err
     assert [words for words in names_the_others if words not in ran.out] == []
 
 

@@ -35,7 +35,7 @@ class Credential:
     @property
     def variables(self) -> tuple[str, str]:
         """The environment variables that hold user name and secret, the same for one server in every process."""
-        mark = f"{zlib.crc32(self.server.encode()):08X}"
+        mark = f"{zlib.crc32(self.server.encode('utf-8', 'surrogateescape')):08X}"
         return f"{_PREFIX}_USER_{mark}", f"{_PREFIX}_TOKEN_{mark}"
 
 

@@ -78,7 +78,7 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
 
 
 def _each_repo_alone(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> list[Finding]:
-    """Return the findings of one rule; one is `unreachable`, of a repo in which something happens that nobody foresaw."""
+    """Return the findings of one rule; a repo in which something happens that nobody foresaw is `unreachable`."""
     try:
         return list(findings_of(rule, survey, selected))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one repo's

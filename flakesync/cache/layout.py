@@ -2,7 +2,7 @@
 
     mirrors/NAME-HASH           a bare mirror of a repository       (+ .lock)
     commits/HASH                commits of somebody else's          (+ .lock)
-    branches/HASH               the newest commits of somebody else's branches, without files (+ .lock)
+    branches/HASH               the newest commits of somebody else's branches, without files (+ .lock, .proven)
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
     facts/REV.json              hash and date of a commit in commits/
     files/HASH                  files of commits that runs of a manifest have read

@@ -31,7 +31,7 @@ def test_the_version_is_said_without_importing_anything_heavy(tmp_path: Path) ->
 def test_json_imports_neither_rich_nor_pygit2_nor_gitpython(acme: Path) -> None:
     code = (
         "import sys\nfrom flakesync.cli.main import run\n"
-        "run(['drift', '--json', '-q'])\n"
+        "run(['drift', '--json', '-q', '--offline'])\n"
         "print(*sorted({'rich', 'git', 'pygit2'} & set(sys.modules)), file=sys.stderr)"
     )
     ran = subprocess.run(

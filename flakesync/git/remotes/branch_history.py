@@ -4,18 +4,20 @@ import hashlib
 import time
 from pathlib import Path
 
+from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.remotes.own import clear_own, is_made, make_own
-from flakesync.git.remotes.remote import Address, list_refs, parse_remote, run
+from flakesync.git.remotes.remote import Address, Remote, list_refs, parse_remote, run
 from flakesync.git.remotes.transfer import FETCH_FLAGS
 from flakesync.git.values import check_ref_name
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 _SLACK_S = 86_400
+_MOST_PROOFS = 1000
 _NOTHING_NEWER = "no commits selected for shallow requests"
 
 
@@ -37,30 +39,44 @@ def is_on_branch(
     path = branches_folder(cache, remote.url)
     branch = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
     names = [branch] if branch == "HEAD" else [check_ref_name(branch), f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
-    kept = f"refs/flakesync/{hashlib.sha256(branch.encode()).hexdigest()[:16]}"
+    proven = path.with_name(path.name + ".proven")
+    proof = f"{branch} {rev}"
+    if proof in _lines(proven):  # no git is started for what is known
+        return True
+    if offline:
+        return None
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
-        if not offline:
-            _make(path)
-        if rev in _commits(path, kept):
-            return True
-        if offline:
-            return None
+        _make(path)
         refs = list_refs(remote, names)
-        if rev in refs.values():
-            return True
-        if branch not in refs:
-            if refs:
-                return False  # a tag, and it names another commit
+        if branch not in refs and not refs:
             raise GitError("no-such-ref", f"{hide_secrets(remote.url)} has no branch or tag {ref!r}")
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(date - _SLACK_S, 0)))
-        options = ("--filter=tree:0", f"--shallow-since={since}")
-        try:
-            run(["fetch", *FETCH_FLAGS, *options, "--", remote.name, f"+{branch}:{kept}"], remote, cwd=path)
-        except GitError as error:
-            if _NOTHING_NEWER in error.message:
-                return False
-            raise
-        return rev in _commits(path, kept)
+        on = rev in refs.values() or (branch in refs and _is_since(remote, path, branch, rev, date))
+        if on:
+            keep(proven, "\n".join([*_lines(proven)[-_MOST_PROOFS:], proof]).encode("utf-8", "surrogateescape"))
+        return on
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8", "surrogateescape").split("\n")
+    except OSError:
+        return []
+
+
+def _is_since(remote: Remote, path: Path, branch: str, rev: Rev, date: int) -> bool:
+    """Tell whether a branch of the server has had a commit since the day before `date`."""
+    kept = f"refs/flakesync/{hashlib.sha256(branch.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    if rev in _commits(path, kept):
+        return True
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(date - _SLACK_S, 0)))
+    options = ("--filter=tree:0", f"--shallow-since={since}")
+    try:
+        run(["fetch", *FETCH_FLAGS, *options, "--", remote.name, f"+{branch}:{kept}"], remote, cwd=path)
+    except GitError as error:
+        if _NOTHING_NEWER in error.message:
+            return False
+        raise
+    return rev in _commits(path, kept)
 
 
 def _make(path: Path) -> None:
@@ -74,7 +90,5 @@ def _make(path: Path) -> None:
 
 def _commits(path: Path, ref: str) -> frozenset[Rev]:
     """Return the commits that are here of a branch; the history ends where it was cut off."""
-    if not (path / "HEAD").exists():
-        return frozenset()
     answer = process.git(["rev-list", "--ignore-missing", ref, "--"], cwd=path, check=False)
     return frozenset(map(Rev, answer.lines)) if answer.status == 0 else frozenset()

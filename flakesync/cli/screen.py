@@ -21,6 +21,7 @@ _TOLD: list[str] = []
 
 def prepare() -> None:
     """Make the standard streams safe: none of them closed, and any text can be written to them."""
+    _TOLD.clear()
     for number in range(3):
         try:
             os.fstat(number)

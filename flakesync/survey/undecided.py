@@ -25,14 +25,15 @@ class Unknown(msgspec.Struct, frozen=True):
 def without_undecided(snapshot: Snapshot, governed: Iterable[PinnedInput], unknown: Unknown) -> Snapshot:
     """Return a snapshot in which the repos that need an unknown source are unreadable, with why.
 
-    Raises: FlakesyncError: that is every repo that can be read, so nothing is left to decide; or a pin that is unknown
-        governs nothing, so that no repo would say it.
+    Raises: FlakesyncError: that is every repo that can be read, or there is none, so nothing is left to decide; or a
+        pin that is unknown governs nothing, so that no repo would say it.
     """
     governed = tuple(governed)
     readable = {name for name, state in snapshot.states.items() if not isinstance(state, UnreadableRepo)}
     needed = {item.pin.name for item in governed}
     unneeded = [error for name, error in unknown.pins.items() if name not in needed]
-    if unneeded and len(readable) == len(snapshot.states):  # else who needs it may be one that says why itself
+    # Who needs it may be one that could not be read, and says why itself; where none could, it is one error for all.
+    if unneeded and len(readable) in (0, len(snapshot.states)):
         raise _of_all(unneeded)
     needing = dict(_needing(snapshot, governed, unknown))
     if not needing:

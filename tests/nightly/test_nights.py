@@ -92,7 +92,9 @@ def test_what_cannot_run_ends_the_night_at_once(tmp_path: Path) -> None:
     ("status", 2, ["sync", "publish", "land", "status"]),
     ("status", 1, ["sync", "publish", "land", "status", "drift", "drift"]),
     ("drift", 2, ["sync", "publish", "land", "status", "drift"]),
-    ("drift", 3, ["sync", "publish", "land", "status", "drift"]),
+    ("sync", 3, ["sync", "publish", "land", "status", "drift", "drift"]),
+    ("status", 3, ["sync", "publish", "land", "status", "drift", "drift"]),
+    ("drift", 3, ["sync", "publish", "land", "status", "drift", "drift"]),
     ("publish", 1, ["sync", "publish", "land", "status", "drift", "drift"]),
     ("land", 4, ["sync", "publish", "land", "status", "drift", "drift"]),
     ("nothing", 0, ["sync", "publish", "land", "status", "drift", "drift"]),
@@ -104,6 +106,18 @@ def test_every_exit_status_has_its_meaning(tmp_path: Path, fails: str, status: i
     ran = place.night()
     assert ran.status == {4: 0}.get(status, status)
     assert log.read_text().split() == after
+
+
+def test_a_bug_in_one_repo_is_told_and_outweighs_repos_that_failed(tmp_path: Path) -> None:
+    place = make_place(tmp_path)
+    program(place, "flakesync", 'case "$1" in sync) exit 3 ;; publish | drift) exit 1 ;; esac')
+    ran = place.night()
+    assert ran.status == 3
+    assert steps(ran.summary) == {
+        "sync": "**a bug in flakesync**, the log says which; please report it",
+        "publish": "**some repos failed**, the log says why",
+        "land --no-merge": "done",
+    }
 
 
 def test_without_a_file_the_report_is_the_output(tmp_path: Path) -> None:

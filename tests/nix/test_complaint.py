@@ -216,8 +216,26 @@ def test_a_crash_for_want_of_memory_asks_for_memory() -> None:
     crashed = explain("terminate called after throwing an instance of 'std::bad_alloc'\n", status=-6)
     failed = explain("error: out of memory\n", status=1)
     killed = explain("", status=-9)
-    assert [error.code for error in (crashed, failed, killed)] == ["nix-crashed", "nix-failed", "nix-killed"]
+    assert [error.code for error in (crashed, failed, killed)] == ["nix-crashed", "no-memory", "nix-killed"]
     assert all("memory" in (error.hint or "") for error in (crashed, failed, killed))
+    assert crashed.hint == failed.hint
+
+
+def test_memory_that_is_damaged_is_a_bug_of_nix_and_no_want_of_memory() -> None:
+    assert "bug of Nix" in str(explain("malloc(): memory corruption\n", status=-6).hint)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "code"),
+    [
+        ("error: unable to fork: Resource temporarily unavailable", "no-threads"),
+        ("error: opening directory '/nix/store/x': Too many open files", "too-many-files"),
+    ],
+)
+def test_what_the_machine_refuses_to_nix_has_the_code_that_it_has_elsewhere(stderr: str, code: str) -> None:
+    error = explain(stderr)
+    assert error.code == code
+    assert error.hint is not None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Sequence
 
 from flakesync.errors import NixError
+from flakesync.system import cause_in
 
 _SIGNALS = frozenset({signal.SIGILL, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGTRAP})
 """Those that end a program that has a bug."""
@@ -62,8 +63,8 @@ def crash_of(lines: Sequence[str], status: int | None, where: str) -> NixError |
     name = f" ({ended_by.name})" if ended_by is not None else ""
     reason = _reason(without_frames(lines))
     hint = "this is a bug of Nix: another version may not have it; `--locker native` does without Nix"
-    if reason is not None and re.search("memory|bad_alloc", reason, re.IGNORECASE):
-        hint = "give it more memory, or let fewer run at once: `--jobs`"
+    if reason is not None and (cause := cause_in(reason)) is not None:
+        hint = cause.hint or hint
     return NixError("nix-crashed", f"nix crashed{name}{where}" + (f": {reason}" if reason else ""), hint=hint)
 
 

@@ -48,7 +48,6 @@ _HINTS = (
     ),
     ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),
     ("this is a bug", "a bug of Nix: another version may not have it"),
-    ("out of memory|bad_alloc|cannot allocate memory", "give it more memory, or let fewer run at once: `--jobs`"),
 )
 _SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
 
@@ -75,8 +74,8 @@ def without_secrets(text: str, secrets: frozenset[str]) -> str:
 def explain(
     stderr: str, *, status: int | None = None, secrets: frozenset[str] = frozenset(), offline: bool = False
 ) -> NixError:
-    """Return the error for a nix that failed with `stderr`: `nix-offline`, `nix-crashed`, `nix-killed`, `nix-failed`
-    or `disk-full`.
+    """Return the error for a nix that failed with `stderr`: `nix-offline`, `nix-crashed`, `nix-killed`, `nix-failed`,
+    or the code of what the machine refuses (`disk-full`, `no-memory`, …).
 
     The message names the input, where the trace does, and has what git or ssh said beside Nix's own last words.
     status: its exit status, negative for the signal that ended it, None where it is not known. offline: whether it ran
@@ -103,7 +102,7 @@ def explain(
     # Retries are warnings and the last word may be about a ref that was never fetched, so all of stderr is asked.
     if stopped:
         return NixError("nix-offline", message, hint="run without --offline")
-    if (cause := cause_in(text)) is not None and cause.code == "disk-full":
+    if (cause := cause_in(text)) is not None:
         return NixError(cause.code, message, hint=cause.hint)
     if _UNREACHABLE.search(text):
         return NixError("nix-offline", message, hint="the network, or that server, is out of reach; try again later")

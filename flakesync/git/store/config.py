@@ -23,9 +23,7 @@ def read_settings(reader: ObjectReader) -> Settings:
     shared = read_shared_settings()
     own = _file_entries(reader) if shared is not None else None
     if shared is None or own is None:
-        return dict(
-            map(split_entry, process.git(["config", "--null", "--list"], cwd=reader.path).text.split("\0")[:-1])
-        )
+        return dict(_ask_git(reader))
     return {**shared.files, **dict(own), **shared.environment}
 
 
@@ -35,9 +33,7 @@ def read_entries(reader: ObjectReader) -> list[tuple[str, str]]:
     Raises: GitError(`no-git` | `git`).
     """
     own = _file_entries(reader)
-    if own is not None:
-        return own
-    return _ask_git(reader)
+    return own if own is not None else _ask_git(reader)
 
 
 def _ask_git(reader: ObjectReader) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 # Everything starts from a plain clone with python3 (3.11 or later), git and make.
 #   make demo [DIR=folder]     build the example workspace and run the whole pipeline on it
-#   make test [PYTEST=options] run the test suite
+#   make test [PYTEST=options] run the test suite, without the tests marked slow
+#   make slow [PYTEST=options] run the tests marked slow: whole journeys, and what is rare
 #   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces, and flake.nix files, for each version
 #   make kill [EVERY=n]        cut commands off at every (n-th) moment at which they change a file or send something
 #   make fuzz [MINUTES=n] [SEED=n]
@@ -20,10 +21,11 @@ MODULES ?=
 RECORD ?=
 DIR ?=
 BIN := .venv/bin
+RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 900
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fidelity kill fuzz mutants lint bench format clean
+.PHONY: help setup demo test slow fidelity kill fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,7 +37,10 @@ demo: setup
 	@$(BIN)/flakesync demo $(DIR)
 
 test: setup
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 900 $(PYTEST)
+	$(RUN_TESTS) -m "not slow" $(PYTEST)
+
+slow: setup
+	$(RUN_TESTS) -m slow $(PYTEST)
 
 fidelity: setup
 	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) \

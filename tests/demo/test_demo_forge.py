@@ -37,6 +37,7 @@ def _demo(directory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=directory.parent, env=env, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_demo_lands_everything_on_three_forges(use_nix: RealNix, any_nix: RealNix, tmp_path: Path) -> None:
     run = _demo(tmp_path / "acme")
     assert run.returncode == 0, run.stdout + run.stderr

@@ -45,6 +45,7 @@ def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, outer_nix: RealN
     _check_update_branches(directory, outer_nix)
 
 
+@pytest.mark.slow
 def test_without_nix_the_demo_ends_the_same(
     use_nix: RealNix, any_nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,9 +134,9 @@ def put(world: World, path: str, made: Path, kind: Kind, way: Way) -> None:
 @pytest.mark.parametrize(
     "way",
     [
-        pytest.param(on_one("github", "merge", person="squash"), id="github-merge"),
-        pytest.param(on_one("gitlab", "squash", person="merge"), id="gitlab-squash"),
-        pytest.param(on_one("forgejo", "rebase", person="merge"), id="forgejo-rebase"),
+        pytest.param(on_one("github", "merge", person="squash"), id="github-merge", marks=pytest.mark.slow),
+        pytest.param(on_one("gitlab", "squash", person="merge"), id="gitlab-squash", marks=pytest.mark.slow),
+        pytest.param(on_one("forgejo", "rebase", person="merge"), id="forgejo-rebase", marks=pytest.mark.slow),
         pytest.param(MIXED, id="mixed"),
     ],
 )

@@ -98,13 +98,13 @@ CHAIN = ("lib", "app", "site")
 @pytest.mark.parametrize(
     ("kind", "method"),
     [
-        ("github", "merge"),
-        ("github", "squash"),
+        pytest.param("github", "merge", marks=pytest.mark.slow),
+        pytest.param("github", "squash", marks=pytest.mark.slow),
         ("github", "rebase"),
-        ("gitlab", "merge"),
+        pytest.param("gitlab", "merge", marks=pytest.mark.slow),
         ("gitlab", "squash"),
-        ("forgejo", "merge"),
-        ("forgejo", "squash"),
+        pytest.param("forgejo", "merge", marks=pytest.mark.slow),
+        pytest.param("forgejo", "squash", marks=pytest.mark.slow),
         ("forgejo", "rebase"),
     ],
 )

@@ -127,6 +127,7 @@ def plain(root: Path) -> Landing:
     return landing
 
 
+@pytest.mark.slow
 def test_kill_9_at_ten_moments_of_one_landing(any_nix: object, tmp_path: Path) -> None:
     counted = run(plain(tmp_path / "counted"), 0)
     assert counted.returncode == 0, counted.stderr

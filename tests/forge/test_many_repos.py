@@ -30,6 +30,7 @@ from tests.support.forge.many import LABEL, Many, make_many
 
 COUNT = 60
 PULLS = r"/(pulls|merge_requests)($|\?)"
+pytestmark = pytest.mark.slow
 Kinds = pytest.mark.parametrize("kind", list(HOSTS))
 
 

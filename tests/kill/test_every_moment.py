@@ -21,21 +21,18 @@ from tests.support.nixspace import UPDATE_BRANCH
 
 pytestmark = pytest.mark.skipif(not tracer.available(), reason="needs ptrace, on Linux and x86-64")
 EVERY = int(os.environ.get("FLAKESYNC_KILL", "0"))
-"""For `make kill`: how many moments apart runs are cut off; 0: at a few."""
+"""For `make kill`: how many moments apart runs are cut off; 0: sync alone, at a few."""
+FEW = 4
 PARTS = 16
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command, and what has been done before it. status: that of a run that nothing disturbs.
-
-    few: at how many moments `make test` cuts it off.
-    """
+    """A command, and what has been done before it. status: that of a run that nothing disturbs."""
 
     argv: Sequence[str]
     before: Callable[[Place], None] = lambda _: None
-    few: int = 12
     status: int = 0
     kind: Kind = "forgejo"
 
@@ -70,14 +67,14 @@ CASES = {
     "drift": Case(("drift",), status=1),
     "dry-run": Case((*SYNC, "--dry-run")),
     "sync": Case(SYNC),
-    "sync-again": Case(SYNC, moved_on, few=0),
-    "publish-github": Case(("publish",), synced, few=4, kind="github"),
-    "publish-gitlab": Case(("publish",), synced, few=4, kind="gitlab"),
-    "publish-forgejo": Case(("publish",), synced, few=4),
-    "publish-again": Case(("publish",), moved_on_and_synced, few=0),
-    "land-github": Case(LAND, published, few=4, kind="github"),
-    "land-gitlab": Case(LAND, published, few=4, kind="gitlab"),
-    "land-forgejo": Case(LAND, published, few=4),
+    "sync-again": Case(SYNC, moved_on),
+    "publish-github": Case(("publish",), synced, kind="github"),
+    "publish-gitlab": Case(("publish",), synced, kind="gitlab"),
+    "publish-forgejo": Case(("publish",), synced),
+    "publish-again": Case(("publish",), moved_on_and_synced),
+    "land-github": Case(LAND, published, kind="github"),
+    "land-gitlab": Case(LAND, published, kind="gitlab"),
+    "land-forgejo": Case(LAND, published),
     "abandon": Case(("abandon",), published),
 }
 
@@ -135,11 +132,11 @@ def _prepare(top: Path, case: Case, certificates: Certificates) -> Prepared:
     return Prepared(place, before, after, place.look(), whole)
 
 
-def _some(whole: Traced, few: int, shift: int) -> Iterator[tuple[Mode, int]]:
+def _some(whole: Traced) -> Iterator[tuple[Mode, int]]:
     """Give a few moments, spread over a run, each in another mode than the one before."""
-    for each in range(few):
-        mode = MODES[(each + shift) % len(MODES)]
-        yield mode, 1 + int((each + 0.5) * _moments(whole, mode) / few)
+    for each in range(FEW):
+        mode = MODES[each % len(MODES)]
+        yield mode, 1 + int((each + 0.5) * _moments(whole, mode) / FEW)
 
 
 def _every(whole: Traced, part: int) -> Iterator[tuple[Mode, int]]:
@@ -152,7 +149,7 @@ def _moments(whole: Traced, mode: Mode) -> int:
 
 
 def _parts() -> list[tuple[str, int]]:
-    return [(name, part) for name, case in CASES.items() for part in range(PARTS if EVERY else min(case.few, 1))]
+    return [(name, part) for name in CASES for part in range(PARTS)] if EVERY else [("sync", 0)]
 
 
 @pytest.mark.parametrize(("name", "part"), _parts())
@@ -160,7 +157,7 @@ def test_a_command_that_is_cut_off_loses_nothing_and_is_finished_by_the_next(
     prepare: Callable[[str], Prepared], name: str, part: int, record_property: Callable[[str, object], None]
 ) -> None:
     case, ready = CASES[name], prepare(name)
-    chosen = _every(ready.whole, part) if EVERY else _some(ready.whole, case.few, [*CASES].index(name))
+    chosen = _every(ready.whole, part) if EVERY else _some(ready.whole)
     moments = [*chosen]
     record_property(name, len(moments))
     wrong = _wrong(case, ready, moments)

@@ -91,6 +91,7 @@ def github(place: Place, tmp_path: Path) -> GitHub:
     return GitHub(place, temp, **{"secrets.FLAKESYNC_TOKEN": TOKEN, "secrets.SSH_KEY": "", "vars.SSH_KNOWN_HOSTS": ""})
 
 
+@pytest.mark.slow
 def test_the_workflow_s_steps_make_a_night(github: GitHub, hermetic: Path, tmp_path: Path) -> None:
     for step in recipes.github_steps():
         ran = github.run(step)
@@ -154,6 +155,7 @@ def gitlab_script(tmp_path: Path, *parts: str) -> str:
     return recipes.gitlab_script(*parts).replace("/opt/", f"{tmp_path}/opt/")
 
 
+@pytest.mark.slow
 def test_the_pipeline_s_job_makes_a_night(gitlab: Place, tmp_path: Path, hermetic: Path) -> None:
     settings = '\nprintf "%s" "$NIX_CONFIG" >../settings\n'
     (tmp_path / "settings").write_text("")

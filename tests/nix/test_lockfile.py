@@ -437,6 +437,7 @@ def test_five_thousand_inputs_below_each_other_are_walked_and_named() -> None:
     assert lock.renamed() == lock
 
 
+@pytest.mark.slow
 def test_a_lock_of_forty_megabytes_is_read_and_written() -> None:
     source = locks.github("acme", "lib", ref="main")
     node = {"locked": source.locked, "original": source.original}

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from flakesync.analysis.plan import ToUpdate
 from flakesync.survey.read import read_graph
 from flakesync.terms import RepoName
@@ -59,6 +61,7 @@ def desktop(space: Space) -> Space:
     return space
 
 
+@pytest.mark.slow
 def test_a_desktops_repos_take_what_is_new_in_few_waves_and_rest(tmp_path: Path) -> None:
     landing = Landing(desktop(Space(tmp_path)))
     graph = read_graph(load_workspace(landing.file))
@@ -97,6 +100,7 @@ def test_agents_that_take_each_other_and_examples_that_take_themselves_rest(tmp_
     rest(landing, findings=frozenset({"duplicate"}))
 
 
+@pytest.mark.slow
 def test_a_bump_of_what_all_follow_is_one_wave_and_locks_nobodys_update(tmp_path: Path) -> None:
     landing = Landing(desktop(Space(tmp_path)))
     night(landing)

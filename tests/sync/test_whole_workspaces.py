@@ -13,6 +13,7 @@ from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Ran, Space, Take, chai
 from tests.support.repos import run_git
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [chain, fan])
 def test_thirty_repos_come_to_one_nixpkgs_in_one_sync_whoever_writes_the_locks(
     use_nix: RealNix, any_nix: RealNix, tmp_path: Path, shape: type

@@ -77,7 +77,7 @@ def test_native_makes_the_commits_that_nix_makes(nix: RealNix, tmp_path: Path) -
     assert made[0] == made[1]
 
 
-CONFIG = "nixConfig = rec { extra-substituters = [ ]; extra-trusted-substituters = extra-substituters; };"
+CONFIG = 'nixConfig = rec { substituters = [ "https://c.example" ]; trusted-substituters = substituters; };'
 UNUSUAL = """{
   CONFIG
   #\u3000wide

@@ -110,7 +110,10 @@ def test_a_symlink_is_not_written_through(path: Path, file: str) -> None:
     assert caught.value.code == "lock-is-symlink"
 
 
-@pytest.mark.parametrize("file", ["../x", "/x", "a/../x", "", "a//b", ".git/config", "a/.GIT/x", "dev", "b/c", "./x"])
+@pytest.mark.parametrize(
+    "file",
+    ["../x", "/x", "a/../x", "", "a//b", ".git/config", "a/.GIT/x", "dev", "b/c", "./x", "a/..", "a/", "a\0b"],
+)
 def test_a_path_that_climbs_out_or_hits_a_folder_is_refused(path: Path, file: str) -> None:
     before = contents(path)
     with Repository.open(path) as repo, pytest.raises(GitError) as caught:

@@ -1,6 +1,7 @@
 """External sources that native fetches itself, each once: from archives of forges, and by git; the locks are Nix's."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from flakesync.demo.forge.model import Kind
 from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers.native.archives import archive_url, read_archive
+from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NotNativeError
 from flakesync.workspace.hosts import Hosts, find_token
 from flakesync.workspace.model import ForgeSettings
@@ -172,6 +174,29 @@ def test_an_archive_that_is_refused_names_the_variable(
         read_archive(ref, tmp_path / "cache", hosts, offline=False)
     assert caught.value.hint == cure.format(host=here)
     assert "wr0ng" not in caught.value.message
+
+
+def test_an_archive_of_another_commit_is_refused_and_not_kept(forge: Forge, tmp_path: Path) -> None:
+    ref, hosts, here, _ = private_archive(forge, "own-token")
+    project = forge.site("git.acme.example").find("acme/own")
+    assert project is not None
+    other = repos.commit(project.storage.path, {"flake.nix": flake(), "other": "1"})
+    argv = ["git", "archive", "--format=tar.gz", "--prefix=own/", other]
+    sent = subprocess.run(argv, cwd=project.storage.path, check=True, capture_output=True).stdout
+    forge.faults.add(lambda request, perform: Answer(200, sent, content_type="application/gzip"), times=2)
+    for _ in range(2):
+        with pytest.raises(NotNativeError, match=f"{here} has sent the commit {other}"):
+            read_archive(ref, tmp_path / "cache", hosts, offline=False)
+    assert read_archive(ref, tmp_path / "cache", hosts, offline=False).files["flake.nix"] == flake().encode()
+
+
+def test_a_private_source_of_git_is_asked_for_with_the_token_of_its_host(forge: Forge, tmp_path: Path) -> None:
+    ref, hosts, here, _ = private_archive(forge, "own-token")
+    source = FlakeRef.parse(f"git+https://{here}/acme/own?ref=main")
+    found = Sources({}, [], tmp_path / "cache", hosts=hosts).newest(source)
+    assert found.locked({})["rev"] == ref.rev
+    with pytest.raises(NotNativeError):
+        Sources({}, [], tmp_path / "cache").newest(source)
 
 
 def test_offline_an_archive_that_is_not_here_says_what_to_do(tmp_path: Path) -> None:

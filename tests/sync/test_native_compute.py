@@ -371,6 +371,42 @@ def test_a_relative_path_with_more_to_it_than_a_path_is_left_to_nix() -> None:
         relative_path(None)
 
 
+def test_a_relative_path_that_an_old_nix_has_copied_into_a_lock_is_left_to_nix() -> None:
+    # Up to 2.25 it was locked as a path of its own, with a hash, and no `parent`.
+    path: dict[str, Attr] = {"type": "path", "path": "./sub"}
+    copied: Node = {"locked": {**path, "narHash": "sha256-z", "lastModified": 1}, "original": path}
+    noted: Node = {"locked": path, "original": path, "parent": []}
+    old = lock({"root": {"inputs": {"lib": "lib"}}, "lib": node("lib")})
+
+    def written_with(sub: Node) -> LockFile:
+        own = lock({"root": {"inputs": {"sub": "sub"}}, "sub": sub})
+        its = Flake(flake('sub.url = "path:./sub";'), own, beside=lambda _: Flake({}, None))
+        to = moved("lib", "b")
+        return written(old, LIB, {("lib",): Fetched(to.ref, to.locked, lambda: its)}, dialects=[NIX_2_34])
+
+    assert at(written_with(noted), "sub").parent == ("lib",)
+    with pytest.raises(NotNativeError, match=r"relative path of input lib/sub was locked by Nix before 2\.26"):
+        written_with(copied)
+
+
+@pytest.mark.parametrize("its", ["", 'lib.follows = "x";'], ids=["not there", "a follows"])
+@pytest.mark.parametrize("dialect", [NIX_2_8, NIX_2_18, LIX], ids=lambda dialect: dialect.name)
+def test_an_override_of_an_input_that_has_no_reference_of_its_own_is_noted_itself(dialect: Dialect, its: str) -> None:
+    inputs = APP + 'app.inputs.lib.url = "github:acme/fork"; leaf.url = "github:acme/leaf";'
+    old = lock(
+        {
+            "root": {"inputs": {"app": "app", "leaf": "leaf"}},
+            "app": node("app", inputs={"lib": "lib", "x": "x"}),
+            "lib": node("fork", "f"),
+            "x": node("x"),
+            "leaf": node("leaf"),
+        }
+    )
+    known = Known(app=its + 'x.url = "github:acme/x";', fork="")
+    new = written(old, inputs, {("leaf",): moved("leaf", "e")}, known=known, dialects=[dialect])
+    assert at(new, "lib").original == ref("fork")
+
+
 def test_where_a_spelling_makes_a_difference_to_some_nix_nothing_is_guessed() -> None:
     # The same reference in two spellings: Nix before 2.28.4 compares letters and would fetch it anew.
     spelled = {"type": "git", "url": "https://git.example/%61cme"}

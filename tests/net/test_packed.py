@@ -55,7 +55,7 @@ def test_a_bomb_ends_at_the_cap_before_it_is_unpacked() -> None:
         (b"x", "br"),
         (b"x", "zstd"),
         (b"no gzip", "gzip"),
-        (gzip.compress(b"x" * 1000)[:-9], "gzip"),
+        (gzip.compress(b"x" * 1000, mtime=0)[:-9], "gzip"),
     ],
 )
 def test_what_was_not_asked_for_and_what_is_cut_off_is_no_answer(data: bytes, encoding: str) -> None:

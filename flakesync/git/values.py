@@ -12,6 +12,19 @@ from flakesync.terms import Rev
 
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[./-]|[./]$|^@$")
 
+_ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|[abfnrtv\\\"])")
+_ESCAPES = {
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+    b"\\": b"\\",
+    b'"': b'"',
+}
+
 
 class Signature(msgspec.Struct, frozen=True):
     """Who wrote a commit, and when: seconds since 1970, and the minutes that the writer's clock is east of UTC."""
@@ -70,6 +83,11 @@ def check_ref_name(name: str) -> str:
     if not name or _BAD_REF.search(name):
         raise GitError("bad-ref", f"{name!r} is not a name that git accepts for a branch or a ref")
     return name
+
+
+def unescape(text: bytes) -> bytes:
+    """Return what a string stands for that git has written between quotes, as in C (quote.c: unquote_c_style)."""
+    return _ESCAPE.sub(lambda found: _ESCAPES.get(found[1]) or bytes([int(found[1], 8)]), text)
 
 
 def beginnings(ref: str) -> list[str]:

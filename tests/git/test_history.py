@@ -2,12 +2,14 @@
 
 import random
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from flakesync.errors import GitError
 from flakesync.git.repository import Repository
+from flakesync.git.store.history import History
 from flakesync.git.store.trees import changed_paths, list_files
 from flakesync.terms import Rev
 from tests.support.repos import DATE, commit, make_repo, run_git
@@ -103,3 +105,103 @@ def test_changed_paths_are_gits(tmp_path: Path) -> None:
         assert changed_paths(repo.reader, old, new) == set(named)
         assert changed_paths(repo.reader, new, new) == frozenset()
         assert list_files(repo.reader, old, name="f") == ["gone/deep/f"]
+
+
+def damage(path: Path, cut: Callable[[bytes], bytes]) -> None:
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(cut(whole))
+
+
+def object_file(path: Path, oid: str) -> Path:
+    return path / ".git" / "objects" / oid[:2] / oid[2:]
+
+
+CUTS: list[Callable[[bytes], bytes]] = [
+    lambda data: b"",
+    lambda data: bytes(len(data)),
+    lambda data: data[:10],
+    lambda data: data[:60],
+    lambda data: data[: len(data) // 2],
+    lambda data: data[:-1],
+]
+QUESTIONS: list[Callable[[History, Rev, Rev], object]] = [
+    lambda history, first, last: history.is_ancestor(first, last),
+    lambda history, first, last: history.ahead_behind(first, last),
+    lambda history, first, last: history.count(last),
+    lambda history, first, last: history.log(last, not_in=[first]),
+]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_damaged_ancestor_is_an_error_at_once(tmp_path: Path, cut: Callable[[bytes], bytes], packed: bool) -> None:
+    path = tmp_path / "r"
+    revs = grow_line(path, 90)
+    if packed:  # all but the one that is damaged, as after a fetch onto loose commits
+        pack_without(path, revs[40])
+    damage(object_file(path, revs[40]), cut)
+    for ask in QUESTIONS:
+        with Repository.open(path) as repo, pytest.raises(GitError) as caught:
+            ask(repo.history, revs[0], revs[-1])
+        assert caught.value.code == "corrupt"
+        assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_damaged_ancestor_that_is_borrowed_is_an_error_at_once(tmp_path: Path, cut: Callable[[bytes], bytes]) -> None:
+    revs = grow_line(tmp_path / "lent", 90)
+    run_git("clone", "--quiet", "--shared", "--no-checkout", "lent", "r", cwd=tmp_path)
+    damage(object_file(tmp_path / "lent", revs[40]), cut)
+    with Repository.open(tmp_path / "r") as repo:
+        assert repo.commit(revs[41]).parents == (revs[40],)
+        with pytest.raises(GitError) as caught:
+            repo.commit(revs[40])
+        assert caught.value.code == "corrupt"
+        for ask in QUESTIONS:
+            with pytest.raises(GitError) as caught:
+                ask(repo.history, revs[0], revs[-1])
+            assert caught.value.code == "corrupt"
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_damage_elsewhere_does_not_matter_to_a_history(tmp_path: Path, cut: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "r"
+    revs = grow_line(path, 70)
+    other = commit(path, {"f": "other"}, branch="other", parents=[revs[0]], checkout=False)
+    damage(object_file(path, other), cut)
+    damage(object_file(path, run_git("rev-parse", f"{revs[9]}^{{tree}}", cwd=path).strip()), cut)
+    with Repository.open(path) as repo:
+        assert repo.history.is_ancestor(revs[0], revs[-1])
+        assert not repo.history.is_ancestor(revs[-1], revs[0])
+        assert repo.history.ahead_behind(revs[3], revs[-1]) == (0, 66)
+        assert repo.history.count(revs[-1]) == 70
+        assert [each.rev for each in repo.history.log(revs[-1], not_in=[revs[2]])] == revs[:2:-1]
+
+
+@pytest.mark.parametrize("cut", [lambda data: b"", lambda data: data[:12], lambda data: data[: len(data) // 2]])
+def test_a_damaged_pack_is_an_error_at_once(tmp_path: Path, cut: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "r"
+    revs = grow_line(path, 90)
+    run_git("gc", "--quiet", cwd=path)
+    (pack,) = (path / ".git" / "objects" / "pack").glob("*.pack")
+    damage(pack, cut)
+    for ask in QUESTIONS:
+        with Repository.open(path) as repo, pytest.raises(GitError) as caught:
+            ask(repo.history, revs[0], revs[-1])
+        assert caught.value.code in ("corrupt", "missing-object")
+
+
+def grow_line(path: Path, count: int) -> list[Rev]:
+    revs = [make_repo(path, {"f": "0"}, checkout=False)]
+    return revs + [commit(path, {"f": str(number)}, date=DATE + number, checkout=False) for number in range(1, count)]
+
+
+def pack_without(path: Path, rev: Rev) -> None:
+    """Pack all loose objects but one."""
+    objects = path / ".git" / "objects"
+    files = [file for file in objects.glob("??/*") if file != object_file(path, rev)]
+    ids = "".join(f"{file.parent.name}{file.name}\n" for file in files)
+    subprocess.run(["git", "pack-objects", "-q", objects / "pack" / "pack"], input=ids, text=True, cwd=path, check=True)
+    for file in files:
+        file.unlink()

@@ -38,10 +38,11 @@ class TreeContents:
 
     def blob(self, oid: str) -> tuple[int, Iterable[bytes]]:
         """Return a blob's size in bytes and its content in pieces. Raises: GitError(`missing-object` | `corrupt`)."""
+        place = f"{self._reader.common_dir}/objects/{oid[:2]}/{oid[2:]}"
         try:
-            loose = open(f"{self._reader.common_dir}/objects/{oid[:2]}/{oid[2:]}", "rb")  # noqa: PTH123, SIM115 -- small files by the thousand
+            loose = open(place, "rb")  # noqa: PTH123, SIM115 -- small files by the thousand
         except OSError:
-            return self._packed(oid)
+            return self._elsewhere(oid)
         with loose:
             if os.fstat(loose.fileno()).st_size < _PIECE_BYTES:
                 inflater = zlib.decompressobj()
@@ -50,9 +51,12 @@ class TreeContents:
                 if inflater.eof:
                     size, content = self._header(start, oid)
                     return size, (content,)
-        return self._large_loose(oid)
+        return self._large_loose(oid, place)
 
-    def _packed(self, oid: str) -> tuple[int, Iterable[bytes]]:
+    def _elsewhere(self, oid: str) -> tuple[int, Iterable[bytes]]:
+        for folder in self._reader.lenders:
+            if os.path.exists(place := f"{folder}/{oid[:2]}/{oid[2:]}"):  # noqa: PTH110
+                return self._large_loose(oid, place)
         if len(oid) == 40 and self._reader.odb.exists(oid):
             kind, size = self._reader.odb.read_header(oid)
             if int(kind) == _BLOB and size >= _LARGE_BYTES:
@@ -63,9 +67,9 @@ class TreeContents:
             raise self._corrupt(oid)
         return len(content), (content,)
 
-    def _large_loose(self, oid: str) -> tuple[int, Iterator[bytes]]:
+    def _large_loose(self, oid: str, place: str) -> tuple[int, Iterator[bytes]]:
         # Hashed while it is inflated: a blob of a gigabyte takes 64 kB of memory.
-        loose = open(f"{self._reader.common_dir}/objects/{oid[:2]}/{oid[2:]}", "rb")  # noqa: PTH123, SIM115 -- closed by _pieces
+        loose = open(place, "rb")  # noqa: PTH123, SIM115 -- closed by _pieces
         try:
             inflater = zlib.decompressobj()
             size, first = self._header(self._inflate(inflater, loose.read(4096), _PIECE_BYTES, oid), oid)

@@ -1,9 +1,9 @@
 """Refs and objects read straight from a repository's files, without libgit2 or a process where that is possible.
 
 Importing libgit2 costs more than reading the locks of a thousand repositories, so what is simple is read here: loose
-refs, packed-refs, symbolic refs, worktrees, loose objects. Packs and alternates go to `pygit2.Odb`; reftable, SHA-256
-and partial clones to the git program. Mirrors gitrepository-layout(5). Nothing in the repository is run, and its
-configuration is not read.
+refs, packed-refs, symbolic refs, worktrees, loose objects, borrowed ones too. Packs go to `pygit2.Odb`; reftable,
+SHA-256 and partial clones to the git program. Mirrors gitrepository-layout(5). Nothing in the repository is run, and
+its configuration is not read.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from flakesync.errors import GitError
 from flakesync.git.store.commits import OBJECT_ID, header_id, parse_commit
 from flakesync.git.store.ownership import require_owner
-from flakesync.git.values import Commit, check_ref_name
+from flakesync.git.values import Commit, check_ref_name, unescape
 from flakesync.terms import Rev
 
 if TYPE_CHECKING:
@@ -34,11 +34,14 @@ _READ_BYTES = 1 << 16
 # gitrepository-layout(5): these, and what stands outside of refs/ (HEAD), each worktree has for itself.
 _PER_WORKTREE = ("refs/worktree/", "refs/bisect/", "refs/rewritten/")
 
+_MOST_LENDERS = 64
+"""How many folders of other repositories' objects are looked through, so that a circle of odd paths has an end."""
+
 
 class ObjectReader:
     """Reads one repository; keeps no file open, so it can live as long as its task. Not shared between threads."""
 
-    __slots__ = ("_odb", "_roots", "_trees", "bare", "common_dir", "git_dir", "path")
+    __slots__ = ("_lenders", "_odb", "_roots", "_trees", "bare", "common_dir", "git_dir", "path")
 
     def __init__(self, path: str, git_dir: str, common_dir: str, *, bare: bool) -> None:
         """Read the repository of these folders; `open` finds them."""
@@ -47,6 +50,7 @@ class ObjectReader:
         self.common_dir = common_dir
         self.bare = bare
         self._odb: pygit2.Odb | None = None
+        self._lenders: list[str] | None = None
         # Commits and trees are named by their content, so what was read once stays right as long as this lives.
         self._roots: dict[str, str] = {}
         self._trees: dict[str, dict[bytes, tuple[int, str]]] = {}
@@ -265,6 +269,9 @@ class ObjectReader:
     def loose(self, oid: str) -> tuple[bytes, bytes] | None:
         """Return (type, content) of an object that has a file of its own, None if it has none."""
         packed = read_file(f"{self.common_dir}/objects/{oid[:2]}/{oid[2:]}")
+        # Those of others too: libgit2, which never ends with some damaged files, must not get to read one.
+        for folder in self.lenders if packed is None else ():
+            packed = packed or read_file(f"{folder}/{oid[:2]}/{oid[2:]}")
         if packed is None:
             return None
         # The id is not computed again, and git does not when it only reads: zlib's checksum and the length tell damage,
@@ -278,6 +285,13 @@ class ObjectReader:
         if not nul or size != b"%d" % len(content):
             raise GitError("corrupt", f"{self.path}: the object {oid} is corrupt")
         return kind, content
+
+    @property
+    def lenders(self) -> list[str]:
+        """The folders of objects of other repositories that this one borrows from (objects/info/alternates)."""
+        if self._lenders is None:
+            self._lenders = _lenders(self.common_dir + "/objects")
+        return self._lenders
 
     @property
     def odb(self) -> "pygit2.Odb":
@@ -330,6 +344,21 @@ class ObjectReader:
                 "corrupt", f"{self.path}: {oid} is a {found.decode(errors='replace')}, not a {kind.decode()}"
             )
         return content
+
+
+def _lenders(objects: str) -> list[str]:
+    """Return all folders that a folder of objects borrows from, and those from others again, each once."""
+    found = [objects]
+    for folder in found:
+        text = read_file(folder + "/info/alternates") or b""
+        for line in text.split(b"\n"):
+            if line and not line.startswith(b"#") and len(found) <= _MOST_LENDERS:
+                name = line[1:-1] if (quoted := line.startswith(b'"') and line.endswith(b'"')) else line
+                # `..` after a symlink leads where the link leads, as for git: so no normpath.
+                place = os.path.join(folder, os.fsdecode(unescape(name) if quoted else name))  # noqa: PTH118
+                if place not in found:
+                    found.append(place)
+    return found[1:]
 
 
 _KINDS = {1: b"commit", 2: b"tree", 3: b"blob", 4: b"tag"}

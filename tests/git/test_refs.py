@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,7 +19,7 @@ from flakesync.git import process
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import read_base
 from flakesync.git.store.objects import ObjectReader
-from flakesync.git.store.refs import refs_below
+from flakesync.git.store.refs import delete_ref, refs_below
 from flakesync.git.values import Signature
 from flakesync.terms import Rev
 from tests.support.repos import commit, make_bare, make_repo, run_git
@@ -352,6 +353,31 @@ def packed_among_tags(path: Path) -> None:
 
 def beside_another(path: Path) -> None:
     run_git("update-ref", "refs/heads/flakesync/other", "main", cwd=path)
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """Let writes come to an end as on a disk that fills up: the last one is cut short, and the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_packed_refs_stay_whole_where_the_disk_fills_up_in_the_midst_of_them(path: Path) -> None:
+    with Repository.open(path) as repo:
+        tip = repo.branch("main")
+        assert tip is not None
+        lines = "".join(f"{tip} refs/tags/t{number:04}\n" for number in range(200))
+        file, text = path / ".git/packed-refs", f"# pack-refs with: sorted\n{tip} {UPDATE}\n{lines}"
+        file.write_text(text)
+        settings = repo.config
+        with no_file_longer_than(8192):
+            assert not delete_ref(repo.reader, UPDATE, old=tip, settings=settings)
+        assert file.read_text() == text
+        assert left_behind(path) == []
 
 
 @pytest.mark.parametrize("bare", [False, True])

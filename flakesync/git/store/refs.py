@@ -17,7 +17,7 @@ from pathlib import Path
 from flakesync.git.settings import Settings
 from flakesync.git.store.commits import OBJECT_ID
 from flakesync.git.store.config import is_off
-from flakesync.git.store.durability import is_synced, sync
+from flakesync.git.store.durability import is_synced, sync, write_whole
 from flakesync.git.store.objects import ObjectReader, is_blank, read_file
 from flakesync.git.values import Signature, beginnings, check_ref_name
 from flakesync.terms import Rev
@@ -177,17 +177,8 @@ def _unlink_own(lock: str, handle: int) -> None:
 def _replace(reader: ObjectReader, file: str, data: bytes, settings: Settings) -> None:
     """Give a file in the git dir a new content in one step, and see it to the disk where git would."""
     path = f"{reader.common_dir}/{file}"
-    temporary = _temporary(reader)
-    try:
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb", 0) as new:  # noqa: PTH123
-            new.write(data)
-            if is_synced("reference", settings):
-                os.fsync(new.fileno())
-        os.rename(temporary, path)  # noqa: PTH104
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
+    synced = is_synced("reference", settings)
+    write_whole(path, data, temporary=_temporary(reader), mode=0o666, synced=synced)
     _sync(path, settings)
 
 

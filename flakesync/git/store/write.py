@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.failures import refused
-from flakesync.git.store.durability import sync
+from flakesync.git.store.durability import sync, write_whole
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.values import Signature
 from flakesync.terms import Rev
@@ -70,7 +70,10 @@ class ObjectWriter:
         try:
             if not _is_there(place, whole):
                 _make_folder(objects, folder)
-                self._write_file(folder, place, whole)
+                temporary = f"{folder}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108 -- the name that `git gc` cleans up
+                # Level 1 as git's own (core.looseCompression). No process is started for it: see refs.py.
+                packed = zlib.compress(whole, 1)
+                write_whole(place, packed, temporary=temporary, mode=0o444, synced=self._synced)
             if self._synced:
                 # Also where it was there: whoever made it need not have waited.
                 for each in (place, folder, objects):
@@ -79,23 +82,6 @@ class ObjectWriter:
             what = f"{self.reader.path}: the {kind.decode()} could not be written"
             raise refused(what, error) from None
         return oid
-
-    def _write_file(self, folder: str, place: str, whole: bytes) -> None:
-        temporary = f"{folder}/tmp_obj_{os.urandom(8).hex()}"  # noqa: S108 -- the name that `git gc` cleans up
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
-        try:
-            with open(handle, "wb") as file:  # noqa: PTH123 -- a descriptor
-                # Level 1 as git's own (core.looseCompression). No process is started for it: see refs.py.
-                file.write(zlib.compress(whole, 1))
-                if self._synced:
-                    # Before it has its name, so that it never has it without its content.
-                    file.flush()
-                    os.fsync(handle)
-            os.rename(temporary, place)  # noqa: PTH104
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
 
 
 def write_commit(

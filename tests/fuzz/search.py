@@ -90,6 +90,7 @@ def in_process(name: str, seed: int) -> bool:
             limit = pages * resource.getpagesize() + MORE_BYTES
             resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
             os.environ["HOME"] = folder
+            tempfile.tempdir = folder  # what targets write goes with it
             os._exit(0 if try_for(name, Random(seed), now_at) else 1)
         status = os.waitpid(process, 0)[1]
         if os.WIFSIGNALED(status):

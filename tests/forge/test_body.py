@@ -221,6 +221,8 @@ def test_the_run_can_be_read_back() -> None:
         ("update {pin}", [move("a"), move("b"), move("c"), move("d"), move("e")], {}, "update a, b, c and 2 more"),
         ("{{x}} {pin}", [move("lib"), move()], {"nixpkgs": NEW}, "{x} nixpkgs"),
         ("{pin} {old}", [], {"nixpkgs": NEW}, "nixpkgs none"),
+        ("{pin}: {old} → {new}", [move("gone", new=None)], {}, f"gone: {OLD[:7]} → none"),
+        ("{pin}: {old} → {new}", [move("fresh", old=None)], {}, f"fresh: none → {NEW[:7]}"),
         ("Update flake inputs", [move()], {}, "Update flake inputs"),
         (
             "{pin}: {old} → {new}",

@@ -8,13 +8,15 @@ import pytest
 
 from flakesync.documents.publish import PublishOutcome
 from flakesync.documents.status import RepoStatus
-from flakesync.forge.model import ForgeError, Project
+from flakesync.forge.model import ForgeError, OnForge, Project
 from flakesync.publish.body import dependents_in, depends_on_in, pulls_in
 from flakesync.publish.status import status
 from flakesync.terms import RepoName
+from flakesync.workspace.model import Repo
 from tests.forge.town import BRANCH, NEWER, Town, make_town
 from tests.support import repos
 from tests.support.kept import Kept
+from tests.support.memory_forge import MemoryServers
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 LIB, APP, SITE = (RepoName(name) for name in CHAIN)
@@ -252,3 +254,43 @@ def test_an_upstream_is_known_by_its_address_where_the_table_is_cut_off(town: To
     _no_forge(town)
     assert run(town, "app")["app"].status == "updated"
     assert said(town, "app") == as_published("app")
+
+
+def test_an_upstream_that_has_lost_its_server_is_still_depended_on(town: Town) -> None:
+    """Nobody can be asked where its pull request is now."""
+    tables = {"repos": {"lib": {"path": "repos/lib", "aliases": [f"git+{town.url('lib')}"]}}}
+    repos.run_git("remote", "remove", "origin", cwd=town.clone("lib"))
+    town.manifest(publish=OTHER_TITLE, **tables)
+    outcomes = run(town)
+    assert (outcomes["lib"].reason, statuses(outcomes)[1:]) == ("no-server", ["updated", "updated"])
+    assert {name: said(town, name) for name in ("app", "site")} == {
+        name: as_published(name) for name in ("app", "site")
+    }
+
+
+class _Elsewhere(MemoryServers):
+    """lib is no longer on a forge, or it cannot be told whether it is."""
+
+    error: ForgeError | None = None
+
+    def for_repo(self, repo: Repo, url: str | None = None) -> OnForge | None:
+        if repo.name != "lib":
+            return super().for_repo(repo, url)
+        if self.error is not None:
+            raise self.error
+        return None
+
+
+@pytest.mark.parametrize("error", [None, ForgeError("forge-token", "the variable holds no token")])
+def test_a_pull_request_whose_repo_nobody_can_tell_any_more_is_left_out_and_the_others_stay(
+    town: Town, error: ForgeError | None
+) -> None:
+    body = town.forge.one("site").body.replace("[pull request of lib]", "[compare]")
+    town.forge.put(Project("", "site"), replace(town.forge.one("site"), body=body))
+    _no_server(town)
+    town.manifest(publish=OTHER_TITLE)
+    servers = _Elsewhere(town.workspace, town.forge)
+    servers.error = error
+    (site,) = town.publish("site", servers=servers).repos
+    assert (site.status, site.error) == ("updated", None)
+    assert said(town, "site") == ({APP: URL.format("app")}, [URL.format("app")], [])

@@ -8,6 +8,7 @@ import pytest
 from flakesync.documents.publish import PublishOutcome
 from flakesync.errors import GitError
 from flakesync.forge.model import Project
+from flakesync.git.remotes.remote import list_refs
 from flakesync.report.publish import render_publish
 from flakesync.report.text import to_text
 from flakesync.terms import Rev
@@ -287,3 +288,48 @@ def test_inputs_below_the_moves_are_looked_at_too(tmp_path: Path) -> None:
     landing.publish("lib")
     (outcome,) = landing.publish("top").repos
     assert outcome.status == "opened"
+
+
+@pytest.mark.parametrize("how", ["no mirror", "plain folder"])
+def test_a_commit_that_flake_nix_names_of_a_repo_that_is_not_there_is_not_looked_for(tmp_path: Path, how: str) -> None:
+    town = make_town(tmp_path, {"lib": (), "app": ("lib",)}, chosen={"lib"})
+    tip = repos.commit(town.clone("lib"), {"more": "1"}, message="More", branch="stable", checkout=False)
+    town.bump("app", nixpkgs=NEW, lib=tip)
+    town.server("lib").rename(town.root / "gone")
+    if how == "plain folder":
+        (town.clone("lib") / ".git").rename(town.root / "lib.git")
+    else:
+        town.manifest(repos={"lib": {"url": f"git+{town.url('lib')}"}})
+    assert reasons(run(town, "app")) == ["opened"]
+
+
+def test_a_commit_that_flake_nix_names_and_a_clone_has_damaged_is_not_looked_for(tmp_path: Path) -> None:
+    town = make_town(tmp_path, {"lib": (), "app": ("lib",)}, chosen={"lib"})
+    tip = repos.commit(town.clone("lib"), {"more": "1"}, message="More", branch="stable", checkout=False)
+    town.bump("app", nixpkgs=NEW, lib=tip)
+    repos.run_git("update-ref", "-d", "refs/heads/stable", cwd=town.clone("lib"))
+    file = town.clone("lib") / ".git/objects" / tip[:2] / tip[2:]
+    file.chmod(0o644)
+    file.write_bytes(file.read_bytes()[:-4])
+    outcomes = run(town, "app")
+    assert (reasons(outcomes), outcomes["app"].error) == (["opened"], None)
+
+
+def test_a_branch_that_moves_while_it_is_fetched_fails_its_repo_with_what_to_do(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.bump_all()
+    town.publish()
+    seen = Rev(repos.commit(town.server("lib"), {"more": "1"}, message="More", branch="main"))
+    real = list_refs
+
+    def then_moved(*asked: object, **how: bool) -> dict[str, Rev]:
+        """Give the answer of just before somebody has moved the branch on by force, and the commit is gone."""
+        found = real(*asked, **how)  # type: ignore[arg-type]
+        return {name: Rev("e" * 40) if rev == seen else rev for name, rev in found.items()}
+
+    monkeypatch.setattr("flakesync.publish.branches.list_refs", then_moved)
+    outcome = run(town, "lib")["lib"]
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.error.hint) == ("failed", "ref-moved", "run it again")
+    assert outcome.error.message == "lib: refs/heads/main moved on its server just now"

@@ -9,7 +9,7 @@ from flakesync.publish.status import status
 from flakesync.report.status import render_status
 from flakesync.report.text import to_text
 from flakesync.terms import RepoName
-from tests.forge.town import BRANCH, Town, make_town
+from tests.forge.town import BRANCH, NEW, Town, make_town
 from tests.support import repos
 from tests.support.memory_forge import MemoryServers
 
@@ -217,3 +217,31 @@ def test_the_text_has_a_line_for_each_repo(town: Town) -> None:
         "",
         "1 landed, 2 open",
     ]
+
+
+def test_what_a_repo_without_a_server_has_merged_has_landed(town: Town) -> None:
+    update = town.bump("lib", nixpkgs=NEW)
+    town.manifest(repos={"lib": {"path": "repos/lib"}})
+    text = (town.root / "workspace.toml").read_text().replace(f'url = "git+{town.url("lib")}"\n', "")
+    (town.root / "workspace.toml").write_text(text)
+    repos.run_git("remote", "remove", "origin", cwd=town.clone("lib"))
+    assert look(town)["lib"].stage == "local"
+    repos.run_git("update-ref", "refs/heads/main", update, cwd=town.clone("lib"))
+    found = look(town)["lib"]
+    assert (found.stage, found.landed, found.remote) == ("landed", True, None)
+
+
+def test_an_update_is_waited_for_though_no_lock_names_its_branch(town: Town) -> None:
+    """Locks of `github:` inputs do not."""
+    town.names_branches = False
+    town.bump_all()
+    assert [look(town)[name].waits_for for name in CHAIN] == [[], ["lib"], ["app", "lib"]]
+
+
+def test_a_commit_of_an_upstreams_base_is_not_waited_for_though_that_has_an_update(town: Town) -> None:
+    tip = repos.commit(town.clone("lib"), {"more": "1"}, message="More")
+    repos.run_git("push", "-q", "origin", "main", cwd=town.clone("lib"))
+    town.bump("lib", nixpkgs=NEW)
+    town.bump("app", nixpkgs=NEW, lib=tip)
+    found = look(town)
+    assert (found["lib"].stage, found["app"].stage, found["app"].waits_for) == ("local", "local", [])

@@ -89,3 +89,9 @@ def test_what_an_update_has_locked_is_the_target_of_landing_an_archive_as_a_whol
         ("b" * 40, archive.locked),
         (git.locked["rev"], None),
     ]
+
+
+def test_an_input_that_goes_or_follows_since_is_no_target_of_landing() -> None:
+    node = LockNode(locked=locks.git("https://acme.example/lib").locked)
+    moves = tuple(Move(FlakeDir("."), (name,), node, after) for name, after in (("gone", None), ("follows", ("lib",))))
+    assert list(_targets(Update(Rev("1" * 40), Rev("2" * 40), "run", {}, moves, 0))) == []

@@ -101,3 +101,47 @@ def test_what_another_version_has_found_is_not_believed(tmp_path: Path, monkeypa
     assert UpToDateBranches(tmp_path / "x").has("a")
     monkeypatch.setattr("flakesync.sync.up_to_date.__version__", "0.0.0")
     assert not UpToDateBranches(tmp_path / "x").has("a")
+
+
+def test_what_a_run_does_not_ask_about_stays_known_until_there_is_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*found: str) -> list[str]:
+        """Be a run that comes upon these; return which were known before."""
+        branches = UpToDateBranches(tmp_path / "x")
+        known = [each for each in found if branches.has(each)]
+        for each in found:
+            if each not in known:
+                branches.add(each)
+        branches.write()
+        return known
+
+    monkeypatch.setattr("flakesync.sync.up_to_date._MOST", 3)
+    assert run("a", "b") == []
+    assert run("c") == []
+    assert run("a", "b", "c") == ["a", "b", "c"]
+    # A fourth is too much: what this run has come upon is kept, known before or not.
+    assert run("b", "d") == ["b"]
+    assert run("a", "b", "c", "d") == ["b", "d"]
+
+
+def test_a_run_that_finds_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "x"
+    UpToDateBranches(place).write()
+    assert not place.exists()
+    branches = UpToDateBranches(place)
+    branches.add("a")
+    branches.write()
+    written = place.stat().st_ino
+    again = UpToDateBranches(place)
+    assert again.has("a")
+    assert not again.has("b")
+    again.write()
+    assert place.stat().st_ino == written
+
+
+def test_without_a_place_nothing_is_known_and_nothing_kept() -> None:
+    branches = UpToDateBranches(None)
+    branches.add("a")
+    branches.write()
+    assert not branches.has("a")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
@@ -183,3 +184,10 @@ def test_an_input_that_follows_now_is_there_when_the_base_follows_the_same(tmp_p
     without = repos.commit(tmp_path / "r", {"flake.lock": None}, message="No lock any more")
     with Repository.open(tmp_path / "r") as repository:
         assert not has_content(repository, without, update)
+
+
+@pytest.mark.parametrize("before", [b"{", BEFORE, None])
+def test_a_lock_that_cannot_be_read_is_named_by_its_place_in_the_repo(tmp_path: Path, before: bytes | None) -> None:
+    known: dict[str, bytes | None] = {"dev/flake.lock": before} if before is not None else {}
+    with pytest.raises(LockError, match=r"dev/flake\.lock"):
+        updated(tmp_path / "r", known, {"dev/flake.lock": AFTER if before == b"{" else b"{"})

@@ -223,6 +223,14 @@ def test_commits_of_the_cache_that_a_power_cut_has_damaged_are_fetched_again(
     assert [each for each in LEFT if (path / each).exists()] == []
 
 
+def test_a_commit_of_a_branch_whose_name_is_no_utf_8_is_kept(remote: Path, tmp_path: Path) -> None:
+    tip = Rev(run_git("rev-parse", "trunk", cwd=remote))
+    run_git("update-ref", "refs/heads/caf\udce9", tip, cwd=remote)
+    path = fetch_commit(str(remote), "caf\udce9", tip, tmp_path)
+    assert path is not None
+    assert ObjectReader.open(path).read(tip, "flake.lock") == b"{}"
+
+
 @pytest.mark.parametrize("left", ["HEAD", "objects"])
 def test_a_cache_of_commits_that_was_half_made_is_made_again(remote: Path, tmp_path: Path, left: str) -> None:
     tip = Rev(run_git("rev-parse", "trunk", cwd=remote))

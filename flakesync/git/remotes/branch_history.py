@@ -1,6 +1,5 @@
 """The newest part of somebody else's branch, without its files: whether a commit is on it."""
 
-import hashlib
 import time
 from pathlib import Path
 
@@ -9,10 +8,9 @@ from flakesync.cache.layout import branches_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.remotes.own import clear_own, is_made, make_own
+from flakesync.git.remotes.own import clear_own, full_name, is_made, kept_as, make_own
 from flakesync.git.remotes.remote import Address, Remote, list_refs, parse_remote, run
 from flakesync.git.remotes.transfer import FETCH_FLAGS
-from flakesync.git.values import check_ref_name
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
@@ -37,8 +35,8 @@ def is_on_branch(
     """
     remote = parse_remote(url)
     path = branches_folder(cache, remote.url)
-    branch = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
-    names = [branch] if branch == "HEAD" else [check_ref_name(branch), f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
+    branch = full_name(ref)
+    names = [branch] if ref is None else [branch, f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
     proven = path.with_name(path.name + ".proven")
     proof = f"{branch} {rev}"
     if proof in _lines(proven):  # no git is started for what is known
@@ -65,7 +63,7 @@ def _lines(file: Path) -> list[str]:
 
 def _is_since(remote: Remote, path: Path, branch: str, rev: Rev, date: int) -> bool:
     """Tell whether a branch of the server has had a commit since the day before `date`."""
-    kept = f"refs/flakesync/{hashlib.sha256(branch.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+    kept = kept_as(branch)
     if rev in _commits(path, kept):
         return True
     since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(date - _SLACK_S, 0)))

@@ -1,16 +1,14 @@
 """The commit cache: commits of repositories without a clone, one branch each, in a bare repository of its own."""
 
-import hashlib
 from pathlib import Path
 
 from flakesync.cache.layout import commits_folder
 from flakesync.cache.lock import cache_error, exclusive
-from flakesync.git.remotes.own import clear_own, is_made, make_own
+from flakesync.git.remotes.own import clear_own, full_name, is_made, kept_as, make_own
 from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.remotes.transfer import fetch
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.trees import is_sound
-from flakesync.git.values import check_ref_name
 from flakesync.terms import Rev
 
 
@@ -24,10 +22,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     """
     remote = parse_remote(url)
     path = commits_folder(cache, remote.url)
-    name = "HEAD" if ref is None else ref if ref.startswith("refs/") else f"refs/heads/{ref}"
-    if ref is not None:
-        check_ref_name(name)
-    cached_ref = f"refs/flakesync/{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+    name = full_name(ref)
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         try:
             if not is_made(path):
@@ -38,5 +33,5 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
         except OSError as error:
             raise cache_error(path, error) from None
         if not ObjectReader.open(path).has(rev) and not offline:
-            fetch(path, remote, [f"+{name}:{cached_ref}"])
+            fetch(path, remote, [f"+{name}:{kept_as(name)}"])
         return path if ObjectReader.open(path).has(rev) else None

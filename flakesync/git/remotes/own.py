@@ -5,6 +5,7 @@ a git has locked there when the lock is got was left by one that is dead, and wo
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from flakesync.cache.keep import make_folder
 from flakesync.git import process
 from flakesync.git.store.objects import is_blank, read_file
 from flakesync.git.store.refs import remove_dead_lock
+from flakesync.git.values import check_ref_name
 
 _FOLDERS = ("", "objects", "objects/info", "objects/info/commit-graphs", "objects/pack")
 """Where git puts lock files and temporary files, beside refs/ and logs/."""
@@ -29,6 +31,19 @@ def make_own(path: Path) -> None:
     make_folder(new)  # what git makes in it, by the user's umask, is out of others' reach
     process.git(["init", "--quiet", "--bare", "--template=", "--", str(new)])
     new.rename(path)
+
+
+def full_name(ref: str | None) -> str:
+    """Return the full name of a branch (`main`) or ref; None is the server's HEAD. Raises: GitError(`bad-ref`)."""
+    if ref is None:
+        return "HEAD"
+    return check_ref_name(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
+
+
+def kept_as(name: str) -> str:
+    """Return the ref of ours that keeps what is fetched of a server's ref, whatever it is called."""
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"refs/flakesync/{digest[:16]}"
 
 
 def is_made(path: Path) -> bool:

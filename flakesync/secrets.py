@@ -8,8 +8,11 @@ from urllib.parse import unquote
 
 _AUTHORITY = re.compile(r'//([^/\s"]++)')
 _QUERY = re.compile(r"([?&])([^?=&\s]*+)=[^&\s'\"]++")
+# Some name a secret wherever they stand (`X-Amz-Signature`), others as a word of their own (`x-ms-sig`, not `design`).
 _SECRET = re.compile(
-    r"token|secret|passw|key|signature|credential|^auth(?!or)|^(?:x-\w+-)?sig$|^(?:jwt|sas|code)$", re.IGNORECASE
+    r"token|secret|passw|passphrase|key|signature|credential|authoriz|^code$"
+    r"|(?:^|[^a-z0-9])(?:o?auth(?!or)|(?:sig|pass|pwd|pat|jwt|sas|hmac|bearer|session(?:id)?|sid|otp)(?![a-z0-9]))",
+    re.IGNORECASE,
 )
 _OPEN = re.compile(r"public|keytype", re.IGNORECASE)
 # There a name alone may be a token; in `ssh://git@host` it is the name of an account.

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from flakesync.secrets import hide_secrets
+from flakesync.secrets import hide_secrets, secret_parameters
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,36 @@ from flakesync.secrets import hide_secrets
 )
 def test_logins_and_tokens_are_taken_out_and_nothing_else(text: str, shown: str) -> None:
     assert hide_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("token", "access_token", "private_token", "job_token", "rss_token", "oauth_token", "X-Amz-Security-Token"),
+        *("signature", "X-Amz-Signature", "X-Goog-Signature", "sig", "x-ms-sig", "hmac", "sas", "AWSAccessKeyId"),
+        *("auth", "x-auth", "basic_auth", "authToken", "Authorization", "oauth", "oauth_verifier", "jwt", "bearer"),
+        *("password", "passwd", "pass", "pwd", "passphrase", "client_secret", "api_key", "code", "pat", "otp"),
+        *("session", "sessionid", "sid", "amp;sig", "amp;jwt"),
+    ],
+)
+def test_parameters_of_forges_and_of_presigned_addresses_are_secrets(name: str) -> None:
+    address = f"https://h/x?a=1&{name}=abc&b=2"
+    assert hide_secrets(address) == f"https://h/x?a=1&{name}=…&b=2"
+    assert secret_parameters(address) == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("rev", "ref", "narHash", "dir", "host", "branch", "submodules", "lfs", "shallow", "allRefs", "lastModified"),
+        *("author", "authority", "co-author", "design", "assigned", "bypass", "path", "compass", "patch", "inside"),
+        *("error_code", "X-Amz-Date", "X-Amz-Expires", "sv", "se", "sp"),
+    ],
+)
+def test_other_parameters_are_shown(name: str) -> None:
+    address = f"https://h/x?{name}=abc"
+    assert hide_secrets(address) == address
+    assert secret_parameters(address) == []
 
 
 def test_a_login_is_blotted_out_where_its_place_is_to_be_seen() -> None:

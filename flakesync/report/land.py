@@ -11,6 +11,7 @@ from flakesync.land.documents import outcome_document
 from flakesync.report.publish import error_lines
 from flakesync.report.sync import because, failed_upstream_lines
 from flakesync.report.text import BLANK, Line, Span, Style, fold, line, pad, short, shown, widest, wrap
+from flakesync.report.unreachable import unreachable_together
 from flakesync.sync.events import Finished
 
 _STYLES: dict[LandStatus, Style] = {
@@ -37,8 +38,9 @@ def render_land(document: LandDocument, *, width: int, full: bool = False) -> li
     full: all that is known of the output of a failed check, not only its last lines.
     """
     lines: list[Line] = []
-    column = widest((shown(outcome.repo) for outcome in document.repos), most=32)
-    for outcome in document.repos:
+    touched = unreachable_together(document.repos, void=("commit",))
+    column = widest((shown(outcome.repo) for outcome in touched), most=32)
+    for outcome in touched:
         lines += fold(_heading(outcome, column), width, _INDENT)
         if outcome.error is None or outcome.error.because is None:
             lines += error_lines(outcome.error, width)

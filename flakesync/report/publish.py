@@ -38,7 +38,7 @@ def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
     """Return every repo with an update, its pull request or why there is none; then the others by name."""
     lines: list[Line] = []
     shown_outcomes = [outcome for outcome in document.repos if outcome.reason != "no-update"]
-    touched = unreachable_together(shown_outcomes)
+    touched = unreachable_together(shown_outcomes, void=("branch", "commit"))
     column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
         lines += fold(_published(outcome, column), width, _INDENT)
@@ -73,7 +73,7 @@ def _published(outcome: PublishOutcome, column: int, status_width: int = _STATUS
 def render_abandon(document: AbandonDocument, *, width: int) -> list[Line]:
     """Return what was taken away of each repo, or would be."""
     lines: list[Line] = []
-    touched = [outcome for outcome in document.repos if outcome.status != "unchanged"]
+    touched = unreachable_together((each for each in document.repos if each.status != "unchanged"), void=())
     column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
         lines += fold(_abandoned(outcome, column), width, _INDENT)

@@ -22,6 +22,7 @@ from flakesync.report.text import (
     widest,
     with_detail,
 )
+from flakesync.report.unreachable import unreachable_together
 
 _STYLES: dict[Stage, Style] = {
     "none": "dim",
@@ -39,7 +40,8 @@ _STAGE_WIDTH = 6
 def render_status(document: StatusDocument, *, width: int) -> list[Line]:
     """Return every repo that has an update, in the order of landing; then the others by name."""
     lines: list[Line] = []
-    touched = [status for status in document.repos if status.stage != "none"]
+    places_known = ("base", "branch", "local", "remote", "commit")
+    touched = unreachable_together((each for each in document.repos if each.stage != "none"), places_known)
     rest = _STAGE_WIDTH + 2 + 2 + SHORT_REV + 2 + 2
     names = min(widest(shown(status.repo) for status in touched), share(width, rest + 24, 32))
     places = min(widest(map(_place, touched)), share(width, rest + names, 60))

@@ -42,7 +42,8 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     full: all that is known of the output of a failed check, not only its last lines.
     """
     lines: list[Line] = []
-    touched = unreachable_together(outcome for outcome in document.repos if outcome.status != "unchanged")
+    changed = (outcome for outcome in document.repos if outcome.status != "unchanged")
+    touched = unreachable_together(changed, void=("branch", "commit"))
     column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
         lines += fold(_heading(outcome, column), width, _INDENT)

@@ -1,22 +1,36 @@
 """Many repos of one host that is down: what is said of 60 repos is no better than said once."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 import msgspec
 
+from flakesync.documents.abandon import AbandonOutcome
+from flakesync.documents.land import LandOutcome
 from flakesync.documents.publish import PublishOutcome
+from flakesync.documents.status import RepoStatus
 from flakesync.documents.sync import Outcome
 from flakesync.report.text import few
 
-AnyOutcome = TypeVar("AnyOutcome", Outcome, PublishOutcome)
+AnyOutcome = TypeVar("AnyOutcome", Outcome, PublishOutcome, RepoStatus, LandOutcome, AbandonOutcome)
 
 
-def unreachable_together(outcomes: Iterable[AnyOutcome]) -> list[AnyOutcome]:
-    """Return the outcomes, those that failed for the same reason to reach a server as one, of all their repos."""
-    found: dict[str, tuple[AnyOutcome, list[str]]] = {}
+def unreachable_together(outcomes: Iterable[AnyOutcome], void: Collection[str] = ("branch",)) -> list[AnyOutcome]:
+    """Return the outcomes, those that failed for the same reason to reach a server as one, of all their repos.
+
+    Only those of which nothing else is told: what was done of a repo before it failed is told of that repo. void: the
+    fields that say what was to be done, which is nothing by now.
+    """
+    found: dict[object, list[AnyOutcome]] = {}
     for outcome in outcomes:
-        error = outcome.error
-        alike = error.message if error is not None and error.code == "unreachable" else f" {outcome.repo}"
-        found.setdefault(alike, (outcome, []))[1].append(outcome.repo)
-    return [msgspec.structs.replace(outcome, repo=few(names)) for outcome, names in found.values()]
+        alike: object = outcome.repo
+        if outcome.error is not None and outcome.error.code == "unreachable":
+            alike = msgspec.json.encode(_bare(outcome, void))
+        found.setdefault(alike, []).append(outcome)
+    return [
+        _bare(each[0], void, few([one.repo for one in each])) if len(each) > 1 else each[0] for each in found.values()
+    ]
+
+
+def _bare(outcome: AnyOutcome, void: Collection[str], repo: str = "") -> AnyOutcome:
+    return msgspec.structs.replace(outcome, repo=repo, **dict.fromkeys(void))

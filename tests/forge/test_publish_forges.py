@@ -240,7 +240,7 @@ def test_status_says_on_stderr_too_of_which_repos_nothing_is_known(github: Onlin
     env = {**os.environ, "ACME_TOKEN": TOKEN, **github.forge.certificates.environment()}
     ran = forked.flakesync("status", cwd=github.town.root, env=env)
     assert ran.returncode == 1
-    assert "note: it could not be found out where lib, site stand" in ran.stderr
+    assert "note: where an update stands is not known of lib, site" in ran.stderr
     assert "2 failed" in ran.stdout.splitlines()[-1]
     assert forked.flakesync("status", "--repo", "app", cwd=github.town.root, env=env).returncode == 0
 

@@ -39,5 +39,7 @@ def status(common: Common) -> int:
         screen.answer(render_status(document, width=screen.width()))
     unknown = [each.repo for each in document.repos if each.stage == "failed"]
     if unknown and not common.quiet:
-        screen.note(f"it could not be found out where {', '.join(unknown)} {'stand' if len(unknown) > 1 else 'stands'}")
+        from flakesync.report.text import few
+
+        screen.note(f"where an update stands is not known of {few(unknown)}")
     return EXIT_FINDINGS if unknown else EXIT_OK

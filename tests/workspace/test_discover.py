@@ -235,6 +235,19 @@ def test_each_ref_of_nixpkgs_that_two_repos_take_is_a_pin(tmp_path: Path) -> Non
     ]
 
 
+def test_no_pin_is_called_as_the_branch_of_another_one(tmp_path: Path) -> None:
+    first, second, third = (NIXPKGS | {"ref": ref} for ref in ("nixos-25.11", "nixos-unstable", "nixpkgs-unstable"))
+    for name in "abc":
+        clone(tmp_path / name, **{"flake.lock": lock(nixpkgs=first, other=second)})
+    for name in "de":
+        clone(tmp_path / name, **{"flake.lock": lock(other=third)})
+    assert [(pin.name, pin.source.rpartition("/")[2]) for pin in init(tmp_path).pins] == [
+        ("nixpkgs", "nixos-25.11"),
+        ("nixpkgs-nixos-unstable", "nixos-unstable"),
+        ("nixpkgs-unstable", "nixpkgs-unstable"),
+    ]
+
+
 def test_a_name_of_the_registry_with_a_ref_counts_for_the_pin_of_that_ref(tmp_path: Path) -> None:
     stable = NIXPKGS | {"ref": "nixos-25.11"}
     by_name = json.loads(lock(nixpkgs=stable))

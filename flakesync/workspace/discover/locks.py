@@ -1,7 +1,7 @@
 """What `init` reads in locks: whether they can be used, and which pins they suggest."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -65,7 +65,7 @@ def suggest_pins(locks: Mapping[RepoName, Iterable[Path]]) -> tuple[list[Suggest
     shared = [key for key in ranked if len(takers[key]) > 1] or ranked[:1]
     names: list[str] = []
     for key in shared:
-        names.append(_name(spelled[key], names))
+        names.append(_name(_words(spelled[key]), names, {_words(spelled[other]) for other in shared if other != key}))
     pins = [SuggestedPin(name, spelled[key], len(takers[key])) for name, key in zip(names, shared, strict=True)]
     return pins, [SuggestedPin("", spelled[key], len(takers[key])) for key in ranked if key not in shared]
 
@@ -77,16 +77,24 @@ def _ref(reference: FlakeRef) -> object:
     return reference.ref.removeprefix("refs/heads/") if reference.ref is not None else None
 
 
-def _name(source: str, taken: Iterable[str]) -> str:
-    """Return a pin's name: `nixpkgs` for the first, then with the ref behind it (`nixpkgs-unstable`)."""
-    if not taken:
-        return _NIXPKGS
+def _words(source: str) -> str:
+    """Return what a reference says of its ref, in characters that a name can have: `nixos-25.11`."""
     last = source.partition("?")[0].rstrip("/").rpartition("/")[2]
     ref = source.rpartition("ref=")[2].partition("&")[0] if "ref=" in source else last
-    words = "".join(char if char.isascii() and (char.isalnum() or char in "._+-") else "-" for char in ref).strip("-.")
+    return "".join(char if char.isascii() and (char.isalnum() or char in "._+-") else "-" for char in ref).strip("-.")
+
+
+def _name(words: str, taken: Collection[str], others: Collection[str]) -> str:
+    """Return a pin's name: `nixpkgs` for the first, then with the ref behind it (`nixpkgs-unstable`).
+
+    others: the refs of the other pins. None is called as another one's ref: nixos-unstable and nixpkgs-unstable are
+    two branches.
+    """
+    if not taken:
+        return _NIXPKGS
     short = words.removeprefix("nixos-").removeprefix("nixpkgs-") or "other"
     choices = [f"{_NIXPKGS}-{short}", f"{_NIXPKGS}-{words}", *(f"{_NIXPKGS}-{short}-{n}" for n in range(2, 1000))]
-    return next(choice for choice in choices if choice not in taken)
+    return next(choice for choice in choices if choice not in taken and choice not in others)
 
 
 def _nixpkgs_of(file: Path) -> Iterable[tuple[str, FlakeRef]]:

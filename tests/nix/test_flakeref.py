@@ -222,7 +222,6 @@ def test_a_locked_node_at_another_commit_forgets_the_facts_about_the_old_one() -
         "lastModified": 4,
     }
     assert FlakeRef.from_attrs(locked).at(NEW).to_attrs() == {"type": "git", "url": "https://h/x", "rev": NEW}
-    assert FlakeRef.from_attrs(locked).without_rev().to_attrs() == {"type": "git", "url": "https://h/x", "ref": "a"}
 
 
 @pytest.mark.parametrize("text", ["path:/x", "https://h/x.tar.gz", "file+https://h/x"])

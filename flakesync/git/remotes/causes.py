@@ -11,6 +11,9 @@ _DEBIAN = "on Debian: apt-get install"
 Kind = Literal["down", "denied", "missing", "settings"]
 """Nobody gets an answer there; the server does not let us in; it has no such repository; ssh or git does not run."""
 
+NO_SSH_KEY = "git may not ask for a password here: load an ssh key that the server knows into an agent"
+"""What to do where ssh has nothing that a server lets in."""
+
 _NOISE = re.compile(
     r"hint:|warning:|@|(?:remote:)?[\s=*-]*$|connection to \S+ closed"
     r"|please make sure you have the correct access rights|and the repository exists\.$",
@@ -101,7 +104,7 @@ _CAUSES = (
     ),
     _words(
         "denied",
-        "git may not ask for a password here: load an ssh key that the server knows into an agent",
+        NO_SSH_KEY,
         r"permission denied \(|publickey",
     ),
     _words(

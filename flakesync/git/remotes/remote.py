@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from flakesync.errors import GitError, HostDownError
 from flakesync.git import process
-from flakesync.git.remotes.causes import cause_in, reason_in
+from flakesync.git.remotes.causes import NO_SSH_KEY, cause_in, reason_in
 from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, server_of
 from flakesync.git.remotes.tries import host_of, note_down, note_up, require_up, stumbled, tries
 from flakesync.git.values import check_ref_name
@@ -269,7 +269,7 @@ def _how_to_get_in(command: str, remote: Remote) -> str | None:
     scheme = _SCHEME.match(remote.url)
     match scheme[1].lower() if scheme is not None else "file" if remote.url.startswith("/") else "ssh":
         case "ssh":
-            return "git may not ask for a password here: load an ssh key that the server knows into an agent"
+            return NO_SSH_KEY
         case "http" | "https":
             if remote.login is not None:
                 act = "push to" if command == "push" else "read"

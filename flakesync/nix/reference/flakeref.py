@@ -133,11 +133,6 @@ class FlakeRef(msgspec.Struct, frozen=True, dict=True):
             kept["ref"] = ref
         return FlakeRef.from_attrs({"type": self.type, **kept, "rev": rev})
 
-    def without_rev(self) -> "FlakeRef":
-        """Return the same reference with its branch, but at no fixed commit."""
-        dropped = _OF_ONE_COMMIT - {"ref"}
-        return FlakeRef(self.type, {key: value for key, value in self.attrs.items() if key not in dropped})
-
     def git_url(self) -> str | None:
         """Return the URL that git fetches this from; None: not a git repository (path, tarball, file, hg, indirect)."""
         if self.type == "git":

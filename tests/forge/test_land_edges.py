@@ -5,13 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.errors import ManifestError
-from flakesync.forge.model import ForgeError, Project
-from flakesync.publish.body import depends_on_in, pulls_in
+from flakesync.errors import ManifestError, RepoError
+from flakesync.forge.model import ForgeError, Project, Pull
+from flakesync.git.repository import Repository
+from flakesync.land import waits
+from flakesync.land.server_state import at_commit
+from flakesync.nix.lock.file import LockFile
+from flakesync.publish.body import depends_on_in, mark_abandoned, pulls_in
+from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.sync.events import Event, Started
 from flakesync.sync.job import BumpJob
 from flakesync.sync.outcome import Unchanged
 from flakesync.sync.tools import Tools
-from flakesync.terms import Rev
+from flakesync.terms import FlakeDir, RepoName, Rev
+from flakesync.workspace.snapshot import FlakeState, Snapshot, UnreadableRepo
+from tests.support import locks, repos
 from tests.support.kept import Kept
 from tests.support.landing import Landing
 from tests.support.memory_forge import HOST
@@ -58,7 +66,9 @@ def test_an_upstream_that_does_not_move_is_not_linked(tmp_path: Path) -> None:
     assert landing.sync().statuses["app"] == "updated"
     landing.publish()
     space.commit("app", {"news": "x"}, message="News")
+    landing.forge.calls.clear()
     assert landing.land().statuses == {"app": "landed"}
+    assert not [what for what, name in landing.forge.calls if name == "lib"], "nothing is asked of it either"
     (pull,) = landing.forge.pulls["app"]
     assert (pulls_in(pull.body), depends_on_in(pull.body)) == ({}, [])
 
@@ -133,3 +143,144 @@ def test_a_base_lock_without_a_commit_names_no_update(landing: Landing) -> None:
     landing.space.commit("app", {"flake.lock": lock.replace(f'"rev": "{lib}",', f'"dirtyRev": "{lib}-dirty",')})
     landed = landing.land("lib")
     assert landed.statuses == {"lib": "landed"}
+
+
+def test_a_repo_without_an_address_that_locks_an_update_which_is_gone_has_no_server_for_its_mending(
+    landing: Landing,
+) -> None:
+    """A person merged it before its upstream; what would mend it can be made, and pushed nowhere."""
+    landing.forge.press("app", "squash")
+    landing.forge.storage("app").git("update-ref", "-d", f"refs/heads/{UPDATE_BRANCH}")
+    before = landing.tip("app")
+    text = landing.file.read_text()
+    landing.file.write_text(text.replace(f'url = "git+{landing.space.url("app")}"', 'path = "./app"'))
+    landed = landing.land()
+    assert (landed.statuses, landed.errors) == ({"lib": "landed", "app": "failed"}, {"app": "no-url"})
+    assert landed["app"].error is not None
+    assert landed["app"].error.message == "app has no `url`: there is no server to land its update on"
+    assert landing.tip("app") == before
+
+
+def test_an_update_that_was_only_pushed_gets_a_pull_request_and_lands(landing: Landing) -> None:
+    """A publish was cut off in between."""
+    published = landing.update("lib")
+    landing.forge.pulls["lib"].clear()
+    landed = landing.land("lib")
+    assert (landed.statuses, landed["lib"].commit) == ({"lib": "landed"}, published)
+    assert [pull.state for pull in landing.forge.pulls["lib"]] == ["merged"]
+
+
+def test_an_update_whose_pull_request_flakesync_itself_closed_gets_another_and_lands(landing: Landing) -> None:
+    published = landing.update("lib")
+    pull = landing.forge.one("lib")
+    landing.forge.put(Project(HOST, "lib"), replace(pull, state="closed", body=mark_abandoned(pull.body)))
+    landed = landing.land("lib")
+    assert (landed.statuses, landed["lib"].commit) == ({"lib": "landed"}, published)
+    assert [pull.state for pull in landing.forge.pulls["lib"]] == ["closed", "merged"]
+
+
+def test_a_merge_that_the_base_shows_at_the_next_look_needs_no_other_run(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = landing.forge.find
+    told: list[Rev] = []
+
+    def early(project: Project, **named: str) -> Pull | None:
+        """Say that the pull request is merged as a commit which the base has only when it is looked at again."""
+        pull = find(project, **named)
+        if pull is not None and project.path == "lib" and not told:
+            told.append(pull.head)
+            merged = landing.forge.press("lib", "squash").merged_rev
+            landing.forge.storage("lib").git("update-ref", "refs/heads/main", f"{merged}^")
+            landing.forge.storage("lib").git("update-ref", "refs/heads/later", str(merged))
+            return find(project, **named)
+        if project.path == "lib":
+            landing.forge.storage("lib").git("update-ref", "refs/heads/main", "refs/heads/later")
+        return pull
+
+    monkeypatch.setattr(landing.forge, "find", early)
+    landed = landing.land("lib")
+    assert landed.statuses == {"lib": "landed"}, landed["lib"].detail
+    assert told
+
+
+# ---- what nobody foresaw ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["pending", "waited_for"])
+@pytest.mark.parametrize("name", ["lib", "app"])
+def test_what_nobody_foresaw_of_what_a_repo_waits_for_fails_it_and_what_waits_for_it(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch, where: str, name: str
+) -> None:
+    real = getattr(waits, where)
+
+    def break_down(*known: object) -> object:
+        if name in known:
+            raise ZeroDivisionError("nobody foresaw this")
+        return real(*known)
+
+    monkeypatch.setattr(f"flakesync.land.land.{where}", break_down)
+    landed = landing.land()
+    assert landed.errors == ({"lib": "bug", "app": "upstream-failed"} if name == "lib" else {"app": "bug"})
+    assert landing.update(name) is not None
+
+
+def test_a_repo_that_cannot_be_decided_on_when_its_turn_comes_has_not_landed(
+    landing: Landing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its base has moved on to something that nobody foresaw since the run began."""
+    begun: list[str] = []
+
+    def at_its_turn(event: Event[object]) -> None:
+        if isinstance(event, Started):
+            begun.append(event.repo)
+
+    def build(snapshot: Snapshot) -> RepoGraph:
+        if "lib" in begun and not isinstance(snapshot.states[RepoName("lib")], UnreadableRepo):
+            raise RepoError("lib", ZeroDivisionError("nobody foresaw this"))
+        return build_graph(snapshot)
+
+    monkeypatch.setattr("flakesync.land.server_state.build_graph", build)
+    landed = landing.land(listener=at_its_turn)
+    assert landed.errors == {"lib": "bug", "app": "upstream-failed"}
+    assert landed["lib"].error is not None
+    assert "ZeroDivisionError: nobody foresaw this" in landed["lib"].error.message
+    assert [pull.state for pull in landing.forge.pulls["lib"]] == ["open"]
+
+
+# ---- many upstreams --------------------------------------------------------------------------------------------------
+
+
+def wide(root: Path) -> Landing:
+    space = Space(root)
+    uppers = [f"lib{number}" for number in range(6)]
+    for name in uppers:
+        space.add(name)
+    space.add("app", {"nixpkgs": Take(), **{name: Take() for name in uppers}})
+    found = Landing(space)
+    assert set(found.sync().statuses.values()) == {"updated"}
+    found.publish()
+    return found
+
+
+def test_the_upstreams_that_a_repo_waits_for_are_told_by_name_and_so_is_the_first_that_failed(kept: Kept) -> None:
+    landing = kept.again("wide", wide)
+    names = [f"lib{number}" for number in range(6)]
+    landing.forge.checks = dict.fromkeys(names, "pending")
+    assert landing.land()["app"].waits_for == names
+    landing.forge.checks = dict.fromkeys(names, "failed")
+    error = landing.land()["app"].error
+    assert error is not None
+    assert error.because == "lib0"
+
+
+def test_a_flake_whose_lock_in_the_update_cannot_be_read_counts_as_it_is_on_the_base(tmp_path: Path) -> None:
+    broken = repos.make_repo(tmp_path, {"flake.nix": "{}", "flake.lock": "{", "dev/flake.lock": "{}"})
+    known = FlakeState(FlakeDir("."), LockFile.parse(locks.to_bytes(locks.lock({"lib": locks.github("acme", "lib")}))))
+    with Repository.open(tmp_path) as repository:
+        assert at_commit(repository, broken, known) is known
+        assert at_commit(repository, broken, FlakeState(FlakeDir("none"), known.lock)).lock is known.lock
+        good = repos.commit(tmp_path, {"flake.lock": locks.to_bytes(locks.lock({})).decode()}, message="Mend")
+        found = at_commit(repository, good, known).lock
+        assert found is not None
+        assert [*found.root_inputs()] == []

@@ -43,6 +43,8 @@ __all__ = [
 At = Literal["base", "update"]
 
 _NO_REPOS_OWN = frozenset({"no-git", "git-settings"})
+_MANIFESTS = frozenset({"no-such-branch", "not-a-repository", "bad-ref"})
+"""What the manifest says of a repo and cannot be; all else is the repo's own, and fails it alone."""
 
 
 class RepoAtCommit(msgspec.Struct, frozen=True):
@@ -142,7 +144,8 @@ def read_snapshot(
 
     Raises:
         ManifestError: what the manifest says of a repo cannot be (its base does not exist, its path is no repository).
-        GitError: no repo could be mirrored: there is no git, or the cache cannot be written (`no-git`, `cache`).
+        GitError: no repo could be mirrored: there is no git, or the cache cannot be written (`no-git`, `cache`);
+            or all of them are somebody else's (`dubious-ownership`).
         FlakesyncError: `forge-token`, a variable holds what cannot be a token.
     """
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
@@ -153,7 +156,16 @@ def read_snapshot(
         reading = _Reading(workspace, at, cache, _hosts(workspace, offline, hosts), kept, renew)
         states += _read_asking(reading, asking)
     kept.write()
+    _refuse_all_of_others(states)
     return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
+
+
+def _refuse_all_of_others(states: Sequence[RepoState]) -> None:
+    """Raise GitError(`dubious-ownership`) where somebody else owns all repos, as in a container: one error for all."""
+    errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
+    if errors and len(errors) == len(states) and {error.code for error in errors} == {"dubious-ownership"}:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        raise GitError(errors[0].code, f"{errors[0].message}{more}", hint=errors[0].hint)
 
 
 def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path, offline: bool = False) -> RepoState:
@@ -247,9 +259,16 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
     try:
         return _read_git(workspace, repo, reader, at, kept, branches)
     except GitError as error:
-        if error.code == "no-commits":
-            return _unreadable(repo, error)
+        return _not_read(repo, error)
+
+
+def _not_read(repo: Repo, error: GitError) -> UnreadableRepo:
+    """Return the state of a repo that is here and cannot be read. Raises ManifestError where the manifest is wrong."""
+    if error.code in _MANIFESTS:
         raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+    if error.code in _NO_REPOS_OWN:
+        raise error
+    return _unreadable(repo, error)
 
 
 def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
@@ -262,11 +281,9 @@ def _read_path(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None)
     try:
         return _read_git(workspace, repo, ObjectReader.open(repo.path), at, kept)
     except GitError as error:
-        if error.code == "no-commits":
-            return _unreadable(repo, error)
         if error.code == "not-a-repository" and not (repo.path / ".git").exists() and not _is_bare(repo.path):
             return _read_folder(repo)
-        raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+        return _not_read(repo, error)
 
 
 def _is_bare(path: Path) -> bool:
@@ -307,7 +324,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
 
             default = ObjectReader.open(clone).default_branch()
             raise no_such_base(repo.name, hide_secrets(url), repo.base, default) from error
-        raise ManifestError(error.code, f"repos.{repo.name}: {error.message}", hint=error.hint) from error
+        return _not_read(repo, error)
 
 
 def _is_damaged(mirror: Path, repo: Repo) -> bool:

@@ -18,7 +18,6 @@ from tests.support.repos import make_bare, make_repo, run_git
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
 SOMEBODY = 12345
-MANIFEST = "[repos.lib]\npath = {path!r}\n[repos.other]\npath = {other!r}\n"
 
 
 def clone(place: Path) -> Path:
@@ -184,22 +183,47 @@ URL = "url = 'git+file:///nowhere/lib'\n"
 
 
 # Where there is a url, land reads its server alone: it does not use the clone at all.
-@pytest.mark.parametrize(("command", "url"), [*((each, url) for each in COMMANDS for url in ("", URL)), ("land", "")])
-def test_every_command_refuses_it_alike_and_writes_nothing(tmp_path: Path, command: str, url: str) -> None:
-    path = clone(tmp_path)
+EVERY_COMMAND = [*((each, url) for each in COMMANDS for url in ("", URL)), ("land", "")]
+
+
+def workspace(root: Path, *, others: int, url: str = "") -> Path:
+    """Make a workspace with `lib`, which somebody else owns, and others; return the clone of lib."""
+    path = clone(root)
     run_git("remote", "add", "origin", "file:///nowhere/lib", cwd=path)
-    make_repo(tmp_path / "other", {"flake.lock": '{"nodes":{"root":{}},"root":"root","version":7}'})
-    (tmp_path / "workspace.toml").write_text(
-        MANIFEST.format(path=str(path), other=str(tmp_path / "other")).replace("[repos.other]", f"{url}[repos.other]")
-    )
+    manifest = f"[repos.lib]\npath = {str(path)!r}\n{url}"
+    for number in range(others):
+        make_repo(root / f"r{number}", {"flake.lock": '{"nodes":{"root":{}},"root":"root","version":7}'})
+        manifest += f"[repos.r{number}]\npath = 'r{number}'\n"
+    (root / "workspace.toml").write_text(manifest)
     give_away(path, path / ".git")
-    before = sorted((file, file.lstat().st_mtime_ns) for file in path.rglob("*"))
+    return path
+
+
+def files(path: Path) -> list[tuple[Path, int]]:
+    return sorted((file, file.lstat().st_mtime_ns) for file in path.rglob("*"))
+
+
+@pytest.mark.parametrize(("command", "url"), EVERY_COMMAND)
+def test_every_command_refuses_it_alone_and_writes_nothing(tmp_path: Path, command: str, url: str) -> None:
+    path = workspace(tmp_path, others=1, url=url)
+    before = files(path)
+    done = flakesync(*command.split(), cwd=tmp_path, env=os.environ)
+    assert done.returncode == 1
+    told = " ".join((done.stdout + done.stderr).split())  # long lines are folded
+    assert f"{path}: another user owns it" in told
+    assert f"git config --global --add safe.directory {path}" in told
+    assert files(path) == before
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in ("publish", "status", "abandon")])
+def test_where_all_are_somebody_elses_it_is_one_error(tmp_path: Path, command: str) -> None:
+    path = workspace(tmp_path, others=0)
+    before = files(path)
     done = flakesync(*command.split(), cwd=tmp_path, env=os.environ)
     assert (done.returncode, done.stdout) == (2, "")
-    told = done.stderr
-    assert f"error[dubious-ownership]: repos.lib: {path}: another user owns it" in told
-    assert f"git config --global --add safe.directory {path}" in told
-    assert sorted((file, file.lstat().st_mtime_ns) for file in path.rglob("*")) == before
+    assert f"error[dubious-ownership]: {path}: another user owns it" in done.stderr
+    assert f"git config --global --add safe.directory {path}" in done.stderr
+    assert files(path) == before
 
 
 def test_init_leaves_it_out_and_says_why(tmp_path: Path) -> None:

@@ -190,6 +190,13 @@ def test_an_archive_of_another_commit_is_refused_and_not_kept(forge: Forge, tmp_
     assert read_archive(ref, tmp_path / "cache", hosts, offline=False).files["flake.nix"] == flake().encode()
 
 
+def test_what_is_no_archive_is_refused(forge: Forge, tmp_path: Path) -> None:
+    ref, hosts, _, _ = private_archive(forge, "own-token")
+    forge.faults.add(lambda request, perform: Answer(200, b"<html>", content_type="application/gzip"))
+    with pytest.raises(NotNativeError, match=f"{re.escape(str(ref))}: the archive cannot be read"):
+        read_archive(ref, tmp_path / "cache", hosts, offline=False)
+
+
 def test_a_private_source_of_git_is_asked_for_with_the_token_of_its_host(forge: Forge, tmp_path: Path) -> None:
     ref, hosts, here, _ = private_archive(forge, "own-token")
     source = FlakeRef.parse(f"git+https://{here}/acme/own?ref=main")

@@ -6,9 +6,11 @@ import pytest
 
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
+from flakesync.sync.lockers import FromServer, Move, Request
+from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.terms import Rev
+from flakesync.terms import FlakeDir, NodeLabel, Rev
 from tests.support import locks, repos
 
 FLAKE = {"flake.nix": "{ outputs = _: { }; }"}
@@ -35,6 +37,14 @@ def test_of_a_clone_that_lacks_commits_it_is_not_told_how_many_there_are(tmp_pat
         sources.facts(tmp_path / "shallow", rev, served=False)
 
 
+def test_what_is_known_of_a_commit_is_kept_for_the_next_run(tmp_path: Path) -> None:
+    fetched = tmp_path / "cache/commits/lib"
+    rev = repos.make_repo(fetched, FLAKE)
+    found = Sources({}, [], tmp_path / "cache").facts(fetched, rev, served=False)
+    fetched.rename(tmp_path / "away")
+    assert Sources({}, [], tmp_path / "cache").facts(fetched, rev, served=False) == found
+
+
 def test_a_commit_of_git_is_noted_with_its_branch_or_not_at_all(tmp_path: Path) -> None:
     sources, rev = of_clone(tmp_path)
     reference: dict[str, Attr] = {"type": "git", "url": WEB, "rev": rev}
@@ -45,6 +55,68 @@ def test_a_commit_of_git_is_noted_with_its_branch_or_not_at_all(tmp_path: Path) 
         sources.fetch(FlakeRef.from_attrs(reference))
     shallow = sources.fetch(FlakeRef.from_attrs({**reference, "shallow": True})).locked({})
     assert not {"ref", "revCount"} & shallow.keys()
+
+
+@pytest.mark.parametrize(
+    ("attrs", "why"),
+    [
+        ({"submodules": True}, "cannot fetch with `submodules`"),
+        ({"submodules": True, "exportIgnore": True}, "both `submodules` and `exportIgnore`"),
+        ({"publicKey": "x"}, "cannot fetch with `publicKey`"),
+        ({"submodules": False, "lfs": True}, None),
+    ],
+    ids=["submodules", "both", "signed", "none"],
+)
+def test_a_commit_that_is_more_than_its_tree_is_left_to_nix(
+    tmp_path: Path, attrs: dict[str, Attr], why: str | None
+) -> None:
+    sources, _ = of_clone(tmp_path)
+    rev = repos.commit(tmp_path / "lib", {".gitmodules": '[submodule "part"]\npath = part\n'})
+    if why is None:
+        sources.require_plain(tmp_path / "lib", rev, attrs)
+        return
+    with pytest.raises(NotNativeError, match=why):
+        sources.require_plain(tmp_path / "lib", rev, attrs)
+
+
+def test_a_lock_that_shows_no_nix_is_written_as_the_lock_of_what_it_takes_in(tmp_path: Path) -> None:
+    def node(attrs: dict[str, Attr]) -> dict[str, object]:
+        facts = {"rev": "c" * 40, "narHash": HASH, "lastModified": 7, "revCount": 1}
+        return {"locked": {**attrs, **facts}, "original": {key: attrs[key] for key in ("type", "url", "ref")}}
+
+    def lock(**nodes: dict[str, Attr]) -> bytes:
+        root = {"inputs": {name: name for name in nodes}}
+        named = {name: node(attrs) for name, attrs in nodes.items()}
+        return locks.to_bytes({"nodes": {"root": root, **named}, "root": "root", "version": 7})
+
+    lib, x, y = (
+        {"type": "git", "url": f"https://git.example/acme/{name}", "ref": "main"} for name in ("lib", "x", "y")
+    )
+    fork = f"git+file://{tmp_path}/fork?ref=main"
+    repos.make_repo(tmp_path / "fork", FLAKE)
+    # Which Nix has locked app matters for what is noted of the input that it overrides; lib's lock has what only new
+    # ones know.
+    for name, old_nix in (("lib", False), ("old", True)):
+        inputs = "".join(f'inputs.{each}.url = "git+https://git.example/acme/{each}?ref=main"; ' for each in "xy")
+        own = lock(x=dict(x), y={**y, **({} if old_nix else {"lfs": True})})
+        rev = repos.make_repo(
+            tmp_path / name, {"flake.nix": f"{{ {inputs} outputs = _: {{ }}; }}", "flake.lock": own.decode()}
+        )
+        identity = identity_of(lib)
+        assert identity is not None
+        locker = NativeLocker(Sources({identity: tmp_path / name}, [], tmp_path / "cache", offline=True))
+        old = LockFile.parse(lock(lib=dict(lib)))
+        inputs = f'inputs.lib.url = "git+{lib["url"]}?ref=main"; inputs.lib.inputs.x.url = "{fork}";'
+        app = repos.make_repo(tmp_path / f"app-{name}", {"flake.nix": f"{{ {inputs} outputs = _: {{ }}; }}"})
+        locked = old.nodes[NodeLabel("lib")].locked
+        move = Move(("lib",), dict(lib), locked or {}, FromServer(rev, "main"))
+        request = Request(tmp_path / f"app-{name}", app, FlakeDir("."), old, [move])
+        if old_nix:
+            with pytest.raises(NotNativeError, match="write different locks here"):
+                locker.lock(request)
+        else:
+            original = locker.lock(request).nodes[NodeLabel("x")].original
+            assert original == {"type": "git", "url": f"file://{tmp_path}/fork", "ref": "main"}
 
 
 @pytest.mark.parametrize(
@@ -68,5 +140,10 @@ def test_what_is_not_fetched_as_it_is_here_is_left_to_nix_though_a_lock_has_it(
         "version": 7,
     }
     known = LockFile.parse(locks.to_bytes(document))
+    sources = Sources({}, [known, LockFile.parse(locks.to_bytes(locks.small_lock()))], tmp_path / "cache", offline=True)
     with pytest.raises(NotNativeError, match=why):
-        Sources({}, [known], tmp_path / "cache", offline=True).fetch(FlakeRef.from_attrs(reference))
+        sources.fetch(FlakeRef.from_attrs(reference))
+    # What else the locks of the workspace have is taken from them all the same.
+    other = locks.github("acme", "data").locked
+    asked = FlakeRef.from_attrs({key: other[key] for key in ("type", "owner", "repo", "rev")})
+    assert sources.fetch(asked).locked({}) == other

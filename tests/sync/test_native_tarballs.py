@@ -51,6 +51,32 @@ def test_an_archive_that_another_lock_has_is_taken_as_it_is_there(tmp_path: Path
         moved({key: value for key, value in old.items() if key not in ("lastModified", "rev")})
 
 
+@pytest.mark.parametrize("where", ["original", "locked"])
+def test_a_folder_of_an_archive_is_left_to_nix(tmp_path: Path, where: str) -> None:
+    rev = repos.make_repo(
+        tmp_path / "app", {"flake.nix": f'{{ inputs.nixpkgs.url = "{CHANNEL["url"]}"; outputs = _: {{ }}; }}'}
+    )
+    old, target = channel("a"), channel("b", revCount=7)
+    locker = NativeLocker(Sources({}, [channel_lock(target)], tmp_path / "cache", offline=True))
+    folder = {"dir": "sub"}
+    original = CHANNEL | (folder if where == "original" else {})
+    locked = target | (folder if where == "locked" else {})
+    move = Move(("nixpkgs",), original, old, FromServer(Rev("b" * 40), None, locked))
+    with pytest.raises(NotNativeError, match="input nixpkgs is a folder of an archive"):
+        locker.lock(Request(tmp_path / "app", rev, FlakeDir("."), channel_lock(old), [move]))
+
+
+def test_an_archive_that_says_no_number_of_commits_is_taken_without_one(tmp_path: Path) -> None:
+    rev = repos.make_repo(
+        tmp_path / "app", {"flake.nix": f'{{ inputs.nixpkgs.url = "{CHANNEL["url"]}"; outputs = _: {{ }}; }}'}
+    )
+    old, target = channel("a"), channel("b")
+    locker = NativeLocker(Sources({}, [channel_lock(target)], tmp_path / "cache", offline=True))
+    move = Move(("nixpkgs",), CHANNEL, old, FromServer(Rev("b" * 40), None, target))
+    made = locker.lock(Request(tmp_path / "app", rev, FlakeDir("."), channel_lock(old), [move]))
+    assert made.to_bytes() == channel_lock(target).to_bytes()
+
+
 def test_an_archive_is_known_by_its_hash_too(tmp_path: Path) -> None:
     rev = repos.make_repo(
         tmp_path / "app", {"flake.nix": f'{{ inputs.nixpkgs.url = "{CHANNEL["url"]}"; outputs = _: {{ }}; }}'}

@@ -161,6 +161,12 @@ def test_a_repo_without_an_address_that_locks_an_update_which_is_gone_has_no_ser
     assert landing.tip("app") == before
 
 
+def test_what_is_out_as_it_is_to_land_is_merged_without_another_word_to_the_forge(landing: Landing) -> None:
+    landing.forge.calls.clear()
+    assert landing.land("lib").statuses == {"lib": "landed"}
+    assert [what for what, name in landing.forge.calls if name == "lib"] == ["find", "merge_status", "merge"]
+
+
 def test_an_update_that_was_only_pushed_gets_a_pull_request_and_lands(landing: Landing) -> None:
     """A publish was cut off in between."""
     published = landing.update("lib")

@@ -172,6 +172,15 @@ def test_a_merge_that_was_made_only_here_has_not_landed(town: Town) -> None:
     assert found["app"].waits_for == ["lib"]
 
 
+def test_a_merge_that_was_made_only_here_has_not_landed_where_clones_are_read_as_they_are(town: Town) -> None:
+    town.manifest(workspace={"name": "acme", "jobs": 2, "read": "local"})
+    commits = town.bump_all()
+    repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.clone("lib"))
+    assert stages(look(town)) == ["local"] * 3
+    # Offline nobody else can be asked.
+    assert look(town, offline=True)["lib"].stage == "landed"
+
+
 def test_checks_that_the_token_cannot_read_are_unknown(town: Town) -> None:
     town.bump_all()
     put_out(town)

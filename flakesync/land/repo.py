@@ -25,6 +25,7 @@ from flakesync.sync.job import BumpJob, make_job, plan_move
 from flakesync.sync.outcome import FailedUpstream, Unchanged, Updated
 from flakesync.terms import RepoName, Rev
 from flakesync.update.check_reuse import same_trees
+from flakesync.update.commit import MOVER
 from flakesync.update.content import Update, locked_of
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, UnreadableRepo
 
@@ -130,10 +131,8 @@ class RepoLanding:
             if edge.upstream not in self.waiting and state.names_update(edge)
         ]
         survey = state.survey(found, mends)
-        if isinstance(now := survey.snapshot.states[self.name], UnreadableRepo):  # only its edges show that it is
-            raise now.error
         plan = make_plan(survey, frozenset({self.name}))
-        for problem in plan.problems.values():
+        for problem in plan.problems.values():  # also where only its edges show that it cannot be read
             raise problem
         changes = [change for _, planned in plan.changes() for change in planned]
         return plan.run, tuple(change for change in changes if self._is_wanted(change, found, mends)), survey
@@ -205,7 +204,7 @@ def _align(repository: Repository, branch: str, tip: Rev | None) -> None:
     ref = f"refs/heads/{branch}"
     here = repository.ref(ref)
     if tip is not None and here != tip:
-        repository.update_ref(ref, tip, old=here, message="flakesync: as on the server")
+        repository.update_ref(ref, tip, old=here, message=f"{MOVER}: as on the server")
     elif tip is None and here is not None:
         repository.delete_ref(ref, old=here)
 

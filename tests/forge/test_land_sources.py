@@ -8,7 +8,7 @@ from flakesync.cache.layout import cache_dir
 from flakesync.land.server_state import ServerState
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import Rev
 from flakesync.workspace.manifest import load_workspace
 from tests.support.kept import Kept
 from tests.support.landing import Landing

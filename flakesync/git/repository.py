@@ -23,6 +23,9 @@ from flakesync.git.store.write import ObjectWriter, write_commit
 from flakesync.git.values import Commit, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
 
+MIRROR_MARK = "flakesync-complete"
+"""The file in a mirror that says that its first fetch has ended."""
+
 _NOBODY = Signature("flakesync", "")
 _LOCK = re.compile(r"'([^']*\.lock)': File exists")
 _EXISTS = re.compile(r"'([^']*)' exists; cannot create '")
@@ -124,7 +127,7 @@ class Repository:
 
         A mirror has no reflogs: its branches are flakesync's alone.
         """
-        if (self.path / "flakesync-complete").exists():
+        if (self.path / MIRROR_MARK).exists():
             return True
         try:
             last = (self.common_dir / "logs" / ref).read_bytes().splitlines()[-1]

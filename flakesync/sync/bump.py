@@ -19,12 +19,18 @@ from flakesync.sync.tools import Tools
 from flakesync.sync.verify import require_agreement, verify
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file
 from flakesync.update.check_reuse import same_trees
-from flakesync.update.commit import SIGNED, UpdateBranch, find_update_branch, message, read_lock, trailer, write_update
+from flakesync.update.commit import (
+    MOVER,
+    SIGNED,
+    UpdateBranch,
+    find_update_branch,
+    message,
+    read_lock,
+    trailer,
+    write_update,
+)
 from flakesync.update.difference import describe_all
 from flakesync.workspace.inputs import rev_of
-
-MOVER = "flakesync"
-"""How the entries begin that are in the reflog of an update branch."""
 
 
 def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:

@@ -20,6 +20,8 @@ from flakesync.update.subject import USUAL
 RUN = "Flakesync-Run"
 PIN = "Flakesync-Pin"
 SIGNED = "Signed-off-by"
+MOVER = "flakesync"
+"""How the entries begin that flakesync writes into the reflog of an update branch."""
 _REBUILT = "an update branch is rebuilt on every run"
 
 

@@ -16,12 +16,12 @@ from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.remotes.own import clear_own, make_own
 from flakesync.git.remotes.remote import Address, Remote, list_server, parse_remote, run
+from flakesync.git.repository import MIRROR_MARK
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.refs import refs_below
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
-_COMPLETE = "flakesync-complete"
 _REDIRECT = "flakesync-redirect"
 _FETCH = (
     "-c",
@@ -58,7 +58,7 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         try:
             if offline:
-                if not (path / _COMPLETE).exists():
+                if not (path / MIRROR_MARK).exists():
                     shown = hide_secrets(remote.url)
                     raise GitError("offline", f"{shown} has not been fetched yet", hint="run once without --offline")
                 ObjectReader.open(path)
@@ -73,7 +73,7 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
 def fetched_at(path: Path) -> int | None:
     """Return when a mirror was last brought up to date (seconds since the epoch); None: nobody knows."""
     try:
-        return int((path / _COMPLETE).stat().st_mtime)
+        return int((path / MIRROR_MARK).stat().st_mtime)
     except OSError:
         return None
 
@@ -100,7 +100,7 @@ def _update(path: Path, remote: Remote, timeout_s: float | None, *, anew: bool) 
         for name, rev in wanted.items()
         if name.startswith(("refs/heads/", "refs/tags/")) and not name.endswith("^{}")
     }
-    if not (path / _COMPLETE).exists():
+    if not (path / MIRROR_MARK).exists():
         # A first fetch that was interrupted: nothing of ours can be in it.
         _make(path, remote, timeout_s)
     elif anew:
@@ -119,7 +119,7 @@ def _update(path: Path, remote: Remote, timeout_s: float | None, *, anew: bool) 
     if default.startswith("refs/heads/"):
         _set_head(path, "HEAD", default)
         _set_head(path, "refs/remotes/origin/HEAD", default.replace("refs/heads/", "refs/remotes/origin/", 1))
-    (path / _COMPLETE).touch()
+    (path / MIRROR_MARK).touch()
     if redirect is not None:
         (path / _REDIRECT).write_text(redirect, "utf-8", "surrogateescape")
     else:
@@ -147,7 +147,7 @@ def _make_anew(path: Path, remote: Remote, timeout_s: float | None) -> None:
         if process.git(["rev-list", "--objects", "--quiet", rev, "--"], cwd=whole, check=False).status == 0:
             process.git(["update-ref", ref, rev], cwd=whole)
     # Killed in between, this is a mirror whose first fetch was interrupted.
-    (path / _COMPLETE).unlink(missing_ok=True)
+    (path / MIRROR_MARK).unlink(missing_ok=True)
     shutil.rmtree(path)
     whole.rename(path)
 

@@ -190,6 +190,19 @@ def test_an_archive_of_another_commit_is_refused_and_not_kept(forge: Forge, tmp_
     assert read_archive(ref, tmp_path / "cache", hosts, offline=False).files["flake.nix"] == flake().encode()
 
 
+def test_an_archive_that_names_no_commit_is_taken(forge: Forge, tmp_path: Path) -> None:
+    # Of a tree git writes no commit into it, as some forges do not of any.
+    ref, hosts, _, _ = private_archive(forge, "own-token")
+    project = forge.site("git.acme.example").find("acme/own")
+    assert project is not None
+    whole = read_archive(ref, tmp_path / "cache", hosts, offline=False)
+    argv = ["git", "archive", "--format=tar.gz", "--prefix=own/", f"{ref.rev}^{{tree}}"]
+    sent = subprocess.run(argv, cwd=project.storage.path, check=True, capture_output=True).stdout
+    forge.faults.add(lambda request, perform: Answer(200, sent, content_type="application/gzip"))
+    found = read_archive(ref, tmp_path / "another", hosts, offline=False)
+    assert (found.nar_hash, found.files) == (whole.nar_hash, whole.files)
+
+
 def test_what_is_no_archive_is_refused(forge: Forge, tmp_path: Path) -> None:
     ref, hosts, _, _ = private_archive(forge, "own-token")
     forge.faults.add(lambda request, perform: Answer(200, b"<html>", content_type="application/gzip"))

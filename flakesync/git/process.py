@@ -7,6 +7,7 @@ end with it.
 
 import os
 import re
+import select
 import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from flakesync.errors import FlakesyncError, GitError, plain
 from flakesync.git.failures import no_env, no_git, not_started, of_machine
@@ -42,6 +43,8 @@ _EXCEPTION = re.compile(r"git config --global --add safe\.directory .*")
 
 _ROOT = "/"
 _PIECE_BYTES = 1 << 16
+_SILENCE_S = 1800.0
+"""How long git may take for the next piece of a stream: the last resort where something in it never ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,8 @@ def git(
 def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str] | None = None) -> Iterator[bytes]:
     """Run `git ARGV` in `cwd` and give its output in pieces; leaving early ends it.
 
-    Raises: GitError(`no-git` | `git-interrupted`), and GitError(`git`) after the last piece if it fails.
+    Raises: GitError(`no-git` | `git-interrupted`), GitError(`git-timeout`) if the next piece does not come for half an
+    hour, and GitError(`git`) after the last piece if it fails.
     """
     extra = {**_quiet_environment(), **(env or {})}
     told: list[bytes] = []
@@ -114,12 +118,20 @@ def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str]
         # Read beside the output: git would wait for ever with a full pipe of errors that nobody empties.
         errors = threading.Thread(target=lambda: told.append(err.read()), daemon=True)
         errors.start()
-        while piece := out.read(_PIECE_BYTES):
+        while piece := _next_piece(out, argv):
             yield piece
         status = process.wait()
         errors.join()
     if status != 0:
         raise failure(_command(argv), Answer(status, b"", _words(b"".join(told)), os.fspath(cwd)))
+
+
+def _next_piece(out: IO[bytes], argv: Sequence[str]) -> bytes:
+    ready = select.poll()  # `select` takes no descriptor above 1023
+    ready.register(out, select.POLLIN)
+    if not ready.poll(_SILENCE_S * 1000):
+        raise GitError("git-timeout", f"git {_command(argv)} has said nothing for {_SILENCE_S:g} s")
+    return os.read(out.fileno(), _PIECE_BYTES)
 
 
 @contextmanager

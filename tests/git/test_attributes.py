@@ -1,6 +1,7 @@
 """The lines of .gitattributes that make `git archive` differ from the tree, checked against `git archive` itself."""
 
 import io
+import re
 import subprocess
 import tarfile
 import time
@@ -10,7 +11,7 @@ import pytest
 
 from flakesync.errors import GitError
 from flakesync.git.repository import Repository
-from flakesync.git.store.attributes import find_hazards
+from flakesync.git.store.attributes import find_hazards, require_quick
 from flakesync.git.values import Hazard
 from flakesync.terms import Rev
 from tests.support import gitusers
@@ -195,3 +196,70 @@ def test_more_patterns_than_can_be_tried_are_an_error_that_names_the_line(
     with pytest.raises(GitError, match=r"attributes, line 101: too many patterns to try on 2 paths$") as caught:
         of_local(tmp_path, "".join(f"x{n} ident\n" for n in range(200)), {"a": "", "b": ""})
     assert caught.value.code == "attributes"
+
+
+LONG = "a" * 190
+DEEP = "a/" * 60
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        (f"{'*a' * 8}*b/c", f"{LONG}/x"),
+        (f"/{'*a' * 8}*b", f"{LONG}/x"),
+        (f"d/{'*a' * 4}*b/{'*a' * 4}*b/c", f"d/{LONG}b/{LONG}b/x"),
+        (f"{'**/' * 12}b", f"{DEEP}x"),
+        (f"{'**/a/' * 8}b", f"{DEEP}x"),
+        (f"/{'[[:alpha:]]*' * 8}b", f"{LONG}/x"),
+        (f"/{'*?' * 8}*b", f"{LONG}/x"),
+        ('"/' + r"\052a" * 8 + '*b"', f"{LONG}/x"),
+        ("/" + r"*\a" * 8 + "*b", f"{LONG}/x"),
+    ],
+)
+@pytest.mark.parametrize("file", [".gitattributes", "sub/.gitattributes", "info"])
+def test_a_pattern_that_git_never_ends_with_is_an_error_that_names_its_line(
+    tmp_path: Path, pattern: str, name: str, file: str
+) -> None:
+    path = tmp_path / "r"
+    folder = file.removesuffix(".gitattributes") if file != "info" else ""
+    lines = f"# no pattern\n{pattern} x\n"
+    rev = make_repo(path, {folder + name: ""} | ({} if file == "info" else {file: lines}), checkout=False)
+    (path / ".git/info/attributes").write_text(lines if file == "info" else "")
+    with (
+        Repository.open(path) as repo,
+        pytest.raises(GitError, match=f"{re.escape(file)}.*, line 2: .*too long") as caught,
+    ):
+        require_quick(repo.reader, rev, repo.common_dir / "info" / "attributes")
+    assert caught.value.code == "attributes"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name"),
+    [
+        (f"{'*a' * 8}*b/c", "short/x"),
+        (f"{'*z' * 8}/c", f"{LONG}/x"),
+        ("*-*-*-*_*.min.*.js", "some-long-file-name-as_they.are.min.bundle.js"),
+        ("**/test/**/fixtures/**/*.json", f"test/{'deep/' * 20}fixtures/{'more/' * 20}a.json"),
+        (f"[attr]{'*a' * 8}", f"{LONG}/x"),
+        (f"!{'*a' * 8}*b/c", f"{LONG}/x"),
+        (f"# {'*a' * 8}*b/c", f"{LONG}/x"),
+        ("*" * 500 + "b/c", f"{LONG}/x"),
+    ],
+)
+def test_a_pattern_with_many_stars_that_git_ends_with_does_no_harm(tmp_path: Path, pattern: str, name: str) -> None:
+    path = tmp_path / "r"
+    rev = make_repo(path, {name: "", ".gitattributes": f"{pattern} x\n"}, checkout=False)
+    with Repository.open(path) as repo:
+        require_quick(repo.reader, rev, None)
+    run_git("read-tree", rev, cwd=path)
+    subprocess.run(["git", "check-attr", "--cached", "x", name], cwd=path, check=True, capture_output=True, timeout=60)
+
+
+def test_many_patterns_with_many_stars_are_an_error_before_they_take_long(tmp_path: Path) -> None:
+    lines = "".join(f"/{'*a' * 500}{number}/c x\n" for number in range(500))
+    rev = make_repo(tmp_path / "r", {f"{LONG}/x": "", ".gitattributes": lines}, checkout=False)
+    began = time.thread_time()
+    with Repository.open(tmp_path / "r") as repo, pytest.raises(GitError) as caught:
+        require_quick(repo.reader, rev, None)
+    assert caught.value.code == "attributes"
+    assert time.thread_time() - began < 20

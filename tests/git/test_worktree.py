@@ -35,6 +35,20 @@ def entries(path: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
+@pytest.mark.parametrize("where", [".gitattributes", "sub/.gitattributes", "info/attributes"])
+def test_a_checkout_that_git_would_never_end_with_is_an_error_at_once(path: Path, where: str) -> None:
+    pattern = f"/{'*a' * 8}*b text\n"  # as git 2.39 reads it: years
+    inside = not where.startswith("info")
+    files = {f"{where.removesuffix('.gitattributes') if inside else ''}{'a' * 190}/x": ""}
+    rev = commit(path, files | ({where: pattern} if inside else {}), checkout=False)
+    if not inside:
+        (path / ".git/info/attributes").write_text(pattern)
+    too_long = pytest.raises(GitError, match="attributes, line 1: it takes git too long")
+    with Repository.open(path) as repo, too_long, checkout(repo, rev):
+        pass
+    assert entries(path) == []
+
+
 def test_a_checkout_is_the_commit_and_is_gone_after(path: Path) -> None:
     old = tip(path)
     commit(path, {"flake.lock": "newer"})
@@ -59,9 +73,12 @@ def test_a_checkout_is_gone_after_an_interrupt(path: Path) -> None:
         tree = checkout(repo, tip(path))
         seen.append(tree.__enter__())
         assert not tree.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
-        with pytest.raises(GitError) as caught, checkout(repo, Rev("1" * 40)):
-            pass
-        assert caught.value.code == "git"
+        gone = run_git("rev-parse", "main:sub/x", cwd=path)
+        (path / ".git/objects" / gone[:2] / gone[2:]).unlink()
+        for rev, code in ((Rev("1" * 40), "missing-object"), (tip(path), "git")):
+            with pytest.raises(GitError) as caught, checkout(repo, rev):
+                pass
+            assert caught.value.code == code
     assert not seen[0].parent.exists()
     assert entries(path) == []
     assert list(Path(os.environ["TMPDIR"]).iterdir()) == []

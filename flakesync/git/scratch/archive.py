@@ -13,7 +13,7 @@ from pathlib import Path
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.scratch.alternates import lend_objects
-from flakesync.git.store.attributes import find_hazards
+from flakesync.git.store.attributes import find_hazards, require_quick
 from flakesync.git.store.objects import ObjectReader
 from flakesync.processes.folders import temporary_folder
 from flakesync.terms import Rev
@@ -39,9 +39,10 @@ def archive(path: Path, rev: Rev) -> Iterator[bytes]:
 
     Raises:
         GitError: `unstable-archive` if export-subst or a filter may put in what differs from clone to clone
-            (`%d`, `%h`, a file of git-lfs), `git` if git fails.
+            (`%d`, `%h`, a file of git-lfs), `attributes` if it would take git for ever, `git` if git fails.
     """
     reader = ObjectReader.open(path)
+    require_quick(reader, rev, None)
     hazards = find_hazards(reader, rev)
     for hazard in hazards:
         if hazard.attribute.startswith("filter"):

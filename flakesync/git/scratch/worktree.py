@@ -14,12 +14,15 @@ from pathlib import Path
 from flakesync.git import process
 from flakesync.git.failures import refused
 from flakesync.git.repository import Repository
+from flakesync.git.store.attributes import require_quick
 from flakesync.gitenv import AS_COMMITTED, NO_SYSTEM_ATTRIBUTES, without_filters
 from flakesync.processes.folders import clear, temporary_folder
 from flakesync.terms import Rev
 
 _PREFIX = "flakesync-checkout-"
 _TRIES = 20
+_LONGEST_S = 1800.0
+"""The last resort against a git that never ends: a million files on a slow disk take less."""
 _RACES = ("failed to read", "could not create directory of")
 _SETTINGS = (
     *AS_COMMITTED,
@@ -38,8 +41,10 @@ def checkout(repository: Repository, rev: Rev) -> Iterator[Path]:
     info/attributes) say of line ends: whatever the user has set for working trees of his own. No hook and no filter
     runs, so Git LFS leaves its pointers; submodules are empty folders.
 
-    Raises: GitError(`git`): the files could not be written.
+    Raises: GitError(`git`): the files could not be written; GitError(`attributes`): it would take git for ever;
+    GitError(`git-timeout`).
     """
+    require_quick(repository.reader, rev, repository.common_dir / "info" / "attributes")
     entries = repository.common_dir / "worktrees"
     _clear_left_behind(entries)
     with contextlib.ExitStack() as stack:
@@ -56,7 +61,9 @@ def _add(repository: Repository, tree: Path, rev: Rev) -> None:
     settings = (*_SETTINGS, *without_filters(repository.config))
     argv = ["worktree", "add", "--quiet", "--detach", "--", str(tree), rev]
     for _ in range(_TRIES):
-        answer = process.git(argv, cwd=repository.path, env=NO_SYSTEM_ATTRIBUTES, config=settings, check=False)
+        answer = process.git(
+            argv, cwd=repository.path, env=NO_SYSTEM_ATTRIBUTES, config=settings, timeout_s=_LONGEST_S, check=False
+        )
         # git reads the entries of all worktrees, also one that another process is writing at this moment; and the
         # folder of the entries goes with the last of them.
         if answer.status == 0 or not any(words in answer.err for words in _RACES):

@@ -6,24 +6,36 @@ the same file is not looked at, but whether its pattern matches anything at all 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
+from math import comb
 from pathlib import Path
 
 from flakesync import globs
 from flakesync.errors import GitError
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
 from flakesync.git.store.trees import show_path, walk
-from flakesync.git.values import Hazard
+from flakesync.git.values import Hazard, unescape
 from flakesync.terms import Rev
 
 _MACRO = "[attr]"
+_SLASH = ord("/")
 _PIECES = {"*": globs.STAR, "?": "[^/]"}
 _MOST_TRIES = 4_000_000
 """How often a pattern is tried on a path: some seconds."""
 _LONGEST_PATTERN = 2048
 """As in git, which reads no longer line."""
+_PART = re.compile(rb"\*\*+/|\*+|\?|\[[!^]?\]?(?:\[:[a-z]*:\]|\\.|[^\]\\])*\]|\\?.", re.DOTALL)
+"""A part of a pattern as git matches it: stars, any one byte, or a byte."""
+_FEW_STARS = 2
+"""With no more of them a match costs no more than the square of a name's length."""
+_FEW_STEPS = 1_000_000
+_MOST_STEPS = 500_000_000
+"""How many steps git may take to match one pattern on all names: some seconds."""
+_MOST_COUNTED = 20_000_000
+"""How many places of patterns in names are looked at, to count those steps."""
 Macros = Mapping[str, tuple[str, ...]]
 
 
@@ -36,6 +48,11 @@ class Line:
     pattern: str
     attributes: tuple[str, ...]
 
+    @property
+    def folder(self) -> str:
+        """Below what its pattern is matched: empty, or a path with a slash at its end."""
+        return self.file.rpartition("/")[0] + "/" if self.file.endswith("/.gitattributes") else ""
+
 
 class _Files:
     """The paths of a tree, folders with a slash at their end; read only when a pattern has to be tried."""
@@ -46,13 +63,29 @@ class _Files:
         # At least a hundred patterns, however large the tree.
         self._tries_left = max(_MOST_TRIES, 100 * len(self._entries))
 
-    def attribute_files(self) -> list[tuple[str, str]]:
-        """Return (path, object id) of each .gitattributes; git reads no symlinks."""
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def attribute_files(self, *, symlinks: bool = False) -> list[tuple[str, str]]:
+        """Return (path, object id) of each .gitattributes. symlinks: those that are one too; new git reads none."""
+        others = (TREE, GITLINK) if symlinks else (TREE, GITLINK, SYMLINK)
         return [
             (show_path(path), oid)
             for path, mode, oid in self._entries
-            if path.rpartition(b"/")[2] == b".gitattributes" and mode not in (TREE, SYMLINK, GITLINK)
+            if path.rpartition(b"/")[2] == b".gitattributes" and mode not in others
         ]
+
+    def longest(self, folder: str, *, last_parts: bool) -> Iterator[bytes]:
+        """Give what patterns of a folder (`a/b/`) are matched with, the longest first: paths, or their last parts."""
+        prefix = folder.encode("utf-8", "surrogateescape")
+        for path in self._longest[last_parts]:
+            if path.startswith(prefix):
+                yield path.rpartition(b"/")[2] if last_parts else path[len(prefix) :]
+
+    @cached_property
+    def _longest(self) -> tuple[list[bytes], list[bytes]]:
+        paths = [path for path, _, _ in self._entries]
+        return sorted(paths, key=len, reverse=True), sorted(paths, key=lambda path: path.rfind(b"/") - len(path))
 
     @cached_property
     def _paths(self) -> list[str]:
@@ -60,7 +93,7 @@ class _Files:
 
     def matches(self, line: Line) -> bool:
         """Whether the line's pattern matches anything below its file's folder. Raises: GitError(`attributes`)."""
-        folder = line.file.rpartition("/")[0] + "/" if line.file.endswith("/.gitattributes") else ""
+        folder = line.folder
         known = self._known.get((folder, line.pattern))
         if known is None:
             known = self._known[folder, line.pattern] = self._matches(line, folder)
@@ -98,6 +131,77 @@ def find_hazards(reader: ObjectReader, rev: Rev, local: Path | None = None) -> t
     return tuple(sorted(set(found)))
 
 
+def require_quick(reader: ObjectReader, rev: Rev, local: Path | None) -> None:
+    """Make sure that git comes to an end with the attributes of what is in the tree of `rev`.
+
+    git up to 2.40 tries all ways to spread a name over the stars of a pattern, and all versions those for `**/`: some
+    twenty bytes of pattern and a long name take it years, whatever it is doing there. local: as in `find_hazards`.
+
+    Raises: GitError(`attributes`) that names the file and the line.
+    """
+    files = _Files(reader, reader.tree_of(rev))
+    steps = counted = 0
+    for line in _all_lines(reader, files, local):
+        body = line.pattern.rstrip("/")
+        parts = _PART.findall(body.removeprefix("/").lower().encode("utf-8", "surrogateescape"))
+        stars = sum(part.startswith(b"*") for part in parts)
+        if stars <= _FEW_STARS or line.pattern.startswith(_MACRO):
+            continue
+        counted += len(files) // 5
+        # Never more ways than to choose where each star ends: only with long names that is too many.
+        names = files.longest(line.folder, last_parts="/" not in body)
+        for name in takewhile(lambda name: comb(len(name) + stars, stars) > _FEW_STEPS, names):  # noqa: B023 -- used at once
+            counted += len(parts) * len(name)
+            steps += _count_steps(parts, name.lower(), _MOST_STEPS - steps)
+            if steps > _MOST_STEPS or counted > _MOST_COUNTED:
+                shown = show_path(name)
+                raise GitError(
+                    "attributes",
+                    f"{line.file}, line {line.number}: it takes git too long to match {line.pattern!r} with {shown!r}",
+                    hint="write the pattern with fewer stars, or several patterns",
+                )
+
+
+def _all_lines(reader: ObjectReader, files: _Files, local: Path | None) -> Iterator[Line]:
+    if local is not None:
+        yield from _read_lines(local, "$GIT_DIR/info/attributes")
+    for path, oid in files.attribute_files(symlinks=True):
+        yield from parse_lines(reader.blob(oid), path)
+
+
+def _count_steps(parts: Sequence[bytes], name: bytes, most: int) -> int:
+    """Return in how many ways beginnings of a pattern match beginnings of a name: git's steps; any more than `most`.
+
+    parts: of the pattern. Both in small letters, as core.ignoreCase has it.
+    """
+    steps = 0
+    ways = [1] + [0] * len(name)
+    for part in parts:
+        if part.startswith(b"*"):
+            ways = _after_stars(part, name, ways)
+        else:
+            any_byte = part.startswith((b"?", b"[")) and part != b"["
+            ways = [0, *(way if any_byte or part[-1] == byte else 0 for way, byte in zip(ways, name, strict=False))]
+        steps += sum(ways)
+        if steps > most:
+            break
+    return steps
+
+
+def _after_stars(part: bytes, name: bytes, ways: Sequence[int]) -> list[int]:
+    """Return how many ways there are to each place of a name after stars, from those to each place before them."""
+    passed = 0
+    found = []
+    for place, way in enumerate(ways):
+        if part.endswith(b"/"):  # `**/`: nothing, or to behind any slash
+            found.append(way + (passed if place and name[place - 1] == _SLASH else 0))
+            passed += way
+        else:
+            passed = way if part == b"*" and place and name[place - 1] == _SLASH else passed + way
+            found.append(passed)
+    return found
+
+
 def parse_lines(data: bytes, file: str) -> Iterator[Line]:
     """Give the lines of an attributes file that say something."""
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
@@ -118,8 +222,8 @@ def _split_pattern(line: str) -> tuple[str, str]:
             name, _, rest = rest.strip().partition(" ")
             return _MACRO + name, rest
         return pattern, rest
-    escapes = {"n": "\n", "t": "\t", "\\": "\\", '"': '"'}
-    return re.sub(r"\\(.)", lambda match: escapes.get(match[1], "?"), quoted[1]), line[quoted.end() :]
+    quoted_bytes = quoted[1].encode("utf-8", "surrogateescape")
+    return unescape(quoted_bytes).decode("utf-8", "surrogateescape"), line[quoted.end() :]
 
 
 def _macros(lines: Iterable[Line]) -> dict[str, tuple[str, ...]]:

@@ -16,7 +16,7 @@ from flakesync.cache.single_flight import SingleFlight
 from flakesync.errors import NixError, SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
-from flakesync.git.store.attributes import find_hazards
+from flakesync.git.store.attributes import find_hazards, require_quick
 from flakesync.git.store.links import read_through
 from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
 from flakesync.nix.lock.file import LockFile, LockNode
@@ -227,7 +227,9 @@ def _exact_source(move: Move) -> FromServer | FromClone:
     if isinstance(source, FromServer):
         return source
     with Repository.open(source.repository) as repository:
-        hazards = find_hazards(repository.reader, source.rev, repository.common_dir / "info" / "attributes")
+        attributes = repository.common_dir / "info" / "attributes"
+        require_quick(repository.reader, source.rev, attributes)  # old Nix lets git make an archive of it
+        hazards = find_hazards(repository.reader, source.rev, attributes)
         # What a flake asks for itself no archive holds; what Nix makes of that, it says itself.
         archived = source.pushed and canonical_source(move).get("type") != "git"
         if archived and _has_self_attrs(

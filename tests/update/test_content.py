@@ -8,9 +8,11 @@ import pytest
 from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
+from flakesync.nix.lock.file import LockNode
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.update.commit import message, write_update
-from flakesync.update.content import Update, has_content, locked_repos, own_commits, read_update
+from flakesync.update.content import Move, Update, has_content, locked_repos, own_commits, read_update
 from tests.support import locks, repos
 
 BOT = Signature("Bot", "bot@test.example")
@@ -191,3 +193,86 @@ def test_a_lock_that_cannot_be_read_is_named_by_its_place_in_the_repo(tmp_path: 
     known: dict[str, bytes | None] = {"dev/flake.lock": before} if before is not None else {}
     with pytest.raises(LockError, match=r"dev/flake\.lock"):
         updated(tmp_path / "r", known, {"dev/flake.lock": AFTER if before == b"{" else b"{"})
+
+
+# ---- the commits of other repos --------------------------------------------------------------------------------------
+
+LIB, APP = RepoName("lib"), RepoName("app")
+OWNERS = {
+    identity: name
+    for name in (LIB, APP)
+    if (identity := FlakeRef.parse(f"git+https://acme.example/{name}").identity) is not None
+}
+BRANCH = "flakesync/update"
+
+
+def node(
+    name: str, word: str, *, ref: str | None = None, locked_ref: str | None = None, fixed: bool = False
+) -> LockNode:
+    """Return a node of a repo at some commit. ref, fixed: what flake.nix names. locked_ref: the branch in the lock."""
+    known = locks.git(f"https://acme.example/{name}", rev=locks.rev_of(word))
+    original = {**known.original, **({"ref": ref} if ref else {}), **({"rev": locks.rev_of(word)} if fixed else {})}
+    return LockNode(
+        locked={**known.locked, **({"ref": locked_ref} if locked_ref else {})},
+        original={key: value for key, value in original.items() if key != "ref" or ref is not None},
+    )
+
+
+def holding(moved: dict[str, LockNode | tuple[str, ...] | None], *below: LockNode) -> Update:
+    moves = tuple(Move(FlakeDir("."), (name,), None, after) for name, after in moved.items())
+    return Update(Rev("c" * 40), Rev("b" * 40), RUN, {}, moves, len(below), below)
+
+
+def found(update: Update) -> list[tuple[str, str, str | None]]:
+    """Return each commit with its repo and the input that is moved to it; None: it is below one."""
+    locked = locked_repos(update, OWNERS, BRANCH)
+    return [(each.repo, each.rev, each.move[1][0] if each.move is not None else None) for each in locked]
+
+
+def test_what_is_moved_is_named_with_its_move_and_what_is_below_only_where_no_move_names_it() -> None:
+    one, two = locks.rev_of("one"), locks.rev_of("two")
+    moved = {"a": node("lib", "one"), "b": node("lib", "one"), "c": node("app", "one")}
+    below = (node("lib", "one"), node("lib", "two"), node("app", "one"))
+    assert found(holding({**moved}, *below)) == [
+        ("lib", one, "a"),
+        ("lib", one, "b"),
+        ("app", one, "c"),
+        ("lib", two, None),
+    ]
+    assert found(holding({}, *below)) == [("lib", one, None), ("lib", two, None), ("app", one, None)]
+
+
+def test_inputs_that_go_or_follow_or_are_nobodys_or_have_no_commit_lock_none() -> None:
+    nameless = replace_locked(node("lib", "one"), without="rev")
+    nobodys = LockNode(locked=nixpkgs(NEW).locked, original=nixpkgs(NEW).original)
+    assert found(holding({"gone": None, "follows": ("lib",), "nameless": nameless, "nixpkgs": nobodys}, nobodys)) == []
+
+
+def replace_locked(known: LockNode, *, without: str) -> LockNode:
+    locked = {key: value for key, value in (known.locked or {}).items() if key != without}
+    return LockNode(locked=locked, original=known.original)
+
+
+def test_a_repo_is_known_by_what_flake_nix_says_where_the_lock_has_another_address() -> None:
+    lib, mirror = node("lib", "one"), locks.git("https://mirror.example/lib", rev=locks.rev_of("one"))
+    assert found(holding({"lib": LockNode(locked=mirror.locked, original=lib.original)}))[0][0] == "lib"
+    assert found(holding({"lib": LockNode(locked=lib.locked, original=mirror.original)}))[0][0] == "lib"
+    assert found(holding({"lib": LockNode(locked=lib.locked)}))[0][0] == "lib"
+
+
+@pytest.mark.parametrize(
+    ("what", "ref", "chosen", "own_branch"),
+    [
+        (node("lib", "one"), None, False, False),
+        (node("lib", "one", ref="stable", locked_ref="stable"), "stable", False, False),
+        (node("lib", "one", ref="main", locked_ref=BRANCH), "main", False, True),
+        (node("lib", "one", locked_ref=f"refs/heads/{BRANCH}"), None, False, True),
+        (node("lib", "one", fixed=True), None, True, False),
+        (node("lib", "one", ref="refs/tags/v1"), "refs/tags/v1", True, False),
+    ],
+)
+def test_of_each_is_known_what_flake_nix_tracks_and_whether_it_is_an_update_commit(
+    what: LockNode, ref: str | None, chosen: bool, own_branch: bool
+) -> None:
+    (locked,) = locked_repos(holding({"lib": what}), OWNERS, BRANCH)
+    assert (locked.ref, locked.chosen, locked.own_branch) == (ref, chosen, own_branch)

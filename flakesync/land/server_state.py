@@ -280,7 +280,7 @@ def _without_clone(repo: Repo) -> Repo:
 
 def _targets(update: Update) -> Iterator[tuple[Source, Target]]:
     for move in update.moves:
-        if isinstance(move.after, LockNode) and move.after.locked is not None:
+        if isinstance(move.after, LockNode):
             item = own_input(move.path, move.after)
             if item.source is not None and item.rev is not None:
                 locked = item.locked if is_archive(item.locked) else None

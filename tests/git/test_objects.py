@@ -172,6 +172,7 @@ def test_a_corrupt_object_is_an_error_and_no_crash(repo: Path, broken: bytes | N
         with pytest.raises(GitError) as caught:
             read_base(ObjectReader.open(repo), None, ["flake.lock"])
         assert caught.value.code == ("missing-object" if broken is None else "corrupt")
+        assert broken is None or "git fsck" in str(caught.value.hint)
         file.write_bytes(kept)
     assert read_base(ObjectReader.open(repo), None, ["flake.lock"]).files == {"flake.lock": b"{}"}
 

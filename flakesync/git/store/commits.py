@@ -1,4 +1,4 @@
-"""Read the text of a commit object."""
+"""Read the text of a commit object; the error for what is damaged."""
 
 import re
 
@@ -7,7 +7,14 @@ from flakesync.git.values import Commit, Signature
 from flakesync.terms import Rev
 
 OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+MEND = "`git fsck` there shows what is damaged; a new clone mends it"
+"""What to do about a damaged repository."""
 _SIGNATURE = re.compile(rb"(.*?) ?<([^>\n]*)> ?(-?\d{1,18})? ?([+-]\d{4})?")
+
+
+def corrupt(where: str, what: str) -> GitError:
+    """Return the error for a repository, in the folder `where`, of which something is damaged. what: a sentence."""
+    return GitError("corrupt", f"{where}: {what}", hint=MEND)
 
 
 def parse_commit(rev: Rev, data: bytes, where: str) -> Commit:
@@ -28,7 +35,7 @@ def parse_commit(rev: Rev, data: bytes, where: str) -> Commit:
             case b"encoding":
                 encoding = value.decode("ascii", "replace")
     if len(people) != 2 or not all(OBJECT_ID.fullmatch(parent) for parent in parents):
-        raise GitError("corrupt", f"{where}: the commit {rev} is corrupt")
+        raise corrupt(where, f"the commit {rev} is corrupt")
     try:
         text = message.decode(encoding, "replace")
     except LookupError:
@@ -51,5 +58,5 @@ def header_id(data: bytes, key: bytes, rev: str, where: str) -> str:
     """Return the id in an object's first line (`tree …`, `object …`). Raises: GitError(`corrupt`)."""
     oid = data[len(key) : len(key) + len(rev)].decode("ascii", "replace")
     if not data.startswith(key) or not OBJECT_ID.fullmatch(oid):
-        raise GitError("corrupt", f"{where}: the object {rev} is corrupt")
+        raise corrupt(where, f"the object {rev} is corrupt")
     return oid

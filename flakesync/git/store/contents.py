@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.store.commits import corrupt
 from flakesync.git.store.objects import ObjectReader
 
 _ENTRY = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{20})", re.DOTALL)
@@ -101,7 +102,7 @@ class TreeContents:
         return int(size), content
 
     def _corrupt(self, oid: str) -> GitError:
-        return GitError("corrupt", f"{self._reader.path}: the object {oid} is corrupt, or not what it should be")
+        return corrupt(self._reader.path, f"the object {oid} is corrupt, or not what it should be")
 
 
 _BLOB = 3

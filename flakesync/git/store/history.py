@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.store.commits import parse_commit
+from flakesync.git.store.commits import MEND, parse_commit
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.values import Commit
 from flakesync.terms import Rev
@@ -133,7 +133,7 @@ class History:
             raise GitError(
                 "corrupt" if reason.code == "git" else reason.code,
                 f"{self._reader.path}: its history cannot be read: {reason.message}",
-                hint=reason.hint or "`git fsck` there shows what is damaged; a new clone mends it",
+                hint=reason.hint or MEND,
             )
         return answer.lines
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from flakesync.errors import GitError
-from flakesync.git.store.commits import OBJECT_ID, header_id, parse_commit
+from flakesync.git.store.commits import OBJECT_ID, corrupt, header_id, parse_commit
 from flakesync.git.store.ownership import require_owner
 from flakesync.git.values import Commit, check_ref_name, unescape
 from flakesync.terms import Rev
@@ -96,7 +96,7 @@ class ObjectReader:
             if not text.startswith("ref: "):
                 return Rev(text)
             full = text[5:].strip()
-        raise GitError("corrupt", f"{self.path}: the symbolic ref {full!r} never ends")
+        raise corrupt(self.path, f"the symbolic ref {full!r} never ends")
 
     def sound_ref(self, full: str) -> Rev | None:
         """Return as `ref` does; None also for a ref that has lost its content, and so can be made anew."""
@@ -155,10 +155,10 @@ class ObjectReader:
         text = raw.decode("utf-8", "surrogateescape").strip()
         if text.startswith("ref: "):
             if not text.startswith("ref: refs/"):
-                raise GitError("corrupt", f"{self.path}: {full} is a symbolic ref out of refs/")
+                raise corrupt(self.path, f"{full} is a symbolic ref out of refs/")
             return text
         if not OBJECT_ID.fullmatch(text):
-            raise GitError("corrupt", f"{self.path}: {full} does not hold an object id")
+            raise corrupt(self.path, f"{full} does not hold an object id")
         return text
 
     def _packed_ref(self, full: str) -> bytes | None:
@@ -217,7 +217,7 @@ class ObjectReader:
         rows = (_ENTRY_SHA1 if size == 20 else _ENTRY_SHA256).findall(data)
         # `findall` passes over what it cannot read: only if the lengths add up has it seen every byte.
         if sum([len(mode) + len(name) for mode, name, _ in rows]) + len(rows) * (size + 2) != len(data):
-            raise GitError("corrupt", f"{self.path}: the tree {oid} is corrupt")
+            raise corrupt(self.path, f"the tree {oid} is corrupt")
         entries = {name: (int(mode, 8), raw.hex()) for mode, name, raw in rows}
         self._trees[oid] = entries
         return entries
@@ -232,7 +232,7 @@ class ObjectReader:
                 break
             kind, data = self.raw(header_id(data, b"object ", rev, self.path))
         if kind != b"commit":
-            raise GitError("corrupt", f"{self.path}: {rev} is no commit")
+            raise corrupt(self.path, f"{rev} is no commit")
         self._roots[rev] = tree = header_id(data, b"tree ", rev, self.path)
         return tree
 
@@ -279,11 +279,11 @@ class ObjectReader:
         try:
             data = zlib.decompress(packed)
         except zlib.error:
-            raise GitError("corrupt", f"{self.path}: the object {oid} is corrupt") from None
+            raise corrupt(self.path, f"the object {oid} is corrupt") from None
         header, nul, content = data.partition(b"\0")
         kind, _, size = header.partition(b" ")
         if not nul or size != b"%d" % len(content):
-            raise GitError("corrupt", f"{self.path}: the object {oid} is corrupt")
+            raise corrupt(self.path, f"the object {oid} is corrupt")
         return kind, content
 
     @property
@@ -318,7 +318,7 @@ class ObjectReader:
                 return self._from_git(oid)
             raise GitError("missing-object", f"{self.path}: there is no object {oid}") from None
         except (pygit2.GitError, OSError, ValueError) as error:
-            raise GitError("corrupt", f"{self.path}: the object {oid} cannot be read: {error}") from None
+            raise corrupt(self.path, f"the object {oid} cannot be read: {error}") from None
         return _KINDS[int(kind)], content
 
     def _is_partial(self) -> bool:
@@ -340,9 +340,7 @@ class ObjectReader:
     def _expect(self, oid: str, kind: bytes) -> bytes:
         found, content = self.raw(oid)
         if found != kind:
-            raise GitError(
-                "corrupt", f"{self.path}: {oid} is a {found.decode(errors='replace')}, not a {kind.decode()}"
-            )
+            raise corrupt(self.path, f"{oid} is a {found.decode(errors='replace')}, not a {kind.decode()}")
         return content
 
 

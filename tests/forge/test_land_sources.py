@@ -13,7 +13,7 @@ from flakesync.workspace.manifest import load_workspace
 from tests.support.kept import Kept
 from tests.support.landing import Landing
 from tests.support.memory_forge import MemoryServers
-from tests.support.nixspace import Space
+from tests.support.nixspace import UPDATE_BRANCH, Space
 
 
 def published(root: Path) -> Landing:
@@ -46,6 +46,12 @@ def facts(landing: Landing, name: str, rev: Rev) -> dict[str, object]:
 def test_what_a_base_or_an_update_branch_locks_is_known(landing: Landing, where: str) -> None:
     rev = landing.tip("lib") if where == "base" else landing.update("lib")
     known = dict(landing.space.locked("lib", "nixpkgs", rev=rev))
+    assert facts(landing, "nixpkgs", Rev(str(known["rev"])))["narHash"] == known["narHash"]
+
+
+def test_a_branch_with_somebodys_commit_takes_nothing_away_from_the_others(landing: Landing) -> None:
+    known = dict(landing.space.locked("lib", "nixpkgs", rev=landing.tip("lib")))
+    landing.space.commit("lib", {"x": "of a person"}, branch=UPDATE_BRANCH)
     assert facts(landing, "nixpkgs", Rev(str(known["rev"])))["narHash"] == known["narHash"]
 
 

@@ -165,10 +165,9 @@ def has_content(repository: Repository, base: Rev, update: Update) -> bool:
 
 def _lock_at(repository: Repository, rev: Rev, flake: FlakeDir) -> LockFile | None:
     """Return the lock of a flake in a commit; None: there is none that can be used."""
-    file = flake_file(flake)
-    data = repository.read(rev, file)
+    data = repository.read(rev, flake_file(flake))
     try:
-        return LockFile.parse(data, file=file) if data is not None else None
+        return LockFile.parse(data) if data is not None else None
     except LockError:
         return None
 

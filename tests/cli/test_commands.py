@@ -338,6 +338,23 @@ def test_sync_is_not_content_with_a_lock_that_it_cannot_mend(
 
 
 @pytest.mark.usefixtures("acme")
+def test_what_people_are_asked_to_report_holds_no_secrets(
+    flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("https://bob:hunter2@git.example/x?sig=presigned", "Bearer glpat-0123456789")
+
+    monkeypatch.setattr("flakesync.survey.read.read_graph", fail)
+    monkeypatch.setenv("GITLAB_TOKEN", "glpat-0123456789")
+    monkeypatch.setenv("FLAKESYNC_DEBUG", "1")
+    ran = flakesync("graph", "--offline")
+    assert ran.status == 3
+    assert "Traceback" in ran.err
+    assert "git.example/x" in ran.err
+    assert not [secret for secret in ("hunter2", "presigned", "glpat-") if secret in ran.err]
+
+
+@pytest.mark.usefixtures("acme")
 def test_a_bug_is_told_as_one_with_the_traceback_only_when_asked(
     flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -315,6 +315,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _NIX_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("nix")
+        if item.get_closest_marker("slow_but_newest") and _has_older_nix(item):
+            item.add_marker("slow")
+
+
+def _has_older_nix(item: pytest.Item) -> bool:
+    """Tell whether the test is the one for another version than the newest."""
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return any(params.get(name, newest) != newest for newest in real_nix.installed()[-1:] for name in _NIX_FIXTURES)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,6 @@
 """Native against real Nix, byte for byte, on random workspaces.
 
-FLAKESYNC_FIDELITY is the number of workspaces for each version (5 by default, 500 in CI; `make fidelity` takes 5,000).
+FLAKESYNC_FIDELITY is the number of workspaces for each version (2 by default, 500 in CI; `make fidelity` takes 5,000).
 """
 
 import os
@@ -19,7 +19,7 @@ from flakesync.sync.lockers.nix import NixLocker
 from tests.fidelity.graphs import World
 from tests.support.nix import RealNix
 
-GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "5"))
+GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "2"))
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
 _CHUNK = 5
 FIRST_LOCKS = (2, 26)

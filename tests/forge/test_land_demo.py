@@ -137,7 +137,7 @@ def put(world: World, path: str, made: Path, kind: Kind, way: Way) -> None:
         pytest.param(on_one("github", "merge", person="squash"), id="github-merge", marks=pytest.mark.slow),
         pytest.param(on_one("gitlab", "squash", person="merge"), id="gitlab-squash", marks=pytest.mark.slow),
         pytest.param(on_one("forgejo", "rebase", person="merge"), id="forgejo-rebase", marks=pytest.mark.slow),
-        pytest.param(MIXED, id="mixed"),
+        pytest.param(MIXED, id="mixed", marks=pytest.mark.slow),
     ],
 )
 def test_the_example_workspace_lands(any_nix: RealNix, tmp_path: Path, way: Way) -> None:

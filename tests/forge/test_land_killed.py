@@ -88,7 +88,14 @@ def three(root: Path) -> Landing:
     return landing
 
 
-@pytest.mark.parametrize(("way", "after"), [("squash", True), ("merge", False), ("rebase", True)])
+@pytest.mark.parametrize(
+    ("way", "after"),
+    [
+        ("squash", True),
+        pytest.param("merge", False, marks=pytest.mark.slow),
+        pytest.param("rebase", True, marks=pytest.mark.slow),
+    ],
+)
 def test_dying_at_every_call_of_the_forge_one_after_the_other(
     any_nix: object, tmp_path: Path, way: Way, after: bool
 ) -> None:

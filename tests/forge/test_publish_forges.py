@@ -20,7 +20,8 @@ from tests.support.forge import Forge, Project, faults
 from tests.support.forge.client import HOSTS
 
 TOKEN = "t0ken-0f-the-b0t"
-KINDS: list[Kind] = ["github", "gitlab", "forgejo"]
+# What is said to one kind of forge is said in forge/ for each of them: the two others are for `make slow`.
+KINDS = [pytest.param("github", marks=pytest.mark.slow), "gitlab", pytest.param("forgejo", marks=pytest.mark.slow)]
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 _APIS: dict[Kind, str] = {"github": "", "gitlab": "/api/v4", "forgejo": "/api/v1"}
 

@@ -95,6 +95,7 @@ def wrong(version: tuple[int, int], text: str, theirs: dict[str, object] | None)
     return None if good else f"{text}\n  here: {ours}\n  Nix:  {theirs}\n  known difference: {known}"
 
 
+@pytest.mark.slow_but_newest
 def test_every_form_is_read_as_nix_reads_it(nix: RealNix, tmp_path: Path) -> None:
     # An old version reads one reference in a process: every third of what is only crossed is enough there.
     crossed = CROSSED if nix.version >= BATCHED else CROSSED[::3]

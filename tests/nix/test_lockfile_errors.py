@@ -193,6 +193,7 @@ def test_a_follows_cycle_of_several_inputs_is_found() -> None:
     assert "leads back" in error.message
 
 
+@pytest.mark.slow
 def test_a_bomb_of_shared_nodes_is_refused() -> None:
     source = locks.github("acme", "lib")
     node = {"locked": source.locked, "original": source.original}

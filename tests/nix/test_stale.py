@@ -100,6 +100,7 @@ class Ground:
         return found, self._nix.check_lock(folder)
 
 
+@pytest.mark.slow_but_newest
 def test_what_nix_refuses_is_found_and_what_it_takes_is_not(nix: RealNix, use_nix: RealNix, kept: Kept) -> None:
     ground = kept.again(f"stale-{nix.id}", Ground)
     for claim, (old, new, inputs) in REFUSED.items():

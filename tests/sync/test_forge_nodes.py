@@ -20,6 +20,8 @@ from tests.support import repos
 from tests.support.forge.world import NO_INPUTS, Json, World, make_world
 from tests.support.nix import RealNix
 
+pytestmark = pytest.mark.slow_but_newest
+
 UPDATE = "flakesync/update"
 NIXPKGS = "github:NixOS/nixpkgs/nixos-25.11"
 SITES: list[tuple[str, Kind]] = [

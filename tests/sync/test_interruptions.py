@@ -104,6 +104,7 @@ def steps(tmp_path: Path) -> int:
     return _steps[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", range(MOMENTS))
 def test_kill_9_at_any_moment_loses_nothing(any_nix: object, tmp_path: Path, moment: int) -> None:
     whole = steps(tmp_path)

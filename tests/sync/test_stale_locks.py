@@ -84,6 +84,7 @@ class Ground:
         return Nix.find().check_lock(folder)
 
 
+@pytest.mark.slow_but_newest
 @pytest.mark.parametrize("locker", ["auto", "nix"])
 def test_what_is_made_of_a_stale_lock_nix_takes_as_it_is(
     nix: RealNix, use_nix: RealNix, tmp_path: Path, locker: LockerChoice
@@ -106,6 +107,7 @@ def test_what_is_made_of_a_stale_lock_nix_takes_as_it_is(
     assert set(run_sync(ground.manifest, locker=locker).statuses.values()) == {"unchanged"}
 
 
+@pytest.mark.slow_but_newest
 @pytest.mark.parametrize("locker", ["auto", "nix"])
 @pytest.mark.parametrize("nested", [False, True])
 def test_inputs_that_share_a_node_get_one_each_at_the_same_commit(

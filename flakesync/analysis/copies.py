@@ -13,7 +13,7 @@ from flakesync.survey.pins import last_modified, pin_source
 from flakesync.terms import FlakeDir, InputPath, NodeLabel, RepoName, Rev, show_path
 from flakesync.workspace.inputs import own_input
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import FlakeState, RepoState
+from flakesync.workspace.snapshot import FlakeState, RepoState, UnreadableRepo
 from flakesync.workspace.values import did_you_mean
 
 States = Mapping[RepoName, RepoState]
@@ -85,12 +85,12 @@ def _paths_by_end(lock: LockFile) -> Mapping[NodeLabel, list[InputPath]]:
 
 
 def find_sources(workspace: Workspace, states: States, word: str) -> frozenset[Identity]:
-    """Return the repositories that a word means: a pin, a repo, a flake reference, or the last part of a place.
+    """Return the repositories that a word means: a pin, a repo, a flake reference, a place, or the last part of one.
 
     A pin and a repo go before a place that only ends in the word, so that `nixpkgs` is the pin where there is one.
 
     Raises:
-        FlakesyncError: `unknown-source`, no lock of the workspace has anything that is called so.
+        FlakesyncError: `unknown-source`, no lock that was read has anything that is called so.
     """
     for pin in workspace.pins:
         if pin.name == word:
@@ -103,14 +103,15 @@ def find_sources(workspace: Workspace, states: States, word: str) -> frozenset[I
         wanted = FlakeRef.parse(word).identity
         if wanted is not None and wanted in known:
             return frozenset({wanted})
-    found = frozenset(identity for identity in known if _last_part(identity) == word.lower())
+    found = frozenset(identity for identity in known if word.lower() in (_last_part(identity), str(identity).lower()))
     if not found:
+        unread = any(isinstance(state, UnreadableRepo) for state in states.values())
         names = (
             {_last_part(identity) for identity in known} | {pin.name for pin in workspace.pins} | set(workspace.names)
         )
         raise FlakesyncError(
             "unknown-source",
-            f"no lock of the workspace has a source called `{word}`",
+            f"no lock {'that could be read' if unread else 'of the workspace'} has a source called `{word}`",
             hint=did_you_mean(word, names) or "without a name, `flakesync inputs` lists all sources",
         )
     return found

@@ -17,6 +17,7 @@ from flakesync.report.text import (
     flow,
     fold,
     input_name,
+    last_title,
     line,
     line_width,
     row,
@@ -37,7 +38,7 @@ def render_inputs(document: InputsDocument, *, now: int, width: int, full: bool 
     now: seconds since the epoch, what ages are counted to.
     """
     if not document.sources:
-        return fold(line("no inputs: the locks of these repos have no source with a place"), width)
+        return fold(line("no inputs: no lock that was read has a source with a place"), width)
     if len(document.sources) > 1 and not full:
         return _overview(document.sources, now, width)
     lines: list[Line] = []
@@ -84,7 +85,7 @@ def _of_source(source: SourceDocument, now: int, width: int, full: bool) -> list
     columns[0] = min(columns[0], share(width, 4 + sum(size + 2 for size in columns[1:]) + len(_TITLES[-1]), 24))
     lines = fold(line(Span(shown(source.source), "name"), Span(f": {summary_text(source)}", "dim")), width, 2)
     titles = [(line(Span(title, "dim")), size) for title, size in zip(_TITLES, columns, strict=False)]
-    lines += [(*each, Span("inputs", "dim")) for each in row(titles)]
+    lines += [last_title(each, "inputs", width) for each in row(titles)]
     for cells, copies in rows:
         head = row([(line(Span(cell, style)), size) for cell, style, size in zip(cells, _STYLES, columns, strict=True)])
         places = [Span(_place(copy, full)) for copy in copies]

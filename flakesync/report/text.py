@@ -249,6 +249,12 @@ def few(names: Sequence[str], most: int = 3) -> str:
     return f"{len(names)} repos: {named} and {len(names) - most} more"
 
 
+def last_title(titles: Line, last: str, width: int) -> Line:
+    """Return a table's titles and that of its last column where there is room: else that lies below each row."""
+    whole = (*titles, Span(last, "dim"))
+    return whole if line_width(whole) <= width else titles
+
+
 def with_detail(head: Sequence[Line], detail: str, at: int, indent: int, width: int) -> list[Line]:
     """Return `head`, whose lines end at column `at`, and a text beside it, or below at `indent` for want of room."""
     room = width - at

@@ -64,6 +64,7 @@ def test_without_a_source_every_one_is_found_and_only_selected_repos_are_looked_
         ("NixPkgs", "github.com/nixos/nixpkgs"),
         ("lib", "github.com/acme/lib"),
         ("github:other/tool", "github.com/other/tool"),
+        ("github.com/Other/tool", "github.com/other/tool"),
         ("git+ssh://git@github.com/Other/tool", "github.com/other/tool"),
     ],
 )

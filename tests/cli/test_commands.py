@@ -67,6 +67,19 @@ def test_what_could_not_be_read_is_named_beside_answers_that_do_not_name_it(
     assert "not read" not in tree.err
 
 
+def test_a_source_that_no_lock_has_is_told_with_the_locks_that_could_not_be_read(
+    flakesync: Flakesync, acme: Path
+) -> None:
+    whole = flakesync("inputs", "nothing", "--local")
+    assert "error[unknown-source]: no lock of the workspace has" in whole.err
+    assert "not read" not in whole.err
+    subprocess.run(["git", "init", "-q", str(acme / "lib")], check=True)
+    ran = flakesync("inputs", "nothing", "--local")
+    assert ran.status == 2
+    assert "note: not read: lib: " in ran.err
+    assert "error[unknown-source]: no lock that could be read has a source called `nothing`" in ran.err
+
+
 @pytest.mark.usefixtures("acme")
 def test_graph_of_some_repos_has_their_neighbours_marked(flakesync: Flakesync) -> None:
     document = json.loads(flakesync("graph", "--json", "--repo", "app").out)

@@ -117,7 +117,7 @@ def require_within(lines: list[Line], width: int) -> None:
 
 @pytest.mark.parametrize(("document", "render"), RENDERERS, ids=lambda each: getattr(each, "__name__", ""))
 @settings(max_examples=25, deadline=None)
-@given(data=st.data(), width=st.integers(50, 200))
+@given(data=st.data(), width=st.integers(40, 200))
 def test_no_line_is_wider_than_the_terminal(
     document: type, render: Callable[[Any, int], list[Line]], data: st.DataObject, width: int
 ) -> None:
@@ -125,7 +125,7 @@ def test_no_line_is_wider_than_the_terminal(
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=6), st.integers(50, 200))
+@given(st.lists(st.tuples(NAMES, NAMES, NAMES), min_size=1, max_size=6), st.integers(40, 200))
 def test_no_line_of_a_graph_or_of_what_init_found_is(names: list[tuple[str, str, str]], width: int) -> None:
     edges = [edge(upstream, dependent, flake=flake) for upstream, dependent, flake in names]
     require_within(render_tree(graph(*edges), width=width), width)
@@ -159,7 +159,7 @@ def finding(repo: str, input: str, *, flake: str = ".") -> Finding:
     )
 
 
-@pytest.mark.parametrize("width", [50, 80])
+@pytest.mark.parametrize("width", [40, 50, 80])
 def test_columns_hold_whatever_the_paths(width: int) -> None:
     inputs = ["nixpkgs", "a/very/long/input/path/that/nobody/wants/to/read/nixpkgs", "日本/nixpkgs"]
     locked = Locked(rev="1" * 40, last_modified=NOW, repos=["x" * 70, "y"])

@@ -9,7 +9,7 @@ from flakesync.cli import screen
 from flakesync.cli.complete import sources
 from flakesync.cli.opening import note_unread, open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
-from flakesync.errors import EXIT_FINDINGS, EXIT_OK
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 
 @with_common()
@@ -47,7 +47,12 @@ def inputs(
     workspace, selected = open_workspace(common)
     with screen.busy(reading(workspace), quiet=common.quiet):
         graph = read_graph(workspace, at=at, offline=common.offline, renew=True)
-    wanted = find_sources(workspace, graph.states, source) if source is not None else None
+    try:
+        wanted = find_sources(workspace, graph.states, source) if source is not None else None
+    except FlakesyncError:
+        note_unread(graph, selected)
+        show_hints(graph, selected)
+        raise
     document = inputs_document(find_copies(graph.states, selected, wanted))
     if common.json:
         screen.answer_json(document)

@@ -20,6 +20,7 @@ from flakesync.report.text import (
     fold,
     hang,
     input_name,
+    last_title,
     line,
     line_width,
     pad,
@@ -86,7 +87,7 @@ def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[L
         return []
     columns = _columns([row.cells for row in rows], width)
     titles = [(line(Span(title, "dim")), size) for title, size in zip(_TITLES, columns, strict=False) if size]
-    lines = [(*each, Span("repos", "dim")) for each in row(titles)]
+    lines = [last_title(each, "repos", width) for each in row(titles)]
     for each in rows:
         lines += _row_lines(each, columns, width, full)
     notes = [f"{shown(pin.name)}: {shown(pin.target_note)}" for pin in pins if pin.target_note]
@@ -152,7 +153,9 @@ def _row_lines(pin_row: PinRow, columns: Sequence[int], width: int, full: bool) 
     if pin_row.at_target:
         heads[0] = (Span("→ ", "good"), *heads[0][1:])
     if not pin_row.repos:
-        return [(*heads[0], Span(_NO_REPO, "dim")), *heads[1:]]
+        whole = (*heads[0], Span(_NO_REPO, "dim"))
+        fits = line_width(whole) <= width
+        return [whole, *heads[1:]] if fits else [*heads, line(" " * 6, Span(_NO_REPO, "dim"))]
     names = [Span(shown(name)) for name in pin_row.repos]
     indent = line_width(heads[0])
     room = width - indent

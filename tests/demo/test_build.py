@@ -97,8 +97,9 @@ def test_a_nix_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: pyt
     directory = tmp_path / "acme"
     if existed:
         directory.mkdir()
-    with pytest.raises(FlakesyncError):
-        build_workspace(directory, nix=Nix.find())
+    nix = Nix.find()
+    with pytest.raises(FlakesyncError, match="nix failed: no"):
+        build_workspace(directory, nix=nix)
     assert directory.exists() == existed
     assert not existed or not [*directory.iterdir()]
 

@@ -52,6 +52,16 @@ def the_error(error: ErrorDocument | None, other: str) -> str:
     return error.message
 
 
+def test_packed_branches_with_names_like_it_are_not_in_its_way(tmp_path: Path) -> None:
+    tip = make_bare(tmp_path / "r", {"flake.lock": "{}"})
+    for name in ("flakesync2", "flakesync/update2/x", "flakesync/other", "a/flakesync/update/x"):
+        run_git("update-ref", f"refs/heads/{name}", tip, cwd=tmp_path / "r")
+    run_git("pack-refs", "--all", "--prune", cwd=tmp_path / "r")
+    with Repository.open(tmp_path / "r") as repo:
+        repo.require_room(UPDATE)
+        repo.update_ref(UPDATE, tip, old=None, message="m")
+
+
 @Others
 @pytest.mark.parametrize("kind", list(HOSTS))
 def test_it_is_named_over_https(forge: Forge, tmp_path: Path, kind: Kind, other: str) -> None:

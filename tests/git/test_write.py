@@ -322,6 +322,7 @@ def test_a_commit_is_signed_as_configured(path: Path, tmp_path: Path) -> None:
     with Repository.open(path) as repo, pytest.raises(GitError) as caught:
         write(repo, {"flake.lock": b"new"})
     assert caught.value.code == "signing"
+    assert caught.value.hint == "commit.gpgSign is set: see user.signingKey and gpg.format"
 
 
 @pytest.mark.parametrize("value", ["false", "no", "0"])

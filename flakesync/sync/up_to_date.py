@@ -45,7 +45,7 @@ class UpToDateBranches:
         if self._place is None or self._found <= self._known:
             return
         every = self._found | self._known
-        keep(self._place, msgspec.msgpack.encode(sorted(every if len(every) <= _MOST else self._found)))
+        keep(self._place, msgspec.msgpack.encode(every if len(every) <= _MOST else self._found))
 
 
 def _digest(what: tuple[object, ...]) -> bytes:

@@ -95,7 +95,7 @@ def locked_repos(update: Update, owners: Mapping[Identity, RepoName], branch: st
     named: set[tuple[RepoName, Rev]] = set()
     nodes = [(move.after, move.key) for move in update.moves if isinstance(move.after, LockNode)]
     for node, key in [*nodes, *((node, None) for node in update.nodes)]:
-        locked = node.locked or {}
+        locked = locked_of(node)
         original = node.original if node.original is not None else locked
         rev, repo = rev_of(locked), _owner(locked, owners) or _owner(original, owners)
         if rev is None or repo is None or (key is None and (repo, rev) in named):

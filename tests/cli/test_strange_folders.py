@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,6 +25,12 @@ NAMES = (
 )  # fmt: skip
 UNPRINTABLE = ("line\nfeed", "tab\tstop", "\x01", "\udcff")
 """Names that a manifest cannot hold; the folder that it lies in may have them."""
+QUICK = ("$FOO", "~x", "it's", "a b", "#", "%41", "?", "-C", "\udcff")
+"""Of each kind of meaning one name; the whole pipeline in folders of the other names is slow."""
+
+
+def slow_but_quick(names: Sequence[str]) -> list[object]:
+    return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
 
 
 class Odd(Space):
@@ -145,7 +151,7 @@ def run_all(flakesync: Flakesync, space: Odd, end: str, *options: str) -> None:
     assert list((Path(os.environ["FLAKESYNC_CACHE"])).iterdir()) != []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but_quick(NAMES))
 def test_a_workspace_is_synced_in_a_folder_of_any_name(
     tmp_path: Path, hermetic: Path, monkeypatch: pytest.MonkeyPatch, flakesync: Flakesync, name: str
 ) -> None:
@@ -169,6 +175,7 @@ def test_mirrors_and_clones_land_below_a_folder_of_any_name(
     assert {folder: contents(folder) for folder in before} == before
 
 
+@pytest.mark.slow_but_newest
 @pytest.mark.parametrize("name", ["a b", "$FOO", "it's", "%41", "#", "?", "~", "line\nfeed", "\udcff"])
 def test_nix_takes_a_folder_of_any_name_or_it_is_told_which_one_it_cannot_take(
     outer_nix: RealNix, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flakesync: Flakesync, name: str

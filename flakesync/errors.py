@@ -4,11 +4,12 @@
 go on without (one repo that fails, one bad lock) is a value, not an exception, by the time it gets there.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from flakesync.secrets import hide_secrets
+from flakesync.secrets import hide_secrets, secrets_of, without_secrets
 from flakesync.system import cause_of
 
 EXIT_OK = 0
@@ -169,7 +170,8 @@ def within(repo: str) -> Iterator[None]:
 def unforeseen(error: BaseException) -> str:
     """Return the sentence about an exception that nobody foresaw."""
     text = str(error)
-    return plain(f"this should not have happened: {type(error).__name__}{f': {text}' if text else ''}")
+    said = plain(f"this should not have happened: {type(error).__name__}{f': {text}' if text else ''}")
+    return without_secrets(said, secrets_of(os.environ))  # people are asked to report it
 
 
 class SyncError(FlakesyncError):

@@ -1,9 +1,10 @@
-"""Logins and tokens in addresses, taken out of what is shown.
+"""Logins and tokens, in addresses and of the environment, taken out of what is shown.
 
 Every pattern here looks at each character a bounded number of times: what it is given comes from servers and tools.
 """
 
 import re
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 _AUTHORITY = re.compile(r'//([^/\s"]++)')
@@ -14,6 +15,8 @@ _SECRET = re.compile(
     r"|(?:^|[^a-z0-9])(?:o?auth(?!or)|(?:sig|pass|pwd|pat|jwt|sas|hmac|bearer|session(?:id)?|sid|otp)(?![a-z0-9]))",
     re.IGNORECASE,
 )
+_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
+"""Variables of the environment whose values are secrets."""
 _OPEN = re.compile(r"public|keytype", re.IGNORECASE)
 # There a name alone may be a token; in `ssh://git@host` it is the name of an account.
 _NAME_IS_SECRET = ("http:", "https:", "git:", "ftp:", "ftps:")
@@ -30,6 +33,25 @@ def hide_secrets(text: str, *, instead: str = "") -> str:
     # The scheme is looked at from here and not matched: a pattern that began with it would begin at every letter.
     text = _AUTHORITY.sub(lambda found: _without_login(found, instead), text)
     return _QUERY.sub(lambda found: _without_token(found, instead or "…"), text)
+
+
+def secrets_of(environ: Mapping[str, str]) -> frozenset[str]:
+    """Return the values in `environ` that must never be shown: tokens by their name, and those in NIX_CONFIG."""
+    found = {value for name, value in environ.items() if _SECRET_NAME.search(name)}
+    for tokens in re.findall(r"^\s*(?:extra-)?access-tokens\s*=(.*)$", environ.get("NIX_CONFIG", ""), re.MULTILINE):
+        for pair in tokens.split():
+            token = pair.partition("=")[2]
+            # `host=PAT:secret` and `host=OAuth2:secret` for GitLab
+            found.update((token, token.partition(":")[2]))
+    # Shorter ones are flags such as `1`; blotting them out would hide whole messages and protect nothing.
+    return frozenset(secret for secret in found if len(secret) >= 8)
+
+
+def without_secrets(text: str, secrets: frozenset[str]) -> str:
+    """Return `text` with known secrets, and passwords in URLs, blotted out."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return hide_secrets(text, instead="***")
 
 
 def secret_parameters(address: str) -> list[str]:

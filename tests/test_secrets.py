@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from flakesync.errors import BugError
 from flakesync.secrets import hide_secrets, secret_parameters
 
 
@@ -86,3 +87,9 @@ def test_a_long_text_takes_no_longer_than_it_is_long(piece: str, before: str) ->
     hide_secrets(text, instead="***")
     # A pattern that begins at each letter and goes on to the end would take minutes.
     assert time.thread_time() - began < 5
+
+
+def test_a_bug_that_one_repo_meets_tells_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_TOKEN", "glpat-0123456789")
+    error = BugError(KeyError("Bearer glpat-0123456789", "https://bob:hunter2@h/x"))
+    assert error.message == "this should not have happened: KeyError: ('Bearer ***', 'https://***@h/x')"

@@ -43,7 +43,7 @@ from flakesync.errors import (
     plain,
     unforeseen,
 )
-from flakesync.secrets import hide_secrets
+from flakesync.secrets import hide_secrets, secrets_of, without_secrets
 from flakesync.system import cause_of
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _show_usage(error: Exception) -> None:
 
 def _bug(error: BaseException, session: "Session") -> int:
     hint = f"please report it, with what FLAKESYNC_DEBUG=1 prints, and: {_version()}"
-    _show("bug", _without_secrets(unforeseen(error)), hint)
+    _show("bug", unforeseen(error), hint)
     _traceback_if_asked(error, session)
     return EXIT_BUG
 
@@ -209,14 +209,7 @@ def _is_debugging(session: "Session") -> bool:
 def _traceback(error: BaseException) -> str:
     from traceback import format_exception
 
-    return _without_secrets(plain("".join(format_exception(error))).rstrip())
-
-
-def _without_secrets(text: str) -> str:
-    """Return what people are asked to report without the logins in its addresses and the tokens of the environment."""
-    from flakesync.nix.program.errors import secrets_of, without_secrets
-
-    return without_secrets(text, secrets_of(os.environ))
+    return without_secrets(plain("".join(format_exception(error))).rstrip(), secrets_of(os.environ))
 
 
 def _show(code: str, message: str, hint: str | None) -> None:

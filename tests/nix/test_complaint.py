@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flakesync.nix.program.errors import explain, secrets_of, without_secrets
+from flakesync.nix.program.errors import explain
+from flakesync.secrets import secrets_of, without_secrets
 
 DNS_2_8 = """\
 warning: error: unable to download 'https://api.github.com/repos/a/b/commits/HEAD': Couldn't resolve host name (6); retrying in 293 ms

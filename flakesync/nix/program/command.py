@@ -16,10 +16,11 @@ from urllib.parse import quote
 from flakesync.errors import NixError, plain
 from flakesync.net.wall import is_offline
 from flakesync.nix.lock.file import LockFile
-from flakesync.nix.program.errors import explain, secrets_of, without_secrets
+from flakesync.nix.program.errors import explain
 from flakesync.nix.program.offline import OPTIONS, walled
 from flakesync.nix.program.process import Ended, no_filters, quiet, run
 from flakesync.nix.reference.url import file_url
+from flakesync.secrets import secrets_of, without_secrets
 from flakesync.terms import InputPath, show_path
 
 Flavour = Literal["nix", "lix", "determinate"]

@@ -4,11 +4,10 @@ Nix ≤ 2.19 prints the error first and then the trace (with --show-trace), late
 """
 
 import re
-from collections.abc import Mapping
 
 from flakesync.errors import NixError, plain
 from flakesync.nix.program.crash import crash_of, without_frames
-from flakesync.secrets import hide_secrets
+from flakesync.secrets import without_secrets
 from flakesync.system import cause_in
 
 _MAX_LINES = 15
@@ -49,26 +48,6 @@ _HINTS = (
     ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),
     ("this is a bug", "a bug of Nix: another version may not have it"),
 )
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
-
-
-def secrets_of(environ: Mapping[str, str]) -> frozenset[str]:
-    """Return the values in `environ` that must never be shown: tokens by their name, and those in NIX_CONFIG."""
-    found = {value for name, value in environ.items() if _SECRET_NAME.search(name)}
-    for tokens in re.findall(r"^\s*(?:extra-)?access-tokens\s*=(.*)$", environ.get("NIX_CONFIG", ""), re.MULTILINE):
-        for pair in tokens.split():
-            token = pair.partition("=")[2]
-            # `host=PAT:secret` and `host=OAuth2:secret` for GitLab
-            found.update((token, token.partition(":")[2]))
-    # Shorter ones are flags such as `1`; blotting them out would hide whole messages and protect nothing.
-    return frozenset(secret for secret in found if len(secret) >= 8)
-
-
-def without_secrets(text: str, secrets: frozenset[str]) -> str:
-    """Return `text` with known secrets, and passwords in URLs, blotted out."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return hide_secrets(text, instead="***")
 
 
 def explain(

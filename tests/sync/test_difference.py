@@ -138,3 +138,38 @@ def test_a_folder_of_the_flake_is_the_same_with_and_without_its_hash() -> None:
     assert [found.path for found in differences(old, other)] == [("sub",)]
     elsewhere = parse({"sub": locks.folder("./sub", {}, parent=("x",))})
     assert [found.path for found in differences(new, elsewhere)] == [("sub",)]
+
+
+def entry(**values: object) -> LockFile:
+    """Return a lock with one input. values: what its node has beside, or otherwise than, one of git."""
+    known = locks.git("https://acme.example/lib", rev="a" * 40)
+    made = {"locked": known.locked, "original": known.original, **values}
+    node = {key: value for key, value in made.items() if value is not None}
+    nodes = {"root": {"inputs": {"in": "in"}}, "in": node}
+    return LockFile.parse(locks.to_bytes({"nodes": nodes, "root": "root", "version": 7}))
+
+
+def differ(one: LockFile, other: LockFile) -> bool:
+    found = [bool(differences(one, other)), bool(differences(other, one))]
+    assert found[0] == found[1]
+    return found[0]
+
+
+def test_a_subfolder_in_an_address_alone_is_a_difference() -> None:
+    def at(url: str) -> LockFile:
+        return entry(original={"type": "git", "url": url})
+
+    assert differ(at("https://acme.example/lib"), at("https://acme.example/lib?dir=sub"))
+
+
+def test_an_input_that_is_a_flake_no_more_differs_also_where_it_is_a_folder() -> None:
+    folder = {"type": "path", "path": "./sub"}
+    for more in ({}, {"locked": folder, "original": folder, "parent": []}):
+        assert differ(entry(**more), entry(**more, flake=False))
+        assert not differ(entry(**more, flake=False), entry(**more, flake=False))
+
+
+def test_what_is_a_folder_in_one_lock_alone_is_compared_with_its_hash() -> None:
+    other = {**locks.git("https://acme.example/lib", rev="a" * 40).locked, "narHash": locks.nar_hash_of("other")}
+    assert differ(entry(), entry(locked=other))
+    assert differ(entry(), entry(locked=other, parent=[]))

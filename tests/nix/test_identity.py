@@ -199,6 +199,17 @@ def test_odd_input_has_some_identity_or_none_and_never_an_error(odd: Any) -> Non
     assert found is None or isinstance(found, Identity)
 
 
+@pytest.mark.parametrize("type_", ["github", "gitlab", "sourcehut", "git", "hg", "tarball", "file", "path", "indirect"])
+@pytest.mark.parametrize("key", ["owner", "repo", "host", "url", "path", "id"])
+def test_an_odd_value_of_any_attribute_is_no_error(type_: str, key: str) -> None:
+    usual = {"type": type_, "owner": "o", "repo": "r", "url": "https://h/x", "path": "/x", "id": "x"}
+    for odd in (None, True, 5, ["x"], "", "/", *ODD_TEXTS):
+        found = identity_of({**usual, key: odd})
+        assert found is None or isinstance(found, Identity)
+    assert identity_of({"type": "github", "owner": "o", "repo": "r", "host": 5}) == identity_of_url("github:o/r")
+    assert identity_of({"type": "tarball", "url": "https://"}) is None
+
+
 @given(st.builds("{}{}".format, STARTS, st.text(max_size=12)))
 def test_any_text_has_some_identity_or_none_and_never_an_error(text: str) -> None:
     found = identity_of_url(text)

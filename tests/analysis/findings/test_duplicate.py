@@ -97,7 +97,9 @@ def test_a_copy_that_its_flake_takes_from_the_registry_is_of_the_repository_that
     copy = replace(nixpkgs(OLD), original={"type": "indirect", "id": "pkgs"})
     x = locks.github("other", "x", inputs={"nixpkgs": copy})
     found = scene({"app": {"nixpkgs": nixpkgs(NEW), "x": x}}, pins=[pin("nixpkgs", NIXPKGS)])
-    assert kinds(drift_of(found, {"nixpkgs": Target(NEW)})) == [("duplicate", "app", "x/nixpkgs")]
+    finding = one(drift_of(found, {"nixpkgs": Target(NEW)}))
+    assert (finding.kind, finding.input) == ("duplicate", "x/nixpkgs")
+    assert "(the registry's pkgs)" in finding.detail
 
 
 def test_a_copy_of_which_the_lock_keeps_no_reference_is_of_what_it_is_locked_to() -> None:

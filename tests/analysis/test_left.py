@@ -9,10 +9,11 @@ from flakesync.analysis.drift import find_drift
 from flakesync.analysis.left import find_left
 from flakesync.analysis.plan import make_plan
 from flakesync.documents.sync import LeftDocument
+from flakesync.nix.expression.stale import Disagreement
 from flakesync.survey.pins import Target
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import Pin
-from flakesync.workspace.snapshot import Problem
+from flakesync.workspace.snapshot import Problem, RepoAtCommit
 from tests.support import locks
 from tests.support.drift import NEW, NIXPKGS, OLD, A, B, X
 from tests.support.locks import Input, Inputs
@@ -70,6 +71,23 @@ def test_what_the_manifest_holds_or_flake_nix_fixes_is_listed_and_does_not_count
     fixed = Input(nixpkgs(OLD).locked, {**nixpkgs(OLD).original, "rev": OLD})
     governing = msgspec.structs.replace(PIN, inputs=("nixpkgs",))
     assert one({"nixpkgs": fixed}, pins=[governing]) == [("pin", False)]
+
+
+@pytest.mark.parametrize(("hold", "left"), [((), []), (("lib",), ["stale-lock"])], ids=["mended", "held"])
+def test_a_stale_lock_is_left_where_nothing_of_it_is_locked_anew(hold: tuple[str, ...], left: list[str]) -> None:
+    found = scene({"app": {"lib": locks.github("other", "lib", rev=A)}}, repos={"app": repo("app", hold=hold)})
+    survey = found.survey()
+    app = survey.snapshot.states[RepoName("app")]
+    assert isinstance(app, RepoAtCommit)
+    wanted = Disagreement(
+        ("lib",), "reference", {"type": "github", "owner": "b", "repo": "lib"}, True, "github:b/lib", "why"
+    )
+    stale = msgspec.structs.replace(app, flakes=(msgspec.structs.replace(app.flakes[0], stale=(wanted,)),))
+    snapshot = msgspec.structs.replace(survey.snapshot, states={RepoName("app"): stale})
+    survey = msgspec.structs.replace(survey, snapshot=snapshot)
+    everywhere = everything(found)
+    assert [finding.kind for finding in find_drift(survey, everywhere).findings] == ["stale-lock"]
+    assert [each.kind for each in find_left(survey, make_plan(survey, everywhere), everywhere)] == left
 
 
 def test_what_is_too_old_at_its_target_does_not_count() -> None:

@@ -19,6 +19,7 @@ from flakesync.publish.body import (
     pulls_in,
     put_into,
     run_of,
+    was_abandoned,
 )
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.update.content import Move, Update
@@ -250,3 +251,31 @@ def test_a_title_is_one_line_of_bounded_length() -> None:
     title = make_title("{pin}", LIB, update(move("a\n\x1b[31mb" + "x" * 1000)))
     assert title.startswith("a b")
     assert len(title) == 250
+
+
+def test_what_an_earlier_flakesync_has_written_is_still_read() -> None:
+    """Pull requests are open for weeks: their markers and words stay as they were."""
+    body = """By a person.
+
+<!-- flakesync:begin -->
+
+| input | old | new | dates | changes |
+|---|---|---|---|---|
+| `lib` | `aaaaaaa` | `bbbbbbb` | 2025-11-06 → 2025-11-20 | [pull request of lib](https://forge.test/lib/pull/1) |
+
+Depends-On: https://forge.test/lib/pull/1
+
+Dependents, which lock this update: `app`, `site`
+
+<!-- flakesync:run 7717c8704f96 -->
+This part is rewritten by every run; what you write around it stays.
+
+<!-- flakesync:abandoned -->
+<!-- flakesync:end -->"""
+    assert is_ours(body)
+    assert was_abandoned(body)
+    assert run_of(body) == "7717c8704f96"
+    assert pulls_in(body) == {"lib": "https://forge.test/lib/pull/1"}
+    assert depends_on_in(body) == ["https://forge.test/lib/pull/1"]
+    assert dependents_in(body) == ["app", "site"]
+    assert put_into(body, make_block(content(update(move())))).count("flakesync:begin") == 1

@@ -173,3 +173,20 @@ def test_what_is_a_folder_in_one_lock_alone_is_compared_with_its_hash() -> None:
     other = {**locks.git("https://acme.example/lib", rev="a" * 40).locked, "narHash": locks.nar_hash_of("other")}
     assert differ(entry(), entry(locked=other))
     assert differ(entry(), entry(locked=other, parent=[]))
+
+
+def test_a_reference_is_shown_without_what_only_a_lock_has() -> None:
+    rev = "a" * 40
+    git = {"type": "git", "url": "https://acme.example/lib", "ref": "main", "rev": rev}
+    shown = show_reference({**git, "lastModified": 1_700_000_000, "revCount": 7})
+    assert shown == f"git+https://acme.example/lib?ref=main&rev={rev}"
+
+
+def test_a_forges_repo_in_a_subfolder_differs_by_its_commit_and_by_the_subfolder() -> None:
+    def at(rev: str, dir: str) -> LockFile:
+        known = locks.github("acme", "lib", rev=rev * 40)
+        return entry(locked={**known.locked, "dir": dir}, original={**known.original, "dir": dir})
+
+    assert differ(at("a", "sub"), at("b", "sub"))
+    assert differ(at("a", "sub"), at("a", "other"))
+    assert not differ(at("a", "sub"), at("a", "sub"))

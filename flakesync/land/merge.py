@@ -11,7 +11,7 @@ from flakesync.land.gate import find_obstacle
 from flakesync.land.outcome import Closed, LandOutcome, Made
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, movable_edges
-from flakesync.publish.body import Around, Link
+from flakesync.publish.body import Around, Link, run_of
 from flakesync.publish.publish import publish_again
 from flakesync.survey.survey import Survey
 from flakesync.sync.events import Step
@@ -72,7 +72,7 @@ class Merge:
         """
         run, made, name = self.run, self.made, self.state.name
         forge, project = on_forge.forge, on_forge.project
-        if made.anew or pull is None or pull.state != "open":
+        if made.anew or pull is None or pull.state != "open" or self._tells_of_another_run(pull):
             run.tools.listener(Step(name, "publishing"))
             pull = self._publish(pull)
             if merge_status is not None and _wants_checks(merge_status, made):
@@ -113,6 +113,14 @@ class Merge:
             return None
         commit, error = self.made.commit, self.untested[0]
         return LandOutcome(repo=self.state.name, status="skipped", pull=pull, commit=commit, error=error)
+
+    def _tells_of_another_run(self, pull: Pull) -> bool:
+        """Tell whether a run that made the branch anew ended before it could write that into the pull request.
+
+        The text becomes the message of a squash, so it has to be right when it is merged.
+        """
+        update = self.found.update
+        return update is not None and run_of(pull.body) not in (None, update.run)
 
     def _is_settling(self) -> bool:
         """Tell whether the commit was pushed so lately that the forge may not have begun its checks."""

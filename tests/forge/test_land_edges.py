@@ -11,7 +11,7 @@ from flakesync.git.repository import Repository
 from flakesync.land import waits
 from flakesync.land.server_state import at_commit
 from flakesync.nix.lock.file import LockFile
-from flakesync.publish.body import depends_on_in, mark_abandoned, pulls_in
+from flakesync.publish.body import depends_on_in, mark_abandoned, pulls_in, run_of
 from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.sync.events import Event, Started
 from flakesync.sync.job import BumpJob
@@ -57,6 +57,24 @@ def test_a_pull_request_that_cannot_be_brought_up_to_date_fails_its_repo(landing
     assert landed.errors == {"lib": "forge-rights", "app": "upstream-failed"}
     assert landed["lib"].error is not None
     assert landed["lib"].error.hint == "another token"
+
+
+def test_a_text_that_a_landing_could_not_write_for_the_branch_it_pushed_is_written_before_the_merge(
+    landing: Landing,
+) -> None:
+    published_text = landing.forge.pulls["lib"][0].body
+    landing.space.commit("lib", {"news": "x"}, message="News")
+    landing.forge.fail["update", "lib"] = ForgeError("forge", "it is gone")
+    landing.land()
+    pushed = landing.update("lib")
+    assert landing.forge.pulls["lib"][0].body == published_text
+    landing.forge.fail.clear()
+    assert landing.land().statuses == {"lib": "landed", "app": "landed"}
+    merged = landing.forge.pulls["lib"][0]
+    trailer = "--format=%(trailers:key=Flakesync-Run,valueonly)"
+    run = repos.run_git("log", "-1", trailer, str(merged.head), cwd=landing.space.path("lib"))
+    assert merged.head == pushed
+    assert run_of(merged.body) == run != run_of(published_text)
 
 
 def test_an_upstream_that_does_not_move_is_not_linked(tmp_path: Path) -> None:

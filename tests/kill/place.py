@@ -33,7 +33,7 @@ from tests.support.repos import run_git
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
 CLONED = ("app", "site")
-PATIENCE_S = 60
+PATIENCE_S = 300
 
 # What is flakesync's, or git's own, in a user's clone: all the rest is the user's, to the byte.
 _OURS = ("/.git/objects/", "/.git/worktrees/", "/.git/refs/remotes/", "/.git/refs/flakesync/", "/.git/packed-refs/",

@@ -27,7 +27,7 @@ from tests.support.nixspace import Space, Take
 
 Flakesync = Callable[..., Ran]
 
-JOBS = pytest.mark.parametrize("jobs", ["1", "4"])
+JOBS = pytest.mark.parametrize("jobs", [pytest.param("1", marks=pytest.mark.slow), "4"])
 MESSAGE = "this should not have happened: KeyError: 'nodes'"
 
 

@@ -28,7 +28,15 @@ def over() -> Iterator[threading.Event]:
     event.set()
 
 
-@pytest.mark.parametrize("argv", [("publish",), ("status",), ("abandon", "-j1"), ("land", "--locker", "native")])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        pytest.param(("publish",), marks=pytest.mark.slow),
+        ("status",),
+        pytest.param(("abandon", "-j1"), marks=pytest.mark.slow),
+        ("land", "--locker", "native"),
+    ],
+)
 def test_a_command_that_waits_for_a_forge_ends_at_once(online: Online, argv: tuple[str, ...]) -> None:
     if argv != ("publish",):
         online.run("publish")

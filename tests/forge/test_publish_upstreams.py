@@ -174,7 +174,9 @@ def test_an_update_is_not_a_way_out_for_local_commits_of_its_own_base(town: Town
     assert reasons(run(town)) == ["opened"] * 3
 
 
-def test_an_update_that_was_merged_only_here_has_not_landed(town: Town) -> None:
+@pytest.mark.parametrize("read", ["server", "local"])
+def test_an_update_that_was_merged_only_here_has_not_landed(town: Town, read: str) -> None:
+    town.manifest(workspace={**LOCAL, "read": read})
     commits = town.bump_all()
     repos.run_git("update-ref", "refs/heads/main", commits["lib"], cwd=town.clone("lib"))
     assert reasons(run(town)) == ["opened"] * 3

@@ -137,6 +137,8 @@ def test_what_is_locked_below_is_named_after_what_was_moved_and_once(tmp_path: P
         (AFTER, True),
         (BEFORE, False),
         (AFTER.replace(NEW.encode(), OLD.encode()), True),  # what lies below was not planned
+        (data(tool=replace(tool("two", NEW), locked={**tool("two", NEW).locked, "ref": "other"})), True),
+        (data(tool=replace(tool("two", NEW), inputs={})), True),
         (b"{", False),
         (data(lib=locks.git("https://acme.example/lib")), False),
         (data(tool=replace(tool("two", NEW), locked={"type": "path", "path": "/x"})), False),

@@ -207,7 +207,8 @@ def test_an_odd_value_of_any_attribute_is_no_error(type_: str, key: str) -> None
         found = identity_of({**usual, key: odd})
         assert found is None or isinstance(found, Identity)
     assert identity_of({"type": "github", "owner": "o", "repo": "r", "host": 5}) == identity_of_url("github:o/r")
-    assert identity_of({"type": "tarball", "url": "https://"}) is None
+    for url in ("https://", "https://[::1/x", "https://[x]y/z"):
+        assert identity_of({"type": "tarball", "url": url}) is None
 
 
 @given(st.builds("{}{}".format, STARTS, st.text(max_size=12)))

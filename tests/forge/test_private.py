@@ -62,6 +62,7 @@ def test_a_private_workspace_lands_with_the_token_alone(private: Private, hermet
     assert private.written([hermetic, private.root], TOKEN) == []
 
 
+@pytest.mark.slow
 def test_abandon_takes_an_update_back_with_the_token_alone(private: Private) -> None:
     env = environment(**{VARIABLE: TOKEN})
     for command in ("sync", "publish", "abandon"):

@@ -109,6 +109,7 @@ def test_what_nix_refuses_is_found_and_what_it_takes_is_not(nix: RealNix, use_ni
         assert (claim, *ground.verdicts(old, new)) == (claim, [], True)
 
 
+@pytest.mark.slow_but_newest
 @pytest.mark.parametrize(
     ("inputs", "edge", "target", "at"),
     [

@@ -125,6 +125,7 @@ def queries(nix: RealNix, change: tuple[str, str]) -> list[str]:
     return QUERIES if change in most else [""]
 
 
+@pytest.mark.slow_but_newest
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("submodule", [False, True], ids=["bare", "with-submodule"])
 @pytest.mark.parametrize("change", CHANGES)

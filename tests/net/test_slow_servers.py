@@ -56,10 +56,21 @@ def test_a_connection_that_is_used_again_is_given_up_too(monkeypatch: pytest.Mon
 
 
 def test_an_answer_that_comes_fast_enough_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "GRACE_S", 1.0)
     monkeypatch.setattr(http, "LEAST_BYTES_PER_S", 0.1)
-    with slow_server(HEAD + b"Content-Length: 50\r\n\r\n", b"ab") as server, Web(connect_s=9, read_s=9) as web:
-        assert read(web, server.url) == b"ab" * 25  # 1.25 s
+
+    def answer(grace_s: float) -> bytes:
+        monkeypatch.setattr(http, "GRACE_S", grace_s)
+        size = int(50 * grace_s)  # takes a quarter longer than that
+        head = HEAD + b"Content-Length: %d\r\n\r\n" % size
+        with slow_server(head, b"ab") as server, Web(connect_s=ENDLESS_S, read_s=ENDLESS_S) as web:
+            return read(web, server.url)
+
+    try:
+        found = answer(1.0)
+    except NoAnswerError:  # a machine may be too busy for its first bytes
+        found = answer(8.0)
+    assert set(found.split(b"ab")) == {b""}
+    assert len(found) >= 50
 
 
 def test_no_answer_is_worth_more_than_the_longest_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -209,7 +209,7 @@ def test_an_odd_value_of_any_attribute_is_no_error(type_: str, key: str) -> None
         assert found is None or isinstance(found, Identity)
     assert identity_of({"type": "github", "owner": "o", "repo": "r", "host": 5}) == identity_of_url("github:o/r")
     for url in ("https://", "https://[::1/x", "https://[x]y/z"):
-        # Archives that are targets are looked at by themselves, with nobody around to catch a mistake.
+        # Asked by itself too: `identity_of` would take what a mistake raises for an odd value.
         assert of_tarball(url) is identity_of({"type": "tarball", "url": url}) is None
 
 

@@ -468,6 +468,25 @@ def test_where_what_is_kept_below_an_input_fetched_anew_depends_on_the_nix_nothi
         written(old, APP, {("app",): moved("app", "b", its, own)}, known=Others())
 
 
+@pytest.mark.parametrize("dialect", ALL, ids=lambda dialect: dialect.name)
+def test_a_way_through_a_follows_is_found_by_new_nix_alone(dialect: Dialect) -> None:
+    old = lock(
+        {
+            "root": {"inputs": {"app": "app", "lib": "lib", "z": ["app", "lib", "x"]}},
+            "app": node("app", inputs={"lib": ["lib"]}),
+            "lib": node("lib", inputs={"x": "x"}),
+            "x": node("x"),
+        }
+    )
+    inputs = APP + LIB + 'app.inputs.lib.follows = "lib"; z.follows = "app/lib/x";'
+    moves: dict[tuple[str, ...], Fetched] = {("app",): moved("app", "b", LIB)}
+    if dialect in OLDER:
+        with pytest.raises(NotNativeError, match=r"Nix up to 2\.18 does not find app/lib/x"):
+            written(old, inputs, moves, dialects=[dialect])
+    else:
+        assert at(written(old, inputs, moves, dialects=[dialect]), "root").inputs["z"] == ("app", "lib", "x")
+
+
 def test_an_override_below_an_override_counts_for_those_who_read_it() -> None:
     own = lock({"root": {"inputs": {"mid": "mid"}}, "mid": node("mid", "c", inputs={"lib": "l"}), "l": node("lib")})
     old = lock({"root": {"inputs": {"app": "app", "lib": "lib"}}, "app": node("app"), "lib": node("lib", "f")})

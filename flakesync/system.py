@@ -41,7 +41,7 @@ _SAID = {
         ("disk quota exceeded", errno.EDQUOT),
         ("read-only file ?system", errno.EROFS),
         ("too many open files", errno.EMFILE),
-        (r"cannot allocate memory|out of memory|memory exhausted|bad_alloc", errno.ENOMEM),
+        (r"cannot allocate memory|out of memory|memory exhausted|bad_alloc|failed to map segment", errno.ENOMEM),
         (r"(?:fork|thread)\b.*resource temporarily unavailable|fork: retry", errno.EAGAIN),
     )
 }
@@ -65,6 +65,8 @@ def cause_of(error: BaseException, *, where: str | None = None) -> SystemCause |
         return _cause(errno.ENOMEM, "out of memory", where)
     if isinstance(error, RuntimeError) and "start new thread" in str(error):  # that is all Python says
         return _cause(errno.EAGAIN, "no thread can be started", where)
+    if isinstance(error, ImportError):  # of a library: in the words of what loads it
+        return cause_in(str(error), where)
     if not isinstance(error, OSError):
         return None
     place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else where

@@ -1,8 +1,8 @@
 """The entry point: the one place that turns an error into text and an exit status."""
-# ruff: noqa: E402
 
 import _signal  # type: ignore[import-not-found]  # what `signal` imports takes longer than all that came before
 import os
+import sys
 
 
 def _on_ctrl_c(handler: object) -> object:
@@ -23,39 +23,50 @@ def _end_quietly(number: int, _: object) -> None:
 
 _before = _on_ctrl_c(_end_quietly)  # while the rest is imported
 
-import gc
-import signal
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
+_not_imported: BaseException | None = None
+try:
+    import gc
+    import signal
+    from collections.abc import Sequence
+    from contextlib import suppress
+    from typing import TYPE_CHECKING, NoReturn
 
-from flakesync.errors import (
-    BUGS,
-    EXIT_BUG,
-    EXIT_CANNOT_RUN,
-    EXIT_FINDINGS,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    EXIT_WAITING,
-    BugError,
-    FlakesyncError,
-    plain,
-    unforeseen,
-)
-from flakesync.secrets import hide_secrets, secrets_of, without_secrets
-from flakesync.system import cause_of
+    from flakesync.errors import (
+        BUGS,
+        EXIT_BUG,
+        EXIT_CANNOT_RUN,
+        EXIT_FINDINGS,
+        EXIT_INTERRUPTED,
+        EXIT_OK,
+        EXIT_WAITING,
+        BugError,
+        FlakesyncError,
+        plain,
+        unforeseen,
+    )
+    from flakesync.secrets import hide_secrets, secrets_of, without_secrets
+    from flakesync.system import cause_of
 
-if TYPE_CHECKING:
-    from flakesync.cli.options import Session
+    if TYPE_CHECKING:
+        from flakesync.cli.options import Session
 
-EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+    EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+except (ImportError, MemoryError, OSError) as _error:  # `main` tells of it: who imports this is not always the program
+    _not_imported = _error
 
 
-def main() -> NoReturn:
+def main() -> "NoReturn":
     """Run the command that the program's arguments name, and exit with its status."""
     _on_ctrl_c(_end_quietly)
-    arguments = sys.argv[1:]
+    try:
+        if _not_imported is not None:
+            raise _not_imported
+        _run_to_the_end(sys.argv[1:])
+    except (ImportError, MemoryError, OSError) as error:  # there was not even enough to tell of an error
+        _end_without_means(error)
+
+
+def _run_to_the_end(arguments: "Sequence[str]") -> "NoReturn":
     if arguments in (["--version"], ["-V"]) and _say_version():
         raise SystemExit(EXIT_OK)
     from flakesync.cli import screen, signals
@@ -75,6 +86,22 @@ def main() -> NoReturn:
         signals.leave(EXIT_INTERRUPTED)
 
 
+def _end_without_means(error: BaseException) -> "NoReturn":
+    """Tell why the program cannot run, with nothing but what is there, and end it; raise what has another cause."""
+    said = f"{error}".lower()
+    if isinstance(error, MemoryError) or "cannot allocate memory" in said or "failed to map segment" in said:
+        told = "error[no-memory]: out of memory\nhint: give it more memory (`ulimit -v`)\n"
+    elif "too many open files" in said:
+        told = "error[too-many-files]: too many open files\nhint: raise the limit on open files (`ulimit -n 1024`)\n"
+    else:
+        raise error
+    try:  # noqa: SIM105 - contextlib need not be there
+        os.write(2, told.encode())
+    except OSError:
+        pass
+    os._exit(2)
+
+
 def _say_version() -> bool:
     """Say the version at once: a script that asks should not wait for anything. False: stdout does not take it."""
     from flakesync import __version__
@@ -86,7 +113,7 @@ def _say_version() -> bool:
     return True
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: "Sequence[str]") -> int:
     """Run one command and return the exit status; every error has been told on stderr by then."""
     from flakesync.cli import screen
     from flakesync.cli.options import Session
@@ -120,7 +147,7 @@ def _tell_bugs(status: int, session: "Session") -> int:
     return EXIT_BUG
 
 
-def _dispatch(arguments: Sequence[str], session: "Session") -> int:
+def _dispatch(arguments: "Sequence[str]", session: "Session") -> int:
     from flakesync.cli.app import PROGRAM, build
 
     if "_FLAKESYNC_COMPLETE" in os.environ:

@@ -1,6 +1,7 @@
 """What only a real process shows: signals, pipes, terminals, closed streams."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from flakesync import __version__
 from tests.cli.conftest import command, environment, spawn
+
+CONSOLE_SCRIPT = "from flakesync.cli.main import main; main()"
 
 
 def test_the_version_is_said_without_importing_anything_heavy(tmp_path: Path) -> None:
@@ -26,6 +29,48 @@ def test_the_version_is_said_without_importing_anything_heavy(tmp_path: Path) ->
     )
     ran = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert ran.stdout == f"flakesync {__version__}\n\n"
+
+
+@pytest.mark.parametrize("start", [[sys.executable, "-m", "flakesync"], [sys.executable, "-c", CONSOLE_SCRIPT]])
+def test_too_few_open_files_to_import_the_program_is_an_error(acme: Path, start: list[str]) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (5, 5))  # fewer, and Python itself does not start
+
+    argv = [*start, "drift", "--offline"]
+    ran = subprocess.run(argv, cwd=acme, env=environment(), capture_output=True, text=True, preexec_fn=limit)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith("error[too-many-files]: ")
+    assert "hint: raise the limit on open files (`ulimit -n 1024`" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("failure", "code"),
+    [
+        ("MemoryError()", "no-memory"),
+        ("ImportError('x.so: failed to map segment from shared object')", "no-memory"),
+        ("OSError(24, 'Too many open files', 'x.py')", "too-many-files"),
+        ("OSError(12, 'Cannot allocate memory')", "no-memory"),
+    ],
+)
+@pytest.mark.parametrize("module", ["flakesync.errors", "flakesync.cli.screen", "flakesync.cli.options"])
+def test_what_the_machine_refuses_while_the_program_is_imported_is_an_error(
+    tmp_path: Path, module: str, failure: str, code: str
+) -> None:
+    program = (
+        "import sys\n"
+        "class Refuses:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: raise {failure}\n"
+        "sys.meta_path.insert(0, Refuses())\n"
+        "sys.argv[1:] = ['drift']\n" + CONSOLE_SCRIPT
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error[{code}]: ")
+    assert "Traceback" not in ran.stderr
 
 
 def test_json_imports_neither_rich_nor_pygit2_nor_gitpython(acme: Path) -> None:

@@ -137,9 +137,11 @@ def make_home(home: Path) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A shell ignores SIGINT for what it runs in the background, and every child inherits that: tests send it to some.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell ignores SIGINT for what it runs in the background, and nohup SIGHUP. Every child inherits that: tests send
+    # both to some.
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
     in_memory = _in_memory()
     if in_memory is not None and not hasattr(config, "workerinput"):
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(in_memory))

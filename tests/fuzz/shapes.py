@@ -122,6 +122,7 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
     ],
     "reference": lambda: [
         *_repeated(_IN_ADDRESS, (b"", b"git+https://h/", b"https://h/x?", b"ssh://[::1]:")),
+        b"git+ssh://git@h:22" + b"&" * 9_000 + b"\xa7",
         b"path:/x?lastModified=" + b"9" * 20_000,
         b"a" * 30_000 + b"@" + b"b" * 30_000,
     ],

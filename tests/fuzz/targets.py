@@ -88,8 +88,13 @@ def _try_all(*asks: Callable[[], object]) -> None:
             ask()
 
 
-@cache
 def _folder() -> Path:
+    """Return a folder to write to; each test has a place of its own for temporary files."""
+    return _folder_in(tempfile.gettempdir())
+
+
+@cache
+def _folder_in(_place: str) -> Path:
     return Path(tempfile.mkdtemp(prefix="flakesync-fuzz-"))
 
 
@@ -178,8 +183,8 @@ def _read_archive(data: bytes) -> None:
 
 
 @cache
-def _repository() -> tuple[Path, str]:
-    path = _folder() / "repository"
+def _repository(folder: Path) -> tuple[Path, str]:
+    path = folder / "repository"
     repo = pygit2.init_repository(str(path), initial_head="main")
     builder = repo.TreeBuilder()
     builder.insert("a" * 60, repo.create_blob(b"x"), pygit2.enums.FileMode.BLOB)
@@ -189,7 +194,7 @@ def _repository() -> tuple[Path, str]:
 
 
 def _read_attributes(data: bytes) -> None:
-    place, commit = _repository()
+    place, commit = _repository(_folder())
     local = _folder() / "attributes"
     local.write_bytes(data)
     find_hazards(ObjectReader.open(place), Rev(commit), local)
@@ -197,7 +202,7 @@ def _read_attributes(data: bytes) -> None:
 
 def _read_git(data: bytes) -> None:
     """Put the bytes where git keeps something, and read that."""
-    place, commit = _repository()
+    place, commit = _repository(_folder())
     names = ("packed-refs", "refs/heads/other", "HEAD", "config", f"objects/{commit[:2]}/{commit[2:]}", "shallow")
     file = place / names[data[0] % len(names) if data else 0]
     before = file.read_bytes() if file.exists() else None

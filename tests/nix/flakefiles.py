@@ -368,6 +368,7 @@ REFUSED_BY_NIX = {
     "nixConfig that is made": flake("", rest="nixConfig.cores = 1 + 1;"),
     "nixConfig with a set": flake("", rest="nixConfig.cores = { };"),
     "nixConfig with numbers in a list": flake("", rest="nixConfig.substituters = [ 1 ];"),
+    "a URI in the place of an argument": flake("", "{ self, ... }@all:all.x"),
     "an unfinished set": "{ outputs = _: { };",
     "an unbound variable": flake("", "_: { a = b; }"),
     "an unbound variable in a string": flake("", '_: { a = "${b}"; }'),

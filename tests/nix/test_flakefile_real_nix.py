@@ -54,6 +54,14 @@ SURE = [text for text in SIMPLE if isinstance(one_url(text), FlakeInputs)]
 PORTABLE = [text for text in SURE if all(spec.portable for spec in specs(one_url(text)))]
 
 
+_SETTING = re.compile("flake configuration setting '.*' is a thunk")
+
+
+def is_luck(nix: RealNix, wrong: str) -> bool:
+    """Whether Nix 2.8 takes a setting that is another at other times: it goes by where their names lie in memory."""
+    return nix.version == (2, 8) and _SETTING.search(wrong) is not None
+
+
 def complaint(nix: RealNix, env: dict[str, str], folder: Path, text: str, wanted: FlakeInputs | None) -> str | None:
     """Return what Nix has against `text` with a lock of the inputs `wanted`; None: it agrees."""
     folder.mkdir(exist_ok=True)
@@ -90,7 +98,7 @@ def test_what_is_read_is_what_nix_reads(nix: RealNix, tmp_path: Path, batch: int
         if fits(nix, found):
             asked += 1
             wrong = complaint(nix, env, tmp_path / "flake", case.text, found)
-            assert wrong is None, f"{seed}: {wrong}\n{case.text}"
+            assert wrong is None or is_luck(nix, wrong), f"{seed}: {wrong}\n{case.text}"
     assert asked > BATCH // 3
 
 
@@ -109,7 +117,7 @@ def test_nothing_is_read_that_nix_refuses_or_reads_otherwise(nix: RealNix, tmp_p
             continue  # a follows to nowhere: Nix says so when it locks
         read_at_all += 1
         wrong = complaint(nix, env, tmp_path / "flake", text, found)
-        assert wrong is None, f"{seed}: {wrong}\n{text}"
+        assert wrong is None or is_luck(nix, wrong), f"{seed}: {wrong}\n{text}"
     assert read_at_all
 
 

@@ -25,7 +25,7 @@ _TURN = re.compile(rb"[,\n]|(?=\*/)")
 _BLANKS = re.compile(rb"[ \t\r]*+")
 _STRING = re.compile(r'(?:[^$"\\]|\$[^{"\\]|\\.|\$\\.)*\$?', re.DOTALL)
 _INDENTED = re.compile(r"(?:[^$']|\$[^{']|'[^'$])*", re.DOTALL)
-_URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re.ASCII)
+URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re.ASCII)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t"}
 _KEYWORDS = frozenset({"assert", "else", "if", "in", "inherit", "let", "rec", "then", "with"})
@@ -289,7 +289,7 @@ def string_value(node: "Node") -> str | None:
             return None if "\r" in inner or not _INDENTED.fullmatch(inner) else _strip_indentation(inner)
         case "uri_expression":
             uri = text_of(node)
-            return uri if _URI.fullmatch(uri) else None
+            return uri if URI.fullmatch(uri) else None
     return None
 
 

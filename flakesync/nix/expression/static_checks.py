@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from flakesync.nix.expression.base_names import BASE_NAMES
 from flakesync.nix.expression.literals import (
     SETS,
+    URI,
     NotLiteralError,
     identifier,
     inherited_names,
@@ -112,10 +113,22 @@ def _function(node: "Node", scope: "Scope", work: "Work") -> None:
                 bound[name] = place
             defaults += [child for formal in child.named_children for child in formal.named_children[1:]]
         elif child.type == "identifier":
+            _require_no_uri(child)
             _bind(bound, child)
     inner = _within(node, frozenset(bound), scope)
     work.append((body, inner))
     work += [(default, inner) for default in defaults]
+
+
+def _require_no_uri(name: "Node") -> None:
+    """Refuse `{ … }@h:h.f`: whatever stands before it, Nix reads `h:h.f` as a URI, and then expects a name."""
+    whole = name.parent
+    if whole is None or whole.text is None:
+        return
+    begin, end = name.start_byte - whole.start_byte, name.end_byte - whole.start_byte
+    # The name, a colon, and one character more: what a URI needs.
+    if URI.match(whole.text[begin : end + 2].decode("utf-8", "replace")):
+        raise NotLiteralError(name, "a URI, and no argument")
 
 
 def _with(node: "Node", scope: "Scope", work: "Work") -> None:

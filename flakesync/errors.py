@@ -6,7 +6,7 @@ go on without (one repo that fails, one bad lock) is a value, not an exception, 
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flakesync.secrets import hide_secrets, secrets_of, without_secrets
@@ -172,6 +172,14 @@ def unforeseen(error: BaseException) -> str:
     text = str(error)
     said = plain(f"this should not have happened: {type(error).__name__}{f': {text}' if text else ''}")
     return without_secrets(said, secrets_of(os.environ))  # people are asked to report it
+
+
+def first_of(errors: Sequence[FlakesyncError], *, hint: str | None = None) -> FlakesyncError:
+    """Return one error for several that say the same to a person, or nearly. hint: where the first has none."""
+    first = errors[0]
+    others = {error.message for error in errors} - {first.message}
+    more = f" (and {len(others)} more)" if others else ""
+    return FlakesyncError(first.code, first.message + more, hint=first.hint or hint)
 
 
 class SyncError(FlakesyncError):

@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--modules", default="", help="globs below flakesync/, separated by spaces")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
     parser.add_argument("--seconds", type=float, default=60, help="how long the tests of one mutant may take (60)")
-    parser.add_argument("--record", action="store_true", help="run the suite anew to see which tests run what")
+    parser.add_argument("--record", action="store_true", help="run the suite, and note what each test runs")
     parser.add_argument("--tests", default="tests", help="tests to record, separated by spaces (tests)")
     parser.add_argument("--least", type=float, default=0, help="the score in per cent below which the status is 1")
     options = parser.parse_args()

@@ -136,7 +136,7 @@ class Reach:
         return found
 
     def _nearness(self, name: str, module: str) -> float:
-        """Return which part of all that a test runs lies in a module: what it is about, and not what it passes by."""
+        """Return the share (0 to 1) of a module in the statements that a test runs: how much the test is about it."""
         shares = self._shares.get(name, {})
         return shares.get(module, 0) / max(sum(shares.values()), 1)
 

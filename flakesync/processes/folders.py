@@ -49,13 +49,15 @@ def temporary_folder(purpose: Purpose, *, along: Callable[[str], Path] | None = 
 
     Raises: OSError: it cannot be made.
     """
-    clear_left_behind()
     with stop.undone(lambda: _make(purpose, along), _remove) as folder:
         yield folder.inside
 
 
 def clear_left_behind() -> None:
-    """Take away the folders of processes that are no more; what cannot be taken away stays."""
+    """Take away the folders of processes that are no more; what cannot be taken away stays.
+
+    Once a run is enough: all of TMPDIR is listed for it.
+    """
     with contextlib.suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
         for entry in entries:
             if entry.name.startswith(_PREFIXES) and _is_ours(entry):

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-from flakesync.errors import FlakesyncError
+from flakesync.errors import FlakesyncError, first_of
 from flakesync.survey.pins import PinnedInput
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.snapshot import Snapshot, UnreadableRepo
+
+_HINT = "with --offline the newest rev that any lock of the workspace holds is used"
 
 
 class Unknown(msgspec.Struct, frozen=True):
@@ -34,12 +36,12 @@ def without_undecided(snapshot: Snapshot, governed: Iterable[PinnedInput], unkno
     unneeded = [error for name, error in unknown.pins.items() if name not in needed]
     # Who needs it may be one that could not be read, and says why itself; where none could, it is one error for all.
     if unneeded and len(readable) in (0, len(snapshot.states)):
-        raise _of_all(unneeded)
+        raise first_of(unneeded, hint=_HINT)
     needing = dict(_needing(snapshot, governed, unknown))
     if not needing:
         return snapshot
     if readable <= needing.keys():
-        raise _of_all([*unknown.pins.values(), *unknown.sources.values()])
+        raise first_of([*unknown.pins.values(), *unknown.sources.values()], hint=_HINT)
     states = {
         name: UnreadableRepo(state.repo, state.repo.base, needing[name]) if name in needing else state
         for name, state in snapshot.states.items()
@@ -62,10 +64,3 @@ def _needing(
 
 def _of_pin(name: PinName, error: FlakesyncError) -> FlakesyncError:
     return FlakesyncError(error.code, f"the target of pin {name} is not known: {error.message}", hint=error.hint)
-
-
-def _of_all(errors: list[FlakesyncError]) -> FlakesyncError:
-    others = {error.message for error in errors} - {errors[0].message}  # a dead host says the same of each
-    more = f" (and {len(others)} more)" if others else ""
-    hint = errors[0].hint or "with --offline the newest rev that any lock of the workspace holds is used"
-    return FlakesyncError(errors[0].code, errors[0].message + more, hint=hint)

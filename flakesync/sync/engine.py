@@ -17,7 +17,7 @@ from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.net.wall import offline
-from flakesync.processes.folders import clear_left_behind, temporary_folder
+from flakesync.processes.folders import temporary_folder
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
@@ -46,7 +46,6 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
     snapshot = survey.snapshot
     workspace = snapshot.workspace
     _refuse_folders(snapshot.states, plan)
-    clear_left_behind()
     git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
     hosts = Hosts(workspace, os.environ)
     with ExitStack() as stack:

@@ -12,7 +12,15 @@ import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.cache.layout import commit_files
-from flakesync.errors import CacheError, FlakesyncError, GitError, HostDownError, ManifestError, as_error
+from flakesync.errors import (
+    CacheError,
+    FlakesyncError,
+    GitError,
+    HostDownError,
+    ManifestError,
+    as_error,
+    first_of,
+)
 from flakesync.git.store.base import read_base
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
@@ -161,11 +169,10 @@ def read_snapshot(
 
 
 def _refuse_all_of_others(states: Sequence[RepoState]) -> None:
-    """Raise GitError(`dubious-ownership`) where somebody else owns all repos, as in a container: one error for all."""
+    """Raise FlakesyncError(`dubious-ownership`) where somebody else owns all repos, as in a container."""
     errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
     if errors and len(errors) == len(states) and {error.code for error in errors} == {"dubious-ownership"}:
-        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        raise GitError(errors[0].code, f"{errors[0].message}{more}", hint=errors[0].hint)
+        raise first_of(errors)
 
 
 def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path, offline: bool = False) -> RepoState:

@@ -49,9 +49,9 @@ def test_a_mirror_is_bare_named_and_follows_its_remote(remote: Path, tmp_path: P
     assert run_git("symbolic-ref", "HEAD", cwd=path) == "refs/heads/trunk"
 
 
-def test_our_unpushed_branch_survives_and_foreign_ones_are_pruned(remote: Path, tmp_path: Path) -> None:
-    commit(remote, {"x": "y"}, branch="side")
-    path = mirror(str(remote), tmp_path, offline=False)
+def updated_mirror(remote: Path, cache: Path) -> tuple[Path, Rev]:
+    """Make a mirror with an update branch on `trunk`, which its remote lacks; return it and the branch's commit."""
+    path = mirror(str(remote), cache, offline=False)
     with Repository.open(path) as repo:
         base = repo.branch("trunk")
         assert base is not None
@@ -59,6 +59,12 @@ def test_our_unpushed_branch_survives_and_foreign_ones_are_pruned(remote: Path, 
             parents=[base], base_tree_of=base, files={"flake.lock": b"new"}, message="m", author=BOT, committer=BOT
         )
         repo.update_ref(UPDATE, rev, old=None, message="m")
+    return path, rev
+
+
+def test_our_unpushed_branch_survives_and_foreign_ones_are_pruned(remote: Path, tmp_path: Path) -> None:
+    commit(remote, {"x": "y"}, branch="side")
+    path, rev = updated_mirror(remote, tmp_path)
     run_git("branch", "-D", "side", cwd=remote)
     theirs = commit(remote, {"z": "y"}, branch="flakesync/update")
     mirror(str(remote), tmp_path, offline=False)
@@ -173,14 +179,7 @@ def empty_objects(path: Path, *revs: str) -> None:
 
 
 def test_a_mirror_that_git_cannot_fetch_into_is_made_anew_with_our_branches(remote: Path, tmp_path: Path) -> None:
-    path = mirror(str(remote), tmp_path, offline=False)
-    with Repository.open(path) as repo:
-        base = repo.branch("trunk")
-        assert base is not None
-        rev = repo.write_commit(
-            parents=[base], base_tree_of=base, files={"flake.lock": b"new"}, message="m", author=BOT, committer=BOT
-        )
-        repo.update_ref(UPDATE, rev, old=None, message="m")
+    path, rev = updated_mirror(remote, tmp_path)
     newer = commit(remote, {"flake.lock": "2"})
     mirror(str(remote), tmp_path, offline=False)
     empty_objects(path, newer)

@@ -215,12 +215,16 @@ def overridden(noted: str, *, non_flake: bool = False) -> tuple[LockFile, str, d
     return old, APP + 'app.inputs.lib.url = "github:acme/fork";', {("app",): moved("app", "b", its, own)}
 
 
-@pytest.mark.parametrize(
+Overrides = pytest.mark.parametrize(
     ("dialect", "flake", "non_flake"),
     [(NIX_2_8, "lib", "fork"), (NIX_2_18, "lib", "lib"), (LIX, "lib", "lib"), (NIX_2_26, "fork", "fork"),
      (NIX_2_34, "fork", "fork")],
     ids=lambda each: each.name if isinstance(each, Dialect) else None,
 )  # fmt: skip
+"""Which reference each Nix notes of an input that is overridden, for a flake and for none."""
+
+
+@Overrides
 def test_an_overridden_reference_is_noted_as_each_nix_notes_it(dialect: Dialect, flake: str, non_flake: str) -> None:
     for noted, is_non_flake in ((flake, False), (non_flake, True)):
         old, inputs, moves = overridden(noted, non_flake=is_non_flake)
@@ -241,12 +245,7 @@ def test_a_lock_shows_by_what_it_notes_of_overridden_inputs_which_nix_has_writte
     assert at(written(old, inputs, moves), "lib").original == ref("fork")
 
 
-@pytest.mark.parametrize(
-    ("dialect", "flake", "non_flake"),
-    [(NIX_2_8, "lib", "fork"), (NIX_2_18, "lib", "lib"), (LIX, "lib", "lib"), (NIX_2_26, "fork", "fork"),
-     (NIX_2_34, "fork", "fork")],
-    ids=lambda each: each.name if isinstance(each, Dialect) else None,
-)  # fmt: skip
+@Overrides
 @pytest.mark.parametrize("is_flake", [True, False])
 def test_what_is_noted_of_an_override_that_stays_is_what_its_nix_notes(
     dialect: Dialect, flake: str, non_flake: str, is_flake: bool

@@ -12,12 +12,14 @@ from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
 GROUPS = {
-    "Look": ("graph", "drift", "inputs", "why", "plan"),
+    "Look": ("graph", "drift", "audit", "inputs", "why", "plan"),
     "Change": ("sync",),
     "Land": ("publish", "status", "land", "abandon"),
     "Set up": ("init", "schema", "demo"),
 }
 """What a person is about to do, and the commands for it; `--help` shows them so."""
+
+_FOLDERS = {name: title.lower().replace(" ", "_") for title, names in GROUPS.items() for name in names}
 
 COMMANDS = tuple(name for names in GROUPS.values() for name in names)
 PROGRAM = "flakesync"
@@ -36,7 +38,7 @@ class _Formatter(Protocol):
 
 
 class LazyGroup(TyperGroup):
-    """The commands of `flakesync.cli.commands`, a module each, loaded by name."""
+    """The commands of `flakesync.cli.commands`, a folder each group and a module each command, loaded by name."""
 
     def list_commands(self, ctx: object) -> list[str]:
         """Return the names in the order of `--help`."""
@@ -58,7 +60,7 @@ class LazyGroup(TyperGroup):
 
 
 def _load(name: str) -> TyperCommand:
-    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.commands.{name}"), name)
+    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.commands.{_FOLDERS[name]}.{name}"), name)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name)(function)
     command = typer.main.get_command(app)

@@ -2,7 +2,9 @@
 
 from typing import Literal, get_args
 
-DocumentName = Literal["graph", "drift", "inputs", "plan", "why", "sync", "publish", "status", "land", "abandon"]
+DocumentName = Literal[
+    "graph", "drift", "audit", "inputs", "plan", "why", "sync", "publish", "status", "land", "abandon"
+]
 """All of them, in the order of a workspace's life; `DOCUMENT` of the module is the class of the whole document."""
 
 DOCUMENTS: tuple[DocumentName, ...] = get_args(DocumentName)

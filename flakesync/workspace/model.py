@@ -10,6 +10,7 @@ import msgspec
 from flakesync.errors import ManifestError
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.terms import FlakeDir, PinName, RepoName
+from flakesync.workspace.audit import AuditSettings
 from flakesync.workspace.values import did_you_mean
 
 External = Literal["hold", "latest", "newest-locked"]
@@ -113,6 +114,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     repos: tuple[Repo, ...]
     forges: Mapping[str, ForgeSettings] = msgspec.field(default_factory=dict)
     publish: PublishSettings = PublishSettings()
+    audit: AuditSettings = AuditSettings()
     read: Read = "server"
 
     @cached_property

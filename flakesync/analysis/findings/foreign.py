@@ -1,25 +1,24 @@
 """`foreign`: a root input is locked to another repository than flake.nix names, by hand or by somebody's intent."""
 
+from collections.abc import Mapping
+
 from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
+from flakesync.nix.reference.identity import Identity
+from flakesync.nix.reference.source import Origin
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey
-from flakesync.terms import show_path
+from flakesync.terms import RepoName, show_path
 from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
 
 def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) -> Finding | None:
     """Return the finding; None where the two are one repository, or cannot be compared (a registry's name, a link)."""
-    source, found = item.source, item.found
     # Nearly every input goes no further than this line.
-    if source is None or source[0] == found or found is None or item.rev is None:
+    if item.source is None or item.source[0] == item.found or item.rev is None:
         return None
-    wanted = source[0]
-    if item.original.get("type") == "indirect" or is_archive(item.original):
-        return None
-    owner = survey.owners.get(wanted)
-    if owner is not None and owner == survey.owners.get(found):
+    if not is_another(item.node.origin, survey.owners):
         return None
     return Finding(
         kind="foreign",
@@ -28,8 +27,23 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
         input=show_path(item.path),
         locked_rev=item.rev,
         wanted_rev=None,
-        detail=f"flake.nix names {wanted}, the lock {found}",
+        detail=f"flake.nix names {item.source[0]}, the lock {item.found}",
     )
+
+
+def is_another(origin: Origin, owners: Mapping[Identity, RepoName]) -> bool:
+    """Tell whether a node is locked to another repository than its `original` names.
+
+    Not where they cannot be compared (a registry's name, an archive whose server sends on to another address), nor
+    where both are one repo of the workspace. owners: which repo each identity is.
+    """
+    source, found = origin.source, origin.found
+    if source is None or found is None or source[0] == found:
+        return False
+    if origin.original.get("type") == "indirect" or is_archive(origin.original):
+        return False
+    owner = owners.get(source[0])
+    return owner is None or owner != owners.get(found)
 
 
 RULE = InputRule(kinds=("foreign",), severity="grave", find=find)

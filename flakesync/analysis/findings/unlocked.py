@@ -1,11 +1,9 @@
 """`unlocked`: a root input has no commit, so nobody can fetch what was tested."""
 
-from collections.abc import Mapping
-
 from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
-from flakesync.nix.reference.flakeref import Attr, is_full_rev
-from flakesync.nix.reference.source import archived_ref
+from flakesync.nix.reference.flakeref import is_full_rev
+from flakesync.nix.reference.source import Origin, archived_ref
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, show_path
@@ -17,10 +15,10 @@ _ARCHIVE = "an archive of {} without a commit: it is never moved; its server, or
 
 def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) -> Finding | None:
     """Return the finding; None for a commit, and for an archive, which its narHash locks, unless it is of a repo."""
-    if item.rev is not None:
-        return None
-    upstream = _repo_of(survey, item) if is_archive(item.locked) else None
-    if is_archive(item.locked) and upstream is None:
+    why = why_unlocked(item.node.origin)
+    if why is None and (upstream := _repo_of(survey, item)) is not None:
+        why = _ARCHIVE.format(upstream)
+    if why is None:
         return None
     return Finding(
         kind="unlocked",
@@ -29,21 +27,25 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
         input=show_path(item.path),
         locked_rev=None,
         wanted_rev=None,
-        detail=_what_it_is(item.locked) if upstream is None else _ARCHIVE.format(upstream),
+        detail=why,
     )
 
 
-def _repo_of(survey: Survey, item: OwnInput) -> RepoName | None:
-    """Return the repo of the workspace that an archive is of; None: it is of none, or flake.nix names the commit."""
-    if item.source is None or is_full_rev(archived_ref(item.original) or ""):
+def why_unlocked(origin: Origin) -> str | None:
+    """Return what is locked instead of a commit, as a phrase; None: a commit is, or an archive, by its narHash."""
+    locked = origin.locked
+    if origin.rev is not None or is_archive(locked):
         return None
-    return survey.owners.get(item.source[0])
-
-
-def _what_it_is(locked: Mapping[str, Attr]) -> str:
     if locked.get("type") == "path":
         return "a path of one machine"
     return "a dirty tree: no commit" if "narHash" in locked else "no commit"
+
+
+def _repo_of(survey: Survey, item: OwnInput) -> RepoName | None:
+    """Return the repo of the workspace that an archive is of; None: of none, or flake.nix names the commit."""
+    if item.rev is not None or item.source is None or is_full_rev(archived_ref(item.original) or ""):
+        return None
+    return survey.owners.get(item.source[0])
 
 
 RULE = InputRule(kinds=("unlocked",), severity="grave", find=find)

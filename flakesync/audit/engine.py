@@ -1,0 +1,155 @@
+"""Goes with every rule to everything that it looks at, and makes findings of what it says."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import assert_never
+
+import msgspec
+
+from flakesync.audit.fingerprint import fingerprint
+from flakesync.audit.rule import (
+    Answer,
+    BaseRule,
+    Context,
+    FlakeRule,
+    InputRule,
+    NodeRule,
+    NotChecked,
+    RepoRule,
+    Rule,
+    Said,
+    SourcesRule,
+)
+from flakesync.audit.shown import shown_source
+from flakesync.audit.subject import Subject, subjects
+from flakesync.documents.audit import AuditFinding, Level, Unchecked
+from flakesync.nix.lock.node import LockNode
+from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
+from flakesync.workspace.audit import RuleId
+from flakesync.workspace.snapshot import FlakeState, RepoState
+
+_LEVELS: tuple[Level, ...] = ("offline", "mirror", "forge")
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What rules say, in no special order."""
+
+    findings: Sequence[AuditFinding]
+    unchecked: Sequence[Unchecked]
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """What a rule speaks of."""
+
+    repo: RepoName
+    flake: FlakeDir | None = None
+    path: InputPath | None = None
+    node: LockNode | None = None
+
+
+_Saying = tuple[_Place, Answer]
+
+
+def rules_at(
+    rules: Iterable[Rule], level: Level, context: Context, only: frozenset[RuleId] = frozenset()
+) -> tuple[Rule, ...]:
+    """Return those of a level and below it that the manifest has not turned off; only: these alone, if any are."""
+    levels = _LEVELS[: _LEVELS.index(level) + 1]
+    off = {id for id, severity in context.settings.severity.items() if severity == "off"}
+    asked = (each for each in rules if each.level in levels and each.id not in off)
+    return tuple(each for each in asked if not only or each.id in only)
+
+
+def all_subjects(states: Iterable[RepoState]) -> list[Subject]:
+    """Return the nodes of all locks of some repos."""
+    return [
+        each
+        for state in states
+        for flake in state.flakes
+        if flake.lock is not None
+        for each in subjects(state.name, flake.dir, flake.lock)
+    ]
+
+
+def find_findings(context: Context, states: Sequence[RepoState], rules: Iterable[Rule]) -> Found:
+    """Return what the rules find in some repos. The line of a finding is not known here."""
+    nodes = all_subjects(states)
+    findings: list[AuditFinding] = []
+    unchecked: list[Unchecked] = []
+    for rule in rules:
+        for place, answer in _ask(rule, context, states, nodes):
+            match answer:
+                case Said():
+                    findings.append(_finding(rule, context, place, answer))
+                case NotChecked(reason=reason):
+                    path = show_path(place.path) if place.path is not None else None
+                    unchecked.append(
+                        Unchecked(rule=rule.id, repo=place.repo, flake=place.flake, input=path, reason=reason)
+                    )
+                case _:
+                    assert_never(answer)
+    return Found(findings, unchecked)
+
+
+def _ask(rule: Rule, context: Context, states: Sequence[RepoState], nodes: Sequence[Subject]) -> Iterator[_Saying]:
+    match rule:
+        case NodeRule(find=find):
+            yield from _of_nodes(find, context, nodes)
+        case InputRule(find=in_place):
+            for subject in nodes:
+                for answer in in_place(context, subject):
+                    yield _place(subject), answer
+        case FlakeRule(find=in_flake):
+            for state in states:
+                for flake in state.flakes:
+                    yield from _of_flake(state.name, flake, in_flake(context, state, flake))
+        case RepoRule(find=in_repo):
+            for state in states:
+                for answer in in_repo(context, state):
+                    yield _Place(state.name), answer
+        case SourcesRule(find=among):
+            for subject, answer in among(context, nodes):
+                yield _place(subject), answer
+        case _:
+            assert_never(rule)
+
+
+def _of_nodes(
+    find: Callable[[Context, LockNode], Iterable[Answer]], context: Context, nodes: Sequence[Subject]
+) -> Iterator[_Saying]:
+    """Ask about each node once: locks share their nodes, the nixpkgs of a thousand of them is one object."""
+    known: dict[int, Sequence[Answer]] = {}  # by id: `nodes` keeps every one of them alive meanwhile
+    for subject in nodes:
+        key = id(subject.node)
+        answers = known.get(key)
+        if answers is None:
+            answers = known[key] = tuple(find(context, subject.node))
+        for answer in answers:
+            yield _place(subject), answer
+
+
+def _of_flake(repo: RepoName, flake: FlakeState, said: Iterable[tuple[InputPath | None, Answer]]) -> Iterator[_Saying]:
+    for path, answer in said:
+        node = flake.lock.node(path) if flake.lock is not None and path else None
+        yield _Place(repo, flake.dir, path, node), answer
+
+
+def _place(subject: Subject) -> _Place:
+    return _Place(subject.repo, subject.flake, subject.path, subject.node)
+
+
+def _finding(rule: BaseRule, context: Context, place: _Place, said: Said) -> AuditFinding:
+    chosen = context.settings.severity.get(rule.id, "off")
+    severity = (said.severity or rule.severity) if chosen == "off" else chosen
+    node = place.node
+    return AuditFinding(
+        rule=rule.id,
+        severity=severity,
+        repo=place.repo,
+        flake=place.flake,
+        input=show_path(place.path) if place.path is not None else None,
+        line=None,
+        source=shown_source(node.origin.locked) if node is not None else None,
+        locked_rev=node.origin.rev if node is not None else None,
+        message=said.message,
+        fingerprint=fingerprint(rule.id, place.flake, place.path, node),
+    )

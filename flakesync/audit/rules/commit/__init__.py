@@ -1,0 +1,1 @@
+"""Rules on whether the commit and its content are what the lock says."""

@@ -1,0 +1,1 @@
+"""Commands that get update branches out, and in."""

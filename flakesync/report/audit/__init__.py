@@ -1,0 +1,1 @@
+"""The answers of `flakesync audit`: text, SARIF; and the bill of materials."""

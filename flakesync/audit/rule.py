@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from flakesync.audit.evidence.model import Commits, Repositories
+from flakesync.audit.evidence.model import Evidence
 from flakesync.audit.subject import Subject
 from flakesync.documents.audit import Level
 from flakesync.nix.lock.node import LockNode
@@ -40,15 +40,14 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """All that rules may know beside what they look at.
 
     owners: which repo of the workspace each identity is. governed: the inputs that pins govern, by flake. now: seconds
-    since the epoch. commits, repositories: what was asked; empty below the level at which it is.
+    since the epoch. evidence: what servers say; empty below the level at which they are asked.
     """
 
     workspace: Workspace
     owners: Mapping[Identity, RepoName]
     governed: Mapping[tuple[RepoName, FlakeDir], Mapping[InputPath, PinnedInput]]
     now: int
-    commits: Commits = {}
-    repositories: Repositories = {}
+    evidence: Evidence = Evidence()
 
     @property
     def settings(self) -> AuditSettings:

@@ -7,7 +7,7 @@ import msgspec
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.lock.node import LockNode
-from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef
+from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import branch_of, resolved
 from flakesync.terms import Rev
@@ -23,19 +23,46 @@ class Unknown(msgspec.Struct, frozen=True):
 
 
 class CommitKey(msgspec.Struct, frozen=True):
-    """A locked commit, as far as a server can say something of it.
+    """A locked commit, as far as git can say something of it.
 
-    url: that git fetches it from. ref: the branch or tag that flake.nix names; None: the default branch. any_ref: it
-    names none that is known (a commit, a name of the registry), so that every branch is as good. served: whether Nix
-    takes it as a forge's archive, else by git. submodules: whether Nix takes them too.
+    identity: its repository. url: that git fetches it from. ref: the branch or tag that flake.nix names; None: the
+    default branch. any_ref: it names none that is known (a commit, a name of the registry), so that every branch is as
+    good. counted: the lock says how many commits lead to it. served: Nix takes it as a forge's archive, else by git.
+    submodules: Nix takes them too.
     """
 
+    identity: Identity
     url: str
     ref: str | None
     any_ref: bool
     rev: Rev
+    counted: bool
     served: bool
     submodules: bool
+
+
+class HistoryEvidence(msgspec.Struct, frozen=True):
+    """What the history of a repository says of a commit.
+
+    branches: for `on-other`, a few of the branches and tags that have it, short names. last_modified: the commit's time,
+    seconds since the epoch; None where it is nowhere and could not be had. rev_count: how many commits lead to it,
+    itself counted; None: not asked.
+    """
+
+    standing: Standing
+    branches: tuple[str, ...] = ()
+    last_modified: int | None = None
+    rev_count: int | None = None
+
+
+class ContentEvidence(msgspec.Struct, frozen=True):
+    """What a commit holds. nar_hashes: SRI, of its tree, and of `git archive` where that differs: either is right.
+
+    known: an earlier run had computed them.
+    """
+
+    nar_hashes: tuple[str, ...]
+    known: bool = False
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -45,22 +72,6 @@ class Signature(msgspec.Struct, frozen=True):
     detail: str
 
 
-class CommitEvidence(msgspec.Struct, frozen=True):
-    """What a server's history says of a commit; Unknown where it could not be found out.
-
-    standing, branches: where it is, and, for `on-other`, a few of the refs that have it. last_modified: seconds since
-    the epoch. rev_count: commits up to it; None: not asked (a forge's archive has none). nar_hashes: of the tree as git
-    has it, and as `git archive` gives it where that is another one: either is right. signature: None: not asked.
-    """
-
-    standing: Standing | Unknown
-    branches: tuple[str, ...] = ()
-    last_modified: int | Unknown = Unknown("not asked")
-    rev_count: int | Unknown | None = None
-    nar_hashes: tuple[str, ...] | Unknown = Unknown("not asked")
-    signature: Signature | Unknown | None = None
-
-
 class RepositoryEvidence(msgspec.Struct, frozen=True):
     """What a forge says of a repository. moved_to: the identity that it has now; None: it has not moved."""
 
@@ -68,29 +79,35 @@ class RepositoryEvidence(msgspec.Struct, frozen=True):
     archived: bool
 
 
-Commits = Mapping[CommitKey, CommitEvidence | Unknown]
-Repositories = Mapping[Identity, RepositoryEvidence | Unknown]
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """All that servers were asked; what is not in a mapping was not asked."""
+
+    histories: Mapping[CommitKey, HistoryEvidence | Unknown] = {}
+    contents: Mapping[CommitKey, ContentEvidence | Unknown] = {}
+    signatures: Mapping[CommitKey, Signature | Unknown] = {}
+    repositories: Mapping[Identity, RepositoryEvidence | Unknown] = {}
 
 
 def commit_key(node: LockNode) -> CommitKey | None:
-    """Return what to ask a server about a node; None: it has no commit, or git cannot fetch it (path, tarball, hg)."""
+    """Return what git can be asked about a node; None: it has no commit, or git cannot fetch it (path, tarball, hg)."""
     origin = node.origin
-    if origin.rev is None:
+    if origin.rev is None or origin.found is None:
         return None
-    locked: dict[str, Attr] = dict(origin.locked)
+    locked = {key: value for key, value in origin.locked.items() if key not in ("lastModified", "revCount")}
     try:
-        url = FlakeRef.from_attrs({k: v for k, v in locked.items() if k not in ("lastModified", "revCount")}).git_url()
+        url = FlakeRef.from_attrs(locked).git_url()
     except FlakeRefError:
         return None
     if url is None:
         return None
     original = resolved(origin.original, origin.locked)
-    any_ref = original.get("type") == "indirect" or "rev" in original
     return CommitKey(
-        url,
-        branch_of(original),
-        any_ref,
-        origin.rev,
-        str(locked.get("type")) in FORGE_HOSTS,
-        locked.get("submodules") is True,
+        identity=origin.found,
+        url=url,
+        ref=branch_of(original),
+        any_ref=original.get("type") == "indirect" or "rev" in original,
+        rev=origin.rev,
+        counted="revCount" in origin.locked,
+        served=str(locked.get("type")) in FORGE_HOSTS,
+        submodules=locked.get("submodules") is True,
     )

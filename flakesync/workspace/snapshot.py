@@ -22,12 +22,11 @@ from flakesync.errors import (
     first_of,
 )
 from flakesync.git.store.base import read_base
-from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.trees import is_sound
 from flakesync.terms import RepoName, Rev, flake_file
 from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
-from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, with_stale
+from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, read_flakes
 from flakesync.workspace.clones.plain import read_plain
 from flakesync.workspace.manifest import Repo, Workspace
 
@@ -374,13 +373,7 @@ def _read_git(
     name = repo.base if repo.base is not None else branches.default
     locks = [flake_file(dir) for dir in repo.flakes]
     base = read_base(reader, name, locks, update=update, kept=kept, refs=branches.refs)
-    files = base.files
-    without = [flake_file(dir, "flake.nix") for dir in repo.flakes if files[flake_file(dir)] is None]
-    links = {}
-    if without:  # flake.nix only tells whether a lock is missing
-        files = {**files, **{file: read_through(reader, base.rev, file) for file in without}}
-        links = {file: link for file in locks if (link := link_target(reader, base.rev, file)) is not None}
-    flakes = with_stale([read_flake(repo.name, dir, files, links) for dir in repo.flakes], reader, base.rev, kept)
+    flakes = read_flakes(repo.name, repo.flakes, reader, base.rev, base.files, kept)
     clone = repo.path if repo.path is not None else Path(reader.path)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 

@@ -44,9 +44,9 @@ class CommitKey(msgspec.Struct, frozen=True):
 class HistoryEvidence(msgspec.Struct, frozen=True):
     """What the history of a repository says of a commit.
 
-    branches: for `on-other`, a few of the branches and tags that have it, short names. last_modified: the commit's time,
-    seconds since the epoch; None where it is nowhere and could not be had. rev_count: how many commits lead to it,
-    itself counted; None: not asked.
+    branches: for `on-other`, a few of the branches and tags that have it, short names. last_modified: the commit's
+    time, seconds since the epoch; None where it is nowhere and could not be had. rev_count: how many commits lead to
+    it, itself counted; None: not asked.
     """
 
     standing: Standing

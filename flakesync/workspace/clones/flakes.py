@@ -8,7 +8,7 @@ import msgspec
 
 from flakesync.cache.files import KeptFiles
 from flakesync.errors import LockError, plain
-from flakesync.git.store.links import read_through
+from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.expression.stale import Disagreement, find_stale
@@ -83,7 +83,28 @@ def read_flake(
     return FlakeState(dir, lock, stale=find_stale(flake_nix, lock) if flake_nix is not None else ())
 
 
-def with_stale(
+def read_flakes(
+    repo: RepoName,
+    dirs: Sequence[FlakeDir],
+    reader: ObjectReader,
+    rev: Rev,
+    locks: Mapping[str, bytes | None],
+    kept: KeptFiles | None,
+) -> tuple[FlakeState, ...]:
+    """Return the flakes of a commit, `stale` included. locks: its flake.lock files. kept: see `_with_stale`.
+
+    Raises:
+        GitError: the commit cannot be read.
+    """
+    without = [flake_file(dir, "flake.nix") for dir in dirs if locks[flake_file(dir)] is None]
+    files, links = locks, {}
+    if without:  # flake.nix only tells whether a lock is missing
+        files = {**locks, **{file: read_through(reader, rev, file) for file in without}}
+        links = {file: link for file in locks if (link := link_target(reader, rev, file)) is not None}
+    return _with_stale([read_flake(repo, dir, files, links) for dir in dirs], reader, rev, kept)
+
+
+def _with_stale(
     flakes: Sequence[FlakeState], reader: ObjectReader, rev: Rev, kept: KeptFiles | None
 ) -> tuple[FlakeState, ...]:
     """Return the flakes of a commit with `stale`.

@@ -1,41 +1,98 @@
-"""One audit: reads what is asked for, runs the rules, and makes the document."""
+"""One audit: reads what is asked for, asks servers where the level says so, runs the rules, and makes the document."""
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
-from flakesync.audit.rule import Context
-from flakesync.audit.rules import RULES
+from flakesync.audit.newness import new_findings
+from flakesync.audit.revision import read_at
+from flakesync.audit.rule import Context, Rule
+from flakesync.audit.rules import ALL, RULES
+from flakesync.audit.subject import Subject
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, Level, Unchecked
+from flakesync.errors import as_error
+from flakesync.survey.broken import without_broken
 from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import PinnedInput, pinned_inputs
 from flakesync.terms import FlakeDir, InputPath, RepoName
 from flakesync.workspace.audit import RuleId, Severity, Threshold
-from flakesync.workspace.snapshot import RepoState, Snapshot
+from flakesync.workspace.manifest import Workspace
+from flakesync.workspace.snapshot import At, RepoState, Snapshot, UnreadableRepo, read_snapshot
+
+if TYPE_CHECKING:
+    from flakesync.workspace.hosts import Hosts
 
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for. only: these rules; none: all of the level."""
+    """What is asked for.
+
+    at: `base`, `update`, or a revision. new_since: a revision; None: all findings are wanted. only: these rules; none:
+    all of the level. offline: no server is asked, whatever the level: what earlier runs have kept is all there is.
+    """
 
     level: Level = "offline"
+    at: str = "base"
+    new_since: str | None = None
     only: frozenset[RuleId] = frozenset()
+    offline: bool = False
 
 
-def audit(snapshot: Snapshot, selected: frozenset[RepoName], options: Options) -> AuditReport:
-    """Return what is wrong in the locks of the selected repos."""
+def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path) -> AuditReport:
+    """Return what is wrong in the locks of the selected repos.
+
+    Raises: FlakesyncError: what `read_snapshot` raises, and where no repo has the revision that is asked for.
+    """
+    hosts = _hosts_of(workspace) if not options.offline and options.level != "offline" else None
+    at: At = "update" if options.at == "update" else "base"
+    snapshot = read_snapshot(workspace, at=at, cache=cache, offline=hosts is None, hosts=hosts)
+    if options.at not in ("base", "update"):
+        states = {**snapshot.states, **read_at(snapshot, selected, options.at)}
+        snapshot = msgspec.structs.replace(snapshot, states=states)
+    before = read_at(snapshot, selected, options.new_since) if options.new_since is not None else None
+    return without_broken(snapshot, lambda snapshot: _audit(snapshot, before, selected, options, cache, hosts))
+
+
+def _audit(
+    snapshot: Snapshot,
+    before: Mapping[RepoName, RepoState] | None,
+    selected: frozenset[RepoName],
+    options: Options,
+    cache: Path,
+    hosts: "Hosts | None",
+) -> AuditReport:
+    """Raises: RepoError."""
     context = make_context(snapshot, now=int(time.time()))
+    rules = rules_at(RULES, options.level, context, options.only)
     states = [state for name, state in snapshot.states.items() if name in selected]
-    found = find_findings(context, states, rules_at(RULES, options.level, context, options.only))
-    return _report(snapshot, states, options, found)
+    nodes = all_subjects(states)
+    found = _find(context, states, rules)
+    if before is not None:
+        found = _new(found, _find(context, [*before.values()], rules))
+    return AuditReport(
+        level=options.level,
+        at=options.at,
+        new_since=options.new_since,
+        repos=sorted(state.name for state in states),
+        rules=sorted(options.only),
+        findings=sorted(found.findings, key=_place),
+        unchecked=sorted(found.unchecked, key=_where),
+        counts=_count(found.findings),
+        sources=count_sources(nodes),
+    )
 
 
 def make_context(snapshot: Snapshot, *, now: int) -> Context:
-    """Return what rules may know of a workspace, without what only servers know. now: seconds since the epoch."""
+    """Return what rules may know of a workspace, without what only servers know. now: seconds since the epoch.
+
+    Raises: RepoError.
+    """
     governed: dict[tuple[RepoName, FlakeDir], dict[InputPath, PinnedInput]] = {}
     for item in pinned_inputs(snapshot):
         governed.setdefault((item.repo, item.flake), {})[item.input] = item
@@ -47,22 +104,42 @@ def reaches(severity: Severity, threshold: Threshold) -> bool:
     return threshold != "never" and SEVERITIES.index(severity) <= SEVERITIES.index(threshold)
 
 
-def _report(snapshot: Snapshot, states: Sequence[RepoState], options: Options, found: Found) -> AuditReport:
-    sources = {
-        (origin.found, origin.rev or origin.locked.get("narHash"))
-        for each in all_subjects(states)
-        if (origin := each.node.origin).locked
-    }
-    return AuditReport(
-        level=options.level,
-        at=snapshot.at,
-        repos=sorted(state.name for state in states),
-        rules=sorted(options.only),
-        findings=sorted(found.findings, key=_place),
-        unchecked=sorted(found.unchecked, key=_where),
-        counts=_count(found.findings),
-        sources=len(sources),
+def count_sources(nodes: Iterable[Subject]) -> int:
+    """Return how many different sources and commits some nodes are locked to."""
+    origins = (each.node.origin for each in nodes)
+    return len({(each.found, each.rev or each.locked.get("narHash")) for each in origins if each.locked})
+
+
+def _find(context: Context, states: Sequence[RepoState], rules: Sequence[Rule]) -> Found:
+    """Return what the rules find; a repo in which something happens that nobody foresaw fails alone."""
+    try:
+        return find_findings(context, states, rules)
+    except Exception as error:
+        if len(states) == 1:
+            (state,) = states
+            if isinstance(state, UnreadableRepo):
+                raise
+            return find_findings(context, [UnreadableRepo(state.repo, state.base, as_error(error))], rules)
+    alone = [_find(context, [state], rules) for state in states]
+    return Found([each for one in alone for each in one.findings], [each for one in alone for each in one.unchecked])
+
+
+def _new(after: Found, before: Found) -> Found:
+    """Return what is new, and say so of each finding."""
+    findings = new_findings(before.findings, after.findings, {rule.id: rule for rule in ALL})
+    known = {*before.unchecked}
+    return Found(
+        [msgspec.structs.replace(each, new=True) for each in findings],
+        [each for each in after.unchecked if each not in known],
     )
+
+
+def _hosts_of(workspace: Workspace) -> "Hosts":
+    import os
+
+    from flakesync.workspace.hosts import Hosts
+
+    return Hosts(workspace, os.environ)
 
 
 def _count(findings: Iterable[AuditFinding]) -> Counts:

@@ -43,3 +43,10 @@ def kinds(incomplete: str) -> list[str]:
     from flakesync.documents.drift import FindingKind
 
     return [kind for kind in get_args(FindingKind) if kind.startswith(incomplete)]
+
+
+def rules(incomplete: str) -> list[str]:
+    """Return the rules of an audit that begin so."""
+    from flakesync.workspace.audit import RuleId
+
+    return [rule for rule in get_args(RuleId) if rule.startswith(incomplete)]

@@ -22,7 +22,7 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     flake and input are null where it is of a whole repo. line: of the node's `locked` in the flake.lock, from 1.
     source: the repository that is locked, without the commit. fingerprint: stays the same while the commit alone
-    changes. new: false for what is at the revision of `--new-since` already.
+    changes. new: it is not at the revision of `--new-since`; false where none was given.
     """
 
     rule: RuleId
@@ -36,7 +36,7 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     fingerprint: str
     ignored: IgnoredBecause | None = None
-    new: bool = True
+    new: bool = False
 
 
 class Unchecked(msgspec.Struct, frozen=True, kw_only=True):

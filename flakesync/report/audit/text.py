@@ -7,7 +7,7 @@ from flakesync.report.text import Line, fold, line
 from flakesync.terms import FlakeDir, flake_file
 
 
-def render_audit(report: AuditReport, *, width: int) -> list[Line]:
+def render_audit(report: AuditReport, *, width: int, full: bool = False) -> list[Line]:
     """Return the findings, what could not be checked, and one line that sums them up."""
     lines: list[Line] = []
     for (repo, flake), findings in groupby(report.findings, key=lambda found: (found.repo, found.flake)):

@@ -1,48 +1,99 @@
 """`flakesync audit`."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import open_workspace
+from flakesync.cli.complete import rules
+from flakesync.cli.opening import open_workspace, reading
 from flakesync.cli.options import Common, with_common
-from flakesync.errors import EXIT_FINDINGS, EXIT_OK
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
+
+if TYPE_CHECKING:
+    from flakesync.documents.audit import AuditReport
+    from flakesync.workspace.audit import RuleId, Threshold
 
 
 @with_common()
 def audit(
     common: Common,
+    rule: Annotated[
+        list[str] | None, typer.Argument(metavar="[RULE]...", help="Only these rules.", autocompletion=rules)
+    ] = None,
     level: Annotated[
         Literal["offline", "mirror", "forge"],
-        typer.Option("--level", help="How much is asked: the locks alone, the servers' commits, their forges."),
+        typer.Option(
+            "--level",
+            help="What is asked: offline: the locks alone; mirror: servers too, for histories and files; forge: forges "
+            "too, for what has moved or is archived.",
+        ),
     ] = "offline",
+    at: Annotated[
+        str,
+        typer.Option("--at", metavar="base|update|REV", help="Read base branches, update branches, or any revision."),
+    ] = "base",
+    new_since: Annotated[
+        str | None,
+        typer.Option("--new-since", metavar="REV", help="Only what is not at this revision of the repo already."),
+    ] = None,
     fail_on: Annotated[
         Literal["high", "medium", "low", "never"] | None,
         typer.Option("--fail-on", help="From which severity on to exit with 1.  [default: see workspace.toml]"),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 too where something could not be checked.")
+    ] = False,
 ) -> int:
-    """Show what is wrong or poisoned in the locks. Writes to no repo.
+    """Show what is wrong or poisoned in the locks.
+
+    Nix builds a swapped repository, a commit that is on no branch, or other
+    content under the right commit without a word. Exits with 1 when a finding
+    is as grave as --fail-on says. Starts no Nix, and writes to no repo; with
+    --level offline, the default, it asks no server: clones and mirrors are read
+    as they were fetched last.
 
     \b
     Examples:
       flakesync audit
       flakesync audit --level mirror
+      flakesync audit foreign local-path --repo app
+      flakesync audit --repo app --at HEAD --new-since origin/main --fail-on medium
     """
-    from flakesync.audit.audit import Options, reaches
+    from flakesync.audit.audit import Options
     from flakesync.audit.audit import audit as run
     from flakesync.cache.layout import cache_dir
-    from flakesync.workspace.snapshot import read_snapshot
 
+    only = _require_rules(rule or ())
     workspace, selected = open_workspace(common)
-    snapshot = read_snapshot(workspace, cache=cache_dir(), offline=common.offline or level == "offline")
-    report = run(snapshot, selected, Options(level=level))
+    options = Options(level=level, at=at, new_since=new_since, only=only, offline=common.offline)
+    with screen.busy(reading(workspace), quiet=common.quiet):
+        report = run(workspace, selected, options, cache_dir())
     if common.json:
         screen.answer_json(report)
     else:
         from flakesync.report.audit.text import render_audit
 
-        screen.answer(render_audit(report, width=screen.width()))
-    threshold = fail_on or workspace.audit.fail_on
-    failed = any(each.new and each.ignored is None and reaches(each.severity, threshold) for each in report.findings)
-    return EXIT_FINDINGS if failed else EXIT_OK
+        screen.answer(render_audit(report, width=screen.width(), full=common.verbose))
+    return _status(report, fail_on or workspace.audit.fail_on, strict=strict)
+
+
+def _status(report: "AuditReport", fail_on: "Threshold", *, strict: bool) -> int:
+    from flakesync.audit.audit import reaches
+
+    failed = any(each.ignored is None and reaches(each.severity, fail_on) for each in report.findings)
+    return EXIT_FINDINGS if failed or (strict and report.unchecked) else EXIT_OK
+
+
+def _require_rules(given: Sequence[str]) -> "frozenset[RuleId]":
+    """Return ids of rules. Raises FlakesyncError (`unknown-rule`)."""
+    from flakesync.audit.rules import ALL
+    from flakesync.workspace.values import nearest
+
+    known: dict[str, RuleId] = {each.id: each.id for each in ALL}
+    for each in given:
+        if each not in known:
+            hint = nearest(each, known) or f"there are: {', '.join(known)}"
+            raise FlakesyncError("unknown-rule", f"there is no rule called `{each}`", hint=hint)
+    return frozenset(known[each] for each in given)

@@ -16,6 +16,7 @@ from flakesync.audit.rules import ALL, RULES
 from flakesync.audit.subject import Subject
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, Level, Unchecked
 from flakesync.errors import as_error
+from flakesync.net import wall
 from flakesync.survey.broken import without_broken
 from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import PinnedInput, pinned_inputs
@@ -44,12 +45,27 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
 
 
-def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path) -> AuditReport:
+class Audited(msgspec.Struct, frozen=True):
+    """The answer. hints: what to do about repos that could not be read, each advice once."""
+
+    report: AuditReport
+    hints: tuple[str, ...]
+
+
+def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path) -> Audited:
     """Return what is wrong in the locks of the selected repos.
 
     Raises: FlakesyncError: what `read_snapshot` raises, and where no repo has the revision that is asked for.
     """
     hosts = _hosts_of(workspace) if not options.offline and options.level != "offline" else None
+    with wall.offline(hosts is None):
+        return _read_and_audit(workspace, selected, options, cache, hosts)
+
+
+def _read_and_audit(
+    workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path, hosts: "Hosts | None"
+) -> Audited:
+    """Raises: FlakesyncError."""
     at: At = "update" if options.at == "update" else "base"
     snapshot = read_snapshot(workspace, at=at, cache=cache, offline=hosts is None, hosts=hosts)
     if options.at not in ("base", "update"):
@@ -66,7 +82,7 @@ def _audit(
     options: Options,
     cache: Path,
     hosts: "Hosts | None",
-) -> AuditReport:
+) -> Audited:
     """Raises: RepoError."""
     context = make_context(snapshot, now=int(time.time()))
     rules = rules_at(RULES, options.level, context, options.only)
@@ -75,7 +91,7 @@ def _audit(
     found = _find(context, states, rules)
     if before is not None:
         found = _new(found, _find(context, [*before.values()], rules))
-    return AuditReport(
+    report = AuditReport(
         level=options.level,
         at=options.at,
         new_since=options.new_since,
@@ -86,6 +102,8 @@ def _audit(
         counts=_count(found.findings),
         sources=count_sources(nodes),
     )
+    errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
+    return Audited(report, tuple(dict.fromkeys(error.hint for error in errors if error.hint is not None)))
 
 
 def make_context(snapshot: Snapshot, *, now: int) -> Context:

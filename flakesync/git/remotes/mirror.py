@@ -60,7 +60,11 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
             if offline:
                 if not (path / MIRROR_MARK).exists():
                     shown = hide_secrets(remote.url)
-                    raise GitError("offline", f"{shown} has not been fetched yet", hint="run once without --offline")
+                    raise GitError(
+                        "offline",
+                        f"{shown} has not been fetched yet",
+                        hint="any command that asks servers fetches it, such as `flakesync graph`",
+                    )
                 ObjectReader.open(path)
                 clear_own(path)
                 return path

@@ -69,13 +69,16 @@ def audit(
     workspace, selected = open_workspace(common)
     options = Options(level=level, at=at, new_since=new_since, only=only, offline=common.offline)
     with screen.busy(reading(workspace), quiet=common.quiet):
-        report = run(workspace, selected, options, cache_dir())
+        answer = run(workspace, selected, options, cache_dir())
+    report = answer.report
     if common.json:
         screen.answer_json(report)
     else:
         from flakesync.report.audit.text import render_audit
 
         screen.answer(render_audit(report, width=screen.width(), full=common.verbose))
+    for hint in answer.hints:
+        screen.hint(hint)
     return _status(report, fail_on or workspace.audit.fail_on, strict=strict)
 
 

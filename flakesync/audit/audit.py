@@ -45,14 +45,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
 
 
-class Audited(msgspec.Struct, frozen=True):
+class AuditResult(msgspec.Struct, frozen=True):
     """The answer. hints: what to do about repos that could not be read, each advice once."""
 
     report: AuditReport
     hints: tuple[str, ...]
 
 
-def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path) -> Audited:
+def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path) -> AuditResult:
     """Return what is wrong in the locks of the selected repos.
 
     Raises: FlakesyncError: what `read_snapshot` raises, and where no repo has the revision that is asked for.
@@ -64,7 +64,7 @@ def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options,
 
 def _read_and_audit(
     workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path, hosts: "Hosts | None"
-) -> Audited:
+) -> AuditResult:
     """Raises: FlakesyncError."""
     at: At = "update" if options.at == "update" else "base"
     snapshot = read_snapshot(workspace, at=at, cache=cache, offline=hosts is None, hosts=hosts)
@@ -82,7 +82,7 @@ def _audit(
     options: Options,
     cache: Path,
     hosts: "Hosts | None",
-) -> Audited:
+) -> AuditResult:
     """Raises: RepoError."""
     context = make_context(snapshot, now=int(time.time()))
     rules = rules_at(RULES, options.level, context, options.only)
@@ -103,7 +103,7 @@ def _audit(
         sources=count_sources(nodes),
     )
     errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
-    return Audited(report, tuple(dict.fromkeys(error.hint for error in errors if error.hint is not None)))
+    return AuditResult(report, tuple(dict.fromkeys(error.hint for error in errors if error.hint is not None)))
 
 
 def make_context(snapshot: Snapshot, *, now: int) -> Context:

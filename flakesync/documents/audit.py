@@ -10,7 +10,7 @@ Level = Literal["offline", "mirror", "forge"]
 """How much is asked: the locks alone; the servers' histories and files too; and what forges say of repositories."""
 
 
-class IgnoredBecause(msgspec.Struct, frozen=True, kw_only=True):
+class IgnoreReason(msgspec.Struct, frozen=True, kw_only=True):
     """The `[[audit.ignore]]` that a finding is left by. until: a day (ISO 8601), null: for ever."""
 
     reason: str
@@ -35,7 +35,7 @@ class AuditFinding(msgspec.Struct, frozen=True, kw_only=True):
     locked_rev: str | None
     message: str
     fingerprint: str
-    ignored: IgnoredBecause | None = None
+    ignored: IgnoreReason | None = None
     new: bool = False
 
 

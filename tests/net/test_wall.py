@@ -22,6 +22,8 @@ COMMANDS = [
     ("graph",),
     ("graph", "--at", "update"),
     ("drift",),
+    ("audit",),
+    ("audit", "--level", "forge"),
     ("inputs",),
     ("why", "app"),
     ("plan",),

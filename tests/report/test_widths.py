@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from flakesync.documents.abandon import AbandonDocument
+from flakesync.documents.audit import AuditReport
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.inputs import InputsDocument
 from flakesync.documents.land import LandDocument
@@ -21,6 +22,7 @@ from flakesync.documents.publish import PublishDocument
 from flakesync.documents.status import StatusDocument
 from flakesync.documents.sync import SyncDocument
 from flakesync.documents.why import ReasonDocument, WhyDocument
+from flakesync.report.audit.text import render_audit
 from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.graph.tree import render_tree
@@ -97,6 +99,7 @@ def of_document(render: Callable[..., list[Line]]) -> Callable[[Any, int], list[
 
 RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (DriftReport, drift),
+    (AuditReport, of_document(render_audit)),
     (InputsDocument, inputs),
     (PlanDocument, of_document(render_plan)),
     (SyncDocument, of_document(render_sync)),

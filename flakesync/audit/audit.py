@@ -13,7 +13,8 @@ from flakesync.audit.newness import new_findings
 from flakesync.audit.revision import read_at
 from flakesync.audit.rule import Context, Rule
 from flakesync.audit.rules import ALL, RULES
-from flakesync.audit.subject import Subject
+from flakesync.audit.severity import SEVERITIES
+from flakesync.audit.subject import count_sources
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, Level, Unchecked
 from flakesync.errors import as_error
 from flakesync.net import wall
@@ -21,14 +22,12 @@ from flakesync.survey.broken import without_broken
 from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import PinnedInput, pinned_inputs
 from flakesync.terms import FlakeDir, InputPath, RepoName
-from flakesync.workspace.audit import RuleId, Severity, Threshold
+from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import At, RepoState, Snapshot, UnreadableRepo, read_snapshot
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
-
-SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low", "info")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,17 +114,6 @@ def make_context(snapshot: Snapshot, *, now: int) -> Context:
     for item in pinned_inputs(snapshot):
         governed.setdefault((item.repo, item.flake), {})[item.input] = item
     return Context(workspace=snapshot.workspace, owners=repo_by_identity(snapshot), governed=governed, now=now)
-
-
-def reaches(severity: Severity, threshold: Threshold) -> bool:
-    """Tell whether a finding of this severity counts."""
-    return threshold != "never" and SEVERITIES.index(severity) <= SEVERITIES.index(threshold)
-
-
-def count_sources(nodes: Iterable[Subject]) -> int:
-    """Return how many different sources and commits some nodes are locked to."""
-    origins = (each.node.origin for each in nodes)
-    return len({(each.found, each.rev or each.locked.get("narHash")) for each in origins if each.locked})
 
 
 def _find(context: Context, states: Sequence[RepoState], rules: Sequence[Rule]) -> Found:

@@ -72,7 +72,15 @@ def all_subjects(states: Iterable[RepoState]) -> list[Subject]:
 
 def find_findings(context: Context, states: Sequence[RepoState], rules: Iterable[Rule]) -> Found:
     """Return what the rules find in some repos. The line of a finding is not known here."""
-    nodes = all_subjects(states)
+    return _find(context, states, all_subjects(states), rules)
+
+
+def find_in(context: Context, nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:
+    """Return what the rules that look at nodes find in some nodes."""
+    return _find(context, (), nodes, rules)
+
+
+def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:
     findings: list[AuditFinding] = []
     unchecked: list[Unchecked] = []
     for rule in rules:

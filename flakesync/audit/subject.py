@@ -1,6 +1,6 @@
 """The locked nodes of a lock, each once: what a lock holds twice by way of follows is one node and one finding."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
@@ -37,3 +37,9 @@ def subjects(repo: RepoName, flake: FlakeDir, lock: LockFile) -> Iterator[Subjec
             path = (*above, name)
             queue.append((path, label, inside and node.is_folder))
             yield Subject(repo, flake, path, label, node, inside)
+
+
+def count_sources(nodes: Iterable[Subject]) -> int:
+    """Return how many different sources and commits some nodes are locked to."""
+    origins = (each.node.origin for each in nodes)
+    return len({(each.found, each.rev or each.locked.get("narHash")) for each in origins if each.locked})

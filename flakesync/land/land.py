@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from threading import Lock
 
+from flakesync.audit.gate import make_gate
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.git import process as git_process
@@ -54,7 +55,7 @@ def land(
     git_process.git(["--version"])
     state = ServerState(workspace, options.cache, servers)
     listener = one_at_a_time(listener)
-    tools = make_tools(options, state.sources, servers.hosts, listener, UpToDateBranches(None))
+    tools = make_tools(options, make_gate(workspace), state.sources, servers.hosts, listener, UpToDateBranches(None))
     landing = _Landing(selected, LandRun(state, servers, tools, options), listener)
     patience = options.patience
     deadline = patience.clock() + patience.timeout_s

@@ -17,6 +17,7 @@ from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, RepoName, Rev, iso_day, show_path
 from flakesync.update.content import Move, MoveKey, Update, locked_of
 from flakesync.update.subject import joined
+from flakesync.workspace.audit import Threshold
 
 BEGIN = "<!-- flakesync:begin -->"
 END = "<!-- flakesync:end -->"
@@ -57,10 +58,19 @@ class Around:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """New locks that the gate has let pass. sources: how many they name. threshold: what none of them adds."""
+
+    sources: int
+    threshold: Threshold
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """What the body says. links: of the moves that have one. depends_on: addresses of the upstreams' pull requests.
 
-    dependents: the repos that lock this update. checks: the commands that had to pass.
+    dependents: the repos that lock this update. checks: the commands that had to pass. audited: what the gate has let
+    pass; None: it is open.
     """
 
     update: Update
@@ -68,6 +78,7 @@ class Content:
     depends_on: Sequence[str]
     dependents: Sequence[RepoName]
     checks: Sequence[str]
+    audited: Audited | None = None
 
 
 def make_title(template: str | None, repo: RepoName, update: Update) -> str:
@@ -112,6 +123,9 @@ def make_block(content: Content) -> str:
         parts.append(f"{_DEPENDENTS}{_listing(content.dependents)}")
     if content.checks:
         parts.append(f"Passed before this branch was moved: {_listing(content.checks)}")
+    if content.audited is not None:
+        sources = f"{content.audited.sources} source{'' if content.audited.sources == 1 else 's'}"
+        parts.append(f"Audit, by the locks alone: {sources}, no new finding at `{content.audited.threshold}` or above.")
     run = re.sub(r"[^0-9A-Za-z._-]", "", update.run)[:_MOST_RUN] or "none"
     parts.append(f"<!-- flakesync:run {run} -->\nThis part is rewritten by every run; what you write around it stays.")
     return "\n\n".join((BEGIN, *parts, END))

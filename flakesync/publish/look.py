@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import assert_never
 
+from flakesync.audit.gate import make_gate
+from flakesync.audit.subject import Subject, count_sources, subjects
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull
 from flakesync.git.repository import Repository
-from flakesync.publish.body import run_of, was_abandoned
+from flakesync.publish.body import Audited, run_of, was_abandoned
 from flakesync.publish.branches import Branches, Current, Taken, at_commit, find_branches, find_current, find_overtaken
 from flakesync.publish.fetchable import find_unpushed
 from flakesync.publish.work import Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
-from flakesync.update.content import Update, locked_repos, read_update
+from flakesync.update.content import Update, changed_locks, locked_repos, read_update
 from flakesync.workspace.model import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit
 
@@ -44,6 +46,7 @@ class Look:
                 self._tracked.setdefault(edge.upstream, set()).add(edge.branch)
         states = graph.states.values()
         self._owners = {identity: state.name for state in states for identity in state.repo.identities}
+        self._gate = make_gate(workspace)
 
     def at(self, work: Work) -> Skip | Ready:
         """Note what is known of a repo; return why it is not published, or the update that can be.
@@ -108,16 +111,27 @@ class Look:
             return Skip("no-server", "it has no `url` in the manifest, and its clone no remote called origin")
         if branches.local is not None and branches.local != update.commit:
             work.notes.append("the server's update branch is on a newer base than the one here, and was taken")
-        ready = Ready(state, branches, branches.url, update, work.on_forge)
         skip = self._respect(work, update)
         if skip is not None:
             return skip
+        audited = self._pass_gate(work.name, repository, update)
+        ready = Ready(state, branches, branches.url, update, work.on_forge, audited)
         if ready.is_out(work.pull):
             return ready
         overtaken = find_overtaken(repository, branches, update)
         if overtaken is not None:
             return Skip(overtaken, _how_to_renew(state, branches) if overtaken == "stale" else None)
         return find_unpushed(repository, branches, update.base) or ready
+
+    def _pass_gate(self, name: RepoName, repository: Repository, update: Update) -> Audited | None:
+        """Return what the gate has let pass; None: it is open. Raises: SyncError(`audit-gate`), LockError."""
+        if self._gate.is_open:
+            return None
+        nodes: list[Subject] = []
+        for dir, before, after in changed_locks(repository, update):
+            self._gate.require_none_added(name, dir, before, after)
+            nodes += subjects(name, dir, after)
+        return Audited(count_sources(nodes), self._gate.threshold)
 
     def _respect(self, work: Work, update: Update) -> Skip | None:
         """Leave alone what has been merged, and what a person has closed."""

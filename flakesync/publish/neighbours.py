@@ -54,7 +54,8 @@ class Neighbours:
         depends_on = [url for _, url in sorted(set(pulls.values()))]
         depends_on += dict.fromkeys(landed[move.new].url for move in update.moves if move.new and move.new in landed)
         checks = [shlex.join(argv) for argv in work.state.repo.checks]
-        return Content(update, links, depends_on, self._dependents(work, update), checks)
+        audited = work.ready.audited if work.ready is not None else None
+        return Content(update, links, depends_on, self._dependents(work, update), checks, audited)
 
     def pulls(self, work: Work) -> dict[MoveKey, tuple[RepoName, str]]:
         """Return the moves that lock an update of another repo, with that repo and its pull request's address."""

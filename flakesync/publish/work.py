@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from flakesync.documents.publish import PublishStatus, SkipReason
 from flakesync.errors import FlakesyncError
 from flakesync.forge.model import OnForge, Pull
+from flakesync.publish.body import Audited
 from flakesync.publish.branches import Branches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.content import Locked, Update
@@ -24,7 +25,8 @@ class Skip:
 class Ready:
     """An update that nothing of its own repo speaks against.
 
-    url: of the git server. on_forge: None where branches are only pushed.
+    url: of the git server. on_forge: None where branches are only pushed. audited: what the gate has let pass; None: it
+    is open.
     """
 
     state: RepoAtCommit
@@ -32,6 +34,7 @@ class Ready:
     url: str
     update: Update
     on_forge: OnForge | None
+    audited: Audited | None = None
 
     @property
     def is_there(self) -> bool:

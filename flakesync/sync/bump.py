@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
+from flakesync.audit.gate import Gate
 from flakesync.errors import GitError, LockError, SyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
@@ -48,7 +49,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         # Read before the branch is looked at: if somebody commits to it while the checks run, it is not moved.
         old = repository.ref(ref)
         pushed = repository.ref(f"{job.tracking}{job.branch}")
-        known = old is not None and tools.up_to_date.has(old, pushed, job.decisions)
+        known = old is not None and tools.up_to_date.has(old, pushed, job.decisions, tools.gate.key)
         files = [flake_file(dir) for dir in job.flakes]
         if known and old is not None and is_sound(repository.reader, old, files):
             return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves, rewrites=job.rewrites)
@@ -57,7 +58,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         }
         try:
             existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
-            current = existing is not None and _is_current(job, repository, existing, before)
+            current = existing is not None and _is_current(job, repository, tools.gate, existing, before)
         except GitError as error:
             # After a power cut an update commit may be damaged. Written anew, it has the same id.
             if error.code not in ("corrupt", "missing-object") or not repository.is_moved_by(MOVER, ref, old):
@@ -68,7 +69,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         if existing is not None and current:
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, existing.tip, old=None, message=note)
-            tools.up_to_date.add(existing.tip, pushed, job.decisions)
+            tools.up_to_date.add(existing.tip, pushed, job.decisions, tools.gate.key)
             return Unchanged(
                 repo=job.repo, branch=job.branch, commit=existing.tip, moves=job.moves, rewrites=job.rewrites
             )
@@ -85,7 +86,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
             return Unchanged(repo=job.repo, branch=None, commit=job.base_rev, moves=())
         repository.update_ref(ref, updated.commit, old=old, message=note)
         if not updated.failed_flakes:
-            tools.up_to_date.add(updated.commit, pushed, job.decisions)
+            tools.up_to_date.add(updated.commit, pushed, job.decisions, tools.gate.key)
     return updated
 
 
@@ -132,9 +133,15 @@ def _make(
 
 
 def _is_current(
-    job: BumpJob, repository: Repository, existing: UpdateBranch, before: Mapping[FlakeDir, LockFile]
+    job: BumpJob,
+    repository: Repository,
+    gate: Gate,
+    existing: UpdateBranch,
+    before: Mapping[FlakeDir, LockFile],
 ) -> bool:
     """Tell whether the update branch is what this job would make: one commit on the base with the planned locks.
+
+    One that the gate does not let pass is not: made anew, it fails there.
 
     After an upstream has landed, a lock may hold the right commit on an update branch that is gone. A commit of this
     very run, which is named after its bases and decisions, was verified when it was made: then only where the planned
@@ -157,6 +164,7 @@ def _is_current(
             lock = read_lock(data, flake_file(dir))
             if not verified:
                 _verify(job, repository, dir, before[dir], lock)
+            gate.require_none_added(job.repo, dir, before[dir], lock)
         except (SyncError, LockError):
             return False
         for each in job.moves:
@@ -201,6 +209,7 @@ def _lock(
         try:
             new = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
             _verify(job, repository, dir, lock, new)
+            tools.gate.require_none_added(job.repo, dir, lock, new)
         except Exception as error:
             failure = as_error(error)
             if failure.code == "nix-interrupted":

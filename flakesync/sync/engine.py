@@ -10,6 +10,7 @@ from typing import assert_never
 import msgspec
 
 from flakesync.analysis.plan import Plan, ToRev, ToUpdate
+from flakesync.audit.gate import make_gate
 from flakesync.cache.layout import run_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, ManifestError, as_error
@@ -61,7 +62,7 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
             None if options.dry_run else run_file(workspace.file, options.cache, "up-to-date")
         )
         listener = one_at_a_time(listener)
-        tools = make_tools(options, sources, hosts, listener, up_to_date)
+        tools = make_tools(options, make_gate(workspace), sources, hosts, listener, up_to_date)
         run = _Run(survey, plan, repositories, tools, listener, dry_run=options.dry_run, unborrowed=unborrowed)
         try:
             run.carry_out()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from flakesync.audit.gate import Gate
 from flakesync.nix.program.command import CheckRun
 from flakesync.sync.events import Event, Listener, Note, Progress, Result
 from flakesync.sync.lockers import Locker
@@ -19,18 +20,20 @@ from flakesync.workspace.hosts import Hosts
 class Tools:
     """What a process works with; threads share it.
 
-    check: runs one check of a repo in a folder. listener: is told how the work goes on. up_to_date: the update branches
-    that are known to be as planned.
+    check: runs one check of a repo in a folder. gate: what no new lock may add. listener: is told how the work goes on.
+    up_to_date: the update branches that are known to be as planned.
     """
 
     locker: Locker
     check: Callable[[Sequence[str], Path], CheckRun]
+    gate: Gate
     listener: Callable[[Progress], None]
     up_to_date: UpToDateBranches
 
 
 def make_tools(
     options: Options,
+    gate: Gate,
     sources: Sources,
     hosts: Hosts,
     listener: Callable[[Progress], None],
@@ -38,8 +41,8 @@ def make_tools(
 ) -> Tools:
     """Return the tools of a run.
 
-    sources: where the native locker finds commits. hosts: what Nix, and the git that it starts, log in with. listener:
-    one that several threads may tell something.
+    gate: what no new lock may add. sources: where the native locker finds commits. hosts: what Nix, and the git that it
+    starts, log in with. listener: one that several threads may tell something.
 
     Raises:
         NixError: Nix is to write or to verify the locks, and there is none.
@@ -50,7 +53,7 @@ def make_tools(
         listener(Note(text))
 
     locker = choose_locker(options.locker, sources, nix, note, verify=options.verify, dialect=options.dialect)
-    return Tools(locker, nix.run_check, listener, up_to_date)
+    return Tools(locker, nix.run_check, gate, listener, up_to_date)
 
 
 def one_at_a_time(listener: Listener[Result]) -> Listener[Result]:

@@ -138,7 +138,7 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
             rev = rev_of(locked_of(each.after)) if each.path not in top else None
             if rev is not None and isinstance(each.after, LockNode):
                 nodes.setdefault((identity_of(locked_of(each.after)), rev), each.after)
-        flake = FlakeDir(file.rpartition("/")[0] or ".")
+        flake = _flake_of(file)
         moves += [Move(flake, each.path, each.before, each.after) for each in found if each.path in top]
     run = trailer(tip, RUN) or ""
     return Update(tip.rev, base, run, dict(_pins(tip)), tuple(moves), below, tuple(nodes.values()))
@@ -161,6 +161,22 @@ def has_content(repository: Repository, base: Rev, update: Update) -> bool:
         if rev_of(here) != rev_of(there) or (rev_of(there) is None and here.get("narHash") != there.get("narHash")):
             return False
     return True
+
+
+def changed_locks(repository: Repository, update: Update) -> Iterator[tuple[FlakeDir, LockFile | None, LockFile]]:
+    """Yield the locks that an update changes: the flake, the lock before (None: there is none) and the new one.
+
+    Raises: LockError.
+    """
+    for file in sorted(changed_paths(repository.reader, update.base, update.commit)):
+        before, after = (repository.read(rev, file) for rev in (update.base, update.commit))
+        if after is not None:
+            old = LockFile.parse(before, file=file) if before is not None else None
+            yield _flake_of(file), old, LockFile.parse(after, file=file)
+
+
+def _flake_of(file: str) -> FlakeDir:
+    return FlakeDir(file.rpartition("/")[0] or ".")
 
 
 def _lock_at(repository: Repository, rev: Rev, flake: FlakeDir) -> LockFile | None:

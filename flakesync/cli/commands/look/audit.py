@@ -83,7 +83,7 @@ def audit(
 
 
 def _status(report: "AuditReport", fail_on: "Threshold", *, strict: bool) -> int:
-    from flakesync.audit.audit import reaches
+    from flakesync.audit.severity import reaches
 
     failed = any(each.ignored is None and reaches(each.severity, fail_on) for each in report.findings)
     return EXIT_FINDINGS if failed or (strict and report.unchecked) else EXIT_OK

@@ -8,6 +8,7 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.publish.body import (
     BEGIN,
     END,
+    Audited,
     Content,
     Link,
     dependents_in,
@@ -53,6 +54,13 @@ def update(*moves: Move, pins: dict[str, Rev] | None = None, below: int = 0, run
 def content(what: Update, **more: object) -> Content:
     known: dict[str, object] = {"links": {}, "depends_on": (), "dependents": (), "checks": ()}
     return Content(what, **{**known, **more})  # type: ignore[arg-type]
+
+
+def test_the_block_says_what_the_gate_has_let_pass() -> None:
+    said = make_block(content(update(move()), audited=Audited(41, "high")))
+    assert "Audit, by the locks alone: 41 sources, no new finding at `high` or above.\n" in said
+    assert "1 source, no new finding at `low`" in make_block(content(update(move()), audited=Audited(1, "low")))
+    assert "Audit" not in make_block(content(update(move())))
 
 
 def test_the_block_says_what_moves_and_where_to_look() -> None:

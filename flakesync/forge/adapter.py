@@ -8,7 +8,7 @@ from typing import assert_never
 from flakesync.forge.answers import Meaning, Row, meaning_of, said
 from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.client import Client
-from flakesync.forge.model import Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
+from flakesync.forge.model import Forge, ForgeError, Home, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
 from flakesync.forge.refusals import Refused, Unclear
 from flakesync.terms import Rev
 
@@ -30,6 +30,10 @@ class Adapter(Forge, ABC):
         """client: calls to the forge's API, with its headers."""
         self._client = client
         self._at = ProjectCalls(client, self._root, self._find_home)
+
+    def home(self, project: Project) -> Home:
+        """Return where a repository is by now, by one question. Raises ForgeError."""
+        return self._find_home(self._client, project)
 
     def create(self, project: Project, new: NewPull) -> Pull:
         """Open a pull request, or find the one that a lost answer, or somebody else, has opened already."""
@@ -70,7 +74,7 @@ class Adapter(Forge, ABC):
     @staticmethod
     @abstractmethod
     def headers(token: str) -> dict[str, str]:
-        """Return the headers that every call has. token: empty where there is none."""
+        """Return the headers that every call has. token: empty where there is none; see `authorization`."""
 
     @staticmethod
     @abstractmethod
@@ -79,8 +83,8 @@ class Adapter(Forge, ABC):
 
     @staticmethod
     @abstractmethod
-    def _find_home(client: Client, project: Project) -> Project:
-        """Return what a repository is called now, by its own answer."""
+    def _find_home(client: Client, project: Project) -> Home:
+        """Return where a repository is by now, by its own answer."""
 
     @abstractmethod
     def _open(self, project: Project, new: NewPull) -> Pull:
@@ -204,6 +208,11 @@ class Adapter(Forge, ABC):
                     return found
                 return self.update(project, found, title=new.title, body=new.body)
         raise failure if failure is not None else AssertionError("two attempts have failed without an error")
+
+
+def authorization(scheme: str, token: str) -> dict[str, str]:
+    """Return the header that logs in with a token; none where there is no token: an empty one would be refused."""
+    return {"Authorization": f"{scheme} {token}"} if token else {}
 
 
 def find_newest(listed: Callable[[bool], Iterator[Pull | None]], page: int) -> Pull | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, Unpack
 
 from flakesync.forge.client import CallOptions, Client, Query
-from flakesync.forge.model import Project
+from flakesync.forge.model import Home, Project
 from flakesync.forge.refusals import Moved, Refused
 
 T = TypeVar("T")
@@ -18,12 +18,12 @@ class ProjectCalls:
     A repository that was renamed or transferred answers with a redirect, or not at all, by its old name. Its own answer
     then says what it is called now, and every later call goes there: a filter by the old owner would find nothing.
 
-    root: the address of a repository below the API's base. find_home: asks what a repository is called now.
+    root: the address of a repository below the API's base. find_home: asks where a repository is by now.
     """
 
     client: Client
     root: Callable[[Project], str]
-    find_home: Callable[[Client, Project], Project]
+    find_home: Callable[[Client, Project], Home]
     _homes: dict[Project, Project] = field(default_factory=dict)
 
     def home(self, project: Project) -> Project:
@@ -61,5 +61,5 @@ class ProjectCalls:
         return act(self.root(self._learn(project)))
 
     def _learn(self, project: Project) -> Project:
-        self._homes[project] = self.find_home(self.client, project)
+        self._homes[project] = self.find_home(self.client, project).project
         return self._homes[project]

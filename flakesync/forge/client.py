@@ -60,6 +60,7 @@ class Endpoint:
 
     host: as people know it, for messages. api: base URL. token: None where the environment has none. token_env: the
     variables it may be in. ca_file: the only authority to trust, None for those of the system (or of SSL_CERT_FILE).
+    public: what everybody may read is asked for without a token too.
     """
 
     host: str
@@ -67,6 +68,7 @@ class Endpoint:
     token: str | None = field(repr=False)
     token_env: tuple[str, ...] = ()
     ca_file: Path | None = None
+    public: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +164,8 @@ class Client:
         return plain(text)
 
     def _ask(self, method: str, path: str, options: CallOptions, *, follow: bool = True) -> _Reply:
-        if self._endpoint.token is None:
-            names = " or ".join(self._endpoint.token_env)
-            table = f'[forges."{self.host}"]'
-            hint = f"put one into {names}" if names else f"name the variable that holds one: `token-env` in {table}"
-            raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=hint)
+        if self._endpoint.token is None and not self._endpoint.public:
+            raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=self._how_to_give_one())
         # GraphQL of a GitHub Enterprise Server lies beside its REST API.
         url = joined(f"{self._base}/", path) if path.startswith("../") else f"{self._base}{path}"
         if query := options.get("query"):
@@ -286,13 +285,23 @@ class Client:
         if status == 403 and "archived" in words.lower():
             code = "forge-archived"
         hints = {
-            "forge-token": f"is the token in {' or '.join(self._endpoint.token_env)} still valid?",
+            "forge-token": self._about_the_token(),
             "forge-rights": "the token may not do this: look at its scopes, and at the role of its owner",
             "forge-not-found": "a repository that the token may not see looks the same as one that is not there",
         }
         message = self.clean(f"{self.host}: {method} {shown(reply.url)}: status {status}")
         full = f"{message}: {words}" if words else message
         return Refused(code, full, status=status, lines=lines, hint=hints.get(code))
+
+    def _about_the_token(self) -> str:
+        if self._endpoint.token is None:
+            return self._how_to_give_one()
+        return f"is the token in {' or '.join(self._endpoint.token_env)} still valid?"
+
+    def _how_to_give_one(self) -> str:
+        names = " or ".join(self._endpoint.token_env)
+        table = f'[forges."{self.host}"]'
+        return f"put one into {names}" if names else f"name the variable that holds one: `token-env` in {table}"
 
     def _error(self, code: str, message: str, *, hint: str | None = None) -> ForgeError:
         return ForgeError(code, self.clean(f"{self.host}: {message}"), hint=hint)

@@ -1,7 +1,9 @@
 """Which forge a repo lies on: from the host in its address and the manifest; each host has one client."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pkgutil import resolve_name
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from flakesync.git.remotes.credentials import server_of
 from flakesync.git.remotes.remote import Address, Remote
 from flakesync.net.forge_kinds import KINDS
 from flakesync.nix.reference.flakeref import Identity, identity_of_url
+from flakesync.processes.stop import breakable
 from flakesync.workspace.hosts import Account, Hosts, without_port
 from flakesync.workspace.model import Repo, Workspace
 
@@ -106,13 +109,27 @@ class Servers:
 
     def _open(self, account: Account) -> Forge | None:
         adapter = adapter_of(account.kind)
-        return adapter(self._client(account, adapter.headers(account.token or ""))) if adapter is not None else None
-
-    def _client(self, account: Account, headers: Mapping[str, str]) -> Client:
-        endpoint = Endpoint(account.host, account.api, account.token, account.token_env, account.ca_file)
-        client = self._connect(endpoint, headers)
+        if adapter is None:
+            return None
+        client = self._connect(_endpoint(account), adapter.headers(account.token or ""))
         self._clients.append(client)
-        return client
+        return adapter(client)
+
+
+@contextmanager
+def reading(account: Account, connect: Connect = Client) -> Iterator[Adapter | None]:
+    """Give the adapter of a host to read by: without a token what everybody may read. None: no forge that is known."""
+    adapter = adapter_of(account.kind)
+    if adapter is None:
+        yield None
+        return
+    client = connect(replace(_endpoint(account), public=True), adapter.headers(account.token or ""))
+    with closing(client), breakable(lambda: client, lambda begun, _: begun.stop()):
+        yield adapter(client)
+
+
+def _endpoint(account: Account) -> Endpoint:
+    return Endpoint(account.host, account.api, account.token, account.token_env, account.ca_file)
 
 
 def adapter_of(kind: str) -> type[Adapter] | None:

@@ -35,6 +35,17 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Where a repository is by now, whatever name it was asked for by.
+
+    archived: whether nothing changes there any more; None: its forge does not say, as GitLab to those without a token.
+    """
+
+    project: Project
+    archived: bool | None
+
+
+@dataclass(frozen=True, slots=True)
 class Pull:
     """One pull request.
 

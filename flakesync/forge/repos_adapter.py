@@ -8,13 +8,14 @@ import msgspec
 
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client
-from flakesync.forge.model import Project, Pull
+from flakesync.forge.model import Home, Project, Pull
 from flakesync.forge.urls import repository
 from flakesync.terms import Rev
 
 
 class _Repo(msgspec.Struct, frozen=True):
-    full_name: str = ""
+    full_name: str
+    archived: bool | None = None
 
 
 class ReposAdapter(Adapter):
@@ -52,9 +53,9 @@ class ReposAdapter(Adapter):
         return f"/repos/{repository(project.path)}"
 
     @staticmethod
-    def _find_home(client: Client, project: Project) -> Project:
+    def _find_home(client: Client, project: Project) -> Home:
         found = client.call("GET", ReposAdapter._root(project), _Repo)
-        return replace(project, path=found.full_name or project.path)
+        return Home(replace(project, path=found.full_name), found.archived)
 
     @abstractmethod
     def _edit(self, project: Project, pull: Pull, body: dict[str, object]) -> Pull:

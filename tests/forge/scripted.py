@@ -41,8 +41,10 @@ class Script:
         self.answers.append(error or httpx2.ReadError("connection reset by peer"))
         return self
 
-    def client(self, headers: dict[str, str], host: str = "forge.test", token: str | None = "s3cret") -> Client:
-        endpoint = Endpoint(host, self.api, token, ("THE_TOKEN",))
+    def client(
+        self, headers: dict[str, str], host: str = "forge.test", token: str | None = "s3cret", *, public: bool = False
+    ) -> Client:
+        endpoint = Endpoint(host, self.api, token, ("THE_TOKEN",), public=public)
         transport = httpx2.MockTransport(self._answer)
         return Client(endpoint, headers, transport=transport, sleep=self.pauses.append, clock=lambda: 1000.0)
 

@@ -16,7 +16,7 @@ from flakesync.forge.adapter import Adapter
 from flakesync.forge.answers import row
 from flakesync.forge.client import Client
 from flakesync.forge.hosts import Servers, adapter_of
-from flakesync.forge.model import ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
+from flakesync.forge.model import ForgeError, Home, MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import repository
 from flakesync.net.forge_kinds import KINDS, KindFacts
@@ -45,8 +45,8 @@ class Pocket(Adapter):
         return f"/repos/{repository(project.path)}"
 
     @staticmethod
-    def _find_home(client: Client, project: Project) -> Project:
-        return project
+    def _find_home(client: Client, project: Project) -> Home:
+        return Home(project, archived=None)
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         found = [*self._at.each(project, "/pulls", Pull, lambda _: {})]

@@ -6,6 +6,7 @@ from itertools import islice
 
 import msgspec
 
+from flakesync.forge.adapter import authorization
 from flakesync.forge.answers import Meaning
 from flakesync.forge.checks import opinion, summary
 from flakesync.forge.client import Client, Query
@@ -139,7 +140,7 @@ class Forgejo(ReposAdapter):
     @staticmethod
     def headers(token: str) -> dict[str, str]:
         """Return the headers of every call."""
-        return {"Authorization": f"token {token}", "Accept": "application/json"}
+        return {**authorization("token", token), "Accept": "application/json"}
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from `head` into `base`: an open one if there is one.

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 
-from flakesync.forge.adapter import find_newest
+from flakesync.forge.adapter import authorization, find_newest
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.github.answers import ANSWERS
@@ -95,7 +95,7 @@ class GitHub(ReposAdapter):
     def headers(token: str) -> dict[str, str]:
         """Return the headers of every call."""
         return {
-            "Authorization": f"Bearer {token}",
+            **authorization("Bearer", token),
             "Accept": "application/vnd.github+json",
             "X-GitHub-Api-Version": "2022-11-28",
         }

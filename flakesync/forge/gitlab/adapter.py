@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import msgspec
 
-from flakesync.forge.adapter import Adapter, find_newest
+from flakesync.forge.adapter import Adapter, authorization, find_newest
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.gitlab.answers import ANSWERS, STATUSES
 from flakesync.forge.gitlab.merging import UNREADABLE, Merging, Pipeline
-from flakesync.forge.model import ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, PullState, Waiting
+from flakesync.forge.model import ForgeError, Home, MergeMethod, MergeStatus, NewPull, Project, Pull, PullState, Waiting
 from flakesync.forge.refusals import Refused, refused_with
 from flakesync.forge.urls import repository, segment
 from flakesync.terms import Rev
@@ -92,8 +92,8 @@ class _Pull(msgspec.Struct, frozen=True):
 
 
 class _Project(msgspec.Struct, frozen=True):
-    archived: bool = False
-    path_with_namespace: str = ""
+    path_with_namespace: str
+    archived: bool | None = None
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -120,7 +120,7 @@ class GitLab(Adapter):
     @staticmethod
     def headers(token: str) -> dict[str, str]:
         """Return the headers of every call; personal, project, group and OAuth tokens all go this way."""
-        return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+        return {**authorization("Bearer", token), "Accept": "application/json"}
 
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest merge request from `head` into `base`: an open one if there is one."""
@@ -185,9 +185,9 @@ class GitLab(Adapter):
         return f"/projects/{segment(project.path)}"
 
     @staticmethod
-    def _find_home(client: Client, project: Project) -> Project:
+    def _find_home(client: Client, project: Project) -> Home:
         found = client.call("GET", GitLab._root(project), _Project)
-        return replace(project, path=found.path_with_namespace or project.path)
+        return Home(replace(project, path=found.path_with_namespace), found.archived)
 
     def _list(self, project: Project, head: str, base: str, state: str) -> Iterator[Pull | None]:
         query: Query = {

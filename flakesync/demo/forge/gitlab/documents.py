@@ -25,22 +25,29 @@ def user(site: Site, account: Account) -> Json:
     }  # fmt: skip
 
 
-def project_document(site: Site, project: Project, request: Request) -> Json:
-    """Return an `API_Entities_Project`."""
+def basic_document(site: Site, project: Project, request: Request) -> Json:
+    """Return an `API_Entities_BasicProjectDetails`, which is all that those without a token are told."""
     web = f"https://{request.authority}/{project.path}"
     return {
         "id": project.id, "name": project.name, "path": project.name, "path_with_namespace": project.path,
         "name_with_namespace": project.path.replace("/", " / "), "description": None,
         "default_branch": project.storage.default_branch, "web_url": web, "http_url_to_repo": f"{web}.git",
-        "ssh_url_to_repo": f"git@{site.host}:{project.path}.git", "archived": project.archived,
-        "visibility": "private" if project.private else "public", "created_at": time(project.created),
+        "ssh_url_to_repo": f"git@{site.host}:{project.path}.git", "created_at": time(project.created),
         "last_activity_at": time(project.created), "topics": [], "forks_count": 0, "star_count": 0,
-        "merge_method": METHODS[way(project)][1], "squash_option": squash_option(project),
+        "namespace": {"id": 1, "kind": "group", **dict.fromkeys(("name", "path", "full_path"), project.owner)},
+    }  # fmt: skip
+
+
+def project_document(site: Site, project: Project, request: Request) -> Json:
+    """Return an `API_Entities_Project`."""
+    return {
+        **basic_document(site, project, request), "archived": project.archived,
+        "visibility": "private" if project.private else "public", "merge_method": METHODS[way(project)][1],
+        "squash_option": squash_option(project),
         "merge_requests_enabled": True, "remove_source_branch_after_merge": False,
         "only_allow_merge_if_pipeline_succeeds": ci_is_required(project),
         "allow_merge_on_skipped_pipeline": project.allow_merge_on_skipped_pipeline,
         "merge_trains_enabled": project.trains, "merge_pipelines_enabled": project.merged_results or project.trains,
-        "namespace": {"id": 1, "kind": "group", **dict.fromkeys(("name", "path", "full_path"), project.owner)},
     }  # fmt: skip
 
 

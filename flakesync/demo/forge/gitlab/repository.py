@@ -2,7 +2,7 @@
 
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.gitlab.api import PROJECT, api, message, page, reads, writes
-from flakesync.demo.forge.gitlab.documents import project_document, user
+from flakesync.demo.forge.gitlab.documents import basic_document, project_document, user
 from flakesync.demo.forge.model import Account, Project, Site
 from flakesync.demo.forge.times import time
 from flakesync.demo.forge.web.messages import Answer, Request
@@ -17,7 +17,8 @@ def find_users(site: Site, request: Request, parts: Parts) -> Answer:
 
 @reads("GET", PROJECT)
 def get_project(site: Site, project: Project, request: Request, parts: Parts) -> Answer:
-    return Answer(200, project_document(site, project, request))
+    document = basic_document if site.account(request) is None else project_document
+    return Answer(200, document(site, project, request))
 
 
 @writes("DELETE", f"{PROJECT}/repository/branches/{{branch}}")

@@ -17,7 +17,6 @@ from flakesync.report.text import (
     line_width,
     row,
     share,
-    short,
     shown,
     widest,
     with_detail,
@@ -84,11 +83,7 @@ def _rows(findings: Iterable[AuditFinding], full: bool) -> Iterable[_Row]:
             message = f"{each.message} ({each.ignored.reason}{until})"
             inputs.setdefault((_IGNORED, each.rule, message), []).append(each)
     for (grade, rule, message), found in inputs.items():
-        revs = {each.locked_rev for each in found}
-        rev = revs.pop() if len(revs) == 1 else None
-        named = rev is None or short(rev) in message
-        text = message if named else f"{message} {short(rev)}"
-        yield _Row(grade, rule, tuple(each.input for each in found if each.input is not None), text)
+        yield _Row(grade, rule, tuple(each.input for each in found if each.input is not None), message)
 
 
 def _unchecked(unchecked: Iterable[Unchecked]) -> Iterable[_Row]:

@@ -5,6 +5,7 @@ and is in the context. The kinds of rule differ in what they look at; `find_find
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 
 import msgspec
 
@@ -53,6 +54,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     def settings(self) -> AuditSettings:
         """What the manifest says in `[audit]`."""
         return self.workspace.audit
+
+    @property
+    def today(self) -> date:
+        """The day of `now`, in UTC."""
+        return datetime.fromtimestamp(self.now, UTC).date()
 
 
 class BaseRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,16 +70,21 @@ def pinned_inputs(snapshot: Snapshot) -> list[PinnedInput]:
     pins = [(pin, pin_source(pin)) for pin in snapshot.workspace.pins]
     if not pins:
         return []
-    nested = any("/" in glob for pin, _ in pins for glob in pin.inputs or ())
     governed: list[PinnedInput] = []
     for state in snapshot.states.values():
         with within(state.name):
             for flake in state.flakes:
-                governed += _governed_in(pins, state.name, flake, nested=nested)
+                governed += _governed_in(pins, state.name, flake)
     return governed
 
 
-def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState, *, nested: bool) -> Iterator[PinnedInput]:
+def pinned_in(workspace: Workspace, repo: RepoName, flake: FlakeState) -> Iterator[PinnedInput]:
+    """Return the governed inputs of one flake."""
+    return _governed_in([(pin, pin_source(pin)) for pin in workspace.pins], repo, flake)
+
+
+def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState) -> Iterator[PinnedInput]:
+    nested = any("/" in glob for pin, _ in pins for glob in pin.inputs or ())
     identities = {source[0] for _, source in pins}
     inputs: Sequence[OwnInput] = tuple(_all_inputs(flake, identities)) if nested else flake.inputs
     deeper = {item.path for item in inputs}.difference(item.path for item in flake.inputs) if nested else ()

@@ -9,9 +9,8 @@ from flakesync.terms import show_path
 
 def find(survey: Survey, item: PinnedInput) -> Finding | None:
     """Return the finding; None where the pin has no `max-age` or the lock no date."""
-    limit = item.pin.max_age_s
-    date = last_modified(item.locked)
-    if limit is None or date is None or survey.now - date <= limit:
+    why = why_old(item, survey.now)
+    if why is None:
         return None
     return Finding(
         kind="age",
@@ -20,8 +19,20 @@ def find(survey: Survey, item: PinnedInput) -> Finding | None:
         input=show_path(item.input),
         locked_rev=item.locked_rev,
         wanted_rev=None,
-        detail=f"{(survey.now - date) // DAY_S} days old, pin {item.pin.name} allows {limit // DAY_S}",
+        detail=why,
     )
+
+
+def why_old(item: PinnedInput, now: int) -> str | None:
+    """Return how old an input is and may be, as a phrase; None: no older, or the pin or the lock do not say.
+
+    now: seconds since the epoch.
+    """
+    limit = item.pin.max_age_s
+    date = last_modified(item.locked)
+    if limit is None or date is None or now - date <= limit:
+        return None
+    return f"{(now - date) // DAY_S} days old, pin {item.pin.name} allows {limit // DAY_S}"
 
 
 RULE = PinnedInputRule(kinds=("age",), find=find)

@@ -34,11 +34,18 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
 def why_unlocked(origin: Origin) -> str | None:
     """Return what is locked instead of a commit, as a phrase; None: a commit is, or an archive, by its narHash."""
     locked = origin.locked
-    if origin.rev is not None or is_archive(locked):
+    if is_archive(locked):
         return None
-    if locked.get("type") == "path":
-        return "a path of one machine"
-    return "a dirty tree: no commit" if "narHash" in locked else "no commit"
+    if "dirtyRev" in locked or "dirtyShortRev" in locked:
+        return "a dirty tree: no commit"
+    if locked.get("type") == "indirect":
+        return "a name of the registry, which may lead elsewhere on each machine"
+    if origin.rev is None:
+        if locked.get("type") == "path":
+            return "a path of one machine"
+        return "a dirty tree: no commit" if "narHash" in locked else "no commit"
+    # What `builtins.fetchGit` calls the commit of a dirty tree, of either length.
+    return None if origin.rev.strip("0") else "a commit id of zeros, which stands for a dirty tree"
 
 
 def _repo_of(survey: Survey, item: OwnInput) -> RepoName | None:

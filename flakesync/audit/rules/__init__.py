@@ -1,14 +1,31 @@
 """The rules of `flakesync audit`, a module each, and the one list of them."""
 
 from flakesync.audit.rule import BaseRule, Rule
-from flakesync.audit.rules.commit import unlocked
+from flakesync.audit.rules.commit import no_nar_hash, submodules, unlocked
 from flakesync.audit.rules.source import foreign
+from flakesync.audit.rules.state import (
+    bad_lock,
+    end_of_life,
+    flake_nix_differs,
+    ignores,
+    no_lock,
+    old,
+    unreachable,
+)
 
 RULES: tuple[Rule, ...] = (
     foreign.RULE,
+    flake_nix_differs.RULE,
     unlocked.RULE,
+    bad_lock.RULE,
+    no_lock.RULE,
+    unreachable.RULE,
+    no_nar_hash.RULE,
+    end_of_life.RULE,
+    old.RULE,
+    submodules.RULE,
 )
 """All that look at locks, the gravest first; their order changes nothing."""
 
-ALL: tuple[BaseRule, ...] = RULES
+ALL: tuple[BaseRule, ...] = (*RULES, ignores.EXPIRED, ignores.UNUSED)
 """All whose findings an answer can hold."""

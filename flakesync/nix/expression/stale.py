@@ -19,7 +19,7 @@ from flakesync.secrets import hide_secrets
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 if TYPE_CHECKING:
-    from flakesync.nix.expression.inputs import InputSpec
+    from flakesync.nix.expression.inputs import InputSpec, NotStatic
 
 
 DisagreementKind = Literal["new", "gone", "reference", "follows", "shared"]
@@ -45,12 +45,16 @@ class Disagreement(msgspec.Struct, frozen=True):
 
 def find_stale(flake_nix: bytes, lock: LockFile) -> tuple[Disagreement, ...]:
     """Return where they disagree, by input path; none where flake.nix has to be evaluated to tell. Raises nothing."""
+    found = compare(flake_nix, lock)
+    return found if isinstance(found, tuple) else ()
+
+
+def compare(flake_nix: bytes, lock: LockFile) -> "tuple[Disagreement, ...] | NotStatic":
+    """Return where they disagree, by input path; or why flake.nix has to be evaluated to tell. Raises nothing."""
     from flakesync.nix.expression.inputs import NotStatic, read_inputs
 
     read = read_inputs(flake_nix)
-    if isinstance(read, NotStatic):
-        return ()
-    return disagreements(read.inputs, lock)
+    return read if isinstance(read, NotStatic) else disagreements(read.inputs, lock)
 
 
 def disagreements(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> tuple[Disagreement, ...]:

@@ -11,7 +11,7 @@ from flakesync.errors import LockError, plain
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.need_of_lock import may_have_inputs
-from flakesync.nix.expression.stale import Disagreement, find_stale
+from flakesync.nix.expression.stale import Disagreement, compare
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
@@ -19,10 +19,13 @@ from flakesync.workspace.inputs import Following, OwnInput, copies, following_in
 
 ProblemKind = Literal["no-lock", "bad-lock"]
 
-# Changes with the rules of `find_stale`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/3"
-_NONE = msgspec.msgpack.encode(())
-_decoder = msgspec.msgpack.Decoder(tuple[Disagreement, ...])
+_Compared = tuple[tuple[Disagreement, ...], str | None]
+"""`stale` and `uncompared` of a flake."""
+
+# Changes with the rules of `compare`: what an older flakesync has kept is then found anew.
+_FORMAT = "disagreements/4"
+_AGREED = msgspec.msgpack.encode(((), None))
+_decoder = msgspec.msgpack.Decoder(_Compared)
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -35,13 +38,15 @@ class Problem(msgspec.Struct, frozen=True):
 class FlakeState(msgspec.Struct, frozen=True, dict=True):
     """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`.
 
-    stale: where flake.nix and the lock disagree; empty too where flake.nix has to be evaluated to tell.
+    stale: where flake.nix and the lock disagree; empty too where that cannot be told. uncompared: why not, as a phrase
+    (flake.nix has to be evaluated, or is not there); None where they were compared, or there is no lock.
     """
 
     dir: FlakeDir
     lock: LockFile | None
     problem: Problem | None = None
     stale: tuple[Disagreement, ...] = ()
+    uncompared: str | None = None
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
@@ -62,9 +67,10 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
 def read_flake(
     repo: RepoName, dir: FlakeDir, files: Mapping[str, bytes | None], links: Mapping[str, str]
 ) -> FlakeState:
-    """Return the state of a flake, with `stale` where its flake.nix is among the files.
+    """Return the state of a flake, with `stale` if its flake.nix is asked for among the files.
 
-    files: its flake.lock; where there is none, its flake.nix. links: where those of the files lead that are symlinks.
+    files: its flake.lock; where there is none, its flake.nix; None: it is not there. links: where those of the files
+    lead that are symlinks.
     """
     data, flake_nix = files[flake_file(dir)], files.get(flake_file(dir, "flake.nix"))
     if (link := links.get(flake_file(dir))) is not None:
@@ -80,7 +86,10 @@ def read_flake(
         lock = LockFile.parse(data, file=f"{repo}/{flake_file(dir)}")
     except LockError as error:
         return FlakeState(dir, None, Problem("bad-lock", error.message))
-    return FlakeState(dir, lock, stale=find_stale(flake_nix, lock) if flake_nix is not None else ())
+    if flake_file(dir, "flake.nix") not in files:
+        return FlakeState(dir, lock)
+    stale, uncompared = _compare(dir, flake_nix, lock)
+    return FlakeState(dir, lock, stale=stale, uncompared=uncompared)
 
 
 def read_flakes(
@@ -122,15 +131,24 @@ def _with_stale(
         known = {names[dir]: msgspec.msgpack.encode(_find(reader, rev, dir, lock)) for dir, lock in locks.items()}
         if kept is not None:
             kept.add(rev, known)
-    stale = {dir: data for dir, name in names.items() if (data := known[name]) is not None and data != _NONE}
-    if not stale:
+    differ = {dir: data for dir, name in names.items() if (data := known[name]) is not None and data != _AGREED}
+    if not differ:
         return tuple(flakes)
+    compared = {dir: _decoder.decode(data) for dir, data in differ.items()}
     return tuple(
-        msgspec.structs.replace(flake, stale=_decoder.decode(stale[flake.dir])) if flake.dir in stale else flake
+        msgspec.structs.replace(flake, stale=compared[flake.dir][0], uncompared=compared[flake.dir][1])
+        if flake.dir in compared
+        else flake
         for flake in flakes
     )
 
 
-def _find(reader: ObjectReader, rev: Rev, dir: FlakeDir, lock: LockFile) -> tuple[Disagreement, ...]:
-    flake_nix = read_through(reader, rev, flake_file(dir, "flake.nix"))
-    return find_stale(flake_nix, lock) if flake_nix is not None else ()
+def _find(reader: ObjectReader, rev: Rev, dir: FlakeDir, lock: LockFile) -> _Compared:
+    return _compare(dir, read_through(reader, rev, flake_file(dir, "flake.nix")), lock)
+
+
+def _compare(dir: FlakeDir, flake_nix: bytes | None, lock: LockFile) -> _Compared:
+    if flake_nix is None:
+        return (), f"there is no {flake_file(dir, 'flake.nix')}"
+    found = compare(flake_nix, lock)
+    return (found, None) if isinstance(found, tuple) else ((), f"only Nix can tell the inputs: {found.reason}")

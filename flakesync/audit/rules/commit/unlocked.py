@@ -1,4 +1,4 @@
-"""`unlocked`: a git source is locked without a commit, or with one that nobody can fetch."""
+"""`unlocked`: a source is locked without a commit, or with one that nobody can fetch."""
 
 from collections.abc import Iterator
 
@@ -8,9 +8,9 @@ from flakesync.nix.lock.node import LockNode
 
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
-    """Yield the finding."""
+    """Yield the finding. Paths are what `local-path` speaks of; archives are locked by their narHash."""
     why = why_unlocked(node.origin)
-    if why is not None:
+    if why is not None and node.origin.locked.get("type") != "path":
         yield Said(why)
 
 
@@ -18,6 +18,10 @@ RULE = NodeRule(
     id="unlocked",
     severity="high",
     title="locked without a commit",
-    help="The lock names no commit that others could fetch, so everybody builds what is there at the time.",
+    help=(
+        "The lock names no commit that others could fetch: none at all, one of a tree with changes that nobody else "
+        "has, or a mere name. Some versions of Nix refuse it, others build whatever is there at the time. Commit and "
+        "push what is meant, and lock the input again (`nix flake update INPUT`)."
+    ),
     find=find,
 )

@@ -8,6 +8,7 @@
     files/HASH                  files of commits that runs of a manifest have read
     files/HASH.differences      which commits of its repos differ in locks alone, and which repos read their own lock
     fetched/HASH                when a clone was last brought up to its server
+    repositories/HASH.json      what a forge has said of a repository
     runs/HASH.lock              held by a run of a manifest
     runs/HASH.up-to-date        which update branches its runs have found to be as planned
 
@@ -92,6 +93,11 @@ def difference_file(cache: Path, manifest: Path) -> Path:
 def fetched_file(cache: Path, git_dir: str, refs: str) -> Path:
     """Return the file whose time is that at which a clone's refs below `refs` were last those of its server."""
     return cache / "fetched" / _digest(f"{git_dir}\0{refs}")[:32]
+
+
+def repository_file(cache: Path, *key: str) -> Path:
+    """Return the file with what a forge has said of a repository. key: all that names it."""
+    return cache / "repositories" / f"{_digest(chr(0).join(key))[:32]}.json"
 
 
 def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date"]) -> Path:

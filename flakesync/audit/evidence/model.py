@@ -73,10 +73,14 @@ class Signature(msgspec.Struct, frozen=True):
 
 
 class RepositoryEvidence(msgspec.Struct, frozen=True):
-    """What a forge says of a repository. moved_to: the identity that it has now; None: it has not moved."""
+    """What a forge says of a repository.
+
+    moved_to: the identity that it has now; None: it has not moved. archived: None: the forge does not say, as GitLab to
+    those without a token.
+    """
 
     moved_to: Identity | None
-    archived: bool
+    archived: bool | None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

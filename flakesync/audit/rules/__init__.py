@@ -2,7 +2,7 @@
 
 from flakesync.audit.rule import BaseRule, Rule
 from flakesync.audit.rules.commit import no_nar_hash, submodules, unlocked
-from flakesync.audit.rules.source import foreign
+from flakesync.audit.rules.source import archived, foreign, moved
 from flakesync.audit.rules.state import (
     bad_lock,
     end_of_life,
@@ -24,6 +24,8 @@ RULES: tuple[Rule, ...] = (
     end_of_life.RULE,
     old.RULE,
     submodules.RULE,
+    moved.RULE,
+    archived.RULE,
 )
 """All that look at locks, the gravest first; their order changes nothing."""
 

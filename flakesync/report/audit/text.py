@@ -102,7 +102,7 @@ def _of_place(rows: Sequence[_Row], width: int, full: bool) -> Iterable[Line]:
     grades = widest(each.grade for each in rows)
     rules = widest(shown(each.rule) for each in rows)
     names = {each: _names(each.inputs, full) for each in rows}
-    column = min(widest(names.values()), share(width, 2 + grades + rules + 6, 28))
+    column = min(widest(names.values()), share(width, 2 + grades + rules + 6, 40))
     seen: dict[str, int] = {}
     for each in rows:
         seen[each.rule] = seen.get(each.rule, 0) + 1

@@ -2,7 +2,7 @@
 
 import re
 from calendar import monthrange
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -15,7 +15,7 @@ from flakesync.nix.reference.source import branch_of, resolved
 from flakesync.survey.pins import is_archive
 
 _REPOSITORIES = ("nixpkgs", "nixpkgs-channels")
-_CHANNELS = "channels.nixos.org"
+_CHANNELS = ("channels.nixos.org", "releases.nixos.org", "nixos.org")
 _FLAKEHUB = "flakehub.com"
 # nixos-25.11, nixos-25.11-small, nixpkgs-25.11-darwin, release-25.11, staging-next-25.11, the tag 25.11
 _BRANCH = re.compile(
@@ -43,6 +43,9 @@ class _Release(NamedTuple):
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding; none for what names no release (`nixos-unstable`, a commit)."""
     origin = node.origin
+    # Nearly every node goes no further than this line.
+    if not (_is_nixpkgs(origin.repository) or _is_nixpkgs(origin.found)):
+        return
     release = _release(resolved(origin.original, origin.locked)) or _release(origin.locked)
     if release is None:
         return
@@ -60,8 +63,7 @@ def _last_day(release: _Release) -> date:
 
 def _release(attrs: Mapping[str, Attr]) -> _Release | None:
     """Return the release that a reference names; None: none, or it is not nixpkgs."""
-    # A channel is the same one whether its archive is unpacked or not.
-    identity = identity_of({**attrs, "type": "tarball"} if is_archive(attrs) else attrs)
+    identity = identity_of(attrs)
     if identity is None or not _is_nixpkgs(identity):
         return None
     pattern = _VERSION if identity.host == _FLAKEHUB else _BRANCH
@@ -72,16 +74,16 @@ def _release(attrs: Mapping[str, Attr]) -> _Release | None:
     return None
 
 
-def _is_nixpkgs(identity: Identity) -> bool:
-    return identity.host == _CHANNELS or identity.path.rpartition("/")[2].lower() in _REPOSITORIES
+def _is_nixpkgs(identity: Identity | None) -> bool:
+    if identity is None:
+        return False
+    return identity.host in _CHANNELS or identity.path.rpartition("/")[2].lower() in _REPOSITORIES
 
 
-def _names(attrs: Mapping[str, Attr], identity: Identity) -> list[str]:
+def _names(attrs: Mapping[str, Attr], identity: Identity) -> Sequence[str]:
     """Return what may name a release: a channel, a branch, or any part of an archive's address."""
-    if identity.host == _CHANNELS:
-        return [identity.path]
     if is_archive(attrs):
-        return unquote(str(attrs.get("url")).partition("?")[0]).split("/")
+        return [identity.path, *unquote(str(attrs.get("url")).partition("?")[0]).split("/")]
     return [branch_of(attrs) or ""]
 
 

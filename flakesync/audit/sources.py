@@ -1,0 +1,55 @@
+"""Globs on sources, as `[audit] allow` and `require-signed` have them: `github:acme/*`, `git+ssh://git@host/group/*`.
+
+The one matcher of both. A glob is a flake reference with stars and means repositories, whatever their spelling: ssh or
+https, an archive or git, with `.git` or without, in any case.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from flakesync import globs as expressions
+from flakesync.errors import FlakeRefError
+from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.identity import Identity
+
+EVERYTHING = "*"
+_WHOLE_FORGE = ":*"
+
+
+def covers(globs: Iterable[str], identity: Identity | None) -> bool:
+    """Tell whether one of the globs means a repository; None, which names none, is meant by `*` alone.
+
+    `/*` at the end means all that lies below, subgroups too; elsewhere a star is within a part of a path or in a host.
+    """
+    return any(_covers(glob, identity) for glob in globs)
+
+
+@lru_cache(maxsize=1 << 10)
+def glob_identity(glob: str) -> Identity | None:
+    """Return the repositories that a glob means, as an identity with stars; None: it means none, and is a mistake."""
+    whole = f"{glob}/*" if glob.endswith(_WHOLE_FORGE) else glob  # a reference has to have an owner and a name
+    try:
+        return FlakeRef.parse(whole).identity
+    except FlakeRefError:
+        return None
+
+
+@lru_cache(maxsize=1 << 14)
+def _covers(glob: str, identity: Identity | None) -> bool:
+    if glob == EVERYTHING:
+        return True
+    wanted = glob_identity(glob)
+    if wanted is None or identity is None:
+        return False
+    return bool(_pattern(wanted.host).fullmatch(identity.host) and _pattern(wanted.path).fullmatch(identity.path))
+
+
+@lru_cache(maxsize=1 << 10)
+def _pattern(text: str) -> "re.Pattern[str]":
+    """Return the expression of a host or path. Whatever its case: a lock with another must not get past, nor fail."""
+    parts = [[expressions.STAR if each == "*" else re.escape(each) for each in part] for part in text.split("/")]
+    groups = [[expressions.part(part) for part in parts]]
+    if parts[-1] == [expressions.STAR]:
+        groups = [groups[0][:-1], []]
+    return re.compile(f"(?is:{expressions.path(groups)})")

@@ -64,6 +64,7 @@ lint: setup
 bench: setup
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.native
 	$(BIN)/python -m benchmarks.forge

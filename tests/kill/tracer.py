@@ -11,7 +11,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,7 +23,7 @@ disk is full from now on · this one call finds it full."""
 # include/uapi/linux/ptrace.h, seccomp.h, prctl.h
 _TRACEME, _CONT, _GETREGS, _SETREGS, _SETOPTIONS = 0, 7, 12, 13, 0x4200
 _OPTIONS = 0x02 | 0x04 | 0x08 | 0x10 | 0x80 | 0x100000  # fork, vfork, clone, exec, seccomp; all are killed with us
-_EVENT_SECCOMP = 7
+EVENT_EXEC, EVENT_SECCOMP = 4, 7
 _WALL = 0x40000000
 _NO_NEW_PRIVS, _SECCOMP, _FILTER = 38, 22, 2
 _ALLOW, _TRACE = 0x7FFF0000, 0x7FF00000
@@ -98,11 +98,14 @@ def available() -> bool:
     return sys.platform == "linux" and platform.machine() == "x86_64"
 
 
-def submit() -> None:
-    """Let the parent trace this process from here on; it waits until `trace` goes on with it."""
+def submit(calls: Sequence[int] = ()) -> None:
+    """Let the parent trace this process from here on; it waits until that goes on with it.
+
+    calls: numbers of the system calls before which it stops; none: those that change a file or send something.
+    """
     _ptrace(_TRACEME, 0)
     os.kill(os.getpid(), signal.SIGSTOP)
-    lines = [*_filter()]
+    lines = [*(_filter_of(calls) if calls else _filter())]
     program = _Program(len(lines), (_Line * len(lines))(*lines))
     for order in ((_NO_NEW_PRIVS, 1, 0, 0, 0), (_SECCOMP, _FILTER, ctypes.byref(program), 0, 0)):
         if _libc.prctl(*order) != 0:
@@ -127,33 +130,63 @@ def _filter() -> Iterator[_Line]:
     yield _Line(_RETURN, 0, 0, _TRACE)
 
 
+def _filter_of(calls: Sequence[int]) -> Iterator[_Line]:
+    yield _Line(_LOAD, 0, 0, 0)
+    for left, number in zip(range(len(calls) - 1, -1, -1), calls, strict=True):
+        yield _Line(_JUMP_EQUAL, left + 1, 0, number)
+    yield _Line(_RETURN, 0, 0, _ALLOW)
+    yield _Line(_RETURN, 0, 0, _TRACE)
+
+
 def trace(pid: int, order: Order) -> Traced:
     """Carry out an order on a child that has called `submit`; return when it, and all that it has started, is gone."""
     found = Traced(live={pid})
+
+    def stopped(who: int, event: int) -> None:
+        if event == EVENT_SECCOMP:
+            _stopped(found, order, pid, who)
+
+    found.status = follow(pid, found.live, stopped)
+    return found
+
+
+def follow(pid: int, live: set[int], stopped: Callable[[int, int], None]) -> int:
+    """Go on with a child that has called `submit`, until it, and all that it has started, is gone; return its status.
+
+    live: what of it there is, kept up to date. stopped: is told of each stop: which process or thread, at which event.
+    """
+    status_of_it = 0
     os.waitpid(pid, 0)
     _ptrace(_SETOPTIONS, pid, _OPTIONS)
     _ptrace(_CONT, pid)
     known = {pid}
-    while found.live:
+    while live:
         try:
             who, status = os.waitpid(-1, _WALL)
         except ChildProcessError:
             break
         if not os.WIFSTOPPED(status):
-            found.live.discard(who)
+            live.discard(who)
             if who == pid:
-                found.status = os.waitstatus_to_exitcode(status)
+                status_of_it = os.waitstatus_to_exitcode(status)
             continue
-        found.live.add(who)
+        live.add(who)
         sent, event = os.WSTOPSIG(status), status >> 16
-        if event == _EVENT_SECCOMP:
-            _stopped(found, order, pid, who)
+        if event:
+            stopped(who, event)
         # A new process, or thread, is stopped by a SIGSTOP that nobody has sent.
         pass_on = 0 if event or (sent == signal.SIGSTOP and who not in known) else sent
         known.add(who)
         with contextlib.suppress(ProcessLookupError):
             _ptrace(_CONT, who, pass_on)
-    return found
+    return status_of_it
+
+
+def call_of(who: int) -> int:
+    """Return the number of the system call that a stopped process or thread is about to make. Raises OSError."""
+    registers = _Registers()
+    _ptrace(_GETREGS, who, ctypes.addressof(registers))
+    return int(registers.orig_rax)
 
 
 def _stopped(found: Traced, order: Order, pid: int, who: int) -> None:

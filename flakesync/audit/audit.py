@@ -14,7 +14,7 @@ from flakesync.audit.revision import read_at
 from flakesync.audit.rule import Context, Rule
 from flakesync.audit.rules import ALL, RULES
 from flakesync.audit.severity import SEVERITIES
-from flakesync.audit.subject import count_sources
+from flakesync.audit.subject import Subject, count_sources
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, Level, Unchecked
 from flakesync.errors import as_error
 from flakesync.net import wall
@@ -87,9 +87,11 @@ def _audit(
     rules = rules_at(RULES, options.level, context, options.only)
     states = [state for name, state in snapshot.states.items() if name in selected]
     nodes = all_subjects(states)
-    found = _find(context, states, rules)
+    found = _find(context, states, rules, nodes)
     if before is not None:
-        found = _new(found, _find(context, [*before.values()], rules))
+        # What cannot be read now and could not be then is no less unknown: that is never left out.
+        known = [state for state in before.values() if not isinstance(state, UnreadableRepo)]
+        found = _new(found, _find(context, known, rules))
     report = AuditReport(
         level=options.level,
         at=options.at,
@@ -116,10 +118,12 @@ def make_context(snapshot: Snapshot, *, now: int) -> Context:
     return Context(workspace=snapshot.workspace, owners=repo_by_identity(snapshot), governed=governed, now=now)
 
 
-def _find(context: Context, states: Sequence[RepoState], rules: Sequence[Rule]) -> Found:
+def _find(
+    context: Context, states: Sequence[RepoState], rules: Sequence[Rule], nodes: Sequence[Subject] | None = None
+) -> Found:
     """Return what the rules find; a repo in which something happens that nobody foresaw fails alone."""
     try:
-        return find_findings(context, states, rules)
+        return find_findings(context, states, rules, nodes)
     except Exception as error:
         if len(states) == 1:
             (state,) = states

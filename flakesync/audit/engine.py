@@ -70,9 +70,14 @@ def all_subjects(states: Iterable[RepoState]) -> list[Subject]:
     ]
 
 
-def find_findings(context: Context, states: Sequence[RepoState], rules: Iterable[Rule]) -> Found:
-    """Return what the rules find in some repos. The line of a finding is not known here."""
-    return _find(context, states, all_subjects(states), rules)
+def find_findings(
+    context: Context, states: Sequence[RepoState], rules: Iterable[Rule], nodes: Sequence[Subject] | None = None
+) -> Found:
+    """Return what the rules find in some repos. The line of a finding is not known here.
+
+    nodes: of the locks of these repos, where the caller has them already.
+    """
+    return _find(context, states, nodes if nodes is not None else all_subjects(states), rules)
 
 
 def find_in(context: Context, nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:

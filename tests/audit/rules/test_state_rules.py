@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from flakesync.audit.audit import Options, audit
 from flakesync.audit.rules import ALL
 from flakesync.audit.rules.state import bad_lock, flake_nix_differs, no_lock, old, unreachable
 from flakesync.audit.severity import reaches
@@ -166,6 +167,15 @@ def test_a_repo_that_could_not_be_read_is_grave_with_the_reason() -> None:
     assert said(found) == [(None, "high", "app: an object is missing")]
     assert found.findings[0].flake is None
     assert not ask(unreachable.RULE, flake_of(None, LIB)).findings
+
+
+def test_a_repo_that_cannot_be_read_is_said_whatever_it_was_before(tmp_path: Path) -> None:
+    ground = make_ground(tmp_path, {"lib": {}, "far": {}}, mirrored=["far"])
+    workspace = load_workspace(ground.manifest)
+    everything = frozenset(each.name for each in workspace.repos)
+    for since in (None, "HEAD"):
+        report = audit(workspace, everything, Options(new_since=since), tmp_path / "cache").report
+        assert [(each.rule, each.repo, each.severity) for each in report.findings] == [("unreachable", "far", "high")]
 
 
 def test_what_could_not_be_looked_at_fails_by_default() -> None:

@@ -1,7 +1,7 @@
 """The rules of `flakesync audit`, a module each, and the one list of them."""
 
 from flakesync.audit.rule import BaseRule, Rule
-from flakesync.audit.rules.commit import no_nar_hash, submodules, unlocked
+from flakesync.audit.rules.commit import no_nar_hash, submodules, unlocked, unsigned
 from flakesync.audit.rules.source import archived, foreign, moved
 from flakesync.audit.rules.state import (
     bad_lock,
@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     end_of_life.RULE,
     old.RULE,
     submodules.RULE,
+    unsigned.RULE,
     moved.RULE,
     archived.RULE,
 )

@@ -1,6 +1,5 @@
 """`moved` and `archived`: what is made of a forge's words."""
 
-import json
 from collections.abc import Mapping
 
 import pytest
@@ -9,22 +8,14 @@ from flakesync.audit.evidence.model import Evidence, RepositoryEvidence, Unknown
 from flakesync.audit.rule import Answer, Context, NodeRule, NotChecked, Said
 from flakesync.audit.rules import RULES
 from flakesync.audit.rules.source import archived, moved
-from flakesync.nix.lock.file import LockFile
-from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.identity import Identity
 from flakesync.terms import RepoName
+from tests.audit.nodes import node_of
 from tests.support import locks
 from tests.support.workspaces import workspace
 
 LIB = Identity("github.com", "acme/lib")
 BOTH = (moved.RULE, archived.RULE)
-
-
-def node(made: locks.Input) -> LockNode:
-    lock = LockFile.parse(json.dumps(locks.lock({"lib": made})).encode())
-    found = lock.node(("lib",))
-    assert found is not None
-    return found
 
 
 def answers(
@@ -42,7 +33,7 @@ def answers(
         now=0,
         evidence=Evidence(repositories={LIB: evidence} if evidence is not None else {}),
     )
-    return [*rule.find(context, node(made or locks.github("acme", "lib")))]
+    return [*rule.find(context, node_of(made or locks.github("acme", "lib")))]
 
 
 def to(path: str) -> RepositoryEvidence:

@@ -114,7 +114,7 @@ class Hosts:
         if not (known or by_git):
             return None
         if account.token is None:
-            return _how_to_give_a_token(account, account.host)
+            return _how_to_give_a_token(account, account.host, by_git=by_git)
         return f"is {_token_of(account, self._environ)} still valid, and may it read that repository?"
 
     def clean(self, text: str) -> str:
@@ -274,11 +274,12 @@ def _token_of(account: Account, environ: Mapping[str, str]) -> str:
     return f"the token in {name}"
 
 
-def _how_to_give_a_token(account: Account, place: str) -> str:
+def _how_to_give_a_token(account: Account, place: str, *, by_git: bool = True) -> str:
     if account.token_env:
         return f"put a token for {account.host} into {' or '.join(account.token_env)}"
     table = f'[forges."{account.host}"]'
-    return f"name the variable with a token for {place}: `token-env` in {table}; or give git a credential helper for it"
+    helper = "; or give git a credential helper for it" if by_git else ""
+    return f"name the variable with a token for {place}: `token-env` in {table}{helper}"
 
 
 def _logins_in(urls: Iterable[str]) -> Iterator[tuple[Credential, str, str]]:

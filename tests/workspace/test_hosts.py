@@ -122,6 +122,9 @@ def test_a_host_without_a_table_is_asked_about_by_name() -> None:
     assert '[forges."api.example.com"]' in (hosts.hint("api.example.com") or "")
     assert hosts.hint("cache.nixos.org", by_git=False) is None
     assert hosts.hint("github.com", by_git=False) == hosts.hint("github.com")
+    assert hosts.hint("codeberg.org", by_git=False) == (
+        'name the variable with a token for codeberg.org: `token-env` in [forges."codeberg.org"]'
+    )
 
 
 def test_the_usual_variables_belong_to_their_tools_own_host_where_the_manifest_has_none_of_that_kind() -> None:

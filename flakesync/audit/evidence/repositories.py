@@ -83,7 +83,7 @@ def find_repositories(
         elif _NAME.fullmatch(identity.path) is None:
             found[identity] = Unknown(plain(f"{identity} is no name that a repository of a forge can have"))
         else:
-            forge = forges.setdefault(account.host, _Forge(account, hosts.hint(account.host), cache, now))
+            forge = forges.setdefault(account.host, _Forge(account, hosts.hint(account.host, by_git=False), cache, now))
             forge.add(identity)
     with ThreadPoolExecutor(max_workers=max(1, min(jobs, len(forges)))) as pool:
         for answers in pool.map(lambda forge: forge.answers(offline=offline), forges.values()):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
+from flakesync.audit.lines import with_lines
 from flakesync.audit.newness import new_findings
 from flakesync.audit.revision import read_at
 from flakesync.audit.rule import Context, Rule
@@ -98,7 +99,7 @@ def _audit(
         new_since=options.new_since,
         repos=sorted(state.name for state in states),
         rules=sorted(options.only),
-        findings=sorted(found.findings, key=_place),
+        findings=sorted(with_lines(found.findings, states), key=_place),
         unchecked=sorted(found.unchecked, key=_where),
         counts=_count(found.findings),
         sources=count_sources(nodes),

@@ -18,6 +18,9 @@ from tests.support.nixspace import Space, Take, Takes
 Kind = Literal["file", "https", "github"]
 """How an input is named: `git+file:`, `git+https:` at a forge, `github:`."""
 
+Expected = set[tuple[str, str | None, str | None, RuleId]]
+"""Repo, folder of the flake, input and rule of each finding."""
+
 PULL = "refs/pull/1/head"
 _NOWHERE = "badc0ffee0ddf00dbadc0ffee0ddf00dbadc0ffe"
 _IN_2099 = 4_070_908_800
@@ -90,6 +93,10 @@ def _asked_for_another(node: Json, facts: Facts) -> None:
     node["locked"] |= facts.evil
 
 
+def _another_folder(node: Json, facts: Facts) -> None:
+    node["locked"]["dir"] = "tests"
+
+
 LIES: Mapping[str, Lie] = {
     lie.id: lie
     for lie in (
@@ -105,6 +112,7 @@ LIES: Mapping[str, Lie] = {
         Lie("A9", "flake-nix-differs", "offline", _asked_for_another, places=("lib",)),
         # The flake.nix that this original is not that of lies in another repository.
         Lie("A10", "flake-nix-differs", "mirror", _asked_for_another, places=("mid/lib",)),
+        Lie("A11", "foreign", "offline", _another_folder),
     )
 }
 
@@ -113,7 +121,7 @@ class LyingSpace(Space):
     """A space with `lib`, `mid`, which takes it, and repositories that lie about it.
 
     web: where the forge is, for inputs that are not files of this machine. `evil` is another repository; `lib` has a
-    commit that is on PULL alone. A flake's `note` is its own, or that of its input `lib`.
+    commit that is on PULL alone, and a second flake in the folder `tests`. A flake's `note` is its own, or that of its input `lib`.
     """
 
     def __init__(self, root: Path, kind: Kind = "file", web: str = "https://git.example.com") -> None:
@@ -122,15 +130,20 @@ class LyingSpace(Space):
         self.web = web
         super().__init__(root)
         self.make("lib", {"flake.nix": nixspace.flake_nix("", note="good")})
-        self.commit("lib", {"README": "more\n"})
+        self.commit("lib", {"tests/flake.nix": nixspace.flake_nix("", note="fixture")})
         pulled = self.commit("lib", {"flake.nix": nixspace.flake_nix("", note="pulled")}, branch="pull")
         repos.run_git("update-ref", PULL, pulled, cwd=self.path("lib"))
         repos.run_git("update-ref", "-d", "refs/heads/pull", cwd=self.path("lib"))
         self.make("evil", {"flake.nix": nixspace.flake_nix("", note="evil")})
-        never = self.commit("evil", {"README": "in no store\n"}, branch="never-fetched")
+        self._pulled = pulled
+        self._never = self.commit("evil", {"README": "in no store\n"}, branch="never-fetched")
         self.add("mid", {"lib": Take()})
-        evil, pull = self._locked("evil", Take()), self._locked("lib", Take(at=pulled))
-        self.facts = Facts(evil, pull, str(self._locked("evil", Take(at=never))["narHash"]))
+        self.facts = self.read_facts()
+
+    def read_facts(self) -> Facts:
+        """Return what a liar can read now."""
+        evil, pull = self._locked("evil", Take()), self._locked("lib", Take(at=self._pulled))
+        return Facts(evil, pull, str(self._locked("evil", Take(at=self._never))["narHash"]))
 
     def url(self, name: str) -> str:
         """Return the address of a repo, as locks have it."""
@@ -140,7 +153,7 @@ class LyingSpace(Space):
         """Return a flake.nix with these inputs, whose note is that of the input lib, if it has one."""
         text = super().flake_nix(takes)
         if self.kind == "github":
-            text = text.replace(f"git+{self.web}/", "github:").replace(".git?ref=", "/").replace('.git";', '";')
+            text = text.replace(f"git+{self.web}/", "github:").replace(".git?ref=", "/").replace('.git"', '"')
         return text.replace('note = "one"', f"note = inputs.{'lib' if 'lib' in takes else 'mid'}.note") if {
             "lib", "mid"} & {*takes} else text  # fmt: skip
 
@@ -152,14 +165,6 @@ class LyingSpace(Space):
         lie.tell(node_at(document, path), self.facts)
         return self.commit(name, {file: json.dumps(document, indent=2) + "\n"}, branch=lie.id, message=f"Bump {path}")
 
-    def _original(self, name: str, take: Take) -> dict[str, object]:
-        found = super()._original(name, take)
-        if self.kind != "github":
-            return found
-        return {"type": "github", "owner": "acme", "repo": take.repo or name} | {
-            key: found[key] for key in ("ref", "rev", "dir") if key in found
-        }
-
     def _locked(self, name: str, take: Take) -> Json:
         found = self._lock_input(name, take)
         assert isinstance(found, Input)
@@ -169,8 +174,61 @@ class LyingSpace(Space):
         found = super()._lock_input(name, take)
         if self.kind != "github" or isinstance(found, tuple):
             return found
-        locked = {key: value for key, value in found.locked.items() if key not in ("ref", "revCount")}
-        return Input(locked, found.original, found.inputs, found.flake)
+        locked = {key: value for key, value in _on_github(found.locked).items() if key not in ("ref", "revCount")}
+        return Input(locked, _on_github(found.original), found.inputs, found.flake)
+
+
+def _on_github(attrs: Json) -> Json:
+    owner, name = str(attrs["url"]).removesuffix(".git").split("/")[-2:]
+    kept = {key: value for key, value in attrs.items() if key != "url"}
+    return kept | {"type": "github", "owner": owner, "repo": name}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A repo that a lie is told in. direct, nested: input paths to `lib`. dir: of its flake."""
+
+    direct: str = "lib"
+    nested: str = "mid/lib"
+    dir: str = "."
+
+    def path(self, place: str) -> str:
+        """Return the input path that stands for one of `Lie.places`."""
+        return self.direct if place == "lib" else self.nested
+
+
+def tell_everywhere(space: LyingSpace, shapes: Mapping[str, Shape], lie: Lie, place: str) -> Expected:
+    """Tell a lie in every repo, on a branch that is called like it; return where each has been told."""
+    for name, shape in shapes.items():
+        space.lied(lie, name, shape.path(place), dir=shape.dir)
+    return {(name, shape.dir, shape.path(place), lie.rule) for name, shape in shapes.items()}
+
+
+def add_shapes(space: LyingSpace) -> Mapping[str, Shape]:
+    """Add ten repos to a space that take `lib` in ten ways, none of which is wrong; return where each takes it."""
+    tag = "v1" if space.kind == "github" else "refs/tags/v1"
+    first = Rev(repos.run_git("rev-list", "--max-parents=0", "main", cwd=space.path("lib")))
+    repos.run_git("tag", "v1", first, cwd=space.path("lib"))
+    space.add("top", {"mid": Take()})
+    lib, mid = Take("lib"), Take("mid")
+    space.add("plain", {"lib": lib, "mid": mid})
+    space.add("named", {"tools": lib, "between": mid})
+    space.add("folder", {}, dev={"lib": lib, "mid": mid})
+    space.add("default", {"lib": Take("lib", ref=None), "mid": Take("mid", ref=None)})
+    space.add("files", {"lib": Take("lib", flake=False), "mid": mid})
+    space.add("deep", {"lib": lib, "top": Take("top")})
+    space.add("twice", {"lib": lib, "lib2": lib, "mid": mid})
+    space.add("tagged", {"lib": Take("lib", ref=tag, at=first), "mid": mid})
+    space.add("behind", {"lib": Take("lib", at=first), "mid": mid})
+    space.add("follower", {"lib": lib, "mid": mid, "top": Take("top", follows={"mid": "mid"})})
+    special = {
+        "named": Shape("tools", "between/lib"),
+        "folder": Shape(dir="dev"),
+        "deep": Shape(nested="top/mid/lib"),
+        "twice": Shape("lib2"),
+    }
+    names = ("plain", "named", "folder", "default", "files", "deep", "twice", "tagged", "behind", "follower")
+    return {name: special.get(name, Shape()) for name in names}
 
 
 def node_at(document: Json, path: str) -> Json:

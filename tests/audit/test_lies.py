@@ -1,18 +1,25 @@
 """Lies in locks: what each real Nix makes of them, and which rule finds them."""
 
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from tests.audit.lies import LIES, LyingSpace
-from tests.support import nixspace
+from flakesync.audit.audit import Options, audit
+from flakesync.cache.layout import cache_dir
+from flakesync.documents.audit import AuditReport, Level
+from flakesync.terms import RepoName
+from flakesync.workspace.manifest import load_workspace
+from tests.audit.lies import LIES, Expected, Kind, LyingSpace, Shape, add_shapes, tell_everywhere
+from tests.support import nixspace, repos
 from tests.support.kept import Kept
 from tests.support.nix import RealNix
 from tests.support.nixspace import Take
 
 _TAKES = {"lib": Take(), "mid": Take()}
+_GRAVE = ("high", "medium")
 _WARM = {"A3", "A4c"}
 """Lies about content that Nix has fetched before; with a cold cache it would notice."""
 
@@ -75,6 +82,7 @@ _BUILT: Mapping[str, Mapping[str, str | None]] = {
     "A8": {"2.8": "good", "2.26": "good", "newest": "good"},
     "A9": {"2.8": "good", "2.26": "good", "newest": "good"},
     "A10": {"2.8": "evil", "2.26": "evil", "newest": "evil"},
+    "A11": {"2.8": "fixture", "2.26": "fixture", "newest": "fixture"},
 }
 """What is built; None: Nix refuses. `good` under a lie: the content is right, and what is said of it is not."""
 _NO_LOCK = {("A7", "2.8"), ("A7", "2.26"), ("A9", "2.8"), ("A9", "2.26"), ("A9", "newest")}
@@ -116,3 +124,45 @@ def test_a_lie_about_a_commit_is_what_nix_says_of_it(
     locked = space.locked("app", "lib", rev=rev)
     assert real.note("said") == f"{locked['rev']} {locked['lastModified']}"
     assert (real.note("said") == honest) == (id == "A4b")
+
+
+def _ten(kind: Kind) -> Callable[[Path], tuple[LyingSpace, Mapping[str, Shape]]]:
+    def make(folder: Path) -> tuple[LyingSpace, Mapping[str, Shape]]:
+        space = LyingSpace(folder, kind)
+        shapes = add_shapes(space)
+        space.manifest()
+        return space, shapes
+
+    return make
+
+
+def _audit(space: LyingSpace, shapes: Mapping[str, Shape], level: Level, at: str = "base") -> AuditReport:
+    workspace = load_workspace(space.root / "workspace.toml")
+    options = Options(level=level, at=at, offline=level == "offline")
+    return audit(workspace, frozenset(map(RepoName, shapes)), options, cache_dir()).report
+
+
+def _grave(report: AuditReport) -> Expected:
+    return {(each.repo, each.flake, each.input, each.rule) for each in report.findings if each.severity in _GRAVE}
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_locks_without_a_lie_have_no_finding(kept: Kept, kind: Kind) -> None:
+    space, shapes = kept.again(f"ten-{kind}", _ten(kind))
+    report = _audit(space, shapes, "offline")
+    assert (_grave(report), report.unchecked) == (set(), [])
+
+
+_OFFLINE = [lie.id for lie in LIES.values() if lie.level == "offline" and lie.id not in ("A3", "A11")]
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("id", _OFFLINE)
+def test_a_lie_is_found_in_the_locks_alone(kept: Kept, id: str, kind: Kind) -> None:
+    space, shapes = kept.again(f"ten-{kind}", _ten(kind))
+    for place in LIES[id].places:
+        expected = tell_everywhere(space, shapes, LIES[id], place)
+        report = _audit(space, shapes, "offline", at=id)
+        assert (_grave(report), report.unchecked) == (expected, [])
+        for name in shapes:
+            repos.run_git("update-ref", "-d", f"refs/heads/{id}", cwd=space.path(name))

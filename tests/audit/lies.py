@@ -121,7 +121,8 @@ class LyingSpace(Space):
     """A space with `lib`, `mid`, which takes it, and repositories that lie about it.
 
     web: where the forge is, for inputs that are not files of this machine. `evil` is another repository; `lib` has a
-    commit that is on PULL alone, and a second flake in the folder `tests`. A flake's `note` is its own, or that of its input `lib`.
+    commit that is on PULL alone, and a second flake in the folder `tests`. A flake's `note` is its own, or that of its
+    input `lib`.
     """
 
     def __init__(self, root: Path, kind: Kind = "file", web: str = "https://git.example.com") -> None:

@@ -27,8 +27,8 @@ _OTHERS = {
 _ALLOWED = re.compile(r'Good "git" signature for (.+) with (\S+) key (\S+)')
 _BY_ANOTHER = re.compile(r'Good "git" signature with (\S+) key (\S+)')
 _NOT_LOOKED = re.compile(r"(?:error|fatal): |(?=Unable to (?:open|read) allowed keys file )")
-_OF_LINE = re.compile(r"key (?:has expired|is not yet valid|is not permitted)|certificate not authorized")
-"""What ssh-keygen says of a line of the file that it has understood; all else is about one that it has not."""
+_BROKEN = re.compile(r"(?:missing|bad|invalid) ")
+"""How ssh-keygen's words begin on a line that it does not understand; all others are on a key that is no good here."""
 _TOO_OLD = "incompatible signature"
 _ENVIRONMENT = {
     # refs/replace of a clone would put another commit in the place of the one that is locked.
@@ -118,7 +118,7 @@ def _verdict(answer: process.Answer, signers: Path) -> Verdict:
             old = "; git verifies ssh signatures since 2.34" if _TOO_OLD in line else ""
             raise GitError("git", f"git verify-commit: {_NOT_LOOKED.sub('', line)}{old}")
     about = [*_about_lines(lines, signers)]
-    broken = next((each for each in about if _OF_LINE.match(each[1]) is None), None)
+    broken = next((each for each in about if _BROKEN.match(each[1]) is not None), None)
     if broken is not None:
         raise GitError("signers", f"{signers}: line {broken[0]}: {broken[1]}")
     other = next(filter(None, map(_BY_ANOTHER.fullmatch, lines)), None)

@@ -36,6 +36,11 @@ def error(signed: Signed, name: str, signers: Path | None = None) -> GitError:
     return caught.value
 
 
+def content(signed: Signed, name: str) -> bytes:
+    argv = ["git", "cat-file", "commit", signed.revs[name]]
+    return subprocess.run(argv, cwd=signed.repository, check=True, capture_output=True).stdout
+
+
 def fingerprint(signed: Signed, name: str) -> str:
     argv = ["ssh-keygen", "-l", "-f", str(signed.root / f"{name}.pub")]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()[1]
@@ -71,9 +76,7 @@ def test_whatever_is_no_such_signature_is_not_good(signed: Signed, name: str, de
 
 
 def test_a_signature_in_the_message_is_none(signed: Signed) -> None:
-    text = subprocess.run(
-        ["git", "cat-file", "commit", signed.revs["alice"]], cwd=signed.repository, check=True, capture_output=True
-    ).stdout
+    text = content(signed, "alice")
     head, _, message = text.partition(b"\ngpgsig ")
     fold, _, work = message.partition(b"\n\n")
     rev = signed.commit(head + b"\n\n" + work + b"\ngpgsig " + fold + b"\n")
@@ -81,9 +84,7 @@ def test_a_signature_in_the_message_is_none(signed: Signed) -> None:
 
 
 def test_a_signature_of_another_commit_is_none(signed: Signed) -> None:
-    text = subprocess.run(
-        ["git", "cat-file", "commit", signed.revs["alice"]], cwd=signed.repository, check=True, capture_output=True
-    ).stdout
+    text = content(signed, "alice")
     rev = signed.commit(text.replace(b"author A ", b"author M "))
     assert verify_commit(signed.repository, rev, signed.signers) == Verdict(
         good=False, detail="has a signature that does not hold"
@@ -124,6 +125,26 @@ def test_one_of_several_allowed_signers_is_enough(signed: Signed) -> None:
     assert verdict(signed, "mallory", place).good
 
 
+def test_a_certificate_of_an_allowed_authority_counts_for_whom_it_names(signed: Signed, tmp_path: Path) -> None:
+    for name in ("alice", "alice.pub"):
+        shutil.copy2(signed.root / name, tmp_path)
+    make = ["ssh-keygen", "-q", "-s", str(signed.root / "mallory"), "-I", "id", "-n", "carol@acme.example"]
+    subprocess.run([*make, str(tmp_path / "alice.pub")], check=True)
+    text = content(signed, "plain")
+    sign = ["ssh-keygen", "-q", "-Y", "sign", "-n", "git", "-f", str(tmp_path / "alice-cert.pub")]
+    signature = subprocess.run(sign, input=text, check=True, capture_output=True).stdout
+    rev = signed.commit(with_signature(text, signature))
+    for place, good in (("*@acme.example", True), ("*@other.example", False)):
+        signers = signed.signers_with(f"{place} cert-authority {signed.public('mallory')}")
+        assert verify_commit(signed.repository, rev, signers).good is good
+    assert not verify_commit(signed.repository, rev, signed.signers).good
+
+
+@pytest.mark.parametrize("line", ["a@x,b@x {key}", 'a@x namespaces="git,file" {key}', "a@x {key} a comment", "* {key}"])
+def test_an_allowed_signer_is_written_as_ssh_keygen_has_it(signed: Signed, line: str) -> None:
+    assert verdict(signed, "alice", signed.signers_with(line.format(key=signed.public("alice")))).good
+
+
 def test_the_names_of_files_may_hold_anything(signed: Signed, tmp_path: Path) -> None:
     folder = tmp_path / "$HOME ~ %(prefix) 'x' \udcff=é"
     folder.mkdir()
@@ -146,9 +167,7 @@ def test_commits_of_sha256_are_verified_too(tmp_path: Path) -> None:
 
 
 def test_a_signature_for_the_other_kind_of_id_is_none(signed: Signed) -> None:
-    text = subprocess.run(
-        ["git", "cat-file", "commit", signed.revs["plain"]], cwd=signed.repository, check=True, capture_output=True
-    ).stdout
+    text = content(signed, "plain")
     rev = signed.commit(with_signature(text, signed.sign(text, "alice"), key=b"gpgsig-sha256"))
     assert verify_commit(signed.repository, rev, signed.signers).detail == "is not signed"
 
@@ -244,9 +263,15 @@ def test_what_is_no_id_is_no_commit(signed: Signed, rev: str) -> None:
 
 
 def test_a_line_that_ssh_keygen_does_not_understand_is_named_and_not_the_commit_s_fault(signed: Signed) -> None:
-    place = signed.signers_with("# people", "alice@acme.example")
-    found = error(signed, "alice", place)
-    assert (found.code, found.message) == ("signers", f"{place}: line 2: missing key")
+    key = signed.public("alice")
+    for line, words in (
+        ("alice@acme.example", "missing key"),
+        (f"alice no-such-option {key}", "bad options: unknown key option"),
+        (f"alice {key[:-4]}", "invalid key"),
+    ):
+        place = signed.signers_with("# people", line)
+        found = error(signed, "alice", place)
+        assert (found.code, found.message) == ("signers", f"{place}: line 2: {words}")
     good = signed.signers_with("alice@acme.example", f"alice {signed.public('alice')}", "")
     assert verdict(signed, "alice", good).good
 

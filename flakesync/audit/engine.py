@@ -1,6 +1,7 @@
 """Goes with every rule to everything that it looks at, and makes findings of what it says."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import assert_never
 
 import msgspec
@@ -49,6 +50,21 @@ class _Place(msgspec.Struct, frozen=True):
 _Saying = tuple[_Place, Answer]
 
 
+class _Nodes:
+    """The nodes of some locks."""
+
+    def __init__(self, nodes: Sequence[Subject]) -> None:
+        self.all = nodes
+
+    @cached_property
+    def alike(self) -> Sequence[Sequence[Subject]]:
+        """Those that are one object, together: locks share their nodes, and one nixpkgs may be in a thousand."""
+        found: dict[int, list[Subject]] = {}  # by id: `all` keeps every one of them alive meanwhile
+        for subject in self.all:
+            found.setdefault(id(subject.node), []).append(subject)
+        return [*found.values()]
+
+
 def rules_at(
     rules: Iterable[Rule], level: Level, context: Context, only: frozenset[RuleId] = frozenset()
 ) -> tuple[Rule, ...]:
@@ -88,8 +104,9 @@ def find_in(context: Context, nodes: Sequence[Subject], rules: Iterable[Rule]) -
 def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:
     findings: list[AuditFinding] = []
     unchecked: list[Unchecked] = []
+    looked_at = _Nodes(nodes)
     for rule in rules:
-        for place, answer in _ask(rule, context, states, nodes):
+        for place, answer in _ask(rule, context, states, looked_at):
             match answer:
                 case Said():
                     findings.append(_finding(rule, context, place, answer))
@@ -103,12 +120,16 @@ def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject
     return Found(findings, unchecked)
 
 
-def _ask(rule: Rule, context: Context, states: Sequence[RepoState], nodes: Sequence[Subject]) -> Iterator[_Saying]:
+def _ask(rule: Rule, context: Context, states: Sequence[RepoState], nodes: "_Nodes") -> Iterator[_Saying]:
     match rule:
         case NodeRule(find=find):
-            yield from _of_nodes(find, context, nodes)
+            for each in nodes.alike:
+                # A rule has nothing to say of nearly all nodes: no list is made of that.
+                for answer in find(context, each[0].node):
+                    for subject in each:
+                        yield _place(subject), answer
         case InputRule(find=in_place):
-            for subject in nodes:
+            for subject in nodes.all:
                 for answer in in_place(context, subject):
                     yield _place(subject), answer
         case FlakeRule(find=in_flake):
@@ -120,24 +141,10 @@ def _ask(rule: Rule, context: Context, states: Sequence[RepoState], nodes: Seque
                 for answer in in_repo(context, state):
                     yield _Place(state.name), answer
         case SourcesRule(find=among):
-            for subject, answer in among(context, nodes):
+            for subject, answer in among(context, nodes.all):
                 yield _place(subject), answer
         case _:
             assert_never(rule)
-
-
-def _of_nodes(
-    find: Callable[[Context, LockNode], Iterable[Answer]], context: Context, nodes: Sequence[Subject]
-) -> Iterator[_Saying]:
-    """Ask about each node once: locks share their nodes, the nixpkgs of a thousand of them is one object."""
-    known: dict[int, Sequence[Answer]] = {}  # by id: `nodes` keeps every one of them alive meanwhile
-    for subject in nodes:
-        key = id(subject.node)
-        answers = known.get(key)
-        if answers is None:
-            answers = known[key] = tuple(find(context, subject.node))
-        for answer in answers:
-            yield _place(subject), answer
 
 
 def _of_flake(repo: RepoName, flake: FlakeState, said: Iterable[tuple[InputPath | None, Answer]]) -> Iterator[_Saying]:

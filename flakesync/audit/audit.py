@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
+from flakesync.audit.evidence.gather import gather_evidence
 from flakesync.audit.lines import with_lines
 from flakesync.audit.newness import new_findings
 from flakesync.audit.revision import read_at
@@ -88,6 +89,10 @@ def _audit(
     rules = rules_at(RULES, options.level, context, options.only)
     states = [state for name, state in snapshot.states.items() if name in selected]
     nodes = all_subjects(states)
+    if options.level != "offline":
+        asked = hosts if hosts is not None else _hosts_of(snapshot.workspace)
+        evidence = gather_evidence(context, rules, nodes, asked, cache, offline=hosts is None)
+        context = msgspec.structs.replace(context, evidence=evidence)
     found = _find(context, states, rules, nodes)
     if before is not None:
         # What cannot be read now and could not be then is no less unknown: that is never left out.

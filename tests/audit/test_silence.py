@@ -44,6 +44,7 @@ def manifest(tmp_path: Path) -> Path:
         mirrored=["far"],
     )
     repos.commit(ground.repos["app"], {"flake.nix": "{ inputs = import ./inputs.nix; outputs = _: { }; }"})
+    repos.run_git("gc", "--quiet", cwd=ground.repos["app"])  # what is packed is read by another library
     return ground.manifest
 
 

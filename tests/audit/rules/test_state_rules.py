@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from flakesync.audit.audit import Options, audit
+from flakesync.audit.newness import new_findings
 from flakesync.audit.rules import ALL
 from flakesync.audit.rules.state import bad_lock, flake_nix_differs, no_lock, old, unreachable
 from flakesync.audit.severity import reaches
@@ -103,6 +104,24 @@ def test_what_flake_nix_asks_for_and_the_lock_does_not_have_is_found(inputs: str
     found = ask(flake_nix_differs.RULE, flake_of(f"{{ inputs = {{ {inputs} }}; outputs = _: {{ }}; }}", LIB))
     assert [(where, severity) for where, severity, _ in said(found)] == [(each, "high") for each in differs]
     assert not found.unchecked
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('n.url = "github:NixOS/nixpkgs"; lib.url = "github:acme/lib/dev";', "evil/lib"),
+        ('n.url = "github:NixOS/nixpkgs"; lib.url = "github:acme/lib"; new.url = "github:acme/lib/dev";', "evil/new"),
+    ],
+)
+def test_another_difference_of_the_same_input_is_another_finding(before: str, after: str) -> None:
+    texts = [
+        f"{{ inputs = {{ {each} }}; outputs = _: {{ }}; }}" for each in (before, before.replace("acme/lib/dev", after))
+    ]
+    one, two = (ask(flake_nix_differs.RULE, flake_of(each, LIB)).findings for each in texts)
+    assert len(one) == len(two) == 1
+    rules = {flake_nix_differs.RULE.id: flake_nix_differs.RULE}
+    assert new_findings(one, two, rules) == two
+    assert new_findings(one, one, rules) == []
 
 
 def test_a_follows_that_only_the_lock_has_is_found() -> None:

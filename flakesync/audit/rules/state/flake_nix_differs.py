@@ -16,7 +16,7 @@ def find(context: Context, state: RepoState, flake: FlakeState) -> Iterator[tupl
         yield None, NotChecked(flake.uncompared)
     for each in flake.stale:
         if each.kind in _OF_OTHER_CODE:
-            yield each.input, Said(each.detail)
+            yield each.input, Said(f"{each.detail}: {each.wanted}" if each.kind == "new" else each.detail)
 
 
 RULE = FlakeRule(
@@ -28,5 +28,7 @@ RULE = FlakeRule(
         "at once, in every build, so what is built is in no lock. Lock anew (`nix flake lock`), and look at what has "
         "changed."
     ),
+    # What flake.nix names is no part of a fingerprint: where it differed before, it may lead somewhere worse now.
+    of_commit=True,
     find=find,
 )

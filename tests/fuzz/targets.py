@@ -14,12 +14,14 @@ from pathlib import Path
 import httpx2
 import pygit2
 
+from flakesync.audit.sources import covers
 from flakesync.errors import FlakesyncError, plain
+from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.forgejo.adapter import Forgejo
 from flakesync.forge.github.adapter import GitHub
 from flakesync.forge.gitlab.adapter import GitLab
-from flakesync.forge.model import Forge, Project, Pull
+from flakesync.forge.model import Project, Pull
 from flakesync.forge.urls import length_of_list, next_page
 from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.store.attributes import find_hazards
@@ -34,6 +36,7 @@ from flakesync.nix.expression.stale import find_stale
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.moved import moved_inputs
 from flakesync.nix.reference.flakeref import FlakeRef, identity_of_url
+from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import archived_ref, source_of
 from flakesync.nix.store.tarball import read_tar
 from flakesync.publish import body
@@ -138,6 +141,7 @@ def _read_globs(data: bytes) -> None:
     globs = tuple(values.glob(each) for each in (first, second))
     values.overlap(*globs)
     values.matches(globs, tuple(path.split("/")))
+    covers((first, second), Identity("github.com", path))
 
 
 def _read_answers(data: bytes) -> None:
@@ -158,8 +162,9 @@ def _read_answers(data: bytes) -> None:
         _try_all(*_questions(kind(client), Project(host, "acme/lib")))
 
 
-def _questions(forge: Forge, project: Project) -> tuple[Callable[[], object], ...]:
+def _questions(forge: Adapter, project: Project) -> tuple[Callable[[], object], ...]:
     return (
+        lambda: forge.home(project),
         lambda: forge.find(project, head="flakesync/update", base="main"),
         lambda: forge.get(project, 7),
         lambda: forge.merge_status(project, _PULL),

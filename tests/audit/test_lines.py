@@ -118,6 +118,14 @@ def test_the_line_is_that_of_locked_in_every_layout(seed: int) -> None:
     assert node_lines(b"\xef\xbb\xbf" + data) == wanted
 
 
+@given(st.integers(0, 100_000), st.booleans())
+def test_what_is_indented_as_nix_does_it_is_read_quickly_and_has_the_same_lines(seed: int, plain: bool) -> None:
+    data = json.dumps(odd_lock(seed), indent=2, ensure_ascii=plain).encode() + b"\n"
+    slowly = node_lines(data + b" ")  # that is no layout of Nix
+    assert len(slowly) > 5
+    assert node_lines(data) == slowly
+
+
 def test_lines_of_what_nix_writes_are_those_an_editor_shows() -> None:
     data = locks.to_bytes(locks.small_lock())
     text = ["", *data.decode().split("\n")]
@@ -135,6 +143,8 @@ def test_lines_of_what_nix_writes_are_those_an_editor_shows() -> None:
 def test_of_keys_that_come_twice_the_last_one_counts_as_in_json() -> None:
     assert node_lines(b'{"nodes":{"a":{}},\n"nodes":{\n"b":{"locked":1,\n"locked":2}}}') == {"b": 4}
     assert node_lines(b'{"nodes":{"a":{"locked":1},\n"a":{"x":1}}}') == {"a": 2}
+    indented = b'{\n  "nodes": {\n    "a": {}\n  },\n  "n\\u006fdes": {\n    "b": {\n      "locked": 1\n    }\n  }\n}'
+    assert node_lines(indented) == {"b": 7}
 
 
 @pytest.mark.parametrize(

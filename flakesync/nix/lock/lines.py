@@ -12,6 +12,11 @@ from flakesync.terms import NodeLabel
 # Of valid JSON these are all tokens but numbers and names, which are not needed. Possessive: nothing is tried twice.
 _TOKEN = re.compile(rb'[{}\[\]:\n]|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 
+# The same of what is indented by two, as Nix does it: the keys of the top, labels, and where `locked` is a node's own.
+_KEY = re.compile(
+    rb'\n(?:  "([^"\\]*+(?:\\.[^"\\]*+)*+)"|    "([^"\\]*+(?:\\.[^"\\]*+)*+)"|      "locked"): ', re.DOTALL
+)
+
 _NODES = 1
 _NODE = 2
 _PARTS = 3
@@ -25,6 +30,34 @@ def node_lines(data: bytes) -> Mapping[NodeLabel, int]:
     """
     if not _is_json(data):
         return {}
+    return _quickly(data) if _is_indented(data) else _by_token(data)
+
+
+def _is_indented(data: bytes) -> bool:
+    return data.startswith(b"{") and msgspec.json.format(data, indent=2) == data.rstrip(b"\n")
+
+
+def _quickly(data: bytes) -> Mapping[NodeLabel, int]:
+    """Return the lines of JSON in which the indentation of a line tells how deep it is: no string has a line feed."""
+    # Thousands of locks may have findings: this takes a tenth of the time of looking at every token.
+    lines: dict[NodeLabel, int] = {}
+    line, at = 1, 0
+    inside, label = False, None
+    for found in _KEY.finditer(data):
+        line, at = line + data.count(b"\n", at, found.start() + 1), found.start() + 1
+        if found[1] is not None:
+            inside, label = _text(b'"%b"' % found[1]) == "nodes", None
+            lines = {} if inside else lines  # the last of several counts, as for whoever reads JSON
+        elif inside and found[2] is not None:
+            label = NodeLabel(_text(b'"%b"' % found[2]))
+            lines[label] = line
+        elif inside and label is not None:
+            lines[label] = line
+    return lines
+
+
+def _by_token(data: bytes) -> Mapping[NodeLabel, int]:
+    """Return the lines of any JSON."""
     lines: dict[NodeLabel, int] = {}
     line = 1
     keys: list[str | None] = []  # the last key of each object that is open; None: of an array

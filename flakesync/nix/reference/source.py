@@ -50,9 +50,9 @@ def origin_of(original: Mapping[str, Attr] | None, locked: Mapping[str, Attr] | 
     original = original if original is not None else locked
     found = identity_of(locked)
     source = source_of(original, locked)
-    return Origin(
-        original, locked, rev_of(locked), source, is_fixed(original), found, identity_of(original or locked) or found
-    )
+    # A registry's name is of no repository itself: its source is what it stands for.
+    repository = source[0] if source is not None and original.get("type") != "indirect" else found
+    return Origin(original, locked, rev_of(locked), source, is_fixed(original), found, repository)
 
 
 def rev_of(attrs: Mapping[str, Attr]) -> Rev | None:

@@ -10,23 +10,27 @@ import msgspec
 
 from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
 from flakesync.audit.evidence.gather import gather_evidence
+from flakesync.audit.evidence.inputs import find_inputs
+from flakesync.audit.evidence.model import Evidence
 from flakesync.audit.lines import with_lines
 from flakesync.audit.newness import new_findings
 from flakesync.audit.revision import read_at
 from flakesync.audit.rule import Context, Rule
 from flakesync.audit.rules import ALL, RULES
+from flakesync.audit.rules.state import flake_nix_differs
 from flakesync.audit.severity import SEVERITIES
 from flakesync.audit.subject import Subject, count_sources
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, Level, Unchecked
 from flakesync.errors import as_error
 from flakesync.net import wall
+from flakesync.nix.reference.identity import Identity
 from flakesync.survey.broken import without_broken
 from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.pins import PinnedInput, pinned_inputs
 from flakesync.terms import FlakeDir, InputPath, RepoName
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import At, RepoState, Snapshot, UnreadableRepo, read_snapshot
+from flakesync.workspace.snapshot import At, RepoAtCommit, RepoState, Snapshot, UnreadableRepo, read_snapshot
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
@@ -89,14 +93,19 @@ def _audit(
     rules = rules_at(RULES, options.level, context, options.only)
     states = [state for name, state in snapshot.states.items() if name in selected]
     nodes = all_subjects(states)
+    # What cannot be read now and could not be then is no less unknown: that is never left out.
+    known = [state for state in (before or {}).values() if not isinstance(state, UnreadableRepo)]
+    asked_about = [*nodes, *all_subjects(known)]
+    evidence = Evidence()
     if options.level != "offline":
         asked = hosts if hosts is not None else _hosts_of(snapshot.workspace)
-        evidence = gather_evidence(context, rules, nodes, asked, cache, offline=hosts is None)
-        context = msgspec.structs.replace(context, evidence=evidence)
+        evidence = gather_evidence(context, rules, asked_about, asked, cache, offline=hosts is None)
+    if flake_nix_differs.RULE in rules:
+        inputs = find_inputs((each.node for each in asked_about), _clones(snapshot, context))
+        evidence = msgspec.structs.replace(evidence, inputs=inputs)
+    context = msgspec.structs.replace(context, evidence=evidence)
     found = _find(context, states, rules, nodes)
     if before is not None:
-        # What cannot be read now and could not be then is no less unknown: that is never left out.
-        known = [state for state in before.values() if not isinstance(state, UnreadableRepo)]
         found = _new(found, _find(context, known, rules))
     report = AuditReport(
         level=options.level,
@@ -122,6 +131,11 @@ def make_context(snapshot: Snapshot, *, now: int) -> Context:
     for item in pinned_inputs(snapshot):
         governed.setdefault((item.repo, item.flake), {})[item.input] = item
     return Context(workspace=snapshot.workspace, owners=repo_by_identity(snapshot), governed=governed, now=now)
+
+
+def _clones(snapshot: Snapshot, context: Context) -> Mapping[Identity, Path]:
+    states = {identity: snapshot.states[name] for identity, name in context.owners.items()}
+    return {identity: state.clone for identity, state in states.items() if isinstance(state, RepoAtCommit)}
 
 
 def _find(

@@ -110,8 +110,8 @@ LIES: Mapping[str, Lie] = {
         Lie("A7", "unlocked", "offline", _dirty),
         Lie("A8", "no-nar-hash", "offline", _no_hash),
         Lie("A9", "flake-nix-differs", "offline", _asked_for_another, places=("lib",)),
-        # The flake.nix that this original is not that of lies in another repository.
-        Lie("A10", "flake-nix-differs", "mirror", _asked_for_another, places=("mid/lib",)),
+        # The flake.nix that asks for something else than this `original` lies in another repository.
+        Lie("A10", "flake-nix-differs", "offline", _asked_for_another, places=("mid/lib",)),
         Lie("A11", "foreign", "offline", _another_folder),
     )
 }
@@ -120,15 +120,15 @@ LIES: Mapping[str, Lie] = {
 class LyingSpace(Space):
     """A space with `lib`, `mid`, which takes it, and repositories that lie about it.
 
-    web: where the forge is, for inputs that are not files of this machine. `evil` is another repository; `lib` has a
-    commit that is on PULL alone, and a second flake in the folder `tests`. A flake's `note` is its own, or that of its
-    input `lib`.
+    web: where the forge is, for repositories that are no files of this machine. `evil` is another repository; `lib` has
+    a commit that is on PULL alone, and a second flake in the folder `tests`. A flake's `note` is its own, or that of
+    its input `lib`.
     """
 
-    def __init__(self, root: Path, kind: Kind = "file", web: str = "https://git.example.com") -> None:
+    def __init__(self, root: Path, kind: Kind = "file") -> None:
         """Make lib, mid and evil."""
         self.kind = kind
-        self.web = web
+        self.web = "https://github.com" if kind == "github" else "https://git.example.com"
         super().__init__(root)
         self.make("lib", {"flake.nix": nixspace.flake_nix("", note="good")})
         self.commit("lib", {"tests/flake.nix": nixspace.flake_nix("", note="fixture")})

@@ -333,5 +333,5 @@ def test_where_flake_nix_and_the_lock_disagree_is_found_once_a_commit(
 
     said = stale()
     assert "flake.nix has np, the lock does not" in said
-    monkeypatch.setattr("flakesync.workspace.clones.flakes.compare", None)
+    monkeypatch.setattr("flakesync.workspace.clones.flakes.disagreements", None)
     assert stale() == said

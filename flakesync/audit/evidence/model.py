@@ -1,7 +1,7 @@
 """Evidence: what is known of a locked commit and of its repository, and why something is not."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -11,6 +11,9 @@ from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import branch_of, resolved
 from flakesync.terms import Rev
+
+if TYPE_CHECKING:
+    from flakesync.nix.expression.inputs import InputSpec
 
 Standing = Literal["on-branch", "on-other", "nowhere"]
 """Where a commit is: on the branch (or at the tag) that flake.nix names, on another branch or tag only, on none."""
@@ -39,6 +42,10 @@ class CommitKey(msgspec.Struct, frozen=True):
     counted: bool
     served: bool
     submodules: bool
+
+
+FlakeKey = tuple[CommitKey, str]
+"""A flake of a locked commit: the folder that `dir` names, empty for none."""
 
 
 class HistoryEvidence(msgspec.Struct, frozen=True):
@@ -84,12 +91,22 @@ class RepositoryEvidence(msgspec.Struct, frozen=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """All that servers were asked; what is not in a mapping was not asked."""
+    """All that servers were asked; what is not in a mapping was not asked.
+
+    inputs: what the flake.nix of a locked flake says of its inputs.
+    """
 
     histories: Mapping[CommitKey, HistoryEvidence | Unknown] = {}
     contents: Mapping[CommitKey, ContentEvidence | Unknown] = {}
     signatures: Mapping[CommitKey, Signature | Unknown] = {}
     repositories: Mapping[Identity, RepositoryEvidence | Unknown] = {}
+    inputs: Mapping[FlakeKey, "Mapping[str, InputSpec] | Unknown"] = {}
+
+
+def flake_key(node: LockNode) -> FlakeKey | None:
+    """Return the flake that a node is, where git can be asked about it."""
+    key = commit_key(node) if node.flake and not node.is_folder else None
+    return (key, str(node.origin.locked.get("dir", ""))) if key is not None else None
 
 
 def commit_key(node: LockNode) -> CommitKey | None:

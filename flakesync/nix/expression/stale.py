@@ -19,7 +19,7 @@ from flakesync.secrets import hide_secrets
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 if TYPE_CHECKING:
-    from flakesync.nix.expression.inputs import InputSpec, NotStatic
+    from flakesync.nix.expression.inputs import InputSpec
 
 
 DisagreementKind = Literal["new", "gone", "reference", "follows", "shared"]
@@ -45,16 +45,10 @@ class Disagreement(msgspec.Struct, frozen=True):
 
 def find_stale(flake_nix: bytes, lock: LockFile) -> tuple[Disagreement, ...]:
     """Return where they disagree, by input path; none where flake.nix has to be evaluated to tell. Raises nothing."""
-    found = compare(flake_nix, lock)
-    return found if isinstance(found, tuple) else ()
-
-
-def compare(flake_nix: bytes, lock: LockFile) -> "tuple[Disagreement, ...] | NotStatic":
-    """Return where they disagree, by input path; or why flake.nix has to be evaluated to tell. Raises nothing."""
     from flakesync.nix.expression.inputs import NotStatic, read_inputs
 
     read = read_inputs(flake_nix)
-    return read if isinstance(read, NotStatic) else disagreements(read.inputs, lock)
+    return () if isinstance(read, NotStatic) else disagreements(read.inputs, lock)
 
 
 def disagreements(inputs: Mapping[str, "InputSpec"], lock: LockFile) -> tuple[Disagreement, ...]:
@@ -139,20 +133,25 @@ def _compare(
         detail = f"{shown} follows {_shown(target)} in the lock, not in flake.nix"
         return _found(path, "follows", spec, detail)
     node = lock.nodes[target]
-    if spec.ref is None or node.original is None or not _differs(spec, spec.ref, node, override=override):
+    if spec.ref is None or node.original is None or not differs(spec, spec.ref, node, override=override):
         return None
-    detail = f"{shown} is {_reference(spec.ref.to_attrs())} in flake.nix, {_reference(node.original)} in the lock"
+    detail = (
+        f"{shown} is {shown_reference(spec.ref.to_attrs())} in flake.nix, {shown_reference(node.original)} in the lock"
+    )
     return _found(path, "reference", spec, detail)
 
 
 def _found(path: InputPath, kind: DisagreementKind, spec: "InputSpec", detail: str) -> Disagreement:
     original = spec.ref.to_attrs() if spec.ref is not None else None
-    wanted = _reference(original) if original is not None else f"follows {_shown(spec.follows or ())}"
+    wanted = shown_reference(original) if original is not None else f"follows {_shown(spec.follows or ())}"
     return Disagreement(path, kind, original, spec.flake, wanted, detail)
 
 
-def _differs(spec: "InputSpec", ref: FlakeRef, node: LockNode, *, override: bool) -> bool:
-    """Tell whether every Nix takes a node for one of another reference than flake.nix gives."""
+def differs(spec: "InputSpec", ref: FlakeRef, node: LockNode, *, override: bool) -> bool:
+    """Tell whether every Nix takes a node for one of another reference than flake.nix gives.
+
+    override: the reference is what a flake says of an input of its input.
+    """
     attrs, original, locked = ref.to_attrs(), node.original or {}, node.locked or {}
     if dict(original) == attrs or _same(original, ref):
         return False
@@ -195,7 +194,7 @@ def _plain(value: Attr) -> str:
     return str(value).removeprefix("refs/heads/").strip("/")
 
 
-def _reference(attrs: Mapping[str, Attr]) -> str:
+def shown_reference(attrs: Mapping[str, Attr]) -> str:
     """Return a reference for people, without the login that an address may hold."""
     try:
         text = FlakeRef.from_attrs(attrs).to_url()

@@ -11,20 +11,22 @@ from flakesync.errors import LockError, plain
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.need_of_lock import may_have_inputs
-from flakesync.nix.expression.stale import Disagreement, compare
+from flakesync.nix.expression.nested import references_below
+from flakesync.nix.expression.stale import Disagreement, disagreements
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
-from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
+from flakesync.terms import FlakeDir, InputPath, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 
 ProblemKind = Literal["no-lock", "bad-lock"]
 
-_Compared = tuple[tuple[Disagreement, ...], str | None]
-"""`stale` and `uncompared` of a flake."""
+_Compared = tuple[tuple[Disagreement, ...], str | None, tuple[InputPath, ...]]
+"""`stale`, `uncompared` and `overrides` of a flake."""
 
-# Changes with the rules of `compare`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/4"
-_AGREED = msgspec.msgpack.encode(((), None))
+# Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
+_FORMAT = "disagreements/5"
+_AGREED = msgspec.msgpack.encode(((), None, ()))
+_COMPARED = ("stale", "uncompared", "overrides")
 _decoder = msgspec.msgpack.Decoder(_Compared)
 
 
@@ -39,7 +41,8 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`.
 
     stale: where flake.nix and the lock disagree; empty too where that cannot be told. uncompared: why not, as a phrase
-    (flake.nix has to be evaluated, or is not there); None where they were compared, or there is no lock.
+    (flake.nix has to be evaluated, or is not there); None where they were compared, or there is no lock. overrides:
+    inputs of inputs to which flake.nix gives a reference of its own.
     """
 
     dir: FlakeDir
@@ -47,6 +50,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     problem: Problem | None = None
     stale: tuple[Disagreement, ...] = ()
     uncompared: str | None = None
+    overrides: tuple[InputPath, ...] = ()
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
@@ -88,8 +92,8 @@ def read_flake(
         return FlakeState(dir, None, Problem("bad-lock", error.message))
     if flake_file(dir, "flake.nix") not in files:
         return FlakeState(dir, lock)
-    stale, uncompared = _compare(dir, flake_nix, lock)
-    return FlakeState(dir, lock, stale=stale, uncompared=uncompared)
+    stale, uncompared, overrides = _compare(dir, flake_nix, lock)
+    return FlakeState(dir, lock, stale=stale, uncompared=uncompared, overrides=overrides)
 
 
 def read_flakes(
@@ -136,7 +140,7 @@ def _with_stale(
         return tuple(flakes)
     compared = {dir: _decoder.decode(data) for dir, data in differ.items()}
     return tuple(
-        msgspec.structs.replace(flake, stale=compared[flake.dir][0], uncompared=compared[flake.dir][1])
+        msgspec.structs.replace(flake, **dict(zip(_COMPARED, compared[flake.dir], strict=True)))
         if flake.dir in compared
         else flake
         for flake in flakes
@@ -148,7 +152,11 @@ def _find(reader: ObjectReader, rev: Rev, dir: FlakeDir, lock: LockFile) -> _Com
 
 
 def _compare(dir: FlakeDir, flake_nix: bytes | None, lock: LockFile) -> _Compared:
+    from flakesync.nix.expression.inputs import NotStatic, read_inputs
+
     if flake_nix is None:
-        return (), f"there is no {flake_file(dir, 'flake.nix')}"
-    found = compare(flake_nix, lock)
-    return (found, None) if isinstance(found, tuple) else ((), f"only Nix can tell the inputs: {found.reason}")
+        return (), f"there is no {flake_file(dir, 'flake.nix')}", ()
+    read = read_inputs(flake_nix)
+    if isinstance(read, NotStatic):
+        return (), f"only Nix can tell the inputs: {read.reason}", ()
+    return disagreements(read.inputs, lock), None, references_below(read.inputs)

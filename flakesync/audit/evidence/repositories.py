@@ -44,15 +44,14 @@ class _Kept(msgspec.Struct, frozen=True):
     asked: int
     path: str | None
     archived: bool | None
-    with_token: bool
 
     def is_fresh(self, now: int, *, with_token: bool) -> bool:
         """Tell whether it need not be asked for again today.
 
-        What was not told may have been kept from the asker: it is asked for again, unless nobody has logged in since.
+        What was not told may be told by now to somebody with a token, who has just got it, or more rights.
         """
         is_whole = self.path is not None and self.archived is not None
-        return self.asked // _DAY_S == now // _DAY_S and (is_whole or not (self.with_token or with_token))
+        return self.asked // _DAY_S == now // _DAY_S and (is_whole or not with_token)
 
 
 def find_repositories(
@@ -140,24 +139,22 @@ class _Forge:
         from flakesync.forge.model import ForgeError, Project
         from flakesync.forge.refusals import Refused
 
-        with_token = self._account.token is not None
         try:
             home = adapter.home(Project(identity.host, identity.path))
         except Refused as refusal:
             if refusal.code != "forge-not-found":
                 raise
-            return _Kept(self._now, None, None, with_token)
+            return _Kept(self._now, None, None)
         if _NAME.fullmatch(home.project.path) is None:
             raise ForgeError("forge-answer", f"{identity} has a name that none can have: {home.project.path}")
-        return _Kept(self._now, home.project.path, home.archived, with_token)
+        return _Kept(self._now, home.project.path, home.archived)
 
     def _answer(self, identity: Identity, kept: _Kept | None, failed: Mapping[Identity, Unknown]) -> Answer:
         if kept is None or abs(self._now - kept.asked) > _OLDEST_S:
             return failed.get(identity) or Unknown(f"{self._account.host} was not asked")
         if kept.path is None:
-            if kept.with_token:
-                return failed.get(identity) or Unknown(f"{identity} is gone, or private and the token may not see it")
-            return failed.get(identity) or Unknown(f"{identity} is gone, or private{self._advice}")
+            private = " and the token may not see it" if self._account.token is not None else self._advice
+            return failed.get(identity) or Unknown(f"{identity} is gone, or private{private}")
         return RepositoryEvidence(_moved(identity, kept.path), kept.archived)
 
     def _about(self, error: FlakesyncError) -> Unknown:

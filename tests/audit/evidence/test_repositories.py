@@ -1,9 +1,10 @@
 """What forges say of repositories: asked once a day, kept, and gone on with where a limit ended it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import msgspec
 import pytest
@@ -16,7 +17,7 @@ from flakesync.nix.reference.identity import Identity
 from flakesync.processes.stop import stopping
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import ForgeSettings
-from tests.support.forge import Forge, faults
+from tests.support.forge import Answer, Forge, Request, faults
 from tests.support.forge.client import HOSTS
 from tests.support.workspaces import workspace
 
@@ -299,6 +300,20 @@ def test_those_that_were_never_asked_about_come_first_and_older_answers_stand_in
     assert known == [2, 4, 5, 5]
 
 
+def test_a_limit_that_takes_longer_than_a_minute_is_not_waited_for(place: Place) -> None:
+    lib = place.identity("acme/lib")
+    place.forge.faults.add(faults.secondary_limit(90), times=None)
+    assert "rate limit" in reason(place.one(lib))
+
+
+def test_what_was_gone_yesterday_is_not_said_to_be_gone_where_nobody_could_be_asked(place: Place) -> None:
+    place.environ = {}
+    lib = place.identity("acme/lib")
+    assert "is gone" in reason(place.one(lib))
+    place.forge.faults.add(faults.primary_limit(3_000), times=None)
+    assert "rate limit" in reason(place.one(lib, now=NOW + DAY))
+
+
 def test_with_a_token_the_limit_names_no_variable(place: Place) -> None:
     lib = place.identity("acme/lib")
     place.forge.faults.add(faults.primary_limit(3_000), times=None)
@@ -386,6 +401,25 @@ def test_a_run_that_is_stopped_raises_and_makes_no_answer_of_it(place: Place) ->
     lib = place.identity("acme/lib")
     with stopping(), pytest.raises(FlakesyncError) as caught:
         place.one(lib)
+    assert caught.value.code == "interrupted"
+
+
+def test_a_stop_in_the_middle_of_a_question_raises_too(place: Place) -> None:
+    lib = place.identity("acme/lib")
+    raised, left = Event(), Event()
+
+    def stop_first(_request: Request, _perform: Callable[[], Answer]) -> None:
+        with stopping():
+            raised.wait(60)
+        left.set()
+
+    place.forge.faults.add(stop_first)
+    try:
+        with pytest.raises(FlakesyncError) as caught:
+            place.one(lib)
+    finally:
+        raised.set()
+        assert left.wait(60)
     assert caught.value.code == "interrupted"
 
 

@@ -96,12 +96,13 @@ def _audit(
     # What cannot be read now and could not be then is no less unknown: that is never left out.
     known = [state for state in (before or {}).values() if not isinstance(state, UnreadableRepo)]
     asked_about = [*nodes, *all_subjects(known)]
+    clones = _clones(snapshot, context)
     evidence = Evidence()
     if options.level != "offline":
         asked = hosts if hosts is not None else _hosts_of(snapshot.workspace)
-        evidence = gather_evidence(context, rules, asked_about, asked, cache, offline=hosts is None)
+        evidence = gather_evidence(context, rules, asked_about, clones, asked, cache, offline=hosts is None)
     if flake_nix_differs.RULE in rules:
-        inputs = find_inputs((each.node for each in asked_about), _clones(snapshot, context))
+        inputs = find_inputs((each.node for each in asked_about), clones)
         evidence = msgspec.structs.replace(evidence, inputs=inputs)
     context = msgspec.structs.replace(context, evidence=evidence)
     found = _find(context, states, rules, nodes)

@@ -10,8 +10,10 @@ from functools import lru_cache
 
 from flakesync import globs as expressions
 from flakesync.errors import FlakeRefError
+from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.nix.reference.identity import Identity
+from flakesync.workspace.audit import AuditSettings
 
 EVERYTHING = "*"
 _WHOLE_FORGE = ":*"
@@ -23,6 +25,15 @@ def covers(globs: Iterable[str], identity: Identity | None) -> bool:
     `/*` at the end means all that lies below, subgroups too; elsewhere a star is within a part of a path or in a host.
     """
     return any(_covers(glob, identity) for glob in globs)
+
+
+def must_be_signed(settings: AuditSettings, node: LockNode) -> bool:
+    """Tell whether `require-signed` covers a node: what it is locked to, or what flake.nix asked for.
+
+    Not a folder of the flake that takes it, which is signed with that.
+    """
+    globs, origin = settings.require_signed, node.origin
+    return bool(globs) and not node.is_folder and (covers(globs, origin.found) or covers(globs, origin.repository))
 
 
 @lru_cache(maxsize=1 << 10)

@@ -4,20 +4,13 @@ from collections.abc import Iterator
 
 from flakesync.audit.evidence.model import Signature, Unknown, commit_key
 from flakesync.audit.rule import Answer, Context, NodeRule, NotChecked, Said
-from flakesync.audit.sources import covers
+from flakesync.audit.sources import must_be_signed
 from flakesync.nix.lock.node import LockNode
-from flakesync.workspace.audit import AuditSettings
-
-
-def must_be_signed(settings: AuditSettings, node: LockNode) -> bool:
-    """Tell whether `require-signed` covers a node: what it is locked to, or what flake.nix asked for."""
-    globs = settings.require_signed
-    return bool(globs) and (covers(globs, node.origin.found) or covers(globs, node.origin.repository))
 
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding."""
-    if node.is_folder or not must_be_signed(context.settings, node):
+    if not must_be_signed(context.settings, node):
         return
     key = commit_key(node)
     if key is None:

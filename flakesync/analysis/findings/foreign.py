@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
 from flakesync.nix.reference.identity import Identity
-from flakesync.nix.reference.source import Origin
+from flakesync.nix.reference.source import Origin, is_relative
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey
 from flakesync.terms import RepoName, show_path
@@ -34,10 +34,13 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
 def is_another(origin: Origin, owners: Mapping[Identity, RepoName]) -> bool:
     """Tell whether a node is locked to another repository than its `original` names.
 
-    Not where they cannot be compared (a registry's name, an archive whose server sends on to another address), nor
-    where both are one repo of the workspace. owners: which repo each identity is.
+    A folder of the flake itself (`path:./sub`) is in none, and every Nix fetches what is locked in its place. Not where
+    they cannot be compared (a registry's name, an archive whose server sends on to another address), nor where both are
+    one repo of the workspace. owners: which repo each identity is.
     """
     source, found = origin.source, origin.found
+    if is_relative(origin.original):
+        return found is not None and origin.locked.get("type") != "path"
     if source is None or found is None or source[0] == found:
         return False
     if origin.original.get("type") == "indirect" or is_archive(origin.original):

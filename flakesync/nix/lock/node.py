@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Required, TypedDict
 
 import msgspec
 
-from flakesync.nix.reference.source import Origin, origin_of
+from flakesync.nix.reference.source import Origin, is_relative, origin_of
 from flakesync.terms import InputPath, NodeLabel
 
 TEXT_ATTRS = frozenset({
@@ -73,11 +73,8 @@ class LockNode(msgspec.Struct, frozen=True, dict=True, forbid_unknown_fields=Tru
     @cached_property
     def is_folder(self) -> bool:
         """Whether the node is a folder of the flake that takes it: relative, in the form of any version of Nix."""
-        if self.parent is not None:
-            return True
-        attrs = self.origin.original
         # Nix up to 2.25 locks such a folder by its hash, and has no `parent`.
-        return attrs.get("type") == "path" and not str(attrs.get("path", "/")).startswith("/")
+        return self.parent is not None or is_relative(self.origin.original)
 
     @property
     def extra(self) -> Mapping[str, object]:

@@ -67,6 +67,11 @@ def is_fixed(original: Mapping[str, Attr]) -> bool:
     return "rev" in original or (isinstance(ref, str) and ref.startswith("refs/tags/"))
 
 
+def is_relative(original: Mapping[str, Attr]) -> bool:
+    """Tell whether an `original` is a folder of the flake itself (`path:./sub`)."""
+    return original.get("type") == "path" and not str(original.get("path", "/")).startswith("/")
+
+
 def branch_of(original: Mapping[str, Attr]) -> str | None:
     """Return the branch, or the tag, that an `original` tracks; None for the default branch, which HEAD names too."""
     ref = original.get("ref")

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 from flakesync.analysis.findings.foreign import is_another
 from flakesync.audit.rule import Answer, Context, NodeRule, Said
+from flakesync.audit.shown import shown_source
 from flakesync.nix.lock.node import LockNode
 
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding."""
     origin = node.origin
-    if origin.source is not None and is_another(origin, context.owners):
-        yield Said(f"{origin.source[0]} is locked to {origin.found}")
+    if is_another(origin, context.owners):
+        asked = origin.source[0] if origin.source is not None else shown_source(origin.original)
+        yield Said(f"{asked} is locked to {origin.found}")
 
 
 RULE = NodeRule(

@@ -62,7 +62,9 @@ def make_signed(root: Path, *, sha256: bool = False) -> Signed:
     """
     repository = root / "signed.git"
     kind = "sha256" if sha256 else "sha1"
-    subprocess.run(["git", "init", "-q", "--bare", f"--object-format={kind}", str(repository)], check=True)
+    subprocess.run(
+        ["git", "init", "-q", "-b", "main", "--bare", f"--object-format={kind}", str(repository)], check=True
+    )
     for name in ("alice", "mallory"):
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(root / name)]
         subprocess.run(argv, check=True)

@@ -13,6 +13,7 @@ from flakesync.audit.evidence.model import RepositoryEvidence, Unknown
 from flakesync.audit.evidence.repositories import find_repositories
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.errors import FlakesyncError
+from flakesync.net.forge_kinds import KINDS
 from flakesync.nix.reference.identity import Identity
 from flakesync.processes.stop import stopping
 from flakesync.workspace.hosts import Hosts
@@ -190,6 +191,20 @@ def test_folders_of_this_machine_are_nobody_s_to_say_anything_of(place: Place) -
 def test_a_path_that_no_repository_can_have_is_not_asked_for(place: Place, path: str) -> None:
     assert "is no name that a repository" in reason(place.one(place.identity(path)))
     assert place.asked == 0
+
+
+def test_a_public_forge_needs_no_table_and_gets_no_token_of_another(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.make("acme/lib").archived = True
+    api = f"https://{place.host()}"
+    monkeypatch.setitem(KINDS, "github", msgspec.structs.replace(KINDS["github"], hosts={"github.com": api}))
+    monkeypatch.setenv("SSL_CERT_FILE", str(place.forge.certificates.ca))
+    hosts = Hosts(workspace([]), {"GITLAB_TOKEN": "of-another", "FORGE_TOKEN": "of-another"})
+    lib = Identity("github.com", "acme/lib")
+    found = find_repositories([lib], hosts, place.root / "cache", now=NOW, jobs=1)
+    assert found == {lib: RepositoryEvidence(moved_to=None, archived=True)}
+    assert [exchange.request.secret for exchange in place.forge.log] == [None]
 
 
 def test_nothing_at_all_is_asked_of_nobody(place: Place) -> None:

@@ -30,10 +30,12 @@ def covers(globs: Iterable[str], identity: Identity | None) -> bool:
 def must_be_signed(settings: AuditSettings, node: LockNode) -> bool:
     """Tell whether `require-signed` covers a node: what it is locked to, or what flake.nix asked for.
 
-    Not a folder of the flake that takes it, which is signed with that.
+    Not a folder of the flake that takes it, which is signed with that; unless it is locked to something else.
     """
     globs, origin = settings.require_signed, node.origin
-    return bool(globs) and not node.is_folder and (covers(globs, origin.found) or covers(globs, origin.repository))
+    if not globs or (node.is_folder and origin.found is None):
+        return False
+    return covers(globs, origin.found) or covers(globs, origin.repository)
 
 
 @lru_cache(maxsize=1 << 10)

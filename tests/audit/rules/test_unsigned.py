@@ -88,5 +88,12 @@ def test_a_covered_source_without_a_commit_is_signed_by_nobody() -> None:
     assert len(answers(locks.Input(locked, LIB.original))) == 1
 
 
+def test_what_only_says_that_it_is_a_folder_of_the_flake_does_not_get_past() -> None:
+    asked = locks.folder("./sub", {})
+    assert len(answers(locks.Input(LIB.locked, asked.original))) == 1
+    assert len(answers(locks.Input(LIB.locked, asked.original, parent=()))) == 1
+
+
 def test_a_folder_of_the_flake_itself_is_signed_with_it() -> None:
     assert answers(locks.folder("./sub", {}), globs=("*",)) == []
+    assert answers(locks.folder("./sub", {}, old=True), globs=("*",)) == []

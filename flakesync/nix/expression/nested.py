@@ -1,7 +1,8 @@
-"""Where a lock asks for something else below an input than the flake.nix of that input does.
+"""Where the inputs of an input lead elsewhere in a lock than the flake.nix of that input says.
 
 No Nix looks: what lies below an input that has not changed is taken from the lock (`computeLocks` in `flake.cc`, where
-it has no `mustRefetch`), so a node whose `original` and `locked` are both swapped is built without a word.
+it has no `mustRefetch`), so a node whose `original` and `locked` are both swapped, or another one in its place, is
+built without a word.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -12,7 +13,7 @@ import msgspec
 from flakesync.nix.expression.stale import differs, shown_reference
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
-from flakesync.terms import InputPath, show_path
+from flakesync.terms import InputPath, NodeLabel, show_path
 
 if TYPE_CHECKING:
     from flakesync.nix.expression.inputs import InputSpec
@@ -29,14 +30,14 @@ class InputDisagreement(msgspec.Struct, frozen=True):
     why_unknown: str | None = None
 
 
-def references_below(inputs: Mapping[str, "InputSpec"]) -> tuple[InputPath, ...]:
-    """Return the nested inputs that a flake.nix gives a reference, by input path."""
+def overrides_of(inputs: Mapping[str, "InputSpec"]) -> tuple[InputPath, ...]:
+    """Return the nested inputs that a flake.nix leads elsewhere, by input path."""
     return tuple(sorted(_below((), inputs)))
 
 
 def _below(path: InputPath, inputs: Mapping[str, "InputSpec"]) -> Iterator[InputPath]:
     for name, spec in inputs.items():
-        if path and spec.ref is not None:
+        if path and _leads_elsewhere(spec):
             yield (*path, name)
         yield from _below((*path, name), spec.inputs)
 
@@ -47,46 +48,55 @@ def find_nested(
     overrides: Collection[InputPath],
     declared: Callable[[LockNode], Declared | None],
 ) -> Iterator[InputDisagreement]:
-    """Yield the nodes that are not what the flakes that take them ask for.
+    """Yield where inputs of inputs do not lead where the flakes that take them say.
 
-    paths: of the nodes that are looked at, each below another of them or below the root. overrides: nested inputs that
-    the lock's own flake.nix gives a reference: it has been compared itself. declared: what the flake.nix of a node has;
-    None: nobody wants to know.
+    paths: of the nodes whose inputs are looked at, each below another of them or below the root. overrides: nested
+    inputs of which the lock's own flake.nix says where they lead: there it has been compared itself. declared: what the
+    flake.nix of a node has; None: nobody wants to know, and nothing is said of what that decides.
     """
-    inputs: dict[InputPath, Declared | None] = {}
+    known: dict[InputPath, Declared | None] = {}
 
     def of(path: InputPath) -> Declared | None:
-        if path not in inputs:
+        if path not in known:
             node = lock.node(path)
-            inputs[path] = declared(node) if node is not None else None
-        return inputs[path]
+            known[path] = declared(node) if node is not None else None
+        return known[path]
 
-    for path in paths:
-        if len(path) > 1 and path not in overrides and (found := _compare(lock, path, of)) is not None:
-            yield found
+    for taker in paths:
+        node = lock.node(taker)
+        if node is None or not node.inputs or (own := of(taker)) is None:
+            continue
+        if isinstance(own, str):
+            yield InputDisagreement(taker, why_unknown=own)
+            continue
+        for name, target in sorted(node.inputs.items()):
+            path = (*taker, name)
+            if path not in overrides and (found := _compare(lock, path, target, own.get(name), of)) is not None:
+                yield found
 
 
-def _compare(lock: LockFile, path: InputPath, of: Callable[[InputPath], Declared | None]) -> InputDisagreement | None:
-    own, node = of(path[:-1]), lock.node(path)
-    if own is None or node is None:
-        return None
-    if isinstance(own, str):
-        return InputDisagreement(path, why_unknown=own)
-    detail = _difference(own.get(path[-1]), node, path[:-1], path)
+def _compare(
+    lock: LockFile,
+    path: InputPath,
+    target: NodeLabel | InputPath,
+    own: "InputSpec | None",
+    of: Callable[[InputPath], Declared | None],
+) -> InputDisagreement | None:
+    detail = _difference(lock, own, target, path[:-1])
     if detail is None:
         return None
     # A flake further out may say what an input of its input is; the outermost counts.
     for length in range(1, len(path) - 1):
         outer = of(path[:length])
-        if not isinstance(outer, Mapping):
-            return InputDisagreement(
-                path, why_unknown=outer or f"what {show_path(path[:length])} makes of it is not known"
-            )
+        if outer is None:
+            return None
+        if isinstance(outer, str):
+            return InputDisagreement(path, why_unknown=outer)
         spec = _override(outer, path[length:])
-        if spec is not None and (spec.ref is not None or spec.follows is not None):
-            detail = _difference(spec, node, path[:length], path, override=True)
+        if spec is not None and _leads_elsewhere(spec):
+            detail = _difference(lock, spec, target, path[:length], override=True)
             break
-    return InputDisagreement(path, detail) if detail is not None else None
+    return InputDisagreement(path, f"{show_path(path)} {detail}") if detail is not None else None
 
 
 def _override(inputs: Mapping[str, "InputSpec"], path: InputPath) -> "InputSpec | None":
@@ -96,15 +106,41 @@ def _override(inputs: Mapping[str, "InputSpec"], path: InputPath) -> "InputSpec 
     return spec
 
 
+def _leads_elsewhere(spec: "InputSpec") -> bool:
+    return spec.ref is not None or spec.follows is not None
+
+
 def _difference(
-    spec: "InputSpec | None", node: LockNode, taker: InputPath, path: InputPath, *, override: bool = False
+    lock: LockFile,
+    spec: "InputSpec | None",
+    target: NodeLabel | InputPath,
+    taker: InputPath,
+    *,
+    override: bool = False,
 ) -> str | None:
-    """Return how a node differs from what the flake at `taker` asks for; None: it does not."""
+    """Return how an input differs from what the flake at `taker` says of it; None: it does not."""
     if spec is None:
         return None  # what no flake.nix names no flake can use
     there = f"in the flake.nix of {show_path(taker)}"
     if spec.follows is not None:
-        return f"follows another input {there}, and has a source of its own in the lock"
-    if spec.ref is None or node.original is None or not differs(spec, spec.ref, node, override=override):
+        wanted = (*taker, *spec.follows)
+        if isinstance(target, tuple) and (target == wanted or lock.resolve(target) == lock.resolve(wanted)):
+            return None
+        return f"follows {_shown(wanted)} {there}, and {_led(lock, target)} in the lock"
+    if spec.ref is None:
         return None
-    return f"is {shown_reference(spec.ref.to_attrs())} {there}, {shown_reference(node.original)} in the lock"
+    if not isinstance(target, tuple):
+        node = lock.nodes[target]
+        if node.original is None or not differs(spec, spec.ref, node, override=override):
+            return None
+    return f"is {shown_reference(spec.ref.to_attrs())} {there}, and {_led(lock, target)} in the lock"
+
+
+def _led(lock: LockFile, target: NodeLabel | InputPath) -> str:
+    if isinstance(target, tuple):
+        return f"follows {_shown(target)}"
+    return f"is {shown_reference(lock.nodes[target].original or {})}"
+
+
+def _shown(path: InputPath) -> str:
+    return show_path(path) if path else "the flake itself"

@@ -11,7 +11,7 @@ from flakesync.errors import LockError, plain
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.need_of_lock import may_have_inputs
-from flakesync.nix.expression.nested import references_below
+from flakesync.nix.expression.nested import overrides_of
 from flakesync.nix.expression.stale import Disagreement, disagreements
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
@@ -24,7 +24,7 @@ _Compared = tuple[tuple[Disagreement, ...], str | None, tuple[InputPath, ...]]
 """`stale`, `uncompared` and `overrides` of a flake."""
 
 # Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/5"
+_FORMAT = "disagreements/6"
 _AGREED = msgspec.msgpack.encode(((), None, ()))
 _COMPARED = ("stale", "uncompared", "overrides")
 _decoder = msgspec.msgpack.Decoder(_Compared)
@@ -42,7 +42,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
 
     stale: where flake.nix and the lock disagree; empty too where that cannot be told. uncompared: why not, as a phrase
     (flake.nix has to be evaluated, or is not there); None where they were compared, or there is no lock. overrides:
-    inputs of inputs to which flake.nix gives a reference of its own.
+    inputs of inputs of which flake.nix says where they lead.
     """
 
     dir: FlakeDir
@@ -159,4 +159,4 @@ def _compare(dir: FlakeDir, flake_nix: bytes | None, lock: LockFile) -> _Compare
     read = read_inputs(flake_nix)
     if isinstance(read, NotStatic):
         return (), f"only Nix can tell the inputs: {read.reason}", ()
-    return disagreements(read.inputs, lock), None, references_below(read.inputs)
+    return disagreements(read.inputs, lock), None, overrides_of(read.inputs)

@@ -1,5 +1,6 @@
 """Lies in locks: what each real Nix makes of them, and which rule finds them."""
 
+import json
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,13 +13,14 @@ from flakesync.cache.layout import cache_dir
 from flakesync.documents.audit import AuditReport, Level
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import load_workspace
-from tests.audit.lies import LIES, Expected, Kind, LyingSpace, Shape, add_shapes, tell_everywhere
+from tests.audit.lies import LIES, Expected, Kind, LyingSpace, Shape, add_shapes, node_at, tell_everywhere
 from tests.support import nixspace, repos
 from tests.support.kept import Kept
 from tests.support.nix import RealNix
-from tests.support.nixspace import Take
+from tests.support.nixspace import Take, Takes
 
 _TAKES = {"lib": Take(), "mid": Take()}
+_EDGES = {**_TAKES, "top": Take(), "evil": Take()}
 _GRAVE = ("high", "medium")
 _WARM = {"A3", "A4c"}
 """Lies about content that Nix has fetched before; with a cold cache it would notice."""
@@ -30,16 +32,26 @@ def _space(folder: Path) -> LyingSpace:
     return space
 
 
+def _edges(folder: Path) -> LyingSpace:
+    space = LyingSpace(folder)
+    space.add("top", {"mid": Take()})
+    space.add("app", _EDGES)
+    space.manifest()
+    return space
+
+
 class _Nix:
     """One Nix with a store of its own, and a folder with a flake that shows the note of `lib`, or of `mid/lib`."""
 
-    def __init__(self, nix: RealNix, env: Mapping[str, str], space: LyingSpace, flake: Path) -> None:
+    def __init__(
+        self, nix: RealNix, env: Mapping[str, str], space: LyingSpace, flake: Path, takes: Takes = _TAKES
+    ) -> None:
         self._nix = nix
         self._env = env
         self._flake = flake
-        text = space.flake_nix(_TAKES)
+        text = space.flake_nix(takes)
         flake.mkdir()
-        outputs = "lib = inputs.lib.note; mid = inputs.mid.note;"
+        outputs = "lib = inputs.lib.note; mid = inputs.mid.note; top = inputs.top.note;"
         outputs += ' said = "${inputs.lib.rev} ${toString inputs.lib.lastModified}";'
         (flake / "flake.nix").write_text(text.replace("note = inputs.lib.note;", outputs))
 
@@ -153,7 +165,31 @@ def test_locks_without_a_lie_have_no_finding(kept: Kept, kind: Kind) -> None:
     assert (_grave(report), report.unchecked) == (set(), [])
 
 
-_OFFLINE = [lie.id for lie in LIES.values() if lie.level == "offline" and lie.id not in ("A3", "A11")]
+@pytest.mark.slow_but_newest
+@pytest.mark.parametrize(
+    ("taker", "target"),
+    [("top/mid", ["evil"]), ("top/mid", "evil"), ("mid", "evil")],
+    ids=["follows", "deep", "shared"],
+)
+def test_an_input_of_an_input_that_is_led_elsewhere_is_built_and_found(
+    kept: Kept, nix: RealNix, cold_nix_env: Mapping[str, str], tmp_path: Path, taker: str, target: object
+) -> None:
+    space = kept.again("edges", _edges)
+    real = _Nix(nix, cold_nix_env, space, tmp_path / "flake", _EDGES)
+    document = json.loads(nixspace.read(space.path("app"), space.tip("app"), "flake.lock"))
+    node_at(document, taker)["inputs"]["lib"] = target
+    led = json.dumps(document).encode()
+    real.put(led)
+    # A shared node is written twice, with what it holds.
+    assert real.lock() == isinstance(target, list)
+    assert real.note(taker.split("/")[0]) == "evil"
+    space.commit("app", {"flake.lock": led}, branch="led")
+    report = _audit(space, {"app": Shape()}, "offline", at="led")
+    assert _grave(report) == {("app", ".", f"{taker}/lib", "flake-nix-differs")}
+
+
+_NOT_YET = ("A3", "A11")
+_OFFLINE = [lie.id for lie in LIES.values() if lie.level == "offline" and lie.id not in _NOT_YET]
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

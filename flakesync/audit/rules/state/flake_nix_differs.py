@@ -35,11 +35,13 @@ def _find_nested(
     """Yield a finding for each node that is not what the flake.nix of the input that takes it asks for."""
 
     def declared(node: LockNode) -> Declared | None:
-        key = flake_key(node)
+        key = flake_key(node) if node.origin.found in context.owners else None
         found = context.evidence.inputs.get(key) if key is not None else None
         return found.reason if isinstance(found, Unknown) else found
 
-    paths = [each.path for each in subjects(repo, flake.dir, lock)]
+    # Only of the workspace's own repos is it known what they ask for.
+    takers = (each for each in subjects(repo, flake.dir, lock) if each.node.inputs)
+    paths = [each.path for each in takers if each.node.origin.found in context.owners]
     for each in find_nested(lock, paths, flake.overrides, declared):
         if each.detail is not None and flake.uncompared is None:
             yield each.input, Said(each.detail)

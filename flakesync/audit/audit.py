@@ -51,9 +51,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditResult(msgspec.Struct, frozen=True):
-    """The answer. hints: what to do about repos that could not be read, each advice once."""
+    """The answer. notes: what could not be compared. hints: what to do about what could not be read, each once."""
 
     report: AuditReport
+    notes: tuple[str, ...]
     hints: tuple[str, ...]
 
 
@@ -120,7 +121,13 @@ def _audit(
         sources=count_sources(nodes),
     )
     errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
-    return AuditResult(report, tuple(dict.fromkeys(error.hint for error in errors if error.hint is not None)))
+    notes: list[str] = []
+    for state in (before or {}).values():
+        if isinstance(state, UnreadableRepo) and not isinstance(snapshot.states[state.name], UnreadableRepo):
+            notes.append(f"{state.error.message}: all that is found there counts as new")
+            errors.append(state.error)
+    hints = dict.fromkeys(error.hint for error in errors if error.hint is not None)
+    return AuditResult(report, tuple(notes), tuple(hints))
 
 
 def make_context(snapshot: Snapshot, *, now: int) -> Context:

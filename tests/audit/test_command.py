@@ -150,6 +150,17 @@ def test_a_broken_lock_and_a_broken_repo_are_findings_and_hide_no_other(space: L
     assert "flake.lock: line 1, column 12" in str(findings[1]["message"])
 
 
+def test_a_repo_that_lacks_the_revision_to_compare_with_is_named_and_its_findings_are_new(space: LyingSpace) -> None:
+    repos.run_git("update-ref", "-d", "refs/remotes/origin/main", cwd=space.path("app"))
+    repos.run_git("update-ref", "refs/remotes/origin/main", "main", cwd=space.path("site"))
+    argv = ("--repo", "app", "--repo", "site", "--new-since", "origin/main")
+    status, _, err = _run(space, *argv)
+    assert status == 1
+    assert err.startswith("note: repos.app: ")
+    assert "has no revision `origin/main`: all that is found there counts as new\nhint: fetch it first" in err
+    assert _found(space, *argv) == [("foreign", "mid/lib")]
+
+
 def test_without_git_a_revision_is_an_error_with_advice(space: LyingSpace, tmp_path: Path) -> None:
     status, out, err = _run(space, "--at", "HEAD", PATH=str(tmp_path))
     assert (status, out) == (2, "")

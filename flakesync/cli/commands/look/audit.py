@@ -77,6 +77,8 @@ def audit(
         from flakesync.report.audit.text import render_audit
 
         screen.answer(render_audit(report, width=screen.width(), full=common.verbose))
+    for note in answer.notes:
+        screen.note(note)
     for hint in answer.hints:
         screen.hint(hint)
     return _status(report, fail_on or workspace.audit.fail_on, strict=strict)

@@ -88,6 +88,8 @@ class NotStatic:
     reason: str
 
 
+# A repo's flake.nix is the same over many commits of it, and an audit reads it again where others have locked these.
+@lru_cache(maxsize=1 << 12)
 def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotStatic:
     """Return the inputs of the flake.nix in `source`; `file` is its name in reasons. Raises nothing."""
     try:

@@ -15,6 +15,7 @@ from tests.support import locks, repos
 
 COUNT = 2000
 NODES = 30
+PKGS = locks.github("NixOS", "nixpkgs", ref="nixos-25.11")
 SCRIPT = """
 import json
 from pathlib import Path
@@ -26,15 +27,31 @@ _ARGV = ("-m", "flakesync", "audit", "--json", "--fail-on", "low")
 
 
 def make(root: Path, count: int) -> None:
-    """Make `count` repos, each with a random lock of its own: hardly a node is the same in two of them."""
+    """Make `count` repos, each with a random lock of its own: hardly a node is the same in two of them.
+
+    Each takes nixpkgs, and the repo with half its number, which takes it too.
+    """
     lines = ['[workspace]\nname = "big"\nbase = "main"\n']
     lines.append('[pins.nixpkgs]\nsource = "github:NixOS/nixpkgs/nixos-25.11"\nmax-age = "30d"\n')
+    tips: list[str] = []
     for number in range(count):
-        lock = locks.random_lock(number, nodes=NODES)
+        lock = locks.random_lock(number, nodes=NODES - 3)
+        _take(lock, (), "pkgs", PKGS)
+        if number:
+            _take(lock, (), "up", locks.github("acme", f"r{number // 2}", rev=tips[number // 2]))
+            _take(lock, ("up",), "pkgs", PKGS)
         files = {"flake.nix": _flake_nix(lock), "flake.lock": locks.to_bytes(lock).decode()}
-        repos.make_repo(root / f"r{number}", files)
+        tips.append(repos.make_repo(root / f"r{number}", files))
         lines.append(f'[repos.r{number}]\nurl = "github:acme/r{number}"\npath = "r{number}"\n')
     (root / "workspace.toml").write_text("\n".join(lines))
+
+
+def _take(lock: locks.Json, above: tuple[str, ...], name: str, taken: locks.Input) -> None:
+    """Add an input to a node that `_take` has added, or to the root."""
+    label = "/".join((*above, name, "taken"))
+    lock["nodes"][label] = {"locked": dict(taken.locked), "original": dict(taken.original)}
+    taker = lock["nodes"]["/".join((*above, "taken")) if above else lock["root"]]
+    taker.setdefault("inputs", {})[name] = label
 
 
 def _flake_nix(lock: locks.Json) -> str:
@@ -70,6 +87,8 @@ def parts(root: Path) -> list[tuple[str, str, str]]:
     """Return where the time of a cold run goes, in this process: reading, and each rule."""
     from flakesync.audit.audit import make_context
     from flakesync.audit.engine import all_subjects, find_findings, rules_at
+    from flakesync.audit.evidence.inputs import find_inputs
+    from flakesync.audit.lines import with_lines
     from flakesync.audit.rules import RULES
     from flakesync.workspace.manifest import load_workspace
     from flakesync.workspace.snapshot import read_snapshot
@@ -92,7 +111,10 @@ def parts(root: Path) -> list[tuple[str, str, str]]:
     nodes = timed("the nodes of all locks", lambda: all_subjects(states))
     timed("where the nodes are from", lambda: [each.node.origin for each in nodes])
     rules = rules_at(RULES, "offline", context)
-    timed(f"all {len(rules)} rules", lambda: find_findings(context, states, rules, nodes))
+    clones = {identity: snapshot.states[name].repo.path or root for identity, name in context.owners.items()}
+    timed("what is asked below inputs", lambda: find_inputs((each.node for each in nodes), clones))
+    found = timed(f"all {len(rules)} rules", lambda: find_findings(context, states, rules, nodes))
+    timed(f"the lines of {len(found.findings)} findings", lambda: with_lines(found.findings, states))
     for rule in rules:
         timed(f"`{rule.id}` alone", lambda rule=rule: find_findings(context, states, [rule], nodes))  # type: ignore[misc]
     return rows

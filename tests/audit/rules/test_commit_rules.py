@@ -92,6 +92,7 @@ def test_a_fetched_source_without_a_hash_is_found_and_an_archive_is_grave(
         folder("./sub", {}, old=True),
         # Other rules say it: `local-path`, `unlocked`.
         locked(type="path", url=None, path="/home/me/x", narHash=None),
+        locked(type="path", url=None, path="/home/me/x", narHash=None, rev=REV),
         locked(narHash=None),
         locked(narHash=None, rev="0" * 40),
     ],

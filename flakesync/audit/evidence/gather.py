@@ -1,6 +1,7 @@
 """All that servers are asked for one audit, before the rules run, and no more than the rules look at."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,9 @@ from flakesync.audit.evidence.model import CommitKey, Evidence, RepositoryEviden
 from flakesync.audit.rule import Context, Rule
 from flakesync.audit.sources import must_be_signed
 from flakesync.audit.subject import Subject
+from flakesync.cache.layout import branches_folder
 from flakesync.errors import GitError
+from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.identity import Identity
 from flakesync.workspace.audit import RuleId
@@ -44,12 +47,12 @@ def gather_evidence(
         found = dict.fromkeys(origin.found for origin in origins if origin.found is not None)
         jobs = context.workspace.jobs
         repositories = find_repositories(found, hosts, cache, now=context.now, jobs=jobs, offline=offline)
-    signatures = _signatures(context, nodes, clones) if "unsigned" in asked else {}
+    signatures = _signatures(context, nodes, clones, cache) if "unsigned" in asked else {}
     return Evidence(repositories=repositories, signatures=signatures)
 
 
 def _signatures(
-    context: Context, nodes: Sequence[Subject], clones: Mapping[Identity, Path]
+    context: Context, nodes: Sequence[Subject], clones: Mapping[Identity, Path], cache: Path
 ) -> Mapping[CommitKey, Signature | Unknown]:
     """Return who signed the commits that have to be signed. Raises: FlakesyncError(`interrupted`)."""
     settings = context.settings
@@ -59,12 +62,20 @@ def _signatures(
 
     asked = (commit_key(each.node) for each in nodes if must_be_signed(settings, each.node))
     keys = dict.fromkeys(key for key in asked if key is not None)
-    places = {key: clones[key.identity] for key in keys if _has(clones.get(key.identity), key)}
+    places = {key: place for key in keys if (place := _place(key, clones.get(key.identity), cache)) is not None}
     return find_signatures(keys, places, settings.allowed_signers, jobs=context.workspace.jobs)
 
 
-def _has(clone: Path | None, key: CommitKey) -> bool:
+def _place(key: CommitKey, clone: Path | None, cache: Path) -> Path | None:
+    """Return a repository that has a commit: a clone, else what was fetched to look at histories; None: neither."""
+    places = [clone] if clone is not None else []
+    with suppress(GitError):
+        places.append(branches_folder(cache, parse_remote(key.url).url))
+    return next((place for place in places if _has(place, key)), None)
+
+
+def _has(repository: Path, key: CommitKey) -> bool:
     try:
-        return clone is not None and ObjectReader.open(clone).has(key.rev)
+        return ObjectReader.open(repository).has(key.rev)
     except GitError:
         return False

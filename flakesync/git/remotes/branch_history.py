@@ -1,7 +1,16 @@
-"""The newest part of somebody else's branch, without its files: whether a commit is on it."""
+"""The newest part of somebody else's branch, without its files: whether a commit is on it.
 
+For each address a bare repository is kept, with commits alone, and beside it a file with what has been found in it.
+"""
+
+import shutil
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder
@@ -11,12 +20,33 @@ from flakesync.git import process
 from flakesync.git.remotes.own import clear_own, full_name, is_made, kept_as, make_own
 from flakesync.git.remotes.remote import Address, Remote, list_refs, parse_remote, run
 from flakesync.git.remotes.transfer import FETCH_FLAGS
+from flakesync.git.store.objects import ObjectReader, read_file
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
 _SLACK_S = 86_400
-_MOST_PROOFS = 1000
-_NOTHING_NEWER = "no commits selected for shallow requests"
+_LATEST_S = 4_102_444_800  # 2100: locks may claim years that no calendar has
+_MOST_ANSWERS = 20_000
+_SHA256_DIGITS = 64
+NOTHING_NEWER = "no commits selected for shallow requests"
+"""What git says where a branch has had no commit since the date that was asked for."""
+_LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
+"""For git that looks at what is here: what is missing is not to be fetched one by one."""
+
+
+class HistoryAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a server's history says of a commit, seen from one branch or tag.
+
+    named: whether that has it. others: where it has not, a few of the branches and tags that do, full names; none: no
+    branch or tag of the server has it. gone: the server has no such branch or tag. time: when it was committed (seconds
+    since the epoch); None: not looked at. count: how many commits lead to it, itself counted; None: not counted.
+    """
+
+    named: bool
+    others: tuple[str, ...] = ()
+    gone: bool = False
+    time: int | None = None
+    count: int | None = None
 
 
 def is_on_branch(
@@ -37,56 +67,133 @@ def is_on_branch(
     path = branches_folder(cache, remote.url)
     branch = full_name(ref)
     names = [branch] if ref is None else [branch, f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
-    proven = path.with_name(path.name + ".proven")
-    proof = f"{branch} {rev}"
-    if proof in _lines(proven):  # no git is started for what is known
+    key = answer_key(ref, rev)
+    known = read_answers(path).get(key)
+    if known is not None and known.named:  # no git is started for what is known
         return True
     if offline:
         return None
-    with exclusive(path.with_name(path.name + ".lock"), wait=True):
-        _make(path)
+    with locked(path):
         refs = list_refs(remote, names)
         if branch not in refs and not refs:
             raise GitError("no-such-ref", f"{hide_secrets(remote.url)} has no branch or tag {ref!r}")
+        open_commits(path, refs.values())
         on = rev in refs.values() or (branch in refs and _is_since(remote, path, branch, rev, date))
         if on:
-            keep(proven, "\n".join([*_lines(proven)[-_MOST_PROOFS:], proof]).encode("utf-8", "surrogateescape"))
+            keep_answers(path, {key: HistoryAnswer(named=True)})
         return on
 
 
-def _lines(file: Path) -> list[str]:
+def answer_key(ref: str | None, rev: Rev) -> str:
+    """Return what an answer is kept under. Raises: GitError(`bad-ref`)."""
+    return f"{full_name(ref)} {rev}"
+
+
+def read_answers(path: Path) -> Mapping[str, HistoryAnswer]:
+    """Return what has been found in the repository at `path`; what cannot be read is to be found once more."""
     try:
-        return file.read_text("utf-8", "surrogateescape").split("\n")
-    except OSError:
-        return []
+        return msgspec.json.decode(_answers_of(path).read_bytes(), type=dict[str, HistoryAnswer])
+    except (OSError, ValueError):
+        return {}
+
+
+def keep_answers(path: Path, answers: Mapping[str, HistoryAnswer]) -> None:
+    """Keep what has been found, the latest so many; the lock of `path` is held."""
+    known = read_answers(path)
+    every = [*(item for item in known.items() if item[0] not in answers), *answers.items()]
+    keep(_answers_of(path), msgspec.json.encode(dict(every[-_MOST_ANSWERS:])))
+
+
+def _answers_of(path: Path) -> Path:
+    return path.with_name(path.name + ".answers")
+
+
+def locked(path: Path) -> AbstractContextManager[None]:
+    """Hold the lock of the repository at `path`. Raises: GitError(`cache`)."""
+    return exclusive(path.with_name(path.name + ".lock"), wait=True)
+
+
+def open_commits(path: Path, tips: Iterable[Rev]) -> bool:
+    """Make the repository at `path` ready for the history of a server with these tips; return whether it is empty.
+
+    Raises: GitError(`cache`).
+    """
+    sha256 = any(len(tip) == _SHA256_DIGITS for tip in tips)
+    try:
+        is_usable = is_made(path) and (b"sha256" in (read_file(f"{path}/config") or b"")) == sha256
+        if not is_usable:
+            make_own(path, sha256=sha256)
+        clear_own(path)
+    except OSError as error:
+        raise cache_error(path, error) from None
+    return not is_usable
+
+
+def remove(path: Path) -> None:
+    """Take the repository at `path` away; what has been found in it stays. The lock of `path` is held."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def since(date: int) -> str | None:
+    """Return the option of git that leaves out what is older than the day before `date`; None: nothing is."""
+    start = min(date, _LATEST_S) - _SLACK_S
+    return f"--shallow-since={time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(start))}" if start > 0 else None
+
+
+def fetch_commits(remote: Remote, path: Path, refspecs: Sequence[str], options: Sequence[str] = ()) -> None:
+    """Fetch commits without their files; a server that knows no filters sends all. Raises: GitError, as `run`."""
+    argv = ["fetch", *FETCH_FLAGS, "--filter=tree:0", "--update-shallow", *options, "--", remote.name, *refspecs]
+    # What a server has not sent, git would else ask for, one thing after the other.
+    run(argv, replace(remote, environment={**remote.environment, **_LOCAL}), cwd=path)
+
+
+def find_commits(path: Path, tips: Sequence[str], revs: frozenset[Rev]) -> tuple[Mapping[Rev, int], bool]:
+    """Return those of some commits that are here below refs, with their time (seconds since the epoch).
+
+    And whether what was looked at is as it should be: it ends where a fetch has cut it off, and not where a commit is
+    missing, as of a server that has no more itself.
+    """
+    found: dict[Rev, int] = {}
+    rest = b""
+    argv = ["rev-list", "--timestamp", "--ignore-missing", *tips, "--"]
+    if not revs or not tips:
+        return found, True
+    try:
+        for piece in process.stream(argv, cwd=path, env=_LOCAL):  # newest first: what is asked for comes early
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                date, _, name = line.decode("ascii").partition(" ")
+                if name in revs:
+                    found[Rev(name)] = int(date)
+            if len(found) == len(revs):
+                break
+    except GitError as error:
+        if error.code != "git":
+            raise
+        return found, False
+    return found, True
+
+
+def count_commits(path: Path, rev: Rev) -> int:
+    """Return how many commits lead to one, itself counted, of those that are here. Raises: GitError(`git`)."""
+    return int(process.git(["rev-list", "--count", rev, "--"], cwd=path, env=_LOCAL).text)
+
+
+def refs_with(path: Path, rev: Rev, folders: Sequence[str], most: int) -> tuple[str, ...]:
+    """Return a few refs below some folders that have a commit, full names. Raises: GitError(`git`)."""
+    argv = ["for-each-ref", "--format=%(refname)", f"--count={most}", f"--contains={rev}", *folders]
+    return tuple(process.git(argv, cwd=path, env=_LOCAL).lines)
 
 
 def _is_since(remote: Remote, path: Path, branch: str, rev: Rev, date: int) -> bool:
     """Tell whether a branch of the server has had a commit since the day before `date`."""
-    kept = kept_as(branch)
-    if rev in _commits(path, kept):
+    kept, wanted = kept_as(branch), frozenset({rev})
+    if ObjectReader.open(path).ref(kept) is not None and find_commits(path, [kept], wanted)[0]:
         return True
-    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(max(date - _SLACK_S, 0)))
-    options = ("--filter=tree:0", f"--shallow-since={since}")
     try:
-        run(["fetch", *FETCH_FLAGS, *options, "--", remote.name, f"+{branch}:{kept}"], remote, cwd=path)
+        fetch_commits(remote, path, [f"+{branch}:{kept}"], [option] if (option := since(date)) is not None else [])
     except GitError as error:
-        if _NOTHING_NEWER in error.message:
+        if NOTHING_NEWER in error.message:
             return False
         raise
-    return rev in _commits(path, kept)
-
-
-def _make(path: Path) -> None:
-    try:
-        if not is_made(path):
-            make_own(path)
-        clear_own(path)
-    except OSError as error:
-        raise cache_error(path, error) from None
-
-
-def _commits(path: Path, ref: str) -> frozenset[Rev]:
-    """Return the commits that are here of a branch; the history ends where it was cut off."""
-    answer = process.git(["rev-list", "--ignore-missing", ref, "--"], cwd=path, check=False)
-    return frozenset(map(Rev, answer.lines)) if answer.status == 0 else frozenset()
+    return bool(find_commits(path, [kept], wanted)[0])

@@ -22,14 +22,20 @@ _FOLDERS = ("", "objects", "objects/info", "objects/info/commit-graphs", "object
 _TEMPORARY = ("tmp_", ".tmp-", "shallow_")
 
 
-def make_own(path: Path) -> None:
-    """Make an empty bare repository at `path`, in the place of whatever is there. Raises: OSError, GitError(`git`)."""
+def make_own(path: Path, *, sha256: bool = False) -> None:
+    """Make an empty bare repository at `path`, in the place of whatever is there.
+
+    sha256: its commits have names of SHA-256, as those have that are to be fetched.
+
+    Raises: OSError, GitError(`git`).
+    """
     new = path.with_name(f"{path.name}.new")
     for old in (new, path):
         if old.exists():
             shutil.rmtree(old)
     make_folder(new)  # what git makes in it, by the user's umask, is out of others' reach
-    process.git(["init", "--quiet", "--bare", "--template=", "--", str(new)])
+    names = f"--object-format={'sha256' if sha256 else 'sha1'}"
+    process.git(["init", "--quiet", "--bare", "--template=", names, "--", str(new)])
     new.rename(path)
 
 

@@ -103,7 +103,8 @@ def _audit(
         asked = hosts if hosts is not None else _hosts_of(snapshot.workspace)
         evidence = gather_evidence(context, rules, asked_about, clones, asked, cache, offline=hosts is None)
     if flake_nix_differs.RULE in rules:
-        inputs = find_inputs((each.node for each in asked_about), clones)
+        fetched = cache if options.level != "offline" else None
+        inputs = find_inputs((each.node for each in asked_about), clones, fetched)
         evidence = msgspec.structs.replace(evidence, inputs=inputs)
     context = msgspec.structs.replace(context, evidence=evidence)
     found = _find(context, states, rules, nodes)

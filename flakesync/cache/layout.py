@@ -3,6 +3,8 @@
     mirrors/NAME-HASH           a bare mirror of a repository       (+ .lock)
     commits/HASH                commits of somebody else's          (+ .lock)
     branches/HASH               the newest commits of somebody else's branches, without files (+ .lock, .proven)
+    sources/HASH                commits of somebody else's with their files, without history (+ .lock)
+    contents/ID.json            the narHash of a tree or of a commit
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
     facts/REV.json              hash and date of a commit in commits/
     files/HASH                  files of commits that runs of a manifest have read
@@ -68,6 +70,16 @@ def commits_folder(cache: Path, address: str) -> Path:
 def branches_folder(cache: Path, address: str) -> Path:
     """Return the folder of the repository with the newest commits of an address's branches, without files."""
     return cache / "branches" / _digest(address)[:32]
+
+
+def contents_folder(cache: Path, address: str, *, sha256: bool) -> Path:
+    """Return the folder of the repository with commits of an address and their files. sha256: how they are named."""
+    return cache / "sources" / _digest(f"{address}\0sha256" if sha256 else address)[:32]
+
+
+def contents_file(cache: Path, oid: str) -> Path:
+    """Return the file with the narHash of a tree, or of a commit, by its object id."""
+    return cache / "contents" / f"{oid}.json"
 
 
 def facts_file(cache: Path, repository: Path, rev: str) -> Path | None:

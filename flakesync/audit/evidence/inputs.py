@@ -1,11 +1,14 @@
 """What the flake.nix of locked flakes says of their inputs, as far as a repository here has the commit."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakesync.audit.evidence.model import FlakeKey, Unknown, flake_key
+from flakesync.cache.layout import contents_folder
 from flakesync.errors import GitError
+from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.store.links import read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.lock.node import LockNode
@@ -17,26 +20,50 @@ if TYPE_CHECKING:
 
     Answer = Mapping[str, InputSpec] | Unknown
 
+_SHA256_DIGITS = 64
 
-def find_inputs(nodes: Iterable[LockNode], repositories: Mapping[Identity, Path]) -> "Mapping[FlakeKey, Answer]":
+
+def find_inputs(
+    nodes: Iterable[LockNode], clones: Mapping[Identity, Path], cache: Path | None = None
+) -> "Mapping[Identity, Mapping[FlakeKey, Answer]]":
     """Return what each flake among some nodes that has inputs in its lock says of them, if it can be read here.
 
-    repositories: where the commits may be. What they do not have is left out: nothing is fetched.
+    clones: repositories that are here; what they do not have is left out. cache: where the files of all other commits
+    have been fetched to, and what is not there is unknown; None: they have not. Nothing is fetched.
     """
     readers: dict[Path, ObjectReader] = {}
-    found: dict[FlakeKey, Answer] = {}
+    found: dict[Identity, dict[FlakeKey, Answer]] = {}
     for node in nodes:
+        identity = node.origin.found
         # Nearly every node goes no further than this line.
-        if not node.inputs or node.origin.found not in repositories:
+        if not node.inputs or identity is None or (cache is None and identity not in clones):
             continue
         key = flake_key(node)
-        if key is None or key in found:
+        if key is None or key in found.get(identity, ()):
             continue
-        try:
-            found[key] = _read(key, repositories[key[0].identity], readers)
-        except GitError:
-            continue  # a clone that has not fetched the commit, or not its files
+        answer = next(_answers(key, _places(key, clones, cache), readers), None)
+        if answer is None and cache is not None:
+            answer = Unknown(f"no repository here has the files of {identity} at {key[0].rev[:7]}")
+        if answer is not None:
+            found.setdefault(identity, {})[key] = answer
     return found
+
+
+def _places(key: FlakeKey, clones: Mapping[Identity, Path], cache: Path | None) -> Iterator[Path]:
+    """Yield the repositories that may have a commit with its files."""
+    commit, _ = key
+    if commit.identity in clones:
+        yield clones[commit.identity]
+    if cache is not None:
+        with suppress(GitError):
+            address = parse_remote(commit.url).url
+            yield contents_folder(cache, address, sha256=len(commit.rev) == _SHA256_DIGITS)
+
+
+def _answers(key: FlakeKey, places: Iterable[Path], readers: dict[Path, ObjectReader]) -> "Iterator[Answer]":
+    for place in places:
+        with suppress(GitError):  # it has not fetched the commit, or not its files
+            yield _read(key, place, readers)
 
 
 def _read(key: FlakeKey, repository: Path, readers: dict[Path, ObjectReader]) -> "Answer":

@@ -53,22 +53,26 @@ class HistoryEvidence(msgspec.Struct, frozen=True):
 
     branches: for `on-other`, a few of the branches and tags that have it, short names. last_modified: the commit's
     time, seconds since the epoch; None where it is nowhere and could not be had. rev_count: how many commits lead to
-    it, itself counted; None: not asked.
+    it, itself counted; None: not asked, or it could not be counted. ref_gone: the repository has no such branch or tag
+    (any more), so that nobody can tell whether the commit was on it.
     """
 
     standing: Standing
     branches: tuple[str, ...] = ()
     last_modified: int | None = None
     rev_count: int | None = None
+    ref_gone: bool = False
 
 
 class ContentEvidence(msgspec.Struct, frozen=True):
     """What a commit holds. nar_hashes: SRI, of its tree, and of `git archive` where that differs: either is right.
 
-    known: an earlier run had computed them.
+    unsure: why the hash may rightly be another one, as a phrase; None: it may not. known: an earlier run had computed
+    them.
     """
 
     nar_hashes: tuple[str, ...]
+    unsure: str | None = None
     known: bool = False
 
 
@@ -93,14 +97,14 @@ class RepositoryEvidence(msgspec.Struct, frozen=True):
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """All that servers were asked; what is not in a mapping was not asked.
 
-    inputs: what the flake.nix of a locked flake says of its inputs.
+    inputs: what the flake.nix of a locked flake says of its inputs, by repository.
     """
 
     histories: Mapping[CommitKey, HistoryEvidence | Unknown] = {}
     contents: Mapping[CommitKey, ContentEvidence | Unknown] = {}
     signatures: Mapping[CommitKey, Signature | Unknown] = {}
     repositories: Mapping[Identity, RepositoryEvidence | Unknown] = {}
-    inputs: Mapping[FlakeKey, "Mapping[str, InputSpec] | Unknown"] = {}
+    inputs: Mapping[Identity, Mapping[FlakeKey, "Mapping[str, InputSpec] | Unknown"]] = {}
 
 
 def flake_key(node: LockNode) -> FlakeKey | None:

@@ -35,13 +35,15 @@ def _find_nested(
     """Yield a finding for each node that is not what the flake.nix of the input that takes it asks for."""
 
     def declared(node: LockNode) -> Declared | None:
-        key = flake_key(node) if node.origin.found in context.owners else None
-        found = context.evidence.inputs.get(key) if key is not None else None
+        known = inputs.get(node.origin.found) if node.origin.found is not None else None
+        key = flake_key(node) if known is not None else None
+        found = known.get(key) if known is not None and key is not None else None
         return found.reason if isinstance(found, Unknown) else found
 
-    # Only of the workspace's own repos is it known what they ask for.
+    inputs = context.evidence.inputs
+    # At level offline only of the workspace's own repos is it known what they ask for.
     takers = (each for each in subjects(repo, flake.dir, lock) if each.node.inputs)
-    paths = [each.path for each in takers if each.node.origin.found in context.owners]
+    paths = [each.path for each in takers if each.node.origin.found in inputs]
     for each in find_nested(lock, paths, flake.overrides, declared):
         if each.detail is not None and flake.uncompared is None:
             yield each.input, Said(each.detail)
@@ -57,7 +59,8 @@ RULE = FlakeRule(
         "Nix does not take an input from the lock where flake.nix says something else: it fetches what flake.nix names "
         "at once, in every build, so what is built is in no lock. Below an input Nix does not look: there it builds "
         "what is locked, whatever the flake.nix of that input asks for; the two are compared where a repo of the "
-        "workspace has the commit. Lock anew (`nix flake lock`), and look at what has changed."
+        "workspace has the commit, and at level mirror wherever its files are fetched. Lock anew (`nix flake lock`), "
+        "and look at what has changed."
     ),
     # What flake.nix names is no part of a fingerprint: where it differed before, it may lead somewhere worse now.
     of_commit=True,

@@ -5,7 +5,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flakesync.audit.evidence.model import CommitKey, Evidence, RepositoryEvidence, Signature, Unknown, commit_key
+from flakesync.audit.evidence.model import (
+    CommitKey,
+    ContentEvidence,
+    Evidence,
+    HistoryEvidence,
+    RepositoryEvidence,
+    Signature,
+    Unknown,
+    commit_key,
+)
 from flakesync.audit.rule import Context, Rule
 from flakesync.audit.sources import must_be_signed
 from flakesync.audit.subject import Subject
@@ -19,6 +28,7 @@ from flakesync.workspace.audit import RuleId
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
 
+_OF_HISTORIES: frozenset[RuleId] = frozenset({"not-in-history", "other-branch", "dates"})
 _OF_REPOSITORIES: frozenset[RuleId] = frozenset({"moved", "archived"})
 
 
@@ -47,8 +57,50 @@ def gather_evidence(
         found = dict.fromkeys(origin.found for origin in origins if origin.found is not None)
         jobs = context.workspace.jobs
         repositories = find_repositories(found, hosts, cache, now=context.now, jobs=jobs, offline=offline)
+    histories = _histories(context, nodes, clones, hosts, cache, offline=offline) if asked & _OF_HISTORIES else {}
     signatures = _signatures(context, nodes, clones, cache) if "unsigned" in asked else {}
-    return Evidence(repositories=repositories, signatures=signatures)
+    contents = _contents(context, nodes, clones, hosts, cache, offline=offline) if "nar-hash" in asked else {}
+    return Evidence(histories=histories, repositories=repositories, signatures=signatures, contents=contents)
+
+
+def _contents(
+    context: Context,
+    nodes: Sequence[Subject],
+    clones: Mapping[Identity, Path],
+    hosts: "Hosts",
+    cache: Path,
+    *,
+    offline: bool,
+) -> Mapping[CommitKey, ContentEvidence | Unknown]:
+    """Return what the commits hold that are locked with a narHash. Raises: FlakesyncError(`interrupted`)."""
+    from flakesync.audit.evidence.contents import find_contents
+
+    hashed = (commit_key(each.node) for each in nodes if each.node.origin.locked.get("narHash"))
+    keys = dict.fromkeys(key for key in hashed if key is not None)
+    return find_contents(keys, clones, hosts, cache, jobs=context.workspace.jobs, offline=offline)
+
+
+def _histories(
+    context: Context,
+    nodes: Sequence[Subject],
+    clones: Mapping[Identity, Path],
+    hosts: "Hosts",
+    cache: Path,
+    *,
+    offline: bool,
+) -> Mapping[CommitKey, HistoryEvidence | Unknown]:
+    """Return where the locked commits stand in their histories. Raises: FlakesyncError(`interrupted`)."""
+    from flakesync.audit.evidence.histories import find_histories
+
+    claims: dict[CommitKey, int] = {}
+    for each in nodes:
+        key = commit_key(each.node)
+        if key is not None:
+            said = each.node.origin.locked.get("lastModified")
+            date = said if isinstance(said, int) else 0
+            claims[key] = min(date, claims.get(key, date))
+    jobs, update = context.workspace.jobs, context.workspace.branch
+    return find_histories(claims, claims, clones, hosts, cache, jobs=jobs, offline=offline, update_branch=update)
 
 
 def _signatures(

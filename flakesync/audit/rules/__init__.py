@@ -1,7 +1,16 @@
 """The rules of `flakesync audit`, a module each, and the one list of them."""
 
 from flakesync.audit.rule import BaseRule, Rule
-from flakesync.audit.rules.commit import no_nar_hash, submodules, unlocked, unsigned
+from flakesync.audit.rules.commit import (
+    dates,
+    nar_hash,
+    no_nar_hash,
+    not_in_history,
+    other_branch,
+    submodules,
+    unlocked,
+    unsigned,
+)
 from flakesync.audit.rules.source import archived, foreign, moved
 from flakesync.audit.rules.state import (
     bad_lock,
@@ -17,10 +26,14 @@ RULES: tuple[Rule, ...] = (
     foreign.RULE,
     flake_nix_differs.RULE,
     unlocked.RULE,
+    nar_hash.RULE,
+    not_in_history.RULE,
     bad_lock.RULE,
     no_lock.RULE,
     unreachable.RULE,
+    other_branch.RULE,
     no_nar_hash.RULE,
+    dates.RULE,
     end_of_life.RULE,
     old.RULE,
     submodules.RULE,

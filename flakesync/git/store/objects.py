@@ -314,14 +314,14 @@ class ObjectReader:
         try:
             kind, content = self.odb.read(oid)
         except KeyError:
-            if self._is_partial():
+            if self.is_partial():
                 return self._from_git(oid)
             raise GitError("missing-object", f"{self.path}: there is no object {oid}") from None
         except (pygit2.GitError, OSError, ValueError) as error:
             raise corrupt(self.path, f"the object {oid} cannot be read: {error}") from None
         return _KINDS[int(kind)], content
 
-    def _is_partial(self) -> bool:
+    def is_partial(self) -> bool:
         """Whether a missing object may be one that a partial clone has left at its remote."""
         # As text, and only once an object is missing: a wrong yes costs one git process, which then says so too.
         config = read_file(self.common_dir + "/config") or b""

@@ -80,8 +80,13 @@ def damaged(reader: ObjectReader, rev: Rev, files: Collection[str] | None = None
     """
     wanted = None if files is None else {tuple(file.encode("utf-8", "surrogateescape").split(b"/")) for file in files}
     todo: list[tuple[str, tuple[bytes, ...]]] = [(rev, ())]
+    seen: set[str] = set()
     while todo:
         oid, above = todo.pop()
+        # Folders that hold the same folder twice, forty times over, lead to 2^40 places.
+        if wanted is None and oid in seen:
+            continue
+        seen.add(oid)
         try:
             found = reader.loose(oid)
             if found is not None and found[0] == b"commit" and oid == rev:

@@ -6,6 +6,7 @@ the tree: contents pass through in pieces, and only the folders on the way down 
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
@@ -16,6 +17,17 @@ _SYMLINK = 0o120000
 _GITLINK = 0o160000
 _FILES = (0o100644, 0o100664, 0o100755)
 _EXECUTABLE = 0o100
+
+_SIZE = 32
+_HEX = re.compile(r"[0-9a-fA-F]+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=?")
+_BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
+_BASE32_SIZE = 52
+
+_MOST_ENTRIES = 1_000_000
+"""Ten times what the largest sources have. A git tree that has the same folder twice, forty times over, has 2^40."""
+_MOST_BYTES = 1 << 35
+"""As in an archive (tarball.py): the same blob may be there as often."""
 
 _PIECE_BYTES = 1 << 16
 """How much of what is small is gathered before it is hashed."""
@@ -79,9 +91,11 @@ def nar_hash_of_tree(reader: TreeReader, tree: str) -> str:
     """Return the narHash (`sha256-…`, SRI) of a git tree as it is stored; a submodule is an empty folder.
 
     Raises:
-        NixError: `no-nar` for an entry that has no place in a NAR, or a blob that is not as long as it should be.
+        NixError: `no-nar` for an entry that has no place in a NAR, or a blob that is not as long as it should be;
+            `large-tree`: it holds more than any source has.
     """
     nar = _Hash()
+    entries = size = 0
     nar.add(_FOLDER)
     open_folders = [_sorted(reader, tree)]
     while open_folders:
@@ -91,6 +105,10 @@ def nar_hash_of_tree(reader: TreeReader, tree: str) -> str:
             nar.add(_END_ENTRY if open_folders else _END)
             continue
         name, mode, oid = entry
+        entries += 1
+        if entries > _MOST_ENTRIES or size > _MOST_BYTES:
+            much = f"{_MOST_ENTRIES} files and folders" if entries > _MOST_ENTRIES else f"{_MOST_BYTES} bytes"
+            raise NixError("large-tree", f"the tree {tree} has more than {much}")
         nar.add(_ENTRY + _text(name) + _NODE)
         if mode == _TREE:
             nar.add(_FOLDER)
@@ -99,15 +117,45 @@ def nar_hash_of_tree(reader: TreeReader, tree: str) -> str:
             nar.add(_EMPTY_FOLDER + _END)
         elif mode == _SYMLINK:
             nar.add(_LINK)
-            _add_content(nar, reader, oid)
+            size += _add_content(nar, reader, oid)
             nar.add(_END_ENTRY)
         elif mode in _FILES:
             nar.add(_PROGRAM if mode & _EXECUTABLE else _FILE)
-            _add_content(nar, reader, oid)
+            size += _add_content(nar, reader, oid)
             nar.add(_END_ENTRY)
         else:
             raise NixError("no-nar", f"{_shown(name)} has the mode {mode:o}, which Nix does not know")
     return nar.sri()
+
+
+def sha256_of(text: str) -> bytes | None:
+    """Return the digest that a narHash means in any spelling that Nix has written or reads.
+
+    `sha256-` and base64, padded or not; `sha256:`, or nothing, and base16, base64 or Nix's base32. None: it is none of
+    these, or of another algorithm.
+    """
+    digits = text.removeprefix("sha256-")
+    if digits == text:
+        digits = text.removeprefix("sha256:")
+        if len(digits) == _SIZE * 2 and _HEX.fullmatch(digits):
+            return bytes.fromhex(digits)
+        if len(digits) == _BASE32_SIZE:
+            return _from_base32(digits)
+    if not _BASE64.fullmatch(digits):
+        return None
+    found = base64.b64decode(digits.rstrip("=") + "=")
+    return found if len(found) == _SIZE else None
+
+
+def _from_base32(digits: str) -> bytes | None:
+    """Return the bytes that Nix writes in this way: the last digit is the lowest five bits of the first byte."""
+    value = 0
+    for digit in digits:
+        place = _BASE32.find(digit)
+        if place < 0:
+            return None
+        value = value << 5 | place
+    return value.to_bytes(_SIZE, "little") if value.bit_length() <= _SIZE * 8 else None
 
 
 def _sorted(reader: TreeReader, oid: str) -> Iterator[tuple[bytes, int, str]]:
@@ -119,7 +167,8 @@ def _sorted(reader: TreeReader, oid: str) -> Iterator[tuple[bytes, int, str]]:
     return iter([(name, *entries[name]) for name in sorted(entries)])
 
 
-def _add_content(nar: _Hash, reader: TreeReader, oid: str) -> None:
+def _add_content(nar: _Hash, reader: TreeReader, oid: str) -> int:
+    """Return how many bytes it was."""
     size, pieces = reader.blob(oid)
     nar.add(size.to_bytes(8, "little"))
     left = size
@@ -129,6 +178,7 @@ def _add_content(nar: _Hash, reader: TreeReader, oid: str) -> None:
     if left:
         raise NixError("no-nar", f"the object {oid} is not {size} bytes long")
     nar.add(bytes(-size % 8))
+    return size
 
 
 def _shown(name: bytes) -> str:

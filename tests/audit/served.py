@@ -1,4 +1,4 @@
-"""The ten repos of lies.py on a forge that lets nobody in without a token, reached under its real name."""
+"""The ten repos of lies.py, with what they take on a forge that lets nobody in without a token, under its real name."""
 
 import contextlib
 import os
@@ -28,7 +28,7 @@ _SITES: Mapping[Kind, tuple[str, ForgeKind]] = {
 
 @dataclass(frozen=True)
 class Served:
-    """A workspace of clones, whose repositories, and those that they take, lie on one site."""
+    """A workspace of repositories without a server, and one site with those that they take."""
 
     space: LyingSpace
     shapes: Mapping[str, Shape]
@@ -43,11 +43,24 @@ class Served:
 
     def audit(self, *argv: str, status: int | None = None, token: str = TOKEN) -> AuditReport:
         """Run `flakesync audit` on the ten repos; status: that it has to end with."""
-        only = [word for name in self.shapes for word in ("--repo", name)]
-        done = self.run("audit", *argv, *only, "--json", token=token)
+        done = self.run("audit", *argv, "--json", token=token)
         assert done.returncode in ((0, 1) if status is None else (status,)), done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return msgspec.json.decode(done.stdout, type=AuditReport)
+
+    def write_manifest(self) -> None:
+        """Write workspace.toml."""
+        document = {
+            "workspace": {"name": "acme", "jobs": 2},
+            "repos": {name: {"path": name, "flakes": [shape.dir]} for name, shape in self.shapes.items()},
+            "forges": {self.host: {"kind": _SITES[self.space.kind][1], "token-env": VARIABLE}},
+        }
+        (self.space.root / "workspace.toml").write_text(tomli_w.dumps(document))
+
+    def stop(self) -> None:
+        """Let nobody in any more, as a server that is down."""
+        self.forge.stop()
+        self.net.listener.close()
 
     def push(self, name: str) -> None:
         """Put all that a repository has on the server."""
@@ -70,11 +83,9 @@ def serve(root: Path, kind: Kind) -> Iterator[Served]:
         space = LyingSpace(root / "acme", kind)
         shapes = add_shapes(space)
         served = Served(space, shapes, forge, net, host)
-        for folder in sorted(space.root.iterdir()):
-            project = site.create(f"acme/{folder.name}", private=True)
-            repos.put_on_server(folder, project.storage.path, space.url(folder.name))
-            served.push(folder.name)
-        manifest = space.manifest({"jobs": 2})
-        table = {host: {"kind": forge_kind, "token-env": VARIABLE}}
-        manifest.write_text(manifest.read_text() + "\n" + tomli_w.dumps({"forges": table}))
+        for name in ("lib", "mid", "top", "evil"):
+            project = site.create(f"acme/{name}", private=True)
+            repos.put_on_server(space.path(name), project.storage.path, space.url(name))
+            served.push(name)
+        served.write_manifest()
         yield served

@@ -179,6 +179,21 @@ def count_commits(path: Path, rev: Rev) -> int:
     return int(process.git(["rev-list", "--count", rev, "--"], cwd=path, env=_LOCAL).text)
 
 
+def read_refs(path: Path, folders: Mapping[str, str]) -> Mapping[str, Rev]:
+    """Return the refs that are kept of a server, by its names. folders: its folders of refs → ours.
+
+    Raises: GitError(`git`).
+    """
+    argv = ["for-each-ref", "--format=%(objectname) %(refname)", *folders.values()]
+    pairs = (line.split(" ", 1) for line in process.git(argv, cwd=path, env=_LOCAL).lines)
+    return {
+        theirs + name.removeprefix(ours): Rev(value)
+        for value, name in pairs
+        for theirs, ours in folders.items()
+        if name.startswith(ours)
+    }
+
+
 def refs_with(path: Path, rev: Rev, folders: Sequence[str], most: int) -> tuple[str, ...]:
     """Return a few refs below some folders that have a commit, full names. Raises: GitError(`git`)."""
     argv = ["for-each-ref", "--format=%(refname)", f"--count={most}", f"--contains={rev}", *folders]

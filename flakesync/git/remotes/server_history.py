@@ -32,6 +32,7 @@ _FEW = 3
 _NO_SHALLOW = ("does not support shallow", "does not support --shallow", "not support --depth")
 _LACKS = ("only a part of its history", "did not send all necessary objects", "bad object", "missing")
 """What is said of a repository that is not whole, where none of it was cut off."""
+_CANNOT_GROW = ("error in object: unshallow", "object not found: unshallow")
 _INTERRUPTED = ("interrupted", "git-interrupted")
 
 
@@ -116,6 +117,7 @@ class _Search:
 
     def __init__(self, remote: Remote, path: Path, refs: Refs, *, was_there: bool) -> None:
         self._was_there = was_there
+        self._is_anew = False
         self._remote = remote
         self._path = path
         self._refs = refs
@@ -130,23 +132,26 @@ class _Search:
         self._try(questions)
         rest = [each for each in questions if self._is_lacking(self._found[each])]
         if rest:
-            # A power cut has damaged what was here.
             kept.remove(self._path)
             kept.open_commits(self._path, self._refs.values())
-            self._try(rest, anew=True)
+            self._is_anew = True
+            self._try(rest)
         self._count()
         return self._found
 
     def _is_lacking(self, answer: HistoryAnswer | GitError) -> bool:
-        lacks = isinstance(answer, GitError) and any(words in answer.message for words in _LACKS)
-        return lacks and self._was_there
+        """Tell whether something is wrong with what is here, so that it is to be fetched once more."""
+        if not isinstance(answer, GitError):
+            return False
+        # A history that was cut off at a date cannot always be made whole: git then looks for what was left out.
+        cannot_grow = any(words in answer.message for words in _CANNOT_GROW)
+        # A power cut may have damaged it; where it was made just now, its server has no more.
+        return cannot_grow or (self._was_there and any(words in answer.message for words in _LACKS))
 
-    def _try(self, questions: Sequence[HistoryQuestion], *, anew: bool = False) -> None:
-        """Note an answer to each question. anew: all is fetched before anything is looked at."""
+    def _try(self, questions: Sequence[HistoryQuestion]) -> None:
+        """Note an answer to each question."""
         rest = list(questions)
         try:
-            if anew:
-                self._everything()
             for step in (self._nothing, self._newest, self._whole):
                 step([name for each in rest for name in self._named(each)], min(each.date for each in rest))
                 rest = self._settle(rest)
@@ -182,8 +187,10 @@ class _Search:
         option = kept.since(date)
         # One that is whole is not cut off: what is new is little.
         is_empty = all(self._reader().ref(kept_as(name)) is None for name in names)
-        options = [option] if option is not None and (is_empty or self._is_cut_off()) else []
-        self._fetch(names, options)
+        if option is not None and not self._is_anew and (is_empty or self._is_cut_off()):
+            self._fetch(names, [option])
+        else:
+            self._fetch([name for name in names if self._reader().ref(kept_as(name)) != self._refs.get(name)])
 
     def _whole(self, names: Sequence[str], date: int) -> None:
         """Fetch all of some branches."""
@@ -195,6 +202,8 @@ class _Search:
         pairs = [f"+{theirs}*:{ours}*" for theirs, ours in _ALL.items()]
         options = [_PRUNE, *([_WHOLE] if self._is_cut_off() else [])]
         without: set[str] = set()
+        if not self._is_cut_off() and kept.read_refs(self._path, _ALL) == self._branches_and_tags():
+            return  # nothing has moved since they were fetched
         while self._refs:
             try:
                 self._fetch_as([*pairs, *(f"^{name}" for name in without)], options)
@@ -206,6 +215,9 @@ class _Search:
                 without |= more
             else:
                 return
+
+    def _branches_and_tags(self) -> Refs:
+        return {name: value for name, value in self._refs.items() if not name.endswith("^{}")}
 
     def _settle(self, questions: Sequence[HistoryQuestion]) -> list[HistoryQuestion]:
         """Answer the questions about commits that are on the branches they name, here; return the others."""
@@ -264,7 +276,7 @@ class _Search:
                 raise
             # Where the commit stands is known all the same.
 
-    def _fetch(self, names: Sequence[str], options: Sequence[str]) -> None:
+    def _fetch(self, names: Sequence[str], options: Sequence[str] = ()) -> None:
         """Fetch some refs of the server. Raises: GitError."""
         names = list(dict.fromkeys(names))
         try:

@@ -32,6 +32,7 @@ _FEW = 3
 _NO_SHALLOW = ("does not support shallow", "does not support --shallow", "not support --depth")
 _LACKS = ("only a part of its history", "did not send all necessary objects", "bad object", "missing")
 """What is said of a repository that is not whole, where none of it was cut off."""
+# A history that was cut off at a date cannot always be made whole: git then looks for a commit that was left out.
 _CANNOT_GROW = ("error in object: unshallow", "object not found: unshallow")
 _INTERRUPTED = ("interrupted", "git-interrupted")
 
@@ -132,9 +133,7 @@ class _Search:
         self._try(questions)
         rest = [each for each in questions if self._is_lacking(self._found[each])]
         if rest:
-            kept.remove(self._path)
-            kept.open_commits(self._path, self._refs.values())
-            self._is_anew = True
+            self._begin_anew()
             self._try(rest)
         self._count()
         return self._found
@@ -143,10 +142,8 @@ class _Search:
         """Tell whether something is wrong with what is here, so that it is to be fetched once more."""
         if not isinstance(answer, GitError):
             return False
-        # A history that was cut off at a date cannot always be made whole: git then looks for what was left out.
-        cannot_grow = any(words in answer.message for words in _CANNOT_GROW)
         # A power cut may have damaged it; where it was made just now, its server has no more.
-        return cannot_grow or (self._was_there and any(words in answer.message for words in _LACKS))
+        return self._was_there and any(words in answer.message for words in _LACKS)
 
     def _try(self, questions: Sequence[HistoryQuestion]) -> None:
         """Note an answer to each question."""
@@ -296,10 +293,18 @@ class _Search:
         try:
             kept.fetch_commits(self._remote, self._path, refspecs, options)
         except GitError as error:
-            if not any(words in error.message for words in _NO_SHALLOW):
+            if any(words in error.message for words in _CANNOT_GROW):
+                self._begin_anew()
+            elif not any(words in error.message for words in _NO_SHALLOW):
                 raise
-            # All that such a server can do is to send everything.
+            # A server without shallow histories sends everything; so does one that is asked by an empty repository.
             kept.fetch_commits(self._remote, self._path, refspecs, [each for each in options if each == _PRUNE])
+
+    def _begin_anew(self) -> None:
+        """Put an empty repository in the place of what is here; what is fetched from now on is whole."""
+        kept.remove(self._path)
+        kept.open_commits(self._path, self._refs.values())
+        self._is_anew = True
 
     def _is_cut_off(self) -> bool:
         return (self._path / "shallow").exists()

@@ -2,7 +2,7 @@
 #   make demo [DIR=folder]     build the example workspace and run the whole pipeline on it
 #   make test [PYTEST=options] run the test suite, without the tests marked slow
 #   make slow [PYTEST=options] run the tests marked slow: whole journeys, and what is rare
-#   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces, and flake.nix files, for each version
+#   make fidelity [GRAPHS=n]   compare with real Nix on 5,000 random workspaces, flake.nix files and commits, for each version
 #   make kill [EVERY=n]        cut commands off at every (n-th) moment at which they change a file or send something
 #   make fuzz [MINUTES=n] [SEED=n]
 #                              give new random input, ten minutes of it, to all that reads what others write
@@ -44,7 +44,7 @@ slow: setup
 
 fidelity: setup
 	FLAKESYNC_FIDELITY=$(GRAPHS) $(BIN)/python -m pytest -n auto --maxprocesses 8 $(PYTEST) \
-		tests/fidelity tests/nix/test_flakefile_real_nix.py
+		tests/fidelity tests/nix/test_flakefile_real_nix.py tests/audit/test_nar_hash_like_nix.py
 
 kill: setup
 	FLAKESYNC_KILL=$(EVERY) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST) tests/kill

@@ -12,6 +12,7 @@ from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
 from flakesync.audit.evidence.gather import gather_evidence
 from flakesync.audit.evidence.inputs import find_inputs
 from flakesync.audit.evidence.model import Evidence
+from flakesync.audit.ignores import apply, unused
 from flakesync.audit.lines import with_lines
 from flakesync.audit.newness import new_findings
 from flakesync.audit.revision import read_at
@@ -110,15 +111,18 @@ def _audit(
     found = _find(context, states, rules, nodes)
     if before is not None:
         found = _new(found, _find(context, known, rules))
+    findings = apply(found.findings, context.settings, context.today)
+    if before is None and not options.only and len(states) == len(snapshot.states):
+        findings = [*findings, *unused(found.findings, context.settings, (rule.id for rule in rules))]
     report = AuditReport(
         level=options.level,
         at=options.at,
         new_since=options.new_since,
         repos=sorted(state.name for state in states),
         rules=sorted(options.only),
-        findings=sorted(with_lines(found.findings, states), key=_place),
+        findings=sorted(with_lines(findings, states), key=_place),
         unchecked=sorted(found.unchecked, key=_where),
-        counts=_count(found.findings),
+        counts=_count(findings),
         sources=count_sources(nodes),
     )
     errors = [state.error for state in states if isinstance(state, UnreadableRepo)]

@@ -16,5 +16,9 @@ def fingerprint(rule: RuleId, flake: FlakeDir | None, path: InputPath | None, no
     origin = node.origin if node is not None else None
     asked, found = (origin.repository, origin.found) if origin is not None else (None, None)
     words = (rule, flake, show_path(path) if path is not None else None, asked, found)
-    text = "\0".join("" if word is None else str(word) for word in words)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return fingerprint_of(*("" if word is None else str(word) for word in words))
+
+
+def fingerprint_of(*words: str) -> str:
+    """Return the fingerprint of what some words say: 32 hex digits."""
+    return hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -6,7 +6,6 @@ It goes by the locks alone: no server is asked, no process is started, and every
 import hashlib
 import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
 from functools import cached_property
 
 import msgspec
@@ -53,7 +52,7 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
         """What decides its answers beside the locks: whatever passed under another key is looked at again."""
         settings = self.context.settings
         what = (settings, [(identity, name) for identity, name in sorted(self.context.owners.items())])
-        day = _day(self.context.now) if any(each.until is not None for each in settings.ignore) else None
+        day = self.context.today if any(each.until is not None for each in settings.ignore) else None
         text = repr((what, day, [rule.id for rule in self.rules]))
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
@@ -72,7 +71,6 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
     def _added(self, repo: RepoName, dir: FlakeDir, before: LockFile | None, after: LockFile) -> Sequence[AuditFinding]:
         if self.is_open:
             return ()
-        settings = self.context.settings
         found = [
             each for each in self._find(list(subjects(repo, dir, after))) if reaches(each.severity, self.threshold)
         ]
@@ -80,7 +78,7 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
             return ()  # nearly always: then the lock before is not looked at
         old = self._find(list(subjects(repo, dir, before))) if before is not None else ()
         new = new_findings(old, found, {rule.id: rule for rule in self.rules})
-        judged = apply(new, settings.ignore, _day(self.context.now))
+        judged = apply(new, self.context.settings, self.context.today)
         return [each for each in judged if each.ignored is None and each.rule != "ignore-expired"]
 
     def _find(self, nodes: Sequence[Subject]) -> Sequence[AuditFinding]:
@@ -93,7 +91,3 @@ def make_gate(workspace: Workspace) -> Gate:
     context = Context(workspace=workspace, owners=owners, governed={}, now=int(time.time()))
     rules = rules_at(RULES, "offline", context)
     return Gate(context, tuple(rule for rule in rules if isinstance(rule, NodeRule | InputRule)))
-
-
-def _day(now: int) -> date:
-    return datetime.fromtimestamp(now, UTC).date()

@@ -9,14 +9,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from flakesync import globs as expressions
-from flakesync.errors import FlakeRefError
 from flakesync.nix.lock.node import LockNode
-from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import identity_of_glob
 from flakesync.nix.reference.identity import Identity
 from flakesync.workspace.audit import AuditSettings
 
 EVERYTHING = "*"
-_WHOLE_FORGE = ":*"
 
 
 def covers(globs: Iterable[str], identity: Identity | None) -> bool:
@@ -38,21 +36,14 @@ def must_be_signed(settings: AuditSettings, node: LockNode) -> bool:
     return covers(globs, origin.found) or covers(globs, origin.repository)
 
 
-@lru_cache(maxsize=1 << 10)
-def glob_identity(glob: str) -> Identity | None:
-    """Return the repositories that a glob means, as an identity with stars; None: it means none, and is a mistake."""
-    whole = f"{glob}/*" if glob.endswith(_WHOLE_FORGE) else glob  # a reference has to have an owner and a name
-    try:
-        return FlakeRef.parse(whole).identity
-    except FlakeRefError:
-        return None
+_wanted = lru_cache(maxsize=1 << 10)(identity_of_glob)
 
 
 @lru_cache(maxsize=1 << 14)
 def _covers(glob: str, identity: Identity | None) -> bool:
     if glob == EVERYTHING:
         return True
-    wanted = glob_identity(glob)
+    wanted = _wanted(glob)
     if wanted is None or identity is None:
         return False
     return bool(_pattern(wanted.host).fullmatch(identity.host) and _pattern(wanted.path).fullmatch(identity.path))

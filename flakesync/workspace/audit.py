@@ -1,11 +1,17 @@
 """The table `[audit]`: what is wrong enough to say so, and what is known and left."""
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import msgspec
+
+from flakesync.errors import FlakeRefError
+from flakesync.nix.reference.flakeref import FlakeRef, identity_of_glob
+from flakesync.workspace import values
+from flakesync.workspace.table import Table
+from flakesync.workspace.values import bad
 
 RuleId = Literal[
     "foreign",
@@ -36,6 +42,12 @@ RuleId = Literal[
     "ignore-unused",
 ]
 """The rules of `flakesync audit`, as they are called in its answers and in the manifest."""
+
+HIGH: frozenset[RuleId] = frozenset({
+    "foreign", "flake-nix-differs", "unlocked", "local-path", "nar-hash", "not-in-history", "no-nar-hash",
+    "not-allowed", "bad-lock", "no-lock", "unreachable",
+})  # fmt: skip
+"""Those whose findings are high, or can be: an ignore of them has to have an end."""
 
 Severity = Literal["high", "medium", "low", "info"]
 """How grave a finding is, the gravest first."""
@@ -78,3 +90,133 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     severity: Mapping[RuleId, Severity | Literal["off"]] = {}
     end_of_life: Mapping[str, date] = {}
     ignore: tuple[Ignore, ...] = ()
+
+
+_RULES: tuple[str, ...] = get_args(RuleId)
+_SEVERITIES: tuple[str, ...] = get_args(Severity)
+_THRESHOLDS: tuple[str, ...] = get_args(Threshold)
+_RELEASE = r"[0-9]{2}\.[0-9]{2}"
+_EVERYTHING = "*"
+
+
+def read_audit(
+    table: Table, severity: Table, end_of_life: Table, ignores: Sequence[Table], folder: Path
+) -> AuditSettings:
+    """Return what `[audit]` says, with defaults for the rest. folder: where relative files begin."""
+    usual = AuditSettings()
+    severities = _severities(severity)
+    require_signed = table.take_list("require-signed", _source_glob, usual.require_signed)
+    signers = table.take("allowed-signers", lambda value: _file(value, folder), None)
+    if require_signed and table.lacks("allowed-signers"):
+        hint = 'a file as ssh-keygen(1) describes it: `allowed-signers = "signers"`'
+        table.wrong("require-signed", bad("needs `allowed-signers`", hint))
+    return AuditSettings(
+        fail_on=cast("Threshold", table.take("fail-on", _threshold, usual.fail_on)),
+        gate=cast("Threshold", table.take("gate", _threshold, usual.gate)),
+        allow=table.take_list("allow", _source_glob, usual.allow),
+        require_signed=require_signed,
+        allowed_signers=signers,
+        severity=severities,
+        end_of_life=_ends(end_of_life),
+        ignore=tuple(found for each in ignores if (found := _ignore(each, severities)) is not None),
+    )
+
+
+def _severities(table: Table) -> dict[RuleId, Severity | Literal["off"]]:
+    found: dict[RuleId, Severity | Literal["off"]] = {}
+    for name in table.names():
+        if name not in _RULES:
+            table.wrong(name, bad("there is no such rule", values.nearest(name, _RULES)))
+            continue
+        chosen = table.take(name, lambda value: values.choice(value, (*_SEVERITIES, "off")), None)
+        if chosen is not None:
+            found[cast("RuleId", name)] = cast("Severity", chosen)
+    return found
+
+
+def _ends(table: Table) -> dict[str, date]:
+    import re
+
+    found: dict[str, date] = {}
+    for name in table.names():
+        if not re.fullmatch(_RELEASE, name):
+            table.wrong(name, bad("is not a release", 'write it in quotes, as nixpkgs does: `"26.05" = 2026-12-31`'))
+            continue
+        day = table.take(name, _day, None)
+        if day is not None:
+            found[name] = day
+    return found
+
+
+def _ignore(table: Table, severities: Mapping[RuleId, str]) -> Ignore | None:
+    rule = cast("RuleId | None", table.take("rule", _rule, None))
+    repo = table.take("repo", values.glob, None)
+    path = table.take("input", values.glob, None)
+    reason = table.take("reason", values.text, None)
+    until = table.take("until", _day, None)
+    locked = table.take("locked", _locked, None)
+    if table.lacks("rule"):
+        table.wrong("", bad("needs a `rule`", 'what it is that is ignored, such as `rule = "foreign"`'))
+    if table.lacks("reason"):
+        table.wrong("", bad("needs a `reason`", "why it may stay, for whoever reads this in a year"))
+    if rule is not None and table.lacks("until") and severities.get(rule, "high" if rule in HIGH else "") == "high":
+        table.wrong("", bad("needs an `until`", f"{rule} is of high severity, and nothing high is ignored for ever"))
+    if rule is None or reason is None:
+        return None
+    return Ignore(rule=rule, repo=repo, input=path, reason=reason, until=until, locked=locked)
+
+
+def _rule(value: object) -> str:
+    word = values.text(value)
+    if word not in _RULES:
+        raise bad(f"there is no rule `{word}`", values.nearest(word, _RULES) or "docs/audit.md has all of them")
+    return word
+
+
+def _threshold(value: object) -> str:
+    return values.choice(value, _THRESHOLDS)
+
+
+def _day(value: object) -> date:
+    """Return a day, written as TOML's own date or as text."""
+    hint = "write a day: `2027-03-01`"
+    if isinstance(value, datetime):
+        raise bad("is a time, and must be a day", hint)
+    if isinstance(value, date):
+        return value
+    word = values.text(value)
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        raise bad(f"`{word}` is not a day", hint) from None
+
+
+def _source_glob(value: object) -> str:
+    word = values.text(value)
+    if len(word) > values.LONGEST_GLOB:
+        raise bad(f"`{word[:40]}…` is longer than {values.LONGEST_GLOB} characters")
+    if word != _EVERYTHING and identity_of_glob(word) is None:
+        hint = "a flake reference with stars, such as `github:acme/*` or `git+ssh://git@gitlab.example.com/*`"
+        raise bad(f"`{word}` means no repository", hint)
+    return word
+
+
+def _locked(value: object) -> str:
+    word = values.text(value)
+    try:
+        reference = FlakeRef.parse(word)
+    except FlakeRefError as error:
+        raise bad(error.message, error.hint) from None
+    if reference.rev is not None:
+        raise bad(f"`{word}` names a rev", "leave it out: an ignore outlives the next bump")
+    return word
+
+
+def _file(value: object, folder: Path) -> Path:
+    path = folder / values.text(value)
+    try:
+        with path.open("rb"):
+            return path
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise bad(f"{path} cannot be read: {reason}", "it is relative to the manifest") from None

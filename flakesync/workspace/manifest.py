@@ -11,10 +11,11 @@ from flakesync.git.store.objects import store_of
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, is_full_rev
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace import references, values
+from flakesync.workspace.audit import AuditSettings, read_audit
 from flakesync.workspace.folders import Folders
 from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
 from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
-from flakesync.workspace.schema.keys import MESSAGE_PLACEHOLDERS, PIN, REPO, SHARED, TARGETS, WORKSPACE
+from flakesync.workspace.schema.keys import AUDIT, IGNORE, MESSAGE_PLACEHOLDERS, PIN, REPO, SHARED, TARGETS, WORKSPACE
 from flakesync.workspace.table import InvalidManifest, Problem, Table, read_toml
 from flakesync.workspace.values import bad, did_you_mean, matches
 
@@ -34,11 +35,13 @@ __all__ = [
 MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
 
-_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish"})
+_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish", "audit"})
 _WORKSPACE_KEYS = frozenset(WORKSPACE)
 _PIN_KEYS = frozenset(PIN)
 _SHARED_KEYS = frozenset(SHARED)
 _REPO_KEYS = frozenset(REPO)
+_AUDIT_KEYS = frozenset(AUDIT)
+_IGNORE_KEYS = frozenset(IGNORE)
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
@@ -46,6 +49,8 @@ _HOMES = {
     "[pins.NAME]": _PIN_KEYS,
     '[forges."HOST"]': FORGE_KEYS,
     "[publish]": PUBLISH_KEYS,
+    "[audit]": _AUDIT_KEYS,
+    "[[audit.ignore]]": _IGNORE_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
 _PROPAGATES: tuple[str, ...] = get_args(Propagate)
@@ -116,6 +121,7 @@ class _Reader:
             repos=self._repos(document, _Shared(base, propagate=_take_propagate(table, "content"))),
             forges=self._forges(document),
             publish=read_publish(self._table(("publish",), document.get("publish", {}), PUBLISH_KEYS)),
+            audit=self._audit(document.get("audit", {})),
         )
         self._check_branches(result)
         self._check_identities(result.repos)
@@ -208,6 +214,16 @@ class _Reader:
             if settings is not None:
                 found[host] = settings
         return found
+
+    def _audit(self, content: object) -> AuditSettings:
+        place = ("audit",)
+        table = self._table(place, content, _AUDIT_KEYS)
+        inside = content if isinstance(content, dict) else {}
+        severity = self._table((*place, "severity"), inside.get("severity", {}))
+        ends = self._table((*place, "end-of-life"), inside.get("end-of-life", {}))
+        every = table.take_list("ignore", lambda each: each, (), repeats=True)
+        ignores = [self._table((*place, f"ignore[{index}]"), each, _IGNORE_KEYS) for index, each in enumerate(every)]
+        return read_audit(table, severity, ends, ignores, self._file.parent)
 
     def _check_branches(self, workspace: Workspace) -> None:
         """The update branch must be another branch than every base, and git must be able to hold both."""

@@ -118,6 +118,10 @@ class Table:
         """Return the keys and their raw values, in the order of the file."""
         return self._values.items()
 
+    def names(self) -> Iterable[str]:
+        """Return the keys, in the order of the file."""
+        return self._values.keys()
+
     def has_any(self, keys: frozenset[str]) -> bool:
         """Tell whether one of the keys is there."""
         return not keys.isdisjoint(self._values)

@@ -27,7 +27,8 @@ _PLAIN_COMMAND = re.compile(r"[ A-Za-z0-9_@%+=:,./#^~!?*{}\[\]()$&|;<>-]+")
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
 _WITHIN_NAME = "[^/]"
 _ANY_NAME = globs.STAR
-_LONGEST_GLOB = 200
+LONGEST_GLOB = 200
+"""Characters of a glob."""
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./'+@")
 
 
@@ -246,8 +247,8 @@ def _fragments(glob: str) -> list[str]:
 @_remembered
 def glob(word: str) -> str:
     """Return a glob on input paths: `*`, `?` and `[…]` match within one input name, `/` goes one input deeper."""
-    if len(word) > _LONGEST_GLOB:
-        raise bad(f"`{word[:40]}…` is longer than {_LONGEST_GLOB} characters")
+    if len(word) > LONGEST_GLOB:
+        raise bad(f"`{word[:40]}…` is longer than {LONGEST_GLOB} characters")
     if any(char.isspace() for char in word):
         raise bad(f"`{word}` contains a space", "an input path looks like `nixpkgs` or `fenix/nixpkgs`")
     if not all(word.split("/")):

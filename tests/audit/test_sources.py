@@ -2,8 +2,8 @@
 
 import pytest
 
-from flakesync.audit.sources import covers, glob_identity
-from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.audit.sources import covers
+from flakesync.nix.reference.flakeref import FlakeRef, identity_of_glob
 from flakesync.nix.reference.identity import Identity
 
 
@@ -83,7 +83,7 @@ def test_what_names_no_repository_is_meant_by_the_star_alone() -> None:
 
 @pytest.mark.parametrize("glob", ["", "acme", "github:acme", "nixpkgs", "lib/*", "git+ssh://"])
 def test_what_is_no_reference_means_nothing(glob: str) -> None:
-    assert glob_identity(glob) is None
+    assert identity_of_glob(glob) is None
 
 
 def test_many_stars_take_no_time() -> None:

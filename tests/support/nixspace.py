@@ -142,10 +142,11 @@ class Space:
         tables: Mapping[str, Mapping[str, object]] | None = None,
         mirrored: Sequence[str] = (),
         defaults: Mapping[str, object] | None = None,
+        audit: Mapping[str, object] | None = None,
     ) -> Path:
         """Write workspace.toml, by default with a pin on nixpkgs, and return it.
 
-        tables: more keys of `[repos.NAME]`. mirrored: repos that it knows only by url.
+        tables: more keys of `[repos.NAME]`. mirrored: repos that it knows only by url. audit: the table `[audit]`.
         """
         if pins is None:
             pins = {"nixpkgs": {"source": f"git+{self.url('nixpkgs')}?ref=main"}}
@@ -159,6 +160,8 @@ class Space:
         document = {"workspace": {"name": "acme", **(settings or {})}, "pins": pins, "repos": table}
         if defaults:
             document["defaults"] = defaults
+        if audit:
+            document["audit"] = audit
         file = self.root / "workspace.toml"
         file.write_text(tomli_w.dumps(document))
         return file

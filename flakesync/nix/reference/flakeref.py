@@ -24,7 +24,16 @@ from flakesync.nix.reference.input_schemes import Attr, checked, parse_attrs, un
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 
-__all__ = ["FORGE_HOSTS", "Attr", "FlakeRef", "Identity", "identity_of", "identity_of_url", "is_full_rev"]
+__all__ = [
+    "FORGE_HOSTS",
+    "Attr",
+    "FlakeRef",
+    "Identity",
+    "identity_of",
+    "identity_of_glob",
+    "identity_of_url",
+    "is_full_rev",
+]
 
 _FULL_REV = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 FORGE_HOSTS = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
@@ -163,6 +172,19 @@ def identity_of_url(url: str) -> Identity | None:
         if re.match(r"[^:/@.]*:(?!//)", url):
             return None
         return identity_of({"type": "git", "url": url})
+
+
+def identity_of_glob(glob: str) -> Identity | None:
+    """Return the repositories that a reference with stars means, as an identity with stars; None: it means none.
+
+    `github:acme/*`, `git+ssh://git@host/group/*`; `github:*` is the whole forge. Never raises.
+    """
+    # A reference has to have an owner and a name.
+    whole = f"{glob}/*" if glob.endswith(":*") else glob
+    try:
+        return FlakeRef.parse(whole).identity
+    except FlakeRefError:
+        return None
 
 
 def _check_length(value: object) -> None:

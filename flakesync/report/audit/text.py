@@ -66,7 +66,7 @@ def _together(rows: Mapping[_Place, list[_Row]]) -> Iterable[tuple[str, list[_Ro
     alike = dict(by_detail((repo, repr(found)) for repo, found in whole))
     by_repr = {repr(found): found for _, found in whole}
     for names, text in alike.items():
-        yield names, by_repr[text]
+        yield names or "workspace.toml", by_repr[text]
     for (repo, flake), found in sorted(rows.items(), key=lambda each: (each[0][0], each[0][1] or "")):
         if flake is not None and found:
             yield f"{shown(repo)}/{shown(flake_file(FlakeDir(flake)))}", found
@@ -137,7 +137,7 @@ def _summary(report: AuditReport) -> Line:
     tail = f"{''.join(f', {each}' for each in beside)}; {count(report.sources, 'source')}{known}, level {report.level}"
     if not total:
         return line(Span(f"nothing found{since} in {repos}", "good" if not beside else ""), tail)
-    named = {found.repo for found in report.findings if found.ignored is None}
+    named = {found.repo for found in report.findings if found.ignored is None} - {""}
     parts = ", ".join(f"{number} {name}" for name, number in by_severity.items() if number)
     head = f"{count(total, 'new finding' if since else 'finding')}{since} in {len(named)} of {repos}"
     return line(Span(head, "head"), f" ({parts}){tail}")

@@ -9,6 +9,7 @@ from typing import NamedTuple, get_args
 
 from flakesync.net.forge_kinds import KINDS
 from flakesync.workspace import values
+from flakesync.workspace.audit import RuleId, Severity, Threshold
 from flakesync.workspace.model import External, MergeMethod, Propagate, Read
 
 Json = Mapping[str, object]
@@ -120,4 +121,45 @@ PUBLISH: Mapping[str, Key] = {
     "title": Key(
         "the title of every pull request, a template: " + " ".join(f"{{{name}}}" for name in TITLE_PLACEHOLDERS), _TEXT
     ),
+}
+
+_DAY: Json = {"anyOf": [{"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}, {"type": "object"}]}
+"""A date of TOML is text for some tools, and something of its own for others."""
+_SOURCES = _array({**_TEXT, "maxLength": values.LONGEST_GLOB})
+
+AUDIT: Mapping[str, Key] = {
+    "fail-on": Key("from which severity on a finding makes the exit status 1; default: high", _choice(Threshold)),
+    "gate": Key(
+        "from which severity on sync, publish and land refuse an update that adds a finding; default: high",
+        _choice(Threshold),
+    ),
+    "allow": Key("globs on sources (github:acme/*): nothing else may be locked", _SOURCES),
+    "require-signed": Key("globs on sources whose commits have to be signed by an allowed signer", _SOURCES),
+    "allowed-signers": Key("a file as ssh-keygen(1) describes it, relative to the manifest", _TEXT),
+    "severity": Key(
+        "other severities of rules than their own; off: it is not asked",
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {name: {"enum": [*get_args(Severity), "off"]} for name in get_args(RuleId)},
+        },
+    ),
+    "end-of-life": Key(
+        "the last day of releases of nixpkgs that have another than the usual one",
+        {
+            "type": "object",
+            "additionalProperties": False,
+            "patternProperties": {r"^[0-9]{2}\.[0-9]{2}$": _DAY},
+        },
+    ),
+    "ignore": Key("findings that are known and may stay", {"type": "array", "items": {"type": "object"}}),
+}
+
+IGNORE: Mapping[str, Key] = {
+    "rule": Key("what is ignored", _choice(RuleId)),
+    "repo": Key("a glob on the names of repos; default: every repo", _TEXT),
+    "input": Key("a glob on input paths; default: every input", _TEXT),
+    "reason": Key("why it may stay", _TEXT),
+    "until": Key("the last day (UTC) on which it is ignored; required for high severity", _DAY),
+    "locked": Key("only while the input is locked to this repository, a flake reference without a rev", _TEXT),
 }

@@ -12,8 +12,9 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 if TYPE_CHECKING:
-    from flakesync.documents.audit import AuditReport
+    from flakesync.documents.audit import AuditFinding, AuditReport
     from flakesync.workspace.audit import RuleId, Threshold
+    from flakesync.workspace.manifest import Workspace
 
 
 @with_common()
@@ -44,6 +45,12 @@ def audit(
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 too where something could not be checked.")
+    ] = False,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--write-baseline", help="Append an [[audit.ignore]] to the manifest for all that is found, for 90 days."
+        ),
     ] = False,
 ) -> int:
     """Show what is wrong or poisoned in the locks.
@@ -81,14 +88,27 @@ def audit(
         screen.note(note)
     for hint in answer.hints:
         screen.hint(hint)
-    return _status(report, fail_on or workspace.audit.fail_on, strict=strict)
+    findings = _write_baseline(workspace, report) if baseline else report.findings
+    failed = _are_grave(findings, fail_on or workspace.audit.fail_on)
+    return EXIT_FINDINGS if failed or (strict and report.unchecked) else EXIT_OK
 
 
-def _status(report: "AuditReport", fail_on: "Threshold", *, strict: bool) -> int:
+def _are_grave(findings: "Sequence[AuditFinding]", fail_on: "Threshold") -> bool:
     from flakesync.audit.severity import reaches
 
-    failed = any(each.ignored is None and reaches(each.severity, fail_on) for each in report.findings)
-    return EXIT_FINDINGS if failed or (strict and report.unchecked) else EXIT_OK
+    return any(each.ignored is None and reaches(each.severity, fail_on) for each in findings)
+
+
+def _write_baseline(workspace: "Workspace", report: "AuditReport") -> "Sequence[AuditFinding]":
+    """Write a baseline, say so, and return the findings that are not ignored by it. Raises ManifestError."""
+    from datetime import UTC, datetime
+
+    from flakesync.audit.baseline import DAYS, write_baseline
+
+    written = write_baseline(workspace.file, report.findings, datetime.now(UTC).date())
+    ignores = "ignore" if written.tables == 1 else "ignores"
+    screen.note(f"{written.tables} {ignores} added to {workspace.file}, for {DAYS} days")
+    return written.left
 
 
 def _require_rules(given: Sequence[str]) -> "frozenset[RuleId]":

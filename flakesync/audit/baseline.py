@@ -1,0 +1,135 @@
+"""The first day: what is there now becomes `[[audit.ignore]]` tables at the end of the manifest, for 90 days."""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+
+import msgspec
+import tomli
+import tomli_w
+
+from flakesync.audit.ignores import covers
+from flakesync.documents.audit import AuditFinding
+from flakesync.errors import FlakeRefError, FlakesyncError, ManifestError
+from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.system import cause_of
+from flakesync.workspace.audit import RuleId
+from flakesync.workspace.manifest import load_workspace
+from flakesync.workspace.values import LONGEST_GLOB
+
+DAYS = 90
+
+_NEVER: frozenset[RuleId] = frozenset({"unreachable", "bad-lock", "ignore-expired", "ignore-unused"})
+"""What is not known of a lock that nobody could read cannot be left for 90 days."""
+_SPECIAL = re.compile(r"[*?\[]")
+_BLANK = re.compile(r"\s")
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """What was written. tables: how many ignores. left: the findings that got none, and are not ignored."""
+
+    tables: int
+    left: tuple[AuditFinding, ...]
+
+
+def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date) -> Baseline:
+    """Append an ignore for each finding that is not ignored yet.
+
+    What is in the file stays as it is, to the byte. Findings of repos or locks that could not be read get none, nor does
+    an input whose path is too long for a glob. The file is replaced in one step, after it has been read back.
+
+    Raises:
+        ManifestError: `baseline`: the manifest cannot be appended to, or not be written. Then it is as it was.
+    """
+    open_ = [each for each in findings if each.ignored is None]
+    wanted = [each for each in open_ if each.rule not in _NEVER and _fits(each)]
+    left = tuple(each for each in open_ if each not in wanted)
+    tables = list(dict.fromkeys(_table(each, today) for each in wanted))
+    if not tables:
+        return Baseline(0, left)
+    # A link stays one: what it leads to is written.
+    place = Path(os.path.realpath(manifest))
+    try:
+        data = place.read_bytes()
+        new = _appended(manifest, data, tables)
+        _replace(place, new, wanted)
+    except OSError as error:
+        cause = cause_of(error, where=str(place))
+        reason = cause.message if cause is not None else str(error)
+        raise _refused(f"{manifest} cannot be written: {reason}", cause.hint if cause is not None else None) from None
+    return Baseline(len(tables), left)
+
+
+def _fits(finding: AuditFinding) -> bool:
+    return finding.input is None or len(_escaped(finding.input)) <= LONGEST_GLOB
+
+
+def _table(finding: AuditFinding, today: date) -> str:
+    """Return an ignore as TOML, without a line feed before it."""
+    values: dict[str, object] = {"rule": finding.rule, "repo": _escaped(finding.repo)}
+    if finding.input is not None:
+        values["input"] = _escaped(finding.input)
+    if finding.source is not None and _is_reference(finding.source):
+        values["locked"] = finding.source
+    values["reason"] = f"baseline {today.isoformat()}"
+    values["until"] = today + timedelta(days=DAYS)
+    return f"[[audit.ignore]]\n{tomli_w.dumps(values)}"
+
+
+def _is_reference(source: str) -> bool:
+    try:
+        return FlakeRef.parse(source).rev is None and source.isprintable()
+    except FlakeRefError:
+        return False
+
+
+def _escaped(name: str) -> str:
+    """Return the glob that matches a name and nothing else; a blank, which no glob may have, is any character."""
+    return _BLANK.sub("?", _SPECIAL.sub(lambda found: f"[{found[0]}]", name))
+
+
+def _appended(manifest: Path, data: bytes, tables: Sequence[str]) -> bytes:
+    """Return a manifest with tables at its end. Raises: ManifestError(`baseline`)."""
+    ends = b"\r\n" if b"\r\n" in data else b"\n"
+    gap = b"" if not data or data.endswith(b"\n") else ends
+    text = "".join(f"\n{table}" for table in tables).encode()
+    new = data + gap + text.replace(b"\n", ends)
+    try:
+        tomli.loads(new.decode())
+    except ValueError:
+        hint = "write `[audit]` as a table of its own, and each ignore as `[[audit.ignore]]`"
+        raise _refused(f"{manifest}: `[[audit.ignore]]` cannot be appended to it as it is written", hint) from None
+    return new
+
+
+def _replace(place: Path, data: bytes, findings: Iterable[AuditFinding]) -> None:
+    """Put a manifest in the place of the old one, once it has been seen to cover the findings. Raises: OSError."""
+    mode = place.stat().st_mode & 0o7777
+    if not os.access(place, os.W_OK):
+        raise PermissionError(13, os.strerror(13), str(place))
+    # Beside the old one: so that paths in it mean the same, and a rename is one step.
+    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.chmod(mode)
+        ignores = load_workspace(part).audit.ignore
+        lacking = [each for each in findings if not any(covers(ignore, each) for ignore in ignores)]
+        if lacking:
+            raise FlakesyncError("baseline", f"the ignore of {lacking[0].rule} in {lacking[0].repo} would not cover it")
+        part.replace(place)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def _refused(message: str, hint: str | None) -> ManifestError:
+    return ManifestError("baseline", message, hint=hint)

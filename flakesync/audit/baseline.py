@@ -39,8 +39,8 @@ class Baseline(msgspec.Struct, frozen=True):
 def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date) -> Baseline:
     """Append an ignore for each finding that is not ignored yet.
 
-    What is in the file stays as it is, to the byte. Findings of repos or locks that could not be read get none, nor does
-    an input whose path is too long for a glob. The file is replaced in one step, after it has been read back.
+    What is in the file stays as it is, to the byte. Findings of repos or locks that could not be read get none, nor
+    does an input whose path is too long for a glob. The file is replaced in one step, after it has been read back.
 
     Raises:
         ManifestError: `baseline`: the manifest cannot be appended to, or not be written. Then it is as it was.

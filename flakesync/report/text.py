@@ -241,12 +241,12 @@ def by_detail(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(few(each), detail) for detail, each in names.items()]
 
 
-def few(names: Sequence[str], most: int = 3) -> str:
+def few(names: Sequence[str], what: str = "repos", most: int = 3) -> str:
     """Return some names, with their number where that is more: `60 repos: a, b, c and 57 more`."""
     named = ", ".join(map(shown, names[:most]))
     if len(names) <= most:
         return named
-    return f"{len(names)} repos: {named} and {len(names) - most} more"
+    return f"{len(names)} {what}: {named} and {len(names) - most} more"
 
 
 def last_title(titles: Line, last: str, width: int) -> Line:

@@ -88,6 +88,17 @@ def test_one_server_that_is_down_is_one_line_a_lock() -> None:
     )
 
 
+def test_locks_of_which_nothing_grave_is_said_come_together_where_it_is_the_same() -> None:
+    repos = ("app", "lib", "site", "web")
+    what = report(unchecked=tuple(unchecked("nar-hash", "x", "h is down", repo=each) for each in repos))
+    assert shown(what).startswith(
+        "4 locks: app/flake.lock, lib/flake.lock, site/flake.lock and 1 more\n  unchecked  nar-hash  x  h is down\n\n"
+    )
+    assert "web/flake.lock\n" in shown(what, full=True)
+    grave = report(*(found("foreign", "high", repo, "x", "the same") for repo in repos))
+    assert shown(grave).count("/flake.lock\n") == 4
+
+
 def test_repos_of_which_the_same_is_said_as_a_whole_come_together() -> None:
     what = report(*(found("unreachable", "high", repo, None, "h is down", flake=None) for repo in ("app", "lib")))
     assert shown(what).startswith("app, lib\n  HIGH  unreachable  h is down\n")

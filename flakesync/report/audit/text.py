@@ -10,8 +10,8 @@ from flakesync.report.text import (
     Line,
     Span,
     Style,
-    by_detail,
     count,
+    few,
     fold,
     line,
     line_width,
@@ -24,6 +24,7 @@ from flakesync.report.text import (
 from flakesync.terms import FlakeDir, flake_file
 
 _STYLES: Mapping[str, Style] = {"high": "bad", "medium": "warn"}
+_GRAVE = frozenset({"high", "medium"})
 _UNCHECKED = "unchecked"
 _IGNORED = "ignored"
 _MOST_INPUTS = 2
@@ -53,23 +54,34 @@ def render_audit(report: AuditReport, *, width: int, full: bool = False) -> list
     for place, unchecked in groupby(report.unchecked, key=lambda each: (each.repo, each.flake)):
         rows.setdefault(place, []).extend(_unchecked(unchecked))
     lines: list[Line] = []
-    for name, of_place in _together(rows):
+    for name, of_place in _together(rows, full):
         lines += fold(line(Span(name, "name")), width, 2)
         lines += _of_place(of_place, width, full)
     summary = fold(_summary(report), width)
     return [*lines, BLANK, *summary] if lines else summary
 
 
-def _together(rows: Mapping[_Place, list[_Row]]) -> Iterable[tuple[str, list[_Row]]]:
-    """Give the rows of each lock, by repo; repos of which the same is said as a whole come together."""
-    whole = [(repo, found) for (repo, flake), found in rows.items() if flake is None and found]
-    alike = dict(by_detail((repo, repr(found)) for repo, found in whole))
-    by_repr = {repr(found): found for _, found in whole}
-    for names, text in alike.items():
-        yield names or "workspace.toml", by_repr[text]
-    for (repo, flake), found in sorted(rows.items(), key=lambda each: (each[0][0], each[0][1] or "")):
-        if flake is not None and found:
-            yield f"{shown(repo)}/{shown(flake_file(FlakeDir(flake)))}", found
+def _together(rows: Mapping[_Place, list[_Row]], full: bool) -> Iterable[tuple[str, list[_Row]]]:
+    """Give the rows of each lock, by repo, those of whole repos first.
+
+    Places come together where the same is said of each: whole repos, as of those on a host that is down, and locks of
+    which nothing grave is said, as of many that could not be checked for one reason.
+    """
+    alike: dict[tuple[bool, tuple[object, ...]], tuple[list[str], list[_Row]]] = {}
+    for (repo, flake), found in sorted(
+        rows.items(), key=lambda each: (each[0][1] is not None, each[0][0], each[0][1] or "")
+    ):
+        name = (shown(repo) or "workspace.toml") if flake is None else _lock_name(repo, flake)
+        grave = any(each.grade in _GRAVE for each in found)
+        key = tuple(found) if flake is None or not (grave or full) else (name,)
+        if found:
+            alike.setdefault((flake is None, key), ([], found))[0].append(name)
+    for (whole, _), (names, found) in alike.items():
+        yield few(names, "repos" if whole else "locks"), found
+
+
+def _lock_name(repo: str, flake: str) -> str:
+    return f"{shown(repo)}/{shown(flake_file(FlakeDir(flake)))}"
 
 
 def _rows(findings: Iterable[AuditFinding], full: bool) -> Iterable[_Row]:

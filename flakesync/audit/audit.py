@@ -11,7 +11,7 @@ import msgspec
 from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
 from flakesync.audit.evidence.gather import gather_evidence
 from flakesync.audit.evidence.inputs import find_inputs
-from flakesync.audit.evidence.model import Evidence
+from flakesync.audit.evidence.model import ContentEvidence, Evidence
 from flakesync.audit.ignores import apply, unused
 from flakesync.audit.lines import with_lines
 from flakesync.audit.newness import new_findings
@@ -27,8 +27,7 @@ from flakesync.net import wall
 from flakesync.nix.reference.identity import Identity
 from flakesync.survey.broken import without_broken
 from flakesync.survey.graph import repo_by_identity
-from flakesync.survey.pins import PinnedInput, pinned_inputs
-from flakesync.terms import FlakeDir, InputPath, RepoName
+from flakesync.terms import RepoName
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import At, RepoAtCommit, RepoState, Snapshot, UnreadableRepo, read_snapshot
@@ -124,6 +123,7 @@ def _audit(
         unchecked=sorted(found.unchecked, key=_where),
         counts=_count(findings),
         sources=count_sources(nodes),
+        hashes_known=sum(isinstance(each, ContentEvidence) and each.known for each in evidence.contents.values()),
     )
     errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
     notes: list[str] = []
@@ -136,14 +136,8 @@ def _audit(
 
 
 def make_context(snapshot: Snapshot, *, now: int) -> Context:
-    """Return what rules may know of a workspace, without what only servers know. now: seconds since the epoch.
-
-    Raises: RepoError.
-    """
-    governed: dict[tuple[RepoName, FlakeDir], dict[InputPath, PinnedInput]] = {}
-    for item in pinned_inputs(snapshot):
-        governed.setdefault((item.repo, item.flake), {})[item.input] = item
-    return Context(workspace=snapshot.workspace, owners=repo_by_identity(snapshot), governed=governed, now=now)
+    """Return what rules may know of a workspace, without what only servers know. now: seconds since the epoch."""
+    return Context(workspace=snapshot.workspace, owners=repo_by_identity(snapshot), now=now)
 
 
 def _clones(snapshot: Snapshot, context: Context) -> Mapping[Identity, Path]:

@@ -88,6 +88,6 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
 def make_gate(workspace: Workspace) -> Gate:
     """Return the gate of a workspace."""
     owners = {identity: repo.name for repo in workspace.repos for identity in repo.identities}
-    context = Context(workspace=workspace, owners=owners, governed={}, now=int(time.time()))
+    context = Context(workspace=workspace, owners=owners, now=int(time.time()))
     rules = rules_at(RULES, "offline", context)
     return Gate(context, tuple(rule for rule in rules if isinstance(rule, NodeRule | InputRule)))

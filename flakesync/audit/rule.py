@@ -14,8 +14,7 @@ from flakesync.audit.subject import Subject
 from flakesync.documents.audit import Level
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.identity import Identity
-from flakesync.survey.pins import PinnedInput
-from flakesync.terms import FlakeDir, InputPath, RepoName
+from flakesync.terms import InputPath, RepoName
 from flakesync.workspace.audit import AuditSettings, RuleId, Severity
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import FlakeState, RepoState
@@ -40,13 +39,12 @@ Answer = Said | NotChecked
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """All that rules may know beside what they look at.
 
-    owners: which repo of the workspace each identity is. governed: the inputs that pins govern, by flake. now: seconds
-    since the epoch. evidence: what servers say; empty below the level at which they are asked.
+    owners: which repo of the workspace each identity is. now: seconds since the epoch. evidence: what servers say;
+    empty below the level at which they are asked.
     """
 
     workspace: Workspace
     owners: Mapping[Identity, RepoName]
-    governed: Mapping[tuple[RepoName, FlakeDir], Mapping[InputPath, PinnedInput]]
     now: int
     evidence: Evidence = Evidence()
 

@@ -28,7 +28,10 @@ from flakesync.workspace.audit import RuleId
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
 
-_OF_HISTORIES: frozenset[RuleId] = frozenset({"not-in-history", "other-branch", "dates"})
+_OF_HISTORIES: frozenset[RuleId] = frozenset({"not-in-history", "other-branch", "dates", "unsigned"})
+"""A signature is looked for in what was fetched for histories."""
+_OF_CONTENTS: frozenset[RuleId] = frozenset({"nar-hash", "flake-nix-differs"})
+"""What the flake.nix of an input says is read in what was fetched for hashes."""
 _OF_REPOSITORIES: frozenset[RuleId] = frozenset({"moved", "archived"})
 
 
@@ -59,7 +62,7 @@ def gather_evidence(
         repositories = find_repositories(found, hosts, cache, now=context.now, jobs=jobs, offline=offline)
     histories = _histories(context, nodes, clones, hosts, cache, offline=offline) if asked & _OF_HISTORIES else {}
     signatures = _signatures(context, nodes, clones, cache) if "unsigned" in asked else {}
-    contents = _contents(context, nodes, clones, hosts, cache, offline=offline) if "nar-hash" in asked else {}
+    contents = _contents(context, nodes, clones, hosts, cache, offline=offline) if asked & _OF_CONTENTS else {}
     return Evidence(histories=histories, repositories=repositories, signatures=signatures, contents=contents)
 
 

@@ -29,7 +29,6 @@ def answers(
     context = Context(
         workspace=workspace([]),
         owners={identity: RepoName(name) for identity, name in (owners or {}).items()},
-        governed={},
         now=0,
         evidence=Evidence(repositories={LIB: evidence} if evidence is not None else {}),
     )

@@ -26,7 +26,7 @@ def answers(rule: NodeRule, made: Input, evidence: HistoryEvidence | Unknown | N
     node = node_of(made)
     key = commit_key(node)
     known: dict[Any, HistoryEvidence | Unknown] = {key: evidence} if evidence is not None else {}
-    context = Context(workspace=workspace([], []), owners={}, governed={}, now=NOW, evidence=Evidence(histories=known))
+    context = Context(workspace=workspace([], []), owners={}, now=NOW, evidence=Evidence(histories=known))
     return list(rule.find(context, node))
 
 

@@ -32,7 +32,6 @@ def answers(
     context = Context(
         workspace=msgspec.structs.replace(workspace([]), audit=settings),
         owners={},
-        governed={},
         now=0,
         evidence=Evidence(signatures={key: evidence} if key is not None and evidence is not None else {}),
     )

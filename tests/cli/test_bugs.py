@@ -20,7 +20,8 @@ from flakesync.publish.look import Look
 from flakesync.survey import graph, pins
 from flakesync.sync import bump, engine
 from flakesync.sync.lockers.native.locker import NativeLocker
-from flakesync.workspace import differences, history, snapshot
+from flakesync.workspace import differences, history
+from flakesync.workspace.clones import flakes
 from tests.cli.conftest import Ran
 from tests.support.kept import Kept
 from tests.support.nixspace import Space, Take
@@ -221,7 +222,7 @@ def test_who_ends_the_run_is_no_repos_error(
         (graph, "_edges_of", lambda name, *_: name == "tool"),
         (pins, "_governed_in", lambda _pins, name, *_, **__: name == "tool"),
         (ObjectReader, "open", lambda path, *_, **__: "tool" in str(path)),
-        (snapshot, "read_flake", lambda name, *_: name == "tool"),
+        (flakes, "read_flake", lambda name, *_: name == "tool"),
     ],
 )
 def test_what_is_read_off_its_lock_is_its_own_too(

@@ -16,7 +16,7 @@ SchemaName = Literal[DocumentName, "workspace"]
 def schema(
     common: Common,
     name: Annotated[
-        SchemaName, typer.Argument(help="The command whose JSON document it is, or `workspace` for the manifest.")
+        SchemaName, typer.Argument(metavar="NAME", help="The command whose JSON document it is, or `workspace` for the manifest.")
     ],
 ) -> int:
     """Print the JSON Schema of what a command answers with --json, or of workspace.toml.

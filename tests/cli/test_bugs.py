@@ -20,7 +20,7 @@ from flakesync.publish.look import Look
 from flakesync.survey import graph, pins
 from flakesync.sync import bump, engine
 from flakesync.sync.lockers.native.locker import NativeLocker
-from flakesync.workspace import differences, history
+from flakesync.workspace import differences, history, snapshot
 from flakesync.workspace.clones import flakes
 from tests.cli.conftest import Ran
 from tests.support.kept import Kept

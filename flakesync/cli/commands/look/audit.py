@@ -1,6 +1,7 @@
 """`flakesync audit`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -52,6 +53,14 @@ def audit(
             "--write-baseline", help="Append an [[audit.ignore]] to the manifest for all that is found, for 90 days."
         ),
     ] = False,
+    format: Annotated[  # noqa: A002
+        Literal["text", "json", "sarif"] | None,
+        typer.Option("--format", "-f", help="How to show it; sarif: for code scanning.  [default: text]"),
+    ] = None,
+    sarif_dir: Annotated[
+        Path | None,
+        typer.Option("--sarif-dir", metavar="DIR", help="Write a SARIF file for each repo too: DIR/REPO.sarif."),
+    ] = None,
 ) -> int:
     """Show what is wrong or poisoned in the locks.
 
@@ -66,24 +75,37 @@ def audit(
       flakesync audit
       flakesync audit --level mirror
       flakesync audit foreign local-path --repo app
-      flakesync audit --repo app --at HEAD --new-since origin/main --fail-on medium
+      flakesync audit --repo app --at HEAD --new-since origin/main
+      flakesync audit --level mirror --sarif-dir sarif --fail-on never
     """
     from flakesync.audit.audit import Options
     from flakesync.audit.audit import audit as run
     from flakesync.cache.layout import cache_dir
 
+    if common.json and format not in (None, "json"):
+        raise typer.BadParameter(f"only one of --json and --format {format} can be given")
     only = _require_rules(rule or ())
     workspace, selected = open_workspace(common)
     options = Options(level=level, at=at, new_since=new_since, only=only, offline=common.offline)
     with screen.busy(reading(workspace), quiet=common.quiet):
         answer = run(workspace, selected, options, cache_dir())
     report = answer.report
-    if common.json:
-        screen.answer_json(report)
-    else:
-        from flakesync.report.audit.text import render_audit
+    if sarif_dir is not None:
+        from flakesync.cli.files import write_files
+        from flakesync.report.audit.sarif import sarif_files
 
-        screen.answer(render_audit(report, width=screen.width(), full=common.verbose))
+        write_files(sarif_dir, sarif_files(report))
+    match "json" if common.json else format or "text":
+        case "json":
+            screen.answer_json(report)
+        case "sarif":
+            from flakesync.report.audit.sarif import render_sarif
+
+            screen.answer_bytes(render_sarif(report))
+        case "text":
+            from flakesync.report.audit.text import render_audit
+
+            screen.answer(render_audit(report, width=screen.width(), full=common.verbose))
     for note in answer.notes:
         screen.note(note)
     for hint in answer.hints:

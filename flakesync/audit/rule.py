@@ -6,6 +6,7 @@ and is in the context. The kinds of rule differ in what they look at; `find_find
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cached_property
 
 import msgspec
 
@@ -36,7 +37,7 @@ class NotChecked(msgspec.Struct, frozen=True):
 Answer = Said | NotChecked
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
+class Context(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All that rules may know beside what they look at.
 
     owners: which repo of the workspace each identity is. now: seconds since the epoch. evidence: what servers say;
@@ -52,6 +53,12 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     def settings(self) -> AuditSettings:
         """What the manifest says in `[audit]`."""
         return self.workspace.audit
+
+    @cached_property
+    def pinned(self) -> frozenset[Identity]:
+        """The repositories that pins are of."""
+        sources = (pin.source.identity for pin in self.workspace.pins)
+        return frozenset(identity for identity in sources if identity is not None)
 
     @property
     def today(self) -> date:

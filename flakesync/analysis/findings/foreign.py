@@ -1,10 +1,12 @@
 """`foreign`: a root input is locked to another repository than flake.nix names, by hand or by somebody's intent."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
-from flakesync.nix.reference.identity import Identity
+from flakesync.nix.reference.flakeref import Attr
+from flakesync.nix.reference.identity import Identity, repository_of_tarball
 from flakesync.nix.reference.source import Origin, is_relative
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey
@@ -18,7 +20,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
     # Nearly every input goes no further than this line.
     if item.source is None or item.source[0] == item.found or item.rev is None:
         return None
-    if not is_another(item.node.origin, survey.owners):
+    if compare(item.node.origin, survey.owners) != "another":
         return None
     return Finding(
         kind="foreign",
@@ -31,22 +33,36 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
     )
 
 
-def is_another(origin: Origin, owners: Mapping[Identity, RepoName]) -> bool:
-    """Tell whether a node is locked to another repository than its `original` names.
+Comparison = Literal["same", "another", "unknown"]
 
-    A folder of the flake itself (`path:./sub`) is in none, and every Nix fetches what is locked in its place. Not where
-    they cannot be compared (a registry's name, an archive whose server sends on to another address), nor where both are
-    one repo of the workspace. owners: which repo each identity is.
+
+def compare(origin: Origin, owners: Mapping[Identity, RepoName]) -> Comparison:
+    """Tell whether a node is locked to the repository that its `original` names, whatever the spelling and the type.
+
+    A folder of the flake itself (`path:./sub`) is in none, and every Nix fetches what is locked in its place. Two
+    places of one repo of the workspace are the same. `unknown`: a name of the registry stands for what the registry
+    said then, and a link to a file for whatever its server sends on to. owners: which repo each identity is.
     """
-    source, found = origin.source, origin.found
-    if is_relative(origin.original):
-        return found is not None and origin.locked.get("type") != "path"
-    if source is None or found is None or source[0] == found:
+    source, found, original = origin.source, origin.found, origin.original
+    if is_relative(original):
+        return "another" if found is not None and origin.locked.get("type") != "path" else "same"
+    if original.get("type") == "indirect":
+        return "unknown"
+    wanted = source[0] if source is not None else None
+    if wanted == found:
+        return "same" if wanted is not None else "unknown"
+    if wanted is None or (is_archive(original) and not _is_of_repository(original)):
+        return "unknown"
+    owner = owners.get(wanted)
+    return "same" if owner is not None and found is not None and owner == owners.get(found) else "another"
+
+
+def _is_of_repository(archive: Mapping[str, Attr]) -> bool:
+    """Tell whether the address of an archive says which repository it is of."""
+    try:
+        return repository_of_tarball(str(archive.get("url"))) is not None
+    except (ValueError, OSError):
         return False
-    if origin.original.get("type") == "indirect" or is_archive(origin.original):
-        return False
-    owner = owners.get(source[0])
-    return owner is None or owner != owners.get(found)
 
 
 RULE = InputRule(kinds=("foreign",), severity="grave", find=find)

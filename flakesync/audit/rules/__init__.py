@@ -3,6 +3,7 @@
 from flakesync.audit.rule import BaseRule, Rule
 from flakesync.audit.rules.commit import (
     dates,
+    mutable_archive,
     nar_hash,
     no_nar_hash,
     not_in_history,
@@ -11,7 +12,17 @@ from flakesync.audit.rules.commit import (
     unlocked,
     unsigned,
 )
-from flakesync.audit.rules.source import archived, foreign, moved
+from flakesync.audit.rules.source import (
+    archived,
+    cleartext,
+    foreign,
+    indirect,
+    local_path,
+    look_alike,
+    moved,
+    nixpkgs_fork,
+    not_allowed,
+)
 from flakesync.audit.rules.state import (
     bad_lock,
     end_of_life,
@@ -26,6 +37,8 @@ RULES: tuple[Rule, ...] = (
     foreign.RULE,
     flake_nix_differs.RULE,
     unlocked.RULE,
+    local_path.RULE,
+    not_allowed.RULE,
     nar_hash.RULE,
     not_in_history.RULE,
     bad_lock.RULE,
@@ -33,9 +46,14 @@ RULES: tuple[Rule, ...] = (
     unreachable.RULE,
     other_branch.RULE,
     no_nar_hash.RULE,
+    cleartext.RULE,
+    mutable_archive.RULE,
+    look_alike.RULE,
     dates.RULE,
     end_of_life.RULE,
+    nixpkgs_fork.RULE,
     old.RULE,
+    indirect.RULE,
     submodules.RULE,
     unsigned.RULE,
     moved.RULE,

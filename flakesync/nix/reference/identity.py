@@ -91,9 +91,17 @@ def of_tarball(url: str) -> Identity | None:
     Knows the archives of GitHub, GitLab, Gitea/Forgejo and sourcehut, FlakeHub (its own host), and NixOS channels,
     where each channel is a source of its own. Raises ValueError or OSError.
     """
+    return repository_of_tarball(url) or _of_url(url, whole=True)
+
+
+def repository_of_tarball(url: str) -> Identity | None:
+    """Return the repository that an archive URL is made from; None: it is a link to a file, whoever it is of.
+
+    Raises ValueError or OSError.
+    """
     place = _split(url)
     if place is None:
-        return _of_url(url, whole=True)
+        return None
     host, path, _ = place
     # api.github.com/repos/o/r/tarball/x, ghe/api/v3/repos/o/r/zipball/x, gitea/api/v1/repos/o/r/archive/x.tar.gz
     if found := re.match(r"(?:api/v\d+/)?repos/([^/]+/[^/]+)/(?:tarball|zipball|archive)(?:/|$)", path):
@@ -108,7 +116,7 @@ def of_tarball(url: str) -> Identity | None:
         return Identity("flakehub.com", found[1])
     if channel := _channel(host, path):
         return Identity("channels.nixos.org", channel)
-    return _of_url(url, whole=True)
+    return None
 
 
 def _of_forge(type_: str, owner: object, repo: object, host: object) -> Identity | None:

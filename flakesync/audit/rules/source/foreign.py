@@ -2,24 +2,62 @@
 
 from collections.abc import Iterator, Mapping
 
-from flakesync.analysis.findings.foreign import is_another
-from flakesync.audit.rule import Answer, Context, NodeRule, Said
+from flakesync.analysis.findings.foreign import Comparison, compare
+from flakesync.audit.rule import Answer, Context, NodeRule, NotChecked, Said
 from flakesync.audit.shown import shown_source
 from flakesync.errors import plain
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
 
+_WELL_KNOWN = {
+    "nixpkgs": "nixos/nixpkgs", "nix": "nixos/nix", "hydra": "nixos/hydra", "patchelf": "nixos/patchelf",
+    "nixos-hardware": "nixos/nixos-hardware", "templates": "nixos/templates", "dwarffs": "edolstra/dwarffs",
+    "nixos-homepage": "nixos/nixos-homepage", "home-manager": "nix-community/home-manager",
+    "nur": "nix-community/nur", "flake-utils": "numtide/flake-utils", "flake-parts": "hercules-ci/flake-parts",
+    "nix-darwin": "nix-darwin/nix-darwin", "sops-nix": "mic92/sops-nix", "disko": "nix-community/disko",
+    "systems": "nix-systems/default", "treefmt-nix": "numtide/treefmt-nix", "bundlers": "nixos/bundlers",
+    "emacs-overlay": "nix-community/emacs-overlay", "flake-compat": "nixos/flake-compat",
+    "fenix": "nix-community/fenix", "rust-overlay": "oxalica/rust-overlay",
+}  # fmt: skip
+"""What the public registry (NixOS/flake-registry) has these names lead to, all on github.com."""
+_OLDER = {"nix-darwin": "lnl7/nix-darwin", "flake-compat": "edolstra/flake-compat"}
+
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
-    """Yield the finding."""
+    """Yield the finding, or why it cannot be known."""
     origin = node.origin
-    if is_another(origin, context.owners):
+    found = origin.found
+    # Nearly every node goes no further than this line.
+    if origin.source is not None and origin.source[0] == found and origin.original.get("type") != "indirect":
+        comparison: Comparison = "same"
+    else:
+        comparison = compare(origin, context.owners)
+    if comparison == "another":
         asked = origin.source[0] if origin.source is not None else shown_source(origin.original)
-        yield Said(f"{asked} is locked to {origin.found}")
+        to = str(found) if found is not None else shown_source(origin.locked)
+        rev = f" {origin.rev[:7]}" if origin.rev is not None else ""
+        yield Said(f"{asked} is locked to {plain(to)}{rev}")
+    elif comparison == "unknown" and (reason := _why_unknown(context, node)) is not None:
+        yield NotChecked(reason)
     elif origin.original.get("type") != "indirect" and (here := _folder(origin.locked)) != _folder(origin.original):
         # What stands behind a name of the registry may be a folder; in every other lock that Nix writes they are equal.
         asked = _folder(origin.original)
-        yield Said(f"{_shown(asked)} of {origin.found or shown_source(origin.locked)} is locked to {_shown(here)}")
+        yield Said(f"{_shown(asked)} of {found or shown_source(origin.locked)} is locked to {_shown(here)}")
+
+
+def _why_unknown(context: Context, node: LockNode) -> str | None:
+    """Return why it is not known what was asked for; None: what is locked is what everybody takes it for."""
+    original, found = node.origin.original, node.origin.found
+    if original.get("type") != "indirect":
+        return f"{shown_source(original)} may lead anywhere, and is locked to {shown_source(node.origin.locked)}"
+    name = str(original.get("id", ""))
+    if found is not None:
+        path = found.path if found.host == "github.com" else None
+        if path is not None and path in (_WELL_KNOWN.get(name), _OLDER.get(name)):
+            return None
+        if found in context.pinned or found in context.owners:
+            return None
+    return f"the registry of whoever locked it had `{plain(name)}` lead to {shown_source(node.origin.locked)}"
 
 
 def _folder(attrs: Mapping[str, Attr]) -> str:

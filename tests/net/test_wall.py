@@ -24,6 +24,7 @@ COMMANDS = [
     ("drift",),
     ("audit",),
     ("audit", "--level", "forge"),
+    ("sbom",),
     ("inputs",),
     ("why", "app"),
     ("plan",),

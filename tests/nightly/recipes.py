@@ -14,6 +14,8 @@ NIGHTLY = TOP / "examples" / "nightly"
 SCRIPT = NIGHTLY / "nightly.sh"
 GITHUB = NIGHTLY / "github-actions.yml"
 GITLAB = NIGHTLY / "gitlab-ci.yml"
+AUDIT_GITHUB = NIGHTLY / "audit-github-actions.yml"
+AUDIT_GITLAB = NIGHTLY / "audit-gitlab-ci.yml"
 SERVICE = NIGHTLY / "systemd" / "flakesync.service"
 TIMER = NIGHTLY / "systemd" / "flakesync.timer"
 PAGES = (NIGHTLY / "systemd" / "README.md", TOP / "docs" / "nightly.md")
@@ -33,15 +35,15 @@ class Step:
     env: Mapping[str, str]
 
 
-def github_job() -> Any:
-    """Return the one job of the workflow."""
-    (job,) = load(GITHUB)["jobs"].values()
+def github_job(path: Path = GITHUB) -> Any:
+    """Return the one job of a workflow."""
+    (job,) = load(path)["jobs"].values()
     return job
 
 
-def github_steps() -> list[Step]:
-    """Return the steps of the workflow that run a script, in their order."""
-    return [Step(step["name"], step["run"], step.get("env", {})) for step in github_job()["steps"] if "run" in step]
+def github_steps(path: Path = GITHUB) -> list[Step]:
+    """Return the steps of a workflow that run a script, in their order."""
+    return [Step(step["name"], step["run"], step.get("env", {})) for step in github_job(path)["steps"] if "run" in step]
 
 
 def fill_in(text: str, known: Mapping[str, str]) -> str:
@@ -49,14 +51,15 @@ def fill_in(text: str, known: Mapping[str, str]) -> str:
     return re.sub(r"\$\{\{\s*(.+?)\s*\}\}", lambda found: known[found[1]], text)
 
 
-def gitlab_job() -> Any:
-    """Return the one job of the pipeline."""
-    return load(GITLAB)["flakesync"]
+def gitlab_job(path: Path = GITLAB) -> Any:
+    """Return the one job of a pipeline."""
+    (job,) = (value for value in load(path).values() if isinstance(value, dict))
+    return job
 
 
-def gitlab_script(*parts: str) -> str:
+def gitlab_script(*parts: str, path: Path = GITLAB) -> str:
     """Return the lines of the job's parts (`before_script`, `script`) as the one script that they are run as."""
-    return "\n".join(line for part in parts for line in gitlab_job()[part]) + "\n"
+    return "\n".join(line for part in parts for line in gitlab_job(path)[part]) + "\n"
 
 
 def unit_settings(path: Path, section: str) -> list[tuple[str, str]]:
@@ -91,9 +94,11 @@ def service_environment(specifiers: Mapping[str, str]) -> dict[str, str]:
 def shell_scripts() -> dict[str, str]:
     """Return every piece of shell in the recipes and on their pages, by a name for it."""
     found = {SCRIPT.name: SCRIPT.read_text()}
-    found |= {f"{GITHUB.name}: {step.name}": f"#!/bin/bash\n{step.script}" for step in github_steps()}
+    for path in (GITHUB, AUDIT_GITHUB):
+        found |= {f"{path.name}: {step.name}": f"#!/bin/bash\n{step.script}" for step in github_steps(path)}
     gitlab = gitlab_script("before_script", "script", "after_script")
     found[GITLAB.name] = f"#!/bin/bash\n{gitlab}"
+    found[AUDIT_GITLAB.name] = f"#!/bin/bash\n{gitlab_script('before_script', 'script', path=AUDIT_GITLAB)}"
     for page in PAGES:
         blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
         found |= {f"{page.name} {number}": f"#!/bin/sh\n{block}" for number, block in enumerate(blocks, 1)}

@@ -9,7 +9,7 @@ import pytest
 
 from flakesync import __version__
 from tests.nightly import recipes
-from tests.nightly.recipes import GITHUB, GITLAB, SERVICE, TIMER
+from tests.nightly.recipes import AUDIT_GITHUB, AUDIT_GITLAB, GITHUB, GITLAB, SERVICE, TIMER
 
 BIN = Path(sys.executable).parent
 GITHUB_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
@@ -37,20 +37,20 @@ def spoiled(path: Path, old: str, new: str, folder: Path) -> str:
     return str(copy)
 
 
-def test_the_workflow_is_one(tmp_path: Path) -> None:
-    passes("check-jsonschema", *GITHUB_SCHEMA, str(GITHUB))
+def test_the_workflows_are_workflows(tmp_path: Path) -> None:
+    passes("check-jsonschema", *GITHUB_SCHEMA, str(GITHUB), str(AUDIT_GITHUB))
     bad = spoiled(GITHUB, "runs-on:", "run-on:", tmp_path)
     assert lint("check-jsonschema", *GITHUB_SCHEMA, bad).returncode == 1
 
 
-def test_the_workflow_has_no_known_weakness(tmp_path: Path) -> None:
-    passes("zizmor", "--offline", "--no-config", "--persona", "auditor", str(GITHUB))
+def test_the_workflows_have_no_known_weakness(tmp_path: Path) -> None:
+    passes("zizmor", "--offline", "--no-config", "--persona", "auditor", str(GITHUB), str(AUDIT_GITHUB))
     bad = spoiled(GITHUB, "persist-credentials: false", "persist-credentials: true", tmp_path)
     assert "artipacked" in lint("zizmor", "--offline", "--no-config", "--persona", "auditor", bad).stdout
 
 
-def test_the_pipeline_is_one(tmp_path: Path) -> None:
-    passes("check-jsonschema", *GITLAB_SCHEMA, str(GITLAB))
+def test_the_pipelines_are_pipelines(tmp_path: Path) -> None:
+    passes("check-jsonschema", *GITLAB_SCHEMA, str(GITLAB), str(AUDIT_GITLAB))
     bad = spoiled(GITLAB, "resource_group: flakesync", "resource_groups: flakesync", tmp_path)
     assert lint("check-jsonschema", *GITLAB_SCHEMA, bad).returncode == 1
 
@@ -94,14 +94,17 @@ def test_an_unsound_shell_part_is_seen(tmp_path: Path) -> None:
 
 def test_the_recipes_install_this_version() -> None:
     wanted = f"flakesync=={__version__}"
-    assert recipes.github_job()["env"]["FLAKESYNC"] == wanted
-    assert recipes.gitlab_job()["variables"]["FLAKESYNC"] == wanted
+    for path in (GITHUB, AUDIT_GITHUB):
+        assert recipes.github_job(path)["env"]["FLAKESYNC"] == wanted
+    for path in (GITLAB, AUDIT_GITLAB):
+        assert recipes.gitlab_job(path)["variables"]["FLAKESYNC"] == wanted
     assert any(wanted in page.read_text() for page in recipes.PAGES)
 
 
-def test_foreign_actions_are_pinned_to_commits() -> None:
-    used = [step["uses"] for step in recipes.github_job()["steps"] if "uses" in step]
-    assert len(used) == 4
+@pytest.mark.parametrize(("path", "number"), [(GITHUB, 4), (AUDIT_GITHUB, 3)])
+def test_foreign_actions_are_pinned_to_commits(path: Path, number: int) -> None:
+    used = [step["uses"] for step in recipes.github_job(path)["steps"] if "uses" in step]
+    assert len(used) == number
     assert all(len(name.partition("@")[2]) == 40 for name in used)
 
 

@@ -1,4 +1,4 @@
-"""The audits of one repository, as their runners would run them: of a pull request that poisons a lock, and by night."""
+"""The audits of one repository, as their runners would run them: of a poisoned pull request, and by night."""
 
 import json
 import os

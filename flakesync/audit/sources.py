@@ -44,7 +44,8 @@ def _covers(glob: str, identity: Identity | None) -> bool:
     if glob == EVERYTHING:
         return True
     wanted = _wanted(glob)
-    if wanted is None or identity is None:
+    # A client walks up `..` itself: `acme/../evil/x` is not acme's.
+    if wanted is None or identity is None or not {".", ".."}.isdisjoint(identity.path.split("/")):
         return False
     return bool(_pattern(wanted.host).fullmatch(identity.host) and _pattern(wanted.path).fullmatch(identity.path))
 

@@ -130,6 +130,8 @@ class LyingSpace(Space):
         self.kind = kind
         self.web = "https://github.com" if kind == "github" else "https://git.example.com"
         super().__init__(root)
+        if kind == "file":  # all that is locked is: what a lie adds to that is looked for
+            self.audit = {"severity": {"local-path": "off"}}
         self.make("lib", {"flake.nix": nixspace.flake_nix("", note="good")})
         self.commit("lib", {"tests/flake.nix": nixspace.flake_nix("", note="fixture")})
         pulled = self.commit("lib", {"flake.nix": nixspace.flake_nix("", note="pulled")}, branch="pull")

@@ -65,8 +65,10 @@ class Space:
     """A workspace below one folder, built repo by repo, upstreams first.
 
     `nixpkgs` is a stand-in with two commits; every repo that takes it is locked to the first one. All commits are an
-    hour apart, beginning at `repos.DATE`.
+    hour apart, beginning at `repos.DATE`. audit: the table `[audit]` of its manifests.
     """
+
+    audit: Mapping[str, object] | None = None
 
     def __init__(self, root: Path) -> None:
         """Make the workspace's folder and the stand-in nixpkgs."""
@@ -146,7 +148,8 @@ class Space:
     ) -> Path:
         """Write workspace.toml, by default with a pin on nixpkgs, and return it.
 
-        tables: more keys of `[repos.NAME]`. mirrored: repos that it knows only by url. audit: the table `[audit]`.
+        tables: more keys of `[repos.NAME]`. mirrored: repos that it knows only by url. audit: the table `[audit]`, by
+        default the space's own.
         """
         if pins is None:
             pins = {"nixpkgs": {"source": f"git+{self.url('nixpkgs')}?ref=main"}}
@@ -160,8 +163,8 @@ class Space:
         document = {"workspace": {"name": "acme", **(settings or {})}, "pins": pins, "repos": table}
         if defaults:
             document["defaults"] = defaults
-        if audit:
-            document["audit"] = audit
+        if table_of_audit := audit if audit is not None else self.audit:
+            document["audit"] = table_of_audit
         file = self.root / "workspace.toml"
         file.write_text(tomli_w.dumps(document))
         return file

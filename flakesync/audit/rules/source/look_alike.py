@@ -24,18 +24,20 @@ def find(context: Context, subjects: Sequence[Subject]) -> Iterator[tuple[Subjec
         found = subject.node.origin.found
         if found is not None and found.host:
             places.setdefault(found, []).append(subject)
-    for odd in places:
-        if not f"{odd.host}{odd.path}".isascii() or _PUNYCODE.search(odd.host):
-            for subject in places[odd]:
-                yield subject, Said(f"{plain(str(odd))} has letters of another script in its name")
+    told: dict[Identity, str] = {}
     for one, other in _alike(places):
         known = [each in context.owners or each in context.pinned for each in (one, other)]
         if all(known):
             continue
         weights = [(named, len(places[each]), str(each)) for named, each in zip(known, (one, other), strict=True)]
         rare, usual = (one, other) if weights[0] < weights[1] else (other, one)
-        for subject in places[rare]:
-            yield subject, Said(f"{plain(str(rare))} looks like {plain(str(usual))}")
+        told.setdefault(rare, f"{plain(str(rare))} looks like {plain(str(usual))}")
+    for odd in places:
+        if not f"{odd.host}{odd.path}".isascii() or _PUNYCODE.search(odd.host):
+            told.setdefault(odd, f"{plain(str(odd))} has letters of another script in its name")
+    for identity, message in told.items():
+        for subject in places[identity]:
+            yield subject, Said(message)
 
 
 def _alike(identities: Iterable[Identity]) -> Iterator[tuple[Identity, Identity]]:

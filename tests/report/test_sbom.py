@@ -2,18 +2,23 @@
 
 import json
 import random
+import re
 from functools import cache
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from packageurl import PackageURL
 
 from flakesync.report.audit.sbom import render_sbom
-from tests.support.locks import Inputs, Json, folder, git, github, nar_hash_of, random_lock, rev_of, tarball
+from tests.support.locks import Input, Inputs, Json, folder, git, github, nar_hash_of, random_lock, rev_of, tarball
 from tests.support.workspaces import Scene, commit_id, scene
 
 CORPUS = 40
+_PATH: Json = {"type": "path", "path": "/srv/lib"}
+LOCAL = Input(_PATH | {"narHash": nar_hash_of("lib")}, _PATH)
 
 
 @cache
@@ -30,7 +35,9 @@ def _bill(found: Scene) -> Json:
     assert {each["ref"] for each in bill["dependencies"]} == {*refs, "workspace"}
     for each in bill["components"]:
         if "purl" in each:
-            assert PackageURL.from_string(each["purl"]).to_string() == each["purl"]
+            again = PackageURL.from_string(each["purl"]).to_string()
+            # The library writes hex digits of names of GitHub in lower case, against RFC 3986.
+            assert re.sub("%..", lambda digits: digits[0].upper(), again) == each["purl"]
     return bill
 
 
@@ -71,6 +78,9 @@ def test_a_source_is_a_component_with_its_commit_and_a_nar_hash_that_is_no_diges
         (git("https://bot:s3cret@git.acme.org/lib"), "pkg:generic/lib@REV?vcs_url=git%2Bhttps://git.acme.org/lib%40REV"),
         (git("https://git.acme.org/a%20b/c%2Bd"), "pkg:generic/c%2Bd@REV?vcs_url=git%2Bhttps://git.acme.org/a%20b/c%2Bd%40REV"),
         (git("http://git.acme.org:8080/lib"), "pkg:generic/lib@REV?vcs_url=git%2Bhttp://git.acme.org:8080/lib%40REV"),
+        (tarball("https://github.com/acme/lib/archive/v1.tar.gz"), "pkg:github/acme/lib"),
+        (tarball("https://github.com/acme/lib/releases/download/1/x.tgz"), "pkg:generic/x.tgz?download_url=https://github.com/acme/lib/releases/download/1/x.tgz"),
+        (LOCAL, "pkg:generic/lib"),
         (tarball("https://acme.org/x.tar.gz?a=b&c=d"), "pkg:generic/x.tar.gz%3Fa%3Db%26c%3Dd?download_url=https://acme.org/x.tar.gz%3Fa%3Db%26c%3Dd"),
     ],
 )  # fmt: skip
@@ -134,6 +144,23 @@ def test_a_repo_that_another_takes_at_its_commit_is_the_same_component() -> None
 def test_control_characters_get_nowhere() -> None:
     bill = _of(app={"x": git("https://git.acme.org/\x1b[31mx\u202ey")})
     assert not [word for word in ("\\u001b", "\\u202e", "%1B") if word in json.dumps(bill)]
+
+
+@settings(max_examples=25)
+@given(st.text(min_size=1), st.text(min_size=1))
+@example("\x1b[31m", "x")
+@example("\x07", "\x07")
+@example("a/b", " ")
+@example("bot:s3cret@git.acme.org", "%2F..")
+def test_any_name_makes_a_valid_bill(owner: str, name: str) -> None:
+    odd = "".join(each for each in name if each.isprintable() and each not in "?#")
+    _of(
+        app={
+            "a": github(owner, name),
+            "b": git(f"https://git.acme.org/{odd}"),
+            "c": tarball(f"https://github.com/{odd}"),
+        }
+    )
 
 
 @pytest.mark.parametrize("seed", range(CORPUS))

@@ -125,14 +125,14 @@ class _Bill:
 
 def _component(ref: str, identity: Identity | None, rev: str | None, shown: str, locked: Mapping[str, object]) -> _Json:
     place = identity if identity is not None else Identity("", shown)
-    group, _, name = _clean(place.path).rpartition("/")
-    component: _Json = {"type": "library", "bom-ref": ref, "name": name or _UNNAMED}
-    if group and identity is not None and identity.host:
-        component["group"] = group
+    parts = _parts(place)
+    component: _Json = {"type": "library", "bom-ref": ref, "name": parts[-1] if parts else _UNNAMED}
+    if parts[:-1] and identity is not None and identity.host:
+        component["group"] = "/".join(parts[:-1])
     if rev is not None:
         component["version"] = rev
     type_, url = locked.get("type"), _text(locked.get("url"))
-    if type_ in ARCHIVES and url and place.host != _GITHUB:
+    if type_ in ARCHIVES and url and not _is_on_github(place):
         qualifiers: Mapping[str, str] = {"download_url": url}
     elif identity is not None and identity.host:
         scheme = url.partition("://")[0] if "://" in url else "https"
@@ -149,12 +149,22 @@ def _vcs_url(identity: Identity, rev: str | None, tool: str = "git", scheme: str
 
 def _purl(identity: Identity, rev: str | None, qualifiers: Mapping[str, str]) -> str:
     """Return a package URL in its canonical form. qualifiers: one at most; a repository of GitHub needs none."""
-    *owner, name = (part for part in _clean(identity.path).split("/") if part) if identity.path.strip("/") else [""]
+    parts = _parts(identity)
     version = f"@{rev}" if rev is not None else ""
-    if identity.host == _GITHUB and len(owner) == 1:
-        return f"pkg:github/{quote(owner[0].lower(), safe=':')}/{quote(name.lower(), safe=':')}{version}"
+    if _is_on_github(identity):
+        return f"pkg:github/{'/'.join(quote(part.lower(), safe=':') for part in parts)}{version}"
     query = "&".join(f"{key}={quote(value, safe='/:')}" for key, value in sorted(qualifiers.items()))
-    return f"pkg:generic/{quote(name or _UNNAMED, safe=':')}{version}{f'?{query}' if query else ''}"
+    return f"pkg:generic/{quote(parts[-1] if parts else _UNNAMED, safe=':')}{version}{f'?{query}' if query else ''}"
+
+
+def _is_on_github(identity: Identity) -> bool:
+    """Tell whether it is a repository there: a file of a release is not."""
+    return identity.host == _GITHUB and len(_parts(identity)) == 2
+
+
+def _parts(identity: Identity) -> list[str]:
+    # Cleaned as a whole first: of what a lock says, nothing at all may be left.
+    return [part for part in _clean(identity.path).split("/") if part.strip()]
 
 
 def _text(value: object) -> str:

@@ -13,8 +13,9 @@ _DAY_S = 86_400
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the findings; what only the history can tell, where that was asked."""
     said = node.origin.locked.get("lastModified")
-    key = commit_key(node)
-    answer = context.evidence.histories.get(key) if key is not None else None
+    histories = context.evidence.histories
+    key = commit_key(node) if histories else None  # it costs more than all else here
+    answer = histories.get(key) if key is not None else None
     made = answer.last_modified if isinstance(answer, HistoryEvidence) else None
     if isinstance(said, int) and said > context.now + _DAY_S and made in (None, said):
         # The clock of this machine may be the one that is wrong.

@@ -48,7 +48,9 @@ def sarif_files(report: AuditReport) -> Mapping[str, bytes]:
 
 
 def _repos(report: AuditReport) -> Sequence[str]:
-    return sorted({*report.repos, *(each.repo for each in report.findings), *(each.repo for each in report.unchecked)})
+    # What is of no repo is the manifest's: code scanning has no file for it.
+    named = {*report.repos, *(each.repo for each in report.findings), *(each.repo for each in report.unchecked)}
+    return sorted(named - {""})
 
 
 def _encode(runs: Sequence[_Json]) -> bytes:

@@ -24,7 +24,7 @@ from flakesync.workspace.audit import RuleId, Severity
 from tests.support.locks import Json, random_lock
 from tests.support.workspaces import scene
 
-SCHEMA = Path(__file__).parent / "schemas" / "sarif-schema-2.1.0.json"
+SCHEMA = Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json"
 TEN_MB = 10_000_000
 
 

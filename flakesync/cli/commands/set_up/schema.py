@@ -6,7 +6,7 @@ import typer
 
 from flakesync.cli import screen
 from flakesync.cli.options import Common, with_common
-from flakesync.documents import DocumentName
+from flakesync.documents import DOCUMENTS, DocumentName
 from flakesync.errors import EXIT_OK
 
 SchemaName = Literal[DocumentName, "workspace"]
@@ -16,7 +16,11 @@ SchemaName = Literal[DocumentName, "workspace"]
 def schema(
     common: Common,
     name: Annotated[
-        SchemaName, typer.Argument(metavar="NAME", help="The command whose JSON document it is, or `workspace` for the manifest.")
+        SchemaName,
+        typer.Argument(
+            metavar="NAME",
+            help=f"The command whose JSON document it is ({', '.join(DOCUMENTS)}), or `workspace` for the manifest.",
+        ),
     ],
 ) -> int:
     """Print the JSON Schema of what a command answers with --json, or of workspace.toml.

@@ -59,8 +59,8 @@ def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date
         _replace(place, new, wanted)
     except OSError as error:
         cause = cause_of(error, where=str(place))
-        reason = cause.message if cause is not None else str(error)
-        raise _refused(f"{manifest} cannot be written: {reason}", cause.hint if cause is not None else None) from None
+        message = cause.message if cause is not None else f"{place}: {error.strerror or error}"
+        raise _refused(f"the manifest is as it was: {message}", cause.hint if cause is not None else None) from None
     return Baseline(len(tables), left)
 
 

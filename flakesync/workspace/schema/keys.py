@@ -123,8 +123,8 @@ PUBLISH: Mapping[str, Key] = {
     ),
 }
 
-_DAY: Json = {"anyOf": [{"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}, {"type": "object"}]}
-"""A date of TOML is text for some tools, and something of its own for others."""
+_DAY: Json = {"not": {"type": ["number", "boolean", "array", "null"]}}
+"""JSON has no dates: one of TOML is text for some tools, and something of its own for others."""
 _SOURCES = _array({**_TEXT, "maxLength": values.LONGEST_GLOB})
 
 AUDIT: Mapping[str, Key] = {

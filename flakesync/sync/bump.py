@@ -210,7 +210,7 @@ def _lock(
         try:
             new = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
             _verify(job, repository, dir, lock, new)
-            # Nix up to 2.19 notes an override of flake.nix as if it led elsewhere; it was compared with flake.nix above.
+            # Nix up to 2.19 notes an override as if it led elsewhere; it was compared with flake.nix above.
             if not stale:
                 tools.gate.require_none_added(job.repo, dir, lock, new)
         except Exception as error:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -19,14 +18,13 @@ from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.system import cause_of
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import load_workspace
-from flakesync.workspace.values import LONGEST_GLOB
+from flakesync.workspace.values import glob
 
 DAYS = 90
 
 _NEVER: frozenset[RuleId] = frozenset({"unreachable", "bad-lock", "ignore-expired", "ignore-unused"})
 """What is not known of a lock that nobody could read cannot be left for 90 days."""
-_SPECIAL = re.compile(r"[*?\[]")
-_BLANK = re.compile(r"\s")
+_SPECIAL = frozenset("*?[")
 
 
 class Baseline(msgspec.Struct, frozen=True):
@@ -40,7 +38,8 @@ def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date
     """Append an ignore for each finding that is not ignored yet.
 
     What is in the file stays as it is, to the byte. Findings of repos or locks that could not be read get none, nor
-    does an input whose path is too long for a glob. The file is replaced in one step, after it has been read back.
+    does an input whose path is too long for a glob, or has an empty name. The file is replaced in one step, after it
+    has been read back.
 
     Raises:
         ManifestError: `baseline`: the manifest cannot be appended to, or not be written. Then it is as it was.
@@ -65,7 +64,10 @@ def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date
 
 
 def _fits(finding: AuditFinding) -> bool:
-    return finding.input is None or len(_escaped(finding.input)) <= LONGEST_GLOB
+    try:
+        return finding.input is None or bool(glob(_escaped(finding.input)))
+    except ManifestError:
+        return False
 
 
 def _table(finding: AuditFinding, today: date) -> str:
@@ -88,8 +90,12 @@ def _is_reference(source: str) -> bool:
 
 
 def _escaped(name: str) -> str:
-    """Return the glob that matches a name and nothing else; a blank, which no glob may have, is any character."""
-    return _BLANK.sub("?", _SPECIAL.sub(lambda found: f"[{found[0]}]", name))
+    """Return the glob that matches a name and nothing else, but that `?` stands for what no manifest may hold."""
+    return "".join(f"[{char}]" if char in _SPECIAL else char if _may_be_written(char) else "?" for char in name)
+
+
+def _may_be_written(char: str) -> bool:
+    return char.isprintable() and not char.isspace()
 
 
 def _appended(manifest: Path, data: bytes, tables: Sequence[str]) -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.audit.baseline import write_baseline
+from flakesync.audit.baseline import Baseline, write_baseline
 from flakesync.audit.ignores import covers
 from flakesync.cli.main import run
 from flakesync.documents.audit import AuditFinding, IgnoreReason
@@ -76,8 +76,22 @@ def test_it_covers_exactly_that_input_whatever_it_is_called(manifest: Path, name
         assert not covers(ignore, found(path=other))
 
 
+@pytest.mark.parametrize("name", ["a\u200bb", "a\x01b", "a\nb", "a\u202eb", " ", "\ud800"])
+def test_a_name_that_no_manifest_may_hold_is_no_obstacle(manifest: Path, name: str) -> None:
+    assert write_baseline(manifest, [found(path=name), found()], DAY) == Baseline(2, ())
+    first, _ = load_workspace(manifest).audit.ignore
+    assert covers(first, found(path=name))
+    assert not covers(first, found(path=f"{name}x"))
+
+
 def test_what_could_not_be_read_gets_none_and_what_is_ignored_has_one(manifest: Path) -> None:
-    left = [found("unreachable", path=None), found("bad-lock", path=None), found(path="x" * 300)]
+    left = [
+        found("unreachable", path=None),
+        found("bad-lock", path=None),
+        found(path="x" * 300),
+        found(path=""),
+        found(path="a//b"),
+    ]
     written = write_baseline(manifest, [*left, found(ignored=True)], DAY)
     assert (written.tables, list(written.left)) == (0, left)
     assert manifest.read_text() == TEXT

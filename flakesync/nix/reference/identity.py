@@ -163,7 +163,23 @@ def _split(url: str) -> tuple[str, str, str] | None:
         # `ssh://git@host:owner/repo`: no port, but what people mean by it is plain, and old Nix takes it.
         place, path = parts[1], f"{port}{path}"
     host = _host(place)
-    return (host, _decode(path).strip("/"), found[4] or "") if host else None
+    return (host, _without_dots(_decode(path)).strip("/"), found[4] or "") if host else None
+
+
+def _without_dots(path: str) -> str:
+    """Return a path with `.` and `..` resolved, as whoever fetches it does before a server sees it (RFC 3986, 5.2.4).
+
+    Escaped dots count: servers decode them. So `acme/x/archive/../../../evil/x` is evil's, not acme's.
+    """
+    if "/." not in f"/{path}":
+        return path
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part != ".":
+            parts.append(part)
+    return "/".join(parts)
 
 
 def _host(text: str) -> str:

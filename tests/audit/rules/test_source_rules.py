@@ -54,6 +54,9 @@ RELEASE = "https://releases.nixos.org/nixos/{0}/nixos-{0}.1.abc/nixexprs.tar.xz"
     [
         (ARCHIVE, tarball(f"https://github.com/evil/lib/archive/{REV}.tar.gz")),
         (ARCHIVE, tarball(f"https://codeload.github.com/evil/lib/tar.gz/{REV}")),
+        (ARCHIVE, tarball(f"https://github.com/acme/lib/archive/../../../evil/lib/archive/{REV}.tar.gz")),
+        (ARCHIVE, tarball(f"https://github.com/acme/lib/archive/%2e%2e/.%2E/../evil/lib/archive/{REV}.tar.gz")),
+        (FLAKEHUB, tarball("https://api.flakehub.com/f/pinned/acme/lib/../../evil/lib/0.1/x/source.tar.gz")),
         (ARCHIVE, hub("evil", "lib", rev=REV)),
         (ARCHIVE, git("https://github.com/evil/lib", rev=REV)),
         (FLAKEHUB, tarball("https://api.flakehub.com/f/pinned/evil/lib/0.1.1/x/source.tar.gz", rev=REV)),
@@ -186,6 +189,7 @@ def allowing(*globs: str) -> AuditSettings:
         (hub("acme-evil", "x", rev=REV), True),
         (hub("acme", "x", host="evil.example", rev=REV), True),
         (git("https://github.com/acme/../evil/x", rev=REV), True),
+        (tarball(f"https://github.com/acme/x/archive/../../../evil/x/archive/{REV}.tar.gz"), True),
         (git("https://github.com.evil.example/acme/x", rev=REV), True),
         ({"type": "path", "path": "/home/me/x"}, True),
     ],

@@ -1,8 +1,6 @@
 """The first day: what is there now becomes `[[audit.ignore]]` tables at the end of the manifest, for 90 days."""
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,6 +12,7 @@ import tomli_w
 from flakesync.audit.ignores import covers
 from flakesync.documents.audit import AuditFinding
 from flakesync.errors import FlakeRefError, FlakesyncError, ManifestError
+from flakesync.files import replacing
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.system import cause_of
 from flakesync.workspace.audit import RuleId
@@ -117,24 +116,11 @@ def _replace(place: Path, data: bytes, findings: Iterable[AuditFinding]) -> None
     mode = place.stat().st_mode & 0o7777
     if not os.access(place, os.W_OK):
         raise PermissionError(13, os.strerror(13), str(place))
-    # Beside the old one: so that paths in it mean the same, and a rename is one step.
-    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.chmod(mode)
+    with replacing(place, data, mode) as part:
         ignores = load_workspace(part).audit.ignore
         lacking = [each for each in findings if not any(covers(ignore, each) for ignore in ignores)]
         if lacking:
             raise FlakesyncError("baseline", f"the ignore of {lacking[0].rule} in {lacking[0].repo} would not cover it")
-        part.replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
 
 
 def _refused(message: str, hint: str | None) -> ManifestError:

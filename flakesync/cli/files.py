@@ -1,12 +1,11 @@
 """Answers that are files."""
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from flakesync.errors import FlakesyncError
+from flakesync.files import replacing
 from flakesync.system import cause_of
 
 
@@ -20,9 +19,11 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     place = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        mode = _usual_mode()
         for name, data in files.items():
             place = folder / name
-            _write(place, data)
+            with replacing(place, data, mode):
+                pass
     except OSError as error:
         cause = cause_of(error)
         reason = error.strerror or str(error)
@@ -30,19 +31,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         raise FlakesyncError("no-answer", f"{place}: cannot be written: {reason}", hint=hint) from error
 
 
-def _write(place: Path, data: bytes) -> None:
-    """Raises: OSError."""
-    handle, name = tempfile.mkstemp(prefix=".flakesync-", dir=place.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # Who uploads it may be somebody else: as any file is made here, and not for this user alone, as mkstemp does.
-        mask = os.umask(0)
-        os.umask(mask)
-        part.chmod(0o666 & ~mask)
-        part.replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
+def _usual_mode() -> int:
+    """Return the permissions that files get here. Who uploads an answer may be somebody else than who made it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

@@ -30,7 +30,7 @@ from flakesync.survey.graph import repo_by_identity
 from flakesync.terms import RepoName
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import At, RepoAtCommit, RepoState, Snapshot, UnreadableRepo, read_snapshot
+from flakesync.workspace.snapshot import At, RepoAtCommit, RepoState, Snapshot, UnreadableRepo, hosts_of, read_snapshot
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
@@ -63,17 +63,17 @@ def audit(workspace: Workspace, selected: frozenset[RepoName], options: Options,
 
     Raises: FlakesyncError: what `read_snapshot` raises, and where no repo has the revision that is asked for.
     """
-    hosts = _hosts_of(workspace) if not options.offline and options.level != "offline" else None
-    with wall.offline(hosts is None):
+    hosts = hosts_of(workspace) if options.level != "offline" else None
+    with wall.offline(hosts is None or options.offline):
         return _read_and_audit(workspace, selected, options, cache, hosts)
 
 
 def _read_and_audit(
     workspace: Workspace, selected: frozenset[RepoName], options: Options, cache: Path, hosts: "Hosts | None"
 ) -> AuditResult:
-    """Raises: FlakesyncError."""
+    """hosts: None at level offline. Raises: FlakesyncError."""
     at: At = "update" if options.at == "update" else "base"
-    snapshot = read_snapshot(workspace, at=at, cache=cache, offline=hosts is None, hosts=hosts)
+    snapshot = read_snapshot(workspace, at=at, cache=cache, offline=hosts is None or options.offline, hosts=hosts)
     if options.at not in ("base", "update"):
         states = {**snapshot.states, **read_at(snapshot, selected, options.at)}
         snapshot = msgspec.structs.replace(snapshot, states=states)
@@ -99,11 +99,10 @@ def _audit(
     asked_about = [*nodes, *all_subjects(known)]
     clones = _clones(snapshot, context)
     evidence = Evidence()
-    if options.level != "offline":
-        asked = hosts if hosts is not None else _hosts_of(snapshot.workspace)
-        evidence = gather_evidence(context, rules, asked_about, clones, asked, cache, offline=hosts is None)
+    if hosts is not None:
+        evidence = gather_evidence(context, rules, asked_about, clones, hosts, cache, offline=options.offline)
     if flake_nix_differs.RULE in rules:
-        fetched = cache if options.level != "offline" else None
+        fetched = cache if hosts is not None else None
         inputs = find_inputs((each.node for each in asked_about), clones, fetched)
         evidence = msgspec.structs.replace(evidence, inputs=inputs)
     context = msgspec.structs.replace(context, evidence=evidence)
@@ -169,14 +168,6 @@ def _new(after: Found, before: Found) -> Found:
         [msgspec.structs.replace(each, new=True) for each in findings],
         [each for each in after.unchecked if each not in known],
     )
-
-
-def _hosts_of(workspace: Workspace) -> "Hosts":
-    import os
-
-    from flakesync.workspace.hosts import Hosts
-
-    return Hosts(workspace, os.environ)
 
 
 def _count(findings: Iterable[AuditFinding]) -> Counts:

@@ -1,6 +1,5 @@
 """Reads a workspace and asks its servers: the one step from a manifest to the Survey that all is decided on."""
 
-import os
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
@@ -28,7 +27,7 @@ from flakesync.workspace.differences import KeptDifferences
 from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import At, RepoAtCommit, Snapshot, read_snapshot
+from flakesync.workspace.snapshot import At, RepoAtCommit, Snapshot, hosts_of, read_snapshot
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
@@ -58,7 +57,7 @@ def read_survey(
         FlakesyncError: every repo needs a pin whose source cannot be reached (hint: `--offline`), or what the manifest
             names does not exist.
     """
-    hosts = _hosts_of(workspace) if not offline else None
+    hosts = hosts_of(workspace) if not offline else None
     snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
     survey, notes = without_broken(snapshot, lambda snapshot: _survey(snapshot, hosts))
     for text in notes:
@@ -159,12 +158,6 @@ def _fetch_tracked(snapshot: Snapshot, graph: RepoGraph, hosts: "Hosts") -> None
 
     with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
         list(pool.map(fetch, wanted.values()))
-
-
-def _hosts_of(workspace: Workspace) -> "Hosts":
-    from flakesync.workspace.hosts import Hosts
-
-    return Hosts(workspace, os.environ)
 
 
 def _newest(reference: FlakeRef, hosts: "Hosts | None") -> Target:

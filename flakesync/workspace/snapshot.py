@@ -42,6 +42,7 @@ __all__ = [
     "RepoState",
     "Snapshot",
     "UnreadableRepo",
+    "hosts_of",
     "no_such_base",
     "read_repo",
     "read_snapshot",
@@ -183,10 +184,15 @@ def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path,
     return _read_local(workspace, repo, at) if local else unreadable[0]
 
 
-def _hosts(workspace: Workspace, offline: bool, hosts: "Hosts | None") -> "Hosts | None":
+def hosts_of(workspace: Workspace) -> "Hosts":
+    """Return the servers of a workspace, with the tokens in the environment."""
     from flakesync.workspace.hosts import Hosts
 
-    return None if offline else hosts or Hosts(workspace, os.environ)
+    return Hosts(workspace, os.environ)
+
+
+def _hosts(workspace: Workspace, offline: bool, hosts: "Hosts | None") -> "Hosts | None":
+    return None if offline else hosts or hosts_of(workspace)
 
 
 def _split(workspace: Workspace, *repos: Repo) -> tuple[list[Repo], list[Repo], list[RepoState]]:

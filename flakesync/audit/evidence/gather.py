@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flakesync.audit.evidence.model import (
     CommitKey,
@@ -52,73 +52,81 @@ def gather_evidence(
     Raises: FlakesyncError(`interrupted`).
     """
     asked = frozenset(rule.id for rule in rules)
-    repositories: Mapping[Identity, RepositoryEvidence | Unknown] = {}
-    if asked & _OF_REPOSITORIES:
+    gathering = _Gathering(context, nodes, clones, hosts, cache, offline)
+    return Evidence(
+        repositories=gathering.repositories() if asked & _OF_REPOSITORIES else {},
+        histories=gathering.histories() if asked & _OF_HISTORIES else {},
+        signatures=gathering.signatures() if "unsigned" in asked else {},  # in what was fetched for histories
+        contents=gathering.contents() if asked & _OF_CONTENTS else {},
+    )
+
+
+class _Gathering(NamedTuple):
+    """What each kind of evidence is asked with, see `gather_evidence`. All raise FlakesyncError(`interrupted`)."""
+
+    context: Context
+    nodes: Sequence[Subject]
+    clones: Mapping[Identity, Path]
+    hosts: "Hosts"
+    cache: Path
+    offline: bool
+
+    @property
+    def jobs(self) -> int:
+        """How many repositories are asked at once."""
+        return self.context.workspace.jobs
+
+    def repositories(self) -> Mapping[Identity, RepositoryEvidence | Unknown]:
+        """Return what forges say of the locked repositories."""
         from flakesync.audit.evidence.repositories import find_repositories
 
-        origins = (each.node.origin for each in nodes)
+        origins = (each.node.origin for each in self.nodes)
         found = dict.fromkeys(origin.found for origin in origins if origin.found is not None)
-        jobs = context.workspace.jobs
-        repositories = find_repositories(found, hosts, cache, now=context.now, jobs=jobs, offline=offline)
-    histories = _histories(context, nodes, clones, hosts, cache, offline=offline) if asked & _OF_HISTORIES else {}
-    signatures = _signatures(context, nodes, clones, cache) if "unsigned" in asked else {}
-    contents = _contents(context, nodes, clones, hosts, cache, offline=offline) if asked & _OF_CONTENTS else {}
-    return Evidence(histories=histories, repositories=repositories, signatures=signatures, contents=contents)
+        now = self.context.now
+        return find_repositories(found, self.hosts, self.cache, now=now, jobs=self.jobs, offline=self.offline)
 
+    def histories(self) -> Mapping[CommitKey, HistoryEvidence | Unknown]:
+        """Return the standing, the time and the count of each locked commit."""
+        from flakesync.audit.evidence.histories import find_histories
 
-def _contents(
-    context: Context,
-    nodes: Sequence[Subject],
-    clones: Mapping[Identity, Path],
-    hosts: "Hosts",
-    cache: Path,
-    *,
-    offline: bool,
-) -> Mapping[CommitKey, ContentEvidence | Unknown]:
-    """Return what the commits hold that are locked with a narHash. Raises: FlakesyncError(`interrupted`)."""
-    from flakesync.audit.evidence.contents import find_contents
+        claims: dict[CommitKey, int] = {}
+        for each in self.nodes:
+            key = commit_key(each.node)
+            if key is not None:
+                said = each.node.origin.locked.get("lastModified")
+                date = said if isinstance(said, int) else 0
+                claims[key] = min(date, claims.get(key, date))
+        return find_histories(
+            claims,
+            claims,
+            self.clones,
+            self.hosts,
+            self.cache,
+            jobs=self.jobs,
+            offline=self.offline,
+            update_branch=self.context.workspace.branch,
+        )
 
-    hashed = (commit_key(each.node) for each in nodes if each.node.origin.locked.get("narHash"))
-    keys = dict.fromkeys(key for key in hashed if key is not None)
-    return find_contents(keys, clones, hosts, cache, jobs=context.workspace.jobs, offline=offline)
+    def signatures(self) -> Mapping[CommitKey, Signature | Unknown]:
+        """Return who signed the commits that have to be signed."""
+        settings = self.context.settings
+        if settings.allowed_signers is None:
+            return {}
+        from flakesync.audit.evidence.signatures import find_signatures
 
+        asked = (commit_key(each.node) for each in self.nodes if must_be_signed(settings, each.node))
+        keys = dict.fromkeys(key for key in asked if key is not None)
+        found = ((key, _place(key, self.clones.get(key.identity), self.cache)) for key in keys)
+        places = {key: place for key, place in found if place is not None}
+        return find_signatures(keys, places, settings.allowed_signers, jobs=self.jobs)
 
-def _histories(
-    context: Context,
-    nodes: Sequence[Subject],
-    clones: Mapping[Identity, Path],
-    hosts: "Hosts",
-    cache: Path,
-    *,
-    offline: bool,
-) -> Mapping[CommitKey, HistoryEvidence | Unknown]:
-    """Return where the locked commits stand in their histories. Raises: FlakesyncError(`interrupted`)."""
-    from flakesync.audit.evidence.histories import find_histories
+    def contents(self) -> Mapping[CommitKey, ContentEvidence | Unknown]:
+        """Return what the commits hold that are locked with a narHash."""
+        from flakesync.audit.evidence.contents import find_contents
 
-    claims: dict[CommitKey, int] = {}
-    for each in nodes:
-        key = commit_key(each.node)
-        if key is not None:
-            said = each.node.origin.locked.get("lastModified")
-            date = said if isinstance(said, int) else 0
-            claims[key] = min(date, claims.get(key, date))
-    jobs, update = context.workspace.jobs, context.workspace.branch
-    return find_histories(claims, claims, clones, hosts, cache, jobs=jobs, offline=offline, update_branch=update)
-
-
-def _signatures(
-    context: Context, nodes: Sequence[Subject], clones: Mapping[Identity, Path], cache: Path
-) -> Mapping[CommitKey, Signature | Unknown]:
-    """Return who signed the commits that have to be signed. Raises: FlakesyncError(`interrupted`)."""
-    settings = context.settings
-    if settings.allowed_signers is None:
-        return {}
-    from flakesync.audit.evidence.signatures import find_signatures
-
-    asked = (commit_key(each.node) for each in nodes if must_be_signed(settings, each.node))
-    keys = dict.fromkeys(key for key in asked if key is not None)
-    places = {key: place for key in keys if (place := _place(key, clones.get(key.identity), cache)) is not None}
-    return find_signatures(keys, places, settings.allowed_signers, jobs=context.workspace.jobs)
+        hashed = (commit_key(each.node) for each in self.nodes if each.node.origin.locked.get("narHash"))
+        keys = dict.fromkeys(key for key in hashed if key is not None)
+        return find_contents(keys, self.clones, self.hosts, self.cache, jobs=self.jobs, offline=self.offline)
 
 
 def _place(key: CommitKey, clone: Path | None, cache: Path) -> Path | None:

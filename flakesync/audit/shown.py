@@ -21,4 +21,9 @@ def shown_source(attrs: Mapping[str, Attr]) -> str:
         text = FlakeRef.from_attrs(kept).to_url()
     except FlakeRefError:
         text = ", ".join(f"{key}={value}" for key, value in sorted(kept.items()))
+    return clean(text)
+
+
+def clean(text: str) -> str:
+    """Return what comes from a lock as it may be shown: without logins and control characters."""
     return hide_secrets(plain(text))

@@ -130,7 +130,7 @@ class _Contents:
                     found = self._earlier(reader.tree_of(key.rev))
                     return None if found is None or found.of_commit else found
         except GitError:
-            pass  # it is looked at once more, and then the error is told
+            pass  # `_look` reads it again, and reports the error
         return None
 
     def _look(self, key: CommitKey) -> _Kept | Unknown:
@@ -203,7 +203,8 @@ def _read(path: Path, rev: Rev, tree: str) -> _Kept:
     """
     reader = ObjectReader.open(path)
     contents = _Noting(reader)
-    raw = nar_hash_of_tree(contents, tree)  # first: what comes after it is told that the tree is not too large
+    # First: it refuses a tree that is too large, before attributes and archive are read.
+    raw = nar_hash_of_tree(contents, tree)
     hashes = [raw]
     unsure: str | None = None
     of_commit = False

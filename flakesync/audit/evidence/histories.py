@@ -1,4 +1,4 @@
-"""Where locked commits stand in the histories of their repositories, and what those say of their dates."""
+"""History evidence of locked commits: which branches have them, when they were made, how many lead to them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress

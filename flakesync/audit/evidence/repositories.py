@@ -1,7 +1,7 @@
 """What forges say of repositories: which have moved, which are archived. One question a repository and day.
 
-Without a token a forge answers few questions (GitHub 60 an hour). So what is known is kept, those that have never been
-asked about come first, and an older answer stands in for one that could not be had: the next run goes on from there.
+Without a token a forge answers few questions (GitHub 60 an hour). So answers are kept for the day, repositories without
+any answer are asked first, and where the limit is met an answer of up to 30 days is used: the next run asks the rest.
 """
 
 import re

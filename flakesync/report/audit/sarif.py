@@ -15,9 +15,8 @@ from flakesync import __version__
 from flakesync.audit.rule import BaseRule
 from flakesync.audit.rules import ALL
 from flakesync.audit.severity import SEVERITIES
+from flakesync.audit.shown import clean
 from flakesync.documents.audit import AuditFinding, AuditReport, Unchecked
-from flakesync.errors import plain
-from flakesync.secrets import hide_secrets
 from flakesync.terms import FlakeDir, flake_file
 from flakesync.workspace.audit import RuleId, Severity
 
@@ -145,7 +144,7 @@ def _properties(finding: AuditFinding) -> _Json:
     values = {
         "severity": finding.severity, "input": finding.input, "source": finding.source, "lockedRev": finding.locked_rev
     }  # fmt: skip
-    return {key: _clean(value) for key, value in values.items() if value is not None}
+    return {key: _short(value) for key, value in values.items() if value is not None}
 
 
 def _notification(unchecked: Unchecked) -> _Json:
@@ -168,10 +167,10 @@ def _location(rule: RuleId, flake: str | None, line: int | None) -> _Json:
 
 def _text(text: str) -> str:
     """Return a text as a message: nothing in it is a placeholder (`{0}`) or a link (`[text](address)`)."""
-    escaped = _clean(text).replace("{", "{{").replace("}", "}}")
+    escaped = _short(text).replace("{", "{{").replace("}", "}}")
     return escaped.replace("[", "\\[").replace("]", "\\]") if "](" in escaped else escaped
 
 
-def _clean(text: str) -> str:
-    clean = hide_secrets(plain(text))
-    return clean if len(clean) <= _LONGEST_TEXT else f"{clean[: _LONGEST_TEXT - 1]}…"
+def _short(text: str) -> str:
+    shown = clean(text)
+    return shown if len(shown) <= _LONGEST_TEXT else f"{shown[: _LONGEST_TEXT - 1]}…"

@@ -11,14 +11,12 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from flakesync import __version__
-from flakesync.audit.shown import shown_source
+from flakesync.audit.shown import clean, shown_source
 from flakesync.audit.subject import subjects
-from flakesync.errors import plain
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import ARCHIVES
-from flakesync.secrets import hide_secrets
 from flakesync.terms import FlakeDir, NodeLabel, RepoName
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState, UnreadableRepo
 
@@ -112,7 +110,7 @@ class _Bill:
         if origin.found is not None and origin.rev is not None and (origin.found, origin.rev) in self._own:
             ref = self._own[origin.found, origin.rev]
         else:
-            shown = _clean(str(origin.found)) if origin.found is not None else shown_source(origin.locked)
+            shown = clean(str(origin.found)) if origin.found is not None else shown_source(origin.locked)
             ref = f"source:{shown}@{origin.rev or nar_hash or ''}"
             self.inputs.setdefault(ref, set())
             component = _component(ref, origin.found, origin.rev, shown, origin.locked)
@@ -144,7 +142,7 @@ def _component(ref: str, identity: Identity | None, rev: str | None, shown: str,
 
 
 def _vcs_url(identity: Identity, rev: str | None, tool: str = "git", scheme: str = "https") -> Mapping[str, str]:
-    return {"vcs_url": f"{tool}+{scheme}://{_clean(str(identity))}{f'@{rev}' if rev is not None else ''}"}
+    return {"vcs_url": f"{tool}+{scheme}://{clean(str(identity))}{f'@{rev}' if rev is not None else ''}"}
 
 
 def _purl(identity: Identity, rev: str | None, qualifiers: Mapping[str, str]) -> str:
@@ -164,12 +162,8 @@ def _is_on_github(identity: Identity) -> bool:
 
 def _parts(identity: Identity) -> list[str]:
     # Cleaned as a whole first: of what a lock says, nothing at all may be left.
-    return [part for part in _clean(identity.path).split("/") if part.strip()]
+    return [part for part in clean(identity.path).split("/") if part.strip()]
 
 
 def _text(value: object) -> str:
-    return _clean(value) if isinstance(value, str) else ""
-
-
-def _clean(text: str) -> str:
-    return hide_secrets(plain(text))
+    return clean(value) if isinstance(value, str) else ""

@@ -23,6 +23,8 @@ DialectOption = Annotated[
         "--dialect", help="Write like these versions of Nix: nix-2.10+ ends at 2.19.  [default: what each lock shows]"
     ),
 ]
+AlwaysJsonOption = Annotated[bool, typer.Option("--json", help="Changes nothing: the answer is always JSON.")]
+"""Of commands that have no other answer: who asks every command for JSON need not know which these are."""
 
 
 @dataclass(frozen=True, slots=True)

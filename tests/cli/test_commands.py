@@ -279,7 +279,9 @@ def test_the_help_names_every_command_and_is_shown_without_arguments(flakesync: 
 
 
 def test_schema_prints_a_json_schema(flakesync: Flakesync) -> None:
-    assert json.loads(flakesync("schema", "plan").out)["title"] == "flakesync plan"
+    ran = flakesync("schema", "plan")
+    assert json.loads(ran.out)["title"] == "flakesync plan"
+    assert flakesync("schema", "plan", "--json") == ran
 
 
 def test_init_writes_a_manifest_that_graph_reads(flakesync: Flakesync, acme: Path) -> None:

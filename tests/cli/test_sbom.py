@@ -19,6 +19,7 @@ def test_the_bill_has_the_repos_and_their_sources_and_is_the_same_twice(flakesyn
     assert _names(ran) == ["app", "docs", "lib", "lib", "nixpkgs", "nixpkgs"]  # lib at the commit that app locks
     assert flakesync("sbom").out == ran.out
     assert flakesync("--json", "sbom").out == ran.out
+    assert flakesync("sbom", "--json").out == ran.out
 
 
 def test_the_bill_of_some_repos_has_their_sources_alone(flakesync: Flakesync, acme: Path) -> None:

@@ -6,7 +6,7 @@ import typer
 
 from flakesync.cli import screen
 from flakesync.cli.opening import note_unread, open_workspace, reading, show_hints
-from flakesync.cli.options import Common, with_common
+from flakesync.cli.options import AlwaysJsonOption, Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 
@@ -16,6 +16,7 @@ def sbom(
     at: Annotated[
         Literal["base", "update"], typer.Option("--at", help="Read base branches, or update branches where there are.")
     ] = "base",
+    json: AlwaysJsonOption = False,
 ) -> int:
     """Show the sources of the workspace as CycloneDX 1.6 (JSON).
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.options import Common, with_common
+from flakesync.cli.options import AlwaysJsonOption, Common, with_common
 from flakesync.documents import DOCUMENTS, DocumentName
 from flakesync.errors import EXIT_OK
 
@@ -22,6 +22,7 @@ def schema(
             help=f"The command whose JSON document it is ({', '.join(DOCUMENTS)}), or `workspace` for the manifest.",
         ),
     ],
+    json: AlwaysJsonOption = False,
 ) -> int:
     """Print the JSON Schema of what a command answers with --json, or of workspace.toml.
 

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,14 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AuditResult(msgspec.Struct, frozen=True):
-    """The answer. notes: what could not be compared. hints: what to do about what could not be read, each once."""
+    """The answer.
+
+    today: the day by which ignores were judged, in UTC. notes: what could not be compared. hints: what to do about what
+    could not be read, each once.
+    """
 
     report: AuditReport
+    today: date
     notes: tuple[str, ...]
     hints: tuple[str, ...]
 
@@ -131,7 +137,7 @@ def _audit(
             notes.append(f"{state.error.message}: all that is found there counts as new")
             errors.append(state.error)
     hints = dict.fromkeys(error.hint for error in errors if error.hint is not None)
-    return AuditResult(report, tuple(notes), tuple(hints))
+    return AuditResult(report, context.today, tuple(notes), tuple(hints))
 
 
 def make_context(snapshot: Snapshot, *, now: int) -> Context:

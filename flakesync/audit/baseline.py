@@ -11,17 +11,17 @@ import tomli_w
 
 from flakesync.audit.ignores import covers
 from flakesync.documents.audit import AuditFinding
-from flakesync.errors import FlakeRefError, FlakesyncError, ManifestError
+from flakesync.errors import FlakeRefError, ManifestError
 from flakesync.files import replacing
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.system import cause_of
-from flakesync.workspace.audit import RuleId
-from flakesync.workspace.manifest import load_workspace
+from flakesync.workspace.audit import OF_IGNORES, RuleId
+from flakesync.workspace.manifest import parse_workspace
 from flakesync.workspace.values import glob
 
 DAYS = 90
 
-_NEVER: frozenset[RuleId] = frozenset({"unreachable", "bad-lock", "ignore-expired", "ignore-unused"})
+_NEVER: frozenset[RuleId] = OF_IGNORES | {"unreachable", "bad-lock"}
 """What is not known of a lock that nobody could read cannot be left for 90 days."""
 _SPECIAL = frozenset("*?[")
 
@@ -34,14 +34,15 @@ class Baseline(msgspec.Struct, frozen=True):
 
 
 def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date) -> Baseline:
-    """Append an ignore for each finding that is not ignored yet.
+    """Append an ignore for each finding that is not ignored yet. today: the day on which they were found, in UTC.
 
     What is in the file stays as it is, to the byte. Findings of repos or locks that could not be read get none, nor
-    does an input whose path is too long for a glob, or has an empty name. The file is replaced in one step, after it
-    has been read back.
+    does an input whose path is too long for a glob, or has an empty name. The file is replaced in one step, once its
+    new content has been read as what the manifest would then say.
 
     Raises:
-        ManifestError: `baseline`: the manifest cannot be appended to, or not be written. Then it is as it was.
+        ManifestError: `baseline`: the manifest cannot be appended to, or not be written. What reading it raises, where
+            it is no longer what it was when the findings were made. Then it is as it was.
     """
     open_ = [each for each in findings if each.ignored is None]
     wanted = [each for each in open_ if each.rule not in _NEVER and _fits(each)]
@@ -54,7 +55,8 @@ def write_baseline(manifest: Path, findings: Iterable[AuditFinding], today: date
     try:
         data = place.read_bytes()
         new = _appended(manifest, data, tables)
-        _replace(place, new, wanted)
+        _require_covered(manifest, new, wanted)
+        _replace(place, new)
     except OSError as error:
         cause = cause_of(error, where=str(place))
         message = cause.message if cause is not None else f"{place}: {error.strerror or error}"
@@ -72,6 +74,8 @@ def _fits(finding: AuditFinding) -> bool:
 def _table(finding: AuditFinding, today: date) -> str:
     """Return an ignore as TOML, without a line feed before it."""
     values: dict[str, object] = {"rule": finding.rule, "repo": _escaped(finding.repo)}
+    if finding.flake is not None:
+        values["flake"] = finding.flake
     if finding.input is not None:
         values["input"] = _escaped(finding.input)
     if finding.source is not None and _is_reference(finding.source):
@@ -111,16 +115,21 @@ def _appended(manifest: Path, data: bytes, tables: Sequence[str]) -> bytes:
     return new
 
 
-def _replace(place: Path, data: bytes, findings: Iterable[AuditFinding]) -> None:
-    """Put a manifest in the place of the old one, once it has been seen to cover the findings. Raises: OSError."""
+def _require_covered(manifest: Path, data: bytes, findings: Iterable[AuditFinding]) -> None:
+    """Refuse a manifest that would not leave all of these findings. Raises: ManifestError."""
+    ignores = parse_workspace(manifest, data).audit.ignore
+    for each in findings:
+        if not any(covers(ignore, each) for ignore in ignores):
+            raise _refused(f"{manifest}: the ignore of {each.rule} in {each.repo} would not cover it", None)
+
+
+def _replace(place: Path, data: bytes) -> None:
+    """Put a manifest in the place of the old one, with its permissions. Raises: OSError."""
     mode = place.stat().st_mode & 0o7777
     if not os.access(place, os.W_OK):
         raise PermissionError(13, os.strerror(13), str(place))
-    with replacing(place, data, mode) as part:
-        ignores = load_workspace(part).audit.ignore
-        lacking = [each for each in findings if not any(covers(ignore, each) for ignore in ignores)]
-        if lacking:
-            raise FlakesyncError("baseline", f"the ignore of {lacking[0].rule} in {lacking[0].repo} would not cover it")
+    with replacing(place, data, mode):
+        pass
 
 
 def _refused(message: str, hint: str | None) -> ManifestError:

@@ -20,6 +20,8 @@ def covers(ignore: Ignore, finding: AuditFinding) -> bool:
         return False
     if ignore.repo is not None and not matches((ignore.repo,), (finding.repo,)):
         return False
+    if ignore.flake is not None and ignore.flake != finding.flake:
+        return False
     path = tuple(finding.input.split("/")) if finding.input is not None else None
     if ignore.input is not None and (path is None or not matches((ignore.input,), path)):
         return False
@@ -34,17 +36,17 @@ def apply(findings: Iterable[AuditFinding], settings: AuditSettings, today: date
     judged: list[AuditFinding] = []
     expired: dict[tuple[int, str], AuditFinding] = {}
     for finding in findings:
-        covering = [(number, each) for number, each in enumerate(settings.ignore) if covers(each, finding)]
-        holding = next((each for _, each in covering if each.until is None or each.until >= today), None)
+        covering = {number: each for number, each in enumerate(settings.ignore) if covers(each, finding)}
+        holding = next((each for each in covering.values() if each.until is None or each.until >= today), None)
         if holding is not None:
             until = holding.until.isoformat() if holding.until is not None else None
             judged.append(msgspec.structs.replace(finding, ignored=IgnoreReason(reason=holding.reason, until=until)))
             continue
         judged.append(finding)
-        for number, each in covering:
+        for number in covering:
             before = expired.get((number, finding.repo))
             if before is None or SEVERITIES.index(finding.severity) < SEVERITIES.index(before.severity):
-                expired[number, finding.repo] = _expired(each, finding, settings)
+                expired[number, finding.repo] = _expired(number, finding, settings)
     if settings.severity.get(EXPIRED.id) == "off":
         return judged
     return [*judged, *expired.values()]
@@ -63,15 +65,17 @@ def unused(
         return
     for number, each in enumerate(settings.ignore):
         if each.rule in asked and not any(covers(each, finding) for finding in findings):
-            message = f"[[audit.ignore]] number {number + 1}, of {_described(each)}, covers nothing: {each.reason}"
+            message = f"audit.ignore[{number}], of {_described(each)}, covers nothing: {each.reason}"
             yield _own(UNUSED.id, severity, "", None, message, fingerprint_of(UNUSED.id, _described(each)))
 
 
-def _expired(ignore: Ignore, finding: AuditFinding, settings: AuditSettings) -> AuditFinding:
+def _expired(number: int, finding: AuditFinding, settings: AuditSettings) -> AuditFinding:
+    """number: of the ignore, from 0, as the errors of the manifest count too."""
+    ignore = settings.ignore[number]
     chosen = settings.severity.get(EXPIRED.id, "off")
     severity = finding.severity if chosen == "off" else chosen
     ended = ignore.until.isoformat() if ignore.until is not None else ""
-    message = f"the ignore of {_described(ignore)} ended {ended}: {ignore.reason}"
+    message = f"audit.ignore[{number}], of {_described(ignore)}, ended {ended}: {ignore.reason}"
     return _own(EXPIRED.id, severity, finding.repo, finding, message, fingerprint_of(EXPIRED.id, _described(ignore)))
 
 
@@ -95,6 +99,7 @@ def _own(
 
 def _described(ignore: Ignore) -> str:
     where = [f"repo {ignore.repo}"] if ignore.repo is not None else []
+    where += [f"flake {ignore.flake}"] if ignore.flake is not None else []
     where += [f"input {ignore.input}"] if ignore.input is not None else []
     where += [f"locked to {ignore.locked}"] if ignore.locked is not None else []
     return " ".join([ignore.rule, *([f"({', '.join(where)})"] if where else [])])

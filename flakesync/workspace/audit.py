@@ -1,6 +1,8 @@
 """The table `[audit]`: what is wrong enough to say so, and what is known and left."""
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -9,6 +11,7 @@ import msgspec
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.reference.flakeref import FlakeRef, identity_of_glob
+from flakesync.terms import FlakeDir
 from flakesync.workspace import values
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad
@@ -49,6 +52,9 @@ HIGH: frozenset[RuleId] = frozenset({
 })  # fmt: skip
 """Those whose findings are high, or can be: an ignore of them has to have an end."""
 
+OF_IGNORES: frozenset[RuleId] = frozenset({"ignore-expired", "ignore-unused"})
+"""Those that speak of ignores, and cannot be ignored themselves."""
+
 Severity = Literal["high", "medium", "low", "info"]
 """How grave a finding is, the gravest first."""
 
@@ -59,13 +65,14 @@ Threshold = Literal["high", "medium", "low", "never"]
 class Ignore(msgspec.Struct, frozen=True, kw_only=True):
     """One `[[audit.ignore]]`: findings that are known, and why they may stay.
 
-    repo, input: globs (see `values.matches` for the input); None: every one. until: the last day (UTC) on which it
-    holds; None: for ever. locked: the repository that the input is locked to, as a flake reference without a rev; None:
-    whatever it is.
+    repo, input: globs (see `values.matches` for the input); None: every one. flake: one folder, None: every one. until:
+    the last day (UTC) on which it holds; None: for ever. locked: the repository that the input is locked to, as a flake
+    reference without a rev; None: whatever it is.
     """
 
     rule: RuleId
     repo: str | None = None
+    flake: FlakeDir | None = None
     input: str | None = None
     reason: str
     until: date | None = None
@@ -95,7 +102,8 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
 _RULES: tuple[str, ...] = get_args(RuleId)
 _SEVERITIES: tuple[str, ...] = get_args(Severity)
 _THRESHOLDS: tuple[str, ...] = get_args(Threshold)
-_RELEASE = r"[0-9]{2}\.[0-9]{2}"
+_RELEASE = re.compile(r"[0-9]{2}\.[0-9]{2}")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _EVERYTHING = "*"
 
 
@@ -135,11 +143,9 @@ def _severities(table: Table) -> dict[RuleId, Severity | Literal["off"]]:
 
 
 def _ends(table: Table) -> dict[str, date]:
-    import re
-
     found: dict[str, date] = {}
     for name in table.names():
-        if not re.fullmatch(_RELEASE, name):
+        if not _RELEASE.fullmatch(name):
             table.wrong(name, bad("is not a release", 'write it in quotes, as nixpkgs does: `"26.05" = 2026-12-31`'))
             continue
         day = table.take(name, _day, None)
@@ -151,6 +157,7 @@ def _ends(table: Table) -> dict[str, date]:
 def _ignore(table: Table, severities: Mapping[RuleId, str]) -> Ignore | None:
     rule = cast("RuleId | None", table.take("rule", _rule, None))
     repo = table.take("repo", values.glob, None)
+    flake = table.take("flake", values.flake_dir, None)
     path = table.take("input", values.glob, None)
     reason = table.take("reason", values.text, None)
     until = table.take("until", _day, None)
@@ -163,13 +170,16 @@ def _ignore(table: Table, severities: Mapping[RuleId, str]) -> Ignore | None:
         table.wrong("", bad("needs an `until`", f"{rule} is of high severity, and nothing high is ignored for ever"))
     if rule is None or reason is None:
         return None
-    return Ignore(rule=rule, repo=repo, input=path, reason=reason, until=until, locked=locked)
+    return Ignore(rule=rule, repo=repo, flake=flake, input=path, reason=reason, until=until, locked=locked)
 
 
 def _rule(value: object) -> str:
     word = values.text(value)
     if word not in _RULES:
         raise bad(f"there is no rule `{word}`", values.nearest(word, _RULES) or "docs/audit.md has all of them")
+    if word in OF_IGNORES:
+        hint = f'mend the ignore that it speaks of, or turn the rule off: `{word} = "off"` in `[audit.severity]`'
+        raise bad(f"`{word}` speaks of ignores, and cannot be ignored", hint)
     return word
 
 
@@ -178,17 +188,18 @@ def _threshold(value: object) -> str:
 
 
 def _day(value: object) -> date:
-    """Return a day, written as TOML's own date or as text."""
+    """Return a day, written as TOML's own date or as text, `YYYY-MM-DD` both times."""
     hint = "write a day: `2027-03-01`"
     if isinstance(value, datetime):
         raise bad("is a time, and must be a day", hint)
     if isinstance(value, date):
         return value
     word = values.text(value)
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
-        raise bad(f"`{word}` is not a day", hint) from None
+    # Python reads more than one way of writing a day, `20270301` and `2027-W09-1` too; versions differ in which.
+    if _DAY.fullmatch(word):
+        with suppress(ValueError):
+            return date.fromisoformat(word)
+    raise bad(f"`{word}` is not a day", hint)
 
 
 def _source_glob(value: object) -> str:

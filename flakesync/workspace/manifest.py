@@ -16,7 +16,7 @@ from flakesync.workspace.folders import Folders
 from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
 from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
 from flakesync.workspace.schema.keys import AUDIT, IGNORE, MESSAGE_PLACEHOLDERS, PIN, REPO, SHARED, TARGETS, WORKSPACE
-from flakesync.workspace.table import InvalidManifest, Problem, Table, read_toml
+from flakesync.workspace.table import InvalidManifest, Problem, Table, parse_toml, read_file
 from flakesync.workspace.values import bad, did_you_mean, matches
 
 __all__ = [
@@ -78,7 +78,15 @@ def load_workspace(file: Path) -> Workspace:
     with every problem that was found). Reads no repo: of a `path` it only looks whether the folder is there, and
     whether it shares a repository with another one.
     """
-    return _Reader(file).workspace(read_toml(file))
+    return parse_workspace(file, read_file(file))
+
+
+def parse_workspace(file: Path, data: bytes) -> Workspace:
+    """Return the workspace of a manifest that has this content: relative paths begin where `file` lies.
+
+    Raises ManifestError: what `load_workspace` raises, but no `no-manifest`.
+    """
+    return _Reader(file).workspace(parse_toml(file, data))
 
 
 class _Shared(NamedTuple):

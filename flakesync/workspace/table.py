@@ -48,15 +48,19 @@ class InvalidManifest(ManifestError):  # noqa: N818 - it says what is wrong, lik
         super().__init__("manifest", "\n".join(lines))
 
 
-def read_toml(file: Path) -> dict[str, object]:
-    """Return a TOML document. Raises ManifestError (`no-manifest`, `manifest-syntax` with line and column)."""
+def read_file(file: Path) -> bytes:
+    """Return the content of a manifest. Raises ManifestError (`no-manifest`)."""
     try:
-        data = file.read_bytes()
+        return file.read_bytes()
     except FileNotFoundError:
         raise ManifestError("no-manifest", f"{file} does not exist", hint="`flakesync init` writes one") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise ManifestError("no-manifest", f"{file} cannot be read: {reason}") from None
+
+
+def parse_toml(file: Path, data: bytes) -> dict[str, object]:
+    """Return a TOML document. file: what errors call it. Raises ManifestError (`manifest-syntax`, with the place)."""
     try:
         return tomli.loads(data.decode())
     except UnicodeDecodeError as error:

@@ -3,9 +3,10 @@
 import os
 import stat
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flakesync.audit.baseline import Baseline, write_baseline
@@ -47,6 +48,7 @@ def test_a_finding_becomes_a_table_with_a_reason_and_an_end(manifest: Path) -> N
         "[[audit.ignore]]\n"
         'rule = "foreign"\n'
         'repo = "app"\n'
+        'flake = "."\n'
         'input = "a/b"\n'
         'locked = "github:evil/b"\n'
         'reason = "baseline 2026-11-28"\n'
@@ -108,6 +110,36 @@ def test_a_link_stays_one_and_the_mode_is_kept(manifest: Path, tmp_path: Path) -
     assert stat.S_IMODE(real.stat().st_mode) == 0o640
 
 
+def test_what_a_link_leads_to_is_read_as_lying_where_the_link_is(manifest: Path, tmp_path: Path) -> None:
+    real = tmp_path / "shared" / "manifests" / "acme.toml"
+    real.parent.mkdir(parents=True)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "signers").write_text("")
+    real.write_text('[audit]\nallowed-signers = "signers"\n[repos.app]\npath = "app"\n')
+    manifest.unlink()
+    manifest.symlink_to(real)
+    assert write_baseline(manifest, [found()], DAY) == Baseline(1, ())
+    assert manifest.is_symlink()
+    assert [each.until for each in load_workspace(manifest).audit.ignore] == [date(2027, 2, 26)]
+
+
+def test_an_error_names_the_manifest_and_leaves_it_alone(manifest: Path) -> None:
+    broken = f"{TEXT}[repos.lib]\npath = 'gone'\n"  # by somebody else, since it was read
+    manifest.write_text(broken)
+    with pytest.raises(ManifestError) as raised:
+        write_baseline(manifest, [found()], DAY)
+    assert raised.value.message.startswith(f"{manifest}: repos.lib.path: ")
+    assert manifest.read_text() == broken
+    assert [each.name for each in manifest.parent.iterdir()] == ["workspace.toml"]
+
+
+def test_one_flake_of_a_repo_is_left_and_the_next_is_not(manifest: Path) -> None:
+    write_baseline(manifest, [msgspec.structs.replace(found(), flake="dev")], DAY)
+    (ignore,) = load_workspace(manifest).audit.ignore
+    covered = [covers(ignore, msgspec.structs.replace(found(), flake=flake)) for flake in ("dev", ".", "dev/x", None)]
+    assert covered == [True, False, False, False]
+
+
 @pytest.mark.parametrize("table", ['audit = {gate = "high"}\n', "[audit]\nignore = []\n", "audit.ignore = []\n"])
 def test_a_manifest_that_cannot_be_appended_to_is_left_alone(manifest: Path, table: str) -> None:
     manifest.write_text(f"{table}{TEXT}")
@@ -142,12 +174,14 @@ def audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., in
 
 
 def test_the_first_day_ends_well_and_the_second_adds_nothing(
-    audited: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    audited: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("time.time", lambda: datetime(2026, 12, 31, 23, 59, tzinfo=UTC).timestamp())
     assert audited() == 1
     assert audited("--write-baseline") == 0
     assert "2 ignores added to" in capsys.readouterr().err
     once = (tmp_path / "workspace.toml").read_bytes()
+    assert once.count(b'reason = "baseline 2026-12-31"\nuntil = 2027-03-31\n') == 2
     assert audited("--write-baseline") == 0
     assert (tmp_path / "workspace.toml").read_bytes() == once
     assert audited() == 0

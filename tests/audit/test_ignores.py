@@ -44,6 +44,8 @@ def ignore(rule: RuleId = "foreign", *, until: date | None = None, **more: str) 
         (ignore(input="a/*"), True),
         (ignore(input="*"), False),
         (ignore(input="a"), False),
+        (ignore(flake="."), True),
+        (ignore(flake="dev"), False),
         (ignore(locked="github:divnix/blank"), True),
         (ignore(locked="git+https://github.com/DivNix/blank.git"), True),
         (ignore(locked="github:evil/blank"), False),
@@ -71,7 +73,7 @@ def test_what_is_past_its_end_is_as_grave_as_what_it_ignored() -> None:
     low, high = found(severity="low", path="x"), found(severity="high")
     _, _, expired = apply([low, high], settings, DAY)
     assert (expired.severity, expired.repo, expired.ignored) == ("high", "std", None)
-    assert "ended 2026-01-01: known" in expired.message
+    assert expired.message == "audit.ignore[0], of foreign, ended 2026-01-01: known"
     off = msgspec.structs.replace(settings, severity={"ignore-expired": "off"})
     assert [each.rule for each in apply([low, high], off, DAY)] == ["foreign", "foreign"]
     lower = msgspec.structs.replace(settings, severity={"ignore-expired": "low"})
@@ -88,7 +90,7 @@ def test_an_ignore_that_covers_nothing_is_told_if_its_rule_was_asked() -> None:
     settings = AuditSettings(ignore=(ignore(), ignore(repo="other"), ignore("nar-hash")))
     (told,) = unused([found()], settings, ["foreign", "old"])
     assert (told.rule, told.severity, told.repo) == ("ignore-unused", "info", "")
-    assert "number 2, of foreign (repo other), covers nothing" in told.message
+    assert told.message == "audit.ignore[1], of foreign (repo other), covers nothing: known"
     off = msgspec.structs.replace(settings, severity={"ignore-unused": "off"})
     assert not list(unused([found()], off, ["foreign"]))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from flakesync.audit.rules import ALL
-from flakesync.workspace.audit import HIGH, AuditSettings, Ignore
+from flakesync.terms import FlakeDir
+from flakesync.workspace.audit import HIGH, OF_IGNORES, AuditSettings, Ignore
 from flakesync.workspace.manifest import InvalidManifest, load_workspace
 from tests.workspace.test_schema import is_valid
 
@@ -28,6 +29,7 @@ submodules = "off"
 [[audit.ignore]]
 rule = "foreign"
 repo = "st*"
+flake = "./dev/"
 input = "nixago/nixago-exts"
 reason = "cut off on purpose"
 until = 2027-03-01
@@ -75,6 +77,7 @@ def test_every_key_arrives_with_its_value(load: Load, tmp_path: Path) -> None:
             Ignore(
                 rule="foreign",
                 repo="st*",
+                flake=FlakeDir("dev"),
                 input="nixago/nixago-exts",
                 reason="cut off on purpose",
                 until=date(2027, 3, 1),
@@ -98,7 +101,7 @@ def ignoring(*lines: str, rule: str = "indirect") -> str:
 REASON = 'reason = "known"'
 
 
-MEANT = "did you mean `foreign`?"
+A_DAY = "write a day: `2027-03-01`"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,14 @@ MEANT = "did you mean `foreign`?"
         (ignoring(REASON, rule="foreign"), "audit.ignore[0]", "needs an `until`", None),
         (ignoring(REASON, "inputs = 'x'"), "audit.ignore[0].inputs", "unknown key", "did you mean `input`?"),
         (ignoring(REASON, "input = 'a/**'"), "audit.ignore[0].input", None, None),
-        (ignoring(REASON, "until = '2027-02-30'"), "audit.ignore[0].until", "`2027-02-30` is not a day", None),
+        (ignoring(REASON, "until = '2027-02-30'"), "audit.ignore[0].until", "`2027-02-30` is not a day", A_DAY),
+        (ignoring(REASON, "until = '20270301'"), "audit.ignore[0].until", "`20270301` is not a day", A_DAY),
+        (ignoring(REASON, "until = '2027-W09-1'"), "audit.ignore[0].until", "`2027-W09-1` is not a day", A_DAY),
+        (ignoring(REASON, "until = '2027-3-1'"), "audit.ignore[0].until", "`2027-3-1` is not a day", A_DAY),
+        (ignoring(REASON, "until = '٢٠٢٧-٠٣-٠١'"), "audit.ignore[0].until", "`٢٠٢٧-٠٣-٠١` is not a day", A_DAY),
+        (ignoring(REASON, "until = 20270301"), "audit.ignore[0].until", "must be a string, not an integer", None),
+        (ignoring(REASON, "until = 00:00:00"), "audit.ignore[0].until", None, None),
+        (ignoring(REASON, "flake = '../x'"), "audit.ignore[0].flake", "`../x` climbs with `..`", None),
         (ignoring(REASON, "locked = 'x y'"), "audit.ignore[0].locked", None, None),
         (ignoring(REASON, f"locked = 'github:o/r/{'a' * 40}'"), "audit.ignore[0].locked", None, None),
     ],
@@ -147,6 +157,22 @@ def test_what_is_wrong_is_told_with_its_place(
     assert place in found
     assert message in (None, found[place][0])
     assert hint in (None, found[place][1])
+
+
+@pytest.mark.parametrize("rule", sorted(OF_IGNORES))
+def test_what_speaks_of_ignores_is_ignored_by_none(problems: Problems, rule: str) -> None:
+    text = ignoring(REASON, "until = 2027-03-01", rule=rule)
+    hint = f'mend the ignore that it speaks of, or turn the rule off: `{rule} = "off"` in `[audit.severity]`'
+    assert problems(text) == {"audit.ignore[0].rule": (f"`{rule}` speaks of ignores, and cannot be ignored", hint)}
+    assert not is_valid(f"{text}\n{REPO}")
+
+
+@pytest.mark.parametrize("day", ["2027-03-01", "'2027-03-01'"])
+def test_a_day_is_a_date_of_toml_or_a_string_of_that_form(load: Load, day: str) -> None:
+    text = ignoring(REASON, f"until = {day}")
+    assert load(text).ignore[0].until == date(2027, 3, 1)
+    assert is_valid(f"{text}\n{REPO}")
+    assert not is_valid(ignoring(REASON, "until = '20270301'") + f"\n{REPO}")
 
 
 def test_signers_that_cannot_be_read_are_told(problems: Problems) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 
 from flakesync.net.forge_kinds import KINDS
 from flakesync.workspace import values
-from flakesync.workspace.audit import RuleId, Severity, Threshold
+from flakesync.workspace.audit import OF_IGNORES, RuleId, Severity, Threshold
 from flakesync.workspace.model import External, MergeMethod, Propagate, Read
 
 Json = Mapping[str, object]
@@ -123,7 +123,10 @@ PUBLISH: Mapping[str, Key] = {
     ),
 }
 
-_DAY: Json = {"not": {"type": ["number", "boolean", "array", "null"]}}
+_DAY: Json = {
+    "not": {"type": ["number", "boolean", "array", "null"]},
+    "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+}
 """JSON has no dates: one of TOML is text for some tools, and something of its own for others."""
 _SOURCES = _array({**_TEXT, "maxLength": values.LONGEST_GLOB})
 
@@ -156,8 +159,9 @@ AUDIT: Mapping[str, Key] = {
 }
 
 IGNORE: Mapping[str, Key] = {
-    "rule": Key("what is ignored", _choice(RuleId)),
+    "rule": Key("what is ignored", {"enum": [each for each in get_args(RuleId) if each not in OF_IGNORES]}),
     "repo": Key("a glob on the names of repos; default: every repo", _TEXT),
+    "flake": Key("the folder of a flake, as `flakes` names it; default: every flake", _TEXT),
     "input": Key("a glob on input paths; default: every input", _TEXT),
     "reason": Key("why it may stay", _TEXT),
     "until": Key("the last day (UTC) on which it is ignored; required for high severity", _DAY),

@@ -13,7 +13,8 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 if TYPE_CHECKING:
-    from flakesync.documents.audit import AuditFinding, AuditReport
+    from flakesync.audit.audit import AuditResult
+    from flakesync.documents.audit import AuditFinding
     from flakesync.workspace.audit import RuleId, Threshold
     from flakesync.workspace.manifest import Workspace
 
@@ -110,7 +111,7 @@ def audit(
         screen.note(note)
     for hint in answer.hints:
         screen.hint(hint)
-    findings = _write_baseline(workspace, report) if baseline else report.findings
+    findings = _write_baseline(workspace, answer) if baseline else report.findings
     failed = _are_grave(findings, fail_on or workspace.audit.fail_on)
     return EXIT_FINDINGS if failed or (strict and report.unchecked) else EXIT_OK
 
@@ -121,13 +122,11 @@ def _are_grave(findings: "Sequence[AuditFinding]", fail_on: "Threshold") -> bool
     return any(each.ignored is None and reaches(each.severity, fail_on) for each in findings)
 
 
-def _write_baseline(workspace: "Workspace", report: "AuditReport") -> "Sequence[AuditFinding]":
+def _write_baseline(workspace: "Workspace", answer: "AuditResult") -> "Sequence[AuditFinding]":
     """Write a baseline, say so, and return the findings that are not ignored by it. Raises ManifestError."""
-    from datetime import UTC, datetime
-
     from flakesync.audit.baseline import DAYS, write_baseline
 
-    written = write_baseline(workspace.file, report.findings, datetime.now(UTC).date())
+    written = write_baseline(workspace.file, answer.report.findings, answer.today)
     ignores = "ignore" if written.tables == 1 else "ignores"
     screen.note(f"{written.tables} {ignores} added to {workspace.file}, for {DAYS} days")
     return written.left

@@ -1,15 +1,13 @@
 """Rules on where sources are from: one repository in two spellings is never accused, another one always is."""
 
-import random
 from collections.abc import Mapping
 
 import msgspec
 import pytest
 
 from flakesync.audit.audit import make_context
-from flakesync.audit.engine import Found, find_findings
+from flakesync.audit.engine import find_findings
 from flakesync.audit.rule import Rule
-from flakesync.audit.rules.commit import mutable_archive
 from flakesync.audit.rules.source import cleartext, foreign, indirect, local_path, look_alike, nixpkgs_fork, not_allowed
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import RepoName
@@ -222,73 +220,6 @@ def test_only_an_input_of_the_repos_own_through_the_registry_is_told() -> None:
     by_name = Input(hub("o", "lib", rev=REV), {"type": "indirect", "id": "lib"})
     found = ask(indirect.RULE, {"a": by_name, "b": github("o", "b", inputs={"c": by_name})})
     assert [each[0] for each in said(found)] == ["a"]
-
-
-@pytest.mark.parametrize(
-    ("url", "fires"),
-    [
-        ("https://h/x/archive/main.tar.gz", True),
-        ("https://h/x/archive/v1.2.tar.gz", True),
-        (f"https://h/x/archive/{REV}.tar.gz", False),
-        (f"https://h/x/archive.tar.gz?sha={REV}", False),
-        (f"https://h/x/archive/{REV}b.tar.gz", True),
-        (RELEASE.format("25.11"), False),
-        ("https://api.flakehub.com/f/pinned/o/r/0.1/x/source.tar.gz", False),
-        ("https://evil.example/releases.nixos.org/x.tar.gz", True),
-    ],
-)
-def test_an_archive_that_may_change(url: str, fires: bool) -> None:
-    assert bool(said(ask(mutable_archive.RULE, one(tarball(url), tarball(url))))) is fires
-    assert not said(ask(mutable_archive.RULE, one(tarball(url), tarball(url, rev=REV))))
-
-
-def alike(*owners: str, pins: str | None = None, often: int = 3) -> Found:
-    """Ask about repositories called `lib` of some owners: the first is locked several times, the others once."""
-    inputs: dict[str, Input | tuple[str, ...]] = {f"i{at}": github(owners[0], "lib") for at in range(often)}
-    inputs |= {f"o{at}": github(owner, "lib") for at, owner in enumerate(owners[1:])}
-    named = [pin("lib", f"github:{pins}/lib/main")] if pins is not None else []
-    return ask(look_alike.RULE, inputs, pins=named)
-
-
-@pytest.mark.parametrize(
-    "other",
-    ["n1xos", "nixo", "nixoss", "nixso", "xnixos", "nixo5", "nlxos", "nix-os", "nix_os", "n1x0s", "nixosé", "nіxos"],
-)
-def test_the_rarer_of_two_owners_that_look_alike_is_told(other: str) -> None:
-    found = said(alike("nixos", other))
-    assert [each[0] for each in found] == ["o0"]
-    assert found[0][1] == "medium"
-
-
-@pytest.mark.parametrize("other", ["nixos", "NixOS", "acme", "nixpkgs", "xinso"])
-def test_other_owners_and_other_spellings_of_one_are_not(other: str) -> None:
-    assert not said(alike("nixos", other))
-
-
-def test_letters_that_look_like_one() -> None:
-    assert said(alike("rnaker", "maker"))
-    assert not said(alike("rnaker", "taker"))
-
-
-def test_what_the_manifest_names_is_the_one_that_is_meant_however_rare() -> None:
-    assert [each[0] for each in said(alike("n1xos", "nixos", pins="nixos"))] == ["i0", "i1", "i2"]
-
-
-def test_repositories_of_other_names_are_not_compared() -> None:
-    assert not said(ask(look_alike.RULE, {"a": github("nixos", "lib"), "b": github("n1xos", "tool")}))
-
-
-def test_a_host_that_looks_like_another_one_is_told() -> None:
-    inputs = {f"i{at}": locks.git("https://git.acme.example/o/lib") for at in range(3)}
-    inputs["o"] = locks.git("https://git.acrne.example/o/lib")
-    assert [each[0] for each in said(ask(look_alike.RULE, inputs))] == ["o"]
-
-
-def test_thousands_of_forks_are_compared_in_no_time() -> None:
-    rng = random.Random(1)
-    owners = {"".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=12)) for _ in range(3000)}
-    inputs = {f"i{at}": github(owner, "nixpkgs") for at, owner in enumerate(sorted(owners))}
-    assert not said(ask(look_alike.RULE, inputs))
 
 
 SPELLINGS = (

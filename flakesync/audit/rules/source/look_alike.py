@@ -1,9 +1,8 @@
 """`look-alike`: an owner that is easily taken for another one of a repository of the same name."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from flakesync.audit.rule import Answer, Context, Said, SourcesRule
 from flakesync.audit.subject import Subject
@@ -12,10 +11,20 @@ from flakesync.nix.reference.identity import Identity
 
 _FOLDED = str.maketrans({"0": "o", "1": "l", "i": "l", "-": "", "_": "", ".": ""})
 _PUNYCODE = re.compile(r"(?:^|\.)xn--", re.IGNORECASE)
+_LONGEST = 128
+"""So long may a host with an owner be to be compared letter by letter: that takes its length squared."""
+
+
+class _Use(NamedTuple):
+    """How much a repository counts; the greater is what others are taken for."""
+
+    named: bool
+    nodes: int
+    shown: str
 
 
 def find(context: Context, subjects: Sequence[Subject]) -> Iterator[tuple[Subject, Answer]]:
-    """Yield a finding for each node that is locked to the rarer of two such repositories.
+    """Yield a finding for each node of a repository that looks like another one that is locked more often.
 
     What the manifest names, its repos and pins, is what others are taken for, however rare it is.
     """
@@ -25,13 +34,10 @@ def find(context: Context, subjects: Sequence[Subject]) -> Iterator[tuple[Subjec
         if found is not None and found.host:
             places.setdefault(found, []).append(subject)
     told: dict[Identity, str] = {}
-    for one, other in _alike(places):
-        known = [each in context.owners or each in context.pinned for each in (one, other)]
-        if all(known):
-            continue
-        weights = [(named, len(places[each]), str(each)) for named, each in zip(known, (one, other), strict=True)]
-        rare, usual = (one, other) if weights[0] < weights[1] else (other, one)
-        told.setdefault(rare, f"{plain(str(rare))} looks like {plain(str(usual))}")
+    for group in _by_name(places):
+        uses = {each: _use(context, each, places[each]) for each in group}
+        for odd, usual in _odd_ones(uses):
+            told[odd] = f"{plain(str(odd))} looks like {plain(usual)}"
     for odd in places:
         if not f"{odd.host}{odd.path}".isascii() or _PUNYCODE.search(odd.host):
             told.setdefault(odd, f"{plain(str(odd))} has letters of another script in its name")
@@ -40,31 +46,55 @@ def find(context: Context, subjects: Sequence[Subject]) -> Iterator[tuple[Subjec
             yield subject, Said(message)
 
 
-def _alike(identities: Iterable[Identity]) -> Iterator[tuple[Identity, Identity]]:
-    """Yield the pairs of repositories of one name whose owners are one edit apart, or the same when folded."""
+def _by_name(places: Mapping[Identity, object]) -> Iterator[Sequence[Identity]]:
+    """Yield the repositories that have their name in common with others, together."""
     by_name: dict[str, list[Identity]] = {}
-    for identity in identities:
+    for identity in places:
         by_name.setdefault(identity.path.rpartition("/")[2].lower(), []).append(identity)
-    for group in by_name.values():
-        if len(group) > 1:
-            yield from _pairs(group)
+    return (group for group in by_name.values() if len(group) > 1)
 
 
-def _pairs(group: Sequence[Identity]) -> Iterator[tuple[Identity, Identity]]:
-    # Two words are one edit apart only if they are equal after a letter is taken out of one of them, or of both. So
-    # only what shares such a word is compared: a thousand forks of nixpkgs are no million pairs.
-    sharing: dict[str, set[Identity]] = {}
-    for identity in group:
+def _use(context: Context, identity: Identity, nodes: Sequence[Subject]) -> _Use:
+    return _Use(identity in context.owners or identity in context.pinned, len(nodes), str(identity))
+
+
+def _odd_ones(uses: Mapping[Identity, _Use]) -> Iterator[tuple[Identity, str]]:
+    """Yield each repository that looks like one that counts more, and the one of those that counts most.
+
+    uses: of repositories of one name. What the manifest names is never odd.
+    """
+    most: dict[str, _Use] = {}
+    for identity, use in uses.items():
         owner = _owner(identity)
-        words = {owner, _folded(owner), *(owner[:at] + owner[at + 1 :] for at in range(len(owner)))}
-        for word in words:
-            sharing.setdefault(word, set()).add(identity)
-    seen: Counter[tuple[Identity, Identity]] = Counter()
-    for candidates in sharing.values():
-        for one, other in combinations(sorted(candidates), 2):
-            seen[one, other] += 1
-            if seen[one, other] == 1 and _is_alike(_owner(one), _owner(other)):
-                yield one, other
+        most[owner] = max(most.get(owner, use), use)
+    usual: dict[str, _Use] = {}
+    for pair in _alike(sorted(most, key=most.__getitem__, reverse=True)):
+        for one, other in (pair, pair[::-1]):
+            usual[one] = max(usual.get(one, most[other]), most[other])
+    for identity, use in uses.items():
+        found = usual.get(_owner(identity))
+        if found is not None and found > use and not use.named:
+            yield identity, found.shown
+
+
+def _alike(owners: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of owners that are one edit apart, or the same when folded: each with the first that it is so with.
+
+    Of many that are alike among themselves each is paired with the first alone: two thousand ways to write one owner
+    are two thousand pairs, not two million, and a thousand forks of nixpkgs none. owners: the most used first.
+    """
+    known = {*owners}
+    first: dict[str | tuple[int, str], str] = {}
+    for owner in owners:
+        alike = [first.setdefault(_folded(owner), owner)]
+        if len(owner) <= _LONGEST:
+            for at in range(len(owner)):
+                shorter = owner[:at] + owner[at + 1 :]
+                # All that give one word without the letter at one place differ in that letter alone.
+                alike.append(first.setdefault((at, shorter), owner))
+                swapped = owner[:at] + owner[at : at + 2][::-1] + owner[at + 2 :]
+                alike += {shorter, swapped} & known
+        yield from ((owner, other) for other in dict.fromkeys(alike) if other != owner)
 
 
 def _owner(identity: Identity) -> str:
@@ -74,25 +104,6 @@ def _owner(identity: Identity) -> str:
 
 def _folded(word: str) -> str:
     return word.replace("rn", "m").translate(_FOLDED)
-
-
-def _is_alike(one: str, other: str) -> bool:
-    if one == other:
-        return False
-    return _folded(one) == _folded(other) or _is_one_edit(one, other)
-
-
-def _is_one_edit(one: str, other: str) -> bool:
-    """Tell whether a letter put in, taken out or replaced, or two swapped, makes one word of the other."""
-    short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1:
-        return False
-    start = next((at for at, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    if len(long) > len(short):
-        return short[start:] == long[start + 1 :]
-    replaced = short[start + 1 :] == long[start + 1 :]
-    swapped = short[start : start + 2] == long[start : start + 2][::-1] and short[start + 2 :] == long[start + 2 :]
-    return replaced or swapped
 
 
 RULE = SourcesRule(

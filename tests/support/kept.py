@@ -23,8 +23,10 @@ class Kept:
     def again(self, name: str, make: Callable[[Path], T]) -> T:
         """Return what `make` returned for the folder it was given, and put back what it left there and in the cache.
 
-        name: of the workspace, for all tests of the session. The value is a deep copy, as the test may change it.
+        name: of the workspace, among those of the module that `make` is of: other modules may call theirs the same.
+        The value is a deep copy, as the test may change it.
         """
+        name = f"{make.__module__}.{name}"
         folder, saved = self._root / name / "acme", self._root / name / "saved"
         shutil.rmtree(folder, ignore_errors=True)
         if name not in self._made:

@@ -3,7 +3,9 @@
 What has been computed is kept for good, by commit and by tree: an object id says what the files are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,17 +15,13 @@ from flakesync.audit.evidence.model import CommitKey, ContentEvidence, Unknown
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder, contents_file
 from flakesync.cache.single_flight import SingleFlight
-from flakesync.errors import GitError, NixError, as_error, plain
-from flakesync.git.remotes.commit_files import files_of_commit
-from flakesync.git.remotes.remote import parse_remote
-from flakesync.git.scratch.archive import archive
-from flakesync.git.store.attributes import find_hazards
-from flakesync.git.store.contents import TreeContents
+from flakesync.errors import FlakesyncError, GitError, NixError, as_error, plain
+from flakesync.git.remotes.commit_files import fetch_files, files_of_commit
+from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.identity import Identity
-from flakesync.nix.store.narhash import nar_hash_of_tree
-from flakesync.nix.store.tarball import read_tar
 from flakesync.terms import Rev
+from flakesync.workspace.clones.committed import CommitFiles
 
 if TYPE_CHECKING:
     from flakesync.git.values import Hazard
@@ -36,6 +34,8 @@ _OF_THE_COMMIT = frozenset({"unstable-archive", "attributes", "bad-archive", "no
 _OF_THE_SERVER = frozenset({"access-denied", "unreachable", "bad-url", "no-transport"})
 """Errors that the next commit of the same address would have, too."""
 _NOT_ALL_HERE = frozenset({"missing-object", "corrupt"})
+_INTERRUPTED = ("interrupted", "git-interrupted")
+_SHA256_DIGITS = 64
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -86,27 +86,61 @@ class _Contents:
         self._offline = offline
         self._trees = SingleFlight()
         self._kept: dict[str, _Kept] = {}
-        self._refused: dict[str, Unknown] = {}
 
     def of_repository(self, keys: Sequence[CommitKey]) -> Mapping[CommitKey, Answer]:
         """Return the answers for commits of one repository. Raises: FlakesyncError(`interrupted`)."""
-        return {key: self._answer(key) for key in keys}
+        found: dict[CommitKey, Answer] = {}
+        rest: dict[str, list[CommitKey]] = {}
+        for key in keys:
+            answer = self._answer(key, self._here)
+            if answer is not None:
+                found[key] = answer
+            else:
+                rest.setdefault(key.url, []).append(key)
+        for url, asked in rest.items():
+            server = _Server(url, self._hosts, self._cache, offline=self._offline)
+            server.fetch(key.rev for key in asked)
+            for key in asked:
+                answer = self._answer(key, partial(self._at, server))
+                found[key] = answer if answer is not None else self._lacking(key)
+        return found
 
-    def _answer(self, key: CommitKey) -> Answer:
-        """Raises: FlakesyncError(`interrupted`)."""
-        known = self._earlier(key.rev) or self._known_tree(key)
+    def _answer(self, key: CommitKey, look: Callable[[CommitKey], "tuple[_Kept, bool] | None"]) -> Answer | None:
+        """Return what `look` finds, and whether an earlier run had; None: nothing.
+
+        Raises: FlakesyncError(`interrupted`).
+        """
         try:
-            found = known or self._kept.get(key.rev) or self._look(key)
+            found = look(key)
         except Exception as exception:  # noqa: BLE001 - whatever it is, what is known of the others stands
             error = as_error(exception)
-            if error.code in ("interrupted", "git-interrupted"):
+            if error.code in _INTERRUPTED:
                 raise error from None
             return Unknown(error.message)
-        if isinstance(found, Unknown):
-            return found
+        if found is None:
+            return None
+        kept, known = found
         # A hash that is right all the same proves it: then there are no submodules.
-        unsure = "it takes in other repositories (`submodules`)" if key.submodules else found.unsure
-        return ContentEvidence(found.nar_hashes, unsure, known=known is not None)
+        unsure = "it takes in other repositories (`submodules`)" if key.submodules else kept.unsure
+        return ContentEvidence(kept.nar_hashes, unsure, known=known)
+
+    def _lacking(self, key: CommitKey) -> Unknown:
+        lacks = "its files are not here (`--offline`)" if self._offline else "its server does not have the commit"
+        return Unknown(plain(f"{key.identity} {key.rev[:7]}: {lacks}"))
+
+    def _here(self, key: CommitKey) -> "tuple[_Kept, bool] | None":
+        """Return what is known without asking a server. Raises: FlakesyncError."""
+        if (known := self._earlier(key.rev) or self._known_tree(key)) is not None:
+            return known, True
+        found = self._kept.get(key.rev) or self._in_clone(key)
+        return (found, False) if found is not None else None
+
+    def _at(self, server: "_Server", key: CommitKey) -> "tuple[_Kept, bool] | None":
+        """Return what a server has. Raises: FlakesyncError."""
+        if (found := self._kept.get(key.rev)) is not None:
+            return found, False
+        with server.files(key.ref, key.rev) as path:
+            return (self._compute(path, key.rev), False) if path is not None else None
 
     def _earlier(self, oid: str) -> _Kept | None:
         """Return what an earlier run has kept of a commit or a tree."""
@@ -130,46 +164,35 @@ class _Contents:
                     found = self._earlier(reader.tree_of(key.rev))
                     return None if found is None or found.of_commit else found
         except GitError:
-            pass  # `_look` reads it again, and reports the error
+            pass  # who looks into it next reports the error
         return None
 
-    def _look(self, key: CommitKey) -> _Kept | Unknown:
+    def _in_clone(self, key: CommitKey) -> _Kept | None:
         """Raises: FlakesyncError."""
         clone = self._clones.get(key.identity)
-        if clone is not None:
-            try:
-                reader = ObjectReader.open(clone)
-                if not reader.is_partial() and reader.has(key.rev):
-                    return self._compute(clone, key.rev)
-            except GitError as error:
-                if error.code not in _NOT_ALL_HERE:
-                    raise
-        if key.url in self._refused:
-            return self._refused[key.url]
+        if clone is None:
+            return None
         try:
-            remote = self._hosts.remote(key.url) if self._hosts is not None else key.url
-            with files_of_commit(remote, key.ref, key.rev, self._cache, offline=self._offline) as path:
-                if path is not None:
-                    return self._compute(path, key.rev)
+            reader = ObjectReader.open(clone)
+            if not reader.is_partial() and reader.has(key.rev):
+                return self._compute(clone, key.rev)
         except GitError as error:
-            if error.code in _OF_THE_SERVER:
-                self._refused[key.url] = Unknown(error.message)
-            raise
-        lacks = "its files are not here (`--offline`)" if self._offline else "its server does not have the commit"
-        return Unknown(plain(f"{key.identity} {key.rev[:7]}: {lacks}"))
+            if error.code not in _NOT_ALL_HERE:
+                raise
+        return None
 
     def _compute(self, path: Path, rev: Rev) -> _Kept:
         """Raises: GitError, NixError."""
         tree = ObjectReader.open(path).tree_of(rev)
         found = self._trees.get((path, tree), lambda: self._of_tree(path, rev, tree))
         if found.of_commit and rev not in self._kept:
-            found = _read(path, rev, tree)
+            found = _read(path, rev)
         self._keep(rev, found)
         return found
 
     def _of_tree(self, path: Path, rev: Rev, tree: str) -> _Kept:
         """Raises: GitError, NixError."""
-        found = self._kept.get(tree) or self._earlier(tree) or _read(path, rev, tree)
+        found = self._kept.get(tree) or self._earlier(tree) or _read(path, rev)
         if not found.of_commit:
             self._keep(tree, found)
         else:
@@ -182,40 +205,73 @@ class _Contents:
             keep(contents_file(self._cache, oid), msgspec.json.encode(found))
 
 
-class _Noting(TreeContents):
-    """A tree that is read, and whether it has empty folders, which git only has by other programs than git."""
+class _Server:
+    """A repository on a server; what it refuses is asked for once."""
 
-    def __init__(self, reader: ObjectReader) -> None:
-        super().__init__(reader)
-        self.has_empty = False
+    def __init__(self, url: str, hosts: "Hosts | None", cache: Path, *, offline: bool) -> None:
+        self._url = url
+        self._hosts = hosts
+        self._cache = cache
+        self._offline = offline
+        self._lacks: frozenset[Rev] = frozenset()
+        self._error: FlakesyncError | None = None
 
-    def tree(self, oid: str) -> dict[bytes, tuple[int, str]]:
-        entries = super().tree(oid)
-        self.has_empty = self.has_empty or not entries
-        return entries
+    def fetch(self, revs: Iterable[Rev]) -> None:
+        """Fetch several commits at once, where that can be; `files` asks for what is missing then. Raises: GitError."""
+        wanted = frozenset(revs)
+        if self._offline or len(wanted) == 1:
+            return
+        try:
+            self._lacks = fetch_files(self._address(), wanted, self._cache)
+        except Exception as exception:  # noqa: BLE001 - whatever it is, each is asked for alone
+            error = as_error(exception)
+            if error.code in _INTERRUPTED:
+                raise error from None
+            self._note(error)
+
+    @contextmanager
+    def files(self, ref: str | None, rev: Rev) -> Iterator[Path | None]:
+        """Hold a repository that has a commit and its files; None: the server has no such commit.
+
+        Raises: FlakesyncError.
+        """
+        if self._error is not None:
+            raise self._error
+        if rev in self._lacks:
+            yield None
+            return
+        try:
+            with files_of_commit(self._address(), ref, rev, self._cache, offline=self._offline) as path:
+                yield path
+        except GitError as error:
+            self._note(error)
+            raise
+
+    def _note(self, error: FlakesyncError) -> None:
+        if error.code in _OF_THE_SERVER:
+            self._error = error
+
+    def _address(self) -> Address:
+        return self._hosts.remote(self._url) if self._hosts is not None else self._url
 
 
-def _read(path: Path, rev: Rev, tree: str) -> _Kept:
+def _read(path: Path, rev: Rev) -> _Kept:
     """Return what a commit has, in a repository that has its files.
 
     Raises:
         GitError: they are not all there. NixError: `no-nar`, `large-tree`.
     """
-    reader = ObjectReader.open(path)
-    contents = _Noting(reader)
+    commit = CommitFiles(ObjectReader.open(path), rev)
     # First: it refuses a tree that is too large, before attributes and archive are read.
-    raw = nar_hash_of_tree(contents, tree)
-    hashes = [raw]
+    hashes = [commit.tree_hash()]
     unsure: str | None = None
     of_commit = False
     try:
-        hazards = find_hazards(reader, rev)
-        of_commit = any(hazard.attribute.startswith("export-subst") for hazard in hazards)
-        others = [hazard for hazard in hazards if not hazard.attribute.startswith(("export-ignore", "export-subst"))]
-        unsure = _why(others[0]) if others else None
+        of_commit = commit.names_its_commit
+        unsure = _why(commit.beyond_archives) if commit.beyond_archives is not None else None
         # git archive leaves empty folders out, be there attributes or not.
-        if hazards or contents.has_empty:
-            hashes.append(read_tar(archive(path, rev)).nar_hash)
+        if commit.hazards or commit.has_empty_folder:
+            hashes.append(commit.archive().nar_hash)
     except (GitError, NixError) as error:
         if error.code not in _OF_THE_COMMIT:
             raise
@@ -228,6 +284,3 @@ def _why(hazard: "Hazard") -> str:
     if hazard.attribute == "filter=lfs":
         return f"uses git-lfs ({where})"
     return f"{where} has {plain(hazard.attribute)}, which not all that fetch it take into account"
-
-
-_SHA256_DIGITS = 64

@@ -9,6 +9,7 @@ import pytest
 from flakesync.audit.evidence.contents import find_contents
 from flakesync.audit.evidence.model import CommitKey, ContentEvidence, Unknown, commit_key
 from flakesync.cache.layout import contents_file
+from flakesync.git import process
 from flakesync.git.store.contents import TreeContents
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.store.narhash import nar_hash_of_tree
@@ -111,7 +112,7 @@ def test_two_commits_with_one_tree_are_computed_once(tmp_path: Path, monkeypatch
         trees.append(tree)
         return nar_hash_of_tree(contents, tree)
 
-    monkeypatch.setattr("flakesync.audit.evidence.contents.nar_hash_of_tree", counted)
+    monkeypatch.setattr("flakesync.workspace.clones.committed.nar_hash_of_tree", counted)
     first, second = find(cache, key_of(server, one), key_of(server, again))
     assert first == second
     assert len(trees) == 1
@@ -259,3 +260,29 @@ def test_a_tag_has_the_files_of_its_commit(tmp_path: Path) -> None:
     repos.run_git("tag", "-a", "-m", "x", "v1", cwd=server)
     tag = Rev(repos.run_git("rev-parse", "v1", cwd=server))
     assert find(tmp_path / "cache", key_of(server, tag)) == [ContentEvidence((raw_hash(server, rev),))]
+
+
+@pytest.mark.parametrize("protocol", ["0", "2"])
+def test_the_commits_of_a_repository_are_fetched_together_and_each_has_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "protocol.version")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", protocol)
+    fetched: list[int] = []
+    real = process.git
+
+    def git(argv: list[str], **values: object) -> process.Answer:
+        if argv[0] == "fetch":
+            fetched.append(sum(":refs/" in each for each in argv))
+        return real(argv, **values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(process, "git", git)
+    server = tmp_path / "server"
+    revs = [repos.make_bare(server, {"a": "0"}), *(repos.commit(server, {"a": each}) for each in "123")]
+    keys = [key_of(server, rev) for rev in (*revs, Rev("1" * 40))]
+    *found, none = find(tmp_path / "cache", *keys)
+    assert found == [ContentEvidence((raw_hash(server, rev),)) for rev in revs]
+    assert isinstance(none, Unknown)
+    if protocol == "2":
+        assert fetched == [5, 4]

@@ -14,8 +14,8 @@ from flakesync.terms import Rev
 
 if TYPE_CHECKING:
     from flakesync.git.store.objects import ObjectReader
-    from flakesync.git.values import Hazard
     from flakesync.nix.store.tarball import TarTree
+    from flakesync.workspace.clones.committed import CommitFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,52 +47,42 @@ def find_facts(path: Path, rev: Rev, kept: Path | None, *, served: bool) -> Fact
 
 
 def _facts(path: Path, rev: Rev, *, served: bool) -> Facts:
-    from flakesync.git.store.contents import TreeContents
-    from flakesync.git.store.objects import ObjectReader
-    from flakesync.nix.store.narhash import nar_hash_of_tree
-
     try:
-        hazards = find_hazards(path, rev)
-        if hazards and not served:
-            first = hazards[0]
+        files = open_commit(path, rev)
+        if files.hazards and not served:
+            first = files.hazards[0]
             raise NotNativeError(f"{first.file} line {first.line} has {first.attribute}, where Nix versions differ")
         with Repository.open(path) as repository:
             # It lacks commits that Nix would count.
             if (repository.common_dir / "shallow").exists():
                 raise NotNativeError(f"{path} is a shallow clone")
-            commit = repository.commit(rev)
+            time = repository.commit(rev).committer.time
             count = repository.history.count(rev)
-        if hazards:
-            hash = read_archived(path, rev, hazards, ()).nar_hash
-        else:
-            hash = nar_hash_of_tree(TreeContents(ObjectReader.open(path)), commit.tree)
-        return Facts(hash, commit.committer.time, count)
+        hash = read_served(files, ()).nar_hash if files.hazards else files.tree_hash()
+        return Facts(hash, time, count)
     except (GitError, NixError) as error:
         raise NotNativeError(error.message) from error
 
 
-def find_hazards(path: Path, rev: Rev) -> tuple["Hazard", ...]:
-    """Return the attributes of a commit that an archive is not the tree with; none of this clone's or this user's."""
-    from flakesync.git.store import attributes
+def open_commit(path: Path, rev: Rev) -> "CommitFiles":
+    """Return the files of a commit that the repository at `path` has. Raises: GitError."""
     from flakesync.git.store.objects import ObjectReader
+    from flakesync.workspace.clones.committed import CommitFiles
 
-    return attributes.find_hazards(ObjectReader.open(path), rev)
+    return CommitFiles(ObjectReader.open(path), rev)
 
 
-def read_archived(path: Path, rev: Rev, hazards: Iterable["Hazard"], files: Iterable[str]) -> "TarTree":
-    """Return a commit as a forge serves it, and `files` of it. hazards: those of the commit, see `find_hazards`.
+def read_served(commit: "CommitFiles", files: Iterable[str]) -> "TarTree":
+    """Return a commit as a forge serves it, and `files` of it.
 
     Raises:
         NotNativeError: there are attributes that do more than leave out files or put in text.
         GitError, NixError: git's archive is not the same everywhere, or cannot be read.
     """
-    from flakesync.git.scratch.archive import archive
-    from flakesync.nix.store.tarball import read_tar
-
-    for hazard in hazards:
-        if not hazard.attribute.startswith(("export-ignore", "export-subst")):
-            raise NotNativeError(f"{hazard.file} line {hazard.line} has {hazard.attribute}, which is up to the forge")
-    return read_tar(archive(path, rev), files=files)
+    hazard = commit.beyond_archives
+    if hazard is not None:
+        raise NotNativeError(f"{hazard.file} line {hazard.line} has {hazard.attribute}, which is up to the forge")
+    return commit.archive(files)
 
 
 def read_flake_files(reader: "ObjectReader", rev: Rev, flake_nix: str, flake_lock: str) -> dict[str, bytes | None]:

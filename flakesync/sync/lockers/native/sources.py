@@ -13,7 +13,7 @@ from flakesync.git.repository import Repository
 from flakesync.nix.expression.inputs import NotStatic, read_inputs
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, Identity, identity_of
-from flakesync.sync.lockers.native.commits import Facts, find_facts, find_hazards, read_archived, read_flake_files
+from flakesync.sync.lockers.native.commits import Facts, find_facts, open_commit, read_flake_files, read_served
 from flakesync.sync.lockers.native.own_source import joined
 from flakesync.sync.lockers.native.values import Beside, Fetched, Flake, NotNativeError, nothing_beside
 from flakesync.terms import Rev
@@ -220,8 +220,8 @@ class Sources:
         files: Mapping[str, bytes | None]
         try:
             submodules = not served and self._has_file(path, rev, ".gitmodules")
-            if served and (hazards := find_hazards(path, rev)):
-                files = read_archived(path, rev, hazards, names).files
+            if served and (commit := open_commit(path, rev)).hazards:
+                files = read_served(commit, names).files
             else:
                 with Repository.open(path) as repository:
                     files = read_flake_files(repository.reader, rev, *names)

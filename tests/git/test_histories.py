@@ -239,3 +239,38 @@ def test_a_server_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(GitError) as error:
         ask_history(f"file://{tmp_path}/none", [asked], tmp_path / "cache")
     assert error.value.code == "unreachable"
+
+
+def test_a_history_that_git_cannot_make_whole_again_is_fetched_anew(server: Server, started: list[str]) -> None:
+    assert server.answer(server.days[8], "main", 8).named
+    own = server.own()
+    # git then tells the server that it has this commit, and looks for it when it is sent what is below.
+    (own / "shallow").write_text(f"{(own / 'shallow').read_text()}{server.days[3]}\n")
+    failed = process.git(["fetch", "--depth=2147483647", server.url, "main"], cwd=own, check=False)
+    assert "unshallow" in failed.err
+    started.clear()
+    found = server.answers(server.asks(server.days[1], day=9, counted=True), server.asks(OTHER, day=9))
+    assert found == [HistoryAnswer(named=True, time=server.date(1), count=2), HistoryAnswer(named=False)]
+    assert "init" in started
+
+
+@pytest.mark.parametrize("depth", ["1", "2", "8"])
+def test_what_lies_below_the_end_of_a_shallow_repository_is_not_known_and_not_nowhere(
+    server: Server, depth: str
+) -> None:
+    assert server.answer(server.days[9], "main", 9).named
+    whole = server.path.rename(server.path.with_name("whole.git"))
+    repos.run_git("clone", "--quiet", "--bare", f"--depth={depth}", f"file://{whole}", str(server.path), cwd=whole)
+    (found,) = server.answers(server.asks(server.days[0], day=9))
+    assert isinstance(found, GitError), found
+    repos.run_git("fetch", "--quiet", "--unshallow", f"file://{whole}", "+refs/*:refs/*", cwd=server.path)
+    assert server.answer(server.days[0], "main", 9).named
+
+
+def test_a_repository_of_ours_that_was_cut_off_by_depth_is_made_whole_before_it_answers(server: Server) -> None:
+    assert server.answer(server.days[9], "main", 9).named
+    own = server.own()
+    repos.run_git("fetch", "--quiet", "--depth=1", server.url, "+refs/heads/*:refs/flakesync/heads/*", cwd=own)
+    assert server.answer(server.days[0], "main", 9).named
+    assert server.answer(server.stable, "main", 9).others == ("refs/heads/stable",)
+    assert server.answer(server.pulled, "main", 9) == HistoryAnswer(named=False)

@@ -127,6 +127,12 @@ def test_a_shallow_clone_says_nothing_false(place: Place) -> None:
     assert [each.rev_count for each in found if isinstance(each, HistoryEvidence)] == [1, 2]
 
 
+def test_a_shallow_clone_without_its_server_knows_nothing_of_what_is_below(place: Place) -> None:
+    clone = place.clone("--depth=1")
+    place.path.rename(place.root / "away")
+    assert place.standings(place.key(place.old), place.key(place.tip), clone=clone) == ["unknown", "on-branch"]
+
+
 def test_offline_what_earlier_runs_have_found_is_all_there_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     known = [place.key(place.tip), place.key(place.stray), place.key(place.pulled)]
     before = place.find(*known)

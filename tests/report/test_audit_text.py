@@ -119,3 +119,8 @@ def test_a_comparison_says_with_what() -> None:
 def test_no_control_character_of_a_lock_gets_through() -> None:
     what = report(found("foreign", "high", "app", "a\x1b[2Jb", "m\x1b]0;title\x07\u202e"))
     assert not {"\x1b", "\x07", "\u202e"} & {*shown(what)}
+
+
+def test_a_character_without_a_width_is_seen_in_a_name_and_in_a_message() -> None:
+    what = report(found("foreign", "high", "app", "nix\u200bpkgs", "n1x\u2060os\u202e\nis\u2028locked"))
+    assert "  HIGH  foreign  nix\\u200bpkgs  n1x\\u2060os\\u202e is\\u2028locked\n" in shown(what)

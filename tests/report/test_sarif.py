@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from flakesync import __version__
 from flakesync.audit.audit import make_context
-from flakesync.audit.engine import all_subjects, find_findings
 from flakesync.audit.fingerprint import fingerprint
 from flakesync.audit.rules import ALL, RULES
+from flakesync.audit.subject import all_subjects, find_findings
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, IgnoreReason, Unchecked
 from flakesync.report.audit.sarif import render_sarif, sarif_files
 from flakesync.terms import RepoName, show_path
@@ -172,6 +172,17 @@ def test_no_login_and_no_control_character_gets_in() -> None:
     message: str = run["results"][0]["message"]["text"]
     assert "{{0}}" in message
     assert "\\[a\\](" in message
+
+
+def test_a_character_without_a_width_is_seen_in_a_name_and_in_a_message() -> None:
+    evil = "n1x\u200b\u2060os\u202e\ue000"
+    missed = Unchecked(rule="nar-hash", repo="app", flake=".", input=f"a\n{evil}", reason=f"no\n {evil}")
+    run = _run(_report(_found(message=f"is\n {evil}", path=f"a\n{evil}", source=evil), unchecked=(missed,)))
+    seen = "n1x\\u200b\\u2060os\\u202e\\ue000"
+    (result,), (note,) = run["results"], run["invocations"][0]["toolExecutionNotifications"]
+    assert result["message"]["text"] == f"a\\n{seen}: is {seen}"
+    assert result["properties"]["source"] == seen
+    assert note["message"]["text"] == f"a\\n{seen}: not checked: no {seen}"
 
 
 @given(st.text(), st.text(), st.integers(1) | st.none())

@@ -143,7 +143,10 @@ def test_a_repo_that_another_takes_at_its_commit_is_the_same_component() -> None
 
 def test_control_characters_get_nowhere() -> None:
     bill = _of(app={"x": git("https://git.acme.org/\x1b[31mx\u202ey")})
-    assert not [word for word in ("\\u001b", "\\u202e", "%1B") if word in json.dumps(bill)]
+    text = json.dumps(bill, ensure_ascii=False)
+    assert not [word for word in ("\\u001b", "\x1b", "\u202e", "%1B", "%E2%80%AE") if word in text]
+    (name,) = (each["name"] for each in bill["components"] if each["type"] == "library")
+    assert name == "\\x1b[31mx\\u202ey"
 
 
 @settings(max_examples=25)

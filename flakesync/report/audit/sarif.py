@@ -15,7 +15,7 @@ from flakesync import __version__
 from flakesync.audit.rule import BaseRule
 from flakesync.audit.rules import ALL
 from flakesync.audit.severity import SEVERITIES
-from flakesync.audit.shown import clean
+from flakesync.audit.shown import clean, clean_message
 from flakesync.documents.audit import AuditFinding, AuditReport, Unchecked
 from flakesync.terms import FlakeDir, flake_file
 from flakesync.workspace.audit import RuleId, Severity
@@ -123,7 +123,7 @@ def _results(findings: Iterable[AuditFinding]) -> Sequence[_Json]:
         result: _Json = {
             "ruleId": each.rule,
             "level": _LEVELS[each.severity],
-            "message": {"text": _text(each.message if each.input is None else f"{each.input}: {each.message}")},
+            "message": {"text": _text(_of(each.input) + each.message)},
             "locations": [_location(each.rule, each.flake, each.line)],
             "partialFingerprints": {
                 "flakesyncFinding/v1": each.fingerprint,
@@ -144,14 +144,13 @@ def _properties(finding: AuditFinding) -> _Json:
     values = {
         "severity": finding.severity, "input": finding.input, "source": finding.source, "lockedRev": finding.locked_rev
     }  # fmt: skip
-    return {key: _short(value) for key, value in values.items() if value is not None}
+    return {key: _cut(clean(value)) for key, value in values.items() if value is not None}
 
 
 def _notification(unchecked: Unchecked) -> _Json:
-    of = "" if unchecked.input is None else f"{unchecked.input}: "
     return {
         "level": "warning",
-        "message": {"text": _text(f"{of}not checked: {unchecked.reason}")},
+        "message": {"text": _text(f"{_of(unchecked.input)}not checked: {unchecked.reason}")},
         "associatedRule": {"id": unchecked.rule},
         "locations": [_location(unchecked.rule, unchecked.flake, None)],
     }
@@ -165,12 +164,16 @@ def _location(rule: RuleId, flake: str | None, line: int | None) -> _Json:
     return {"physicalLocation": place}
 
 
+def _of(path: str | None) -> str:
+    """Return how a sentence about an input begins."""
+    return f"{clean(path)}: " if path is not None else ""
+
+
 def _text(text: str) -> str:
     """Return a text as a message: nothing in it is a placeholder (`{0}`) or a link (`[text](address)`)."""
-    escaped = _short(text).replace("{", "{{").replace("}", "}}")
+    escaped = _cut(clean_message(text)).replace("{", "{{").replace("}", "}}")
     return escaped.replace("[", "\\[").replace("]", "\\]") if "](" in escaped else escaped
 
 
-def _short(text: str) -> str:
-    shown = clean(text)
-    return shown if len(shown) <= _LONGEST_TEXT else f"{shown[: _LONGEST_TEXT - 1]}…"
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[: _LONGEST_TEXT - 1]}…"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from flakesync.audit.shown import clean, clean_message
 from flakesync.documents.audit import AuditFinding, AuditReport, Unchecked
 from flakesync.report.text import (
     BLANK,
@@ -17,7 +18,6 @@ from flakesync.report.text import (
     line_width,
     row,
     share,
-    shown,
     widest,
     with_detail,
 )
@@ -71,7 +71,7 @@ def _together(rows: Mapping[_Place, list[_Row]], full: bool) -> Iterable[tuple[s
     for (repo, flake), found in sorted(
         rows.items(), key=lambda each: (each[0][1] is not None, each[0][0], each[0][1] or "")
     ):
-        name = (shown(repo) or "workspace.toml") if flake is None else _lock_name(repo, flake)
+        name = (clean(repo) or "workspace.toml") if flake is None else _lock_name(repo, flake)
         grave = any(each.grade in _GRAVE for each in found)
         key = tuple(found) if flake is None or not (grave or full) else (name,)
         if found:
@@ -81,7 +81,7 @@ def _together(rows: Mapping[_Place, list[_Row]], full: bool) -> Iterable[tuple[s
 
 
 def _lock_name(repo: str, flake: str) -> str:
-    return f"{shown(repo)}/{shown(flake_file(FlakeDir(flake)))}"
+    return f"{clean(repo)}/{clean(flake_file(FlakeDir(flake)))}"
 
 
 def _rows(findings: Iterable[AuditFinding], full: bool) -> Iterable[_Row]:
@@ -112,7 +112,7 @@ def _unchecked(unchecked: Iterable[Unchecked]) -> Iterable[_Row]:
 
 def _of_place(rows: Sequence[_Row], width: int, full: bool) -> Iterable[Line]:
     grades = widest(each.grade for each in rows)
-    rules = widest(shown(each.rule) for each in rows)
+    rules = widest(each.rule for each in rows)
     names = {each: _names(each.inputs, full) for each in rows}
     column = min(widest(names.values()), share(width, 2 + grades + rules + 6, 40))
     seen: dict[str, int] = {}
@@ -121,10 +121,10 @@ def _of_place(rows: Sequence[_Row], width: int, full: bool) -> Iterable[Line]:
         if not full and seen[each.rule] > _MOST_OF_A_RULE:
             continue
         grade = each.grade.upper() if each.grade == "high" else each.grade
-        cells = [(line(Span(grade, _STYLES.get(each.grade, "dim"))), grades), (line(shown(each.rule)), rules)]
+        cells = [(line(Span(grade, _STYLES.get(each.grade, "dim"))), grades), (line(each.rule), rules)]
         cells += [(line(names[each]), column)] if column else []
         head = row(cells)
-        yield from with_detail(head, shown(each.message), line_width(head[0]), 6, width)
+        yield from with_detail(head, clean_message(each.message), line_width(head[0]), 6, width)
     for rule, number in seen.items():
         if not full and number > _MOST_OF_A_RULE:
             yield from fold(line("  ", Span(f"{rule}: and {number - _MOST_OF_A_RULE} more (-v)", "dim")), width, 2)
@@ -133,7 +133,7 @@ def _of_place(rows: Sequence[_Row], width: int, full: bool) -> Iterable[Line]:
 def _names(inputs: Sequence[str], full: bool) -> str:
     """Return the inputs in a cell: all, or a few and how many more."""
     most = len(inputs) if full or len(inputs) <= _MOST_INPUTS + 1 else _MOST_INPUTS
-    named = ", ".join(map(shown, inputs[:most]))
+    named = ", ".join(map(clean, inputs[:most]))
     return named if most == len(inputs) else f"{named} and {len(inputs) - most} more"
 
 
@@ -142,7 +142,7 @@ def _summary(report: AuditReport) -> Line:
     by_severity = {"high": counts.high, "medium": counts.medium, "low": counts.low, "info": counts.info}
     total = sum(by_severity.values())
     repos = count(len(report.repos), "repo")
-    since = f" since {shown(report.new_since)}" if report.new_since is not None else ""
+    since = f" since {clean(report.new_since)}" if report.new_since is not None else ""
     beside = [f"{counts.ignored} ignored"] if counts.ignored else []
     beside += [f"{len(report.unchecked)} unchecked"] if report.unchecked else []
     known = f", {count(report.hashes_known, 'hash', 'hashes')} known before" if report.hashes_known else ""

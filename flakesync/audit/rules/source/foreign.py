@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from flakesync.analysis.findings.foreign import Comparison, compare
 from flakesync.audit.rule import Answer, Context, NodeRule, NotChecked, Said
-from flakesync.audit.shown import shown_source
-from flakesync.errors import plain
+from flakesync.audit.shown import clean, shown_source
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
 
@@ -36,7 +35,7 @@ def find(context: Context, node: LockNode) -> Iterator[Answer]:
         asked = origin.source[0] if origin.source is not None else shown_source(origin.original)
         to = str(found) if found is not None else shown_source(origin.locked)
         rev = f" {origin.rev[:7]}" if origin.rev is not None else ""
-        yield Said(f"{asked} is locked to {plain(to)}{rev}")
+        yield Said(f"{asked} is locked to {clean(to)}{rev}")
     elif comparison == "unknown" and (reason := _why_unknown(context, node)) is not None:
         yield NotChecked(reason)
     elif origin.original.get("type") != "indirect" and (here := _folder(origin.locked)) != _folder(origin.original):
@@ -57,7 +56,7 @@ def _why_unknown(context: Context, node: LockNode) -> str | None:
             return None
         if found in context.pinned or found in context.owners:
             return None
-    return f"the registry of whoever locked it had `{plain(name)}` lead to {shown_source(node.origin.locked)}"
+    return f"the registry of whoever locked it had `{clean(name)}` lead to {shown_source(node.origin.locked)}"
 
 
 def _folder(attrs: Mapping[str, Attr]) -> str:
@@ -65,7 +64,7 @@ def _folder(attrs: Mapping[str, Attr]) -> str:
 
 
 def _shown(folder: str) -> str:
-    return f"the folder {plain(folder)}" if folder else "the top folder"
+    return f"the folder {clean(folder)}" if folder else "the top folder"
 
 
 RULE = NodeRule(

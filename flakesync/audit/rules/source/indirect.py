@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 from flakesync.audit.rule import Answer, Context, InputRule, Said
+from flakesync.audit.shown import clean
 from flakesync.audit.subject import Subject
-from flakesync.errors import plain
 
 
 def find(context: Context, subject: Subject) -> Iterator[Answer]:
     """Yield the finding, for inputs of the repo's own."""
     if subject.own and subject.node.origin.original.get("type") == "indirect":
-        name = plain(str(subject.node.origin.original.get("id", "")))
+        name = clean(str(subject.node.origin.original.get("id", "")))
         yield Said(f"the registry decides what `{name}` is, which differs from machine to machine")
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from flakesync.audit.rule import Answer, Context, NodeRule, Said
-from flakesync.errors import plain
+from flakesync.audit.shown import clean
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
 
@@ -19,12 +19,12 @@ def find(context: Context, node: LockNode) -> Iterator[Answer]:
     if place is None:
         return
     if place.startswith(_STORE):
-        yield Said(f"{plain(place)} is a path of the Nix store, which other machines need not have", "low")
+        yield Said(f"{clean(place)} is a path of the Nix store, which other machines need not have", "low")
         return
     found = node.origin.found
     known = found is not None and (found in context.owners or found in context.pinned)
     if not known:
-        yield Said(f"{plain(place)} is a path of one machine")
+        yield Said(f"{clean(place)} is a path of one machine")
 
 
 def _place(locked: Mapping[str, Attr]) -> str | None:

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from flakesync.audit.rule import Answer, Context, Said, SourcesRule
+from flakesync.audit.shown import clean
 from flakesync.audit.subject import Subject
-from flakesync.errors import plain
 from flakesync.nix.reference.identity import Identity
 
 _FOLDED = str.maketrans({"0": "o", "1": "l", "i": "l", "-": "", "_": "", ".": ""})
@@ -37,10 +37,10 @@ def find(context: Context, subjects: Sequence[Subject]) -> Iterator[tuple[Subjec
     for group in _by_name(places):
         uses = {each: _use(context, each, places[each]) for each in group}
         for odd, usual in _odd_ones(uses):
-            told[odd] = f"{plain(str(odd))} looks like {plain(usual)}"
+            told[odd] = f"{clean(str(odd))} looks like {clean(usual)}"
     for odd in places:
         if not f"{odd.host}{odd.path}".isascii() or _PUNYCODE.search(odd.host):
-            told.setdefault(odd, f"{plain(str(odd))} has letters of another script in its name")
+            told.setdefault(odd, f"{clean(str(odd))} has letters of another script in its name")
     for identity, message in told.items():
         for subject in places[identity]:
             yield subject, Said(message)

@@ -99,7 +99,7 @@ def repository_of_tarball(url: str) -> Identity | None:
 
     Raises ValueError or OSError.
     """
-    place = _split(url)
+    place = split_url(url)
     if place is None:
         return None
     host, path, _ = place
@@ -142,7 +142,7 @@ def _of_url(url: str, *, whole: bool = False) -> Identity | None:
     found = _URL.fullmatch(url)
     if found and found[1].lower() == "file" and (found[2] or "").lower() in {"", "localhost"}:
         return local_identity(_decode(found[3]))
-    place = _split(url)
+    place = split_url(url)
     if place is None:
         return None
     host, path, query = place
@@ -152,7 +152,7 @@ def _of_url(url: str, *, whole: bool = False) -> Identity | None:
     return _repository(host, path)
 
 
-def _split(url: str) -> tuple[str, str, str] | None:
+def split_url(url: str) -> tuple[str, str, str] | None:
     """Return host, decoded path without slashes around it, and raw query; None for a URL without a host."""
     found = _URL.fullmatch(url)
     parts = _HOST.fullmatch((found[2] or "").rpartition("@")[2]) if found else None

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flakesync.audit.evidence.model import CommitKey, ContentEvidence, Unknown
+from flakesync.audit.shown import clean
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder, contents_file
 from flakesync.cache.single_flight import SingleFlight
-from flakesync.errors import FlakesyncError, GitError, NixError, as_error, plain
+from flakesync.errors import FlakesyncError, GitError, NixError, as_error
 from flakesync.git.remotes.commit_files import fetch_files, files_of_commit
 from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.store.objects import ObjectReader
@@ -126,7 +127,7 @@ class _Contents:
 
     def _lacking(self, key: CommitKey) -> Unknown:
         lacks = "its files are not here (`--offline`)" if self._offline else "its server does not have the commit"
-        return Unknown(plain(f"{key.identity} {key.rev[:7]}: {lacks}"))
+        return Unknown(clean(f"{key.identity} {key.rev[:7]}: {lacks}"))
 
     def _here(self, key: CommitKey) -> "tuple[_Kept, bool] | None":
         """Return what is known without asking a server. Raises: FlakesyncError."""
@@ -280,7 +281,7 @@ def _read(path: Path, rev: Rev) -> _Kept:
 
 
 def _why(hazard: "Hazard") -> str:
-    where = plain(f"{hazard.file} line {hazard.line}")
+    where = clean(f"{hazard.file} line {hazard.line}")
     if hazard.attribute == "filter=lfs":
         return f"uses git-lfs ({where})"
-    return f"{where} has {plain(hazard.attribute)}, which not all that fetch it take into account"
+    return f"{where} has {clean(hazard.attribute)}, which not all that fetch it take into account"

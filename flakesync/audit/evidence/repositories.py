@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from flakesync.audit.evidence.model import RepositoryEvidence, Unknown
+from flakesync.audit.shown import clean
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import repository_file
-from flakesync.errors import FlakesyncError, as_error, plain
+from flakesync.errors import FlakesyncError, as_error
 from flakesync.nix.reference.identity import Identity, identity_of
 
 if TYPE_CHECKING:
@@ -78,9 +79,9 @@ def find_repositories(
             continue
         if account.kind == "none":
             words = "is no forge that flakesync knows of (`[forges]` in the manifest names more)"
-            found[identity] = Unknown(plain(f"{identity.host} {words}"))
+            found[identity] = Unknown(clean(f"{identity.host} {words}"))
         elif _NAME.fullmatch(identity.path) is None:
-            found[identity] = Unknown(plain(f"{identity} is no name that a repository of a forge can have"))
+            found[identity] = Unknown(clean(f"{identity} is no name that a repository of a forge can have"))
         else:
             forge = forges.setdefault(account.host, _Forge(account, hosts.hint(account.host, by_git=False), cache, now))
             forge.add(identity)

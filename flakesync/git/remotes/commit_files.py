@@ -28,7 +28,8 @@ _ONLY_BY_NAME = ("unadvertised object", "shallow capabilities", "not support sha
 def fetch_files(url: Address, revs: Iterable[Rev], cache: Path) -> frozenset[Rev]:
     """Fetch commits with their files, many at once, for `files_of_commit`; return those that the server does not have.
 
-    Where one fetch fails for another reason, those before it are there all the same.
+    A server that gives nothing by an id is left to `files_of_commit`. Where a fetch fails otherwise, those before it
+    are there all the same.
 
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
@@ -43,7 +44,12 @@ def fetch_files(url: Address, revs: Iterable[Rev], cache: Path) -> frozenset[Rev
             reader = ObjectReader.open(path)
             rest = [rev for rev in named if reader.ref(_kept_as(rev)) is None]
             for start in range(0, len(rest), _MOST_AT_ONCE):
-                lacking |= _fetch_all(remote, path, rest[start : start + _MOST_AT_ONCE])
+                try:
+                    lacking |= _fetch_all(remote, path, rest[start : start + _MOST_AT_ONCE])
+                except GitError as error:
+                    if not _is_by_name_alone(error):
+                        raise
+                    break
     return frozenset(lacking)
 
 
@@ -73,12 +79,17 @@ def files_of_commit(
             try:
                 lacking = _fetch_all(remote, path, [rev])
             except GitError as error:
-                if error.code != "no-such-ref" and not any(words in error.message for words in _ONLY_BY_NAME):
+                if not _is_by_name_alone(error):
                     raise
             else:
                 yield path if not lacking else None
                 return
     yield fetch_commit(remote, ref, rev, cache, offline=offline)
+
+
+def _is_by_name_alone(error: GitError) -> bool:
+    """Tell whether a server gives branches and tags, and nothing by an id."""
+    return error.code == "no-such-ref" or any(words in error.message for words in _ONLY_BY_NAME)
 
 
 def _fetch_all(remote: Remote, path: Path, revs: Sequence[Rev]) -> set[Rev]:

@@ -12,7 +12,7 @@ from flakesync.errors import GitError, HostDownError
 from flakesync.git import process
 from flakesync.git.remotes.causes import NO_SSH_KEY, cause_in, reason_in
 from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, server_of
-from flakesync.git.remotes.tries import host_of, note_down, note_up, require_up, stumbled, tries
+from flakesync.git.remotes.tries import host_of, note_down, note_up, require_up, stalled, stumbled, tries
 from flakesync.git.values import check_ref_name
 from flakesync.gitenv import Settings
 from flakesync.net.wall import require_online
@@ -195,7 +195,7 @@ def run(
     """
     for _ in tries(remote.url):
         answer = run_once(argv, remote, cwd=cwd, timeout_s=timeout_s)
-        if not stumbled(remote.url, answer):
+        if stalled(answer) or not stumbled(remote.url, answer):
             break
     if answer.status != 0:
         raise explain(argv[0], remote, answer)

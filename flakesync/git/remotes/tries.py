@@ -26,6 +26,7 @@ _REFUSALS = re.compile(
     r"returned error: 4\d\d|\bhttp 4\d\d\b|permission denied|access denied|authentication failed"
     r"|could not read (?:user|pass)|host key verification failed|does not appear to be a git repository|\brejected\]"
 )
+_STALLS = re.compile(r"operation too slow|\bcurl 28\b")
 _SCP = re.compile(r"(?:[^@/:\s]+@)?(\[[^\]/]+\]|[^@/:\s]+):")
 
 REFUSING_FOR_S = 60.0
@@ -48,6 +49,11 @@ def stumbled(url: str, answer: process.Answer) -> bool:
         return False
     told = f"{answer.text}\n{answer.err}".lower()
     return _STUMBLES.search(told) is not None and _REFUSALS.search(told) is None
+
+
+def stalled(answer: process.Answer) -> bool:
+    """Tell whether git has given up a server that said nothing for minutes: the next try would wait as long."""
+    return answer.status > 0 and _STALLS.search(answer.err.lower()) is not None
 
 
 def tries(url: str) -> Iterator[None]:

@@ -62,6 +62,10 @@ class Hosts:
         ca_file = settings.ca_file if settings is not None else None
         return Account(host, kind, api, KINDS[kind].git_user, self._token(host, names), names, ca_file)
 
+    def is_declared(self, host: str) -> bool:
+        """Tell whether the manifest says in `[forges]` what a host is."""
+        return self._name(host) in self._declared
+
     def declared(self, url: str) -> Account | None:
         """Return what the manifest says of the https server of a URL; None: it says nothing of it.
 

@@ -110,6 +110,19 @@ def test_what_moved_and_what_is_archived_is_found_at_any_depth(ground: Ground) -
     assert ground.report("--level", "forge")["unchecked"] == []
 
 
+def test_channels_and_archives_of_nobody_s_repository_leave_nothing_unchecked(ground: Ground) -> None:
+    ground.write(
+        "channels",
+        nixpkgs=locks.tarball("https://channels.nixos.org/nixos-unstable/nixexprs.tar.xz"),
+        flakehub=locks.tarball("https://api.flakehub.com/f/pinned/acme/lib/1.0.0/x/source.tar.gz"),
+        released=locks.tarball(ground.url("acme/fine/releases/download/v1/fine.tar.gz")),
+        folder=locks.folder("/home/me/lib", {}, old=True),
+    )
+    assert ground.run(*RULES, "--level", "forge", "--strict", "--repo", "channels")[0] == 0
+    assert ground.report("--level", "forge", "--repo", "channels")["unchecked"] == []
+    assert ground.forge.log == []
+
+
 def test_each_repository_is_asked_about_once_a_day_however_often_it_is_locked(ground: Ground) -> None:
     ground.found()
     ground.found()

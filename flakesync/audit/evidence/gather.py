@@ -78,10 +78,10 @@ class _Gathering(NamedTuple):
 
     def repositories(self) -> Mapping[Identity, RepositoryEvidence | Unknown]:
         """Return what forges say of the locked repositories."""
-        from flakesync.audit.evidence.repositories import find_repositories
+        from flakesync.audit.evidence.repositories import find_repositories, repository_of
 
-        origins = (each.node.origin for each in self.nodes)
-        found = dict.fromkeys(origin.found for origin in origins if origin.found is not None)
+        repositories = (repository_of(each.node.origin) for each in self.nodes)
+        found = dict.fromkeys(each for each in repositories if each is not None)
         now = self.context.now
         return find_repositories(found, self.hosts, self.cache, now=now, jobs=self.jobs, offline=self.offline)
 

@@ -17,7 +17,8 @@ from flakesync.audit.shown import clean
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import repository_file
 from flakesync.errors import FlakesyncError, as_error
-from flakesync.nix.reference.identity import Identity, identity_of
+from flakesync.nix.reference.identity import PUBLISHERS, Identity, identity_of, repository_of_tarball
+from flakesync.nix.reference.source import ARCHIVES, Origin
 
 if TYPE_CHECKING:
     from flakesync.forge.adapter import Adapter
@@ -55,10 +56,25 @@ class _Kept(msgspec.Struct, frozen=True):
         return self.asked // _DAY_S == now // _DAY_S and (is_whole or not with_token)
 
 
+def repository_of(origin: Origin) -> Identity | None:
+    """Return the repository that a forge may have of what is locked.
+
+    None: there is none to ask about: it is a folder of this machine, a channel or a flake of FlakeHub, or an archive that
+    no forge has made of a commit.
+    """
+    found, locked = origin.found, origin.locked
+    if found is None or not found.host or found.host in PUBLISHERS:
+        return None
+    if locked.get("type") not in ARCHIVES:
+        return found
+    # Of a file the whole address is the identity, whatever it is called.
+    return found if locked.get("type") == "tarball" and repository_of_tarball(str(locked.get("url"))) else None
+
+
 def find_repositories(
     identities: Iterable[Identity], hosts: "Hosts", cache: Path, *, now: int, jobs: int, offline: bool = False
 ) -> Mapping[Identity, Answer]:
-    """Return what forges say of these repositories, folders of this machine left out.
+    """Return what forges say of these repositories; those on hosts that the manifest says are no forge are left out.
 
     now: seconds since the epoch. jobs: how many hosts are asked at once, each one question after the other. offline:
     what earlier runs have kept is all there is.
@@ -70,15 +86,15 @@ def find_repositories(
     found: dict[Identity, Answer] = {}
     forges: dict[str, _Forge] = {}
     for identity in dict.fromkeys(identities):
-        if not identity.host:
-            continue
         try:
             account = hosts.account(identity.host)
         except FlakesyncError as error:
             found[identity] = _unknown(error)
             continue
+        if account.kind == "none" and hosts.is_declared(identity.host):
+            continue
         if account.kind == "none":
-            words = "is no forge that flakesync knows of (`[forges]` in the manifest names more)"
+            words = "is no forge that flakesync knows of (`[forges]` in the manifest says what it is)"
             found[identity] = Unknown(clean(f"{identity.host} {words}"))
         elif _NAME.fullmatch(identity.path) is None:
             found[identity] = Unknown(clean(f"{identity} is no name that a repository of a forge can have"))

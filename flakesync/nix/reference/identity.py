@@ -21,6 +21,9 @@ _FORGE_ARCHIVES = {
     "bitbucket.org": re.compile(r"([^/]+/[^/]+)/get/"),
 }
 _MADE_FROM = {"api.github.com": "github.com", "codeload.github.com": "github.com"}
+_CHANNELS, _FLAKEHUB = "channels.nixos.org", "flakehub.com"
+PUBLISHERS = frozenset({_CHANNELS, _FLAKEHUB})
+"""Hosts of identities that are published archives: what repository they were made from, no address says."""
 _DEFAULT_PORTS = {"", "22", "80", "443", "9418"}
 _URL = re.compile(
     r"(?:[a-z]+\+)?([a-z][a-z0-9.-]*):(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?.*", re.IGNORECASE | re.DOTALL
@@ -112,10 +115,10 @@ def repository_of_tarball(url: str) -> Identity | None:
         return _repository(host, found[1])
     if (archive := _FORGE_ARCHIVES.get(host)) and (found := archive.match(path)):
         return _repository(_MADE_FROM.get(host, host), found[1])
-    if host in {"flakehub.com", "api.flakehub.com"} and (found := re.match(r"f/(?:pinned/)?([^/]+/[^/]+)", path)):
-        return Identity("flakehub.com", found[1])
+    if host in {_FLAKEHUB, f"api.{_FLAKEHUB}"} and (found := re.match(r"f/(?:pinned/)?([^/]+/[^/]+)", path)):
+        return Identity(_FLAKEHUB, found[1])
     if channel := _channel(host, path):
-        return Identity("channels.nixos.org", channel)
+        return Identity(_CHANNELS, channel)
     return None
 
 
@@ -206,7 +209,7 @@ def _repository(host: str, path: str) -> Identity | None:
 
 def _channel(host: str, path: str) -> str | None:
     """Return the name of the NixOS channel that a channel URL, or the release it is locked to, belongs to."""
-    if host in {"channels.nixos.org", "nixos.org"}:
+    if host in {_CHANNELS, "nixos.org"}:
         found = re.match(r"(?:channels/)?([^/]+)/nixexprs\.tar\.", path)
         return found[1] if found else None
     if host != "releases.nixos.org":

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from flakesync.audit.evidence.model import RepositoryEvidence, Unknown
-from flakesync.audit.evidence.repositories import find_repositories
+from flakesync.audit.evidence.repositories import find_repositories, repository_of
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.errors import FlakesyncError
 from flakesync.net.forge_kinds import KINDS
@@ -18,6 +18,8 @@ from flakesync.nix.reference.identity import Identity
 from flakesync.processes.stop import stopping
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import ForgeSettings
+from tests.audit.nodes import node_of
+from tests.support import locks
 from tests.support.forge import Answer, Forge, Request, faults
 from tests.support.forge.client import HOSTS
 from tests.support.workspaces import workspace
@@ -174,14 +176,48 @@ def test_gitlab_without_a_token_leaves_archives_open(place: Place) -> None:
     assert place.one(lib) == RepositoryEvidence(moved_to=None, archived=True)
 
 
-@pytest.mark.parametrize("host", ["git.sr.ht", "channels.nixos.org", "git.unknown.example", "flakehub.com"])
+@pytest.mark.parametrize("host", ["git.sr.ht", "git.unknown.example"])
 def test_a_host_that_is_no_known_forge_is_not_asked(place: Place, host: str) -> None:
     assert "is no forge that flakesync knows of" in reason(place.one(Identity(host, "acme/lib")))
     assert place.asked == 0
 
 
-def test_folders_of_this_machine_are_nobody_s_to_say_anything_of(place: Place) -> None:
-    assert place.ask(Identity("", "/home/me/lib")) == {}
+def test_a_host_that_is_declared_to_be_no_forge_is_none_and_that_is_no_gap(place: Place) -> None:
+    hosts = Hosts(
+        msgspec.structs.replace(workspace([]), forges={"git.example.com": ForgeSettings(kind="none")}), place.environ
+    )
+    declared = Identity("git.example.com:2222", "acme/lib")
+    assert find_repositories([declared], hosts, place.root / "cache", now=NOW, jobs=1) == {}
+
+
+GITHUB = Identity("github.com", "acme/lib")
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (locks.github("acme", "lib"), GITHUB),
+        (locks.git("ssh://git@github.com/acme/lib"), GITHUB),
+        (locks.tarball("https://github.com/acme/lib/archive/main.tar.gz"), GITHUB),
+        (locks.tarball("https://git.example.com/acme/lib/archive/x.tar.gz"), Identity("git.example.com", "acme/lib")),
+        (locks.tarball("https://channels.nixos.org/nixos-25.11/nixexprs.tar.xz"), None),
+        (locks.tarball("https://releases.nixos.org/nixos/25.11/nixos-25.11.1/nixexprs.tar.xz"), None),
+        (locks.tarball("https://api.flakehub.com/f/pinned/acme/lib/1.0.0/x/source.tar.gz"), None),
+        (locks.tarball("https://github.com/acme/lib/releases/download/v1/lib.tar.gz"), None),
+        (locks.tarball("https://example.com/lib.tar.gz"), None),
+        (locks.tarball("file:///srv/lib.tar.gz"), None),
+        (locks.folder("/home/me/lib", {}, old=True), None),
+        (locks.git("file:///home/me/lib"), None),
+    ],
+)
+def test_what_is_no_repository_of_a_forge_has_none_to_ask_about(made: locks.Input, expected: Identity | None) -> None:
+    assert repository_of(node_of(made).origin) == expected
+
+
+def test_a_file_is_no_repository_whatever_it_is_called() -> None:
+    url = "https://github.com/acme/lib/archive/main.tar.gz"
+    made = locks.Input({"type": "file", "url": url, "narHash": locks.nar_hash_of("f")}, {"type": "file", "url": url})
+    assert repository_of(node_of(made).origin) is None
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ class _Kept(msgspec.Struct, frozen=True):
 def repository_of(origin: Origin) -> Identity | None:
     """Return the repository that a forge may have of what is locked.
 
-    None: there is none to ask about: it is a folder of this machine, a channel or a flake of FlakeHub, or an archive that
-    no forge has made of a commit.
+    None: there is none to ask about: it is a folder of this machine, a channel or a flake of FlakeHub, or an archive
+    that no forge has made of a commit.
     """
     found, locked = origin.found, origin.locked
     if found is None or not found.host or found.host in PUBLISHERS:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flakesync.audit.engine import Found, all_subjects, find_findings, rules_at
+from flakesync.audit.engine import Found, find_findings, rules_at
 from flakesync.audit.evidence.gather import gather_evidence
-from flakesync.audit.evidence.inputs import find_inputs
+from flakesync.audit.evidence.inputs import find_inputs, find_subjects
 from flakesync.audit.evidence.model import ContentEvidence, Evidence
 from flakesync.audit.ignores import apply, unused
 from flakesync.audit.lines import with_lines
@@ -99,22 +99,20 @@ def _audit(
     context = make_context(snapshot, now=int(time.time()))
     rules = rules_at(RULES, options.level, context, options.only)
     states = [state for name, state in snapshot.states.items() if name in selected]
-    nodes = all_subjects(states)
     # What cannot be read now and could not be then is no less unknown: that is never left out.
     known = [state for state in (before or {}).values() if not isinstance(state, UnreadableRepo)]
-    asked_about = [*nodes, *all_subjects(known)]
     clones = _clones(snapshot, context)
+    (nodes, earlier), inputs = find_subjects((states, known), clones)
+    asked_about = [*nodes, *earlier]
     evidence = Evidence()
     if hosts is not None:
         evidence = gather_evidence(context, rules, asked_about, clones, hosts, cache, offline=options.offline)
-    if flake_nix_differs.RULE in rules:
-        fetched = cache if hosts is not None else None
-        inputs = find_inputs((each.node for each in asked_about), clones, fetched)
-        evidence = msgspec.structs.replace(evidence, inputs=inputs)
-    context = msgspec.structs.replace(context, evidence=evidence)
+        if flake_nix_differs.RULE in rules:
+            inputs = find_inputs((each.node for each in asked_about), clones, cache)
+    context = msgspec.structs.replace(context, evidence=msgspec.structs.replace(evidence, inputs=inputs))
     found = _find(context, states, rules, nodes)
     if before is not None:
-        found = _new(found, _find(context, known, rules))
+        found = _new(found, _find(context, known, rules, earlier))
     findings = apply(found.findings, context.settings, context.today)
     if before is None and not options.only and len(states) == len(snapshot.states):
         findings = [*findings, *unused(found.findings, context.settings, (rule.id for rule in rules))]
@@ -150,9 +148,7 @@ def _clones(snapshot: Snapshot, context: Context) -> Mapping[Identity, Path]:
     return {identity: state.clone for identity, state in states.items() if isinstance(state, RepoAtCommit)}
 
 
-def _find(
-    context: Context, states: Sequence[RepoState], rules: Sequence[Rule], nodes: Sequence[Subject] | None = None
-) -> Found:
+def _find(context: Context, states: Sequence[RepoState], rules: Sequence[Rule], nodes: Sequence[Subject]) -> Found:
     """Return what the rules find; a repo in which something happens that nobody foresaw fails alone."""
     try:
         return find_findings(context, states, rules, nodes)
@@ -161,8 +157,11 @@ def _find(
             (state,) = states
             if isinstance(state, UnreadableRepo):
                 raise
-            return find_findings(context, [UnreadableRepo(state.repo, state.base, as_error(error))], rules)
-    alone = [_find(context, [state], rules) for state in states]
+            return find_findings(context, [UnreadableRepo(state.repo, state.base, as_error(error))], rules, ())
+    by_repo: dict[RepoName, list[Subject]] = {state.name: [] for state in states}
+    for each in nodes:
+        by_repo[each.repo].append(each)
+    alone = [_find(context, [state], rules, by_repo[state.name]) for state in states]
     return Found([each for one in alone for each in one.findings], [each for one in alone for each in one.unchecked])
 
 

@@ -21,7 +21,7 @@ from flakesync.audit.rule import (
     SourcesRule,
 )
 from flakesync.audit.shown import shown_source
-from flakesync.audit.subject import Subject, subjects
+from flakesync.audit.subject import Subject, all_subjects
 from flakesync.documents.audit import AuditFinding, Level, Unchecked
 from flakesync.nix.lock.node import LockNode
 from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
@@ -73,17 +73,6 @@ def rules_at(
     off = {id for id, severity in context.settings.severity.items() if severity == "off"}
     asked = (each for each in rules if each.level in levels and each.id not in off)
     return tuple(each for each in asked if not only or each.id in only)
-
-
-def all_subjects(states: Iterable[RepoState]) -> list[Subject]:
-    """Return the nodes of all locks of some repos."""
-    return [
-        each
-        for state in states
-        for flake in state.flakes
-        if flake.lock is not None
-        for each in subjects(state.name, flake.dir, flake.lock)
-    ]
 
 
 def find_findings(

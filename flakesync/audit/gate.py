@@ -1,6 +1,7 @@
 """The gate: no update is written, published or merged that adds a finding at or above what the manifest says.
 
-It goes by the locks alone: no server is asked, no process is started, and every machine comes to the same answer.
+It goes by the locks and the flake.nix beside each alone: no server is asked, no process is started, and every machine
+comes to the same answer. Sync, publish and land ask the same question, of stale locks too.
 """
 
 import hashlib
@@ -16,11 +17,14 @@ from flakesync.audit.newness import new_findings
 from flakesync.audit.rule import Context, InputRule, NodeRule, Rule
 from flakesync.audit.rules import RULES
 from flakesync.audit.severity import reaches
-from flakesync.audit.subject import Subject, subjects
+from flakesync.audit.subject import subjects
 from flakesync.documents.audit import AuditFinding
 from flakesync.errors import SyncError
+from flakesync.git.store.links import read_through
+from flakesync.git.store.objects import ObjectReader
+from flakesync.nix.expression.nested import Overrides, overrides_of
 from flakesync.nix.lock.file import LockFile
-from flakesync.terms import FlakeDir, RepoName, flake_file
+from flakesync.terms import FlakeDir, RepoName, Rev, flake_file
 from flakesync.workspace.audit import Threshold
 from flakesync.workspace.manifest import Workspace
 
@@ -31,8 +35,21 @@ _HINT = (
 )
 
 
+class NewLock(msgspec.Struct, frozen=True):
+    """A lock that is to take the place of another. before: the lock so far; None: there is none."""
+
+    repo: RepoName
+    flake: FlakeDir
+    before: LockFile | None
+    after: LockFile
+
+
 class Gate(msgspec.Struct, frozen=True, dict=True):
-    """What no update may add. rules: those that a lock alone decides; a lock is compared with the one before it."""
+    """What no update may add. rules: those that a lock and its flake.nix alone decide.
+
+    Both locks are held against the flake.nix that the update leaves as it is. So what a stale lock had wrong with it
+    was there before, and what it gets wrong while it is made what flake.nix says is added.
+    """
 
     context: Context
     rules: tuple[Rule, ...]
@@ -56,33 +73,40 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
         text = repr((what, day, [rule.id for rule in self.rules]))
         return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
-    def require_none_added(self, repo: RepoName, dir: FlakeDir, before: LockFile | None, after: LockFile) -> None:
-        """Let a new lock pass. before: the lock that it takes the place of; None: there is none.
+    def require_none_added(self, lock: NewLock, reader: ObjectReader, base: Rev) -> None:
+        """Let a new lock pass. base: the commit that it is made on, whose flake.nix it is of.
 
         Raises:
             SyncError: `audit-gate`: it adds findings, which are named.
+            GitError: the commit cannot be read.
         """
-        added = self._added(repo, dir, before, after)
+        if self.is_open:
+            return
+        added = self._added(lock, _overrides(read_through(reader, base, flake_file(lock.flake, "flake.nix"))))
         if added:
             said = [f"{each.rule}: {each.input}: {each.message}" for each in added[:_MOST_NAMED]]
             said += [f"and {len(added) - _MOST_NAMED} more"] if len(added) > _MOST_NAMED else []
-            raise SyncError("audit-gate", f"{flake_file(dir)}: the new lock adds {'; '.join(said)}", hint=_HINT)
+            raise SyncError("audit-gate", f"{flake_file(lock.flake)}: the new lock adds {'; '.join(said)}", hint=_HINT)
 
-    def _added(self, repo: RepoName, dir: FlakeDir, before: LockFile | None, after: LockFile) -> Sequence[AuditFinding]:
-        if self.is_open:
-            return ()
-        found = [
-            each for each in self._find(list(subjects(repo, dir, after))) if reaches(each.severity, self.threshold)
-        ]
+    def _added(self, lock: NewLock, overrides: Overrides) -> Sequence[AuditFinding]:
+        def find(lock_file: LockFile) -> Sequence[AuditFinding]:
+            return find_in(self.context, [*subjects(lock.repo, lock.flake, lock_file, overrides)], self.rules).findings
+
+        found = [each for each in find(lock.after) if reaches(each.severity, self.threshold)]
         if not found:
             return ()  # nearly always: then the lock before is not looked at
-        old = self._find(list(subjects(repo, dir, before))) if before is not None else ()
+        old = find(lock.before) if lock.before is not None else ()
         new = new_findings(old, found, {rule.id: rule for rule in self.rules})
         judged = apply(new, self.context.settings, self.context.today)
         return [each for each in judged if each.ignored is None and each.rule != "ignore-expired"]
 
-    def _find(self, nodes: Sequence[Subject]) -> Sequence[AuditFinding]:
-        return find_in(self.context, nodes, self.rules).findings
+
+def _overrides(flake_nix: bytes | None) -> Overrides:
+    """Return what a flake.nix says of inputs of inputs; nothing where only Nix could tell."""
+    from flakesync.nix.expression.inputs import NotStatic, read_inputs
+
+    read = read_inputs(flake_nix) if flake_nix is not None else None
+    return {} if read is None or isinstance(read, NotStatic) else overrides_of(read.inputs)
 
 
 def make_gate(workspace: Workspace) -> Gate:

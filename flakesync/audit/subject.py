@@ -1,17 +1,23 @@
 """The locked nodes of a lock, each once: what a lock holds twice by way of follows is one node and one finding."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from types import MappingProxyType
 
 import msgspec
 
+from flakesync.nix.expression.nested import Overrides, as_overridden
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.terms import FlakeDir, InputPath, NodeLabel, RepoName
+from flakesync.workspace.snapshot import RepoState
+
+_NONE: Overrides = MappingProxyType({})
 
 
 class Subject(msgspec.Struct, frozen=True):
     """A node of a lock. path: the shortest input path to it without a follows; of several the first in byte order.
 
-    own: whether the input is the repo's own, of the root or of a folder (`path:./sub`).
+    node: with what the flake.nix that overrides it says as `original`, whichever Nix has written it. own: whether the
+    input is the repo's own, of the root or of a folder (`path:./sub`).
     """
 
     repo: RepoName
@@ -22,8 +28,23 @@ class Subject(msgspec.Struct, frozen=True):
     own: bool
 
 
-def subjects(repo: RepoName, flake: FlakeDir, lock: LockFile) -> Iterator[Subject]:
-    """Yield the nodes of a lock that inputs lead to, without the root, nearest first."""
+def nothing_below(_: LockNode) -> Overrides:
+    """Know of no override in a locked flake."""
+    return _NONE
+
+
+def subjects(
+    repo: RepoName,
+    flake: FlakeDir,
+    lock: LockFile,
+    overrides: Overrides = _NONE,
+    below: Callable[[LockNode], Overrides] = nothing_below,
+) -> Iterator[Subject]:
+    """Yield the nodes of a lock that inputs lead to, without the root, nearest first.
+
+    overrides: what the flake.nix beside the lock says of inputs of inputs. below: what that of a locked flake says.
+    """
+    overrides = dict(overrides)
     seen = {lock.root}
     queue: list[tuple[InputPath, NodeLabel, bool]] = [((), lock.root, True)]
     for above, at, inside in queue:  # grows while it is gone through: breadth first, so the first path is the shortest
@@ -33,10 +54,24 @@ def subjects(repo: RepoName, flake: FlakeDir, lock: LockFile) -> Iterator[Subjec
             if isinstance(label, tuple) or label in seen:
                 continue
             seen.add(label)
-            node = lock.nodes[label]
             path = (*above, name)
+            node = as_overridden(lock.nodes[label], path, overrides) if overrides else lock.nodes[label]
             queue.append((path, label, inside and node.is_folder))
+            if node.inputs:
+                for inner, reference in below(node).items():
+                    overrides.setdefault((*path, *inner), reference)  # the outermost flake wins, and comes first
             yield Subject(repo, flake, path, label, node, inside)
+
+
+def all_subjects(states: Iterable[RepoState], below: Callable[[LockNode], Overrides] = nothing_below) -> list[Subject]:
+    """Return the nodes of all locks of some repos. below: see `subjects`."""
+    return [
+        each
+        for state in states
+        for flake in state.flakes
+        if flake.lock is not None
+        for each in subjects(state.name, flake.dir, flake.lock, flake.overrides, below)
+    ]
 
 
 def count_sources(nodes: Iterable[Subject]) -> int:

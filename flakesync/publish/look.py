@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import assert_never
 
-from flakesync.audit.gate import make_gate
+from flakesync.audit.gate import NewLock, make_gate
 from flakesync.audit.subject import Subject, count_sources, subjects
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull
@@ -124,12 +124,12 @@ class Look:
         return find_unpushed(repository, branches, update.base) or ready
 
     def _pass_gate(self, name: RepoName, repository: Repository, update: Update) -> Audited | None:
-        """Return what the gate has let pass; None: it is open. Raises: SyncError(`audit-gate`), LockError."""
+        """Return what the gate has let pass; None: it is open. Raises: SyncError(`audit-gate`), LockError, GitError."""
         if self._gate.is_open:
             return None
         nodes: list[Subject] = []
         for dir, before, after in changed_locks(repository, update):
-            self._gate.require_none_added(name, dir, before, after)
+            self._gate.require_none_added(NewLock(name, dir, before, after), repository.reader, update.base)
             nodes += subjects(name, dir, after)
         return Audited(count_sources(nodes), self._gate.threshold)
 

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from flakesync.audit.gate import Gate
+from flakesync.audit.gate import Gate, NewLock
 from flakesync.errors import GitError, LockError, SyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
@@ -164,7 +164,7 @@ def _is_current(
             lock = read_lock(data, flake_file(dir))
             if not verified:
                 _verify(job, repository, dir, before[dir], lock)
-            _pass_gate(job, gate, dir, before[dir], lock)
+            gate.require_none_added(NewLock(job.repo, dir, before[dir], lock), repository.reader, job.base_rev)
         except (SyncError, LockError):
             return False
         for each in job.moves:
@@ -209,7 +209,7 @@ def _lock(
         try:
             new = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
             _verify(job, repository, dir, lock, new)
-            _pass_gate(job, tools.gate, dir, lock, new)
+            tools.gate.require_none_added(NewLock(job.repo, dir, lock, new), repository.reader, job.base_rev)
         except Exception as error:
             failure = as_error(error)
             if failure.code == "nix-interrupted":
@@ -233,16 +233,6 @@ def _verify(job: BumpJob, repository: Repository, dir: FlakeDir, before: LockFil
     if stale:
         flake_nix = read_through(repository.reader, job.base_rev, flake_file(dir, "flake.nix"))
         require_agreement(flake_nix or b"", after, file=file)
-
-
-def _pass_gate(job: BumpJob, gate: Gate, dir: FlakeDir, before: LockFile, after: LockFile) -> None:
-    """Require that a new lock adds nothing grave. Raises: SyncError(`audit-gate`).
-
-    A lock that was stale is not judged: Nix up to 2.19 notes what flake.nix overrides as if it led elsewhere, and
-    `_verify` has compared it with flake.nix.
-    """
-    if not job.stale_in(dir):
-        gate.require_none_added(job.repo, dir, before, after)
 
 
 def _dates(after: Mapping[FlakeDir, LockFile], job: BumpJob) -> list[int]:

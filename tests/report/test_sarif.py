@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from flakesync import __version__
 from flakesync.audit.audit import make_context
+from flakesync.audit.engine import find_findings
 from flakesync.audit.fingerprint import fingerprint
 from flakesync.audit.rules import ALL, RULES
-from flakesync.audit.subject import all_subjects, find_findings
+from flakesync.audit.subject import all_subjects
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, IgnoreReason, Unchecked
 from flakesync.report.audit.sarif import render_sarif, sarif_files
 from flakesync.terms import RepoName, show_path

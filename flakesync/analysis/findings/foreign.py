@@ -5,6 +5,7 @@ from typing import Literal
 
 from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
+from flakesync.nix.expression.nested import as_overridden
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.nix.reference.identity import Identity, repository_of_tarball
 from flakesync.nix.reference.source import Origin, is_relative
@@ -17,10 +18,14 @@ from flakesync.workspace.snapshot import FlakeState, RepoState
 
 def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) -> Finding | None:
     """Return the finding; None where the two are one repository, or cannot be compared (a registry's name, a link)."""
+    origin = item.node.origin
+    if item.path in flake.overrides:
+        origin = as_overridden(item.node, item.path, flake.overrides).origin
+    source = origin.source
     # Nearly every input goes no further than this line.
-    if item.source is None or item.source[0] == item.found or item.rev is None:
+    if source is None or source[0] == item.found or item.rev is None:
         return None
-    if compare(item.node.origin, survey.owners) != "another":
+    if compare(origin, survey.owners) != "another":
         return None
     return Finding(
         kind="foreign",
@@ -29,7 +34,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
         input=show_path(item.path),
         locked_rev=item.rev,
         wanted_rev=None,
-        detail=f"flake.nix names {item.source[0]}, the lock {item.found}",
+        detail=f"flake.nix names {source[0]}, the lock {item.found}",
     )
 
 

@@ -1,31 +1,55 @@
 """What the flake.nix of locked flakes says of their inputs, as far as a repository here has the commit."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flakesync.audit.evidence.model import FlakeKey, Unknown, flake_key
+from flakesync.audit.evidence.model import Evidence, FlakeKey, Unknown, flake_key
+from flakesync.audit.subject import Subject, all_subjects
 from flakesync.cache.layout import contents_folder
 from flakesync.errors import GitError
 from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.store.links import read_through
 from flakesync.git.store.objects import ObjectReader
+from flakesync.nix.expression.nested import overrides_of
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.identity import Identity
 from flakesync.terms import FlakeDir, flake_file
+from flakesync.workspace.snapshot import RepoState
 
 if TYPE_CHECKING:
     from flakesync.nix.expression.inputs import InputSpec
 
     Answer = Mapping[str, InputSpec] | Unknown
+    Inputs = Mapping[Identity, Mapping[FlakeKey, Answer]]
 
 _SHA256_DIGITS = 64
 
 
-def find_inputs(
-    nodes: Iterable[LockNode], clones: Mapping[Identity, Path], cache: Path | None = None
-) -> "Mapping[Identity, Mapping[FlakeKey, Answer]]":
+def find_subjects(
+    groups: Sequence[Sequence[RepoState]], clones: Mapping[Identity, Path]
+) -> "tuple[Sequence[list[Subject]], Inputs]":
+    """Return the nodes of the locks of each group of repos, and what the flakes among them say of their inputs.
+
+    What a flake that a repository here has says of inputs of its inputs is known of the nodes.
+    """
+    found = [all_subjects(states) for states in groups]
+    inputs = find_inputs((each.node for nodes in found for each in nodes), clones)
+    overriding = Evidence(inputs=_with_overrides(inputs))
+    return [all_subjects(states, overriding.overrides) for states in groups] if overriding.inputs else found, inputs
+
+
+def _with_overrides(inputs: "Inputs") -> "Inputs":
+    """Return those flakes alone that say anything of inputs of their inputs: few, so that all others cost nothing."""
+    found = {
+        identity: {key: says for key, says in flakes.items() if not isinstance(says, Unknown) and overrides_of(says)}
+        for identity, flakes in inputs.items()
+    }
+    return {identity: flakes for identity, flakes in found.items() if flakes}
+
+
+def find_inputs(nodes: Iterable[LockNode], clones: Mapping[Identity, Path], cache: Path | None = None) -> "Inputs":
     """Return what each flake among some nodes that has inputs in its lock says of them, if it can be read here.
 
     clones: repositories that are here; what they do not have is left out. cache: where the files of all other commits

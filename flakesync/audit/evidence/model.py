@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from flakesync.errors import FlakeRefError
+from flakesync.nix.expression.nested import Declared, Overrides, overrides_of
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.nix.reference.identity import Identity
@@ -106,11 +107,29 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     repositories: Mapping[Identity, RepositoryEvidence | Unknown] = {}
     inputs: Mapping[Identity, Mapping[FlakeKey, "Mapping[str, InputSpec] | Unknown"]] = {}
 
+    def declared(self, node: LockNode) -> Declared | None:
+        """Return what the flake.nix of a locked flake says of its inputs; None: it was not asked."""
+        known = self.inputs.get(node.origin.found) if node.origin.found is not None else None
+        # Nearly every node goes no further than this line.
+        key = flake_key(node) if known is not None else None
+        found = known.get(key) if known is not None and key is not None else None
+        return found.reason if isinstance(found, Unknown) else found
+
+    def overrides(self, node: LockNode) -> Overrides:
+        """Return what a locked flake says of inputs of its inputs, as far as it was asked."""
+        declared = self.declared(node)
+        return {} if declared is None or isinstance(declared, str) else overrides_of(declared)
+
 
 def flake_key(node: LockNode) -> FlakeKey | None:
-    """Return the flake that a node is, where git can be asked about it."""
+    """Return the flake that a node is, where git can be asked about it.
+
+    Whichever branch flake.nix names, the flake is the same.
+    """
     key = commit_key(node) if node.flake and not node.is_folder else None
-    return (key, str(node.origin.locked.get("dir", ""))) if key is not None else None
+    if key is None:
+        return None
+    return msgspec.structs.replace(key, ref=None, any_ref=True), str(node.origin.locked.get("dir", ""))
 
 
 def commit_key(node: LockNode) -> CommitKey | None:

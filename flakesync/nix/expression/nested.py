@@ -13,6 +13,7 @@ import msgspec
 from flakesync.nix.expression.stale import differs, shown_reference
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import InputPath, NodeLabel, show_path
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 Declared = Mapping[str, "InputSpec"] | str
 """The inputs that a flake.nix has, or why they are not known, as a phrase."""
+
+
+Reference = Mapping[str, Attr] | None
+"""The canonical attributes of a reference; None: the input follows another."""
+
+Overrides = Mapping[InputPath, Reference]
+"""The inputs of inputs of which a flake.nix says where they lead, by input path."""
 
 
 class InputDisagreement(msgspec.Struct, frozen=True):
@@ -30,16 +38,28 @@ class InputDisagreement(msgspec.Struct, frozen=True):
     why_unknown: str | None = None
 
 
-def overrides_of(inputs: Mapping[str, "InputSpec"]) -> tuple[InputPath, ...]:
-    """Return the nested inputs that a flake.nix leads elsewhere, by input path."""
-    return tuple(sorted(_below((), inputs)))
+def overrides_of(inputs: Mapping[str, "InputSpec"]) -> Overrides:
+    """Return the nested inputs that a flake.nix leads elsewhere."""
+    return dict(sorted(_below((), inputs)))
 
 
-def _below(path: InputPath, inputs: Mapping[str, "InputSpec"]) -> Iterator[InputPath]:
+def _below(path: InputPath, inputs: Mapping[str, "InputSpec"]) -> Iterator[tuple[InputPath, Reference]]:
     for name, spec in inputs.items():
         if path and _leads_elsewhere(spec):
-            yield (*path, name)
+            yield (*path, name), spec.ref.to_attrs() if spec.ref is not None else None
         yield from _below((*path, name), spec.inputs)
+
+
+def as_overridden(node: LockNode, path: InputPath, overrides: Overrides) -> LockNode:
+    """Return the node at `path` with the reference that a flake.nix further out gives it as `original`.
+
+    So Nix notes it from 2.20 on (sources from 2.26 on). Earlier ones note what the flake above it says, which is not
+    what was locked. A node of which flake.nix says nothing, or says it as the node does, is returned as it is.
+    """
+    reference = overrides.get(path)
+    if reference is None or reference == node.original:
+        return node
+    return msgspec.structs.replace(node, original=reference)
 
 
 def find_nested(

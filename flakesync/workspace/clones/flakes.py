@@ -11,21 +11,21 @@ from flakesync.errors import LockError, plain
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.need_of_lock import may_have_inputs
-from flakesync.nix.expression.nested import overrides_of
+from flakesync.nix.expression.nested import Overrides, overrides_of
 from flakesync.nix.expression.stale import Disagreement, disagreements
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
-from flakesync.terms import FlakeDir, InputPath, NodeLabel, RepoName, Rev, flake_file
+from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 
 ProblemKind = Literal["no-lock", "bad-lock"]
 
-_Compared = tuple[tuple[Disagreement, ...], str | None, tuple[InputPath, ...]]
+_Compared = tuple[tuple[Disagreement, ...], str | None, Overrides]
 """`stale`, `uncompared` and `overrides` of a flake."""
 
 # Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/6"
-_AGREED = msgspec.msgpack.encode(((), None, ()))
+_FORMAT = "disagreements/7"
+_AGREED = msgspec.msgpack.encode(((), None, {}))
 _COMPARED = ("stale", "uncompared", "overrides")
 _decoder = msgspec.msgpack.Decoder(_Compared)
 
@@ -42,7 +42,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
 
     stale: where flake.nix and the lock disagree; empty too where that cannot be told. uncompared: why not, as a phrase
     (flake.nix has to be evaluated, or is not there); None where they were compared, or there is no lock. overrides:
-    inputs of inputs of which flake.nix says where they lead.
+    inputs of inputs of which flake.nix says where they lead; none where that cannot be told.
     """
 
     dir: FlakeDir
@@ -50,7 +50,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     problem: Problem | None = None
     stale: tuple[Disagreement, ...] = ()
     uncompared: str | None = None
-    overrides: tuple[InputPath, ...] = ()
+    overrides: Overrides = {}
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
@@ -155,8 +155,8 @@ def _compare(dir: FlakeDir, flake_nix: bytes | None, lock: LockFile) -> _Compare
     from flakesync.nix.expression.inputs import NotStatic, read_inputs
 
     if flake_nix is None:
-        return (), f"there is no {flake_file(dir, 'flake.nix')}", ()
+        return (), f"there is no {flake_file(dir, 'flake.nix')}", {}
     read = read_inputs(flake_nix)
     if isinstance(read, NotStatic):
-        return (), f"only Nix can tell the inputs: {read.reason}", ()
+        return (), f"only Nix can tell the inputs: {read.reason}", {}
     return disagreements(read.inputs, lock), None, overrides_of(read.inputs)

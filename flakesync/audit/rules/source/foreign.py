@@ -1,4 +1,7 @@
-"""`foreign`: a lock node is locked to another repository, or another folder, than the one that it was asked to be."""
+"""`foreign`: a lock node is locked to another repository, or another folder, than the one that it was asked to be.
+
+What was asked for is `original`; of an input of an input, what the flake.nix that overrides it says (see Subject).
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -72,9 +75,10 @@ RULE = NodeRule(
     severity="high",
     title="locked to another repository, or to another folder of it",
     help=(
-        "`locked` names another repository, or another folder of it (`dir`), than `original`, which flake.nix asked "
-        "for. Every Nix builds what is locked and says nothing. Lock the input again (`nix flake update INPUT`), or "
-        "give the repository an alias in the manifest if it has moved."
+        "`locked` names another repository, or another folder of it (`dir`), than flake.nix asked for: `original`, or "
+        "the override that a flake.nix further out has for an input of an input. Every Nix builds what is "
+        "locked and says nothing. Lock the input again (`nix flake update INPUT`), or give the repository an alias in "
+        "the manifest if it has moved."
     ),
     find=find,
 )

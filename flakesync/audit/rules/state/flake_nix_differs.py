@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator
 
-from flakesync.audit.evidence.model import Unknown, flake_key
 from flakesync.audit.rule import Answer, Context, FlakeRule, NotChecked, Said
 from flakesync.audit.subject import subjects
-from flakesync.nix.expression.nested import Declared, find_nested
+from flakesync.nix.expression.nested import find_nested
 from flakesync.nix.lock.file import LockFile
-from flakesync.nix.lock.node import LockNode
 from flakesync.terms import InputPath, RepoName
 from flakesync.workspace.snapshot import FlakeState, RepoState
 
@@ -33,18 +31,11 @@ def _find_nested(
     context: Context, repo: RepoName, flake: FlakeState, lock: LockFile
 ) -> Iterator[tuple[InputPath | None, Answer]]:
     """Yield a finding for each node that is not what the flake.nix of the input that takes it asks for."""
-
-    def declared(node: LockNode) -> Declared | None:
-        known = inputs.get(node.origin.found) if node.origin.found is not None else None
-        key = flake_key(node) if known is not None else None
-        found = known.get(key) if known is not None and key is not None else None
-        return found.reason if isinstance(found, Unknown) else found
-
     inputs = context.evidence.inputs
     # At level offline only of the workspace's own repos is it known what they ask for.
     takers = (each for each in subjects(repo, flake.dir, lock) if each.node.inputs)
     paths = [each.path for each in takers if each.node.origin.found in inputs]
-    for each in find_nested(lock, paths, flake.overrides, declared):
+    for each in find_nested(lock, paths, flake.overrides, context.evidence.declared):
         if each.detail is not None and flake.uncompared is None:
             yield each.input, Said(each.detail)
         else:

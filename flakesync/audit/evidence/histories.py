@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flakesync.audit.evidence.model import CommitKey, HistoryEvidence, Unknown
 from flakesync.errors import FlakesyncError, GitError, HostDownError, as_error
 from flakesync.git.remotes.branch_history import HistoryAnswer, answer_key, count_commits, find_commits
-from flakesync.git.remotes.of_clone import read_remotes
+from flakesync.git.remotes.of_clone import is_kept, kept_as, read_remotes
 from flakesync.git.remotes.remote import Address
 from flakesync.git.remotes.server_history import (
     HistoryQuestion,
@@ -30,7 +30,8 @@ Answer = HistoryEvidence | Unknown
 
 _OFFLINE = Unknown("no server was asked (`--offline`), and no earlier run has found it")
 _INTERRUPTED = ("interrupted", "git-interrupted")
-_FOLDERS = ("refs/heads/", "refs/tags/")
+_BRANCHES = "refs/heads/"
+_FOLDERS = (_BRANCHES, "refs/tags/")
 
 
 def find_histories(
@@ -188,13 +189,11 @@ def _in_clone(clone: Path, keys: Sequence[CommitKey], update: str | None) -> Map
     with suppress(GitError):  # one that cannot be read vouches for nothing
         reader = ObjectReader.open(clone)
         is_whole = not Path(reader.common_dir, "shallow").exists()
-        prefixes = _prefixes(reader, {key.identity for key in keys})
+        branches = _ServerBranches(reader, {key.identity for key in keys})
         by_tips: dict[tuple[str, ...], list[CommitKey]] = {}
         for key in keys:
-            names = [_named(reader, key, prefix) for prefix in prefixes]
-            if update is not None:
-                names += [f"{prefix}{update}" for prefix in ("refs/heads/", *prefixes)]
-            known = (name for name in names if name is not None and reader.ref(name) is not None)
+            names = [*branches.named(key.ref), *(branches.updates(update) if update is not None else ())]
+            known = (name for name in names if reader.ref(name) is not None)
             by_tips.setdefault(tuple(dict.fromkeys(known)), []).append(key)
         for tips, asked in by_tips.items():
             times, _ = find_commits(clone, tips, frozenset(key.rev for key in asked))
@@ -205,19 +204,41 @@ def _in_clone(clone: Path, keys: Sequence[CommitKey], update: str | None) -> Map
     return found
 
 
-def _prefixes(reader: ObjectReader, identities: set[Identity]) -> Sequence[str]:
-    """Return how the refs begin that are a repository's own branches: its server's where it has one, else its own."""
-    remotes = read_remotes(reader)
-    if not remotes:
-        return ("refs/heads/",)
-    return [each.prefix for each in remotes if each.prefix is not None and identity_of_url(each.url) in identities]
+class _ServerBranches:
+    """The refs of a clone that hold branches and tags of its server; of a repository without remotes, its own.
 
+    Nothing else vouches for a commit. What a clone has fetched beside them is anybody's: pull requests, forks.
+    """
 
-def _named(reader: ObjectReader, key: CommitKey, prefix: str) -> str | None:
-    """Return the ref of a clone for the branch or tag that a key names."""
-    if key.ref is None:
-        name = default_branch(reader, (prefix,))
-        return prefix + name if name is not None else None
-    if key.ref.startswith("refs/"):
-        return key.ref if key.ref.startswith("refs/tags/") else None
-    return prefix + key.ref
+    def __init__(self, reader: ObjectReader, identities: set[Identity]) -> None:
+        self._reader = reader
+        self._remotes = read_remotes(reader)
+        self._servers = [each for each in self._remotes if identity_of_url(each.url) in identities]
+
+    def named(self, ref: str | None) -> Iterable[str]:
+        """Yield the refs for what a key names: a branch, a full ref; None: the default branch."""
+        if ref is None:
+            for prefix in self._prefixes():
+                name = default_branch(self._reader, (prefix,))
+                if name is not None:
+                    yield from self._kept_as(_BRANCHES + name)
+        elif not ref.startswith("refs/"):
+            yield from self._kept_as(_BRANCHES + ref)
+        elif ref.startswith(_FOLDERS):
+            yield from self._kept_as(ref)
+
+    def updates(self, name: str) -> Iterable[str]:
+        """Yield the refs for the update branch, which is the clone's own before it is pushed."""
+        ref = _BRANCHES + name
+        if is_kept(ref, ref, self._servers, self._remotes):
+            yield ref
+        yield from self._kept_as(ref)
+
+    def _kept_as(self, ref: str) -> Sequence[str]:
+        return kept_as(ref, self._servers, self._remotes) if self._remotes else (ref,)
+
+    def _prefixes(self) -> Iterable[str]:
+        if not self._remotes:
+            return (_BRANCHES,)
+        folders = ((each.prefix, *each.fetch.targets(_BRANCHES)) for each in self._servers)
+        return dict.fromkeys(prefix for each in folders for prefix in each if prefix is not None)

@@ -1,9 +1,11 @@
 """The remotes that a clone knows: their addresses, and the folder of refs that their branches are fetched into."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from flakesync.git.remotes.refspecs import Refspecs, parse_refspecs
 from flakesync.git.remotes.remote import is_relative
 from flakesync.git.settings import Settings
 from flakesync.git.store.config import read_entries, read_settings
@@ -11,14 +13,20 @@ from flakesync.git.store.objects import ObjectReader
 
 _ALL = "refs/heads/*"
 _TRACKING = "refs/remotes/"
+_TAGS = "refs/tags/"
+_KEYS = re.compile(r"remote\..+\.(?:url|fetch)", re.DOTALL)
 
 
 class CloneRemote(NamedTuple):
-    """A remote as the clone has it. prefix: `refs/remotes/NAME/`, None where its branches are fetched elsewhere."""
+    """A remote as the clone has it.
+
+    prefix: `refs/remotes/NAME/`, None where its branches are fetched elsewhere. fetch: all that is fetched from it.
+    """
 
     name: str
     url: str
     prefix: str | None
+    fetch: Refspecs
 
 
 def read_remotes(reader: ObjectReader) -> Sequence[CloneRemote]:
@@ -30,20 +38,40 @@ def read_remotes(reader: ObjectReader) -> Sequence[CloneRemote]:
     """
     urls: dict[str, str] = {}
     fetch: dict[str, list[str]] = {}
-    for key, value in read_entries(reader):
-        section, _, rest = key.partition(".")
-        name, _, last = rest.rpartition(".")
-        if section == "remote" and last == "url":
+    for key, value in read_entries(reader, _KEYS):
+        name, _, last = key.removeprefix("remote.").rpartition(".")
+        if last == "url":
             urls.setdefault(name, value)  # git fetches from the first one
-        elif section == "remote" and last == "fetch":
+        else:
             fetch.setdefault(name, []).append(value)
     if not urls:
         return ()
     settings = read_settings(reader)
     found = [
-        CloneRemote(name, _address(reader, url, settings), _prefix(fetch.get(name, ()))) for name, url in urls.items()
+        CloneRemote(name, _address(reader, url, settings), _prefix(specs), parse_refspecs(specs))
+        for name, url in urls.items()
+        for specs in [fetch.get(name, ())]
     ]
     return sorted(found, key=lambda remote: remote.name != "origin")
+
+
+def kept_as(ref: str, servers: Sequence[CloneRemote], remotes: Sequence[CloneRemote]) -> list[str]:
+    """Return the refs of a clone that can hold nothing but a branch or tag (`refs/heads/main`) of a server.
+
+    servers: those of the clone's remotes that are the server. A ref that another refspec writes too, of whichever
+    remote, may hold what that one fetches: a pull request (`refs/pull/*/head:refs/remotes/origin/pr/*`), a branch of a
+    fork.
+    """
+    places = dict.fromkeys(target for remote in servers for target in remote.fetch.targets(ref))
+    return [place for place in places if is_kept(place, ref, servers, remotes)]
+
+
+def is_kept(place: str, ref: str, servers: Sequence[CloneRemote], remotes: Sequence[CloneRemote]) -> bool:
+    """Tell whether a ref of a clone has nothing fetched into it but this ref of the server; true for nothing at all."""
+    # Tags follow what is fetched, into refs/tags/ of the clone, whichever remote that was.
+    if place.startswith(_TAGS) and len(servers) != len(remotes):
+        return False
+    return all(remote in servers and source == ref for remote in remotes for source in remote.fetch.sources(place))
 
 
 def _address(reader: ObjectReader, url: str, settings: Settings) -> str:

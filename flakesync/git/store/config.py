@@ -27,13 +27,17 @@ def read_settings(reader: ObjectReader) -> Settings:
     return {**shared.files, **dict(own), **shared.environment}
 
 
-def read_entries(reader: ObjectReader) -> list[tuple[str, str]]:
-    """Return the repository's own settings as pairs: a key that is given twice is there twice.
+def read_entries(reader: ObjectReader, keys: re.Pattern[str]) -> list[tuple[str, str]]:
+    """Return those settings of a repository that a pattern matches, as pairs: a key that is given twice is there twice.
 
     Raises: GitError(`no-git` | `git`).
     """
-    own = _file_entries(reader)
-    return own if own is not None else _ask_git(reader)
+    shared = read_shared_settings()
+    own = _file_entries(reader) if shared is not None else None
+    # Of what all repositories share only the last value of a key is known: git has every one.
+    if shared is None or own is None or any(map(keys.fullmatch, (*shared.files, *shared.environment))):
+        own = _ask_git(reader)
+    return [(key, value) for key, value in own if keys.fullmatch(key)]
 
 
 def _ask_git(reader: ObjectReader) -> list[tuple[str, str]]:

@@ -92,7 +92,11 @@ class GitError(FlakesyncError):
     """git, or a repository, did not do what was asked."""
 
 
-class HostDownError(GitError):
+class NoAnswerError(GitError):
+    """A server that failed before it had answered, and may answer tomorrow: code `unreachable`."""
+
+
+class HostDownError(NoAnswerError):
     """A server that answers nobody, whatever is asked: code `unreachable`. host: as in its addresses, with its port."""
 
     def __init__(self, host: str, message: str, *, hint: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,6 +104,25 @@ def test_a_server_that_is_down_leaves_checks_unmade_and_that_is_no_pass(tmp_path
         assert {"nar-hash", "not-in-history"} <= reasons.keys()
         assert all(served.host in reason for each in reasons.values() for reason in each), reasons
         served.audit("--level", "mirror", "--strict", status=1)
+
+
+def test_a_repo_whose_own_server_is_down_is_unchecked_and_one_that_is_gone_is_a_finding(tmp_path: Path) -> None:
+    with socket.socket() as taken:  # bound, and listening to nobody
+        taken.bind(("127.0.0.1", 0))
+        urls = {
+            "down": f"git+http://127.0.0.1:{taken.getsockname()[1]}/down.git",
+            "gone": f"git+file://{tmp_path}/gone",
+        }
+        (tmp_path / "workspace.toml").write_text(tomli_w.dumps({"repos": {name: {"url": urls[name]} for name in urls}}))
+        found = {}
+        for name in urls:
+            argv = ("audit", "--level", "mirror", "--repo", name)
+            done = forked.flakesync(*argv, "--json", cwd=tmp_path, env=os.environ)
+            strict = forked.flakesync(*argv, "--strict", cwd=tmp_path, env=os.environ)
+            report = msgspec.json.decode(done.stdout, type=AuditReport)
+            found[name] = [each.rule for each in report.findings], [each.rule for each in report.unchecked]
+            assert (done.returncode, strict.returncode) == (0 if name == "down" else 1, 1)
+    assert found == {"down": ([], ["unreachable"]), "gone": (["unreachable"], [])}
 
 
 @pytest.mark.parametrize("argv", [(), ("--offline",)])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flakesync.errors import GitError, HostDownError
+from flakesync.errors import GitError, HostDownError, NoAnswerError
 from flakesync.git.process import Answer
 from flakesync.git.remotes.remote import Remote, explain, list_refs, parse_remote
 
@@ -212,3 +212,19 @@ def test_a_real_proxy_that_wants_a_login_is_named(scheme: str) -> None:
     with pytest.raises(HostDownError, match="407") as caught:
         list_refs(parse_remote(f"{scheme}://h.invalid/r"), ["HEAD"])
     assert "the proxy wants a login" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("err", "passes"),
+    [
+        ("fatal: unable to access 'https://x/': The requested URL returned error: 503\n", True),
+        ("error: RPC failed; curl 28 Operation too slow. Less than 1 bytes/sec transferred\nfatal: early EOF\n", True),
+        ("fatal: unable to access 'https://x/': Could not resolve host: x\n", True),
+        ("fatal: unable to access 'https://x/': The requested URL returned error: 403\n", False),
+        ("fatal: repository 'https://x/' not found\n", False),
+        ("remote: this account is closed\nfatal: protocol error\n", False),
+    ],
+)
+def test_a_server_that_has_failed_is_told_from_one_that_has_answered(err: str, passes: bool) -> None:
+    assert isinstance(explained(WEB, err), NoAnswerError) == passes
+    assert not isinstance(explained("/srv/r", err), NoAnswerError)

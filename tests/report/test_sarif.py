@@ -144,6 +144,8 @@ def test_a_repo_that_could_not_be_read_is_no_success() -> None:
     run = _run(_report(_found("unreachable", flake=None, path=None, line=None)))
     assert run["invocations"][0]["executionSuccessful"] is False
     assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "flake.lock"
+    down = Unchecked(rule="unreachable", repo="app", flake=None, input=None, reason="its server is down")
+    assert _run(_report(unchecked=(down,)))["invocations"][0]["executionSuccessful"] is False
 
 
 def test_of_too_many_findings_the_gravest_are_kept_and_the_rest_is_said() -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from flakesync.errors import GitError, HostDownError
+from flakesync.errors import GitError, HostDownError, NoAnswerError
 from flakesync.git import process
 from flakesync.git.remotes.causes import NO_SSH_KEY, cause_in, reason_in
 from flakesync.git.remotes.credentials import helpers, login_in, secrets_in, server_of
@@ -246,6 +246,8 @@ def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     cause = cause_in(answer.err)
     if cause is None or (host is None and cause.kind == "down"):
         said = reason_in(answer.err) or failed.message.removeprefix(f"git {command}: ")
+        if host is not None and (stalled(answer) or stumbled(remote.url, answer)):
+            return NoAnswerError("unreachable", f"{shown}: {_reason(remote, said)}")
         code = "unreachable" if answer.status == 128 or "could not read from remote" in answer.err.lower() else "git"
         return GitError(code, f"{shown}: {_reason(remote, said)}")
     reason = _reason(remote, cause.reason)

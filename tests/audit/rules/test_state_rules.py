@@ -10,7 +10,7 @@ from flakesync.audit.newness import new_findings
 from flakesync.audit.rules import ALL
 from flakesync.audit.rules.state import bad_lock, flake_nix_differs, no_lock, old, unreachable
 from flakesync.audit.severity import reaches
-from flakesync.errors import GitError
+from flakesync.errors import GitError, HostDownError
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.audit import AuditSettings
 from flakesync.workspace.clones.flakes import FlakeState, read_flake
@@ -117,10 +117,10 @@ def test_another_difference_of_the_same_input_is_another_finding(before: str, af
     texts = [
         f"{{ inputs = {{ {each} }}; outputs = _: {{ }}; }}" for each in (before, before.replace("acme/lib/dev", after))
     ]
-    one, two = (ask(flake_nix_differs.RULE, flake_of(each, LIB)).findings for each in texts)
-    assert len(one) == len(two) == 1
+    one, two = (ask(flake_nix_differs.RULE, flake_of(each, LIB)) for each in texts)
+    assert len(one.findings) == len(two.findings) == 1
     rules = {flake_nix_differs.RULE.id: flake_nix_differs.RULE}
-    assert new_findings(one, two, rules) == two
+    assert new_findings(one, two, rules) == two.findings
     assert new_findings(one, one, rules) == []
 
 
@@ -186,6 +186,18 @@ def test_a_repo_that_could_not_be_read_is_grave_with_the_reason() -> None:
     assert said(found) == [(None, "high", "app: an object is missing")]
     assert found.findings[0].flake is None
     assert not ask(unreachable.RULE, flake_of(None, LIB)).findings
+
+
+def test_a_repo_whose_server_is_down_is_unchecked_and_one_that_its_server_refuses_is_grave() -> None:
+    down = UnreadableRepo(repo("app"), None, HostDownError("h.example", "h.example cannot be reached: no route"))
+    found = ask(unreachable.RULE, down)
+    assert not found.findings
+    assert [(each.flake, each.input, each.reason) for each in found.unchecked] == [
+        (None, None, "h.example cannot be reached: no route")
+    ]
+    for code in ("access-denied", "unreachable"):
+        refused = UnreadableRepo(repo("app"), None, GitError(code, "h.example/app: no"))
+        assert said(ask(unreachable.RULE, refused)) == [(None, "high", "h.example/app: no")]
 
 
 def test_a_repo_that_cannot_be_read_is_said_whatever_it_was_before(tmp_path: Path) -> None:

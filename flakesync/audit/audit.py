@@ -162,12 +162,16 @@ def _find(context: Context, states: Sequence[RepoState], rules: Sequence[Rule], 
     for each in nodes:
         by_repo[each.repo].append(each)
     alone = [_find(context, [state], rules, by_repo[state.name]) for state in states]
-    return Found([each for one in alone for each in one.findings], [each for one in alone for each in one.unchecked])
+    return Found(
+        [each for one in alone for each in one.findings],
+        [each for one in alone for each in one.unchecked],
+        {key: value for one in alone for key, value in one.anywhere.items()},
+    )
 
 
 def _new(after: Found, before: Found) -> Found:
     """Return what is new, and say so of each finding."""
-    findings = new_findings(before.findings, after.findings, {rule.id: rule for rule in ALL})
+    findings = new_findings(before, after, {rule.id: rule for rule in ALL})
     known = {*before.unchecked}
     return Found(
         [msgspec.structs.replace(each, new=True) for each in findings],

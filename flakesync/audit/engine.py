@@ -1,6 +1,6 @@
 """Goes with every rule to everything that it looks at, and makes findings of what it says."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import assert_never
 
@@ -20,7 +20,7 @@ from flakesync.audit.rule import (
     Said,
     SourcesRule,
 )
-from flakesync.audit.shown import shown_source
+from flakesync.audit.shown import clean_message, shown_source
 from flakesync.audit.subject import Subject, all_subjects
 from flakesync.documents.audit import AuditFinding, Level, Unchecked
 from flakesync.nix.lock.node import LockNode
@@ -32,10 +32,15 @@ _LEVELS: tuple[Level, ...] = ("offline", "mirror", "forge")
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What rules say, in no special order."""
+    """What rules say, in no special order.
+
+    anywhere: what the fingerprints of the findings are without their input paths, by fingerprint; none for a finding of
+    what is of no repository, which the path alone tells from others.
+    """
 
     findings: Sequence[AuditFinding]
     unchecked: Sequence[Unchecked]
+    anywhere: Mapping[str, str] = {}
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -93,20 +98,25 @@ def find_in(context: Context, nodes: Sequence[Subject], rules: Iterable[Rule]) -
 def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:
     findings: list[AuditFinding] = []
     unchecked: list[Unchecked] = []
+    anywhere: dict[str, str] = {}
     looked_at = _Nodes(nodes)
     for rule in rules:
         for place, answer in _ask(rule, context, states, looked_at):
             match answer:
                 case Said():
-                    findings.append(_finding(rule, context, place, answer))
+                    finding = _finding(rule, context, place, answer)
+                    findings.append(finding)
+                    if place.node is not None and place.node.origin.found is not None:
+                        anywhere[finding.fingerprint] = fingerprint(rule.id, place.flake, None, place.node)
                 case NotChecked(reason=reason):
                     path = show_path(place.path) if place.path is not None else None
+                    why = clean_message(reason)
                     unchecked.append(
-                        Unchecked(rule=rule.id, repo=place.repo, flake=place.flake, input=path, reason=reason)
+                        Unchecked(rule=rule.id, repo=place.repo, flake=place.flake, input=path, reason=why)
                     )
                 case _:
                     assert_never(answer)
-    return Found(findings, unchecked)
+    return Found(findings, unchecked, anywhere)
 
 
 def _ask(rule: Rule, context: Context, states: Sequence[RepoState], nodes: "_Nodes") -> Iterator[_Saying]:
@@ -159,6 +169,6 @@ def _finding(rule: BaseRule, context: Context, place: _Place, said: Said) -> Aud
         line=None,
         source=shown_source(node.origin.locked) if node is not None else None,
         locked_rev=node.origin.rev if node is not None else None,
-        message=said.message,
+        message=clean_message(said.message),
         fingerprint=fingerprint(rule.id, place.flake, place.path, node),
     )

@@ -11,12 +11,13 @@ from functools import cached_property
 
 import msgspec
 
-from flakesync.audit.engine import find_in, rules_at
+from flakesync.audit.engine import Found, find_in, rules_at
 from flakesync.audit.ignores import apply
 from flakesync.audit.newness import new_findings
 from flakesync.audit.rule import Context, InputRule, NodeRule, Rule
 from flakesync.audit.rules import RULES
 from flakesync.audit.severity import reaches
+from flakesync.audit.shown import clean
 from flakesync.audit.subject import subjects
 from flakesync.documents.audit import AuditFinding
 from flakesync.errors import SyncError
@@ -84,19 +85,20 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
             return
         added = self._added(lock, _overrides(read_through(reader, base, flake_file(lock.flake, "flake.nix"))))
         if added:
-            said = [f"{each.rule}: {each.input}: {each.message}" for each in added[:_MOST_NAMED]]
+            said = [f"{each.rule}: {clean(each.input or '')}: {each.message}" for each in added[:_MOST_NAMED]]
             said += [f"and {len(added) - _MOST_NAMED} more"] if len(added) > _MOST_NAMED else []
             raise SyncError("audit-gate", f"{flake_file(lock.flake)}: the new lock adds {'; '.join(said)}", hint=_HINT)
 
     def _added(self, lock: NewLock, overrides: Overrides) -> Sequence[AuditFinding]:
-        def find(lock_file: LockFile) -> Sequence[AuditFinding]:
-            return find_in(self.context, [*subjects(lock.repo, lock.flake, lock_file, overrides)], self.rules).findings
+        def find(lock_file: LockFile) -> Found:
+            return find_in(self.context, [*subjects(lock.repo, lock.flake, lock_file, overrides)], self.rules)
 
-        found = [each for each in find(lock.after) if reaches(each.severity, self.threshold)]
-        if not found:
+        found = find(lock.after)
+        grave = [each for each in found.findings if reaches(each.severity, self.threshold)]
+        if not grave:
             return ()  # nearly always: then the lock before is not looked at
-        old = find(lock.before) if lock.before is not None else ()
-        new = new_findings(old, found, {rule.id: rule for rule in self.rules})
+        old = find(lock.before) if lock.before is not None else Found((), ())
+        new = new_findings(old, msgspec.structs.replace(found, findings=grave), {rule.id: rule for rule in self.rules})
         judged = apply(new, self.context.settings, self.context.today)
         return [each for each in judged if each.ignored is None and each.rule != "ignore-expired"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.audit.audit import make_context
-from flakesync.audit.engine import find_findings, find_in, rules_at
+from flakesync.audit.engine import Found, find_findings, find_in, rules_at
 from flakesync.audit.newness import new_findings
 from flakesync.audit.rule import (
     Answer,
@@ -24,7 +24,7 @@ from flakesync.audit.rule import (
 from flakesync.audit.rules import ALL, RULES
 from flakesync.audit.severity import SEVERITIES, reaches
 from flakesync.audit.subject import Subject, subjects
-from flakesync.documents.audit import AuditFinding, Level
+from flakesync.documents.audit import Level
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
 from flakesync.terms import FlakeDir, RepoName
@@ -150,9 +150,8 @@ def test_a_severity_counts_from_the_threshold_on(threshold: str) -> None:
     )
 
 
-def marked(inputs: Inputs, *, of_commit: bool = False, message: str = "x") -> list[AuditFinding]:
-    find = rule(lambda *_: [Said(message)], of_commit=of_commit)
-    return list(find_in(context(), nodes_of(inputs), [find]).findings)
+def marked(inputs: Inputs, *, message: str = "x") -> Found:
+    return find_in(context(), nodes_of(inputs), [rule(lambda *_: [Said(message)])])
 
 
 @given(st.integers(0, 10_000))
@@ -182,8 +181,45 @@ def test_a_finding_is_new_if_it_was_not_there_and_one_about_a_commit_if_the_comm
     assert len(new_findings(marked(old), marked(new), {"foreign": about_commit})) == 1
     assert not new_findings(marked(new), marked(new), {"foreign": about_commit})
     assert len(new_findings(marked(new), marked(new, message="another hash"), {"foreign": about_commit})) == 1
-    moved = {"lib": git("https://evil/lib", rev=commit_id(1))}
-    assert len(new_findings(marked(old), marked(moved), {"foreign": about_repo})) == 1
+    other = {"lib": git("https://evil/lib", rev=commit_id(1))}
+    assert len(new_findings(marked(old), marked(other), {"foreign": about_repo})) == 1
+
+
+LIB, LATER, EVIL = (git(f"https://{host}/lib", rev=commit_id(at)) for host, at in (("h", 1), ("h", 2), ("evil", 1)))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "of_repo", "of_commit"),
+    [
+        ({"a": LIB}, {"b": LIB}, [], []),
+        ({"a": LIB}, {"b": LATER}, [], ["b"]),
+        ({"a": LIB}, {"b": EVIL}, ["b"], ["b"]),
+        ({"a": LIB}, {"a": LIB, "b": LIB}, ["b"], ["b"]),
+        ({"a": LIB}, {"b": LIB, "c": LIB}, ["c"], ["c"]),
+        ({"a": LIB, "b": LIB}, {"c": LIB, "d": LIB}, [], []),
+        ({"a": LIB, "b": EVIL}, {"a": EVIL, "b": LIB}, [], []),
+        ({"a": folder("./x", {}, old=True)}, {"b": folder("./y", {}, old=True)}, ["b"], ["b"]),
+    ],
+)
+def test_a_finding_that_has_moved_to_another_input_is_not_new_and_one_at_one_more_input_is(
+    before: Inputs, after: Inputs, of_repo: list[str], of_commit: list[str]
+) -> None:
+    for expected, rules in ((of_repo, rule(None)), (of_commit, rule(None, of_commit=True))):
+        new = new_findings(marked(before), marked(after), {"foreign": rules})
+        assert [each.input for each in new] == expected
+
+
+def test_a_finding_that_has_moved_and_is_graver_now_is_new() -> None:
+    low = context(AuditSettings(severity={"foreign": "low"}))
+    before = find_in(low, nodes_of({"a": LIB}), [rule(lambda *_: [Said("x")])])
+    assert len(new_findings(before, marked({"b": LIB}), {"foreign": rule(None)})) == 1
+
+
+def test_a_rule_that_says_two_things_of_an_input_moves_with_both() -> None:
+    two = rule(lambda *_: [Said("x"), Said("y")])
+    before, after = (find_in(context(), nodes_of({name: LIB}), [two]) for name in "ab")
+    assert not new_findings(before, after, {"foreign": two})
+    assert len(new_findings(find_in(context(), (), [two]), after, {"foreign": two})) == 2
 
 
 def test_every_rule_has_a_name_of_its_own_and_words_for_people() -> None:

@@ -38,7 +38,7 @@ def with_lines(findings: Iterable[AuditFinding], states: Iterable[RepoState]) ->
 
 
 class _Flake(NamedTuple):
-    """A lock, the labels of its nodes by their input paths as they are shown, and the lines of its nodes."""
+    """A lock, and the lines of its nodes. labels: by input paths as they are shown, if these say less than the paths."""
 
     lock: LockFile
     labels: Mapping[str, NodeLabel]
@@ -46,7 +46,7 @@ class _Flake(NamedTuple):
 
     def line(self, shown: str) -> int | None:
         """Return the line of an input; None: the lock has no such input, as where flake.nix alone has it."""
-        # Only what no path of its own leads to is looked up part by part: a name may have a slash in it.
+        # Where names have slashes in them, only what no path of its own leads to is looked up part by part.
         label = self.labels.get(shown) or self.lock.resolve(tuple(shown.split("/")))
         return self.lines.get(label) if label is not None else None
 
@@ -57,8 +57,9 @@ def _read_flake(state: RepoState, dir: FlakeDir) -> _Flake | None:
     if lock is None or data is None:
         return None
     labels: dict[str, NodeLabel] = {}
-    for each in subjects(state.name, dir, lock):
-        labels.setdefault(show_path(each.path), each.label)
+    if any("/" in name for node in lock.nodes.values() for name in node.inputs):
+        for each in subjects(state.name, dir, lock):
+            labels.setdefault(show_path(each.path), each.label)
     return _Flake(lock, labels, node_lines(data))
 
 

@@ -17,6 +17,8 @@ _KEY = re.compile(
     rb'\n(?:  "([^"\\]*+(?:\\.[^"\\]*+)*+)"|    "([^"\\]*+(?:\\.[^"\\]*+)*+)"|      "locked"): ', re.DOTALL
 )
 
+_decoder = msgspec.json.Decoder(msgspec.Raw)
+
 _NODES = 1
 _NODE = 2
 _PARTS = 3
@@ -87,7 +89,8 @@ def _by_token(data: bytes) -> Mapping[NodeLabel, int]:
 
 def _is_json(data: bytes) -> bool:
     try:
-        msgspec.json.decode(data.removeprefix(codecs.BOM_UTF8))
+        data.decode()  # the decoder looks at no text of what it only passes over
+        _decoder.decode(data.removeprefix(codecs.BOM_UTF8))
     except (ValueError, RecursionError):
         return False
     return True

@@ -38,7 +38,7 @@ def with_lines(findings: Iterable[AuditFinding], states: Iterable[RepoState]) ->
 
 
 class _Flake(NamedTuple):
-    """A lock, and the lines of its nodes. labels: by input paths as they are shown, if these say less than the paths."""
+    """A lock, and the lines of its nodes. labels: by input paths as they are shown, where these say less than paths."""
 
     lock: LockFile
     labels: Mapping[str, NodeLabel]

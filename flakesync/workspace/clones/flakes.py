@@ -20,13 +20,13 @@ from flakesync.workspace.inputs import Following, OwnInput, copies, following_in
 
 ProblemKind = Literal["no-lock", "bad-lock"]
 
-_Compared = tuple[tuple[Disagreement, ...], str | None, Overrides]
-"""`stale`, `uncompared` and `overrides` of a flake."""
+_Compared = tuple[tuple[Disagreement, ...], str | None, Overrides, bool]
+"""`stale`, `uncompared`, `overrides` and `is_flake` of a flake."""
 
 # Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/7"
-_AGREED = msgspec.msgpack.encode(((), None, {}))
-_COMPARED = ("stale", "uncompared", "overrides")
+_FORMAT = "disagreements/8"
+_AGREED = msgspec.msgpack.encode(((), None, {}, True))
+_COMPARED = ("stale", "uncompared", "overrides", "is_flake")
 _decoder = msgspec.msgpack.Decoder(_Compared)
 
 
@@ -41,8 +41,9 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     """One flake of a repo: `lock` is None where it has no inputs, or where there is a `problem`.
 
     stale: where flake.nix and the lock disagree; empty too where that cannot be told. uncompared: why not, as a phrase
-    (flake.nix has to be evaluated, or is not there); None where they were compared, or there is no lock. overrides:
-    inputs of inputs of which flake.nix says where they lead; none where that cannot be told.
+    (flake.nix has to be evaluated, or leads nowhere); None where they were compared, or one is not there. overrides:
+    inputs of inputs of which flake.nix says where they lead; none where that cannot be told. is_flake: False: there is
+    a lock without a flake.nix, which no Nix reads.
     """
 
     dir: FlakeDir
@@ -51,6 +52,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     stale: tuple[Disagreement, ...] = ()
     uncompared: str | None = None
     overrides: Overrides = {}
+    is_flake: bool = True
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
@@ -92,8 +94,8 @@ def read_flake(
         return FlakeState(dir, None, Problem("bad-lock", error.message))
     if flake_file(dir, "flake.nix") not in files:
         return FlakeState(dir, lock)
-    stale, uncompared, overrides = _compare(dir, flake_nix, lock)
-    return FlakeState(dir, lock, stale=stale, uncompared=uncompared, overrides=overrides)
+    is_link = flake_file(dir, "flake.nix") in links
+    return FlakeState(dir, lock, None, *_compare(dir, flake_nix, lock, is_link=is_link))
 
 
 def read_flakes(
@@ -148,15 +150,21 @@ def _with_stale(
 
 
 def _find(reader: ObjectReader, rev: Rev, dir: FlakeDir, lock: LockFile) -> _Compared:
-    return _compare(dir, read_through(reader, rev, flake_file(dir, "flake.nix")), lock)
+    file = flake_file(dir, "flake.nix")
+    flake_nix = read_through(reader, rev, file)
+    is_link = flake_nix is None and link_target(reader, rev, file) is not None
+    return _compare(dir, flake_nix, lock, is_link=is_link)
 
 
-def _compare(dir: FlakeDir, flake_nix: bytes | None, lock: LockFile) -> _Compared:
+def _compare(dir: FlakeDir, flake_nix: bytes | None, lock: LockFile, *, is_link: bool) -> _Compared:
+    """Compare a lock with its flake.nix; None: that cannot be read. is_link: it is there, and a symlink."""
     from flakesync.nix.expression.inputs import NotStatic, read_inputs
 
+    if flake_nix is None and not is_link:
+        return (), None, {}, False
     if flake_nix is None:
-        return (), f"there is no {flake_file(dir, 'flake.nix')}", {}
+        return (), f"{flake_file(dir, 'flake.nix')} is a symlink that leads to no file of the repo", {}, True
     read = read_inputs(flake_nix)
     if isinstance(read, NotStatic):
-        return (), f"only Nix can tell the inputs: {read.reason}", {}
-    return disagreements(read.inputs, lock), None, overrides_of(read.inputs)
+        return (), f"only Nix can tell the inputs: {read.reason}", {}, True
+    return disagreements(read.inputs, lock), None, overrides_of(read.inputs), True

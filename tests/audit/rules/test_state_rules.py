@@ -1,5 +1,6 @@
 """Rules on flakes and repos as a whole: too old, no lock, a broken one, unreachable, not what flake.nix says."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -133,17 +134,43 @@ def test_a_follows_that_only_the_lock_has_is_found() -> None:
 @pytest.mark.parametrize(
     ("flake_nix", "reason"),
     [
-        (None, "there is no flake.nix"),
         ('{ inputs = import ./inputs.nix; outputs = _: { }; }', "only Nix can tell the inputs: flake.nix:1:"),
         ("{", "only Nix can tell the inputs: flake.nix:1:"),
     ],
 )  # fmt: skip
-def test_a_flake_nix_that_cannot_be_compared_is_unchecked(flake_nix: str | None, reason: str) -> None:
+def test_a_flake_nix_that_cannot_be_compared_is_unchecked(flake_nix: str, reason: str) -> None:
     found = ask(flake_nix_differs.RULE, flake_of(flake_nix, LIB))
     assert not found.findings
     (unchecked,) = found.unchecked
     assert unchecked.flake == "."
     assert unchecked.reason.startswith(reason)
+
+
+def test_a_lock_without_a_flake_nix_is_none_of_a_flake_and_nothing_is_unchecked() -> None:
+    state = flake_of(None, LIB)
+    assert not state.flakes[0].is_flake
+    found = ask(flake_nix_differs.RULE, state)
+    assert not found.findings
+    assert not found.unchecked
+
+
+@pytest.mark.parametrize("git", [True, False])
+@pytest.mark.parametrize("there", [None, "link:nowhere.nix", "link:/etc/flake.nix"])
+def test_a_flake_nix_that_leads_nowhere_is_unchecked_and_one_that_is_not_there_is_not(
+    tmp_path: Path, git: bool, there: str | None
+) -> None:
+    files = {"flake.lock": locks.to_bytes(locks.lock(LIB)).decode(), **({"flake.nix": there} if there else {})}
+    repos.make_repo(tmp_path / "app", files)
+    if not git:
+        shutil.rmtree(tmp_path / "app/.git")
+    (tmp_path / "workspace.toml").write_text('[workspace]\nname = "x"\n[repos.app]\npath = "app"\n')
+    workspace = load_workspace(tmp_path / "workspace.toml")
+    for _ in range(2):  # from the repo, then from what was kept
+        state = read_snapshot(workspace, cache=tmp_path / "cache").states[RepoName("app")]
+        found = ask(flake_nix_differs.RULE, state)
+        assert not found.findings
+        expected = ["flake.nix is a symlink that leads to no file of the repo"] if there else []
+        assert [each.reason for each in found.unchecked] == expected
 
 
 def test_what_could_not_be_compared_is_kept_with_the_commit(tmp_path: Path) -> None:

@@ -16,8 +16,11 @@ _OF_OTHER_CODE = ("new", "reference", "follows")
 def find(context: Context, state: RepoState, flake: FlakeState) -> Iterator[tuple[InputPath | None, Answer]]:
     """Yield a finding for each input that Nix would fetch, or take from elsewhere, as soon as it reads the flake.
 
-    And for those below that are not what the flake.nix above them asks for, where that is known.
+    And for those below that are not what the flake.nix above them asks for, where that is known. Without a flake.nix
+    nothing is asked for, and no Nix reads the lock.
     """
+    if not flake.is_flake:
+        return
     if flake.uncompared is not None:
         yield None, NotChecked(flake.uncompared)
     for each in flake.stale:

@@ -2,7 +2,8 @@
 
     mirrors/NAME-HASH           a bare mirror of a repository       (+ .lock)
     commits/HASH                commits of somebody else's          (+ .lock)
-    branches/HASH               the newest commits of somebody else's branches, without files (+ .lock, .proven)
+    branches/HASH               the newest commits of somebody else's branches, without files (+ .lock)
+    branches/HASH.answers       where commits stand in the history of its server, the latest 20,000
     sources/HASH                commits of somebody else's with their files, without history (+ .lock)
     contents/ID.json            the narHash of a tree or of a commit
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
@@ -70,6 +71,11 @@ def commits_folder(cache: Path, address: str) -> Path:
 def branches_folder(cache: Path, address: str) -> Path:
     """Return the folder of the repository with the newest commits of an address's branches, without files."""
     return cache / "branches" / _digest(address)[:32]
+
+
+def answers_file(branches: Path) -> Path:
+    """Return the file with what has been found in a repository of `branches_folder`."""
+    return branches.with_name(f"{branches.name}.answers")
 
 
 def contents_folder(cache: Path, address: str, *, sha256: bool) -> Path:

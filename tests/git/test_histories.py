@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.cache.layout import answers_file
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.remotes import branch_history
 from flakesync.git.remotes.branch_history import HistoryAnswer
 from flakesync.git.remotes.server_history import HistoryQuestion, ask_history, known_history
 from flakesync.terms import Rev
@@ -274,3 +276,14 @@ def test_a_repository_of_ours_that_was_cut_off_by_depth_is_made_whole_before_it_
     assert server.answer(server.days[0], "main", 9).named
     assert server.answer(server.stable, "main", 9).others == ("refs/heads/stable",)
     assert server.answer(server.pulled, "main", 9) == HistoryAnswer(named=False)
+
+
+def test_of_what_has_been_found_the_latest_is_kept_and_no_more(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(branch_history, "_MOST_ANSWERS", 3)
+    asked = [server.asks(rev) for rev in server.days]
+    for each in asked:
+        server.answers(each)
+    known = known_history(server.url, asked, server.cache, final=True)
+    assert list(known) == asked[-3:]
+    (file,) = (server.cache / "branches").glob("*.answers")
+    assert file == answers_file(server.own())

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from flakesync.cache.keep import keep
-from flakesync.cache.layout import branches_folder
+from flakesync.cache.layout import answers_file, branches_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
@@ -92,7 +92,7 @@ def answer_key(ref: str | None, rev: Rev) -> str:
 def read_answers(path: Path) -> Mapping[str, HistoryAnswer]:
     """Return what has been found in the repository at `path`; what cannot be read is to be found once more."""
     try:
-        return msgspec.json.decode(_answers_of(path).read_bytes(), type=dict[str, HistoryAnswer])
+        return msgspec.json.decode(answers_file(path).read_bytes(), type=dict[str, HistoryAnswer])
     except (OSError, ValueError):
         return {}
 
@@ -101,11 +101,7 @@ def keep_answers(path: Path, answers: Mapping[str, HistoryAnswer]) -> None:
     """Keep what has been found, the latest so many; the lock of `path` is held."""
     known = read_answers(path)
     every = [*(item for item in known.items() if item[0] not in answers), *answers.items()]
-    keep(_answers_of(path), msgspec.json.encode(dict(every[-_MOST_ANSWERS:])))
-
-
-def _answers_of(path: Path) -> Path:
-    return path.with_name(path.name + ".answers")
+    keep(answers_file(path), msgspec.json.encode(dict(every[-_MOST_ANSWERS:])))
 
 
 def locked(path: Path) -> AbstractContextManager[None]:

@@ -24,6 +24,7 @@ from flakesync.audit.shown import clean_message, shown_source
 from flakesync.audit.subject import Subject, all_subjects
 from flakesync.documents.audit import AuditFinding, Level, Unchecked
 from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.source import Origin
 from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.snapshot import FlakeState, RepoState
@@ -61,13 +62,29 @@ class _Nodes:
     def __init__(self, nodes: Sequence[Subject]) -> None:
         self.all = nodes
 
+    def of(self, rule: NodeRule) -> Sequence[tuple[LockNode, Sequence[Subject]]]:
+        """Return those that a rule has to look at, each once, with its places."""
+        applies = rule.applies
+        if applies is None:
+            return self._alike
+        # No call but this one is made for nearly all nodes: a generator that ends at once costs three of them.
+        return [each for each, origin in zip(self._alike, self._origins, strict=True) if applies(origin)]
+
     @cached_property
-    def alike(self) -> Sequence[Sequence[Subject]]:
+    def _alike(self) -> Sequence[tuple[LockNode, Sequence[Subject]]]:
         """Those that are one object, together: locks share their nodes, and one nixpkgs may be in a thousand."""
-        found: dict[int, list[Subject]] = {}  # by id: `all` keeps every one of them alive meanwhile
+        found: dict[int, tuple[LockNode, list[Subject]]] = {}  # by id: `all` keeps all of them alive meanwhile
         for subject in self.all:
-            found.setdefault(id(subject.node), []).append(subject)
+            known = found.get(id(subject.node))
+            if known is None:
+                found[id(subject.node)] = (subject.node, [subject])
+            else:
+                known[1].append(subject)
         return [*found.values()]
+
+    @cached_property
+    def _origins(self) -> Sequence[Origin]:
+        return [node.origin for node, _ in self._alike]
 
 
 def rules_at(
@@ -122,10 +139,10 @@ def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject
 def _ask(rule: Rule, context: Context, states: Sequence[RepoState], nodes: "_Nodes") -> Iterator[_Saying]:
     match rule:
         case NodeRule(find=find):
-            for each in nodes.alike:
+            for node, places in nodes.of(rule):
                 # A rule has nothing to say of nearly all nodes: no list is made of that.
-                for answer in find(context, each[0].node):
-                    for subject in each:
+                for answer in find(context, node):
+                    for subject in places:
                         yield _place(subject), answer
         case InputRule(find=in_place):
             for subject in nodes.all:

@@ -15,6 +15,7 @@ from flakesync.audit.subject import Subject
 from flakesync.documents.audit import Level
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.identity import Identity
+from flakesync.nix.reference.source import Origin
 from flakesync.terms import InputPath, RepoName
 from flakesync.workspace.audit import AuditSettings, RuleId, Severity
 from flakesync.workspace.manifest import Workspace
@@ -82,8 +83,13 @@ class BaseRule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeRule(BaseRule, frozen=True, kw_only=True):
-    """A rule that is decided by a node alone, wherever it is: asked once for the same node of a thousand locks."""
+    """A rule that is decided by a node alone, wherever it is: asked once for the same node of a thousand locks.
 
+    applies: whether there is anything to look at, asked first; None: there always is. Nearly every node of nearly every
+    lock goes no further, so it looks at what is there and parses nothing.
+    """
+
+    applies: Callable[[Origin], bool] | None = None
     find: Callable[[Context, LockNode], Iterable[Answer]]
 
 

@@ -8,6 +8,7 @@ from flakesync.audit.rule import Answer, Context, NodeRule, Said
 from flakesync.audit.shown import shown_source
 from flakesync.nix.lock.node import LockNode, is_commit_id
 from flakesync.nix.reference.identity import split_url
+from flakesync.nix.reference.source import Origin
 from flakesync.nix.reference.url import decode
 from flakesync.survey.pins import is_archive
 
@@ -32,12 +33,14 @@ _STAYS = {
 _Verdict = Literal["stays", "changes", "unknown"]
 
 
+def applies(origin: Origin) -> bool:
+    """Tell whether an archive is locked."""
+    return is_archive(origin.locked)
+
+
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding; none for an address that names a commit, or that its server never changes."""
     origin = node.origin
-    # Nearly every node goes no further than this line.
-    if not is_archive(origin.locked):
-        return
     url = str(origin.locked.get("url", ""))
     verdict = _judge(url)
     if verdict == "stays":
@@ -109,5 +112,6 @@ RULE = NodeRule(
         "flake can no longer be built from scratch, and nobody can tell what was locked. Use the address of a commit, "
         "a link that stays (Nix follows the `Link` header of servers that send one), or a git reference."
     ),
+    applies=applies,
     find=find,
 )

@@ -4,12 +4,17 @@ from collections.abc import Iterator
 
 from flakesync.audit.rule import Answer, Context, NodeRule, Said
 from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.source import Origin
+
+
+def applies(origin: Origin) -> bool:
+    """Tell whether submodules are taken."""
+    return origin.locked.get("submodules") is True
 
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding."""
-    if node.origin.locked.get("submodules") is True:
-        yield Said("takes its submodules too: files of other repositories, at commits that are not in this lock")
+    yield Said("takes its submodules too: files of other repositories, at commits that are not in this lock")
 
 
 RULE = NodeRule(
@@ -20,5 +25,6 @@ RULE = NodeRule(
         "With `submodules = true` Nix fetches the repositories that `.gitmodules` names as well. The narHash covers "
         "their files; their addresses and commits are not in the lock, so no rule looks at them."
     ),
+    applies=applies,
     find=find,
 )

@@ -10,6 +10,7 @@ from flakesync.audit.rule import Answer, Context, NodeRule, NotChecked, Said
 from flakesync.audit.shown import clean, shown_source
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
+from flakesync.nix.reference.source import Origin
 
 _WELL_KNOWN = {
     "nixpkgs": "nixos/nixpkgs", "nix": "nixos/nix", "hydra": "nixos/hydra", "patchelf": "nixos/patchelf",
@@ -25,15 +26,16 @@ _WELL_KNOWN = {
 _OLDER = {"nix-darwin": "lnl7/nix-darwin", "flake-compat": "edolstra/flake-compat"}
 
 
+def applies(origin: Origin) -> bool:
+    """Tell whether another repository may be locked, or another folder of it, than was asked for."""
+    return not _is_same(origin) or "dir" in origin.locked or "dir" in origin.original
+
+
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding, or why it cannot be known."""
     origin = node.origin
     found = origin.found
-    # Nearly every node goes no further than this line.
-    if origin.source is not None and origin.source[0] == found and origin.original.get("type") != "indirect":
-        comparison: Comparison = "same"
-    else:
-        comparison = compare(origin, context.owners)
+    comparison: Comparison = "same" if _is_same(origin) else compare(origin, context.owners)
     if comparison == "another":
         asked = origin.source[0] if origin.source is not None else shown_source(origin.original)
         to = str(found) if found is not None else shown_source(origin.locked)
@@ -45,6 +47,12 @@ def find(context: Context, node: LockNode) -> Iterator[Answer]:
         # What stands behind a name of the registry may be a folder; in every other lock that Nix writes they are equal.
         asked = _folder(origin.original)
         yield Said(f"{_shown(asked)} of {found or shown_source(origin.locked)} is locked to {_shown(here)}")
+
+
+def _is_same(origin: Origin) -> bool:
+    """Tell whether what was asked for is the very repository that is locked."""
+    source = origin.source
+    return source is not None and source[0] == origin.found and origin.original.get("type") != "indirect"
 
 
 def _why_unknown(context: Context, node: LockNode) -> str | None:
@@ -80,5 +88,6 @@ RULE = NodeRule(
         "locked and says nothing. Lock the input again (`nix flake update INPUT`), or give the repository an alias in "
         "the manifest if it has moved."
     ),
+    applies=applies,
     find=find,
 )

@@ -7,9 +7,15 @@ from flakesync.audit.rule import Answer, Context, NodeRule, Said
 from flakesync.audit.shown import clean
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
+from flakesync.nix.reference.source import Origin
 
 _STORE = "/nix/store/"
 _FILE_URL = re.compile(r"(?:[a-z]+\+)?file:", re.IGNORECASE)
+
+
+def applies(origin: Origin) -> bool:
+    """Tell whether a path or an address is locked, and not a forge's repository."""
+    return "url" in origin.locked or "path" in origin.locked
 
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
@@ -33,7 +39,6 @@ def _place(locked: Mapping[str, Attr]) -> str | None:
         path = str(locked.get("path", ""))
         return path if path.startswith("/") else None
     url = locked.get("url")
-    # Nearly every node goes no further than this line.
     return url if isinstance(url, str) and (url.startswith("/") or _FILE_URL.match(url)) else None
 
 
@@ -47,5 +52,6 @@ RULE = NodeRule(
         "A path of the Nix store, as Nix up to 2.25 writes for a folder of the flake itself, is low. Lock the input "
         "again without the override."
     ),
+    applies=applies,
     find=find,
 )

@@ -11,7 +11,7 @@ from flakesync.audit.rule import Answer, Context, NodeRule, Said
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.nix.reference.identity import Identity, identity_of
-from flakesync.nix.reference.source import branch_of, resolved
+from flakesync.nix.reference.source import Origin, branch_of, resolved
 from flakesync.survey.pins import is_archive
 
 _REPOSITORIES = ("nixpkgs", "nixpkgs-channels")
@@ -40,12 +40,16 @@ class _Release(NamedTuple):
         return f"{self.year % 100:02}.{self.month:02}"
 
 
+def applies(origin: Origin) -> bool:
+    """Tell whether it is nixpkgs."""
+    # They are one object wherever both are spelled alike.
+    found, asked = origin.found, origin.repository
+    return _is_nixpkgs(found) or (asked is not found and _is_nixpkgs(asked))
+
+
 def find(context: Context, node: LockNode) -> Iterator[Answer]:
     """Yield the finding; none for what names no release (`nixos-unstable`, a commit)."""
     origin = node.origin
-    # Nearly every node goes no further than this line.
-    if not (_is_nixpkgs(origin.repository) or _is_nixpkgs(origin.found)):
-        return
     release = _release(resolved(origin.original, origin.locked)) or _release(origin.locked)
     if release is None:
         return
@@ -96,5 +100,6 @@ RULE = NodeRule(
         "after; `[audit.end-of-life]` in the manifest says otherwise of single releases. Move the input to the next "
         "release; of one deeper in the lock, let it follow yours, or ask its upstream."
     ),
+    applies=applies,
     find=find,
 )

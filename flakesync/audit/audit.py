@@ -19,7 +19,7 @@ from flakesync.audit.newness import new_findings
 from flakesync.audit.revision import read_at
 from flakesync.audit.rule import Context, Rule
 from flakesync.audit.rules import ALL, RULES
-from flakesync.audit.rules.state import flake_nix_differs
+from flakesync.audit.rules.state import flake_nix_differs, unreachable
 from flakesync.audit.severity import SEVERITIES
 from flakesync.audit.subject import Subject, count_sources
 from flakesync.documents.audit import AuditFinding, AuditReport, Counts, Level, Unchecked
@@ -114,13 +114,19 @@ def _audit(
     if before is not None:
         found = _new(found, _find(context, known, rules, earlier))
     findings = apply(found.findings, context.settings, context.today)
-    if before is None and not options.only and len(states) == len(snapshot.states):
-        findings = [*findings, *unused(found.findings, context.settings, (rule.id for rule in rules))]
+    told = {each.repo for each in found.findings if each.rule == unreachable.RULE.id}
+    told |= {each.repo for each in found.unchecked if each.rule == unreachable.RULE.id}
+    unread = {state.name: state.error for state in states if isinstance(state, UnreadableRepo)}
+    if before is None and not options.only and len(states) == len(snapshot.states) and not (unread or told):
+        # What a check that could not be made would find may be what an ignore is of.
+        made = {rule.id for rule in rules} - {each.rule for each in found.unchecked}
+        findings = [*findings, *unused(found.findings, context.settings, made)]
     report = AuditReport(
         level=options.level,
         at=options.at,
         new_since=options.new_since,
         repos=sorted(state.name for state in states),
+        unread=sorted({*unread, *told}),
         rules=sorted(options.only),
         findings=sorted(with_lines(findings, states), key=_place),
         unchecked=sorted(found.unchecked, key=_where),
@@ -128,8 +134,8 @@ def _audit(
         sources=count_sources(nodes),
         hashes_known=sum(isinstance(each, ContentEvidence) and each.known for each in evidence.contents.values()),
     )
-    errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
-    notes: list[str] = []
+    errors = [*unread.values()]
+    notes = [f"not read: {name}: {error.message}" for name, error in unread.items() if name not in told]
     for state in (before or {}).values():
         if isinstance(state, UnreadableRepo) and not isinstance(snapshot.states[state.name], UnreadableRepo):
             notes.append(f"{state.error.message}: all that is found there counts as new")
@@ -157,7 +163,9 @@ def _find(context: Context, states: Sequence[RepoState], rules: Sequence[Rule], 
             (state,) = states
             if isinstance(state, UnreadableRepo):
                 raise
-            return find_findings(context, [UnreadableRepo(state.repo, state.base, as_error(error))], rules, ())
+            # Whichever rules were asked for: nothing is known of the repo.
+            failed = UnreadableRepo(state.repo, state.base, as_error(error))
+            return find_findings(context, [failed], [unreachable.RULE], ())
     by_repo: dict[RepoName, list[Subject]] = {state.name: [] for state in states}
     for each in nodes:
         by_repo[each.repo].append(each)

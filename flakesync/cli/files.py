@@ -1,7 +1,7 @@
 """Answers that are files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from flakesync.errors import FlakesyncError
@@ -9,10 +9,11 @@ from flakesync.files import replacing
 from flakesync.system import cause_of
 
 
-def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+def write_files(folder: Path, files: Mapping[str, bytes], gone: Iterable[str] = ()) -> None:
     """Write files into a folder, which is made where there is none; each is there as a whole, or as it was before.
 
-    Files of other names stay as they are.
+    gone: files that this answer does not have: those of an earlier one are deleted. Files of other names stay as they
+    are.
 
     Raises: FlakesyncError (`no-answer`): it cannot be written.
     """
@@ -24,6 +25,9 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
             place = folder / name
             with replacing(place, data, mode):
                 pass
+        for name in gone:
+            place = folder / name
+            place.unlink(missing_ok=True)
     except OSError as error:
         cause = cause_of(error)
         reason = error.strerror or str(error)

@@ -63,7 +63,8 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `flakesync audit`: findings by repo, flake, severity and input.
 
     at: `base`, `update`, or the revision that was read. new_since: the revision whose findings are left out; null: none
-    are. repos: that were looked at. rules: that were asked for; empty: all of the level. sources: how many different
+    are. repos: that were asked for. unread: those of them that could not be read, so that nothing is known of their
+    locks. rules: that were asked for; empty: all of the level. sources: how many different
     sources and commits the locks name. hashes_known: how many narHashes had been computed by an earlier run.
     """
 
@@ -72,6 +73,7 @@ class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     new_since: str | None = None
     repos: list[str]
+    unread: list[str] = []
     rules: list[RuleId] = []
     findings: list[AuditFinding]
     unchecked: list[Unchecked]

@@ -52,6 +52,36 @@ def test_a_sarif_file_a_repo_closes_what_was_mended(flakesync: Flakesync, poison
     assert _results(folder / "site.sarif") == []
 
 
+def test_a_repo_that_could_not_be_read_has_no_file_so_its_alerts_stay(flakesync: Flakesync, poisoned: Path) -> None:
+    argv = ("audit", "foreign", "--sarif-dir", "out", "--fail-on", "never")
+    flakesync(*argv)
+    manifest = poisoned / "workspace.toml"
+    manifest.write_text(manifest.read_text().replace('path = "site"\n', ""))  # it was never fetched
+    ran = flakesync(*argv)
+    assert sorted(each.name for each in (poisoned / "out").iterdir()) == ["app.sarif", "docs.sarif", "lib.sarif"]
+    said = " ".join(ran.err.split())
+    assert "note: not in out: site.sarif, of what could not be read; its alerts stay as they are" in said
+    assert "note: not read: site: " in said  # nobody asked for the rule that says so
+    assert "1 repo unread" in ran.out
+    assert (ran.status, flakesync(*argv, "--strict").status) == (0, 1)
+    assert json.loads(flakesync("audit", "--json").out)["unread"] == ["site"]
+    runs = json.loads(flakesync("audit", "--format", "sarif").out)["runs"]
+    assert [run["invocations"][0]["executionSuccessful"] for run in runs] == [True, True, True, False]
+
+
+def test_what_is_ignored_is_suppressed_or_on_request_not_there(flakesync: Flakesync, poisoned: Path) -> None:
+    with (poisoned / "workspace.toml").open("a") as file:
+        file.write('\n[[audit.ignore]]\nrule = "foreign"\nreason = "known"\nuntil = 2999-12-31\n')
+    kept = {(): ["foreign"], ("--sarif-ignored", "keep"): ["foreign"], ("--sarif-ignored", "drop"): []}
+    for more, fired in kept.items():
+        assert flakesync("audit", "foreign", "--sarif-dir", "out", *more).status == 0
+        assert [rule for rule, _ in _results(poisoned / "out" / "site.sarif")] == fired
+        runs = json.loads(flakesync("audit", "foreign", "--format", "sarif", *more).out)["runs"]
+        assert [each["ruleId"] for run in runs for each in run["results"]] == fired
+    ran = flakesync("audit", "--sarif-ignored", "drop")
+    assert (ran.status, ran.out) == (2, "")
+
+
 def test_json_is_format_json_and_goes_with_no_other(flakesync: Flakesync, poisoned: Path) -> None:
     assert flakesync("audit", "--json").out == flakesync("audit", "--format", "json").out
     ran = flakesync("audit", "--json", "--format", "sarif")

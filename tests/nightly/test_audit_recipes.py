@@ -82,6 +82,15 @@ def test_the_workflow_s_night_leaves_alerts_and_does_not_fail(checkout: Path) ->
     assert _fired(file) == ["foreign"]
 
 
+def test_the_workflow_s_night_uploads_nothing_of_what_it_could_not_read(checkout: Path) -> None:
+    temp = checkout.parent
+    env = {"RUNNER_TEMP": str(temp), "GITHUB_WORKSPACE": str(checkout), "BASE": "gone"}
+    night = _scripts()["Audit the repository"].replace("--level mirror", "--level offline").replace("--at HEAD", "")
+    ran = _bash(_scripts()["Write the manifest"] + night, checkout, **env)
+    assert (ran.returncode, "there is no branch 'gone'" in ran.stderr) == (2, True)
+    assert not (temp / "sarif" / "here.sarif").exists()
+
+
 @pytest.mark.parametrize(("target", "status"), [("main", 1), ("pull", 0)])
 def test_the_pipeline_s_merge_request_fails_by_what_it_adds(checkout: Path, target: str, status: int) -> None:
     ran = _bash(

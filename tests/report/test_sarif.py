@@ -45,8 +45,12 @@ def _found(
     )  # fmt: skip
 
 
-def _report(*findings: AuditFinding, unchecked: tuple[Unchecked, ...] = (), repos: tuple[str, ...] = ()) -> AuditReport:
+def _report(
+    *findings: AuditFinding, unchecked: tuple[Unchecked, ...] = (), repos: tuple[str, ...] = (),
+    unread: tuple[str, ...] = (),
+) -> AuditReport:  # fmt: skip
     return AuditReport(
+        unread=[*unread],
         level="offline", at="base", repos=sorted({*repos, *(each.repo for each in findings)}), findings=list(findings),
         unchecked=list(unchecked), counts=Counts(high=0, medium=0, low=0, info=0, ignored=0), sources=1,
     )  # fmt: skip
@@ -141,11 +145,36 @@ def test_a_file_a_repo_has_one_run_and_an_empty_one_closes_alerts() -> None:
 
 
 def test_a_repo_that_could_not_be_read_is_no_success() -> None:
-    run = _run(_report(_found("unreachable", flake=None, path=None, line=None)))
+    run = _run(_report(_found("unreachable", flake=None, path=None, line=None), unread=("app",)))
     assert run["invocations"][0]["executionSuccessful"] is False
     assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "flake.lock"
     down = Unchecked(rule="unreachable", repo="app", flake=None, input=None, reason="its server is down")
-    assert _run(_report(unchecked=(down,)))["invocations"][0]["executionSuccessful"] is False
+    assert _run(_report(unchecked=(down,), unread=("app",)))["invocations"][0]["executionSuccessful"] is False
+
+
+def test_a_repo_that_could_not_be_read_has_no_file_and_says_so_in_its_run() -> None:
+    report = _report(_found(repo="app"), repos=("lib", "site"), unread=("lib",))
+    assert [*sarif_files(report)] == ["app.sarif", "site.sarif"]
+    invocations = {run["automationDetails"]["id"]: run["invocations"][0] for run in _runs(report)}
+    assert [each["executionSuccessful"] for each in invocations.values()] == [True, False, True]
+    (note,) = invocations["flakesync/lib/"]["toolExecutionNotifications"]
+    assert (note["level"], note["message"]["text"]) == (
+        "error", "the repo could not be read: nothing is known of its locks",
+    )  # fmt: skip
+
+
+def test_what_is_ignored_can_be_left_out_and_is_counted() -> None:
+    ignored = IgnoreReason(reason="known", until=None)
+    report = _report(_found(ignored=ignored), _found("old", "low"), _found(repo="lib", ignored=ignored))
+    for data in (render_sarif(report, keep_ignored=False), sarif_files(report, keep_ignored=False)["app.sarif"]):
+        document = json.loads(data)
+        _validator().validate(document)
+        run = document["runs"][0]
+        assert [each["ruleId"] for each in run["results"]] == ["old"]
+        assert [each["id"] for each in run["tool"]["driver"]["rules"]] == ["old"]
+        (note,) = run["invocations"][0]["toolExecutionNotifications"]
+        assert (note["level"], note["message"]["text"]) == ("note", "findings that are ignored and not here: 1")
+    assert [*sarif_files(report, keep_ignored=False)] == ["app.sarif", "lib.sarif"]
 
 
 def test_of_too_many_findings_the_gravest_are_kept_and_the_rest_is_said() -> None:

@@ -1,7 +1,8 @@
 """An audit as SARIF 2.1.0, for code scanning: a run for each repo, whose paths are relative to that repo.
 
 What GitHub makes of it has decided several things here: it tells alerts apart by `primaryLocationLineHash` alone, takes
-no second run of the same category, no result without a location, and shows 5,000 results of a run.
+no second run of the same category, no result without a location, and shows 5,000 results of a run. An upload closes the
+alerts that are not in it. It reads no `suppressions`: what is ignored would be an open alert, so it can be left out.
 """
 
 import os
@@ -34,16 +35,25 @@ _RULES: Mapping[RuleId, BaseRule] = {rule.id: rule for rule in ALL}
 _WITHOUT_A_LOCK: frozenset[RuleId] = frozenset({"no-lock"})
 
 
-def render_sarif(report: AuditReport) -> bytes:
-    """Return the findings of all repos: a run each, of a category each where there are several."""
+def render_sarif(report: AuditReport, *, keep_ignored: bool = True) -> bytes:
+    """Return the findings of all repos: a run each, of a category each where there are several.
+
+    keep_ignored: what is ignored is there, as suppressed; else it is left out, and how much that is said.
+    """
     names = _repos(report)
     categories = {name: f"flakesync/{name}/" if len(names) > 1 else "flakesync/" for name in names}
-    return _encode([_run(report, name, category) for name, category in categories.items()])
+    return _encode([_run(report, name, category, keep_ignored) for name, category in categories.items()])
 
 
-def sarif_files(report: AuditReport) -> Mapping[str, bytes]:
-    """Return a file for each repo, by its name: of one run, an empty one for a repo of which nothing was found."""
-    return {f"{name}.sarif": _encode([_run(report, name, "flakesync/")]) for name in _repos(report)}
+def sarif_files(report: AuditReport, *, keep_ignored: bool = True) -> Mapping[str, bytes]:
+    """Return a file for each repo that was read, by its name: of one run, without results where nothing was found."""
+    read = [name for name in _repos(report) if name not in report.unread]
+    return {sarif_file(name): _encode([_run(report, name, "flakesync/", keep_ignored)]) for name in read}
+
+
+def sarif_file(repo: str) -> str:
+    """Return what the file of a repo is called."""
+    return f"{repo}.sarif"
 
 
 def _repos(report: AuditReport) -> Sequence[str]:
@@ -57,8 +67,9 @@ def _encode(runs: Sequence[_Json]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 
-def _run(report: AuditReport, repo: str, category: str) -> _Json:
-    findings = sorted((each for each in report.findings if each.repo == repo), key=_by_weight)
+def _run(report: AuditReport, repo: str, category: str, keep_ignored: bool) -> _Json:
+    every = sorted((each for each in report.findings if each.repo == repo), key=_by_weight)
+    findings = [each for each in every if keep_ignored or each.ignored is None]
     unchecked = [each for each in report.unchecked if each.repo == repo]
     notifications = [_notification(each) for each in unchecked[:_MOST_NOTIFICATIONS]]
     for what, number, most in (
@@ -68,10 +79,15 @@ def _run(report: AuditReport, repo: str, category: str) -> _Json:
         if number > most:
             text = f"of {number} {what} only the first {most} are here, the gravest first; --json has all of them"
             notifications.append({"level": "warning", "message": {"text": text}})
+    if len(every) > len(findings):
+        left = f"findings that are ignored and not here: {len(every) - len(findings)}"
+        notifications.append({"level": "note", "message": {"text": left}})
+    if repo in report.unread:
+        text = "the repo could not be read: nothing is known of its locks"
+        notifications.append({"level": "error", "message": {"text": text}})
     shown = findings[:_MOST_RESULTS]
     invocation = {
-        # Nothing of the repo was looked at: what is known of it is not to be closed.
-        "executionSuccessful": not any(each.rule == "unreachable" for each in (*findings, *unchecked)),
+        "executionSuccessful": repo not in report.unread,
         "toolExecutionNotifications": notifications,
     }
     return {

@@ -145,6 +145,7 @@ def _summary(report: AuditReport) -> Line:
     since = f" since {clean(report.new_since)}" if report.new_since is not None else ""
     beside = [f"{counts.ignored} ignored"] if counts.ignored else []
     beside += [f"{len(report.unchecked)} unchecked"] if report.unchecked else []
+    beside += [f"{count(len(report.unread), 'repo')} unread"] if report.unread else []
     known = f", {count(report.hashes_known, 'hash', 'hashes')} known before" if report.hashes_known else ""
     tail = f"{''.join(f', {each}' for each in beside)}; {count(report.sources, 'source')}{known}, level {report.level}"
     if not total:

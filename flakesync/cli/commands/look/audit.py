@@ -14,7 +14,7 @@ from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 if TYPE_CHECKING:
     from flakesync.audit.audit import AuditResult
-    from flakesync.documents.audit import AuditFinding
+    from flakesync.documents.audit import AuditFinding, AuditReport
     from flakesync.workspace.audit import RuleId, Threshold
     from flakesync.workspace.manifest import Workspace
 
@@ -46,7 +46,7 @@ def audit(
         typer.Option("--fail-on", help="From which severity on to exit with 1.  [default: see workspace.toml]"),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 too where something could not be checked.")
+        bool, typer.Option("--strict", help="Exit with 1 too where something could not be read or checked.")
     ] = False,
     baseline: Annotated[
         bool,
@@ -60,7 +60,19 @@ def audit(
     ] = None,
     sarif_dir: Annotated[
         Path | None,
-        typer.Option("--sarif-dir", metavar="DIR", help="Write a SARIF file for each repo too: DIR/REPO.sarif."),
+        typer.Option(
+            "--sarif-dir",
+            metavar="DIR",
+            help="Write a SARIF file for each repo too, DIR/REPO.sarif; none for a repo that could not be read.",
+        ),
+    ] = None,
+    sarif_ignored: Annotated[
+        Literal["keep", "drop"] | None,
+        typer.Option(
+            "--sarif-ignored",
+            help="Ignored findings in SARIF: keep: as suppressed ones; drop: none, as GitHub takes these for open "
+            "alerts.  [default: keep]",
+        ),
     ] = None,
 ) -> int:
     """Show what is wrong or poisoned in the locks.
@@ -77,7 +89,8 @@ def audit(
       flakesync audit --level mirror
       flakesync audit foreign local-path --repo app
       flakesync audit --repo app --at HEAD --new-since origin/main
-      flakesync audit --level mirror --sarif-dir sarif --fail-on never
+      flakesync audit --level mirror --fail-on never \\
+        --sarif-dir sarif --sarif-ignored drop
     """
     from flakesync.audit.audit import Options
     from flakesync.audit.audit import audit as run
@@ -85,24 +98,24 @@ def audit(
 
     if common.json and format not in (None, "json"):
         raise typer.BadParameter(f"only one of --json and --format {format} can be given")
+    if sarif_ignored is not None and sarif_dir is None and format != "sarif":
+        raise typer.BadParameter("--sarif-ignored goes with --sarif-dir or --format sarif")
     only = _require_rules(rule or ())
     workspace, selected = open_workspace(common)
     options = Options(level=level, at=at, new_since=new_since, only=only, offline=common.offline)
     with screen.busy(reading(workspace), quiet=common.quiet):
         answer = run(workspace, selected, options, cache_dir())
     report = answer.report
+    keep_ignored = sarif_ignored != "drop"
     if sarif_dir is not None:
-        from flakesync.cli.files import write_files
-        from flakesync.report.audit.sarif import sarif_files
-
-        write_files(sarif_dir, sarif_files(report))
+        _write_sarif(sarif_dir, report, keep_ignored)
     match "json" if common.json else format or "text":
         case "json":
             screen.answer_json(report)
         case "sarif":
             from flakesync.report.audit.sarif import render_sarif
 
-            screen.answer_bytes(render_sarif(report))
+            screen.answer_bytes(render_sarif(report, keep_ignored=keep_ignored))
         case "text":
             from flakesync.report.audit.text import render_audit
 
@@ -113,13 +126,25 @@ def audit(
         screen.hint(hint)
     findings = _write_baseline(workspace, answer) if baseline else report.findings
     failed = _are_grave(findings, fail_on or workspace.audit.fail_on)
-    return EXIT_FINDINGS if failed or (strict and report.unchecked) else EXIT_OK
+    return EXIT_FINDINGS if failed or (strict and (report.unchecked or report.unread)) else EXIT_OK
 
 
 def _are_grave(findings: "Sequence[AuditFinding]", fail_on: "Threshold") -> bool:
     from flakesync.audit.severity import reaches
 
     return any(each.ignored is None and reaches(each.severity, fail_on) for each in findings)
+
+
+def _write_sarif(folder: Path, report: "AuditReport", keep_ignored: bool) -> None:
+    """Write a file for each repo that was read, and say which were not. Raises FlakesyncError (`no-answer`)."""
+    from flakesync.cli.files import write_files
+    from flakesync.report.audit.sarif import sarif_file, sarif_files
+
+    # An empty file would close the alerts of a repo, and one of an earlier run would be taken for this one's.
+    unread = [sarif_file(name) for name in report.unread]
+    write_files(folder, sarif_files(report, keep_ignored=keep_ignored), gone=unread)
+    if unread:
+        screen.note(f"not in {folder}: {', '.join(unread)}, of what could not be read; its alerts stay as they are")
 
 
 def _write_baseline(workspace: "Workspace", answer: "AuditResult") -> "Sequence[AuditFinding]":

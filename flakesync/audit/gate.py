@@ -1,30 +1,34 @@
 """The gate: no update is written, published or merged that adds a finding at or above what the manifest says.
 
 It goes by the locks and the flake.nix beside each alone: no server is asked, no process is started, and every machine
-comes to the same answer. Sync, publish and land ask the same question, of stale locks too.
+comes to the same answer. What the workspace's own flakes below override is looked up where else something were refused.
+Sync, publish and land ask the same question, of stale locks too.
 """
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import msgspec
 
 from flakesync.audit.engine import Found, find_in, rules_at
+from flakesync.audit.evidence.inputs import find_inputs, overrides_in
 from flakesync.audit.ignores import apply
 from flakesync.audit.newness import new_findings
 from flakesync.audit.rule import Context, InputRule, NodeRule, Rule
 from flakesync.audit.rules import RULES
 from flakesync.audit.severity import reaches
 from flakesync.audit.shown import clean
-from flakesync.audit.subject import subjects
+from flakesync.audit.subject import Below, Subject, nothing_below, subjects
 from flakesync.documents.audit import AuditFinding
 from flakesync.errors import SyncError
 from flakesync.git.store.links import read_through
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.expression.nested import Overrides, overrides_of
 from flakesync.nix.lock.file import LockFile
+from flakesync.nix.reference.identity import Identity
 from flakesync.terms import FlakeDir, RepoName, Rev, flake_file
 from flakesync.workspace.audit import Threshold
 from flakesync.workspace.manifest import Workspace
@@ -46,7 +50,7 @@ class NewLock(msgspec.Struct, frozen=True):
 
 
 class Gate(msgspec.Struct, frozen=True, dict=True):
-    """What no update may add. rules: those that a lock and its flake.nix alone decide.
+    """What no update may add. rules: those that a lock and its flake.nix alone decide. repositories: what is here.
 
     Both locks are held against the flake.nix that the update leaves as it is. So what a stale lock had wrong with it
     was there before, and what it gets wrong while it is made what flake.nix says is added.
@@ -54,6 +58,7 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
 
     context: Context
     rules: tuple[Rule, ...]
+    repositories: Mapping[Identity, Path]
 
     @property
     def is_open(self) -> bool:
@@ -90,17 +95,34 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
             raise SyncError("audit-gate", f"{flake_file(lock.flake)}: the new lock adds {'; '.join(said)}", hint=_HINT)
 
     def _added(self, lock: NewLock, overrides: Overrides) -> Sequence[AuditFinding]:
-        def find(lock_file: LockFile) -> Found:
-            return find_in(self.context, [*subjects(lock.repo, lock.flake, lock_file, overrides)], self.rules)
-
-        found = find(lock.after)
-        grave = [each for each in found.findings if reaches(each.severity, self.threshold)]
-        if not grave:
-            return ()  # nearly always: then the lock before is not looked at
-        old = find(lock.before) if lock.before is not None else Found((), ())
+        after, before = _nodes(lock, overrides)
+        if not self._grave(self._find(after)):
+            return ()  # nearly always: then nothing else is looked at
+        below = overrides_in(find_inputs((each.node for each in (*after, *before)), self.repositories))
+        if below is not None:
+            after, before = _nodes(lock, overrides, below)
+        found, old = self._find(after), self._find(before)
+        grave = self._grave(found)
         new = new_findings(old, msgspec.structs.replace(found, findings=grave), {rule.id: rule for rule in self.rules})
         judged = apply(new, self.context.settings, self.context.today)
         return [each for each in judged if each.ignored is None and each.rule != "ignore-expired"]
+
+    def _find(self, nodes: Sequence[Subject]) -> Found:
+        return find_in(self.context, nodes, self.rules)
+
+    def _grave(self, found: Found) -> Sequence[AuditFinding]:
+        return [each for each in found.findings if reaches(each.severity, self.threshold)]
+
+
+def _nodes(
+    lock: NewLock, overrides: Overrides, below: Below = nothing_below
+) -> tuple[Sequence[Subject], Sequence[Subject]]:
+    """Return the nodes of the new lock, and of the one before."""
+    after, before = (
+        [*subjects(lock.repo, lock.flake, each, overrides, below)] if each is not None else []
+        for each in (lock.after, lock.before)
+    )
+    return after, before
 
 
 def _overrides(flake_nix: bytes | None) -> Overrides:
@@ -111,11 +133,11 @@ def _overrides(flake_nix: bytes | None) -> Overrides:
     return {} if read is None or isinstance(read, NotStatic) else overrides_of(read.inputs)
 
 
-def make_gate(workspace: Workspace) -> Gate:
-    """Return the gate of a workspace."""
+def make_gate(workspace: Workspace, repositories: Mapping[Identity, Path]) -> Gate:
+    """Return the gate of a workspace. repositories: its repos' clones and mirrors; it may grow meanwhile."""
     owners = {identity: repo.name for repo in workspace.repos for identity in repo.identities}
     context = Context(workspace=workspace, owners=owners, now=int(time.time()))
     rules = rules_at(RULES, "offline", context)
     # A workspace on one machine takes new inputs from paths of it: no poison, and audit tells it.
     judging = (rule for rule in rules if isinstance(rule, NodeRule | InputRule) and rule.id != "local-path")
-    return Gate(context, tuple(judging))
+    return Gate(context, tuple(judging), repositories)

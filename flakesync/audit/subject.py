@@ -28,6 +28,10 @@ class Subject(msgspec.Struct, frozen=True):
     own: bool
 
 
+Below = Callable[[LockNode], Overrides]
+"""What a locked flake says of inputs of its inputs."""
+
+
 def nothing_below(_: LockNode) -> Overrides:
     """Know of no override in a locked flake."""
     return _NONE
@@ -38,11 +42,11 @@ def subjects(
     flake: FlakeDir,
     lock: LockFile,
     overrides: Overrides = _NONE,
-    below: Callable[[LockNode], Overrides] = nothing_below,
+    below: Below = nothing_below,
 ) -> Iterator[Subject]:
     """Yield the nodes of a lock that inputs lead to, without the root, nearest first.
 
-    overrides: what the flake.nix beside the lock says of inputs of inputs. below: what that of a locked flake says.
+    overrides: what the flake.nix beside the lock says of inputs of inputs.
     """
     overrides = dict(overrides)
     seen = {lock.root}
@@ -63,8 +67,8 @@ def subjects(
             yield Subject(repo, flake, path, label, node, inside)
 
 
-def all_subjects(states: Iterable[RepoState], below: Callable[[LockNode], Overrides] = nothing_below) -> list[Subject]:
-    """Return the nodes of all locks of some repos. below: see `subjects`."""
+def all_subjects(states: Iterable[RepoState], below: Below = nothing_below) -> list[Subject]:
+    """Return the nodes of all locks of some repos."""
     return [
         each
         for state in states

@@ -55,7 +55,8 @@ def land(
     git_process.git(["--version"])
     state = ServerState(workspace, options.cache, servers)
     listener = one_at_a_time(listener)
-    tools = make_tools(options, make_gate(workspace), state.sources, servers.hosts, listener, UpToDateBranches(None))
+    gate = make_gate(workspace, state.repositories)
+    tools = make_tools(options, gate, state.sources, servers.hosts, listener, UpToDateBranches(None))
     landing = _Landing(selected, LandRun(state, servers, tools, options), listener)
     patience = options.patience
     deadline = patience.clock() + patience.timeout_s

@@ -63,7 +63,7 @@ class ServerState:
     """The repos as they were last read. Threads may share it; each renews the repo that it works on.
 
     Repos are read from mirrors, as if the manifest had no `path` where it has a `url`: local clones do not count.
-    sources: where the native locker finds commits, from the first reading on.
+    repositories: their mirrors, and sources: where the native locker finds commits; both from the first reading on.
     """
 
     def __init__(self, workspace: Workspace, cache: Path, servers: Servers) -> None:
@@ -72,8 +72,8 @@ class ServerState:
         self._cache = cache
         self._servers = servers
         self._states: dict[RepoName, RepoState] = {}
-        self._repositories: dict[Identity, Path] = {}
-        self.sources = Sources(self._repositories, self._locks(), cache, hosts=servers.hosts)
+        self.repositories: dict[Identity, Path] = {}
+        self.sources = Sources(self.repositories, self._locks(), cache, hosts=servers.hosts)
         self._known: dict[tuple[RepoName, Rev, Rev], bool] = {}
         self._guard = Lock()
 
@@ -96,7 +96,7 @@ class ServerState:
         with self._guard:
             self._states[name] = state
             if isinstance(state, RepoAtCommit):
-                self._repositories.update(dict.fromkeys(repo.identities, state.clone))
+                self.repositories.update(dict.fromkeys(repo.identities, state.clone))
         return state
 
     def graph(self) -> RepoGraph:

@@ -46,7 +46,9 @@ class Look:
                 self._tracked.setdefault(edge.upstream, set()).add(edge.branch)
         states = graph.states.values()
         self._owners = {identity: state.name for state in states for identity in state.repo.identities}
-        self._gate = make_gate(workspace)
+        here = [state for state in states if isinstance(state, RepoAtCommit)]
+        clones = {identity: state.clone for state in here for identity in state.repo.identities}
+        self._gate = make_gate(workspace, clones)
 
     def at(self, work: Work) -> Skip | Ready:
         """Note what is known of a repo; return why it is not published, or the update that can be.

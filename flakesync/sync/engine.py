@@ -18,6 +18,7 @@ from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.net.wall import offline
+from flakesync.nix.reference.identity import Identity
 from flakesync.processes.folders import temporary_folder
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
@@ -57,12 +58,13 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
             stack.enter_context(only_run(workspace.file, options.cache))
         borrow = dict(plan.changes()).keys() if options.dry_run else ()
         repositories, unborrowed = stack.enter_context(_repositories(snapshot, borrow))
-        sources = _native_sources(snapshot, repositories, options, hosts)
+        clones = {identity: state.clone for state in repositories.values() for identity in state.repo.identities}
+        sources = _native_sources(snapshot, clones, options, hosts)
         up_to_date = UpToDateBranches(
             None if options.dry_run else run_file(workspace.file, options.cache, "up-to-date")
         )
         listener = one_at_a_time(listener)
-        tools = make_tools(options, make_gate(workspace), sources, hosts, listener, up_to_date)
+        tools = make_tools(options, make_gate(workspace, clones), sources, hosts, listener, up_to_date)
         run = _Run(survey, plan, repositories, tools, listener, dry_run=options.dry_run, unborrowed=unborrowed)
         try:
             run.carry_out()
@@ -258,10 +260,7 @@ def _borrowed(state: RepoAtCommit, branch: str, tmp: Path) -> RepoAtCommit:
         return msgspec.structs.replace(state, clone=borrow_objects(repository, tmp, refs))
 
 
-def _native_sources(
-    snapshot: Snapshot, repositories: Mapping[RepoName, RepoAtCommit], options: Options, hosts: Hosts
-) -> Sources:
+def _native_sources(snapshot: Snapshot, clones: Mapping[Identity, Path], options: Options, hosts: Hosts) -> Sources:
     """Return where the native locker finds commits: the repos' own repositories, all locks, the cache."""
-    clones = {identity: state.clone for state in repositories.values() for identity in state.repo.identities}
     locks = [flake.lock for state in snapshot.states.values() for flake in state.flakes if flake.lock is not None]
     return Sources(clones, locks, options.cache, offline=options.offline, hosts=hosts)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakesync.audit.evidence.model import Evidence, FlakeKey, Unknown, flake_key
-from flakesync.audit.subject import Subject, all_subjects
+from flakesync.audit.subject import Below, Subject, all_subjects
 from flakesync.cache.layout import contents_folder
 from flakesync.errors import GitError
 from flakesync.git.remotes.remote import parse_remote
@@ -36,8 +36,14 @@ def find_subjects(
     """
     found = [all_subjects(states) for states in groups]
     inputs = find_inputs((each.node for nodes in found for each in nodes), clones)
-    overriding = Evidence(inputs=_with_overrides(inputs))
-    return [all_subjects(states, overriding.overrides) for states in groups] if overriding.inputs else found, inputs
+    below = overrides_in(inputs)
+    return [all_subjects(states, below) for states in groups] if below is not None else found, inputs
+
+
+def overrides_in(inputs: "Inputs") -> Below | None:
+    """Return what says which inputs of its inputs a locked flake overrides; None: no flake does. See `subjects`."""
+    overriding = _with_overrides(inputs)
+    return Evidence(inputs=overriding).overrides if overriding else None
 
 
 def _with_overrides(inputs: "Inputs") -> "Inputs":

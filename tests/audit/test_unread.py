@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.support import locks, repos
 from tests.support.locks import github
 from tests.support.workspaces import flake_nix
 
-Audited = Callable[..., tuple[int, dict[str, list[dict[str, str]]], str]]
+Audited = Callable[..., tuple[int, dict[str, Any], str]]
 NEVER_FETCHED = '[repos.lib]\nurl = "github:acme/lib"\n'
 IGNORED = '[[audit.ignore]]\nrule = "RULE"\nreason = "known"\nuntil = 2999-12-31\n'
 
@@ -28,7 +29,7 @@ def audited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     repos.make_repo(tmp_path / "app", {"flake.nix": flake_nix(inputs), "flake.lock": locks.to_bytes(lock).decode()})
     monkeypatch.chdir(tmp_path)
 
-    def run_audit(more: str, *argv: str) -> tuple[int, dict[str, list[dict[str, str]]], str]:
+    def run_audit(more: str, *argv: str) -> tuple[int, dict[str, Any], str]:
         (tmp_path / "workspace.toml").write_text(f'[repos.app]\npath = "app"\n{more}')
         status = run(["audit", "--fail-on", "never", "--json", *argv])
         said = capsys.readouterr()

@@ -16,7 +16,7 @@ from flakesync.audit.shown import clean
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder, contents_file
 from flakesync.cache.single_flight import SingleFlight
-from flakesync.errors import FlakesyncError, GitError, NixError, as_error
+from flakesync.errors import GitError, NixError, as_error
 from flakesync.git.remotes.commit_files import fetch_files, files_of_commit
 from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.store.objects import ObjectReader
@@ -215,20 +215,22 @@ class _Server:
         self._cache = cache
         self._offline = offline
         self._lacks: frozenset[Rev] = frozenset()
-        self._error: FlakesyncError | None = None
+        self._error: GitError | None = None
 
     def fetch(self, revs: Iterable[Rev]) -> None:
-        """Fetch several commits at once, where that can be; `files` asks for what is missing then. Raises: GitError."""
+        """Fetch several commits at once, where that can be; `files` asks for what is missing then, one by one.
+
+        Raises: FlakesyncError(`interrupted`).
+        """
         wanted = frozenset(revs)
         if self._offline or len(wanted) == 1:
             return
         try:
             self._lacks = fetch_files(self._address(), wanted, self._cache)
-        except Exception as exception:  # noqa: BLE001 - whatever it is, each is asked for alone
+        except Exception as exception:  # noqa: BLE001 - whatever it is, one commit alone may be had, or says why not
             error = as_error(exception)
             if error.code in _INTERRUPTED:
                 raise error from None
-            self._note(error)
 
     @contextmanager
     def files(self, ref: str | None, rev: Rev) -> Iterator[Path | None]:
@@ -245,12 +247,9 @@ class _Server:
             with files_of_commit(self._address(), ref, rev, self._cache, offline=self._offline) as path:
                 yield path
         except GitError as error:
-            self._note(error)
+            if error.code in _OF_THE_SERVER:
+                self._error = error
             raise
-
-    def _note(self, error: FlakesyncError) -> None:
-        if error.code in _OF_THE_SERVER:
-            self._error = error
 
     def _address(self) -> Address:
         return self._hosts.remote(self._url) if self._hosts is not None else self._url

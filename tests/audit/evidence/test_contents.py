@@ -286,3 +286,20 @@ def test_the_commits_of_a_repository_are_fetched_together_and_each_has_its_answe
     assert isinstance(none, Unknown)
     if protocol == "2":
         assert fetched == [5, 4]
+
+
+def test_a_server_that_fails_at_many_commits_at_once_is_asked_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = process.git
+
+    def git(argv: list[str], **values: object) -> process.Answer:
+        if argv[0] == "fetch" and sum(":refs/" in each for each in argv) > 1:
+            return process.Answer(128, b"", "fatal: early EOF\nfatal: fetch-pack: invalid index-pack output\n")
+        return real(argv, **values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(process, "git", git)
+    server = tmp_path / "server"
+    revs = [repos.make_bare(server, {"a": "0"}), repos.commit(server, {"a": "1"})]
+    keys = [key_of(server, rev) for rev in revs]
+    assert find(tmp_path / "cache", *keys) == [ContentEvidence((raw_hash(server, rev),)) for rev in revs]

@@ -49,19 +49,20 @@ def subjects(
     overrides: what the flake.nix beside the lock says of inputs of inputs.
     """
     overrides = dict(overrides)
+    nodes = lock.nodes
     seen = {lock.root}
     queue: list[tuple[InputPath, NodeLabel, bool]] = [((), lock.root, True)]
     for above, at, inside in queue:  # grows while it is gone through: breadth first, so the first path is the shortest
-        inputs = lock.nodes[at].inputs
+        inputs = nodes[at].inputs
         for name in sorted(inputs):
             label = inputs[name]
             if isinstance(label, tuple) or label in seen:
                 continue
             seen.add(label)
             path = (*above, name)
-            node = as_overridden(lock.nodes[label], path, overrides) if overrides else lock.nodes[label]
-            queue.append((path, label, inside and node.is_folder))
+            node = as_overridden(nodes[label], path, overrides) if overrides else nodes[label]
             if node.inputs:
+                queue.append((path, label, inside and node.is_folder))
                 for inner, reference in below(node).items():
                     overrides.setdefault((*path, *inner), reference)  # the outermost flake wins, and comes first
             yield Subject(repo, flake, path, label, node, inside)

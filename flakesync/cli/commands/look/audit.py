@@ -1,5 +1,6 @@
 """`flakesync audit`."""
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -103,6 +104,9 @@ def audit(
     only = _require_rules(rule or ())
     workspace, selected = open_workspace(common)
     options = Options(level=level, at=at, new_since=new_since, only=only, offline=common.offline)
+    if level == "offline":
+        # No server is asked, so what is made is what is read, and is kept to the end: there are no cycles to look for.
+        gc.set_threshold(10_000_000, 20, 20)
     with screen.busy(reading(workspace), quiet=common.quiet):
         answer = run(workspace, selected, options, cache_dir())
     report = answer.report

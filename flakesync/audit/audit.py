@@ -4,6 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ import msgspec
 
 from flakesync.audit.engine import Found, find_findings, rules_at
 from flakesync.audit.evidence.gather import gather_evidence
-from flakesync.audit.evidence.inputs import find_inputs, find_subjects
-from flakesync.audit.evidence.model import ContentEvidence, Evidence
+from flakesync.audit.evidence.known import find_known
+from flakesync.audit.evidence.model import ContentEvidence
 from flakesync.audit.ignores import apply, unused
 from flakesync.audit.lines import with_lines
 from flakesync.audit.newness import new_findings
@@ -102,14 +103,14 @@ def _audit(
     # What cannot be read now and could not be then is no less unknown: that is never left out.
     known = [state for state in (before or {}).values() if not isinstance(state, UnreadableRepo)]
     clones = _clones(snapshot, context)
-    (nodes, earlier), inputs = find_subjects((states, known), clones)
-    asked_about = [*nodes, *earlier]
-    evidence = Evidence()
+    gather = None
     if hosts is not None:
-        evidence = gather_evidence(context, rules, asked_about, clones, hosts, cache, offline=options.offline)
-        if flake_nix_differs.RULE in rules:
-            inputs = find_inputs((each.node for each in asked_about), clones, cache)
-    context = msgspec.structs.replace(context, evidence=msgspec.structs.replace(evidence, inputs=inputs))
+        gather = partial(
+            gather_evidence, context, rules, clones=clones, hosts=hosts, cache=cache, offline=options.offline
+        )
+    fetched = cache if hosts is not None and flake_nix_differs.RULE in rules else None
+    (nodes, earlier), evidence = find_known((states, known), clones, gather, fetched)
+    context = msgspec.structs.replace(context, evidence=evidence)
     found = _find(context, states, rules, nodes)
     if before is not None:
         found = _new(found, _find(context, known, rules, earlier))

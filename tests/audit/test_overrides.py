@@ -8,7 +8,7 @@ import pytest
 
 from flakesync.audit.audit import Options, audit
 from flakesync.cache.layout import cache_dir
-from flakesync.documents.audit import AuditReport
+from flakesync.documents.audit import AuditReport, Level
 from flakesync.terms import RepoName
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import load_workspace
@@ -79,9 +79,10 @@ class Ground:
             node["original"] = address
         commit(self.root / "app", {"flake.lock": json.dumps(lock, indent=2) + "\n"})
 
-    def audit(self, *only: RuleId) -> AuditReport:
+    def audit(self, *only: RuleId, level: Level = "offline") -> AuditReport:
         workspace = load_workspace(self.root / "workspace.toml")
-        return audit(workspace, frozenset([RepoName("app")]), Options(only=frozenset(only)), cache_dir()).report
+        options = Options(only=frozenset(only), level=level)
+        return audit(workspace, frozenset([RepoName("app")]), options, cache_dir()).report
 
     def said(self, *only: RuleId) -> list[tuple[str, str | None, str]]:
         found = self.audit(*only).findings
@@ -147,3 +148,23 @@ def test_drift_says_the_same_of_the_inputs_of_a_folder(nix: RealNix, ground: Gro
     ground.poison(path, noted=False)
     (found,) = [each for each in drift_of(ground.root / "workspace.toml", at="base") if each.kind == "foreign"]
     assert (found.input, found.detail) == (path, f"flake.nix names {ground.root}/other, the lock {ground.root}/evil")
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_an_override_of_a_flake_that_is_no_repo_is_known_where_its_files_are_fetched(
+    nix: RealNix, ground: Ground, noted: bool
+) -> None:
+    manifest = ground.root / "workspace.toml"
+    manifest.write_text(manifest.read_text().partition("[repos.mid]")[0])
+    path, inputs = OVERRIDES["of a flake in between"]
+    ground.lock("app", inputs)
+    offline = ground.audit()
+    assert [each.rule for each in offline.findings if each.severity == "high" and each.rule != "local-path"] == (
+        ["foreign"] if nix.version < (2, 20) else []
+    )
+    report = ground.audit(level="mirror")
+    assert {each.rule for each in report.findings} <= {"local-path"}
+    assert report.unchecked == []
+    ground.poison(path, noted=noted)
+    found = [(each.rule, each.input) for each in ground.audit(level="mirror").findings]
+    assert ("foreign", path) in found

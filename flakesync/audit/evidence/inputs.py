@@ -1,12 +1,12 @@
 """What the flake.nix of locked flakes says of their inputs, as far as a repository here has the commit."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakesync.audit.evidence.model import Evidence, FlakeKey, Unknown, flake_key
-from flakesync.audit.subject import Below, Subject, all_subjects
+from flakesync.audit.subject import Below
 from flakesync.cache.layout import contents_folder
 from flakesync.errors import GitError
 from flakesync.git.remotes.remote import parse_remote
@@ -16,7 +16,6 @@ from flakesync.nix.expression.nested import overrides_of
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.identity import Identity
 from flakesync.terms import FlakeDir, flake_file
-from flakesync.workspace.snapshot import RepoState
 
 if TYPE_CHECKING:
     from flakesync.nix.expression.inputs import InputSpec
@@ -25,19 +24,6 @@ if TYPE_CHECKING:
     Inputs = Mapping[Identity, Mapping[FlakeKey, Answer]]
 
 _SHA256_DIGITS = 64
-
-
-def find_subjects(
-    groups: Sequence[Sequence[RepoState]], clones: Mapping[Identity, Path]
-) -> "tuple[Sequence[list[Subject]], Inputs]":
-    """Return the nodes of the locks of each group of repos, and what the flakes among them say of their inputs.
-
-    What a flake that a repository here has says of inputs of its inputs is known of the nodes.
-    """
-    found = [all_subjects(states) for states in groups]
-    inputs = find_inputs((each.node for nodes in found for each in nodes), clones)
-    below = overrides_in(inputs)
-    return [all_subjects(states, below) for states in groups] if below is not None else found, inputs
 
 
 def overrides_in(inputs: "Inputs") -> Below | None:

@@ -24,6 +24,7 @@ from flakesync.audit.shown import clean_message, shown_source
 from flakesync.audit.subject import Subject, all_subjects
 from flakesync.documents.audit import AuditFinding, Level, Unchecked
 from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import Origin
 from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
 from flakesync.workspace.audit import RuleId
@@ -35,13 +36,13 @@ _LEVELS: tuple[Level, ...] = ("offline", "mirror", "forge")
 class Found(msgspec.Struct, frozen=True):
     """What rules say, in no special order.
 
-    anywhere: what the fingerprints of the findings are without their input paths, by fingerprint; none for a finding of
-    what is of no repository, which the path alone tells from others.
+    anywhere: what makes findings the same wherever their inputs are, by fingerprint: the repositories that are asked
+    for and locked. None for a finding of what is of no repository, which the path alone tells from others.
     """
 
     findings: Sequence[AuditFinding]
     unchecked: Sequence[Unchecked]
-    anywhere: Mapping[str, str] = {}
+    anywhere: Mapping[str, tuple[Identity | None, Identity]] = {}
 
 
 class _Place(msgspec.Struct, frozen=True):
@@ -115,7 +116,7 @@ def find_in(context: Context, nodes: Sequence[Subject], rules: Iterable[Rule]) -
 def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:
     findings: list[AuditFinding] = []
     unchecked: list[Unchecked] = []
-    anywhere: dict[str, str] = {}
+    anywhere: dict[str, tuple[Identity | None, Identity]] = {}
     looked_at = _Nodes(nodes)
     for rule in rules:
         for place, answer in _ask(rule, context, states, looked_at):
@@ -123,8 +124,9 @@ def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject
                 case Said():
                     finding = _finding(rule, context, place, answer)
                     findings.append(finding)
-                    if place.node is not None and place.node.origin.found is not None:
-                        anywhere[finding.fingerprint] = fingerprint(rule.id, place.flake, None, place.node)
+                    origin = place.node.origin if place.node is not None else None
+                    if origin is not None and origin.found is not None:
+                        anywhere[finding.fingerprint] = (origin.repository, origin.found)
                 case NotChecked(reason=reason):
                     path = show_path(place.path) if place.path is not None else None
                     why = clean_message(reason)

@@ -34,16 +34,16 @@ def new_findings(before: Found, after: Found, rules: Mapping[RuleId, BaseRule]) 
 
 def _by_place(found: Found, rules: Mapping[RuleId, BaseRule]) -> Mapping[_Key, _Key]:
     """Return where something is found, and what that is wherever its input is."""
-    return {_place(each, rules): _anywhere(each, found.anywhere, rules) for each in found.findings}
+    return {_place(each, rules): _anywhere(each, found, rules) for each in found.findings}
 
 
 def _place(finding: AuditFinding, rules: Mapping[RuleId, BaseRule]) -> _Key:
     return (finding.input, finding.fingerprint, *_said(finding, rules))
 
 
-def _anywhere(finding: AuditFinding, anywhere: Mapping[str, str], rules: Mapping[RuleId, BaseRule]) -> _Key:
-    """Return what a finding is wherever its input is; what has no such fingerprint is found at one place alone."""
-    moving = anywhere.get(finding.fingerprint)
+def _anywhere(finding: AuditFinding, found: Found, rules: Mapping[RuleId, BaseRule]) -> _Key:
+    """Return what a finding is wherever its input is; what is of no repository is found at one place alone."""
+    moving = found.anywhere.get(finding.fingerprint)
     if moving is None:
         return _place(finding, rules)
     return (moving, finding.severity, *_said(finding, rules))

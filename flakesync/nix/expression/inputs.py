@@ -7,9 +7,10 @@ that Nix refuses.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flakesync.errors import FlakeRefError, plain
 from flakesync.nix.expression.literals import (
@@ -42,8 +43,7 @@ _MOST_RELATED = 100
 _LITERAL = frozenset({"description", "inputs", "nixConfig"})
 
 
-@dataclass(frozen=True, slots=True)
-class InputSpec:
+class InputSpec(msgspec.Struct, frozen=True):
     """What a flake says about one of its inputs, or, nested in another's `inputs`, about an input of that input.
 
     ref: the reference in canonical attributes, as every Nix from 2.26 on writes it as `original`; `indirect` for a
@@ -67,8 +67,7 @@ class InputSpec:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class FlakeInputs:
+class FlakeInputs(msgspec.Struct, frozen=True):
     """The inputs of a flake by name, those that only `outputs` asks for among them (never `self`); in no order.
 
     self_attrs: how the flake itself wants to be fetched (`inputs.self.submodules`, `inputs.self.lfs`), as Nix reads it
@@ -76,11 +75,10 @@ class FlakeInputs:
     """
 
     inputs: Mapping[str, InputSpec]
-    self_attrs: Mapping[str, bool] = field(default_factory=dict)
+    self_attrs: Mapping[str, bool] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class NotStatic:
+class NotStatic(msgspec.Struct, frozen=True):
     """Why the inputs of a flake.nix cannot be told without Nix. line, column: counted from 1, columns in bytes."""
 
     line: int

@@ -8,9 +8,10 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -23,7 +24,8 @@ _WHITE_ELSEWHERE = re.compile(
 )
 _TURN = re.compile(rb"[,\n]|(?=\*/)")
 _BLANKS = re.compile(rb"[ \t\r]*+")
-_STRING = re.compile(r'(?:[^$"\\]|\$[^{"\\]|\\.|\$\\.)*\$?', re.DOTALL)
+# What one alternative takes no other one can, so nothing is given back (`++`, `*+`); it is asked of every string.
+_STRING = re.compile(r'(?:[^$"\\]++|\$[^{"\\]|\\.|\$\\.)*+\$?', re.DOTALL)
 _INDENTED = re.compile(r"(?:[^$']|\$[^{']|'[^'$])*", re.DOTALL)
 URI = re.compile(r"[a-zA-Z][a-zA-Z0-9+\-.]*:[a-zA-Z0-9%/?:@&=+$,\-_.!~*']+", re.ASCII)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
@@ -49,31 +51,27 @@ class NotLiteralError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(msgspec.Struct, frozen=True):
     """A value that is no literal; `node` is its expression, without parentheses."""
 
     node: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """An attribute of a set: its value, and the node of its name where it is first spoken of."""
 
     value: "str | int | bool | Group | Opaque"
     name: "Node"
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(msgspec.Struct, frozen=True):
     """An attribute set, several definitions of it merged as Nix merges them; recursive: the first is a `rec { }`."""
 
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Entry] = msgspec.field(default_factory=dict)
     recursive: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """The attribute set of a file.
 
     shadowed: `true` or `false` is a value in it, and some `rec` set may give it another meaning.
@@ -120,6 +118,9 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
 
 def _check_white_space(source: bytes, root: "Node") -> None:
     """Refuse white space that is none for Nix, unless it is in a comment or a string (U+3000 in a Chinese comment)."""
+    # Nearly every file is plain ASCII, and seen to be that in no time.
+    if source.isascii() and b"\x0b" not in source and b"\x0c" not in source:
+        return
     found = list(_WHITE_ELSEWHERE.finditer(source))
     if not found:
         return
@@ -159,6 +160,8 @@ def _tree(source: bytes) -> "Node":
 def _last_commas(source: bytes) -> list[int]:
     """Return the places of the commas that nothing but white space and comments keeps from a closing brace."""
     commas: list[int] = []
+    if b"," not in source:
+        return commas
     # Backwards, so that what follows a comma is known already, however many share the comments between.
     after_line = False
     ends: list[tuple[int, bool]] = []

@@ -21,7 +21,7 @@ from flakesync.audit.rule import Context, InputRule, NodeRule, Rule
 from flakesync.audit.rules import RULES
 from flakesync.audit.severity import reaches
 from flakesync.audit.shown import clean
-from flakesync.audit.subject import Below, Subject, nothing_below, subjects
+from flakesync.audit.subject import Below, Subject, subjects
 from flakesync.documents.audit import AuditFinding
 from flakesync.errors import SyncError
 from flakesync.git.store.links import read_through
@@ -115,7 +115,7 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
 
 
 def _nodes(
-    lock: NewLock, overrides: Overrides, below: Below = nothing_below
+    lock: NewLock, overrides: Overrides, below: Below | None = None
 ) -> tuple[Sequence[Subject], Sequence[Subject]]:
     """Return the nodes of the new lock, and of the one before."""
     after, before = (

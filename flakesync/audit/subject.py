@@ -1,16 +1,22 @@
 """The locked nodes of a lock, each once: what a lock holds twice by way of follows is one node and one finding."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from flakesync.nix.expression.nested import Overrides, as_overridden
+from flakesync.nix.expression.nested import Overrides, as_overridden, outermost
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.terms import FlakeDir, InputPath, NodeLabel, RepoName
 from flakesync.workspace.snapshot import RepoState
 
+if TYPE_CHECKING:
+    from flakesync.nix.expression.inputs import InputSpec
+
+_Specs = Mapping[str, "InputSpec"]
 _NONE: Overrides = MappingProxyType({})
+_NOTHING: _Specs = MappingProxyType({})
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -28,47 +34,48 @@ class Subject(msgspec.Struct, frozen=True):
     own: bool
 
 
-Below = Callable[[LockNode], Overrides]
-"""What a locked flake says of inputs of its inputs."""
-
-
-def nothing_below(_: LockNode) -> Overrides:
-    """Know of no override in a locked flake."""
-    return _NONE
+Below = Callable[[LockNode], Mapping[str, "InputSpec"]]
+"""What the flake.nix of a locked flake says of its inputs, as far as it is known."""
 
 
 def subjects(
-    repo: RepoName,
-    flake: FlakeDir,
-    lock: LockFile,
-    overrides: Overrides = _NONE,
-    below: Below = nothing_below,
+    repo: RepoName, flake: FlakeDir, lock: LockFile, overrides: Overrides = _NONE, below: Below | None = None
 ) -> Iterator[Subject]:
     """Yield the nodes of a lock that inputs lead to, without the root, nearest first.
 
     overrides: what the flake.nix beside the lock says of inputs of inputs.
     """
-    overrides = dict(overrides)
     nodes = lock.nodes
     seen = {lock.root}
-    queue: list[tuple[InputPath, NodeLabel, bool]] = [((), lock.root, True)]
-    for above, at, inside in queue:  # grows while it is gone through: breadth first, so the first path is the shortest
-        inputs = nodes[at].inputs
+    # With what the flakes further out say of the inputs of a node, the outermost first. Only what the lock has is gone
+    # into: a flake may have thousands of overrides, and a lock thousands of its node.
+    queue: list[tuple[InputPath, LockNode, bool, Sequence[_Specs]]] = [((), nodes[lock.root], True, ())]
+    for (
+        above,
+        taker,
+        inside,
+        further,
+    ) in queue:  # grows while it is gone through: breadth first, the shortest path first
+        own = below(taker) if below is not None and above else _NOTHING
+        inputs = taker.inputs
         for name in sorted(inputs):
             label = inputs[name]
             if isinstance(label, tuple) or label in seen:
                 continue
             seen.add(label)
-            path = (*above, name)
-            node = as_overridden(nodes[label], path, overrides) if overrides else nodes[label]
+            path, node = (*above, name), nodes[label]
+            specs = [each[name] for each in further if name in each] if further else ()
+            if path in overrides:
+                node = as_overridden(node, overrides[path])
+            elif specs:
+                node = as_overridden(node, outermost(specs))
             if node.inputs:
-                queue.append((path, label, inside and node.is_folder))
-                for inner, reference in below(node).items():
-                    overrides.setdefault((*path, *inner), reference)  # the outermost flake wins, and comes first
+                inner = [each.inputs for each in (*specs, *((own[name],) if name in own else ())) if each.inputs]
+                queue.append((path, node, inside and node.is_folder, inner))
             yield Subject(repo, flake, path, label, node, inside)
 
 
-def all_subjects(states: Iterable[RepoState], below: Below = nothing_below) -> list[Subject]:
+def all_subjects(states: Iterable[RepoState], below: Below | None = None) -> list[Subject]:
     """Return the nodes of all locks of some repos."""
     return [
         each

@@ -20,7 +20,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
     """Return the finding; None where the two are one repository, or cannot be compared (a registry's name, a link)."""
     origin = item.node.origin
     if item.path in flake.overrides:
-        origin = as_overridden(item.node, item.path, flake.overrides).origin
+        origin = as_overridden(item.node, flake.overrides[item.path]).origin
     source = origin.source
     # Nearly every input goes no further than this line.
     if source is None or source[0] == item.found or item.rev is None:

@@ -27,9 +27,9 @@ _SHA256_DIGITS = 64
 
 
 def overrides_in(inputs: "Inputs") -> Below | None:
-    """Return what says which inputs of its inputs a locked flake overrides; None: no flake does. See `subjects`."""
+    """Return what those flakes say that override inputs of their inputs; None: none does. See `subjects`."""
     overriding = _with_overrides(inputs)
-    return Evidence(inputs=overriding).overrides if overriding else None
+    return Evidence(inputs=overriding).below if overriding else None
 
 
 def _with_overrides(inputs: "Inputs") -> "Inputs":

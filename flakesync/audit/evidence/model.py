@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from flakesync.errors import FlakeRefError
-from flakesync.nix.expression.nested import Declared, Overrides, overrides_of
+from flakesync.nix.expression.nested import Declared
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.nix.reference.identity import Identity
@@ -115,10 +115,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
         found = known.get(key) if known is not None and key is not None else None
         return found.reason if isinstance(found, Unknown) else found
 
-    def overrides(self, node: LockNode) -> Overrides:
-        """Return what a locked flake says of inputs of its inputs, as far as it was asked."""
+    def below(self, node: LockNode) -> "Mapping[str, InputSpec]":
+        """Return what the flake.nix of a locked flake says of its inputs, as far as that is known."""
         declared = self.declared(node)
-        return {} if declared is None or isinstance(declared, str) else overrides_of(declared)
+        return declared if declared is not None and not isinstance(declared, str) else {}
 
 
 def flake_key(node: LockNode) -> FlakeKey | None:

@@ -5,7 +5,7 @@ it has no `mustRefetch`), so a node whose `original` and `locked` are both swapp
 built without a word.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -46,17 +46,21 @@ def overrides_of(inputs: Mapping[str, "InputSpec"]) -> Overrides:
 def _below(path: InputPath, inputs: Mapping[str, "InputSpec"]) -> Iterator[tuple[InputPath, Reference]]:
     for name, spec in inputs.items():
         if path and _leads_elsewhere(spec):
-            yield (*path, name), spec.ref.to_attrs() if spec.ref is not None else None
+            yield (*path, name), _reference(spec)
         yield from _below((*path, name), spec.inputs)
 
 
-def as_overridden(node: LockNode, path: InputPath, overrides: Overrides) -> LockNode:
-    """Return the node at `path` with the reference that a flake.nix further out gives it as `original`.
+def outermost(specs: Iterable["InputSpec"]) -> Reference:
+    """Return the reference of the first that leads an input elsewhere; None: it follows another, or none does."""
+    return next((_reference(spec) for spec in specs if _leads_elsewhere(spec)), None)
+
+
+def as_overridden(node: LockNode, reference: Reference) -> LockNode:
+    """Return a node with the reference that a flake.nix further out gives it as `original`; None: none does.
 
     So Nix notes it from 2.20 on (sources from 2.26 on). Earlier ones note what the flake above it says, which is not
-    what was locked. A node of which flake.nix says nothing, or says it as the node does, is returned as it is.
+    what was locked.
     """
-    reference = overrides.get(path)
     if reference is None or reference == node.original:
         return node
     return msgspec.structs.replace(node, original=reference)
@@ -124,6 +128,10 @@ def _override(inputs: Mapping[str, "InputSpec"], path: InputPath) -> "InputSpec 
     for name in path[1:]:
         spec = spec.inputs.get(name) if spec is not None else None
     return spec
+
+
+def _reference(spec: "InputSpec") -> Reference:
+    return spec.ref.to_attrs() if spec.ref is not None else None
 
 
 def _leads_elsewhere(spec: "InputSpec") -> bool:

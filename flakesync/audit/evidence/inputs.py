@@ -27,18 +27,19 @@ _SHA256_DIGITS = 64
 
 
 def overrides_in(inputs: "Inputs") -> Below | None:
-    """Return what those flakes say that override inputs of their inputs; None: none does. See `subjects`."""
-    overriding = _with_overrides(inputs)
-    return Evidence(inputs=overriding).below if overriding else None
+    """Return what those flakes say that override inputs of their inputs; None: none of them changes a node.
 
-
-def _with_overrides(inputs: "Inputs") -> "Inputs":
-    """Return those flakes alone that say anything of inputs of their inputs: few, so that all others cost nothing."""
-    found = {
-        identity: {key: says for key, says in flakes.items() if not isinstance(says, Unknown) and overrides_of(says)}
-        for identity, flakes in inputs.items()
-    }
-    return {identity: flakes for identity, flakes in found.items() if flakes}
+    See `subjects`. What an override lets follow another input has no node, so follows alone change nothing.
+    """
+    overriding: dict[Identity, dict[FlakeKey, Answer]] = {}  # few, so that all others cost nothing
+    changes = False
+    for identity, flakes in inputs.items():
+        for key, says in flakes.items():
+            overrides = overrides_of(says) if not isinstance(says, Unknown) else {}
+            if overrides:
+                overriding.setdefault(identity, {})[key] = says
+                changes = changes or any(reference is not None for reference in overrides.values())
+    return Evidence(inputs=overriding).below if changes else None
 
 
 def find_inputs(nodes: Iterable[LockNode], clones: Mapping[Identity, Path], cache: Path | None = None) -> "Inputs":

@@ -11,15 +11,21 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of each round, and the greatest resident size in bytes (0 where it was not measured)."""
+    """Seconds of each round, those of the processor too, and the greatest resident size in bytes (0: not measured)."""
 
     seconds: tuple[float, ...]
+    processor_seconds: tuple[float, ...] = ()
     peak_bytes: int = 0
 
     @property
     def best(self) -> float:
         """The fastest round."""
         return min(self.seconds)
+
+    @property
+    def least_work(self) -> float:
+        """The round that took the least processor time, which other processes change little."""
+        return min(self.processor_seconds)
 
     @property
     def middle(self) -> float:
@@ -44,14 +50,16 @@ def run(argv: Sequence[str], *, cwd: str | None = None, statuses: Sequence[int] 
 
 
 def interleaved(works: Mapping[str, Callable[[], None]], *, rounds: int) -> dict[str, Timing]:
-    """Run each piece of work `rounds` times in turn and return the times."""
+    """Run each piece of work `rounds` times in turn and return the times, with those of the processes that it ran."""
     seconds: dict[str, list[float]] = {name: [] for name in works}
+    processor: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            begin = time.perf_counter()
+            begin, before = time.perf_counter(), sum(os.times()[:4])
             work()
             seconds[name].append(time.perf_counter() - begin)
-    return {name: Timing(tuple(times)) for name, times in seconds.items()}
+            processor[name].append(sum(os.times()[:4]) - before)
+    return {name: Timing(tuple(seconds[name]), tuple(processor[name])) for name in works}
 
 
 def peak_bytes(argv: Sequence[str], *, cwd: str | None = None, statuses: Sequence[int] = (0,)) -> int:

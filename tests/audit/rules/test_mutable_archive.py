@@ -7,7 +7,7 @@ from tests.audit.rules.ask import ask, said
 from tests.support import locks
 from tests.support.locks import Input
 
-REV = "0123456789abcdef0123456789ABCDEF01234567"
+REV = "0123456789abcdef0123456789abcdef01234567"
 SHA256 = "ab" * 32
 RELEASE = "https://releases.nixos.org/nixos/25.11/nixos-25.11.1.abc/nixexprs.tar.xz"
 FLAKEHUB = "https://api.flakehub.com/f/pinned/o/r/0.1.1/x/source.tar.gz"
@@ -16,7 +16,7 @@ STAYS = (
     # GitHub, its API, and where it leads to
     f"https://github.com/o/r/archive/{REV}.tar.gz",
     f"https://GitHub.COM/o/r/archive/{REV}.tar.gz",
-    f"https://github.com:443/o/r/archive/{REV}.zip",
+    f"https://github.com:443/o/r/archive/{REV.upper()}.zip",
     f"https://github.com/o/archive/archive/{REV}.tar.gz",
     f"https://github.com/o/r/tarball/{REV}",
     f"https://api.github.com/repos/o/r/tarball/{REV}",

@@ -7,7 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flakesync.git import process
+from flakesync.git.remotes.of_clone import read_remotes
 from flakesync.git.repository import Repository
+from flakesync.git.store import config
+from flakesync.git.store.objects import ObjectReader
 from tests.support.repos import make_repo, run_git
 
 
@@ -98,3 +101,8 @@ def test_git_is_asked_once_for_many_repositories(tmp_path: Path, monkeypatch: py
         make_repo(tmp_path / f"r{number}", {"flake.lock": "{}"})
         assert ours(tmp_path / f"r{number}")["core.bare"] == "false"
     assert len(asked) <= 1
+
+
+def test_of_a_clone_without_a_remote_git_is_asked_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "read_shared_settings", lambda: pytest.fail("git is asked"))
+    assert read_remotes(ObjectReader.open(path)) == ()

@@ -30,10 +30,14 @@ def read_settings(reader: ObjectReader) -> Settings:
 def read_entries(reader: ObjectReader, keys: re.Pattern[str]) -> list[tuple[str, str]]:
     """Return those settings of a repository that a pattern matches, as pairs: a key that is given twice is there twice.
 
+    Empty where its own file has none of them: then git is not asked what all repositories share.
+
     Raises: GitError(`no-git` | `git`).
     """
+    own = _file_entries(reader)
+    if own is not None and not any(keys.fullmatch(key) for key, _ in own):
+        return []
     shared = read_shared_settings()
-    own = _file_entries(reader) if shared is not None else None
     # Of what all repositories share only the last value of a key is known: git has every one.
     if shared is None or own is None or any(map(keys.fullmatch, (*shared.files, *shared.environment))):
         own = _ask_git(reader)

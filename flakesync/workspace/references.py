@@ -5,10 +5,11 @@ import re
 from urllib.parse import quote, unquote
 
 from flakesync.errors import FlakesyncError, without_controls
-from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_url
+from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_glob, identity_of_url
+from flakesync.nix.reference.source_globs import EVERYTHING
 from flakesync.nix.reference.url import file_url
 from flakesync.secrets import hide_secrets, secret_parameters
-from flakesync.workspace.values import bad, text
+from flakesync.workspace.values import LONGEST_GLOB, bad, text
 
 _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
 _PASSWORD = re.compile(r"//[^/:@\s]*+:[^/@\s]*+@")
@@ -55,6 +56,17 @@ def pin_source(value: object) -> FlakeRef:
     return ref
 
 
+def stand_in(value: object) -> FlakeRef:
+    """Return what may follow a pin's input beside the pin's own source: a reference as `pin_source` takes it."""
+    ref = _reference(value)
+    if ref.identity is None:
+        hint = "write where it lies, such as `github:nix-community/nixpkgs.lib`"
+        raise bad(f"`{value}` ({ref.type}) does not say where the source lies", hint)
+    if ref.rev is not None:
+        raise bad(f"`{value}` names a rev", "leave it out: what names a rev stays at it")
+    return ref
+
+
 def alias(value: object) -> Identity:
     """Return the identity of another address of a repo, in any spelling: a flake reference, a git URL, a folder."""
     word = _without_password(value)
@@ -63,6 +75,17 @@ def alias(value: object) -> Identity:
     if identity is None:
         raise bad(f"`{word}` names no repository", "such as `github:old-owner/lib` or `git@example.org:team/lib.git`")
     return identity
+
+
+def source_glob(value: object) -> str:
+    """Return a glob on sources (`source_globs.covers`): a flake reference with stars, or `*` for all of them."""
+    word = text(value)
+    if len(word) > LONGEST_GLOB:
+        raise bad(f"`{word[:40]}…` is longer than {LONGEST_GLOB} characters")
+    if word != EVERYTHING and identity_of_glob(word) is None:
+        hint = "a flake reference with stars, such as `github:acme/*` or `git+ssh://git@gitlab.example.com/*`"
+        raise bad(f"`{word}` means no repository", hint)
+    return word
 
 
 def flake_url(remote: str) -> str | None:

@@ -5,14 +5,20 @@ from typing import Literal
 
 import msgspec
 
+from flakesync.documents.cooldown import DatedBy, WaitReason
 from flakesync.terms import Rev
 
-DatedBy = Literal["forge", "seen", "commit"]
-"""Who tells how old a commit is: the forge's record of pushes, flakesync's own record of tips, or the commit's date."""
-
-WaitReason = Literal["age", "ci", "ci-pending", "not-a-tip", "not-dated"]
-"""Why a commit is not taken (yet): too young; its checks failed, or a required one never ran; its checks have not
-ended; it was never the branch's tip; nobody who is trusted tells its age."""
+__all__ = [
+    "DAY_S",
+    "Candidate",
+    "Candidates",
+    "ChecksOf",
+    "Choice",
+    "CommitChecks",
+    "DatedBy",
+    "Wait",
+    "WaitReason",
+]
 
 ChecksOf = Literal["passed", "failed", "pending", "none", "unknown"]
 

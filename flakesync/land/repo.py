@@ -8,6 +8,7 @@ from typing import assert_never
 import msgspec
 
 from flakesync.analysis.plan import Change, make_plan
+from flakesync.cooldown.waivers import waiver_lines
 from flakesync.documents.land import Tested
 from flakesync.errors import GitError, ManifestError
 from flakesync.forge.model import ForgeError, OnForge, Pull, Undecided, Waiting
@@ -103,7 +104,7 @@ class RepoLanding:
             if merge_status.waiting is not None and merge_status.waiting.reason == "queue":
                 # A push would throw it out of the queue.
                 return left_waiting(self.name, merge_status.waiting, pull)
-        made = self._make(found, self._job(state, run, changes, survey))
+        made = self._make(found, self._job(found, run, changes, survey))
         if made is None:
             return self._nothing_left(found, on_forge, pull)
         merge = Merge(self.run, found, survey, made, self.waiting, self.untested)
@@ -152,12 +153,17 @@ class RepoLanding:
 
     # ---- the update commit -----------------------------------------------------------------------------------------
 
-    def _job(self, state: RepoAtCommit, run: str, changes: Sequence[Change], survey: Survey) -> BumpJob:
-        """Return what makes the update commit on the base as it is now."""
+    def _job(self, found: RepoOnServer, run: str, changes: Sequence[Change], survey: Survey) -> BumpJob:
+        """Return what makes the update commit on the base as it is now; what the published one waives, it does too."""
+        state = found.state
         states = survey.snapshot.states
         repositories = {name: each for name, each in states.items() if isinstance(each, RepoAtCommit)}
         moves = [plan_move(change, self.run.workspace.branch, repositories, {}) for change in changes]
-        return msgspec.structs.replace(make_job(self.run.workspace, run, state, moves), reuse_checks=True)
+        job = make_job(self.run.workspace, run, state, moves)
+        waivers = found.update.waivers if found.update is not None else {}
+        pins = {each.pin for each in job.moves}
+        trailers = waiver_lines({pin: reason for pin, reason in waivers.items() if pin in pins})
+        return msgspec.structs.replace(job, reuse_checks=True, trailers=trailers)
 
     def _make(self, found: RepoOnServer, job: BumpJob) -> Made | None:
         """Make the update commit, or find that the one on the server is it. None: the base has its locks already."""

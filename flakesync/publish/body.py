@@ -117,6 +117,9 @@ def make_block(content: Content) -> str:
     parts = [_table(update.moves, content.links)]
     if update.below:
         parts.append(f"{update.below} more {'input' if update.below == 1 else 'inputs'} below these moved with them.")
+    if update.waivers:
+        waived = [f"- {_code(pin)}: {_code(reason)}" for pin, reason in sorted(update.waivers.items())]
+        parts.append("\n".join(["Cooldown waived:", "", *waived]))
     if content.depends_on:
         parts.append("\n".join(f"Depends-On: {_address(url)}" for url in content.depends_on))
     if content.dependents:

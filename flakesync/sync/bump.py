@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flakesync.audit.gate import Gate, NewLock
+from flakesync.cooldown.waivers import COOLDOWN
 from flakesync.errors import GitError, LockError, SyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.store.links import read_through
 from flakesync.git.store.trees import changed_paths, is_sound
+from flakesync.git.trailers import trailer, trailers
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.pins import last_modified
 from flakesync.sync.checks import run_checks
@@ -27,7 +29,6 @@ from flakesync.update.commit import (
     find_update_branch,
     message,
     read_lock,
-    trailer,
     write_update,
 )
 from flakesync.update.difference import describe_all
@@ -114,7 +115,7 @@ def _make(
     described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
     signed_by = (job.author or repository.identity()) if job.sign_off else None
-    text = message(job.run, described, pins, subject=job.subject, signed_by=signed_by)
+    text = message(job.run, described, pins, subject=job.subject, further=job.trailers, signed_by=signed_by)
     commit = write_update(repository, job.base_rev, files, text, job.author, _dates(after, job))
     tested = (job.base_rev,) if existing is None else (existing.tip, job.base_rev)
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
@@ -176,9 +177,11 @@ def _is_current(
 
 
 def _reads_as_planned(job: BumpJob, repository: Repository, existing: UpdateBranch) -> bool:
-    """Tell whether the message is what the manifest wants now: its subject, and whether it is signed off."""
+    """Tell whether the message is what is wanted now: its subject, what it waives, and whether it is signed off."""
     tip = repository.commit(existing.tip)
-    return tip.message.partition("\n")[0] == job.subject and (trailer(tip, SIGNED) is not None) == job.sign_off
+    if tip.message.partition("\n")[0] != job.subject or (trailer(tip, SIGNED) is not None) != job.sign_off:
+        return False
+    return [f"{COOLDOWN}: {value}" for value in trailers(tip, COOLDOWN)] == list(job.trailers)
 
 
 def _planned(job: BumpJob, dir: FlakeDir) -> dict[InputPath, Rev]:

@@ -73,7 +73,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     mirror. borrowed: a throw-away repository that the commit goes to in a dry run; None: it goes to the clone.
     base_rev: what the commit is made on. checks: argv of each. tracking: how the refs begin that follow the server's
     branches. reuse_checks: whether checks that the update branch, or the base, has passed count for a commit that holds
-    the same trees. rewrites: what else of stale locks is locked anew.
+    the same trees. rewrites: what else of stale locks is locked anew. trailers: further lines of the commit's message.
     """
 
     run: str
@@ -90,6 +90,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     tracking: str = LOCAL_REFS[-1]
     reuse_checks: bool = False
     rewrites: tuple[PlannedRewrite, ...] = ()
+    trailers: tuple[str, ...] = ()
 
     @property
     def repository(self) -> Path:
@@ -106,7 +107,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
         """All that decides what the update branch should be."""
         moves = [(*each.key, each.rev, each.branch) for each in self.moves]
         rewrites = [(each.flake, each.input) for each in self.rewrites]
-        return self.branch, self.base_rev, self.subject, self.sign_off, moves, rewrites
+        return self.branch, self.base_rev, self.subject, self.sign_off, moves, rewrites, self.trailers
 
     @property
     def flakes(self) -> tuple[FlakeDir, ...]:

@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from flakesync.cooldown.waivers import PIN
 from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS
 from flakesync.git.store.trees import changed_paths
+from flakesync.git.trailers import trailer
 from flakesync.git.values import Commit, Signature
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import PinName, Rev, is_lock_file
 from flakesync.update.subject import USUAL
 
 RUN = "Flakesync-Run"
-PIN = "Flakesync-Pin"
 SIGNED = "Signed-off-by"
 MOVER = "flakesync"
 """How the entries begin that flakesync writes into the reflog of an update branch."""
@@ -142,32 +143,20 @@ def read_lock(data: bytes, file: str) -> LockFile:
     return LockFile.parse(data, file=file)
 
 
-def trailer(commit: Commit, name: str) -> str | None:
-    """Return the value of the first trailer of this name; None: a commit message has none."""
-    return next(trailers(commit, name), None)
-
-
-def trailers(commit: Commit, name: str) -> Iterator[str]:
-    """Yield the values of the trailers of this name in the last paragraph of a commit message."""
-    for line in commit.message.rstrip().rpartition("\n\n")[2].splitlines():
-        key, separator, value = line.partition(":")
-        if separator and key == name:
-            yield value.strip()
-
-
 def message(
     run: str,
     changed: Iterable[str],
     pins: Mapping[PinName, Rev],
     *,
     subject: str = USUAL,
+    further: Iterable[str] = (),
     signed_by: Signature | None = None,
 ) -> str:
     """Return the message of an update commit: the subject, Nix's own lines, then the trailers.
 
-    signed_by: who signs it off; None: nobody does.
+    further: more trailers, as lines. signed_by: who signs it off; None: nobody does.
     """
-    lines = [f"{RUN}: {run}", *(f"{PIN}: {name} {rev}" for name, rev in sorted(pins.items()))]
+    lines = [f"{RUN}: {run}", *(f"{PIN}: {name} {rev}" for name, rev in sorted(pins.items())), *further]
     if signed_by is not None:
         lines.append(f"{SIGNED}: {signed_by.person}")
     body = "\n".join(changed)

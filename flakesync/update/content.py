@@ -1,16 +1,18 @@
 """What an update branch holds, read back from its commits and locks alone: any machine can publish it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from flakesync.cooldown.waivers import pins_of, waivers_of
 from flakesync.errors import LockError
 from flakesync.git.repository import Repository
 from flakesync.git.store.trees import changed_paths
+from flakesync.git.trailers import trailer
 from flakesync.git.values import Commit
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
-from flakesync.update.commit import PIN, RUN, trailer, trailers
+from flakesync.update.commit import RUN
 from flakesync.update.commit import own_commits as branch_commits
 from flakesync.update.difference import Difference, differences, entries
 from flakesync.workspace.inputs import is_fixed, rev_of
@@ -52,7 +54,8 @@ class Update:
 
     commit: its tip. base: the commit of the base branch that it was made on. run: of the sync that made it. pins: that
     it moves, with their targets. moves: the inputs that the plan moved. below: how many inputs of theirs moved along.
-    nodes: what these are locked to now, each commit of a repository once.
+    nodes: what these are locked to now, each commit of a repository once. waivers: the pins among those for which
+    nobody waited, with the reason.
     """
 
     commit: Rev
@@ -62,6 +65,7 @@ class Update:
     moves: tuple[Move, ...]
     below: int
     nodes: tuple[LockNode, ...] = ()
+    waivers: Mapping[PinName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,9 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
         flake = _flake_of(file)
         moves += [Move(flake, each.path, each.before, each.after) for each in found if each.path in top]
     run = trailer(tip, RUN) or ""
-    return Update(tip.rev, base, run, dict(_pins(tip)), tuple(moves), below, tuple(nodes.values()))
+    pins = pins_of(tip)
+    waivers = {name: reason for name, reason in waivers_of(tip).items() if name in pins}
+    return Update(tip.rev, base, run, pins, tuple(moves), below, tuple(nodes.values()), waivers)
 
 
 def has_content(repository: Repository, base: Rev, update: Update) -> bool:
@@ -206,10 +212,3 @@ def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterat
 
 def _is_below(path: InputPath, others: set[InputPath]) -> bool:
     return any(path[:length] in others for length in range(1, len(path)))
-
-
-def _pins(commit: Commit) -> Iterator[tuple[PinName, Rev]]:
-    for value in trailers(commit, PIN):
-        name, _, rev = value.partition(" ")
-        if rev:
-            yield PinName(name), Rev(rev)

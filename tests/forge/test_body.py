@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -54,6 +55,14 @@ def update(*moves: Move, pins: dict[str, Rev] | None = None, below: int = 0, run
 def content(what: Update, **more: object) -> Content:
     known: dict[str, object] = {"links": {}, "depends_on": (), "dependents": (), "checks": ()}
     return Content(what, **{**known, **more})  # type: ignore[arg-type]
+
+
+def test_the_block_says_for_which_pins_nobody_waited_and_why() -> None:
+    waived = replace(
+        update(move(), pins={"nixpkgs": NEW}), waivers={PinName("nixpkgs"): "CVE-2026-1 `@all` <!-- x -->"}
+    )
+    assert "Cooldown waived:\n\n- `nixpkgs`: `` CVE-2026-1 `@all` <! -- x -- > ``" in make_block(content(waived))
+    assert "waived" not in make_block(content(update(move())))
 
 
 def test_the_block_says_what_the_gate_has_let_pass() -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
+from flakesync.git.trailers import trailer
 from flakesync.git.values import Commit, Signature
 from flakesync.terms import PinName, Rev
-from flakesync.update.commit import find_update_branch, is_ours, message, trailer, write_update
+from flakesync.update.commit import find_update_branch, is_ours, message, write_update
 from tests.support import locks
 from tests.support.repos import DATE, commit, make_repo, run_git
 

@@ -16,6 +16,7 @@ from flakesync.workspace.folders import Folders
 from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
 from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
 from flakesync.workspace.schema.keys import AUDIT, IGNORE, MESSAGE_PLACEHOLDERS, PIN, REPO, SHARED, TARGETS, WORKSPACE
+from flakesync.workspace.settings.after import AfterCommand, after_command
 from flakesync.workspace.table import InvalidManifest, Problem, Table, parse_toml, read_file
 from flakesync.workspace.values import bad, did_you_mean, matches
 
@@ -97,6 +98,7 @@ class _Shared(NamedTuple):
     groups: tuple[str, ...] = ()
     hold: tuple[str, ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
+    after: tuple[AfterCommand, ...] = ()
     propagate: Propagate = "content"
 
 
@@ -190,6 +192,7 @@ class _Reader:
             groups=table.take_list("groups", values.name, otherwise.groups),
             hold=table.take_list("hold", values.glob, otherwise.hold),
             checks=table.take_list("checks", values.command, otherwise.checks, repeats=True),
+            after=table.take_list("after", after_command, otherwise.after, repeats=True),
             propagate=_take_propagate(table, otherwise.propagate),
         )
 

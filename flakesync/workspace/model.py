@@ -11,6 +11,7 @@ from flakesync.errors import ManifestError
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace.audit import AuditSettings
+from flakesync.workspace.settings.after import AfterCommand
 from flakesync.workspace.values import did_you_mean
 
 External = Literal["hold", "latest", "newest-locked"]
@@ -75,6 +76,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
 
     url: the flake reference without ref, None for a repo known only by its folder. path: absolute folder of the
     local clone, None for a repo that is mirrored. base: None means the repo's own default branch. checks: argv of each.
+    after: commands whose files enter the update commit.
     propagate: whether its commits that change only locks move those that take it, see Propagate.
     identities: every identity that means this repo: of its url, its aliases and its folder.
     """
@@ -88,6 +90,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[Identity, ...] = ()
     hold: tuple[str, ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
+    after: tuple[AfterCommand, ...] = ()
     propagate: Propagate = "content"
     identities: frozenset[Identity] = frozenset()
 

@@ -217,7 +217,7 @@ def command(line: str) -> tuple[str, ...]:
     return tuple(argv)
 
 
-def _fragments(glob: str) -> list[str]:
+def fragments(glob: str) -> list[str]:
     """Return one regular expression per character that the glob matches, `*` as a repetition."""
     found = []
     at = 0
@@ -257,7 +257,7 @@ def glob(word: str) -> str:
         raise bad(f"`{word}` uses `**`", "`*` matches within one input name; write one `*` per level: `*/nixpkgs`")
     try:
         if "[" in word:
-            re.compile("".join(_fragments(word)))
+            re.compile("".join(fragments(word)))
     except re.error:
         raise bad(f"`{word}` has a bad range in `[…]`", "a range goes upward: `[a-z]`") from None
     return word
@@ -270,7 +270,7 @@ def _pattern(words: tuple[str, ...]) -> re.Pattern[str]:
 
 def _expression(word: str) -> str:
     parts: list[list[str]] = [[]]
-    for fragment in _fragments(word):
+    for fragment in fragments(word):
         if fragment == "/":
             parts.append([])
         else:
@@ -285,7 +285,7 @@ def matches(words: tuple[str, ...], path: InputPath) -> bool:
 
 def overlap(left: str, right: str) -> bool:
     """Tell whether there is an input path that both globs match."""
-    ours, theirs = _fragments(left), _fragments(right)
+    ours, theirs = fragments(left), fragments(right)
     alphabet = _ALPHABET | set(left) | set(right)
 
     @cache

@@ -54,6 +54,13 @@ _PROPAGATE = Key(
     _choice(Propagate),
 )
 
+_AFTER: Json = {
+    "type": "object",
+    "properties": {"run": {"type": ["string", "array"], "items": {"type": "string"}}, "files": _array(_TEXT, least=1)},
+    "required": ["run", "files"],
+    "additionalProperties": False,
+}
+
 WORKSPACE: Mapping[str, Key] = {
     "name": Key("the workspace's name, shown in reports; default: that of the manifest's folder", _TEXT),
     "base": _BASE,
@@ -93,6 +100,10 @@ SHARED: Mapping[str, Key] = {
     "hold": Key("globs on the paths of inputs that are never moved", _array(_TEXT)),
     "checks": Key(
         "commands that run in the bumped worktree; one that fails makes the repo fail", _array(_TEXT, differ=False)
+    ),
+    "after": Key(
+        "commands that run on the new lock, before the checks; the files that they may change enter the update commit",
+        _array(_AFTER, differ=False),
     ),
     "propagate": _PROPAGATE,
 }

@@ -1,0 +1,203 @@
+"""Which probe of a bisection is next, from the verdicts that are known: a pure function, so that any run can go on.
+
+Probes are sets of units, numbered in an order in which each beginning is a state that somebody may have had. What is
+looked for is not the smallest set that fails but the largest that passes, so the order is halved: the shortest
+beginning that fails ends with a guilty unit. It is taken out, and the rest is run as a whole.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from flakesync.sync.bisect.halving import Stretch, Verdict, halve
+
+Units = frozenset[int]
+MAX_HELD = 5
+"""After as many guilty units everything is held: then the update as a whole is what is wrong."""
+
+
+class Probe(NamedTuple):
+    """A set of units to be run. time: 0 for the first time; a set is run again to see whether its check is flaky."""
+
+    units: Units
+    time: int = 0
+
+
+class Probes(NamedTuple):
+    """The probes that are wanted now, the most useful first; one that runs and is not among them is needless."""
+
+    probes: tuple[Probe, ...]
+
+
+class Guilty(NamedTuple):
+    """A unit that the rest does not pass with.
+
+    only_with: units that it fails together with and not without; empty: it fails alone, as far as known. proven: False
+    where the check could not be run with it.
+    """
+
+    unit: int
+    only_with: tuple[int, ...] = ()
+    proven: bool = True
+
+
+class Found(NamedTuple):
+    """The end of a search: `passing` was run as a whole and passes; the guilty units are all others."""
+
+    passing: Units
+    guilty: tuple[Guilty, ...]
+
+
+class NotFound(NamedTuple):
+    """The end of a search that finds nothing to hold.
+
+    broken-before: the check fails without the update. not-failing: it passes with all of it. flaky: it passes and fails
+    with the same. too-many: more units are guilty than are held.
+    """
+
+    reason: Literal["broken-before", "not-failing", "flaky", "too-many"]
+
+
+Known = Mapping[Units, Sequence[Verdict]]
+"""The verdicts of each set that was run, in the order of the runs."""
+
+
+class _Wanted(Exception):  # noqa: N818 - no error: the search has come to where something is not known
+    def __init__(self, probes: tuple[Probe, ...]) -> None:
+        self.probes = probes
+
+
+def next_step(
+    count: int, known: Known, *, width: int = 1, running: Collection[Probe] = ()
+) -> Probes | Found | NotFound:
+    """Return what to run next, at most `width` probes at once, or the result.
+
+    count: of the units. running: probes that run now; those that are of use are among the wanted ones.
+    """
+    try:
+        return _Search(count, known, width, running).carry_out()
+    except _Wanted as wanted:
+        return Probes(wanted.probes)
+
+
+def checks_about(count: int) -> int:
+    """Return how many probes a search with one guilty unit takes at most, where nothing and all are known."""
+    return (count - 1).bit_length() + 2
+
+
+class _Search:
+    """The search, begun anew each time: it goes through what is known and ends where it does not know on."""
+
+    def __init__(self, count: int, known: Known, width: int, running: Collection[Probe]) -> None:
+        self.all = frozenset(range(count))
+        self.known = known
+        self.width = width
+        self.running = running
+
+    def carry_out(self) -> Found | NotFound:
+        """Return the result. Raises: _Wanted: something is not known yet."""
+        if self.ask(frozenset(), along=[Probe(self.all)]) != "pass":
+            return NotFound("broken-before")
+        first, rest, suspects = self.ask(self.all), sorted(self.all), list[int]()
+        # Always twice: a check that only fails now and then most often shows it here, before anything is searched.
+        again = self.ask(self.all, time=1, along=self.beside(rest) if first != "pass" else ())
+        if "pass" in (first, again):
+            return NotFound("not-failing" if first == again else "flaky")
+        for _ in range(MAX_HELD):
+            low, high = self.halve(frozenset(), rest)
+            found, rest = rest[low:high], rest[:low] + rest[high:]
+            # What is run next if the rest passes does not wait for it.
+            confirm = [Probe(frozenset(found))] if not suspects and len(found) == 1 else []
+            suspects += found
+            if self.ask(frozenset(rest), along=confirm) == "pass":
+                break
+        else:
+            return NotFound("too-many")
+        passing, held = self.give_back(frozenset(rest), sorted(suspects))
+        if len(held) == 1:
+            return self.confirm(passing, held[0])
+        # Several guilty units are rare, and a check that fails now and then looks like that.
+        if self.ask(self.all, time=2) == "pass":
+            return NotFound("flaky")
+        return Found(passing, tuple(self.judge(passing, unit) for unit in held))
+
+    def ask(self, units: Units, *, time: int = 0, along: Iterable[Probe] = ()) -> Verdict:
+        """Return the verdict of a set. along: what may be run at the same time."""
+        verdicts = self.known.get(units, ())
+        if len(verdicts) > time:
+            return verdicts[time]
+        beside = (each for each in along if each.units not in self.known and each.units != units)
+        raise _Wanted((Probe(units, time), *beside)[: self.width])
+
+    def beside(self, order: Sequence[int]) -> tuple[Probe, ...]:
+        """Return the probes that halving begins with, where some can run beside another one."""
+        if self.width > 1:
+            try:
+                self.halve(frozenset(), order)
+            except _Wanted as wanted:
+                return wanted.probes
+        return ()
+
+    def halve(self, base: Units, order: Sequence[int]) -> Stretch:
+        """Return where the beginnings of `order`, each on top of `base`, cease to pass; the whole of it does not."""
+        beginnings = {frozenset(order[:at]): at for at in self._lengths(base, order)}
+        known = {
+            beginnings[each - base]: self.known[each][0]
+            for each in self.known
+            if base <= each and each - base in beginnings
+        }
+        running = {
+            beginnings[each.units - base]: each
+            for each in self.running
+            if base <= each.units and each.units - base in beginnings
+        }
+        found = halve(len(order), known, width=self.width, running=tuple(running))
+        if isinstance(found, Stretch):
+            return found
+        raise _Wanted(tuple(running.get(at, Probe(base.union(order[:at]))) for at in found))
+
+    def _lengths(self, base: Units, order: Sequence[int]) -> set[int]:
+        """Return how long the beginnings are that are known or run: a row of a thousand has as many."""
+        sizes = {len(each) - len(base) for each in (*self.known, *(probe.units for probe in self.running))}
+        return {size for size in sizes if 0 <= size <= len(order)}
+
+    def give_back(self, passing: Units, suspects: Sequence[int]) -> tuple[Units, list[int]]:
+        """Return what passes when all is added again that the check passes with, and what stays out.
+
+        Each unit that stays out was run on top of what passes by then. Where one came in after that, the others have
+        another chance: they may have needed it.
+        """
+        held = list(suspects)
+        for _ in range(2):
+            before = len(held)
+            passing, held = self._add(passing, held)
+            if len(held) in (0, before):
+                break
+        return passing, held
+
+    def _add(self, passing: Units, units: list[int]) -> tuple[Units, list[int]]:
+        if not units or self.ask(passing.union(units)) == "pass":
+            return passing.union(units), []
+        if len(units) == 1:
+            return passing, units
+        half = len(units) // 2
+        passing, left = self._add(passing, units[:half])
+        passing, right = self._add(passing, units[half:])
+        return passing, left + right
+
+    def judge(self, passing: Units, unit: int) -> Guilty:
+        return Guilty(unit, proven=self.ask(passing | {unit}) == "fail")
+
+    def confirm(self, passing: Units, unit: int) -> Found | NotFound:
+        """Run the only guilty unit alone: it fails, or needs others. `passing` with it is all, which is known to fail.
+
+        Where it passes, a check that only fails now and then has one more chance to show it.
+        """
+        alone = self.ask(frozenset({unit}))
+        if alone == "pass" and self.ask(self.all, time=2) == "pass":
+            return NotFound("flaky")
+        guilty = self.judge(passing, unit)
+        if alone == "pass":
+            order = sorted(passing)
+            low, high = self.halve(frozenset({unit}), order)
+            guilty = guilty._replace(only_with=tuple(order[low:high]))
+        return Found(passing, (guilty,))

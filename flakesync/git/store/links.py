@@ -14,10 +14,17 @@ def read_through(reader: ObjectReader, rev: Rev, path: str) -> bytes | None:
     absolute, goes in a circle, or goes back up after it went down (`a/../b`), which versions of Nix read differently.
     The folders of `path` itself are no links: of such a flake Nix says that it is none.
     """
+    found = find_through(reader, rev, path)
+    return reader.blob(found[1]) if found is not None else None
+
+
+def find_through(reader: ObjectReader, rev: Rev, path: str) -> tuple[str, str] | None:
+    """Return the path and the object id of the regular file that `path` leads to, see `read_through`."""
     entry = reader.entry(rev, path)
+    place: tuple[str, tuple[int, str]] | None = (path, entry) if entry is not None else None
     if entry is not None and entry[0] == SYMLINK:
-        entry = _follow(reader, rev, path)
-    return reader.blob(entry[1]) if entry is not None and entry[0] not in (TREE, GITLINK) else None
+        place = _follow(reader, rev, path)
+    return (place[0], place[1][1]) if place is not None and place[1][0] not in (TREE, GITLINK) else None
 
 
 def link_target(reader: ObjectReader, rev: Rev, path: str) -> str | None:
@@ -26,8 +33,8 @@ def link_target(reader: ObjectReader, rev: Rev, path: str) -> str | None:
     return _text(reader, entry[1]) if entry is not None and entry[0] == SYMLINK else None
 
 
-def _follow(reader: ObjectReader, rev: Rev, path: str) -> tuple[int, str] | None:
-    """Return (mode, object id) of what a path leads to, links followed; None: nothing, or in doubt."""
+def _follow(reader: ObjectReader, rev: Rev, path: str) -> tuple[str, tuple[int, str]] | None:
+    """Return what a path leads to, links followed: its own path, and (mode, object id). None: nothing, or in doubt."""
     ahead = path.split("/")[::-1]
     done: list[str] = []
     entry = None
@@ -55,7 +62,7 @@ def _follow(reader: ObjectReader, rev: Rev, path: str) -> tuple[int, str] | None
             return None
         ahead += parts[::-1]
         entry = None
-    return entry
+    return ("/".join(done), entry) if entry is not None else None
 
 
 def _text(reader: ObjectReader, oid: str) -> str:

@@ -2,8 +2,9 @@
 
 from flakesync.nix.lock import graph as lockgraph
 from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.follows import goes_through, goes_twice
 from flakesync.sync.lockers.native.values import NotNativeError
-from flakesync.terms import InputPath, show_path
+from flakesync.terms import show_path
 
 
 def check_follows(lock: LockFile, *, once: bool) -> None:
@@ -22,41 +23,10 @@ def check_follows(lock: LockFile, *, once: bool) -> None:
                     raise NotNativeError(f"input {name} of {label} follows {show_path(target)}, which does not exist")
             except lockgraph.FollowsCycleError:
                 raise NotNativeError(f"the follows of input {name} of {label} leads back to itself") from None
-            if not once and _goes_through(lock, target):
+            if not once and goes_through(lock, target):
                 raise NotNativeError(
                     f"Nix up to 2.18 does not find {show_path(target)}, which input {name} of {label} follows"
                 )
             # No circle, yet Nix keeps what it has visited for one whole way, also of a follows that it is done with.
-            if once and _goes_twice(lock, target):
+            if once and goes_twice(lock, target):
                 raise NotNativeError(f"Nix takes the follows of input {name} of {label} for a cycle")
-
-
-def _goes_through(lock: LockFile, path: InputPath) -> bool:
-    """Tell whether the way to an input that exists leads through a follows; its last step may be one."""
-    node = lock.nodes[lock.root]
-    for name in path[:-1]:
-        target = node.inputs[name]
-        if isinstance(target, tuple):
-            return True
-        node = lock.nodes[target]
-    return False
-
-
-def _goes_twice(lock: LockFile, path: InputPath) -> bool:
-    """Tell whether the way to an input that exists leads through the same follows more than once."""
-    # `doFind` notes the path that it starts from first, so a follows of that very path is the second time.
-    seen = {path}
-    node = lock.nodes[lock.root]
-    names = list(reversed(path))
-    while names:
-        target = node.inputs[names.pop()]
-        if isinstance(target, tuple):
-            if target in seen:
-                return True
-            seen.add(target)
-            # A follows starts at the root again; what is left of the way comes after it.
-            node = lock.nodes[lock.root]
-            names += reversed(target)
-        else:
-            node = lock.nodes[target]
-    return False

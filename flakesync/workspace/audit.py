@@ -10,9 +10,10 @@ from typing import Literal, cast, get_args
 import msgspec
 
 from flakesync.errors import FlakeRefError
-from flakesync.nix.reference.flakeref import FlakeRef, identity_of_glob
+from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir
 from flakesync.workspace import values
+from flakesync.workspace.references import source_glob
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad
 
@@ -104,7 +105,6 @@ _SEVERITIES: tuple[str, ...] = get_args(Severity)
 _THRESHOLDS: tuple[str, ...] = get_args(Threshold)
 _RELEASE = re.compile(r"[0-9]{2}\.[0-9]{2}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_EVERYTHING = "*"
 
 
 def read_audit(
@@ -113,7 +113,7 @@ def read_audit(
     """Return what `[audit]` says, with defaults for the rest. folder: where relative files begin."""
     usual = AuditSettings()
     severities = _severities(severity)
-    require_signed = table.take_list("require-signed", _source_glob, usual.require_signed)
+    require_signed = table.take_list("require-signed", source_glob, usual.require_signed)
     signers = table.take("allowed-signers", lambda value: _file(value, folder), None)
     if require_signed and table.lacks("allowed-signers"):
         hint = 'a file as ssh-keygen(1) describes it: `allowed-signers = "signers"`'
@@ -121,7 +121,7 @@ def read_audit(
     return AuditSettings(
         fail_on=cast("Threshold", table.take("fail-on", _threshold, usual.fail_on)),
         gate=cast("Threshold", table.take("gate", _threshold, usual.gate)),
-        allow=table.take_list("allow", _source_glob, usual.allow),
+        allow=table.take_list("allow", source_glob, usual.allow),
         require_signed=require_signed,
         allowed_signers=signers,
         severity=severities,
@@ -200,16 +200,6 @@ def _day(value: object) -> date:
         with suppress(ValueError):
             return date.fromisoformat(word)
     raise bad(f"`{word}` is not a day", hint)
-
-
-def _source_glob(value: object) -> str:
-    word = values.text(value)
-    if len(word) > values.LONGEST_GLOB:
-        raise bad(f"`{word[:40]}…` is longer than {values.LONGEST_GLOB} characters")
-    if word != _EVERYTHING and identity_of_glob(word) is None:
-        hint = "a flake reference with stars, such as `github:acme/*` or `git+ssh://git@gitlab.example.com/*`"
-        raise bad(f"`{word}` means no repository", hint)
-    return word
 
 
 def _locked(value: object) -> str:

@@ -42,6 +42,17 @@ class Folders:
             raise bad(f"`{path}` is not a folder")
         return Path(place), real
 
+    def file(self, value: object) -> Path:
+        """Return the absolute path of a file that need not exist yet. Raises ManifestError where it cannot be one."""
+        path = Path(self._root) / text(value)
+        try:
+            is_folder = path.is_dir()
+        except (OSError, ValueError) as error:
+            raise _no_folder(str(value), error) from None
+        if is_folder:
+            raise bad(f"`{value}` is a folder", "name a file, relative to the folder of the manifest")
+        return path
+
 
 def _no_folder(path: str, error: Exception) -> ManifestError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):

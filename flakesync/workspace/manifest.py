@@ -15,8 +15,21 @@ from flakesync.workspace.audit import AuditSettings, read_audit
 from flakesync.workspace.folders import Folders
 from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, read_publish
 from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
-from flakesync.workspace.schema.keys import AUDIT, IGNORE, MESSAGE_PLACEHOLDERS, PIN, REPO, SHARED, TARGETS, WORKSPACE
+from flakesync.workspace.schema.keys import (
+    AUDIT,
+    IGNORE,
+    MESSAGE_PLACEHOLDERS,
+    PIN,
+    POLICY,
+    REPO,
+    SHARED,
+    TARGETS,
+    WORKSPACE,
+)
 from flakesync.workspace.settings.after import AfterCommand, after_command
+from flakesync.workspace.settings.cooldown import Conditions, read_pin_conditions, read_policies, read_usual
+from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, follow, nix_min, read_rules
+from flakesync.workspace.settings.release import read_release, read_replaces, read_source, template_of
 from flakesync.workspace.table import InvalidManifest, Problem, Table, parse_toml, read_file
 from flakesync.workspace.values import bad, did_you_mean, matches
 
@@ -36,13 +49,14 @@ __all__ = [
 MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
 
-_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish", "audit"})
+_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish", "audit", "external-policy"})
 _WORKSPACE_KEYS = frozenset(WORKSPACE)
 _PIN_KEYS = frozenset(PIN)
 _SHARED_KEYS = frozenset(SHARED)
 _REPO_KEYS = frozenset(REPO)
 _AUDIT_KEYS = frozenset(AUDIT)
 _IGNORE_KEYS = frozenset(IGNORE)
+_POLICY_KEYS = frozenset(POLICY)
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
@@ -52,6 +66,7 @@ _HOMES = {
     "[publish]": PUBLISH_KEYS,
     "[audit]": _AUDIT_KEYS,
     "[[audit.ignore]]": _IGNORE_KEYS,
+    '[external-policy."GLOB"]': _POLICY_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
 _PROPAGATES: tuple[str, ...] = get_args(Propagate)
@@ -100,6 +115,8 @@ class _Shared(NamedTuple):
     checks: tuple[tuple[str, ...], ...] = ()
     after: tuple[AfterCommand, ...] = ()
     propagate: Propagate = "content"
+    keep: tuple[str, ...] = ()
+    follow: Follow | None = None
 
 
 class _Reader:
@@ -116,22 +133,33 @@ class _Reader:
         self._table((), document, _TOP_KEYS)
         table = self._table(("workspace",), document.get("workspace", {}), _WORKSPACE_KEYS)
         base = table.take("base", values.branch, None)
+        release = table.take("release", read_release, None)
+        replaces = table.take_list("replaces", read_release, ())
+        if release is not None and release in replaces:
+            table.wrong("replaces", bad(f"`{release}` is the release itself", "leave it out"))
+        usual = read_usual(table)
+        external = cast("External", table.take("external", _external, "hold"))
         result = Workspace(
             file=self._file,
             name=table.take("name", values.text, self._file.parent.name or "workspace"),
             base=base,
             branch=table.take("branch", values.branch, DEFAULT_BRANCH),
             jobs=table.take("jobs", values.count, os.cpu_count() or 1),
-            external=cast("External", table.take("external", _external, "hold")),
+            external=external,
             author=table.take("author", values.author, None),
             message=table.take("message", _message, None),
             sign_off=table.take("sign-off", values.flag, default=False),
             read=cast("Read", table.take("read", _read, "server")),
-            pins=tuple(self._pins(document)),
+            nix_min=table.take("nix-min", nix_min, OLDEST_NIX),
+            seen=table.take("seen", self._folders.file, None),
+            pins=tuple(self._pins(document, release, replaces, usual)),
+            release=release,
+            replaces=replaces,
             repos=self._repos(document, _Shared(base, propagate=_take_propagate(table, "content"))),
             forges=self._forges(document),
             publish=read_publish(self._table(("publish",), document.get("publish", {}), PUBLISH_KEYS)),
             audit=self._audit(document.get("audit", {})),
+            policies=read_policies(self._policies(document), usual, external),
         )
         self._check_branches(result)
         self._check_identities(result.repos)
@@ -151,7 +179,14 @@ class _Reader:
                 table.wrong("", values.not_a_name(name))
             yield name, table
 
-    def _pins(self, document: Mapping[str, object]) -> Iterator[Pin]:
+    def _policies(self, document: Mapping[str, object]) -> Iterator[tuple[str, Table]]:
+        kind = "external-policy"
+        for glob, content in self._table((kind,), document.get(kind, {})).items():
+            yield glob, self._table((kind, glob), content, _POLICY_KEYS)
+
+    def _pins(
+        self, document: Mapping[str, object], release: str | None, replaces: tuple[str, ...], usual: Conditions
+    ) -> Iterator[Pin]:
         repos = document.get("repos")
         names = [*repos] if isinstance(repos, dict) else []
 
@@ -159,7 +194,8 @@ class _Reader:
             return _target(value, names)
 
         for name, table in self._named("pins", document, _PIN_KEYS):
-            source = table.take("source", references.pin_source, None)
+            template = table.take("source", template_of, None)
+            source = table.take("source", lambda value: read_source(value, release), None)
             if table.lacks("source"):
                 table.wrong("", bad("needs a `source`", 'such as `source = "github:NixOS/nixpkgs/nixos-unstable"`'))
             inputs = table.take_list("inputs", values.glob, None)
@@ -169,8 +205,21 @@ class _Reader:
                 )
             target_of_pin = table.take("target", target, "latest")
             max_age_s = table.take("max-age", values.duration, None)
+            rules = read_rules(table)
+            earlier = read_replaces(table, source, template, replaces)
             if source is not None:
-                yield Pin(name=PinName(name), source=source, target=target_of_pin, max_age_s=max_age_s, inputs=inputs)
+                conditions = read_pin_conditions(table, usual, source, target_of_pin, max_age_s)
+                yield Pin(
+                    name=PinName(name),
+                    source=source,
+                    target=target_of_pin,
+                    max_age_s=max_age_s,
+                    inputs=inputs,
+                    template=template,
+                    replaces=earlier,
+                    follow=rules,
+                    conditions=conditions,
+                )
 
     def _repos(self, document: Mapping[str, object], otherwise: _Shared) -> tuple[Repo, ...]:
         table = self._table(("defaults",), document.get("defaults", {}), _SHARED_KEYS)
@@ -194,6 +243,8 @@ class _Reader:
             checks=table.take_list("checks", values.command, otherwise.checks, repeats=True),
             after=table.take_list("after", after_command, otherwise.after, repeats=True),
             propagate=_take_propagate(table, otherwise.propagate),
+            keep=table.take_list("keep", values.glob, otherwise.keep),
+            follow=cast("Follow | None", table.take("follow", follow, otherwise.follow)),
         )
 
     def _repo(self, name: str, table: Table, defaults: _Shared) -> Repo:

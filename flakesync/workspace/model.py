@@ -12,6 +12,8 @@ from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.terms import FlakeDir, PinName, RepoName
 from flakesync.workspace.audit import AuditSettings
 from flakesync.workspace.settings.after import AfterCommand
+from flakesync.workspace.settings.cooldown import Conditions, ExternalPolicy, conditions_for
+from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, FollowRules, NixVersion
 from flakesync.workspace.values import did_you_mean
 
 External = Literal["hold", "latest", "newest-locked"]
@@ -62,6 +64,9 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
 
     target: `latest`, `newest-locked`, `repo:NAME` or a full rev. max_age_s: None means no age is reported.
     inputs: globs on input paths it governs (see `matches`); None: every root input of the same repository and ref.
+    template: the source as it is written, where that has `{release}`. replaces: names of branches of the same
+    repository that sync moves inputs on from, to this source. follow: what may follow the inputs that it governs.
+    conditions: what a commit has to have before inputs move to it; idle for a target that is no commit of a branch.
     """
 
     name: PinName
@@ -69,6 +74,10 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
     target: str = "latest"
     max_age_s: int | None = None
     inputs: tuple[str, ...] | None = None
+    template: str | None = None
+    replaces: tuple[str, ...] = ()
+    follow: FollowRules = FollowRules()
+    conditions: Conditions = Conditions()
 
 
 class Repo(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +87,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     local clone, None for a repo that is mirrored. base: None means the repo's own default branch. checks: argv of each.
     after: commands whose files enter the update commit.
     propagate: whether its commits that change only locks move those that take it, see Propagate.
+    keep: as of a pin, for all pins. follow: in place of what the pins say; None: as they say.
     identities: every identity that means this repo: of its url, its aliases and its folder.
     """
 
@@ -92,6 +102,8 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[tuple[str, ...], ...] = ()
     after: tuple[AfterCommand, ...] = ()
     propagate: Propagate = "content"
+    keep: tuple[str, ...] = ()
+    follow: Follow | None = None
     identities: frozenset[Identity] = frozenset()
 
 
@@ -101,7 +113,11 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     message: the template of the first line of update commits (`schema.keys.MESSAGE_PLACEHOLDERS`),
     None for Nix's own. sign_off: whether the author signs them off.
 
+    release: what stands for `{release}` in the sources of pins. replaces: the releases before it that sync moves on.
+
     forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).
+    seen: the file with the record of tips; None: the one in the cache directory. policies: see `external_conditions`.
+    nix_min: the oldest Nix that reads the flakes.
     """
 
     file: Path
@@ -119,6 +135,11 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     publish: PublishSettings = PublishSettings()
     audit: AuditSettings = AuditSettings()
     read: Read = "server"
+    seen: Path | None = None
+    policies: tuple[ExternalPolicy, ...] = ()
+    release: str | None = None
+    replaces: tuple[str, ...] = ()
+    nix_min: NixVersion = OLDEST_NIX
 
     @cached_property
     def _by_name(self) -> Mapping[str, Repo]:
@@ -133,6 +154,10 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def root(self) -> Path:
         """The folder of the manifest; `path` values are relative to it."""
         return self.file.parent
+
+    def external_conditions(self, reference: FlakeRef) -> Conditions:
+        """Return what a commit of an external source has to have before inputs move to it."""
+        return conditions_for(self.policies, reference)
 
     def repo(self, name: str) -> Repo:
         """Return the repo of that name. Raises ManifestError (`unknown-repo`)."""

@@ -14,7 +14,6 @@ from pathlib import Path
 import httpx2
 import pygit2
 
-from flakesync.audit.sources import covers
 from flakesync.errors import FlakesyncError, plain
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client, Endpoint
@@ -38,6 +37,7 @@ from flakesync.nix.lock.moved import moved_inputs
 from flakesync.nix.reference.flakeref import FlakeRef, identity_of_url
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import archived_ref, source_of
+from flakesync.nix.reference.source_globs import covers
 from flakesync.nix.store.tarball import read_tar
 from flakesync.publish import body
 from flakesync.secrets import hide_secrets

@@ -36,9 +36,12 @@ external = "newest-locked"
 author = "Flake Bot <bot@acme.example>"
 message = "chore(deps): {summary}"
 sign-off = true
+release = "26.05"
+replaces = ["25.11"]
 
 [pins.nixpkgs]
 source = "github:NixOS/nixpkgs/nixos-25.11"
+replaces = ["nixos-25.05"]
 target = "repo:lib"
 max-age = "30d"
 inputs = ["nixpkgs", "nixpkgs-*"]
@@ -207,7 +210,7 @@ def test_of_very_many_problems_twenty_are_told_with_a_count_and_each_hint_once(l
         ),
         ("[repo.lib]", "repo", "did you mean `repos`?"),
         ("[forge.x]", "forge", "did you mean `forges`?"),
-        ("[policy]", "policy", "there are: audit, defaults, forges, pins, publish, repos, workspace"),
+        ("[policy]", "policy", "there are: audit, defaults, external-policy, forges, pins, publish, repos, workspace"),
         ("[workspace]\nsignoff = true", "workspace.signoff", "did you mean `sign-off`?"),
         ("[publish]\nlabel = []", "publish.label", "did you mean `labels`?"),
         ("[publish]\nca-file = 'x'", "publish.ca-file", '`ca-file` belongs into [forges."HOST"]'),

@@ -12,7 +12,7 @@ import tomli
 from flakesync.errors import ManifestError
 from flakesync.workspace.manifest import load_workspace
 from flakesync.workspace.schema.document import manifest_schema
-from flakesync.workspace.schema.keys import AUDIT, FORGE, IGNORE, PIN, PUBLISH, REPO, SHARED, WORKSPACE, Key
+from flakesync.workspace.schema.keys import AUDIT, FORGE, IGNORE, PIN, POLICY, PUBLISH, REPO, SHARED, WORKSPACE, Key
 from tests.workspace.test_manifest import WHOLE
 
 ROOT = Path(__file__).parents[2]
@@ -63,6 +63,7 @@ def test_every_example_in_the_documentation_fits() -> None:
         ("`[publish]`", PUBLISH),
         ("`[audit]`", AUDIT),
         ("`[[audit.ignore]]`", IGNORE),
+        ('`[external-policy."GLOB"]`', POLICY),
     ],
 )
 def test_every_key_is_documented(heading: str, keys: Mapping[str, Key]) -> None:

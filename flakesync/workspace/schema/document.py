@@ -2,7 +2,19 @@
 
 from collections.abc import Mapping
 
-from flakesync.workspace.schema.keys import AUDIT, FORGE, IGNORE, PIN, PUBLISH, REPO, SHARED, WORKSPACE, Json, Key
+from flakesync.workspace.schema.keys import (
+    AUDIT,
+    FORGE,
+    IGNORE,
+    PIN,
+    POLICY,
+    PUBLISH,
+    REPO,
+    SHARED,
+    WORKSPACE,
+    Json,
+    Key,
+)
 from flakesync.workspace.values import NAME
 
 SCHEMA_FILE = "workspace.schema.json"
@@ -22,6 +34,8 @@ def manifest_schema() -> dict[str, object]:
         "forges": _told("Hosts that flakesync does not know by itself.", _named({}, _table(_values(FORGE)))),
         "publish": _told("How pull requests look, and how they are merged.", _table(_values(PUBLISH))),
     }
+    policies = _named({}, _table(_values(POLICY)))
+    tables["external-policy"] = _told('What external sources have to have before they move, under "latest".', policies)
     ignore = _table(_values(IGNORE), required=["rule", "reason"])
     audit = {**_values(AUDIT), "ignore": _told(AUDIT["ignore"].says, {"type": "array", "items": ignore})}
     tables["audit"] = _told("What audit looks for, and what of it is known.", _table(audit))

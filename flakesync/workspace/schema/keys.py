@@ -11,6 +11,8 @@ from flakesync.net.forge_kinds import KINDS
 from flakesync.workspace import values
 from flakesync.workspace.audit import OF_IGNORES, RuleId, Severity, Threshold
 from flakesync.workspace.model import External, MergeMethod, Propagate, Read
+from flakesync.workspace.settings.cooldown import COOLDOWN_PATTERN, LONGEST_NAME, Evidence
+from flakesync.workspace.settings.follow import NIX_VERSION, Follow, FollowMatch
 
 Json = Mapping[str, object]
 
@@ -53,6 +55,8 @@ _PROPAGATE = Key(
     "whether a commit that changes nothing but locks moves those that take the repo only where it reaches their locks",
     _choice(Propagate),
 )
+_KEEP = Key("globs on the paths of inputs that have a copy of their own on purpose: they follow no pin", _array(_TEXT))
+_FOLLOW = Key("what becomes of a follows that is missing: report it, let sync write it, or off", _choice(Follow))
 
 _AFTER: Json = {
     "type": "object",
@@ -60,6 +64,11 @@ _AFTER: Json = {
     "required": ["run", "files"],
     "additionalProperties": False,
 }
+_COOLDOWN = Key(
+    "how many days a commit has to have been on its branch before inputs move to it: 3d, 2w, 0",
+    {"type": "string", "pattern": COOLDOWN_PATTERN},
+)
+_DATED_BY = Key("whose word on the age of a commit counts; trusted: not the date in the commit", _choice(Evidence))
 
 WORKSPACE: Mapping[str, Key] = {
     "name": Key("the workspace's name, shown in reports; default: that of the manifest's folder", _TEXT),
@@ -78,6 +87,26 @@ WORKSPACE: Mapping[str, Key] = {
         _TEXT,
     ),
     "sign-off": Key("whether the author signs the update commits off", _FLAG),
+    "cooldown": _COOLDOWN,
+    "dated-by": _DATED_BY,
+    "seen": Key("the file that remembers when which tip was first seen, relative to the manifest", _TEXT),
+    "nix-min": Key(
+        "the oldest Nix that reads these flakes: 2.26; default: 2.8",
+        {"type": "string", "pattern": f"^{NIX_VERSION.pattern}$"},
+    ),
+    "release": Key("what stands for {release} in the sources of pins: 26.05", _TEXT),
+    "replaces": Key("earlier releases: sync moves inputs that still name them on to this one", _array(_TEXT)),
+}
+
+POLICY: Mapping[str, Key] = {
+    "cooldown": _COOLDOWN,
+    "tips": Key("whether only commits count that were the tip of the branch; default: for nixpkgs", _FLAG),
+    "require-ci": Key(
+        "which checks must have passed: true for all of them, or globs on their names",
+        {"anyOf": [_FLAG, _array({**_TEXT, "maxLength": LONGEST_NAME}, least=1)]},
+    ),
+    "ci-depth": Key("of how many commits the checks are asked for; default: 20", {"type": "integer", "minimum": 1}),
+    "dated-by": _DATED_BY,
 }
 
 PIN: Mapping[str, Key] = {
@@ -91,6 +120,17 @@ PIN: Mapping[str, Key] = {
         {"type": "string", "pattern": f"^{values.DURATION.pattern}$"},
     ),
     "inputs": Key("globs on the paths of the inputs that it governs", _array(_TEXT, least=1)),
+    **POLICY,
+    "at-least": Key(
+        "a commit that has to be in, however young what has it is",
+        {"type": "string", "pattern": "^[0-9a-f]{40}(?:[0-9a-f]{24})?$"},
+    ),
+    "at-least-reason": Key("why it has to be in, for the pull request", _TEXT),
+    "follow": _FOLLOW,
+    "follow-match": Key("which copies of its repository may follow it: of the same ref, or any", _choice(FollowMatch)),
+    "keep": _KEEP,
+    "stand-ins": Key("other sources that may follow it: github:nix-community/nixpkgs.lib", _array(_TEXT)),
+    "replaces": Key("earlier branches of its source: sync moves inputs that still name them on to it", _array(_TEXT)),
 }
 
 SHARED: Mapping[str, Key] = {
@@ -106,6 +146,8 @@ SHARED: Mapping[str, Key] = {
         _array(_AFTER, differ=False),
     ),
     "propagate": _PROPAGATE,
+    "keep": _KEEP,
+    "follow": _FOLLOW,
 }
 
 REPO: Mapping[str, Key] = {

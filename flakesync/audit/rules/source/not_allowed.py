@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from flakesync.audit.rule import Answer, Context, NodeRule, Said
 from flakesync.audit.shown import shown_source
-from flakesync.audit.sources import covers
 from flakesync.nix.lock.node import LockNode
+from flakesync.nix.reference.source_globs import covers
 
 
 def find(context: Context, node: LockNode) -> Iterator[Answer]:

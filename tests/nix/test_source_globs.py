@@ -2,9 +2,10 @@
 
 import pytest
 
-from flakesync.audit.sources import covers
+
 from flakesync.nix.reference.flakeref import FlakeRef, identity_of_glob
 from flakesync.nix.reference.identity import Identity
+from flakesync.nix.reference.source_globs import covers
 
 
 def identity(reference: str) -> Identity:

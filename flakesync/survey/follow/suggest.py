@@ -1,0 +1,213 @@
+"""What one flake should follow.
+
+The copies in its lock are looked at one after the other, each in the lock that the edits before it leave.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+import msgspec
+
+from flakesync.nix.expression.edit import RemoveFollows, SetFollows
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.follows import BrokenKind, broken_follows, is_taken_by, with_follows
+from flakesync.survey.follow.model import FlakeFollows, LeftFollows, WantedFollows
+from flakesync.survey.follow.roots import Refusal, RootInput, best_root, repositories, root_inputs, why_not
+from flakesync.survey.pins import PinnedInput
+from flakesync.terms import InputPath, NodeLabel, show_path
+from flakesync.workspace.inputs import paths_to
+from flakesync.workspace.manifest import Repo
+from flakesync.workspace.settings.follow import (
+    NixVersion,
+    finds_through_follows,
+    reads_deep_overrides,
+    show_version,
+)
+from flakesync.workspace.snapshot import FlakeState
+
+_Broken = Mapping[InputPath, tuple[InputPath, BrokenKind]]
+
+
+class _Copy(msgspec.Struct, frozen=True):
+    """A node of a lock that could follow a root input. ends: a root input that follows it; None: none does."""
+
+    path: InputPath
+    label: NodeLabel
+    root: RootInput
+    ends: str | None
+
+
+def follows_of(
+    repo: Repo, flake: FlakeState, governed: Collection[PinnedInput], nix: NixVersion, *, removals: bool
+) -> FlakeFollows | None:
+    """Return what a flake should follow; None: nothing is to be said of it.
+
+    governed: its inputs that pins govern, of the pins that are asked about. nix: the oldest that reads the flake.
+    removals: whether overrides that have nothing to override are looked for, too.
+    """
+    lock = flake.lock
+    if lock is None or not flake.is_flake:
+        return None
+    own = [*_overrides(flake, lock, nix)] if removals and flake.overrides else []
+    found = _Search(repo, flake, lock, nix).run(governed) if _has_copies(flake, lock, governed) else None
+    if found is None and not own:
+        return None
+    before = len(lock.nodes)
+    found = found or FlakeFollows(repo.name, flake.dir, before, before, (), ())
+    wanted = [each for each in own if isinstance(each, WantedFollows)]
+    left = [each for each in own if isinstance(each, LeftFollows)]
+    if flake.stale:
+        left += [_behind(flake, each) for each in wanted]
+        wanted = []
+    return msgspec.structs.replace(found, wanted=(*found.wanted, *wanted), left=(*found.left, *left))
+
+
+def _has_copies(flake: FlakeState, lock: LockFile, governed: Iterable[PinnedInput]) -> bool:
+    """Tell whether anything at all could follow: of most flakes nothing more is looked at."""
+    own = {each for each in lock.nodes[lock.root].inputs.values() if not isinstance(each, tuple)}
+    wanted = {identity for root in root_inputs(lock, governed) for identity in repositories(root)}
+    return any(label not in own for identity in wanted for label in flake.copies.get(identity, ()))
+
+
+class _Search:
+    """The search in one lock, which gets smaller while it goes on."""
+
+    def __init__(self, repo: Repo, flake: FlakeState, lock: LockFile, nix: NixVersion) -> None:
+        self._repo = repo
+        self._flake = flake
+        self._lock = lock
+        self._nix = nix
+        self._broken = self._not_found(lock)
+        self._wanted: list[WantedFollows] = []
+        self._left: dict[InputPath, LeftFollows] = {}
+
+    def run(self, governed: Collection[PinnedInput]) -> FlakeFollows:
+        before = len(self._lock.nodes)
+        # What was refused for the sake of a follows can do no harm any more once that is gone: until nothing changes.
+        while self._step(governed):
+            pass
+        still = {path: each for path, each in self._left.items() if self._lock.resolve(path) is not None}
+        left = tuple(still[path] for path in sorted(still))
+        return FlakeFollows(self._repo.name, self._flake.dir, before, len(self._lock.nodes), tuple(self._wanted), left)
+
+    def _step(self, governed: Collection[PinnedInput]) -> bool:
+        """Make the first edit that can be made, outer inputs before inner ones; return whether there was one."""
+        for copy in self._copies(governed):
+            known = self._left.get(copy.path)
+            if known is not None and known.why not in ("dangling", "cycle"):
+                continue
+            refusal = self._refusal(copy)
+            edit = SetFollows(copy.path, (copy.root.name,))
+            if refusal is not None:
+                wish = edit if refusal[0] in ("lock-behind", "not-static") else None
+                self._left[copy.path] = LeftFollows(copy.path, *refusal, copy.root.pin.name, wish)
+                continue
+            self._left.pop(copy.path, None)
+            self._follow(copy, edit)
+            return True
+        return False
+
+    def _follow(self, copy: _Copy, edit: SetFollows) -> None:
+        smaller = with_follows(self._lock, copy.path, edit.follows)
+        saved = len(self._lock.nodes) - len(smaller.nodes)
+        self._lock = smaller
+        reason = f"a copy of {copy.root.pin.name}"
+        overrides = copy.path in self._flake.overrides
+        self._wanted.append(WantedFollows(edit, copy.root.pin.name, saved, overrides, reason))
+
+    def _copies(self, governed: Collection[PinnedInput]) -> list[_Copy]:
+        """Return the copies that are in the lock by now, outer inputs first."""
+        lock = self._lock
+        roots = [*root_inputs(lock, governed)]
+        labels = {
+            label
+            for label, node in lock.nodes.items()
+            if node.locked is not None
+            for root in roots
+            if node.origin.repository in repositories(root)
+        }
+        own = {target for target in lock.nodes[lock.root].inputs.values() if not isinstance(target, tuple)}
+        found = []
+        for path, label in paths_to(lock, labels - own):
+            root = best_root((root for root in roots if root.label != label), path, lock.nodes[label])
+            if root is not None and len(path) > 1:
+                ends = next((root.name for root in roots if root.label == label), None)
+                found.append(_Copy(path, label, root, ends))
+        return sorted(found, key=lambda copy: (len(copy.path), copy.path))
+
+    def _refusal(self, copy: _Copy) -> Refusal | None:
+        refusal = why_not(copy.root, self._repo, copy.path, self._lock.nodes[copy.label])
+        if refusal is not None:
+            return refusal
+        depth = len(copy.path) - 1
+        if depth > 1 and not reads_deep_overrides(self._nix):
+            return "depth", f"depth {depth} needs Nix 2.30 everywhere (workspace.nix-min)"
+        broken = self._breaks(copy)
+        if broken is not None:
+            return broken
+        if self._flake.stale:
+            return "lock-behind", f"flake.nix and flake.lock disagree: {self._flake.stale[0].detail}"
+        if not self._lock.is_tree:
+            return "lock-behind", "inputs share nodes of the lock, where Nix writes one for each"
+        if self._flake.uncompared is not None:
+            return "not-static", self._flake.uncompared
+        return None
+
+    def _breaks(self, copy: _Copy) -> Refusal | None:
+        """Return what of the lock no Nix could follow any more, were a copy to follow; None: all is well."""
+        lock, root = self._lock, copy.root
+        above = lock.resolve(copy.path[:-1])
+        for label, name in ((copy.label, show_path(copy.path)), (above, show_path(copy.path[:-1]))):
+            # With an input that follows another, values can need each other; with a copy of its own they cannot.
+            if label is not None and is_taken_by(lock, label, root.label):
+                return "cycle", f"{root.name} takes {name} itself"
+        if copy.ends is not None:
+            return "cycle", f"{copy.ends} follows it"
+        after = self._not_found(with_follows(lock, copy.path, (root.name,)))
+        for path in sorted(after.keys() - self._broken.keys()):
+            target, kind = after[path]
+            shown = f"{show_path(path)} follows {show_path(target)}"
+            match kind:
+                case "nowhere":
+                    return "dangling", f"{shown}, which would not be there"
+                case "cycle":
+                    return "cycle", f"{shown}, which Nix would take for a cycle"
+                case "through":
+                    what = f"{shown}, which Nix before 2.19 would not find"
+                    return "dangling", f"{what} (workspace.nix-min is {show_version(self._nix)})"
+        return None
+
+    def _not_found(self, lock: LockFile) -> _Broken:
+        """Return the follows of a lock that some Nix from the oldest on cannot follow."""
+        through = finds_through_follows(self._nix)
+        return {path: each for path, each in broken_follows(lock).items() if not (through and each[1] == "through")}
+
+
+def _overrides(flake: FlakeState, lock: LockFile, nix: NixVersion) -> Iterator[WantedFollows | LeftFollows]:
+    """Yield the overrides of a flake.nix that have nothing to override, and those that some Nix cannot read."""
+    for path in flake.overrides:
+        missing = _missing(lock, path)
+        if missing is not None:
+            above, name = missing
+            yield WantedFollows(RemoveFollows(path), None, 0, True, f"{show_path(above)} has no input {name}")
+        elif len(path) > 2 and not reads_deep_overrides(nix):
+            yield LeftFollows(
+                path, "depth", f"Nix before 2.30 cannot read this (workspace.nix-min is {show_version(nix)})"
+            )
+
+
+def _missing(lock: LockFile, path: InputPath) -> tuple[InputPath, str] | None:
+    """Return the input that an override needs and that is not there, as (the one above it, its name); None: it is."""
+    label = lock.root
+    for at, name in enumerate(path):
+        target = lock.nodes[label].inputs.get(name)
+        if target is None:
+            return path[:at], name
+        if isinstance(target, tuple):
+            return None  # what is below it is not overridden here, and Nix does not look
+        label = target
+    return None
+
+
+def _behind(flake: FlakeState, wanted: WantedFollows) -> LeftFollows:
+    detail = f"flake.nix and flake.lock disagree: {flake.stale[0].detail}"
+    return LeftFollows(wanted.edit.input, "lock-behind", detail, None, wanted.edit)

@@ -19,7 +19,7 @@ from flakesync.git.store.history import History
 from flakesync.git.store.objects import ObjectReader, is_bare
 from flakesync.git.store.refs import delete_ref, list_beside, move_ref, point_ref, remove_dead_lock
 from flakesync.git.store.trees import damaged
-from flakesync.git.store.write import ObjectWriter, write_commit
+from flakesync.git.store.write import Entry, ObjectWriter, write_commit
 from flakesync.git.values import Commit, Signature, check_ref_name, conflict, find_in_the_way
 from flakesync.terms import Rev
 
@@ -288,15 +288,20 @@ class Repository:
         message: str,
         author: Signature,
         committer: Signature,
+        placed: Mapping[str, Entry | None] | None = None,
+        passing: bool = False,
     ) -> Rev:
         """Write a commit: the tree of `base_tree_of` with `files` put into it. No ref moves, no hook runs.
 
         The same input gives the same id (a GPG signature, which holds its time, is the exception). A file keeps its
         mode; a new one is 100644. Signed as commit.gpgSign, gpg.format and user.signingKey say.
 
+        placed: objects that the repository has already, by path; None: nothing is there any more. passing: it is
+        needed for a moment alone, and is not signed.
+
         Raises: GitError(`lock-is-symlink` | `bad-path` | `repository-format` | `git`).
         """
-        signed = not is_off(self.config.get("commit.gpgsign"))
+        signed = not passing and not is_off(self.config.get("commit.gpgsign"))
         return write_commit(
             ObjectWriter(self.reader, synced=is_synced("loose-object", self.config)),
             parents,
@@ -305,6 +310,7 @@ class Repository:
             message,
             author=author,
             committer=committer,
+            placed=placed or {},
             signed=signed,
         )
 

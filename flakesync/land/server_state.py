@@ -16,7 +16,6 @@ from flakesync.git.remotes.mirror import mirror
 from flakesync.git.remotes.remote import Remote
 from flakesync.git.remotes.transfer import fetch
 from flakesync.git.repository import Repository
-from flakesync.git.store.trees import changed_paths
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.each_repo import map_repos
@@ -29,7 +28,7 @@ from flakesync.survey.survey import Survey
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.terms import PinName, RepoName, Rev, flake_file
 from flakesync.update.commit import is_ours
-from flakesync.update.content import Update, has_content, own_commits, read_update
+from flakesync.update.content import Update, changed_locks, has_content, own_commits, read_update
 from flakesync.workspace.history import Answer, Question
 from flakesync.workspace.inputs import Source, own_input
 from flakesync.workspace.manifest import Workspace, matches
@@ -162,12 +161,8 @@ class ServerState:
             found = self.look(state.name)
             if isinstance(found, RepoOnServer) and found.update is not None:
                 with Repository.open(found.state.clone) as repository:
-                    base, commit = found.update.base, found.update.commit
-                    files = {
-                        file: repository.read(commit, file)
-                        for file in sorted(changed_paths(repository.reader, base, commit))
-                    }
-                yield from (LockFile.parse(data, file=file) for file, data in files.items() if data is not None)
+                    locks = [lock for _, _, lock in changed_locks(repository, found.update)]
+                yield from locks
 
     # ---- edges -----------------------------------------------------------------------------------------------------
 

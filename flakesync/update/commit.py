@@ -1,7 +1,7 @@
 """The update branch of a repo: what is on it, whose it is, and the one commit that flakesync puts there.
 
-An update commit is a function of its base and of what it locks: author and date included, so that a rerun, on any
-machine with the same identity, makes the same commit again.
+An update commit is a function of its base, of what it locks and of the files that commands of `after` have written:
+author and date included, so that a rerun, on any machine with the same identity, makes the same commit again.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,10 +13,12 @@ from flakesync.errors import LockError, SyncError, plain
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS
 from flakesync.git.store.trees import changed_paths
+from flakesync.git.store.write import Entry
 from flakesync.git.trailers import trailer
 from flakesync.git.values import Commit, Signature
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import PinName, Rev, is_lock_file
+from flakesync.update.files import names_its_files
 from flakesync.update.subject import USUAL
 
 RUN = "Flakesync-Run"
@@ -113,17 +115,18 @@ def is_ours(repository: Repository, commit: Commit) -> bool:
     """Tell whether flakesync made a commit, and nobody amended it.
 
     It has the trailer of a run, one parent, one and the same author and committer at one and the same time (git gives
-    an amended or rebased commit a new committer date), changes nothing but flake.lock files, and its date is that of
-    its parent or of something it locks (`git commit --amend --reset-author` gives both dates the present time).
+    an amended or rebased commit a new committer date), changes nothing but flake.lock files and those that its trailers
+    name, as they name them, and its date is that of its parent or of something it locks (`git commit --amend
+    --reset-author` gives both dates the present time).
     """
     if trailer(commit, RUN) is None or len(commit.parents) != 1 or commit.author != commit.committer:
         return False
     changed = changed_paths(repository.reader, commit.parents[0], commit.rev)
-    if not all(map(is_lock_file, changed)):
+    if not names_its_files(repository.reader, commit, changed):
         return False
     time = commit.committer.time
     return time == repository.commit(commit.parents[0]).committer.time or any(
-        _has_date(repository.read(commit.rev, path) or b"", time, path) for path in changed
+        _has_date(repository.read(commit.rev, path) or b"", time, path) for path in changed if is_lock_file(path)
     )
 
 
@@ -170,14 +173,24 @@ def write_update(
     text: str,
     author: Signature | None,
     dates: Iterable[int],
+    *,
+    placed: Mapping[str, Entry | None] | None = None,
+    passing: bool = False,
 ) -> Rev:
     """Write the update commit and return its id; no ref moves.
 
     author: None for git's own configured identity. dates: seconds since the epoch of what the commit depends on; its
-    own date is the latest of these and of the base's.
+    own date is the latest of these and of the base's. placed, passing: as of `Repository.write_commit`.
     """
     time = max([repository.commit(base).committer.time, *dates])
     person = (author or repository.identity()).at(time)
     return repository.write_commit(
-        parents=(base,), base_tree_of=base, files=files, message=text, author=person, committer=person
+        parents=(base,),
+        base_tree_of=base,
+        files=files,
+        message=text,
+        author=person,
+        committer=person,
+        placed=placed,
+        passing=passing,
     )

@@ -1,6 +1,6 @@
 """What an update branch holds, read back from its commits and locks alone: any machine can publish it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flakesync.cooldown.waivers import pins_of, waivers_of
@@ -11,10 +11,11 @@ from flakesync.git.trailers import trailer
 from flakesync.git.values import Commit
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
-from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file, is_lock_file
 from flakesync.update.commit import RUN
 from flakesync.update.commit import own_commits as branch_commits
 from flakesync.update.difference import Difference, differences, entries
+from flakesync.update.files import has_edits, other_files, says_the_same
 from flakesync.workspace.inputs import is_fixed, rev_of
 
 THEN = "then sync and publish again"
@@ -55,7 +56,8 @@ class Update:
     commit: its tip. base: the commit of the base branch that it was made on. run: of the sync that made it. pins: that
     it moves, with their targets. moves: the inputs that the plan moved. below: how many inputs of theirs moved along.
     nodes: what these are locked to now, each commit of a repository once. waivers: the pins among those for which
-    nobody waited, with the reason.
+    nobody waited, with the reason. files: the paths of what else it changes: edited flake.nix files, and what commands
+    of `after` have written.
     """
 
     commit: Rev
@@ -66,6 +68,7 @@ class Update:
     below: int
     nodes: tuple[LockNode, ...] = ()
     waivers: Mapping[PinName, str] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     moves: list[Move] = []
     nodes: dict[tuple[Identity | None, Rev], LockNode] = {}
     below = 0
-    for file in sorted(changed_paths(repository.reader, base, tip.rev)):
+    changed = changed_paths(repository.reader, base, tip.rev)
+    for file in _locks_in(changed):
         found = list(_differences(repository.read(base, file), repository.read(tip.rev, file), file))
         top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
         below += len(found) - len(top)
@@ -147,14 +151,20 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     run = trailer(tip, RUN) or ""
     pins = pins_of(tip)
     waivers = {name: reason for name, reason in waivers_of(tip).items() if name in pins}
-    return Update(tip.rev, base, run, pins, tuple(moves), below, tuple(nodes.values()), waivers)
+    files = tuple(other_files(changed))
+    return Update(tip.rev, base, run, pins, tuple(moves), below, tuple(nodes.values()), waivers, files)
 
 
 def has_content(repository: Repository, base: Rev, update: Update) -> bool:
-    """Tell whether a commit of the base has every input where an update has it, however that got there."""
+    """Tell whether a commit of the base has every input where an update has it, however that got there.
+
+    And what the update makes of other files: of a flake.nix the edits alone, of all others the very file.
+    """
+    if not all(_has_file(repository, base, update, path) for path in update.files):
+        return False
     if not update.moves:
         # It writes locks otherwise, without moving an input: those in which inputs shared a node.
-        files = changed_paths(repository.reader, update.base, update.commit)
+        files = _locks_in(changed_paths(repository.reader, update.base, update.commit))
         return all(repository.read(base, file) == repository.read(update.commit, file) for file in files)
     locks = {move.flake: _lock_at(repository, base, move.flake) for move in update.moves}
     for move in update.moves:
@@ -169,12 +179,22 @@ def has_content(repository: Repository, base: Rev, update: Update) -> bool:
     return True
 
 
+def _has_file(repository: Repository, base: Rev, update: Update, path: str) -> bool:
+    if repository.reader.entry(base, path) == repository.reader.entry(update.commit, path):
+        return True
+    return path.endswith(".nix") and has_edits(*_versions(repository, base, update, path))
+
+
+def _locks_in(paths: Collection[str]) -> list[str]:
+    return sorted(filter(is_lock_file, paths))
+
+
 def changed_locks(repository: Repository, update: Update) -> Iterator[tuple[FlakeDir, LockFile | None, LockFile]]:
     """Yield the locks that an update changes: the flake, the lock before (None: there is none) and the new one.
 
     Raises: LockError.
     """
-    for file in sorted(changed_paths(repository.reader, update.base, update.commit)):
+    for file in _locks_in(changed_paths(repository.reader, update.base, update.commit)):
         before, after = (repository.read(rev, file) for rev in (update.base, update.commit))
         if after is not None:
             old = LockFile.parse(before, file=file) if before is not None else None
@@ -195,9 +215,28 @@ def _lock_at(repository: Repository, rev: Rev, flake: FlakeDir) -> LockFile | No
 
 
 def has_other_locks(repository: Repository, base: Rev, update: Update) -> bool:
-    """Tell whether a commit of the base has other locks than the one that an update was made on."""
+    """Tell whether a commit of the base has other locks than the one that an update was made on.
+
+    Or other files that the update changes too: a flake.nix with other inputs, any other that is not the same.
+    """
     files = {flake_file(move.flake) for move in update.moves}
-    return any(repository.read(base, file) != repository.read(update.base, file) for file in files)
+    if any(repository.read(base, file) != repository.read(update.base, file) for file in files):
+        return True
+    return any(_is_other(repository, base, update, path) for path in update.files)
+
+
+def _is_other(repository: Repository, base: Rev, update: Update, path: str) -> bool:
+    if repository.reader.entry(base, path) == repository.reader.entry(update.base, path):
+        return False
+    return not (path.endswith(".nix") and says_the_same(*_versions(repository, base, update, path)))
+
+
+def _versions(
+    repository: Repository, base: Rev, update: Update, path: str
+) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """Return a file before an update, after it, and as a commit of the base has it."""
+    before, after, now = (repository.read(rev, path) for rev in (update.base, update.commit, base))
+    return before, after, now
 
 
 def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterator[Difference]:

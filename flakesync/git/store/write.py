@@ -17,6 +17,9 @@ from flakesync.terms import Rev
 
 FILE = 0o100644
 
+Entry = tuple[int, str]
+"""Mode and object id of one name in a tree."""
+
 
 class ObjectWriter:
     """Writes objects into one repository, each as a file of its own."""
@@ -44,12 +47,35 @@ class ObjectWriter:
             what = "is" if len(parts) == 1 else "is below"
             raise GitError("lock-is-symlink", f"{reader.path}: {path} {what} a symlink", hint="replace it with a file")
         if mode == GITLINK or (mode and (mode == TREE) != (len(parts) > 1)):
-            what = "is not a file, or is below something that is not a folder"
-            raise GitError("bad-path", f"{reader.path}: {path} {what}")
+            raise self._not_a_file(path)
         if len(parts) > 1:
             entries[parts[0]] = (TREE, self.put(oid, like, parts[1:], content, path))
         else:
             entries[parts[0]] = (mode or FILE, self.write(b"blob", content, like))
+        return self._write_tree(entries, like)
+
+    def place(self, tree: str, like: str, parts: Sequence[bytes], entry: Entry | None, path: str) -> str:
+        """Return the id of `tree` (empty: a new one) with an object that is there already at `parts`; None: without it.
+
+        A folder that holds nothing any more goes too; the id is empty if all of the tree does. Others: as `put`.
+        """
+        entries = dict(self.reader.tree(tree)) if tree else {}
+        mode, oid = entries.pop(parts[0], (0, ""))
+        if mode == GITLINK or (mode and (mode == TREE) != (len(parts) > 1)):
+            raise self._not_a_file(path)
+        below: Entry | None = entry
+        if len(parts) > 1:
+            placed = self.place(oid, like, parts[1:], entry, path)
+            below = (TREE, placed) if placed else None
+        if below is not None:
+            entries[parts[0]] = below
+        return self._write_tree(entries, like) if entries else ""
+
+    def _not_a_file(self, path: str) -> GitError:
+        what = "is not a file, or is below something that is not a folder"
+        return GitError("bad-path", f"{self.reader.path}: {path} {what}")
+
+    def _write_tree(self, entries: Mapping[bytes, Entry], like: str) -> str:
         # git orders a tree as if the name of a folder ended in a slash
         rows = sorted(entries.items(), key=lambda row: row[0] + b"/" if row[1][0] == TREE else row[0])
         # Modes have no zero in front (`40000`): with one it is another object, which `git fsck` complains of.
@@ -63,7 +89,7 @@ class ObjectWriter:
         but says "no error" when the disk is full.
         """
         whole = b"%s %d\0%s" % (kind, len(data), data)
-        oid = (hashlib.sha256 if len(like) == 64 else hashlib.sha1)(whole, usedforsecurity=False).hexdigest()
+        oid = _digest(whole, like)
         objects = self.reader.common_dir + "/objects"
         folder = f"{objects}/{oid[:2]}"
         place = f"{folder}/{oid[2:]}"
@@ -84,6 +110,15 @@ class ObjectWriter:
         return oid
 
 
+def blob_id(content: bytes, like: str) -> str:
+    """Return the id that a file with this content has in a repository; like: any id of it."""
+    return _digest(b"blob %d\0%s" % (len(content), content), like)
+
+
+def _digest(whole: bytes, like: str) -> str:
+    return (hashlib.sha256 if len(like) == 64 else hashlib.sha1)(whole, usedforsecurity=False).hexdigest()
+
+
 def write_commit(
     writer: ObjectWriter,
     parents: Sequence[Rev],
@@ -91,6 +126,7 @@ def write_commit(
     files: Mapping[str, bytes],
     message: str,
     *,
+    placed: Mapping[str, Entry | None],
     author: Signature,
     committer: Signature,
     signed: bool,
@@ -101,6 +137,10 @@ def write_commit(
     # Only the folders on the way to a changed file are written anew; all other trees are named as they are.
     for path, content in sorted(files.items()):
         tree = writer.put(tree, tree, _parts(path), content, path)
+    # What goes makes room first: a file may take the place of a folder, or a folder that of a file.
+    for path, entry in sorted(placed.items(), key=lambda each: (each[1] is not None, each[0])):
+        tree = writer.place(tree, tree or base_tree_of, _parts(path), entry, path)
+    tree = tree or writer.write(b"tree", b"", base_tree_of)
     if signed:
         return _write_signed(reader, tree, parents, message, author, committer)
     lines = [b"tree " + tree.encode(), *(b"parent " + parent.encode() for parent in parents)]

@@ -8,7 +8,19 @@ from typing import assert_never
 from flakesync.forge.answers import Meaning, Row, meaning_of, said
 from flakesync.forge.calls import ProjectCalls
 from flakesync.forge.client import Client
-from flakesync.forge.model import Forge, ForgeError, Home, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
+from flakesync.forge.model import (
+    Check,
+    Forge,
+    ForgeError,
+    Home,
+    MergeMethod,
+    NewPull,
+    Project,
+    Pull,
+    Push,
+    Undecided,
+    Waiting,
+)
 from flakesync.forge.refusals import Refused, Unclear
 from flakesync.terms import Rev
 
@@ -70,6 +82,14 @@ class Adapter(Forge, ABC):
                 if pause is None:
                     return self._refused(project, now, error, means)
             self._client.sleep(pause)
+
+    def pushes(self, project: Project, branch: str, *, since: int) -> Sequence[Push]:
+        """Return how a branch was moved. Raises ForgeError: nothing is known of where such a forge records it."""
+        raise ForgeError("forge", f"{self._client.host}: flakesync does not know how such a forge tells of pushes")
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        """Return the checks of a commit. Raises ForgeError: nothing is known of where such a forge tells of them."""
+        raise ForgeError("forge", f"{self._client.host}: flakesync does not know how such a forge tells of checks")
 
     @staticmethod
     @abstractmethod

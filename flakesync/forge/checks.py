@@ -1,22 +1,13 @@
 """What several checks, and several reviews, come to: the same on all forges."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from flakesync.forge.model import Checks, Reviews
+from flakesync.forge.model import Check, Checks, Reviews
 
 _ORDER: tuple[Checks, ...] = ("failed", "pending", "passed")
 _APPROVED = "APPROVED"
 _WANTS_CHANGES = frozenset({"CHANGES_REQUESTED", "REQUEST_CHANGES"})
 _DECIDES = frozenset({_APPROVED, "DISMISSED", *_WANTS_CHANGES})
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check of a commit. name: as its forge shows it."""
-
-    name: str
-    state: Checks
 
 
 def summary(checks: Sequence[Check], complete: bool = True) -> tuple[Checks, tuple[str, ...], tuple[str, ...]]:

@@ -94,6 +94,26 @@ class Waiting:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A move of a branch. rev: where it then was. time: by the forge's clock, seconds since the epoch.
+
+    is_forward: the forge says that the branch kept all that it had; False: it did not, or that is not told.
+    """
+
+    rev: Rev
+    time: int
+    is_forward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a commit. name: as its forge shows it."""
+
+    name: str
+    state: Checks
+
+
 class Undecided(ForgeError):  # noqa: N818 - it says how the merge stands
     """A merge was refused for a reason that may be gone when branch, base and pull request are looked at again.
 
@@ -160,6 +180,15 @@ class Forge(Protocol):
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Tell the forge that `pull` waits for others, where it knows such a thing (GitLab Premium); else nothing."""
+
+    def pushes(self, project: Project, branch: str, *, since: int) -> Sequence[Push]:
+        """Return how a branch was moved, newest first, back to `since` (seconds since the epoch) or a bit further.
+
+        What the forge does not record, or not for long enough, is missing.
+        """
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        """Return the newest result of each check of a commit; all of them, or ForgeError."""
 
     def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
         """Return the page that shows what lies between two commits."""

@@ -1,102 +1,16 @@
 """The three adapters against the loopback forge; every request, and GitHub's answers, are held to the descriptions."""
 
-import ssl
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
-import httpx2
 import pytest
 
 from flakesync.demo.forge.model import Kind
-from flakesync.forge.client import Client, Endpoint
-from flakesync.forge.hosts import adapter_of
-from flakesync.forge.model import Forge, ForgeError, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
+from flakesync.forge.model import ForgeError, MergeMethod, NewPull, Project, Pull, Undecided, Waiting
 from flakesync.terms import Rev
-from tests.forge import described
-from tests.forge.described import Description
+from tests.forge.sides import KINDS, Make, Side
 from tests.support.forge import Forge as Loopback
 from tests.support.forge import faults
-from tests.support.forge.client import READER, TOKEN, branch, client_of, pushed
-from tests.support.forge.client import Client as Hand
+from tests.support.forge.client import READER, branch, pushed
 
-KINDS: list[Kind] = ["github", "gitlab", "forgejo"]
 NEW = NewPull("update", "main", "Update", "Body")
-
-
-class Held(httpx2.BaseTransport):
-    """Passes requests on, and holds them, and GitHub's answers, against a description. calls: how many there were."""
-
-    def __init__(self, inner: httpx2.BaseTransport, description: Description) -> None:
-        self._inner = inner
-        self._description = description
-        self.calls = 0
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        self.calls += 1
-        target, headers = request.url.raw_path.decode(), dict(request.headers)
-        self._description.check(request.method, target, headers, request.read())
-        answer = self._inner.handle_request(request)
-        answer.read()
-        # The others do not describe all that the forge answers with: GitLab's lacks fields, Forgejo's the nulls.
-        if self._description is described.github() and "json" in answer.headers.get("content-type", ""):
-            told = dict(answer.headers)
-            self._description.check_answer(request.method, target, headers, answer.status_code, told, answer.content)
-        return answer
-
-    def close(self) -> None:
-        self._inner.close()
-
-
-@dataclass
-class Side:
-    """One project on one kind of forge. forge: our adapter. hand: another way in."""
-
-    forge: Forge
-    project: Project
-    hand: Hand
-    held: Held
-    pauses: list[float]
-
-    def calls(self) -> int:
-        """Return how many calls there have been since the last time."""
-        count, self.held.calls = self.held.calls, 0
-        return count
-
-    def tip(self, name: str) -> Rev:
-        found = self.hand.project.storage.branch(name)
-        assert found is not None
-        return Rev(found)
-
-
-Make = Callable[..., Side]
-
-
-@pytest.fixture
-def make(forge: Loopback) -> Iterator[Make]:
-    made: list[Client] = []
-
-    def run(kind: Kind, path: str = "acme/lib", *, token: str = TOKEN) -> Side:
-        hand = client_of(forge, kind, path)
-        prefix = {"github": "/api/v3", "gitlab": "/api/v4", "forgejo": "/api/v1"}[kind]
-        description = {"github": described.github, "gitlab": described.gitlab, "forgejo": described.forgejo}[kind]()
-        context = ssl.create_default_context(cafile=forge.certificates.ca)
-        held = Held(httpx2.HTTPTransport(verify=context), description)
-        pauses: list[float] = []
-        endpoint = Endpoint(hand.site.host, f"https://localhost:{hand.port}{prefix}", token, ("THE_TOKEN",))
-        adapter = adapter_of(kind)
-        assert adapter is not None
-        client = Client(endpoint, adapter.headers(token), transport=held, sleep=pauses.append)
-        made.append(client)
-        return Side(adapter(client), Project(hand.site.host, path), hand, held, pauses)
-
-    yield run
-    for client in made:
-        client.close()
-
-
-@pytest.fixture(params=KINDS)
-def side(request: pytest.FixtureRequest, make: Make) -> Side:
-    return make(request.param)
 
 
 def merge(side: Side, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:

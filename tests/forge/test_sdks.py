@@ -1,5 +1,6 @@
 """The clients that others wrote for the real forges get on with the loopback forge: open, read, merge."""
 
+import json
 import ssl
 
 import httpx
@@ -12,7 +13,7 @@ from pyforgejo import PyforgejoApi
 from pyforgejo.core.api_error import ApiError
 
 from tests.support.forge import Forge
-from tests.support.forge.client import TOKEN, client_of, thought
+from tests.support.forge.client import TOKEN, client_of, pushed, thought
 
 
 def test_pygithub_opens_reads_and_merges(forge: Forge) -> None:
@@ -74,6 +75,20 @@ def test_python_gitlab_opens_reads_and_merges(forge: Forge) -> None:
         assert (again.state, again.merge_commit_sha) == ("merged", ours.project.storage.branch("main"))
 
 
+def test_python_gitlab_lists_pushes_and_checks(forge: Forge) -> None:
+    ours = client_of(forge, "gitlab", "acme/core/lib")
+    pushed(ours)
+    tip = ours.project.storage.branch("main")
+    with Gitlab(f"https://localhost:{ours.port}", private_token=TOKEN, ssl_verify=str(forge.certificates.ca)) as api:
+        project = api.projects.get("acme/core/lib")
+        told = [each.push_data for each in project.events.list(action="pushed", iterator=True)]
+        assert ("main", tip) in [(each["ref"], each["commit_to"]) for each in told]
+        commit = project.commits.get(tip)
+        commit.statuses.create({"state": "success", "name": "build"})
+        assert [(each.name, each.status) for each in commit.statuses.list(iterator=True)] == [("build", "success")]
+        assert project.commits.get(tip).last_pipeline["status"] == "success"
+
+
 def test_pyforgejo_opens_reads_and_merges(forge: Forge) -> None:
     ours = client_of(forge, "forgejo")
     trust = ssl.create_default_context(cafile=forge.certificates.ca)
@@ -100,3 +115,17 @@ def test_pyforgejo_opens_reads_and_merges(forge: Forge) -> None:
         api.repository.repo_merge_pull_request("acme", "lib", made.number, do="squash", head_commit_id=made.head.sha)
         again = api.repository.repo_get_pull_request("acme", "lib", made.number)
         assert (again.merged, again.merge_commit_sha) == (True, ours.project.storage.branch("main"))
+
+
+def test_pyforgejo_lists_pushes(forge: Forge) -> None:
+    ours = client_of(forge, "forgejo")
+    pushed(ours)
+    tip = ours.project.storage.branch("main")
+    trust = ssl.create_default_context(cafile=forge.certificates.ca)
+    with httpx.Client(verify=trust) as connection:
+        api = PyforgejoApi(
+            base_url=f"https://localhost:{ours.port}/api/v1", api_key=f"token {TOKEN}", httpx_client=connection
+        )
+        told = api.repository.repo_list_activity_feeds("acme", "lib", limit=10)
+        (main,) = (each for each in told if each.ref_name == "refs/heads/main")
+        assert (main.op_type, json.loads(main.content or "")["HeadCommit"]["Sha1"]) == ("commit_repo", tip)

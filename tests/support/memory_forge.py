@@ -13,6 +13,7 @@ from typing import Literal
 from flakesync.demo.forge.storage import MergeConflictError, Storage
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import (
+    Check,
     Checks,
     Forge,
     ForgeError,
@@ -22,6 +23,7 @@ from flakesync.forge.model import (
     OnForge,
     Project,
     Pull,
+    Push,
     Reviews,
 )
 from flakesync.terms import Rev
@@ -149,6 +151,14 @@ class MemoryForge:
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         self._call("depend", project)
         self.depends[project.path] = [upstream.url for _, upstream in on]
+
+    def pushes(self, project: Project, branch: str, *, since: int) -> Sequence[Push]:
+        self._call("pushes", project)
+        return ()
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        self._call("commit_checks", project)
+        return ()
 
     def compare_url(self, project: Project, old: Rev, new: Rev) -> str:
         return f"https://{project.host}/{project.path}/compare/{old}...{new}"

@@ -11,6 +11,7 @@ from typing import Literal
 from flakesync.demo.forge.parts import (
     FINE_GRAINED,
     Account,
+    BranchMove,
     Check,
     Entry,
     Head,
@@ -30,8 +31,8 @@ from flakesync.demo.forge.web.messages import Request
 
 __all__ = [
     "FINE_GRAINED",
-    "Account", "Check", "Entry", "Head", "Job", "Kind", "Label", "Opinion", "Pipeline", "Project", "Pull", "Review",
-    "Right", "Rules", "Site", "State", "Wish",
+    "Account", "BranchMove", "Check", "Entry", "Head", "Job", "Kind", "Label", "Opinion", "Pipeline", "Project", "Pull",
+    "Review", "Right", "Rules", "Site", "State", "Wish",
 ]  # fmt: skip
 
 Kind = Literal["github", "gitlab", "forgejo"]
@@ -55,6 +56,8 @@ class Project:
     queue: what is in the merge queue (GitHub; where a rule demands it), or on the merge train (GitLab, where there are
     `trains`): merged after `queue_after_s`, or thrown out with the reason `queue_fails`. queue_gap_s: how long it has
     left the queue before it is merged. allow_auto_merge: GitHub's setting.
+
+    moves: how its branches have moved, as far as that was noticed (moves.py). tips: where they were then.
     """
 
     id: int
@@ -89,6 +92,8 @@ class Project:
     queue_gap_s: float = 0
     queue_fails: str | None = None
     allow_auto_merge: bool = False
+    moves: list[BranchMove] = field(default_factory=list)
+    tips: dict[str, str] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:

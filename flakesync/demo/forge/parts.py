@@ -192,6 +192,17 @@ class Pull:
     depends_on: list["Pull"] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class BranchMove:
+    """A branch that has moved. before: None, it was made; after: None, it was deleted. kind: GitHub's word."""
+
+    branch: str
+    before: str | None
+    after: str | None
+    at: float
+    kind: str
+
+
 @dataclass
 class Rules:
     """What a protected branch demands of a merge.

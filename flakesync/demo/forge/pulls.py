@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from flakesync.demo.forge import ci, pipelines, queue
+from flakesync.demo.forge import ci, moves, pipelines, queue
 from flakesync.demo.forge.model import Account, Check, Label, Project, Pull, Review, Site
 from flakesync.demo.forge.storage import MergeConflictError, MergeMethod, Storage
 
@@ -151,9 +151,9 @@ def add_check(
     return check
 
 
-def after_push(site: Site, project: Project) -> None:
+def after_push(site: Site, project: Project, how: moves.How = "push") -> None:
     """Bring the open pull requests up to date with the branches, as the forges do after every push and merge."""
-    branches = project.storage.branches()
+    branches = moves.note(site, project, how)
     for pull in project.pulls:
         if pull.state == "open":
             _follow(site, project, pull, branches)
@@ -218,7 +218,7 @@ def delete_branch(site: Site, project: Project, name: str) -> bool:
 def _bring_in(site: Site, project: Project, pull: Pull, by: Account) -> None:
     project.storage.set_branch(pull.base, pull.merged_rev, pull.base_rev)
     _merged(site, pull, by)
-    after_push(site, project)
+    after_push(site, project, "pr_merge" if pull.entry is None else "merge_queue_merge")
 
 
 def _merged(site: Site, pull: Pull, by: Account | None) -> None:

@@ -19,7 +19,7 @@ MergeMethod = Literal["merge", "squash", "rebase", "rebase-merge", "fast-forward
 _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_COUNT": "3",
+    "GIT_CONFIG_COUNT": "4",
     "GIT_CONFIG_KEY_0": "safe.directory",
     "GIT_CONFIG_VALUE_0": "*",
     "GIT_CONFIG_KEY_1": "receive.autogc",
@@ -27,6 +27,8 @@ _ENVIRONMENT = {
     # GitHub and others serve a commit by its id; fetches of an exact rev rely on it.
     "GIT_CONFIG_KEY_2": "uploadpack.allowAnySHA1InWant",
     "GIT_CONFIG_VALUE_2": "true",
+    "GIT_CONFIG_KEY_3": "uploadpack.allowFilter",
+    "GIT_CONFIG_VALUE_3": "true",
     "GIT_AUTHOR_NAME": "Forge",
     "GIT_AUTHOR_EMAIL": "noreply@forge.example",
     "GIT_COMMITTER_NAME": "Forge",

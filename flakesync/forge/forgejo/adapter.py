@@ -11,8 +11,10 @@ from flakesync.forge.answers import Meaning
 from flakesync.forge.checks import opinion, summary
 from flakesync.forge.client import Client, Query
 from flakesync.forge.forgejo.answers import ANSWERS
+from flakesync.forge.forgejo.feed import FeedItem
 from flakesync.forge.forgejo.merging import Merging
-from flakesync.forge.model import MergeMethod, MergeStatus, NewPull, Project, Pull
+from flakesync.forge.model import Check, MergeMethod, MergeStatus, NewPull, Project, Pull, Push
+from flakesync.forge.pushes import newest_pushes
 from flakesync.forge.refusals import Refused, refused_with
 from flakesync.forge.repos_adapter import ReposAdapter
 from flakesync.forge.urls import segment
@@ -175,6 +177,15 @@ class Forgejo(ReposAdapter):
         rest = f"/pulls/{pull.number}/reviews"
         listed = self._at.each(project, rest, _Review, lambda _: {"limit": PAGE})
         return MergeStatus(total, opinion(map(_opinion_of, listed)), failed, pending)
+
+    def pushes(self, project: Project, branch: str, *, since: int) -> Sequence[Push]:
+        """Return how a branch was moved, as the activities of the repository tell it, among all else that happened."""
+        listed = self._at.each(project, "/activities/feeds", FeedItem, lambda _: {"limit": PAGE})
+        return newest_pushes((each.event(branch) for each in listed), PAGE, since=since)
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        """Return the newest status of each context."""
+        return self._merging.checks(project, rev)
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: issues can depend on each other here, which is off in many places; the body says it all."""

@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from flakesync.forge.calls import ProjectCalls
-from flakesync.forge.checks import Check
-from flakesync.forge.model import Checks, Project, Pull
+from flakesync.forge.model import Check, Checks, Project, Pull
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import segment
 from flakesync.terms import Rev

@@ -8,10 +8,23 @@ import msgspec
 from flakesync.forge.adapter import authorization, find_newest
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
+from flakesync.forge.github.activity import Activity
 from flakesync.forge.github.answers import ANSWERS
+from flakesync.forge.github.commit_checks import read_runs, read_statuses
 from flakesync.forge.github.graphql import GraphQL
 from flakesync.forge.github.merging import Merging
-from flakesync.forge.model import ForgeError, MergeMethod, MergeStatus, NewPull, Project, Pull, Waiting
+from flakesync.forge.model import (
+    Check,
+    ForgeError,
+    MergeMethod,
+    MergeStatus,
+    NewPull,
+    Project,
+    Pull,
+    Push,
+    Waiting,
+)
+from flakesync.forge.pushes import newest_pushes
 from flakesync.forge.refusals import Refused
 from flakesync.forge.repos_adapter import ReposAdapter
 from flakesync.terms import Rev
@@ -115,6 +128,17 @@ class GitHub(ReposAdapter):
     def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks (statuses and check runs) and reviews, and whether it is in a queue."""
         return self._merging.merge_status(project, pull)
+
+    def pushes(self, project: Project, branch: str, *, since: int) -> Sequence[Push]:
+        """Return how a branch was moved: by pushes, forced or not, by merges of pull requests and of merge queues."""
+        # Of types only one could be asked for, so all come, and this branch's deletions with them.
+        query: Query = {"ref": f"refs/heads/{branch}", "per_page": PAGE}
+        listed = self._at.each(project, "/activity", Activity, lambda _: query)
+        return newest_pushes((each.event(branch) for each in listed), PAGE, since=since)
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        """Return the newest status of each context, and the newest check run of each name."""
+        return [*read_statuses(self._at, project, rev), *read_runs(self._at, project, rev)]
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Do nothing: GitHub knows no order among pull requests."""

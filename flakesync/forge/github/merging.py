@@ -3,49 +3,25 @@
 GraphQL tells most of it in one call. REST tells the names of checks, and everything where there is no GraphQL for us.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
 from flakesync.forge.answers import Meaning
 from flakesync.forge.calls import ProjectCalls
-from flakesync.forge.checks import Check, opinion, summary
-from flakesync.forge.client import Query
+from flakesync.forge.checks import opinion, summary
+from flakesync.forge.github.commit_checks import read_checks
 from flakesync.forge.github.graphql import GraphError, GraphQL, State
-from flakesync.forge.model import Checks, ForgeError, MergeStatus, Project, Pull, Waiting
+from flakesync.forge.model import Check, Checks, ForgeError, MergeStatus, Project, Pull, Waiting
 from flakesync.forge.refusals import Refused
 from flakesync.forge.urls import segment
 from flakesync.terms import Rev
 
 _PAGE = 100
-_PAGES = 50
-_GOOD = frozenset({"success", "neutral", "skipped"})
-_STATUSES: Mapping[str, Checks] = {"success": "passed", "pending": "pending"}
 _PAUSES_S = (1.0, 2.0, 4.0)
 _SETTLING_S = 2.0
 """A queue takes a pull request out an instant before it is merged."""
-
-
-class _Status(msgspec.Struct, frozen=True):
-    context: str
-    state: str
-
-
-class _Combined(msgspec.Struct, frozen=True):
-    state: str = ""
-    statuses: tuple[_Status, ...] = ()
-    total_count: int = 0
-
-
-class _Run(msgspec.Struct, frozen=True):
-    status: str
-    name: str = ""
-    conclusion: str | None = None
-
-
-class _Runs(msgspec.Struct, frozen=True):
-    check_runs: tuple[_Run, ...] = ()
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -117,7 +93,7 @@ class Merging:
         total: Checks = rollup if rollup is not None else "unknown"
         checks: Sequence[Check] | None = None
         if total not in ("none", "passed"):
-            checks, complete = self._checks(project, pull.head)
+            checks, complete = read_checks(self.at, project, pull.head)
             total, failed, pending = summary(checks, complete)
             if total in ("unknown", "none") and rollup is not None:
                 total = rollup
@@ -180,7 +156,7 @@ class Merging:
     # ---- REST ----------------------------------------------------------------------------------------------------
 
     def _status_by_rest(self, project: Project, pull: Pull) -> MergeStatus:
-        checks, complete = self._checks(project, pull.head)
+        checks, complete = read_checks(self.at, project, pull.head)
         total, failed, pending = summary(checks, complete)
         rest = f"/pulls/{pull.number}/reviews"
         listed = self.at.each(project, rest, _Review, lambda _: {"per_page": _PAGE})
@@ -199,41 +175,6 @@ class Merging:
                 return found.mergeable_state.upper()
             self.at.client.sleep(pause)
         raise AssertionError("the last pause is None")
-
-    def _checks(self, project: Project, rev: Rev) -> tuple[list[Check], bool]:
-        """Return the checks of a commit, and whether these are all: a token may not be allowed to read some."""
-        found: list[Check] = []
-        complete = True
-        for read in (self._statuses, self._runs):
-            try:
-                found += read(project, rev)
-            except Refused as refusal:
-                if refusal.status != 403:
-                    raise
-                complete = False
-        return found, complete
-
-    def _statuses(self, project: Project, rev: Rev) -> list[Check]:
-        found: list[_Status] = []
-        for number in range(1, _PAGES + 1):
-            query: Query = {"per_page": _PAGE, "page": number}
-            page = self.at.call(project, "GET", f"/commits/{rev}/status", _Combined, query=query)
-            found += page.statuses
-            if not found and page.total_count:
-                return [Check("", _STATUSES.get(page.state, "failed"))]
-            if len(found) >= page.total_count or not page.statuses:
-                break
-        return [Check(each.context, _STATUSES.get(each.state, "failed")) for each in found]
-
-    def _runs(self, project: Project, rev: Rev) -> list[Check]:
-        found: list[_Run] = []
-        for number in range(1, _PAGES + 1):
-            query: Query = {"filter": "latest", "per_page": _PAGE, "page": number}
-            page = self.at.call(project, "GET", f"/commits/{rev}/check-runs", _Runs, query=query).check_runs
-            found += page
-            if len(page) < _PAGE:
-                break
-        return [Check(run.name, _of_run(run)) for run in found]
 
     # ---- branch rules --------------------------------------------------------------------------------------------
 
@@ -271,7 +212,7 @@ class Merging:
     def _missing(self, project: Project, pull: Pull, needs: _Needs, checks: Sequence[Check] | None) -> list[str]:
         """Return the names of required checks that have not reported. checks: None where they are still to be read."""
         if checks is None:
-            checks, _ = self._checks(project, pull.head)
+            checks, _ = read_checks(self.at, project, pull.head)
         return sorted(needs.checks - {check.name for check in checks})
 
     def _needs(self, project: Project, base: str) -> _Needs:
@@ -311,9 +252,3 @@ def _not_reported(checks: Sequence[str], unseen: str = "") -> Waiting | None:
 
 def _queued(position: int | None) -> str:
     return "it is in the merge queue" + (f", at position {position}" if position is not None else "")
-
-
-def _of_run(run: _Run) -> Checks:
-    if run.status != "completed":
-        return "pending"
-    return "passed" if run.conclusion in _GOOD else "failed"

@@ -13,8 +13,22 @@ from flakesync.forge.adapter import Adapter, authorization, find_newest
 from flakesync.forge.answers import Meaning
 from flakesync.forge.client import Client, Query
 from flakesync.forge.gitlab.answers import ANSWERS, STATUSES
+from flakesync.forge.gitlab.events import ProjectEvent
 from flakesync.forge.gitlab.merging import UNREADABLE, Merging, Pipeline
-from flakesync.forge.model import ForgeError, Home, MergeMethod, MergeStatus, NewPull, Project, Pull, PullState, Waiting
+from flakesync.forge.model import (
+    Check,
+    ForgeError,
+    Home,
+    MergeMethod,
+    MergeStatus,
+    NewPull,
+    Project,
+    Pull,
+    PullState,
+    Push,
+    Waiting,
+)
+from flakesync.forge.pushes import newest_pushes
 from flakesync.forge.refusals import Refused, refused_with
 from flakesync.forge.urls import repository, segment
 from flakesync.terms import Rev
@@ -160,6 +174,16 @@ class GitLab(Adapter):
         if now.status == "requested_changes":
             return replace(merge_status, reviews="changes-requested")
         return replace(merge_status, reviews="approved" if self._is_approved(project, pull) else "none")
+
+    def pushes(self, project: Project, branch: str, *, since: int) -> Sequence[Push]:
+        """Return how a branch was moved, as the events of the project tell it; those of other branches come along."""
+        query: Query = {"action": "pushed", "per_page": PAGE}
+        listed = self._at.each(project, "/events", ProjectEvent, lambda _: query)
+        return newest_pushes((each.event(branch) for each in listed), PAGE, since=since)
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        """Return the newest result of each job and external status, and that of the newest pipeline, as `pipeline`."""
+        return self._merging.commit_checks(project, rev)
 
     def depend(self, project: Project, pull: Pull, on: Sequence[tuple[Project, Pull]]) -> None:
         """Let it be blocked by others on this server, where the licence has that; a dependency that is there stays."""

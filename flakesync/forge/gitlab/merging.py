@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from flakesync.forge.calls import ProjectCalls
-from flakesync.forge.checks import Check, summary
-from flakesync.forge.model import Checks, ForgeError, MergeStatus, Project, Pull, Waiting
+from flakesync.forge.checks import summary
+from flakesync.forge.model import Check, Checks, ForgeError, MergeStatus, Project, Pull, Waiting
 from flakesync.forge.refusals import refused_with
 from flakesync.terms import Rev
 
@@ -37,11 +37,13 @@ class Pipeline(msgspec.Struct, frozen=True):
 class _Status(msgspec.Struct, frozen=True):
     name: str
     status: str
+    id: int = 0
     allow_failure: bool = False
 
 
 class _Commit(msgspec.Struct, frozen=True):
     parent_ids: tuple[str, ...] = ()
+    last_pipeline: Pipeline | None = None
 
 
 class _Project(msgspec.Struct, frozen=True):
@@ -86,6 +88,22 @@ class Merging:
             return MergeStatus(state, "none")
         _, failed, _ = summary([_check(job) for job in self._jobs(project, Rev(newest.sha))])
         return MergeStatus("failed", "none", failed=failed)
+
+    def commit_checks(self, project: Project, rev: Rev) -> Sequence[Check]:
+        """Return the newest result of each job and external status of a commit, and what its newest pipeline came to.
+
+        A pipeline has more than the commit tells: what it starts in other projects, and jobs that are still to be made.
+
+        Raises: ForgeError.
+        """
+        rest = f"/repository/commits/{rev}"
+        last = self.at.call(project, "GET", rest, _Commit).last_pipeline
+        state = _PIPELINES.get(last.status, "pending") if last is not None else "none"
+        jobs = self.at.each(project, f"{rest}/statuses", _Status, lambda _: {"per_page": _PAGE})
+        # Of a job that ran in several pipelines, and of a status that was reported again, the newest counts.
+        newest = {job.name: job for job in sorted(jobs, key=lambda job: job.id)}
+        own = [Check("pipeline", state)] if state != "none" else []
+        return [*(_check(job) for job in newest.values()), *own]
 
     def has_train(self, project: Project) -> bool:
         """Tell whether merges go through a merge train here (GitLab Premium)."""

@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 # Each registers its routes.
-from flakesync.demo.forge.forgejo import dependencies, merging, pull_requests, repository, statuses  # noqa: F401
+from flakesync.demo.forge.forgejo import dependencies, feed, merging, pull_requests, repository, statuses  # noqa: F401
 from flakesync.demo.forge.forgejo.api import api, error, not_found, pages
 from flakesync.demo.forge.forgejo.documents import PREFIX
 from flakesync.demo.forge.model import Site

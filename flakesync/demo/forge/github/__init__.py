@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 # Each registers its routes.
-from flakesync.demo.forge.github import checks, graphql, merging, pull_requests, repository  # noqa: F401
+from flakesync.demo.forge.github import activity, checks, graphql, merging, pull_requests, repository  # noqa: F401
 from flakesync.demo.forge.github.api import api, not_found, pages, refusal
 from flakesync.demo.forge.model import Site
 from flakesync.demo.forge.web.messages import Answer, Request, moved

@@ -4,7 +4,7 @@ import re
 from urllib.parse import unquote
 
 # Each registers its routes.
-from flakesync.demo.forge.gitlab import ci, merge_requests, merging, repository, trains  # noqa: F401
+from flakesync.demo.forge.gitlab import ci, events, merge_requests, merging, repository, trains  # noqa: F401
 from flakesync.demo.forge.gitlab.api import api
 from flakesync.demo.forge.model import Site
 from flakesync.demo.forge.web.messages import Answer, Request, moved

@@ -2,7 +2,7 @@
 
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.gitlab.api import PROJECT, api, message, page, reads, writes
-from flakesync.demo.forge.gitlab.documents import basic_document, project_document, user
+from flakesync.demo.forge.gitlab.documents import basic_document, pipeline_document, project_document, user
 from flakesync.demo.forge.model import Account, Project, Site
 from flakesync.demo.forge.times import time
 from flakesync.demo.forge.web.messages import Answer, Request
@@ -52,6 +52,8 @@ def get_commit(site: Site, project: Project, request: Request, parts: Parts) -> 
     if rev is None:
         return message(404, "404 Commit Not Found")
     commit = project.storage.commit(rev)
+    newest = next((each for each in reversed(project.pipelines) if each.sha == rev), None)
+    pipeline = pipeline_document(site, project, newest) if newest is not None else None
     text, author, committer = commit.message.strip(), commit.author, commit.committer
     return Answer(200, {
         "id": rev, "short_id": rev[:8], "title": text.partition("\n")[0], "message": text,
@@ -59,6 +61,7 @@ def get_commit(site: Site, project: Project, request: Request, parts: Parts) -> 
         "authored_date": time(author.time), "committer_name": committer.name, "committer_email": committer.email,
         "committed_date": time(committer.time), "created_at": time(committer.time),
         "web_url": f"https://{request.authority}/{project.path}/-/commit/{rev}", "project_id": project.id,
+        "status": pipeline["status"] if pipeline is not None else None, "last_pipeline": pipeline,
     })  # fmt: skip
 
 

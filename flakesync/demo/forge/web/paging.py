@@ -49,5 +49,24 @@ def answer_page(request: Request, items: Sequence[Item], show: Callable[[Item], 
     return Answer(200, shown, headers)
 
 
+def answer_piece(
+    request: Request, items: Sequence[tuple[str, Item]], show: Callable[[str, Item], Json], *, default: int = 30
+) -> Answer:
+    """Return a piece of a list that goes on after a cursor, and has no numbers of pages.
+
+    items: each with what a cursor calls it. A Link header leads to the next piece.
+    """
+    wanted = min(max(_number(request.query.get("per_page"), default), 1), 100)
+    keys = [key for key, _ in items]
+    after = request.query.get("after")
+    start = keys.index(after) + 1 if after in keys else 0
+    given = items[start : start + wanted]
+    links: tuple[tuple[str, str], ...] = ()
+    if start + wanted < len(items):
+        target = urlencode({**request.query, "after": given[-1][0]})
+        links = (("Link", f'<https://{request.authority}{request.path}?{target}>; rel="next"'),)
+    return Answer(200, [show(key, item) for key, item in given], links)
+
+
 def _number(text: str | None, default: int) -> int:
     return int(text) if text is not None and text.isdigit() else default

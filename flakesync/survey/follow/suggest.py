@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
-from flakesync.nix.expression.edit import RemoveFollows, SetFollows
+from flakesync.nix.expression.edit import CannotEditError, RemoveFollows, SetFollows
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.follows import BrokenKind, broken_follows, is_taken_by, with_follows
-from flakesync.survey.follow.model import FlakeFollows, LeftFollows, WantedFollows
+from flakesync.survey.follow.model import FlakeFollows, FollowsEdit, LeftFollows, WantedFollows
 from flakesync.survey.follow.roots import Refusal, RootInput, best_root, repositories, root_inputs, why_not
 from flakesync.survey.pins import PinnedInput
-from flakesync.terms import InputPath, NodeLabel, show_path
+from flakesync.terms import InputPath, NodeLabel, PinName, show_path
 from flakesync.workspace.inputs import paths_to
 from flakesync.workspace.manifest import Repo
 from flakesync.workspace.settings.follow import (
@@ -36,29 +36,51 @@ class _Copy(msgspec.Struct, frozen=True):
     ends: str | None
 
 
+class Wishes(msgspec.Struct, frozen=True):
+    """What is asked of a flake. nix: the oldest that reads it.
+
+    removals: overrides that have nothing to override are looked for, too. shallow: no edit goes further down than the
+    inputs of an input.
+    """
+
+    nix: NixVersion
+    removals: bool
+    shallow: bool = False
+
+
 def follows_of(
-    repo: Repo, flake: FlakeState, governed: Collection[PinnedInput], nix: NixVersion, *, removals: bool
+    repo: Repo,
+    flake: FlakeState,
+    governed: Collection[PinnedInput],
+    wishes: Wishes,
+    cannot: Mapping[FollowsEdit, CannotEditError],
 ) -> FlakeFollows | None:
     """Return what a flake should follow; None: nothing is to be said of it.
 
-    governed: its inputs that pins govern, of the pins that are asked about. nix: the oldest that reads the flake.
-    removals: whether overrides that have nothing to override are looked for, too.
+    governed: its inputs that pins govern, of the pins that are asked about. cannot: edits that its flake.nix does not
+    allow.
     """
     lock = flake.lock
     if lock is None or not flake.is_flake:
         return None
-    own = [*_overrides(flake, lock, nix)] if removals and flake.overrides else []
-    found = _Search(repo, flake, lock, nix).run(governed) if _has_copies(flake, lock, governed) else None
+    own = [*_overrides(flake, lock, wishes.nix)] if wishes.removals and flake.overrides else []
+    found = _Search(repo, flake, lock, wishes, cannot).run(governed) if _has_copies(flake, lock, governed) else None
     if found is None and not own:
         return None
     before = len(lock.nodes)
-    found = found or FlakeFollows(repo.name, flake.dir, before, before, (), ())
-    wanted = [each for each in own if isinstance(each, WantedFollows)]
-    left = [each for each in own if isinstance(each, LeftFollows)]
-    if flake.stale:
-        left += [_behind(flake, each) for each in wanted]
-        wanted = []
-    return msgspec.structs.replace(found, wanted=(*found.wanted, *wanted), left=(*found.left, *left))
+    found = found or FlakeFollows(repo.name, flake.dir, before, before, (), (), lock)
+    wanted = [*found.wanted]
+    left = [*found.left]
+    for each in own:
+        if isinstance(each, LeftFollows):
+            left.append(each)
+        elif flake.stale:
+            left.append(LeftFollows(each.edit.input, "lock-behind", _behind(flake), None, each.edit))
+        elif (error := cannot.get(each.edit)) is not None:
+            left.append(_by_hand(each.edit, error, None))
+        else:
+            wanted.append(each)
+    return msgspec.structs.replace(found, wanted=tuple(wanted), left=tuple(left))
 
 
 def _has_copies(flake: FlakeState, lock: LockFile, governed: Iterable[PinnedInput]) -> bool:
@@ -71,11 +93,20 @@ def _has_copies(flake: FlakeState, lock: LockFile, governed: Iterable[PinnedInpu
 class _Search:
     """The search in one lock, which gets smaller while it goes on."""
 
-    def __init__(self, repo: Repo, flake: FlakeState, lock: LockFile, nix: NixVersion) -> None:
+    def __init__(
+        self,
+        repo: Repo,
+        flake: FlakeState,
+        lock: LockFile,
+        wishes: Wishes,
+        cannot: Mapping[FollowsEdit, CannotEditError],
+    ) -> None:
         self._repo = repo
         self._flake = flake
         self._lock = lock
-        self._nix = nix
+        self._wishes = wishes
+        self._nix = wishes.nix
+        self._cannot = cannot
         self._broken = self._not_found(lock)
         self._wanted: list[WantedFollows] = []
         self._left: dict[InputPath, LeftFollows] = {}
@@ -87,7 +118,8 @@ class _Search:
             pass
         still = {path: each for path, each in self._left.items() if self._lock.resolve(path) is not None}
         left = tuple(still[path] for path in sorted(still))
-        return FlakeFollows(self._repo.name, self._flake.dir, before, len(self._lock.nodes), tuple(self._wanted), left)
+        wanted, after = tuple(self._wanted), len(self._lock.nodes)
+        return FlakeFollows(self._repo.name, self._flake.dir, before, after, wanted, left, self._lock)
 
     def _step(self, governed: Collection[PinnedInput]) -> bool:
         """Make the first edit that can be made, outer inputs before inner ones; return whether there was one."""
@@ -100,6 +132,9 @@ class _Search:
             if refusal is not None:
                 wish = edit if refusal[0] in ("lock-behind", "not-static") else None
                 self._left[copy.path] = LeftFollows(copy.path, *refusal, copy.root.pin.name, wish)
+                continue
+            if (error := self._cannot.get(edit)) is not None:
+                self._left[copy.path] = _by_hand(edit, error, copy.root.pin.name)
                 continue
             self._left.pop(copy.path, None)
             self._follow(copy, edit)
@@ -141,11 +176,13 @@ class _Search:
         depth = len(copy.path) - 1
         if depth > 1 and not reads_deep_overrides(self._nix):
             return "depth", f"depth {depth} needs Nix 2.30 everywhere (workspace.nix-min)"
+        if depth > 1 and self._wishes.shallow:
+            return "depth", f"depth {depth} is written by nobody but you"
         broken = self._breaks(copy)
         if broken is not None:
             return broken
         if self._flake.stale:
-            return "lock-behind", f"flake.nix and flake.lock disagree: {self._flake.stale[0].detail}"
+            return "lock-behind", _behind(self._flake)
         if not self._lock.is_tree:
             return "lock-behind", "inputs share nodes of the lock, where Nix writes one for each"
         if self._flake.uncompared is not None:
@@ -208,6 +245,9 @@ def _missing(lock: LockFile, path: InputPath) -> tuple[InputPath, str] | None:
     return None
 
 
-def _behind(flake: FlakeState, wanted: WantedFollows) -> LeftFollows:
-    detail = f"flake.nix and flake.lock disagree: {flake.stale[0].detail}"
-    return LeftFollows(wanted.edit.input, "lock-behind", detail, None, wanted.edit)
+def _behind(flake: FlakeState) -> str:
+    return f"flake.nix and flake.lock disagree: {flake.stale[0].detail}"
+
+
+def _by_hand(edit: FollowsEdit, error: CannotEditError, pin: PinName | None) -> LeftFollows:
+    return LeftFollows(edit.input, "not-static", error.reason, pin, edit, error.line, error.column)

@@ -1,16 +1,22 @@
 """The follows that a whole workspace should have, and those of them that sync writes."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+import msgspec
 
 from flakesync.errors import within
-from flakesync.nix.expression.edit import Edit
-from flakesync.survey.follow.model import FlakeFollows
-from flakesync.survey.follow.suggest import follows_of
+from flakesync.nix.expression.edit import CannotEditError, Edit, Edited, edit_inputs
+from flakesync.survey.follow.model import FlakeFollows, FollowsEdit
+from flakesync.survey.follow.suggest import Wishes, follows_of
 from flakesync.survey.pins import PinnedInput, pinned_inputs
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName
+from flakesync.workspace.clones.flake_nix import read_flake_nix
 from flakesync.workspace.manifest import Pin, Repo
 from flakesync.workspace.settings.follow import Follow
-from flakesync.workspace.snapshot import Snapshot
+from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
+
+_SAID = "it says so already, and its lock does not"
+_NO_FILE = "it is a symlink that leads to no file of the repo"
 
 FlakeInputs = Mapping[tuple[RepoName, FlakeDir], Collection[InputPath]]
 
@@ -38,14 +44,8 @@ def wanted_follows(
     Raises: RepoError.
     """
     written: tuple[Follow, ...] = ("write",)
-    found = _find(snapshot, snapshot.states, written, changing=changing or {})
-    edits = {
-        (each.repo, each.flake): tuple(
-            wanted.edit for wanted in each.wanted if len(wanted.edit.input) == 2 or wanted.pin is None
-        )
-        for each in found
-    }
-    return {flake: each for flake, each in edits.items() if each}
+    found = _find(snapshot, snapshot.states, written, changing=changing or {}, shallow=True)
+    return {(each.repo, each.flake): tuple(one.edit for one in each.wanted) for each in found if each.wanted}
 
 
 def mode_of(pin: Pin, repo: Repo) -> Follow:
@@ -60,6 +60,7 @@ def _find(
     *,
     pins: Collection[PinName] | None = None,
     changing: FlakeInputs | None = None,
+    shallow: bool = False,
 ) -> list[FlakeFollows]:
     changing = changing or {}
     governed: dict[tuple[RepoName, FlakeDir], list[PinnedInput]] = {}
@@ -74,13 +75,54 @@ def _find(
         if state.name not in selected:
             continue
         removals = pins is None and _mode_of_removals(snapshot.workspace.pins, state.repo) in modes
+        wishes = Wishes(snapshot.workspace.nix_min, removals, shallow)
         with within(state.name):
             for flake in state.flakes:
                 own = governed.get((state.name, flake.dir), ())
-                one = follows_of(state.repo, flake, own, snapshot.workspace.nix_min, removals=removals)
+                one = _on_flake_nix(state, flake, own, wishes)
                 if one is not None and (one.wanted or one.left):
                     found.append(one)
     return found
+
+
+def _on_flake_nix(
+    state: RepoState, flake: FlakeState, governed: Collection[PinnedInput], wishes: Wishes
+) -> FlakeFollows | None:
+    """Return what a flake should follow, with the edits made on its flake.nix; it is read only for these."""
+    cannot: dict[FollowsEdit, CannotEditError] = {}
+    while True:
+        found = follows_of(state.repo, flake, governed, wishes, cannot)
+        if found is None or not found.wanted:
+            return found
+        file = read_flake_nix(state, flake.dir)
+        edits = [each.edit for each in found.wanted]
+        made = _make(file.data, edits) if file is not None else dict.fromkeys(edits, CannotEditError(1, 1, _NO_FILE))
+        if isinstance(made, Edited) and file is not None:
+            places = {place.edit: place for place in made.places}
+            wanted = tuple(
+                msgspec.structs.replace(each, line=places[each.edit].line, column=places[each.edit].column)
+                for each in found.wanted
+            )
+            return msgspec.structs.replace(found, wanted=wanted, file=file.file, old=file.data, new=made.source)
+        # Without these others may be more, or fewer: what they would have taken out of the lock is still there.
+        cannot |= made if not isinstance(made, Edited) else {}
+
+
+def _make(source: bytes, edits: Sequence[FollowsEdit]) -> Edited | dict[FollowsEdit, CannotEditError]:
+    """Return a flake.nix with edits made, or those that cannot be made, of which there is one then."""
+    failed: dict[FollowsEdit, CannotEditError] = {}
+    try:
+        edited = edit_inputs(source, edits)
+    except CannotEditError as whole:
+        for edit in edits:
+            try:
+                source = edit_inputs(source, [edit]).source
+            except CannotEditError as error:
+                failed[edit] = error
+        return failed or {edits[-1]: whole}
+    done = {place.edit for place in edited.places}
+    failed = {edit: CannotEditError(1, 1, _SAID) for edit in edits if edit not in done}
+    return failed or edited
 
 
 def _mode_of_removals(pins: Iterable[Pin], repo: Repo) -> Follow:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from flakesync.sync.bisect.halving import Stretch, Verdict, halve
-from flakesync.sync.bisect.search import Probes, Found, NotFound, Probe, Units, checks_about, next_step
+from flakesync.sync.bisect.search import Found, NotFound, Probe, Probes, Units, checks_about, next_step
 
 Oracle = Callable[[Units, int], Verdict]
 

@@ -91,13 +91,22 @@ class NotStatic(msgspec.Struct, frozen=True):
 def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotStatic:
     """Return the inputs of the flake.nix in `source`; `file` is its name in reasons. Raises nothing."""
     try:
-        return _read(read_document(source, _LITERAL.__contains__))
+        return parse_inputs(source)[1]
     except RecursionError:
         return NotStatic(1, 1, f"{file}: nested too deeply")
     except NotLiteralError as stop:
         return NotStatic(
             stop.row + 1, stop.column + 1, f"{file}:{stop.row + 1}:{stop.column + 1}: {plain(stop.reason)}"
         )
+
+
+def parse_inputs(source: bytes) -> tuple[Document, FlakeInputs]:
+    """Return the syntax tree of a flake.nix with its inputs.
+
+    Raises: NotLiteralError, RecursionError: they cannot be told without Nix.
+    """
+    document = read_document(source, _LITERAL.__contains__)
+    return document, _read(document)
 
 
 def _read(document: Document) -> FlakeInputs:

@@ -74,10 +74,12 @@ class Group(msgspec.Struct, frozen=True):
 class Document(msgspec.Struct, frozen=True):
     """The attribute set of a file.
 
-    shadowed: `true` or `false` is a value in it, and some `rec` set may give it another meaning.
+    node: its expression, without parentheses. shadowed: `true` or `false` is a value in it, and some `rec` set may give
+    it another meaning.
     """
 
     top: Group
+    node: "Node"
     shadowed: bool
 
 
@@ -113,7 +115,7 @@ def read_document(source: bytes, literal: Callable[[str], bool]) -> Document:
     reader = _Reader(literal)
     group = reader.group(top, 0)
     shadows = (each.recursive and not _TRUTHS.isdisjoint(each.entries) for each in reader.groups)
-    return Document(group, reader.truths and any(shadows))
+    return Document(group, top, reader.truths and any(shadows))
 
 
 def _check_white_space(source: bytes, root: "Node") -> None:
@@ -322,7 +324,7 @@ class _Reader:
             raise NotLiteralError(node, "sets nested too deeply")
         group = Group(recursive=node.type == "rec_attrset_expression")
         self.groups.append(group)
-        for binding in _bindings(node):
+        for binding in statements(node):
             if binding.type == "inherit" and not inherited_names(binding):
                 continue
             if binding.type != "binding":
@@ -371,6 +373,7 @@ class _Reader:
         return Opaque(node) if text is None else text
 
 
-def _bindings(node: "Node") -> Iterator["Node"]:
+def statements(node: "Node") -> Iterator["Node"]:
+    """Give the bindings and `inherit`s of a set, in the order of the file."""
     for child in without_comments(node):
         yield from without_comments(child)

@@ -4,6 +4,7 @@
     commits/HASH                commits of somebody else's          (+ .lock)
     branches/HASH               the newest commits of somebody else's branches, without files (+ .lock)
     branches/HASH.answers       where commits stand in the history of its server, the latest 20,000
+    windows/HASH                the newest commits of a branch by its depth, without files (+ .lock, .too-large)
     sources/HASH                commits of somebody else's with their files, without history (+ .lock)
     contents/ID.json            the narHash of a tree or of a commit
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
@@ -12,6 +13,9 @@
     files/HASH.differences      which commits of its repos differ in locks alone, and which repos read their own lock
     fetched/HASH                when a clone was last brought up to its server
     repositories/HASH.json      what a forge has said of a repository
+    checks/HASH.json            what a forge has said of the checks of a commit
+    seen.json                   when branches were first seen at their commits, unless the manifest names a file
+    seen/HASH.lock              held while such a file is written
     runs/HASH.lock              held by a run of a manifest
     runs/HASH.up-to-date        which update branches its runs have found to be as planned
 
@@ -78,6 +82,11 @@ def answers_file(branches: Path) -> Path:
     return branches.with_name(f"{branches.name}.answers")
 
 
+def window_folder(cache: Path, address: str) -> Path:
+    """Return the folder of the repository with an address's newest commits by their depth, without files."""
+    return cache / "windows" / _digest(address)[:32]
+
+
 def contents_folder(cache: Path, address: str, *, sha256: bool) -> Path:
     """Return the folder of the repository with commits of an address and their files. sha256: how they are named."""
     return cache / "sources" / _digest(f"{address}\0sha256" if sha256 else address)[:32]
@@ -116,6 +125,21 @@ def fetched_file(cache: Path, git_dir: str, refs: str) -> Path:
 def repository_file(cache: Path, *key: str) -> Path:
     """Return the file with what a forge has said of a repository. key: all that names it."""
     return cache / "repositories" / f"{_digest(chr(0).join(key))[:32]}.json"
+
+
+def seen_file(cache: Path) -> Path:
+    """Return the file with the record of tips: one for all workspaces, as it is about servers."""
+    return cache / "seen.json"
+
+
+def seen_lock(cache: Path, place: Path) -> Path:
+    """Return the lock of a record of tips, wherever that lies. place: resolved."""
+    return cache / "seen" / f"{_digest(os.fspath(place))[:32]}.lock"
+
+
+def checks_file(cache: Path, *key: str) -> Path:
+    """Return the file with what a forge has said of the checks of a commit. key: all that names it."""
+    return cache / "checks" / f"{_digest(chr(0).join(key))[:32]}.json"
 
 
 def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date"]) -> Path:

@@ -21,6 +21,9 @@ Changes = Mapping[RepoName, Sequence[Change]]
 """What the plan has decided so far: the changes of each repo that moves."""
 
 
+_ON_BRANCH = ("at", "behind")
+
+
 class EdgeVerdict(msgspec.Struct, frozen=True):
     """What becomes of one edge; None: nothing. deferred: it takes the base commit, should its upstream be updated."""
 
@@ -122,7 +125,11 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         shallow = answer.gap is not None and answer.gap.shallow
         return EdgeVerdict(edge, msgspec.structs.replace(_stays(edge, why), blind=shallow))
     deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
-    if answer is not None and answer.position in ("at", "behind"):
+    edits = any(change.edit is not None for change in changes.get(edge.upstream, ()))
+    if edits and on_base and not survey.graph.is_back_edge(edge) and (answer is None or answer.position in _ON_BRANCH):
+        # More than locks changes there: it arrives as any other commit of the upstream does.
+        return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated, flake.nix too"))
+    if answer is not None and answer.position in _ON_BRANCH:
         planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None
         return EdgeVerdict(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
     if updating and on_base and deferred is None:

@@ -1,14 +1,19 @@
 """What becomes of the inputs on which a flake.nix and its lock disagree: where each is locked to now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import assert_never
 
+from flakesync.analysis.cooldown import why_none
 from flakesync.analysis.moves import Change, Held, ToFlakeNix, ToRev
+from flakesync.errors import FlakesyncError, SyncError
+from flakesync.nix.expression.edit import RemoveFollows, SetFollows, SetRef
 from flakesync.nix.expression.stale import Disagreement, DisagreementKind
 from flakesync.nix.reference.flakeref import Attr, identity_of
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.pins import is_archive, pin_of
 from flakesync.survey.survey import Survey
-from flakesync.terms import PinName, RepoName
+from flakesync.terms import InputPath, PinName, RepoName, show_path
+from flakesync.workspace.clones.edits import FlakeEdit, Unedited
 from flakesync.workspace.inputs import branch_of, is_fixed, rev_of, source_of
 from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState
@@ -26,29 +31,101 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
     """Yield what becomes of each input of a flake on which its flake.nix and its lock disagree.
 
     An input that is new goes to its pin's target, to the base commit of its repo, or where the manifest moves what is
-    neither; all else is locked as Nix would lock it. If one of them is held, so are all: Nix locks all of them or none.
+    neither; all else is locked as Nix would lock it. If one of them is held, or waits for a commit that is proven, so
+    are all: Nix locks all of them or none.
     """
+    edits = {each.input: each for each in flake.edits}
     held = any(matches(state.repo.hold, each.input) for each in flake.stale)
+    own = {item.path for item in flake.inputs}
+    waits = next((why for each in flake.stale if (why := _why_it_waits(survey, each, own)) is not None), None)
     for each in flake.stale:
-        original = each.original or {}
-        to, pin = _target(survey, each, original)
+        original, edit = each.original or {}, edits.pop(each.input, None)
+        to, pin = _target(survey, each, original, own=len(each.input) == 1 or each.input in own)
         node = flake.lock.node(each.input) if flake.lock is not None else None
         rev = rev_of(node.locked) if node is not None and node.locked is not None else None
         if held:
             yield Held(state.name, flake.dir, each.input, rev, "hold")
             continue
+        if waits is not None:
+            yield Held(state.name, flake.dir, each.input, rev, waits)
+            continue
+        if edit is not None and edit.pin is not None and edit.pin not in survey.targets:
+            yield Held(state.name, flake.dir, each.input, rev, f"no commit of pin {edit.pin} may be taken yet")
+            continue
         locked: dict[str, Attr] = {"rev": rev} if rev is not None else {}
-        reason = _WHY[each.kind] + (f", pin {pin}" if pin is not None else "")
-        yield Change(state.name, flake.dir, each.input, original, locked, to, reason, pin, stale=True)
+        why = _why_edited(edit) if edit is not None else _WHY[each.kind]
+        reason = why + (f", pin {pin}" if pin is not None else "")
+        yield Change(state.name, flake.dir, each.input, original, locked, to, reason, pin, stale=True, edit=edit)
+    # What changes flake.nix alone: an override of an input that is not there is in no lock.
+    for edit in edits.values() if not held and waits is None else ():
+        reason = _why_edited(edit)
+        yield Change(
+            state.name, flake.dir, edit.input, {}, {}, ToFlakeNix(edit.after or "gone"), reason, stale=True, edit=edit
+        )
+
+
+def unmended(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[tuple[Change, FlakesyncError] | Held]:
+    """Yield what becomes of each input that a pin wants at another branch, and whose reference is not edited.
+
+    One that only a person can edit fails its repo, with an error; the change is what would be made of it.
+    """
+    for each in flake.unedited:
+        node = flake.lock.node(each.input) if flake.lock is not None else None
+        rev = rev_of(node.locked) if node is not None and node.locked is not None else None
+        match each.why:
+            case "held":
+                yield Held(state.name, flake.dir, each.input, rev, "hold")
+            case "cannot-edit":
+                found = Disagreement(each.input, "reference", each.wanted, True, each.after or "", each.detail)
+                to, pin = _target(survey, found, each.wanted, own=True)
+                reason = f"{each.before} in flake.nix, pin {each.pin}"
+                locked: dict[str, Attr] = {"rev": rev} if rev is not None else {}
+                change = Change(state.name, flake.dir, each.input, each.wanted, locked, to, reason, pin, stale=True)
+                yield change, cannot_edit(state.name, each)
+            case "fixed" | "indirect":
+                continue  # nothing says that it should move: `move` tells of it
+            case _:
+                assert_never(each.why)
+
+
+def cannot_edit(repo: RepoName, found: Unedited) -> FlakesyncError:
+    """Return the error of a repo with an input whose reference only a person can edit."""
+    where = f"{repo}/{found.file}:{found.line}:{found.column}"
+    message = f"{where}: input {show_path(found.input)} cannot be edited: {found.detail}"
+    hint = f"write {found.after} in place of {found.before} there yourself, and push it"
+    return SyncError("cannot-edit", message, hint=hint)
+
+
+def _why_edited(edit: FlakeEdit) -> str:
+    match edit.edit:
+        case SetRef(old=old, new=new):
+            return f"{old} → {new}"
+        case SetFollows(follows=to):
+            return f"flake.nix is to follow {show_path(to)}"
+        case RemoveFollows():
+            return "its override is removed from flake.nix"
+        case _:
+            assert_never(edit.edit)
+
+
+def _why_it_waits(survey: Survey, found: Disagreement, own: Collection[InputPath]) -> str | None:
+    """Return why an input waits: no commit of its pin, or of its source, may be taken yet, and Nix would take any."""
+    source = source_of(found.original) if found.original else None
+    if source is None or found.kind == "shared" or is_fixed(found.original or {}):
+        return None
+    if len(found.input) > 1 and found.input not in own:
+        return None
+    pin = pin_of(survey.snapshot.workspace, found.input, source)
+    return why_none(survey, pin.name if pin is not None else source)
 
 
 def _target(
-    survey: Survey, found: Disagreement, original: Mapping[str, Attr]
+    survey: Survey, found: Disagreement, original: Mapping[str, Attr], *, own: bool
 ) -> tuple[ToRev | ToFlakeNix, PinName | None]:
     as_written = ToFlakeNix(found.wanted)
     source = source_of(original) if original else None
-    # Of a nested input the flake above it decides how it is locked.
-    if source is None or len(found.input) > 1 or is_fixed(original):
+    # Of a nested input the flake above it decides how it is locked, unless that is a folder of the repo.
+    if source is None or not own or is_fixed(original):
         return as_written, None
     pin = pin_of(survey.snapshot.workspace, found.input, source)
     if pin is not None:

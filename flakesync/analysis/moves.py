@@ -8,6 +8,7 @@ import msgspec
 from flakesync.documents.plan import InertRule
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
+from flakesync.workspace.clones.edits import FlakeEdit
 from flakesync.workspace.inputs import rev_of
 
 
@@ -44,6 +45,9 @@ class Change(msgspec.Struct, frozen=True):
 
     reaches: the inputs of the upstream whose move is why this one moves; empty where there is another reason. stale:
     flake.nix and the lock disagree on it; then `original` is what flake.nix has (empty: none), and of `locked` the rev.
+    edit: what is written into flake.nix with it, which then disagrees with the lock; None: flake.nix stays.
+    proof: why this commit and no newer one, for people, where the manifest asks for that; it names no run. waived: the
+    reason for not waiting until the commit is old enough.
     """
 
     repo: RepoName
@@ -56,6 +60,14 @@ class Change(msgspec.Struct, frozen=True):
     pin: PinName | None = None
     reaches: tuple[InputPath, ...] = ()
     stale: bool = False
+    edit: FlakeEdit | None = None
+    proof: str = ""
+    waived: str | None = None
+
+    @property
+    def why(self) -> str:
+        """The reason, and why it is this commit and no newer one."""
+        return f"{self.reason}, {self.proof}" if self.proof else self.reason
 
     @property
     def from_rev(self) -> Rev | None:
@@ -66,7 +78,8 @@ class Change(msgspec.Struct, frozen=True):
 class Held(msgspec.Struct, frozen=True):
     """One input that does not move although it is not where it should be, or takes less than the newest.
 
-    blind: whether it only stays because its upstream's clone is shallow, which tells too little to decide.
+    blind: whether it only stays because its upstream's clone is shallow, which tells too little to decide. ahead: it
+    is newer than what may be taken: nothing is wrong, and it names no run.
     """
 
     repo: RepoName
@@ -75,6 +88,7 @@ class Held(msgspec.Struct, frozen=True):
     rev: Rev | None
     reason: str
     blind: bool = False
+    ahead: bool = False
 
 
 class Inert(msgspec.Struct, frozen=True):

@@ -11,10 +11,11 @@ _MOST_NAMED = 5
 
 
 def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Finding]:
-    """Yield one finding for a flake, which names the inputs."""
-    if not flake.stale:
+    """Yield one finding for a flake, which names the inputs; none for what only sync will make of its flake.nix."""
+    planned = {each.input for each in flake.edits}
+    said = [each.detail for each in flake.stale if each.input not in planned or each.kind == "new"]
+    if not said:
         return
-    said = [each.detail for each in flake.stale]
     more = [f"and {len(said) - _MOST_NAMED} more"] if len(said) > _MOST_NAMED else []
     yield Finding(
         kind="stale-lock",

@@ -16,6 +16,7 @@ from flakesync.nix.expression.stale import Disagreement, disagreements
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
+from flakesync.workspace.clones.edits import FlakeEdit, Unedited
 from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
 
 ProblemKind = Literal["no-lock", "bad-lock"]
@@ -43,7 +44,8 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     stale: where flake.nix and the lock disagree; empty too where that cannot be told. uncompared: why not, as a phrase
     (flake.nix has to be evaluated, or leads nowhere); None where they were compared, or one is not there. overrides:
     inputs of inputs of which flake.nix says where they lead; none where that cannot be told. is_flake: False: there is
-    a lock without a flake.nix, which no Nix reads.
+    a lock without a flake.nix, which no Nix reads. edits: of flake.nix, that the manifest asks for; with any, `stale`
+    and `overrides` are those of the edited file (survey/edits/). unedited: what it asks for beside them.
     """
 
     dir: FlakeDir
@@ -53,6 +55,8 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     uncompared: str | None = None
     overrides: Overrides = {}
     is_flake: bool = True
+    edits: tuple[FlakeEdit, ...] = ()
+    unedited: tuple[Unedited, ...] = ()
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:

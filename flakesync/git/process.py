@@ -10,7 +10,7 @@ import re
 import select
 import shutil
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -78,22 +78,27 @@ def git(
     env: Mapping[str, str] | None = None,
     config: Sequence[tuple[str, str]] = (),
     timeout_s: float | None = None,
+    give_up: Callable[[], bool] | None = None,
     check: bool = True,
 ) -> Answer:
     """Run `git ARGV` in `cwd`, whatever its name holds, and return its answer.
 
     data: what it reads on standard input (None: it is closed). config: settings that must not be seen in the list of
-    processes; they are handed over in the environment. timeout_s: None waits for as long as it takes.
+    processes; they are handed over in the environment. timeout_s: None waits for as long as it takes. give_up: asked
+    now and then whether it has done too much.
 
-    Raises: GitError(`no-git` | `git-settings` | `git-timeout` | `git-interrupted`), and GitError(`git`) with git's own
-    words, or what the machine refuses, when `check` and it fails.
+    Raises: GitError(`no-git` | `git-settings` | `git-timeout` | `git-interrupted`), GitError(`too-large`) where
+    `give_up` says so, and GitError(`git`) with git's own words, or what the machine refuses, when `check` and it fails.
     """
     extra = {**_quiet_environment(), **(env or {}), **with_settings(os.environ, config)}
     try:
         with _named(argv):
-            ended = child.run(partial(_start, argv, cwd, extra, reads=data is not None), data=data, timeout_s=timeout_s)
+            begin = partial(_start, argv, cwd, extra, reads=data is not None)
+            ended = child.run(begin, data=data, timeout_s=timeout_s, give_up=give_up)
     except TimeoutError:
         raise GitError("git-timeout", f"git {argv[0]} did not end within {timeout_s:g} s") from None
+    except child.GaveUpError:
+        raise GitError("too-large", f"git {argv[0]} was given up: it was getting too large") from None
     folder = os.fspath(cwd) if os.fspath(cwd) != _ROOT else ""
     answer = Answer(ended.status, ended.out, _words(ended.err), folder)
     if answer.status != 0:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from flakesync.processes import stop
 
 Popen = subprocess.Popen
 DEVNULL, PIPE, STDOUT = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+
+_LOOK_S = 0.02
+"""How often it is looked whether a process has done too much."""
 
 
 class Ended(NamedTuple):
@@ -48,21 +52,50 @@ def started(
             _close(process)
 
 
-def run(begin: "Callable[[], Popen[bytes]]", *, data: bytes | None = None, timeout_s: float | None = None) -> Ended:
+class GaveUpError(Exception):
+    """A process was ended before it was done, as it had done more than it may."""
+
+
+def run(
+    begin: "Callable[[], Popen[bytes]]",
+    *,
+    data: bytes | None = None,
+    timeout_s: float | None = None,
+    give_up: Callable[[], bool] | None = None,
+) -> Ended:
     """Return how the process that `begin` starts, as the leader of a group, has ended.
 
-    data: for its standard input. timeout_s: None waits for as long as it takes.
+    data: for its standard input. timeout_s: None waits for as long as it takes. give_up: asked now and then whether it
+    has done too much; None: nobody looks.
 
-    Raises: FlakesyncError(`interrupted`): everything was stopped, before or meanwhile; TimeoutError; what `begin`
-    raises. For any exception all that was started has been ended.
+    Raises: FlakesyncError(`interrupted`): everything was stopped, before or meanwhile; TimeoutError; GaveUpError; what
+    `begin` raises. For any exception all that was started has been ended.
     """
     with started(begin) as process:
         try:
-            out, err = process.communicate(data, timeout=timeout_s)
+            out, err = _communicate(process, data, timeout_s, give_up)
         except subprocess.TimeoutExpired:
             raise TimeoutError from None
     stop.require_running()
     return Ended(process.returncode, out or b"", err or b"")
+
+
+def _communicate(
+    process: "Popen[bytes]", data: bytes | None, timeout_s: float | None, give_up: Callable[[], bool] | None
+) -> tuple[bytes, bytes]:
+    """Return what a process writes. Raises: subprocess.TimeoutExpired, GaveUpError."""
+    if give_up is None:
+        return process.communicate(data, timeout=timeout_s)
+    until = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.communicate(data, timeout=_LOOK_S)
+        except subprocess.TimeoutExpired:
+            if give_up():
+                raise GaveUpError from None
+            if until is not None and time.monotonic() > until:
+                raise
+            data = None  # it has been handed over
 
 
 def _end_group(process: "Popen[bytes]", hard: bool) -> None:

@@ -5,7 +5,7 @@ For each address a bare repository is kept, with commits alone, and beside it a 
 
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ _MOST_ANSWERS = 20_000
 _SHA256_DIGITS = 64
 NOTHING_NEWER = "no commits selected for shallow requests"
 """What git says where a branch has had no commit since the date that was asked for."""
+_NO_FILTER = "filtering not recognized by server"
 _LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
 """For git that looks at what is here: what is missing is not to be fetched one by one."""
 
@@ -136,11 +137,22 @@ def since(date: int) -> str | None:
     return f"--shallow-since={time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(start))}" if start > 0 else None
 
 
-def fetch_commits(remote: Remote, path: Path, refspecs: Sequence[str], options: Sequence[str] = ()) -> None:
-    """Fetch commits without their files; a server that knows no filters sends all. Raises: GitError, as `run`."""
+def fetch_commits(
+    remote: Remote,
+    path: Path,
+    refspecs: Sequence[str],
+    options: Sequence[str] = (),
+    *,
+    give_up: Callable[[], bool] | None = None,
+) -> bool:
+    """Fetch commits without their files; False: the server knows no filters, and has sent all.
+
+    Raises: GitError, as `run`.
+    """
     argv = ["fetch", *FETCH_FLAGS, "--filter=tree:0", "--update-shallow", *options, "--", remote.name, *refspecs]
     # What a server has not sent, git would else ask for, one thing after the other.
-    run(argv, replace(remote, environment={**remote.environment, **_LOCAL}), cwd=path)
+    answer = run(argv, replace(remote, environment={**remote.environment, **_LOCAL}), cwd=path, give_up=give_up)
+    return _NO_FILTER not in answer.err
 
 
 def find_commits(path: Path, tips: Sequence[str], revs: frozenset[Rev]) -> tuple[Mapping[Rev, int], bool]:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -187,14 +187,22 @@ def list_server(
 
 
 def run(
-    argv: Sequence[str], remote: Remote, *, cwd: str | os.PathLike[str] = "/", timeout_s: float | None = None
+    argv: Sequence[str],
+    remote: Remote,
+    *,
+    cwd: str | os.PathLike[str] = "/",
+    timeout_s: float | None = None,
+    give_up: Callable[[], bool] | None = None,
 ) -> process.Answer:
     """Run a git command that only reads from `remote`, again where the server stumbles.
 
-    Raises: GitError(`access-denied` | `unreachable`), and GitError(`git`) for what is not the network's fault.
+    give_up: asked now and then whether it has fetched too much.
+
+    Raises: GitError(`access-denied` | `unreachable` | `too-large`: `give_up`), and GitError(`git`) for what is not the
+    network's fault.
     """
     for _ in tries(remote.url):
-        answer = run_once(argv, remote, cwd=cwd, timeout_s=timeout_s)
+        answer = run_once(argv, remote, cwd=cwd, timeout_s=timeout_s, give_up=give_up)
         if stalled(answer) or not stumbled(remote.url, answer):
             break
     if answer.status != 0:
@@ -203,11 +211,16 @@ def run(
 
 
 def run_once(
-    argv: Sequence[str], remote: Remote, *, cwd: str | os.PathLike[str] = "/", timeout_s: float | None = None
+    argv: Sequence[str],
+    remote: Remote,
+    *,
+    cwd: str | os.PathLike[str] = "/",
+    timeout_s: float | None = None,
+    give_up: Callable[[], bool] | None = None,
 ) -> process.Answer:
     """Run a git command that contacts `remote` one time; that it fails is no exception.
 
-    Raises: GitError(`unreachable`): it did not end within `timeout_s`; GitError(`offline`).
+    Raises: GitError(`unreachable`): it did not end within `timeout_s`; GitError(`offline` | `too-large`: `give_up`).
     """
     require_online(hide_secrets(remote.url), GitError)
     require_up(remote.url)
@@ -219,6 +232,7 @@ def run_once(
             env={**_ssh(where), **remote.environment},
             config=(*_PATIENCE, *remote.config),
             timeout_s=timeout_s,
+            give_up=give_up,
             check=False,
         )
     except GitError as error:

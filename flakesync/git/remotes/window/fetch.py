@@ -1,0 +1,157 @@
+"""Fetch the newest commits of a branch, without files, as deep as somebody needs, and never more than so much.
+
+By depth and not by date: a commit with a wrong date would else hide the one before it. For each address a bare
+repository is kept, apart from the one for histories by date: a fetch by depth cuts off what is deeper.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from flakesync.cache.keep import keep
+from flakesync.cache.layout import window_folder
+from flakesync.cache.lock import exclusive
+from flakesync.errors import GitError
+from flakesync.git import process
+from flakesync.git.remotes.branch_history import fetch_commits, open_commits, remove
+from flakesync.git.remotes.own import full_name, is_made, kept_as
+from flakesync.git.remotes.remote import Address, Remote, parse_remote
+from flakesync.git.remotes.window.commits import Window, WindowCommit
+from flakesync.git.store.objects import ObjectReader, read_file
+from flakesync.secrets import hide_secrets
+from flakesync.terms import Rev
+
+MOST_BYTES = 50 << 20
+"""How much one fetch may bring. Without files that is a hundred thousand commits; with them it may be a single one."""
+MOST_COMMITS = 50_000
+DEPTHS = (32, 256, 2048, 16384)
+_MOST_PACKS = 50
+_NOT_AGAIN_S = 30 * 86_400
+_MB = 1 << 20
+_LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
+
+IsEnough = Callable[[Window], bool]
+"""Tells whether a window goes far enough."""
+
+
+def read_window(
+    url: Address, ref: str | None, tip: Rev, cache: Path, is_enough: IsEnough, *, offline: bool = False
+) -> Window | None:
+    """Return the newest commits below `tip`, of a branch of the repository at `url` (None: its HEAD).
+
+    It goes as deep as is enough, or as the history goes, or to a bound, which its note then names. What an earlier run
+    has fetched is not fetched again. None: `offline`, and no earlier run has fetched that commit.
+
+    Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`), and GitError(
+    `too-large`): it would be more than MOST_BYTES, GitError(`no-such-commit`): the branch does not have `tip` any more.
+    """
+    remote = parse_remote(url)
+    path = window_folder(cache, remote.url)
+    with exclusive(path.with_name(path.name + ".lock"), wait=True):
+        known = _read(path, tip) if is_made(path) else None
+        if offline or (known is not None and (known.is_whole or is_enough(known))):
+            return known
+        _require_small(remote, path)
+        return _deepen(remote, path, ref, tip, is_enough, len(known.first_parents) if known is not None else 0)
+
+
+def _deepen(remote: Remote, path: Path, ref: str | None, tip: Rev, is_enough: IsEnough, known_depth: int) -> Window:
+    """Fetch more and more; known_depth: what is here already. Raises: GitError, as `read_window`."""
+    _tidy(path)
+    open_commits(path, [tip])
+    note: str | None = None
+    depths = [each for each in DEPTHS if each > known_depth] or [DEPTHS[-1]]
+    while True:
+        depth, *depths = depths
+        note = _fetch(remote, path, ref, depth) or note
+        found = _read(path, tip)
+        if found is None:
+            shown = hide_secrets(remote.url)
+            raise GitError("no-such-commit", f"{shown}: {ref or 'HEAD'} does not have {tip} any more")
+        if found.is_whole or is_enough(found):
+            return msgspec.structs.replace(found, note=note)
+        if not depths or len(found.commits) > MOST_COMMITS:
+            bound = f"no more than the {len(found.commits):,} newest commits of its history were looked at"
+            return msgspec.structs.replace(found, note=f"{note}; {bound}" if note else bound)
+
+
+def _fetch(remote: Remote, path: Path, ref: str | None, depth: int) -> str | None:
+    """Fetch a branch to some depth; return what is to be said of the server. Raises: GitError."""
+    branch = full_name(ref)
+    packs = path / "objects" / "pack"
+    before = _bytes(packs.glob("*.pack"))
+    # All that comes is then written to one file, be it little, and that file can be watched.
+    watched = replace(remote, settings=(*remote.settings, ("fetch.unpackLimit", "1")))
+    try:
+        filters = fetch_commits(
+            watched,
+            path,
+            [f"+{branch}:{kept_as(branch)}"],
+            [f"--depth={depth}"],
+            give_up=lambda: _bytes(packs.glob("tmp_pack_*")) > MOST_BYTES,
+        )
+    except GitError as error:
+        if error.code != "too-large":
+            raise
+        remove(path)
+        keep(_too_large(path), str(time.time()).encode())
+        raise _refused(remote) from None
+    if filters:
+        return None
+    size = (_bytes(packs.glob("*.pack")) - before) / _MB
+    return f"{hide_secrets(remote.url)} sends whole trees: {depth} commits are {size:.1f} MB"
+
+
+def _require_small(remote: Remote, path: Path) -> None:
+    """Raise GitError(`too-large`) where that was found not long ago: nobody wants to find it out each night."""
+    with suppress(OSError):
+        if abs(time.time() - _too_large(path).stat().st_mtime) < _NOT_AGAIN_S:
+            raise _refused(remote)
+
+
+def _refused(remote: Remote) -> GitError:
+    shown = hide_secrets(remote.url)
+    hint = "let its server know filters: git config uploadpack.allowFilter true"
+    words = f"its history is too big without filter: over {MOST_BYTES // _MB} MB"
+    return GitError("too-large", f"{shown}: {words}", hint=hint)
+
+
+def _too_large(path: Path) -> Path:
+    return path.with_name(f"{path.name}.too-large")
+
+
+def _tidy(path: Path) -> None:
+    """Begin anew where many small packs have come together: what is needed is soon fetched."""
+    if sum(1 for _ in (path / "objects" / "pack").glob("*.pack")) > _MOST_PACKS:
+        remove(path)
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    total = 0
+    for file in files:
+        with suppress(OSError):  # it has just got its name
+            total += file.stat().st_size
+    return total
+
+
+def _read(path: Path, tip: Rev) -> Window | None:
+    """Return what is here below a commit; None: it is not here, or not what leads to it. Raises: GitError."""
+    if not ObjectReader.open(path).has(tip):
+        return None
+    argv = ["rev-list", "--topo-order", "--timestamp", "--parents", tip, "--"]
+    try:
+        lines = process.git(argv, cwd=path, env=_LOCAL).lines
+    except GitError as error:
+        if error.code != "git":
+            raise
+        return None  # a fetch that was cut off, or a power cut, has left a part of it
+    commits: dict[Rev, WindowCommit] = {}
+    for line in lines:
+        date, rev, *parents = line.split(" ")
+        commits[Rev(rev)] = WindowCommit(int(date), tuple(map(Rev, parents)))
+    cut = (read_file(f"{path}/shallow") or b"").decode("ascii", "replace").split()
+    return Window(tip, commits, frozenset(Rev(rev) for rev in cut if rev in commits))

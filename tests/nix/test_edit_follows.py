@@ -201,6 +201,7 @@ def test_what_an_input_of_an_input_is_gets_replaced(before: str, after: str) -> 
     ("name", "written"),
     [
         ("or", '"or"'),
+        ("a\nb\r\t", '"a\\nb\\r\\t"'),
         ("in", '"in"'),
         ("a.b", '"a.b"'),
         ("1x", '"1x"'),

@@ -15,7 +15,8 @@ AttrPath = tuple[str, ...]
 
 _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_'-]*", re.ASCII)
 _NEVER_PLAIN = frozenset({"assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"})
-_SPECIAL = re.compile(r'["\\]|\$(?=\{)')
+_SPECIAL = re.compile(r'["\\\n\r\t]|\$(?=\{)')
+_ESCAPES = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 class Binding(msgspec.Struct, frozen=True):
@@ -79,10 +80,6 @@ def written_path(names: AttrPath) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return the string literal of a text."""
-    return f'"{escaped(text)}"'
-
-
-def escaped(text: str) -> str:
-    """Return a text as it stands between double quotes."""
-    return _SPECIAL.sub(r"\\\g<0>", text)
+    """Return the string literal of a text, on one line."""
+    escaped = _SPECIAL.sub(lambda found: _ESCAPES.get(found[0], f"\\{found[0]}"), text)
+    return f'"{escaped}"'

@@ -13,7 +13,6 @@ import msgspec
 from flakesync.errors import FlakeRefError
 from flakesync.nix.expression.layout import Splice
 from flakesync.nix.expression.literals import NotLiteralError, string_value, text_of
-from flakesync.nix.expression.places import escaped
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.nix.reference.input_schemes import FORGES
 from flakesync.nix.reference.url import decode, parse_url
@@ -67,9 +66,10 @@ def change_reference(
     places = literal_places(literal)
     whole = _with_ref(text, spans, head + new, is_ref=is_ref)
     begin, end = spans[0].start, spans[-1].end
-    inside = as_literal(literal, whole[begin : len(whole) - (len(text) - end)])
-    if not places or inside is None:
-        raise NotLiteralError(literal, "the reference is written in a way that cannot hold another branch")
+    if not places:
+        raise NotLiteralError(literal, "the reference is a text of several lines")
+    # Needs no escapes: a branch with what has to be escaped is none that Nix takes, and then the file is not read back.
+    inside = whole[begin : len(whole) - (len(text) - end)]
     return _splice(literal, places[begin], places[end], inside), _expected(ref, head + new)
 
 
@@ -94,8 +94,7 @@ def _expected(ref: FlakeRef, new: str) -> FlakeRef:
     if ref.type in _ARCHIVES:
         url = str(attrs["url"])
         changed = _with_ref(url, list(find_ref(url, ref.type)), new, is_ref=False)
-        # An address in a set is taken as it is written there.
-        attrs["url"] = str(parse_url(changed)) if str(parse_url(url)) == url else changed
+        attrs["url"] = str(parse_url(changed))
     else:
         attrs["ref"] = new
     try:
@@ -182,10 +181,3 @@ def literal_places(node: "Node") -> list[int]:
         return [1 + found.start() for found in _ESCAPE.finditer(text[1:-1])] + [len(text) - 1]
     start = text.find(value)
     return list(range(start, start + len(value) + 1)) if start >= 0 and value else []
-
-
-def as_literal(node: "Node", text: str) -> str | None:
-    """Return a text as it stands inside a literal such as `node`; None: only another kind of literal can hold it."""
-    if node.type == "string_expression":
-        return escaped(text)
-    return None if node.type == "indented_string_expression" and re.search(r"''|\$\{|'\Z|\A'|\$\Z", text) else text

@@ -1,0 +1,114 @@
+"""Bisect one repo of a plan: its update is made as sync makes it, in throw-away repositories, and then searched."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from flakesync.analysis.plan import Change, Plan, ToUpdate
+from flakesync.cache.layout import journal_file
+from flakesync.errors import FlakesyncError, SyncError
+from flakesync.survey.survey import Survey
+from flakesync.sync.bisect.journal import open_journal
+from flakesync.sync.bisect.probe import Prober
+from flakesync.sync.bisect.run import Bisection, BisectOptions, BisectRun, ProbeRun
+from flakesync.sync.bisect.units import Unit, make_units
+from flakesync.sync.bump import bump
+from flakesync.sync.engine import sync
+from flakesync.sync.job import BumpJob
+from flakesync.sync.options import Options
+from flakesync.sync.outcome import Failed, Skipped, Unchanged, Updated
+from flakesync.sync.tools import Tools
+from flakesync.terms import RepoName
+from flakesync.workspace.manifest import matches
+
+Checks = tuple[tuple[str, ...], ...]
+"""The argv of each check."""
+
+
+def bisect(
+    survey: Survey,
+    plan: Plan,
+    repo: RepoName,
+    options: Options,
+    wishes: BisectOptions,
+    *,
+    checks: Checks | None = None,
+    inputs: Sequence[str] = (),
+    planned: Callable[[Sequence[Unit]], None] = lambda _: None,
+    listener: Callable[[ProbeRun], None] = lambda _: None,
+) -> Bisection:
+    """Find which moves of a repo break its checks; nothing is written but the journal and what is known of trees.
+
+    checks: in place of the repo's own. inputs: globs of the input paths that move; none: all that the plan moves.
+    planned: is told the units before anything is run. listener: is told of each result.
+
+    Raises:
+        FlakesyncError: `no-check`, `nothing-moves`, `busy`, `upstream-failed`, or what fails when the update is locked.
+    """
+    changes = _changes(plan, repo, inputs)
+    checks = checks or survey.snapshot.workspace.repo(repo).checks
+    if not checks:
+        raise FlakesyncError(
+            "no-check", f"{repo} has no checks", hint="give --run CMD, or set `checks` in the manifest"
+        )
+    repos = [name for wave in survey.graph.waves for name in wave]
+    found: list[Bisection] = []
+
+    def work(job: BumpJob, tools: Tools) -> Updated | Unchanged:
+        if job.repo != repo:
+            return bump(job, tools)
+        prober = Prober(msgspec.structs.replace(job, checks=checks), tools, fresh=wishes.fresh)
+        units = [each for each in make_units(changes, repos) if _moves(prober.job, each)]
+        planned(units)
+        place = journal_file(survey.snapshot.workspace.file, options.cache, repo)
+        with open_journal(place, (job.base_rev, prober.tree(), units, checks), fresh=wishes.fresh) as journal:
+            run = BisectRun(prober, units, journal, wishes, listener)
+            result = run.carry_out()
+        commands = tuple(map(shlex.join, checks))
+        found.append(Bisection(repo, job.base_rev, commands, tuple(units), run.probes, result, run.ran))
+        return Unchanged(repo=repo, branch=None, commit=job.base_rev, moves=job.moves)
+
+    needed = _with_upstreams(plan, {repo: changes})
+    done = sync(survey, needed, replace(options, dry_run=True), lambda _: None, work=work)
+    match next(outcome for outcome in done.repos if outcome.repo == repo):
+        case Failed(error=error):
+            raise error
+        case Skipped(upstream=upstream):
+            raise SyncError("upstream-failed", f"{repo} cannot be bisected: {upstream.message}")
+        case _:
+            return found[0]
+
+
+def _changes(plan: Plan, repo: RepoName, inputs: Sequence[str]) -> tuple[Change, ...]:
+    """Return what moves in a repo. Raises: FlakesyncError (`nothing-moves`), or why the repo cannot be planned."""
+    if repo in plan.problems:
+        raise plan.problems[repo]
+    every = dict(plan.changes()).get(repo, ())
+    chosen = tuple(each for each in every if not inputs or matches(tuple(inputs), each.input))
+    if not chosen:
+        which = "no input that the globs match" if every else "no input"
+        hint = "`flakesync plan` shows what would move; to look at a repo that is in step, there is nothing to bisect"
+        raise FlakesyncError("nothing-moves", f"{repo}: {which} would move", hint=hint)
+    return chosen
+
+
+def _moves(job: BumpJob, unit: Unit) -> bool:
+    keys = {*(each.key for each in job.moves), *((each.flake, each.input) for each in job.rewrites)}
+    return not keys.isdisjoint(unit.moves)
+
+
+def _with_upstreams(plan: Plan, chosen: dict[RepoName, tuple[Change, ...]]) -> Plan:
+    """Return the plan of these changes and of the updates that they take, and of nothing else."""
+    every = dict(plan.changes())
+    queue = list(chosen)
+    for name in queue:
+        for change in chosen[name]:
+            if isinstance(change.to, ToUpdate) and change.to.upstream not in chosen:
+                chosen[change.to.upstream] = every[change.to.upstream]
+                queue.append(change.to.upstream)
+    waves = (tuple((name, chosen[name]) for name, _ in wave if name in chosen) for wave in plan.waves)
+    return msgspec.structs.replace(
+        plan, waves=tuple(wave for wave in waves if wave), unchanged=(), problems={}, inert=(), unusable={}
+    )

@@ -1,0 +1,146 @@
+"""One probe: some units of a repo's update, locked and committed as if nothing else had moved, and its checks run."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+
+from flakesync.errors import FlakesyncError
+from flakesync.git.repository import Repository
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.program.command import CheckRun
+from flakesync.sync.bisect.compose import compose
+from flakesync.sync.bisect.units import Unit
+from flakesync.sync.bisect.verdicts import ProbeResult, result_of
+from flakesync.sync.bump import bump
+from flakesync.sync.checks import ChecksFailedError, run_checks
+from flakesync.sync.job import BumpJob
+from flakesync.sync.lockers import Locker, Request
+from flakesync.sync.outcome import Updated
+from flakesync.sync.tools import Tools
+from flakesync.terms import FlakeDir, Rev
+
+_INTERRUPTED = ("interrupted", "nix-interrupted")
+
+
+class ComposedLocker:
+    """A Locker that notes what another one writes for all moves, and composes of that what some of them give.
+
+    Where that is not exact, the other one writes it.
+    """
+
+    def __init__(self, real: Locker) -> None:
+        self._real = real
+        self._full: dict[FlakeDir, tuple[Request, LockFile]] = {}
+        self._noting = True
+
+    @property
+    def name(self) -> str:
+        """Who wrote what is composed."""
+        return self._real.name
+
+    def lock(self, request: Request) -> LockFile:
+        """Return the new lock; see Locker."""
+        if self._noting:
+            self._full[request.dir] = request, (lock := self._real.lock(request))
+            return lock
+        full = self._full.get(request.dir)
+        if full is not None and _without_moves(full[0]) == _without_moves(request):
+            moved, chosen = ([move.input for move in each.moves] for each in (full[0], request))
+            lock_or_none = compose(request.lock, full[1], moved, chosen)
+            if lock_or_none is not None:
+                return lock_or_none
+        return self._real.lock(request)
+
+    def compose_from_now_on(self) -> None:
+        """Note nothing more: what comes now has some of the moves."""
+        self._noting = False
+
+
+def _without_moves(request: Request) -> Request:
+    return msgspec.structs.replace(request, moves=())
+
+
+class Prober:
+    """Runs probes of one repo; threads may share it. Commits and branches are made in the job's borrowed repository."""
+
+    def __init__(self, job: BumpJob, tools: Tools, *, fresh: bool = False) -> None:
+        """job: the whole update. fresh: whether results that are known from elsewhere are not used.
+
+        Raises: FlakesyncError: the whole update cannot be locked.
+        """
+        locker = ComposedLocker(tools.locker)
+        self._tools = replace(tools, locker=locker, listener=lambda _: None, verdicts=None)
+        self._verdicts = tools.verdicts
+        self._fresh = fresh
+        self._numbers = count(1)
+        self._guard = Lock()
+        done = bump(job, self._tools)
+        locker.compose_from_now_on()
+        self.commit = done.commit
+        failed = {each.dir for each in done.failed_flakes} if isinstance(done, Updated) else set()
+        self.job = msgspec.structs.replace(
+            job,
+            moves=tuple(each for each in job.moves if each.flake not in failed),
+            rewrites=tuple(each for each in job.rewrites if each.flake not in failed),
+        )
+        """The update without the flakes that cannot be locked, which it leaves as they are."""
+
+    def tree(self) -> str:
+        """Return the tree of the whole update."""
+        with Repository.open(self.job.repository) as repository:
+            return repository.reader.tree_of(self.commit)
+
+    def run(self, units: Collection[Unit], *, again: bool, give_up: Callable[[], bool]) -> ProbeResult:
+        """Return how the checks end when these units alone have moved.
+
+        again: whether it is run although its result is known. give_up: asked now and then whether it is not needed.
+
+        Raises: FlakesyncError (`nix-interrupted`): everything was stopped, or `give_up` said so.
+        """
+        try:
+            commit = self._commit(units)
+        except FlakesyncError as error:
+            if error.code in _INTERRUPTED:
+                raise
+            return ProbeResult(error=error.message)
+        with Repository.open(self.job.repository) as repository:
+            tree = repository.reader.tree_of(commit)
+            if not again and (known := self._known(tree)) is not None:
+                return known
+
+            def check(argv: Sequence[str], folder: Path, **_: object) -> CheckRun:
+                return self._tools.check(argv, folder, give_up=give_up)
+
+            result = self._checked(replace(self._tools, check=check), repository, commit)
+        if not again and self._verdicts is not None:
+            self._verdicts.put(tree, self.job.checks, result)
+        return result
+
+    def _known(self, tree: str) -> ProbeResult | None:
+        if self._verdicts is None or self._fresh:
+            return None
+        return self._verdicts.get(tree, self.job.checks)
+
+    def _checked(self, tools: Tools, repository: Repository, commit: Rev) -> ProbeResult:
+        try:
+            return result_of(run_checks(self.job, tools, repository, commit))
+        except ChecksFailedError as error:
+            return result_of(error.results)
+
+    def _commit(self, units: Collection[Unit]) -> Rev:
+        """Return the commit in which these units have moved. Raises: FlakesyncError."""
+        chosen = {key for unit in units for key in unit.moves}
+        moves = tuple(each for each in self.job.moves if each.key in chosen)
+        rewrites = tuple(each for each in self.job.rewrites if (each.flake, each.input) in chosen)
+        if not moves and not rewrites:
+            return self.job.base_rev
+        with self._guard:
+            branch = f"{self.job.branch}-probe-{next(self._numbers)}"
+        done = bump(msgspec.structs.replace(self.job, moves=moves, rewrites=rewrites, branch=branch), self._tools)
+        if isinstance(done, Updated) and done.failed_flakes:
+            raise done.failed_flakes[0].error
+        return done.commit

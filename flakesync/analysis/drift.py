@@ -7,9 +7,11 @@ from typing import assert_never
 
 import msgspec
 
+from flakesync.analysis.cooldown import external_choices, pin_choices
 from flakesync.analysis.findings import RULES, unreachable
 from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
+from flakesync.documents.cooldown import PinChoice
 from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
 from flakesync.errors import as_error
 from flakesync.survey.graph import Edge
@@ -23,8 +25,9 @@ def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
     """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
     findings = [found for rule in RULES for found in _each_repo_alone(rule, survey, selected)]
     findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
+    choices = {choice.name: choice for choice in pin_choices(survey)}
     return DriftReport(
-        pins=[_pin_drift(survey, pin) for pin in survey.snapshot.workspace.pins],
+        pins=[_pin_drift(survey, pin, choices.get(pin.name)) for pin in survey.snapshot.workspace.pins],
         findings=findings,
         inert=[
             inert_document(inert)
@@ -32,6 +35,7 @@ def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
             if edge.dependent in selected and _is_the_upstreams(survey, edge)
             if (inert := find_inert(survey, edge)) is not None
         ],
+        external=list(external_choices(survey)),
     )
 
 
@@ -100,7 +104,7 @@ def _is_the_upstreams(survey: Survey, edge: Edge) -> bool:
     return edge.follows is None and edge.input not in survey.governed_in(edge.dependent, edge.flake)
 
 
-def _pin_drift(survey: Survey, pin: Pin) -> PinDrift:
+def _pin_drift(survey: Survey, pin: Pin, choice: PinChoice | None) -> PinDrift:
     target = survey.targets.get(pin.name)
     flakes: dict[Rev | None, dict[RepoName, set[FlakeDir]]] = defaultdict(dict)
     every: dict[RepoName, set[FlakeDir]] = defaultdict(set)
@@ -128,4 +132,9 @@ def _pin_drift(survey: Survey, pin: Pin) -> PinDrift:
         target_last_modified=target.last_modified if target else None,
         target_note=target.note if target else None,
         locked=locked,
+        tip=choice.tip if choice is not None else None,
+        waits=choice.waits if choice is not None else [],
+        waived=choice.waived if choice is not None else None,
+        conditions=choice.conditions if choice is not None else None,
+        stays=choice.stays if choice is not None else None,
     )

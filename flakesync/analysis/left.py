@@ -38,6 +38,7 @@ def find_left(survey: Survey, plan: Plan, selected: frozenset[RepoName]) -> list
         _left(finding, held, deferred)
         for finding in findings
         if finding.repo not in plan.problems
+        and finding.repo not in plan.failing
         and (finding.kind, finding.repo, finding.flake) not in stale
         and not _is_mended(finding, moved, _followed(survey, finding))
     ]

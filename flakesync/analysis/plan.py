@@ -6,17 +6,27 @@ from typing import Literal, assert_never
 
 import msgspec
 
+from flakesync.analysis.cooldown import external_choices, pin_choices, proof_of, undecided, why_ahead
 from flakesync.analysis.edges import decide_edges
 from flakesync.analysis.inert import inert_document
-from flakesync.analysis.mend import mends
+from flakesync.analysis.mend import mends, unmended
 from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
-from flakesync.documents.plan import ChangeDocument, PlanDocument, ProblemDocument, RepoPlanDocument, StaysDocument
+from flakesync.documents.cooldown import PinChoice
+from flakesync.documents.plan import (
+    ChangeDocument,
+    EditDocument,
+    PlanDocument,
+    ProblemDocument,
+    RepoPlanDocument,
+    StaysDocument,
+)
 from flakesync.errors import FlakesyncError, SyncError, as_error
 from flakesync.survey.external import external_inputs
 from flakesync.survey.graph import Edge
-from flakesync.survey.pins import PinnedInput, is_archive, is_at
+from flakesync.survey.pins import PinnedInput, is_ahead, is_archive, is_at
 from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
+from flakesync.workspace.clones.edits import FlakeEdit
 from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
@@ -40,8 +50,10 @@ class Plan(msgspec.Struct, frozen=True):
 
     waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
     it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
-    planned, with the reason. unusable: flakes whose lock is missing or bad; other flakes go on. run: names this set of
-    decisions; the same bases and targets give the same name.
+    planned, with the reason. unusable: flakes whose lock is missing or bad; other flakes go on. failing: repos that
+    change, and of which it is known already that they fail, so that those who take their update are skipped. run: names
+    this set of decisions; the same bases and targets give the same name. pins: those, and external sources, whose
+    newest commit has to be proven first. undecided: why some of them could not be decided on, so that inputs stay.
     """
 
     run: str
@@ -52,6 +64,9 @@ class Plan(msgspec.Struct, frozen=True):
     problems: Mapping[RepoName, FlakesyncError]
     inert: tuple[Inert, ...] = ()
     unusable: Mapping[tuple[RepoName, FlakeDir], str] = {}
+    failing: Mapping[RepoName, FlakesyncError] = {}
+    pins: tuple[PinChoice, ...] = ()
+    undecided: tuple[FlakesyncError, ...] = ()
 
     @property
     def blind(self) -> tuple[Held, ...]:
@@ -93,6 +108,7 @@ class _Planner:
         self.inert: list[Inert] = []
         self.problems: dict[RepoName, FlakesyncError] = {}
         self.unusable: dict[tuple[RepoName, FlakeDir], str] = {}
+        self.failing: dict[RepoName, FlakesyncError] = {}
         self.stale: frozenset[tuple[FlakeDir, InputPath]] = frozenset()
 
     def repo(self, state: RepoState) -> None:
@@ -108,7 +124,7 @@ class _Planner:
                 self.unusable[state.name, flake.dir] = f"{where}{flake.problem.detail}"
             if flake.lock is None:
                 continue
-            anew = list(mends(self.survey, state, flake))
+            anew = [*map(self._with_proof, mends(self.survey, state, flake)), *self._unedited(state, flake)]
             self.stale = frozenset((flake.dir, each.input) for each in anew)
             changes += [each for each in anew if isinstance(each, Change)]
             self.held += [each for each in anew if isinstance(each, Held)]
@@ -134,6 +150,16 @@ class _Planner:
         if changes:
             self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
 
+    def _unedited(self, state: RepoState, flake: FlakeState) -> Iterator[Change | Held]:
+        """Yield what becomes of the inputs whose reference is not edited, and note the first that fails the repo."""
+        for each in unmended(self.survey, state, flake):
+            match each:
+                case Held():
+                    yield each
+                case (change, error):
+                    self.failing.setdefault(state.name, error)
+                    yield change
+
     def _is_stale(self, flake: FlakeDir, path: InputPath) -> bool:
         """Tell whether an input, or one above it, is locked otherwise than flake.nix says."""
         return bool(self.stale) and any((flake, path[:length]) in self.stale for length in range(1, len(path) + 1))
@@ -156,27 +182,55 @@ class _Planner:
             case _:
                 assert_never(decided)
 
+    def _with_proof(self, change: Change | Held) -> Change | Held:
+        """Return an input of a stale lock that goes to a pin's target with why it is that one."""
+        if not isinstance(change, Change) or change.pin is None:
+            return change
+        target = self.survey.targets.get(change.pin)
+        decision = self.survey.decisions.pins.get(change.pin)
+        if target is None or target.choice is None or decision is None:
+            return change
+        proof = proof_of(target, decision.conditions)
+        return msgspec.structs.replace(change, proof=proof, waived=target.choice.waived)
+
     def _pin(self, item: PinnedInput) -> Change | Held | None:
-        target = self.survey.targets.get(item.pin.name)
+        target = self.survey.target_of(item)
         if target is None or is_at(item.locked, target):
             return None
         if item.fixed:
             return Held(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix")
+        if is_ahead(item.locked, target):
+            return Held(item.repo, item.flake, item.input, item.locked_rev, why_ahead(target), ahead=True)
         locked = target.locked if is_archive(item.original) else None
         if is_archive(item.original) and (locked is None or not is_archive(locked)):
             return Held(item.repo, item.flake, item.input, item.locked_rev, "no archive of the target is known")
         to = ToRev(target.rev, branch=item.pin.source.ref, locked=locked)
         name = item.pin.name
-        return Change(item.repo, item.flake, item.input, item.original, item.locked, to, f"pin {name}", name)
+        return Change(
+            item.repo,
+            item.flake,
+            item.input,
+            item.original,
+            item.locked,
+            to,
+            f"pin {name}",
+            name,
+            proof=proof_of(target, item.pin.conditions),
+            waived=target.choice.waived if target.choice is not None else None,
+        )
 
-    def _external(self, state: RepoState, flake: FlakeDir, item: OwnInput) -> Change | None:
+    def _external(self, state: RepoState, flake: FlakeDir, item: OwnInput) -> Change | Held | None:
         target = self.survey.external.get(item.source) if item.source is not None else None
         if target is None or is_at(item.locked, target):
             return None
+        if is_ahead(item.locked, target):
+            return Held(state.name, flake, item.path, item.rev, why_ahead(target), ahead=True)
+        decision = self.survey.decisions.sources.get(item.source) if item.source is not None else None
+        proof = proof_of(target, decision.conditions) if decision is not None else ""
         ref = item.original.get("ref")
         branch = str(ref).removeprefix("refs/heads/") if ref is not None else None
         to = ToRev(target.rev, branch=branch, locked=target.locked if is_archive(item.original) else None)
-        return Change(state.name, flake, item.path, item.original, item.locked, to, "external")
+        return Change(state.name, flake, item.path, item.original, item.locked, to, "external", proof=proof)
 
 
 def _left_by_what_they_follow(
@@ -186,8 +240,8 @@ def _left_by_what_they_follow(
     for item in governed.values():
         if item.following is None or item.through is None:
             continue
-        target = survey.targets.get(item.pin.name)
-        at_target = target is None or is_at(item.locked, target)
+        target = survey.target_of(item)
+        at_target = target is None or is_at(item.locked, target) or is_ahead(item.locked, target)
         to = item.following.leads_to.path
         if not at_target and to not in governed and not any(to[:length] in moved for length in range(1, len(to) + 1)):
             yield Held(item.repo, item.flake, item.input, item.locked_rev, item.through)
@@ -225,9 +279,16 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         deferred=tuple(sorted(deferred, key=_order)),
         problems=planner.problems,
         unusable=planner.unusable,
+        failing=planner.failing,
     )
     # What stays decides nothing, and names no run.
-    return msgspec.structs.replace(plan, run=_run_name(survey, plan), inert=tuple(sorted(planner.inert, key=_order)))
+    return msgspec.structs.replace(
+        plan,
+        run=_run_name(survey, plan),
+        inert=tuple(sorted(planner.inert, key=_order)),
+        pins=(*pin_choices(survey), *external_choices(survey)),
+        undecided=tuple(undecided(survey)),
+    )
 
 
 def _waves(
@@ -258,11 +319,20 @@ def _order(stays: Held | Inert) -> tuple[str, str, InputPath]:
 
 
 def _run_name(survey: Survey, plan: Plan) -> str:
-    """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits."""
+    """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits.
+
+    Not what is known of a commit's age: another machine may know it from somebody else.
+    """
+    waves = tuple(tuple((name, tuple(map(_without_proof, moving))) for name, moving in wave) for wave in plan.waves)
+    plan = msgspec.structs.replace(plan, waves=waves, held=tuple(each for each in plan.held if not each.ahead))
     states = ((name, survey.snapshot.states[name]) for name, _ in plan.changes())
     bases = {name: state.base_rev if isinstance(state, RepoAtCommit) else None for name, state in states}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
     return hashlib.sha256(text).hexdigest()[:12]
+
+
+def _without_proof(change: Change) -> Change:
+    return msgspec.structs.replace(change, proof="")
 
 
 def change_document(change: Change) -> ChangeDocument:
@@ -282,9 +352,17 @@ def change_document(change: Change) -> ChangeDocument:
         input=show_path(change.input),
         from_=change.from_rev,
         to=to,
-        reason=change.reason,
+        reason=change.why,
         reaches=[show_path(path) for path in change.reaches],
+        edit=edit_document(change.edit),
     )
+
+
+def edit_document(edit: FlakeEdit | None) -> EditDocument | None:
+    """Return the JSON form of what is written into a flake.nix."""
+    if edit is None:
+        return None
+    return EditDocument(file=edit.file, line=edit.line, from_=edit.before, to=edit.after)
 
 
 def plan_document(plan: Plan) -> PlanDocument:
@@ -304,12 +382,13 @@ def plan_document(plan: Plan) -> PlanDocument:
             ProblemDocument(repo=name, detail=detail)
             for name, detail in sorted(
                 [
-                    *((name, error.message) for name, error in plan.problems.items()),
+                    *((name, error.message) for name, error in [*plan.problems.items(), *plan.failing.items()]),
                     *((name, detail) for (name, _), detail in plan.unusable.items()),
                 ]
             )
         ],
         inert=[inert_document(inert) for inert in plan.inert],
+        pins=list(plan.pins),
     )
 
 

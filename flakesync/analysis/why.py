@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from flakesync.analysis.cooldown import proof_of, why_none
 from flakesync.analysis.inert import flake_dir_of
 from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
 from flakesync.analysis.plan import Plan
@@ -53,7 +54,7 @@ def _all(survey: Survey, plan: Plan, repo: RepoName) -> Iterator[Reason]:
     """Yield the reasons; of two for one input the later one counts."""
     for item in survey.governed:
         if item.repo == repo:
-            yield _in_step(item)
+            yield _in_step(survey, item)
     for edge in survey.graph.edges:
         if edge.dependent == repo and edge.input not in survey.governed_in(repo, edge.flake):
             yield _edge_in_step(edge)
@@ -67,8 +68,10 @@ def _all(survey: Survey, plan: Plan, repo: RepoName) -> Iterator[Reason]:
         yield _change(survey, plan, change)
 
 
-def _in_step(item: PinnedInput) -> Reason:
-    reason = item.through or f"at pin {item.pin.name}"
+def _in_step(survey: Survey, item: PinnedInput) -> Reason:
+    target = survey.target_of(item)
+    proof = proof_of(target, item.pin.conditions) if target is not None else why_none(survey, item.pin.name)
+    reason = item.through or ", ".join(filter(None, (f"at pin {item.pin.name}", proof)))
     return Reason(item.repo, item.flake, item.input, "in-step", reason, item.locked_rev, pin=item.pin.name)
 
 
@@ -118,7 +121,7 @@ def _change(survey: Survey, plan: Plan, change: Change) -> Reason:
         change.flake,
         change.input,
         fate,
-        change.reason,
+        change.why,
         change.from_rev,
         change.to.rev if isinstance(change.to, ToRev) else None,
         change.pin,

@@ -8,18 +8,25 @@ from flakesync.cli.options import Common
 from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flakesync.survey.graph import RepoGraph
     from flakesync.survey.survey import Survey
-    from flakesync.terms import RepoName
+    from flakesync.terms import PinName, RepoName
     from flakesync.workspace.manifest import Workspace
-    from flakesync.workspace.snapshot import At
+    from flakesync.workspace.snapshot import At, Snapshot
 
 
 def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
     """Return the workspace and the repos that the options choose. Raises ManifestError."""
     from flakesync.workspace.manifest import find_manifest, load_workspace, select
 
-    workspace = load_workspace(common.workspace or find_manifest(Path.cwd()))
+    workspace = with_options(common, load_workspace(common.workspace or find_manifest(Path.cwd())))
+    return workspace, select(workspace, common.repo, common.group, common.exclude)
+
+
+def with_options(common: Common, workspace: "Workspace") -> "Workspace":
+    """Return a workspace as the options want it, which win over its manifest."""
     if common.jobs is not None:
         from msgspec.structs import replace
 
@@ -28,23 +35,40 @@ def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
         from msgspec.structs import replace
 
         workspace = replace(workspace, read="local")
-    return workspace, select(workspace, common.repo, common.group, common.exclude)
+    return workspace
 
 
-def look(common: Common, workspace: "Workspace", *, at: "At" = "base") -> "Survey":
-    """Read the repos and ask the servers; what a person should know of it goes to stderr. Raises FlakesyncError."""
+def look(
+    common: Common, workspace: "Workspace", *, at: "At" = "base", waived: "Mapping[PinName, str] | None" = None
+) -> "Survey":
+    """Read the repos and ask the servers; what a person should know of it goes to stderr. Raises FlakesyncError.
+
+    waived: pins whose cooldown does not count this once, with the reason.
+    """
     from flakesync.survey.read import read_survey
 
     notes: list[str] = []
     with screen.busy(reading(workspace), quiet=common.quiet):
-        survey = read_survey(workspace, at=at, offline=common.offline, note=notes.append)
+        survey = read_survey(workspace, at=at, offline=common.offline, note=notes.append, waived=waived)
     if not common.quiet:
         for text in notes:
             screen.note(text)
     return survey
 
 
-def show_hints(graph: "RepoGraph", selected: "frozenset[RepoName]") -> bool:
+def show_undecided(survey: "Survey") -> bool:
+    """Show which pins and sources could not be decided on, so that their inputs stay; return whether there are any."""
+    from flakesync.analysis.cooldown import undecided
+
+    errors = undecided(survey)
+    for error in errors:
+        screen.note(f"error[{error.code}]: {error.message}")
+    for hint in dict.fromkeys(error.hint for error in errors if error.hint is not None):
+        screen.hint(hint)
+    return bool(errors)
+
+
+def show_hints(graph: "RepoGraph | Snapshot", selected: "frozenset[RepoName]") -> bool:
     """Show what to do about repos that could not be read, each advice once; return whether there are any."""
     from flakesync.workspace.snapshot import UnreadableRepo
 
@@ -55,7 +79,7 @@ def show_hints(graph: "RepoGraph", selected: "frozenset[RepoName]") -> bool:
     return bool(errors)
 
 
-def note_unread(graph: "RepoGraph", selected: "frozenset[RepoName]") -> None:
+def note_unread(graph: "RepoGraph | Snapshot", selected: "frozenset[RepoName]") -> None:
     """Name the repos, and the locks of repos, that could not be read, where the answer itself does not."""
     from flakesync.report.text import by_detail
     from flakesync.workspace.snapshot import UnreadableRepo

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from flakesync.documents.cooldown import ConditionsDocument, PinChoice, TipDocument, WaitDocument, WaiverDocument
 from flakesync.documents.plan import InertDocument
 
 FindingKind = Literal[
@@ -37,7 +38,12 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PinDrift(msgspec.Struct, frozen=True, kw_only=True):
-    """One pin: where its inputs should be and where they are, newest first. target_rev null: it is not known."""
+    """One pin: where its inputs should be and where they are, newest first. target_rev null: it is not known.
+
+    Where the newest commit has to be proven first: tip: that commit. waits: what is newer than the target, and why it
+    is not taken yet, newest first. waived: why nobody waited. conditions: what is asked. stays: why no commit may be
+    taken yet, so that there is no target. Else these are null, and `waits` is empty.
+    """
 
     name: str
     source: str
@@ -45,6 +51,11 @@ class PinDrift(msgspec.Struct, frozen=True, kw_only=True):
     target_last_modified: int | None
     target_note: str | None
     locked: list[Locked]
+    tip: TipDocument | None = None
+    waits: list[WaitDocument] = []
+    waived: WaiverDocument | None = None
+    conditions: ConditionsDocument | None = None
+    stays: str | None = None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +74,8 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `flakesync drift`, in the order: pins as in the manifest, findings by repo, flake, input.
 
     inert: inputs behind a repo of the workspace that need not move, as nothing that moved there reaches them.
-    kinds: the kinds of findings that were asked for, sorted; empty: all.
+    kinds: the kinds of findings that were asked for, sorted; empty: all. external: sources that `external` moves and
+    whose newest commit has to be proven first.
     """
 
     schema: Literal["flakesync/drift/1"] = "flakesync/drift/1"
@@ -71,6 +83,7 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[Finding]
     inert: list[InertDocument] = []
     kinds: list[FindingKind] = []
+    external: list[PinChoice] = []
 
 
 DOCUMENT = DriftReport

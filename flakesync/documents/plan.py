@@ -4,15 +4,30 @@ from typing import Literal
 
 import msgspec
 
+from flakesync.documents.cooldown import PinChoice
+
 InertRule = Literal["content", "cycle", "self"]
 """Why an input stays though its upstream has moved: nothing that reaches it changed; or, on an edge that runs backwards
 in a cycle, and on an input that is the repo itself, only locks changed."""
 
 
+class EditDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """What is written into a flake.nix with a change. file: in the repo. line: of the file before, from 1.
+
+    from, to: the texts there, or of a reference the names of its branches.
+    """
+
+    file: str
+    line: int
+    from_: str
+    to: str
+
+
 class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     """One input that moves; `to` is `{"rev": …}`, `{"update_of": repo}`, or of a stale lock `{"flake_nix": words}`.
 
-    reaches: inputs of the upstream whose move is the reason; empty where there is another one.
+    reaches: inputs of the upstream whose move is the reason; empty where there is another one. edit: what is written
+    into flake.nix with it; null: flake.nix stays.
     """
 
     flake: str
@@ -21,6 +36,7 @@ class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_":
     to: dict[Literal["rev", "update_of", "flake_nix"], str]
     reason: str
     reaches: list[str] = []
+    edit: EditDocument | None = None
 
 
 class RepoPlanDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,7 +81,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of `flakesync plan`."""
+    """The answer of `flakesync plan`. pins: those, and external sources, whose newest commit has to be proven first."""
 
     schema: Literal["flakesync/plan/1"] = "flakesync/plan/1"
     waves: list[list[RepoPlanDocument]]
@@ -74,6 +90,7 @@ class PlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     deferred: list[StaysDocument]
     problems: list[ProblemDocument]
     inert: list[InertDocument] = []
+    pins: list[PinChoice] = []
 
 
 DOCUMENT = PlanDocument

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from flakesync.documents.cooldown import PinChoice
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 
@@ -11,7 +12,7 @@ Status = Literal["updated", "unchanged", "failed", "skipped"]
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One check that ran in the bumped worktree.
+    """One check that ran in the bumped worktree, or one command of `after` before it.
 
     exit_status: negative for the signal that ended it, null: it took too long. duration_s: wall-clock seconds.
     output: the end of what it wrote.
@@ -48,6 +49,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     commit: str | None = None
     changes: list[ChangeDocument] = []
     locks: list[str] = []
+    files: list[str] = []
+    after: list[CheckResult] = []
     checks: list[CheckResult] = []
     diff: str | None = None
     failed_upstreams: list[str] = []
@@ -71,7 +74,8 @@ class LeftDocument(msgspec.Struct, frozen=True, kw_only=True):
 class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of `flakesync sync`; repos in the order of the waves, then the unchanged ones by name.
 
-    left: what drift would still find in the repos that did not fail.
+    left: what drift would still find in the repos that did not fail. pins: as of a plan. undecided: what could not be
+    decided, so that its inputs stay.
     """
 
     schema: Literal["flakesync/sync/1"] = "flakesync/sync/1"
@@ -80,6 +84,8 @@ class SyncDocument(msgspec.Struct, frozen=True, kw_only=True):
     dry_run: bool
     repos: list[Outcome]
     left: list[LeftDocument] = []
+    pins: list[PinChoice] = []
+    undecided: list[ErrorDocument] = []
 
 
 DOCUMENT = SyncDocument

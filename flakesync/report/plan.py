@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from flakesync.documents.plan import ChangeDocument, InertDocument, PlanDocument, StaysDocument
+from flakesync.report.cooldown.choices import render_choices
 from flakesync.report.text import (
     BLANK,
     SHORT_REV,
@@ -52,6 +53,7 @@ def render_plan(document: PlanDocument, *, width: int, sources: Mapping[Place, s
     lines += _stays("held", document.held, width)
     lines += _stays("deferred", document.deferred, width)
     lines += _inert(document.inert, width)
+    lines += render_choices("cooldown", document.pins, width)
     if document.problems:
         lines += [BLANK, line(Span("cannot be planned", "bad"))]
         for alike, detail in by_detail((problem.repo, problem.detail) for problem in document.problems):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from flakesync.analysis.left import ADVICE
 from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, Status, SyncDocument
 from flakesync.errors import plain
+from flakesync.report.cooldown.choices import render_choices
 from flakesync.report.plan import change_lines
 from flakesync.report.text import (
     BLANK,
@@ -39,7 +40,7 @@ _INDENT = 4
 def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> list[Line]:
     """Return every repo that changed or could not, with what moved or why; then the unchanged ones by name.
 
-    full: all that is known of the output of a failed check, not only its last lines.
+    full: all that is known of the output of a failed command, not only its last lines.
     """
     lines: list[Line] = []
     changed = (outcome for outcome in document.repos if outcome.status != "unchanged")
@@ -50,13 +51,15 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
         lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
         lines += failed_upstream_lines(outcome.failed_upstreams, width)
         lines += _error(outcome, width)
-        lines += _checks(outcome.checks, full)
+        lines += _files(outcome.files, width)
+        lines += _checks([*outcome.after, *outcome.checks], full)
         lines += _diff(outcome.diff)
     unchanged = [Span(shown(outcome.repo)) for outcome in document.repos if outcome.status == "unchanged"]
     if unchanged:
         body = flow(unchanged, width - _STATUS_WIDTH - 2)
         lines += hang(line(Span("unchanged", "dim"), "  "), body, _STATUS_WIDTH + 2)
     lines += _left(document.left, width, full=full)
+    lines += render_choices("cooldown", document.pins, width)
     return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
 
 
@@ -142,8 +145,14 @@ def because(error: ErrorDocument) -> str:
     return f"{message}, because {shown(error.because)} failed"
 
 
+def _files(files: Sequence[str], width: int) -> Iterable[Line]:
+    """Return the files that enter the commit beside its locks."""
+    pieces = wrap(f"files: {', '.join(map(shown, files))}", width - _INDENT) if files else []
+    yield from (line(" " * _INDENT, Span(piece)) for piece in pieces)
+
+
 def _checks(checks: Sequence[CheckResult], full: bool) -> Iterable[Line]:
-    """Return the failed checks with the end of what they printed."""
+    """Return the commands that failed with the end of what they printed."""
     for check in checks:
         if check.exit_status == 0:
             continue
@@ -177,7 +186,8 @@ def _summary(document: SyncDocument) -> Line:
     parts = [f"{numbers[status]} {status}" for status in _STATUSES if numbers[status]]
     left = sum(each.fails for each in document.left)
     parts += [f"{count(left, 'finding')} left"] if left else []
-    failed = numbers["failed"] + numbers["skipped"] + left
+    parts += [f"{len(document.undecided)} not decided"] if document.undecided else []
+    failed = numbers["failed"] + numbers["skipped"] + left + len(document.undecided)
     style: Style = "bad" if failed else "good"
     dry = "dry run, nothing was written: " if document.dry_run else ""
     return line(

@@ -63,7 +63,7 @@ def _updatable(survey: Survey, edges: Iterable[Edge]) -> Iterator[tuple[RepoName
 def _moving(survey: Survey, edges: Iterable[Edge]) -> Iterator[RepoName]:
     """Yield the repos that have an input which is not where it should be."""
     for item in survey.governed:
-        target = survey.targets.get(item.pin.name)
+        target = survey.target_of(item)
         if target is not None and not is_at(item.locked, target):
             yield item.repo
     for edge in edges:

@@ -48,12 +48,7 @@ def newest_locked(snapshot: Snapshot, wanted: Iterable[Source], *, now: int, pro
     now: seconds since the epoch; what is dated more than a day later is left out, as a clock may be wrong. prove: tells
     of a commit whether the branch has it. The note of a target says what was left out, and what is not proven.
     """
-    sources = set(wanted)
-    claims: dict[Source, dict[Rev, Claim]] = {}
-    for source, claim in _claims(snapshot, sources):
-        known = claims.setdefault(source, {}).get(claim.rev)
-        if known is None or (claim.date, claim.repo) < (known.date, known.repo):
-            claims[source][claim.rev] = claim
+    claims = claims_of(snapshot, wanted)
     if not claims:
         return {}
     from concurrent.futures import ThreadPoolExecutor
@@ -65,6 +60,19 @@ def newest_locked(snapshot: Snapshot, wanted: Iterable[Source], *, now: int, pro
     with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
         targets = list(pool.map(choose, claims))
     return {source: target for source, target in zip(claims, targets, strict=True) if target is not None}
+
+
+def claims_of(snapshot: Snapshot, wanted: Iterable[Source]) -> dict[Source, dict[Rev, Claim]]:
+    """Return what locks say of each wanted source that a flake takes itself: of each commit the oldest claim.
+
+    Nothing of it is proven.
+    """
+    claims: dict[Source, dict[Rev, Claim]] = {}
+    for source, claim in _claims(snapshot, set(wanted)):
+        known = claims.setdefault(source, {}).get(claim.rev)
+        if known is None or (claim.date, claim.repo) < (known.date, known.repo):
+            claims[source][claim.rev] = claim
+    return claims
 
 
 def sources_by_locks(workspace: Workspace, *, offline: bool) -> list[Source]:

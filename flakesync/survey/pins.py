@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 
 import msgspec
 
+from flakesync.cooldown.model import Choice
 from flakesync.errors import FlakesyncError, within
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
@@ -50,12 +51,16 @@ class Target(msgspec.Struct, frozen=True):
 
     last_modified: seconds since the epoch; None where nobody told (git servers tell no dates). locked: attributes that
     name an immutable archive of it, for tarball sources; None for git ones. note: how it was found, where that matters.
+    choice: of all commits of its branch, where the newest has to be proven first. ahead: commits that inputs are locked
+    to and that are newer, or may be: these inputs are not moved back.
     """
 
     rev: Rev
     last_modified: int | None = None
     locked: Mapping[str, Attr] | None = None
     note: str | None = None
+    choice: Choice | None = None
+    ahead: frozenset[Rev] = frozenset()
 
 
 def pin_source(pin: Pin) -> Source:
@@ -141,6 +146,11 @@ def is_at(locked: Mapping[str, Attr], target: Target) -> bool:
     if rev is not None:
         return rev == target.rev
     return target.locked is not None and locked.get("narHash") == target.locked.get("narHash", "unknown")
+
+
+def is_ahead(locked: Mapping[str, Attr], target: Target) -> bool:
+    """Tell whether an input is locked to a commit that is newer than a target, as far as anybody knows."""
+    return bool(target.ahead) and rev_of(locked) in target.ahead
 
 
 def last_modified(locked: Mapping[str, Attr]) -> int | None:

@@ -12,6 +12,7 @@ from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.broken import without_broken
 from flakesync.survey.compare import compare_upstreams
+from flakesync.survey.edits.apply import with_edits
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.survey.holds import idle_holds
@@ -19,6 +20,7 @@ from flakesync.survey.lookalikes import find_lookalikes
 from flakesync.survey.missing import ages
 from flakesync.survey.newest import newest_locked, prover, server_prover, sources_by_locks
 from flakesync.survey.pins import Target, choose_targets, pin_source, pinned_inputs, pins_to_ask
+from flakesync.survey.prove import prove_targets
 from flakesync.survey.survey import Survey, questions
 from flakesync.survey.undecided import Unknown, without_undecided
 from flakesync.terms import PinName, RepoName
@@ -46,12 +48,18 @@ def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False, 
 
 
 def read_survey(
-    workspace: Workspace, *, at: At = "base", offline: bool = False, note: Callable[[str], None] = lambda _: None
+    workspace: Workspace,
+    *,
+    at: At = "base",
+    offline: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+    waived: Mapping[PinName, str] | None = None,
 ) -> Survey:
     """Return all that drift and plan are decided on.
 
     offline: no server is asked; `latest` is then the newest commit that any lock of the workspace holds. note: is told
-    what a person should know of how the answers were found.
+    what a person should know of how the answers were found. waived: pins whose cooldown does not count this once, with
+    the reason.
 
     Raises:
         FlakesyncError: every repo needs a pin whose source cannot be reached (hint: `--offline`), or what the manifest
@@ -59,18 +67,19 @@ def read_survey(
     """
     hosts = hosts_of(workspace) if not offline else None
     snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, hosts=hosts)
-    survey, notes = without_broken(snapshot, lambda snapshot: _survey(snapshot, hosts))
+    survey, notes = without_broken(snapshot, lambda snapshot: _survey(snapshot, hosts, waived or {}))
     for text in notes:
         note(text)
     return survey
 
 
-def _survey(snapshot: Snapshot, hosts: "Hosts | None") -> tuple[Survey, Sequence[str]]:
+def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, str]) -> tuple[Survey, Sequence[str]]:
     """Return all that is decided on, and what a person should know of it. hosts: None: no server is asked.
 
     Raises: RepoError, and the errors of `read_survey`.
     """
     workspace, offline, notes = snapshot.workspace, hosts is None, list[str]()
+    snapshot = with_edits(snapshot)
     graph = build_graph(snapshot)
     if hosts is not None:
         _fetch_tracked(snapshot, graph, hosts)
@@ -99,6 +108,7 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None") -> tuple[Survey, Sequence
         now,
         external_targets(snapshot, sources, newest if workspace.external == "latest" else None, now=now, prove=prove),
     )
+    survey = prove_targets(survey, sources, hosts, cache_dir(), waived, notes.append)
     return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file))), notes
 
 
@@ -106,6 +116,7 @@ def look_at(
     snapshot: Snapshot, repo: RepoName, targets: Mapping[PinName, Target], external: Mapping[Source, Target]
 ) -> Survey:
     """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
+    snapshot = with_edits(snapshot, into=repo)
     graph = build_graph(snapshot)
     governed = tuple(pinned_inputs(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
     history = ask(snapshot, questions(graph, into=repo))

@@ -8,6 +8,7 @@ import msgspec
 
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
+from flakesync.survey.decisions import Decisions
 from flakesync.survey.graph import Edge, RepoGraph, repo_by_identity
 from flakesync.survey.pins import PinnedInput, Target, pin_source
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
@@ -22,7 +23,7 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
 
     targets: of each pin, as far as known. external: of the sources that are neither pinned nor repos, where the
     manifest moves them. history: the answers to `questions`. now: seconds since the epoch. differences: whether
-    upstreams have moved in more than locks.
+    upstreams have moved in more than locks. decisions: on branches whose newest commit has to be proven.
     """
 
     snapshot: Snapshot
@@ -33,6 +34,22 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
     now: int
     external: Mapping[Source, Target] = msgspec.field(default_factory=dict)
     differences: Differences = Differences()
+    decisions: Decisions = Decisions()
+
+    def target_of(self, item: PinnedInput) -> Target | None:
+        """Return where a governed input should be; None: that is not known, or no commit may be taken yet."""
+        return self.decisions.kept.get((item.repo, item.pin.name)) or self.targets.get(item.pin.name)
+
+    @cached_property
+    def undecided(self) -> frozenset[RepoName]:
+        """The repos with inputs that could not be decided on: nobody knows whether they should move."""
+        pins = {name for name, decision in self.decisions.pins.items() if decision.error is not None}
+        sources = {source for source, decision in self.decisions.sources.items() if decision.error is not None}
+        found = {item.repo for item in self.governed if item.pin.name in pins}
+        for state in self.snapshot.states.values() if sources else ():
+            if any(item.source in sources for flake in state.flakes for item in flake.inputs):
+                found.add(state.name)
+        return frozenset(found)
 
     @cached_property
     def pin_sources(self) -> frozenset[Source]:

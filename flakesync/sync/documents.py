@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
+from flakesync.analysis.plan import Plan
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
-from flakesync.errors import FlakesyncError
+from flakesync.errors import FlakesyncError, plain
 from flakesync.sync.job import PlannedMove, PlannedRewrite
 from flakesync.sync.outcome import (
     CheckOutcome,
@@ -22,7 +23,7 @@ from flakesync.terms import flake_file, show_path
 from flakesync.workspace.inputs import rev_of
 
 
-def sync_document(result: SyncResult, left: Iterable[LeftDocument] = ()) -> SyncDocument:
+def sync_document(result: SyncResult, left: Iterable[LeftDocument] = (), plan: Plan | None = None) -> SyncDocument:
     """Return the JSON form of a run of sync. left: what its plan does not mend."""
     failed = {outcome.repo for outcome in result.repos if isinstance(outcome, Failed | Skipped)}
     untouched = [Outcome(repo=name, status="unchanged") for name in result.untouched]
@@ -32,6 +33,8 @@ def sync_document(result: SyncResult, left: Iterable[LeftDocument] = ()) -> Sync
         dry_run=result.dry_run,
         repos=[*map(outcome_document, result.repos), *untouched],
         left=[*_left_flakes(result), *(each for each in left if each.repo not in failed)],
+        pins=list(plan.pins) if plan is not None else [],
+        undecided=[error_document(error) for error in plan.undecided] if plan is not None else [],
     )
 
 
@@ -55,6 +58,8 @@ def outcome_document(outcome: RepoOutcome) -> Outcome:
                 commit=commit,
                 changes=[*move_documents(outcome.moves), *_rewrite_documents(outcome.rewrites)],
                 locks=list(outcome.locks),
+                files=list(map(plain, outcome.files)),
+                after=check_documents(outcome.after),
                 checks=check_documents(outcome.checks),
                 diff=outcome.diff,
                 failed_upstreams=list(outcome.failed_upstreams),
@@ -66,8 +71,14 @@ def outcome_document(outcome: RepoOutcome) -> Outcome:
             return Outcome(
                 repo=repo, status="unchanged", branch=branch, commit=tip, changes=changes, failed_upstreams=failed
             )
-        case Failed(repo=repo, error=error, checks=checks):
-            return Outcome(repo=repo, status="failed", checks=check_documents(checks), error=error_document(error))
+        case Failed(repo=repo, error=error, checks=checks, after=after):
+            return Outcome(
+                repo=repo,
+                status="failed",
+                after=check_documents(after),
+                checks=check_documents(checks),
+                error=error_document(error),
+            )
         case Skipped(repo=repo, upstream=upstream):
             return Outcome(repo=repo, status="skipped", error=error_document(upstream))
         case _:
@@ -86,7 +97,7 @@ def error_document(error: FlakesyncError | FailedUpstream) -> ErrorDocument:
 
 
 def check_documents(checks: Iterable[CheckOutcome]) -> list[CheckResult]:
-    """Return the JSON form of checks that ran."""
+    """Return the JSON form of checks, or of commands of `after`, that ran."""
     return [
         CheckResult(
             command=check.command, exit_status=check.exit_status, duration_s=check.duration_s, output=check.output

@@ -2,7 +2,7 @@
 
 from flakesync.analysis.rule import DAY_S, InputRule
 from flakesync.documents.drift import Finding
-from flakesync.survey.pins import is_at, last_modified
+from flakesync.survey.pins import Target, is_ahead, is_at, last_modified
 from flakesync.survey.survey import Survey
 from flakesync.terms import show_path
 from flakesync.workspace.inputs import OwnInput
@@ -12,7 +12,9 @@ from flakesync.workspace.snapshot import FlakeState, RepoState
 def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) -> Finding | None:
     """Return the finding; None under `external = "hold"`, and for what flake.nix fixes."""
     target = survey.external.get(item.source) if item.source is not None else None
-    if target is None or item.fixed or is_at(item.locked, target) or _is_anothers(survey, state, flake, item):
+    if target is None or item.fixed or is_at(item.locked, target) or is_ahead(item.locked, target):
+        return None
+    if _is_anothers(survey, state, flake, item):
         return None
     newest = survey.snapshot.workspace.external == "newest-locked"
     date = last_modified(item.locked)
@@ -24,9 +26,13 @@ def find(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) ->
         input=show_path(item.path),
         locked_rev=item.rev,
         wanted_rev=target.rev,
-        detail=("another lock has a newer commit" if newest else "not at the newest commit")
+        detail=("another lock has a newer commit" if newest else _not_at(target))
         + (f", {days} days behind" if days > 0 else ""),
     )
+
+
+def _not_at(target: Target) -> str:
+    return "not at the newest commit" if target.choice is None else "not at the newest commit that is proven"
 
 
 def _is_anothers(survey: Survey, state: RepoState, flake: FlakeState, item: OwnInput) -> bool:

@@ -3,15 +3,15 @@
 from flakesync.analysis.inert import rests
 from flakesync.analysis.rule import DAY_S, PinnedInputRule
 from flakesync.documents.drift import Finding
-from flakesync.survey.pins import PinnedInput, Target, is_archive, is_at, last_modified
+from flakesync.survey.pins import PinnedInput, Target, is_ahead, is_archive, is_at, last_modified
 from flakesync.survey.survey import Survey
 from flakesync.terms import show_path
 
 
 def find(survey: Survey, item: PinnedInput) -> Finding | None:
-    """Return the finding; None at the target, and where the target is not known."""
-    target = survey.targets.get(item.pin.name)
-    if target is None or is_at(item.locked, target):
+    """Return the finding; None at the target, past it while newer commits wait, and where the target is not known."""
+    target = survey.target_of(item)
+    if target is None or is_at(item.locked, target) or is_ahead(item.locked, target):
         return None
     if item.following is not None and rests(survey, item.repo, item.flake, item.following.mover):
         return None  # locks never count there: it is as old as the commit that it is taken at

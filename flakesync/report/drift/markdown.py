@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from flakesync.documents.drift import DriftReport, Finding
+from flakesync.documents.drift import DriftReport, Finding, PinDrift
+from flakesync.report.cooldown.choices import conditions_words
 from flakesync.report.drift.text import PinRow, pin_rows, summary_text
 from flakesync.report.markdown import code, table, words
 from flakesync.report.text import input_name, short
@@ -38,15 +39,22 @@ def _pins(report: DriftReport, now: int, full: bool) -> list[str]:
         rows,
     )
     notes = [f"{code(pin.name)}: {words(pin.target_note)}" for pin in report.pins if pin.target_note]
-    notes += [f"{code(pin.name)}: target not known" for pin in report.pins if pin.target_rev is None]
+    notes += [f"{code(pin.name)}: {words(_unknown(pin))}" for pin in report.pins if pin.target_rev is None]
+    asked = conditions_words((pin.name, pin.conditions) for pin in report.pins)
+    notes += [words(asked)] if asked is not None else []
     return ["\n".join(lines), "; ".join(["**bold**: the pin's target", *notes])]
+
+
+def _unknown(pin: PinDrift) -> str:
+    return pin.stays or "target not known"
 
 
 def _pin_row(row: PinRow, full: bool) -> list[str]:
     pin, rev, date, age, behind = row.cells
     names = row.repos if full else row.repos[:_MOST_REPOS]
     more = f" and {len(row.repos) - len(names)} more" if len(names) < len(row.repos) else ""
-    repos = f"{len(row.repos)}: {', '.join(map(code, names))}{more}" if row.repos else "no repo"
+    repos = f"{len(row.repos)}: {', '.join(map(code, names))}{more}" if row.repos else "" if row.note else "no repo"
+    repos = "; ".join(filter(None, (repos, words(row.note))))
     shown_rev = f"**{code(rev)}**" if row.at_target else code(rev)
     return [code(pin) if pin else "", shown_rev, date, age, words(behind), repos]
 

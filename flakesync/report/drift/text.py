@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from flakesync.analysis.findings import GRAVE
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.report.cooldown.choices import conditions_words, render_choices, tip_words
 from flakesync.report.text import (
     BLANK,
     Line,
@@ -48,6 +49,8 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
     now: seconds since the epoch, what ages are counted to. repos: how many were looked at. full: leave nothing out.
     """
     lines = _table(report.pins, now, width, full) if not report.kinds or _OF_PINS & {*report.kinds} else []
+    if lines:
+        lines += render_choices("external", report.external, width)
     by_repo: dict[str, list[Finding]] = defaultdict(list)
     for finding in report.findings:
         by_repo[finding.repo].append(finding)
@@ -73,12 +76,14 @@ def _alike(by_repo: Mapping[str, list[Finding]]) -> Iterable[tuple[str, list[Fin
 class PinRow:
     """One commit of a pin. cells: name (in its first row only), rev, date, age, how far behind.
 
-    repos: names, with the flakes that are at this commit where others of the same repo are not: `app (dev)`.
+    repos: names, with the flakes that are at this commit where others of the same repo are not: `app (dev)`. note: why
+    the newest commit is not the target.
     """
 
     cells: tuple[str, ...]
     at_target: bool
     repos: list[str]
+    note: str = ""
 
 
 def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[Line]:
@@ -91,7 +96,9 @@ def _table(pins: Sequence[PinDrift], now: int, width: int, full: bool) -> list[L
     for each in rows:
         lines += _row_lines(each, columns, width, full)
     notes = [f"{shown(pin.name)}: {shown(pin.target_note)}" for pin in pins if pin.target_note]
-    notes += [f"{shown(pin.name)}: not known" for pin in pins if pin.target_rev is None]
+    notes += [f"{shown(pin.name)}: {shown(pin.stays or 'not known')}" for pin in pins if pin.target_rev is None]
+    asked = conditions_words((pin.name, pin.conditions) for pin in pins)
+    notes += [asked] if asked is not None else []
     legend = [Span(part, "dim") for note in ["target", *notes] for part in note.split("; ")]
     return [*lines, *hang(line(Span("→ ", "good")), flow(legend, width - 2, separator="; "), 2)]
 
@@ -107,11 +114,15 @@ def _columns(rows: Sequence[Sequence[str]], width: int) -> list[int]:
 
 
 def pin_rows(pin: PinDrift, now: int) -> list[PinRow]:
-    """Return the target, if no repo is on it, and every commit that repos are on, newest first."""
+    """Return the target, if no repo is on it, every commit that repos are on, newest first, and a tip that waits."""
     locked = list(pin.locked)
     if pin.target_rev is not None and all(entry.rev != pin.target_rev for entry in locked):
         nobody = Locked(rev=pin.target_rev, last_modified=pin.target_last_modified, repos=[])
         locked.insert(0, nobody)
+    tip = tip_words(pin.tip, pin.waits) if pin.tip is not None else None
+    if pin.tip is not None and tip is not None and all(entry.rev != pin.tip.rev for entry in locked):
+        place = next((place for place, entry in enumerate(locked, 1) if entry.rev == pin.target_rev), 0)
+        locked.insert(place, Locked(rev=pin.tip.rev, last_modified=pin.tip.first_seen, repos=[]))
     rows: list[PinRow] = []
     for entry in locked:
         at_target = entry.rev is not None and entry.rev == pin.target_rev
@@ -120,8 +131,11 @@ def pin_rows(pin: PinDrift, now: int) -> list[PinRow]:
             date = pin.target_last_modified
         name = pin.name if not rows else ""
         age = days(now - date) if date is not None else "?"
-        cells = (name, short(entry.rev), day(date), age, _behind(pin, date, at_target, now))
-        rows.append(PinRow(cells, at_target, [_with_flakes(repo, entry) for repo in entry.repos]))
+        is_tip = tip is not None and pin.tip is not None and entry.rev == pin.tip.rev
+        behind = "" if is_tip and not entry.repos else _behind(pin, date, at_target, now)
+        cells = (name, short(entry.rev), day(date), age, behind)
+        note = f"tip; {tip}" if is_tip else ""
+        rows.append(PinRow(cells, at_target, [_with_flakes(repo, entry) for repo in entry.repos], note))
     return rows
 
 
@@ -152,16 +166,18 @@ def _row_lines(pin_row: PinRow, columns: Sequence[int], width: int, full: bool) 
     heads = row(cells)
     if pin_row.at_target:
         heads[0] = (Span("→ ", "good"), *heads[0][1:])
-    if not pin_row.repos:
+    note = line(Span(pin_row.note, "dim")) if pin_row.note else ()
+    if not pin_row.repos and not note:
         whole = (*heads[0], Span(_NO_REPO, "dim"))
         fits = line_width(whole) <= width
         return [whole, *heads[1:]] if fits else [*heads, line(" " * 6, Span(_NO_REPO, "dim"))]
     names = [Span(shown(name)) for name in pin_row.repos]
     indent = line_width(heads[0])
     room = width - indent
-    if room < 24:
-        return [*heads, *((Span(" " * 6), *each) for each in _few(names, width - 6, full))]
-    return beside(heads, _few(names, room, full), indent)
+    narrow = room < 24
+    room = width - 6 if narrow else room
+    right = [*(_few(names, room, full) if names else []), *(fold(note, room) if note else [])]
+    return [*heads, *((Span(" " * 6), *each) for each in right)] if narrow else beside(heads, right, indent)
 
 
 def _few(names: Sequence[Span], room: int, full: bool) -> list[Line]:

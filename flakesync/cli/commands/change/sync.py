@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import look, open_workspace
+from flakesync.cli.complete import pins
+from flakesync.cli.opening import look, open_workspace, show_undecided
 from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -22,6 +23,15 @@ def sync(
     verify: Annotated[
         bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
     ] = False,
+    now: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--now", metavar="PIN", help="Take its newest commit however young (repeatable).", autocompletion=pins
+        ),
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why --now: it goes into commits and pull requests.")
+    ] = None,
 ) -> int:
     """Bump every repo in order and commit on its update branch.
 
@@ -30,15 +40,20 @@ def sync(
     it is, is listed with the reason. Exits with 1 when a repo failed or was skipped,
     and for locks that it cannot mend. Running it again goes on where it stopped.
 
+    --now waives the cooldown of a pin this once; its checks have to have passed
+    all the same, and later runs do not take it back.
+
     \b
     Examples:
       flakesync sync
       flakesync sync --dry-run --repo lib
       flakesync sync --jobs 4 --json > sync.json
+      flakesync sync --now nixpkgs --reason CVE-2026-12345
     """
     from flakesync.analysis.left import find_left
     from flakesync.analysis.plan import make_plan
     from flakesync.cache.layout import cache_dir
+    from flakesync.cooldown.waivers import waivers
     from flakesync.report.progress import listener
     from flakesync.report.sync import progress_line, render_sync
     from flakesync.sync.documents import sync_document
@@ -46,17 +61,18 @@ def sync(
     from flakesync.sync.options import Options
 
     workspace, selected = open_workspace(common)
-    survey = look(common, workspace)
+    survey = look(common, workspace, waived=waivers(workspace, now or (), reason))
     plan = make_plan(survey, selected)
     options = Options(
         cache=cache_dir(), locker=locker, dialect=dialect, verify=verify, dry_run=dry_run, offline=common.offline
     )
     with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
         result = carry_out(survey, plan, options, listen)
-    document = sync_document(result, find_left(survey, plan, selected))
+    document = sync_document(result, find_left(survey, plan, selected), plan)
     if common.json:
         screen.answer_json(document)
     else:
         screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
-    complete = result.is_complete and not any(each.fails for each in document.left)
+    unknown = show_undecided(survey)
+    complete = result.is_complete and not unknown and not any(each.fails for each in document.left)
     return EXIT_OK if complete else EXIT_FINDINGS

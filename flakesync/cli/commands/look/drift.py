@@ -7,7 +7,7 @@ import typer
 
 from flakesync.cli import screen
 from flakesync.cli.complete import kinds
-from flakesync.cli.opening import look, open_workspace, show_hints
+from flakesync.cli.opening import look, open_workspace, show_hints, show_undecided
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
@@ -74,6 +74,7 @@ def drift(
             render_drift(report, now=survey.now, repos=len(selected), width=screen.width(), full=common.verbose)
         )
     show_hints(survey.graph, selected)
+    show_undecided(survey)
     return EXIT_FINDINGS if report.findings else EXIT_OK
 
 

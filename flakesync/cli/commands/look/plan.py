@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from flakesync.cli import screen
-from flakesync.cli.opening import look, open_workspace, show_hints
+from flakesync.cli.opening import look, open_workspace, show_hints, show_undecided
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -16,9 +16,9 @@ def plan(common: Common) -> int:
     """Show what a sync would do, wave by wave. Writes nothing.
 
     With --repo, --group or --exclude only the chosen repos change; the others
-    are taken as they are. Exits with 1 when a repo cannot be planned, or a
-    shallow clone tells too little. With -v each change has its source, the date of
-    what is locked, and whole commits.
+    are taken as they are. Exits with 1 when a repo cannot be planned, a shallow
+    clone tells too little, or the checks of a pin cannot be read. With -v each
+    change has its source, the date of what is locked, and whole commits.
 
     \b
     Examples:
@@ -40,7 +40,8 @@ def plan(common: Common) -> int:
         sources = _sources(decided) if common.verbose else None
         screen.answer(render_plan(document, width=screen.width(), sources=sources))
     show_hints(survey.graph, selected)
-    return EXIT_FINDINGS if document.problems or decided.blind else EXIT_OK
+    unknown = show_undecided(survey)
+    return EXIT_FINDINGS if document.problems or decided.blind or unknown else EXIT_OK
 
 
 def _sources(plan: "Plan") -> dict[tuple[str, str, str], str]:

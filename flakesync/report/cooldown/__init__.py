@@ -1,0 +1,1 @@
+"""Cooldowns for people: what waits, and until when."""

@@ -18,6 +18,8 @@
     seen/HASH.lock              held while such a file is written
     runs/HASH.lock              held by a run of a manifest
     runs/HASH.up-to-date        which update branches its runs have found to be as planned
+    verdicts/HASH.json          how the checks of a repo have ended on a tree, for 30 days
+    bisect/REPO-HASH.jsonl      the journal of a bisection of a repo of a manifest (+ .lock)
 
 The next version reads it too: paths stay.
 """
@@ -63,8 +65,7 @@ def _home() -> Path:
 
 def mirror_folder(cache: Path, address: str, words: str) -> Path:
     """Return the folder of a mirror: a readable name and a hash. words: the address as people may see it."""
-    readable = re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-_LONGEST_NAME:]
-    return cache / "mirrors" / f"{readable}-{_digest(address)[:16]}"
+    return cache / "mirrors" / f"{_readable(words)}-{_digest(address)[:16]}"
 
 
 def commits_folder(cache: Path, address: str) -> Path:
@@ -145,6 +146,21 @@ def checks_file(cache: Path, *key: str) -> Path:
 def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date"]) -> Path:
     """Return the file that runs of this manifest share."""
     return cache / "runs" / f"{_digest(os.fspath(manifest.resolve()))[:16]}.{ending}"
+
+
+def verdict_file(cache: Path, *key: str) -> Path:
+    """Return the file with how checks have ended. key: all that this depends on."""
+    return cache / "verdicts" / f"{_digest(chr(0).join(key))[:32]}.json"
+
+
+def journal_file(manifest: Path, cache: Path, repo: str) -> Path:
+    """Return the file with the journal of a bisection of a repo."""
+    of_repo = _digest(f"{os.fspath(manifest.resolve())}\0{repo}")[:16]
+    return cache / "bisect" / f"{_readable(repo)}-{of_repo}.jsonl"
+
+
+def _readable(words: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", words).strip("-._")[-_LONGEST_NAME:]
 
 
 def _digest(text: str) -> str:

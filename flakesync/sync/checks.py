@@ -2,10 +2,12 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 
 from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
+from flakesync.sync.bisect.verdicts import result_of
 from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
 from flakesync.sync.outcome import CheckOutcome
@@ -40,5 +42,16 @@ def run_checks(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) 
             duration_s = round(time.monotonic() - begin, 3)
             results.append(CheckOutcome(command, ran.status, duration_s, ran.output))
             if ran.status != 0:
-                raise ChecksFailedError(tuple(results))
+                break
+    _keep(job, tools, repository, commit, results)
+    if results and results[-1].exit_status != 0:
+        raise ChecksFailedError(tuple(results))
     return tuple(results)
+
+
+def _keep(
+    job: BumpJob, tools: Tools, repository: Repository, commit: Rev, results: Sequence[CheckOutcome]
+) -> None:
+    """Let a bisection know how the checks have ended, so that it need not run them on the same tree again."""
+    if tools.verdicts is not None:
+        tools.verdicts.put(repository.reader.tree_of(commit), job.checks, result_of(results, "sync"))

@@ -1,7 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,9 +37,14 @@ from flakesync.update.commit import find_update_branch
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot
 
+Work = Callable[[BumpJob, Tools], Updated | Unchanged]
+"""What is done about a repo, as `bump`."""
 
-def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome]) -> SyncResult:
-    """Bump every repo of the plan and return the result of each.
+
+def sync(
+    survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome], *, work: Work = bump
+) -> SyncResult:
+    """Bump every repo of the plan and return the result of each. work: what is done about one, in place of `bump`.
 
     Raises:
         FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, nobody to make the commits, a
@@ -65,7 +70,7 @@ def sync(survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOu
         )
         listener = one_at_a_time(listener)
         tools = make_tools(options, make_gate(workspace, clones), sources, hosts, listener, up_to_date)
-        run = _Run(survey, plan, repositories, tools, listener, dry_run=options.dry_run, unborrowed=unborrowed)
+        run = _Run(survey, plan, repositories, tools, listener, work, dry_run=options.dry_run, unborrowed=unborrowed)
         try:
             run.carry_out()
         finally:
@@ -92,6 +97,7 @@ class _Run:
         repositories: Mapping[RepoName, RepoAtCommit],
         tools: Tools,
         listener: Listener[RepoOutcome],
+        work: Work,
         *,
         dry_run: bool,
         unborrowed: Mapping[RepoName, FlakesyncError],
@@ -103,6 +109,7 @@ class _Run:
         self.repositories = repositories
         self.tools = tools
         self.listener = listener
+        self.work = work
         self.dry_run = dry_run
         self.unborrowed = unborrowed
         self.plan = plan
@@ -163,7 +170,7 @@ class _Run:
         if name in self.unborrowed:
             return Failed(name, self.unborrowed[name])
         try:
-            return bump(self._job(name, commits), self.tools)
+            return self.work(self._job(name, commits), self.tools)
         except ChecksFailedError as error:
             return Failed(name, error, error.results)
         except Exception as error:  # noqa: BLE001 - on a full disk, or a bug that one repo meets, the others may succeed

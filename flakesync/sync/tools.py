@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
 
 from flakesync.audit.gate import Gate
 from flakesync.nix.program.command import CheckRun
+from flakesync.sync.bisect.verdicts import VerdictCache
 from flakesync.sync.events import Event, Listener, Note, Progress, Result
 from flakesync.sync.lockers import Locker
 from flakesync.sync.lockers.auto import FoundNix, choose_locker
@@ -16,19 +18,28 @@ from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.workspace.hosts import Hosts
 
 
+class CheckRunner(Protocol):
+    """Runs one check of a repo in a folder."""
+
+    def __call__(self, argv: Sequence[str], folder: Path, *, give_up: Callable[[], bool] | None = None) -> CheckRun:
+        """Return how it ended. give_up: asked now and then whether that is not needed any more; see Nix.run_check."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a process works with; threads share it.
 
     check: runs one check of a repo in a folder. gate: what no new lock may add. listener: is told how the work goes on.
-    up_to_date: the update branches that are known to be as planned.
+    up_to_date: the update branches that are known to be as planned. verdicts: how checks have ended on which trees;
+    None: that is not kept.
     """
 
     locker: Locker
-    check: Callable[[Sequence[str], Path], CheckRun]
+    check: CheckRunner
     gate: Gate
     listener: Callable[[Progress], None]
     up_to_date: UpToDateBranches
+    verdicts: VerdictCache | None = None
 
 
 def make_tools(
@@ -53,7 +64,8 @@ def make_tools(
         listener(Note(text))
 
     locker = choose_locker(options.locker, sources, nix, note, verify=options.verify, dialect=options.dialect)
-    return Tools(locker, nix.run_check, gate, listener, up_to_date)
+    verdicts = VerdictCache(options.cache, lambda: nix.version)
+    return Tools(locker, nix.run_check, gate, listener, up_to_date, verdicts)
 
 
 def one_at_a_time(listener: Listener[Result]) -> Listener[Result]:

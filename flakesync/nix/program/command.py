@@ -7,7 +7,7 @@ Each call works on a scratch folder (`path:`, the cheapest: no git, no index) an
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -186,11 +186,20 @@ class Nix:
             raise explain(ended.err, status=ended.status, secrets=secrets_of(self.environ), offline=is_offline())
         return True
 
-    def run_check(self, argv: Sequence[str], folder: Path, *, timeout_s: float | None = None) -> CheckRun:
+    def run_check(
+        self,
+        argv: Sequence[str],
+        folder: Path,
+        *,
+        timeout_s: float | None = None,
+        give_up: Callable[[], bool] | None = None,
+    ) -> CheckRun:
         """Run a repo's check (any program, no shell) in `folder` and return how it ended; failing is no exception.
 
+        give_up: asked now and then whether its answer is not needed any more; None: it is.
+
         Raises:
-            NixError: `nix-interrupted`.
+            NixError: `nix-interrupted`: everything was stopped, or `give_up` said so.
         """
         known = shutil.which(argv[0], path=self.environ.get("PATH")) or (folder / argv[0]).exists()
         if not known:
@@ -199,7 +208,7 @@ class Nix:
         settings = f"{self.environ.get('NIX_CONFIG', '')}\nextra-experimental-features = nix-command flakes"
         environ = {**self.environ, "NIX_CONFIG": settings}
         try:
-            ended = run(argv, environ, timeout_s=timeout_s, folder=folder, merged=True)
+            ended = run(argv, environ, timeout_s=timeout_s, folder=folder, merged=True, give_up=give_up)
         except NixError as error:
             if error.code == "nix-interrupted":
                 raise

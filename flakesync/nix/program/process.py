@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +33,17 @@ def run(
     timeout_s: float | None,
     folder: Path | None = None,
     merged: bool = False,
+    give_up: Callable[[], bool] | None = None,
 ) -> Ended:
     """Run a program to its end, stdin closed, and return how it ended; a status other than 0 is no exception.
 
-    merged: stderr goes where stdout goes. timeout_s: None waits for as long as it takes.
+    merged: stderr goes where stdout goes. timeout_s: None waits for as long as it takes. give_up: asked now
+    and then whether its answer is not needed any more.
 
     Raises:
-        NixError: `nix-start`, `nix-timeout`, `nix-interrupted` (everything was stopped); in the last two cases, and for
-            any exception such as KeyboardInterrupt, the program and all that it started have been ended.
+        NixError: `nix-start`, `nix-timeout`, `nix-interrupted` (everything was stopped, or `give_up` said so); in the
+            last two cases, and for any exception such as KeyboardInterrupt, the program and all that it started have
+            been ended.
     """
     stderr = child.STDOUT if merged else child.PIPE
     name = Path(argv[0]).name
@@ -52,12 +55,12 @@ def run(
         )  # fmt: skip
 
     try:
-        ended = child.run(begin, timeout_s=timeout_s)
+        ended = child.run(begin, timeout_s=timeout_s, give_up=give_up)
     except TimeoutError:
         raise NixError("nix-timeout", f"{name} did not end within {timeout_s:g} s") from None
     except OSError as error:
         raise NixError("nix-start", f"{argv[0]} could not be started: {error.strerror}") from None
-    except FlakesyncError:
+    except (FlakesyncError, child.GaveUpError):
         raise NixError("nix-interrupted", f"{name} was interrupted") from None
     return Ended(ended.status, ended.out, ended.err.decode("utf-8", "replace"))
 

@@ -42,9 +42,14 @@ class FoundNix:
                 self._nix = Nix.find(self.hosts.for_nix(os.environ))
             return self._nix
 
-    def run_check(self, argv: Sequence[str], folder: Path) -> CheckRun:
+    def run_check(self, argv: Sequence[str], folder: Path, *, give_up: Callable[[], bool] | None = None) -> CheckRun:
         """Run a repo's check, which needs no Nix of its own; see Nix.run_check."""
-        return self._for_checks.run_check(argv, folder)
+        return self._for_checks.run_check(argv, folder, give_up=give_up)
+
+    @property
+    def version(self) -> str:
+        """What the checks of repos find as `nix`, with its version; nothing where there is none."""
+        return self._for_checks.version_text
 
     @cached_property
     def _for_checks(self) -> Nix:

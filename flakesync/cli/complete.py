@@ -38,8 +38,6 @@ repos_and_groups = _of_manifest(lambda workspace: {*workspace.names, *_groups(wo
 pins = _of_manifest(lambda workspace: (pin.name for pin in workspace.pins))
 sources = _of_manifest(lambda workspace: {*workspace.names, *(pin.name for pin in workspace.pins)})
 
-pins = _of_manifest(lambda workspace: {pin.name for pin in workspace.pins})
-
 
 def kinds(incomplete: str) -> list[str]:
     """Return the kinds of findings that begin so."""

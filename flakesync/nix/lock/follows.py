@@ -7,7 +7,7 @@ import msgspec
 
 from flakesync.nix.lock import graph as lockgraph
 from flakesync.nix.lock.file import LockFile
-from flakesync.terms import InputPath, NodeLabel
+from flakesync.terms import InputPath, NodeLabel, show_path
 
 BrokenKind = Literal["nowhere", "cycle", "through"]
 """A follows of an input that is not there; one that leads back to itself, or that Nix takes for such a one; one that
@@ -19,9 +19,12 @@ def with_follows(lock: LockFile, path: InputPath, target: InputPath) -> LockFile
 
     The input's node goes, with all below it that nothing else owns, and the nodes are named anew. path: without a
     follows in it. target: from the root; whether it leads somewhere is not looked at.
+
+    Raises: KeyError: there is nothing that could have such an input.
     """
     above = lock.resolve(path[:-1])
-    assert above is not None, "the path was read off this lock"
+    if above is None:
+        raise KeyError(show_path(path))
     node = lock.nodes[above]
     changed = msgspec.structs.replace(node, inputs={**node.inputs, path[-1]: target})
     # Nothing is fetched, and no other node moves: Nix takes the whole rest from the lock, upstreams may have moved on.

@@ -1,16 +1,12 @@
 """What is said of the follows of one flake."""
 
-from typing import Literal
-
 import msgspec
 
+from flakesync.documents.follow import FollowLeft
 from flakesync.nix.expression.edit import RemoveFollows, SetFollows
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName
 
-WhyLeft = Literal[
-    "other-ref", "kept", "held", "depth", "flake-flag", "rev", "dangling", "cycle", "not-static", "lock-behind"
-]
 FollowsEdit = SetFollows | RemoveFollows
 
 
@@ -39,7 +35,7 @@ class LeftFollows(msgspec.Struct, frozen=True):
     """
 
     input: InputPath
-    why: WhyLeft
+    why: FollowLeft
     detail: str
     pin: PinName | None = None
     edit: FollowsEdit | None = None

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from flakesync.documents.follow import FollowLeft
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
-from flakesync.survey.follow.model import WhyLeft
 from flakesync.survey.pins import PinnedInput
 from flakesync.terms import InputPath, NodeLabel, show_path
 from flakesync.workspace.inputs import Source, source_of
 from flakesync.workspace.manifest import Pin, Repo, matches
 
-Refusal = tuple[WhyLeft, str]
+Refusal = tuple[FollowLeft, str]
 """Why a copy does not follow, and a phrase for people."""
 
 

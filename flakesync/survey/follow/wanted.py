@@ -6,14 +6,17 @@ import msgspec
 
 from flakesync.errors import within
 from flakesync.nix.expression.edit import CannotEditError, Edit, Edited, edit_inputs
-from flakesync.survey.follow.model import FlakeFollows, FollowsEdit
+from flakesync.survey.follow.model import FlakeFollows, FollowsEdit, WantedFollows
 from flakesync.survey.follow.suggest import Wishes, follows_of
 from flakesync.survey.pins import PinnedInput, pinned_inputs
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName
 from flakesync.workspace.clones.flake_nix import read_flake_nix
-from flakesync.workspace.manifest import Pin, Repo
+from flakesync.workspace.manifest import Pin, Repo, Workspace
 from flakesync.workspace.settings.follow import Follow
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
+
+_WRITTEN_DEPTH = 2
+"""How long the paths are that sync makes follow: inputs of inputs, and nothing below them."""
 
 _SAID = "it says so already, and its lock does not"
 _NO_FILE = "it is a symlink that leads to no file of the repo"
@@ -46,6 +49,15 @@ def wanted_follows(
     written: tuple[Follow, ...] = ("write",)
     found = _find(snapshot, snapshot.states, written, changing=changing or {}, shallow=True)
     return {(each.repo, each.flake): tuple(one.edit for one in each.wanted) for each in found if each.wanted}
+
+
+def by_sync(workspace: Workspace, repo: RepoName, wanted: WantedFollows) -> bool:
+    """Tell whether sync makes an edit of its own accord."""
+    own = workspace.repo(repo)
+    if wanted.pin is None:
+        return _mode_of_removals(workspace.pins, own) == "write"
+    pin = next(pin for pin in workspace.pins if pin.name == wanted.pin)
+    return mode_of(pin, own) == "write" and len(wanted.edit.input) == _WRITTEN_DEPTH
 
 
 def mode_of(pin: Pin, repo: Repo) -> Follow:

@@ -1,0 +1,1 @@
+"""What should follow: as text, and as patches."""

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import assert_never
 
+import msgspec
+
 from flakesync.analysis.cooldown import why_none
 from flakesync.analysis.moves import Change, Held, ToFlakeNix, ToRev
 from flakesync.errors import FlakesyncError, SyncError
@@ -81,11 +83,20 @@ def unmended(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[tu
                 reason = f"{each.before} in flake.nix, pin {each.pin}"
                 locked: dict[str, Attr] = {"rev": rev} if rev is not None else {}
                 change = Change(state.name, flake.dir, each.input, each.wanted, locked, to, reason, pin, stale=True)
+                # Those who take the repo wait for this edit, as for one that can be made.
+                change = msgspec.structs.replace(change, edit=_wanted_edit(flake, each))
                 yield change, cannot_edit(state.name, each)
             case "fixed" | "indirect":
                 continue  # nothing says that it should move: `move` tells of it
             case _:
                 assert_never(each.why)
+
+
+def _wanted_edit(flake: FlakeState, found: Unedited) -> FlakeEdit:
+    before, after = found.before or "", found.after or ""
+    edit = SetRef(found.input[-1:], before, after)
+    place = found.line or 1, found.column or 1
+    return FlakeEdit(flake.dir, edit, found.input, found.file, *place, before, after, found.pin)
 
 
 def cannot_edit(repo: RepoName, found: Unedited) -> FlakesyncError:

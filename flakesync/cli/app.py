@@ -13,7 +13,7 @@ from flakesync.cli.options import Common, with_common
 
 GROUPS = {
     "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan"),
-    "Change": ("sync", "follow"),
+    "Change": ("sync", "move", "follow"),
     "Land": ("publish", "status", "land", "abandon"),
     "Set up": ("init", "schema", "demo"),
 }

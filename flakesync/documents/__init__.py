@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 DocumentName = Literal[
-    "graph", "drift", "audit", "inputs", "plan", "why", "follow", "sync", "publish", "status", "land", "abandon"
+    "graph", "drift", "audit", "inputs", "plan", "why", "follow", "move", "sync", "publish", "status", "land", "abandon"
 ]
 """All of them, in the order of a workspace's life; `DOCUMENT` of the module is the class of the whole document."""
 

@@ -170,6 +170,8 @@ class _Run:
         if name in self.unborrowed:
             return Failed(name, self.unborrowed[name])
         try:
+        if name in self.plan.failing:
+            return Failed(name, self.plan.failing[name])
             return self.work(self._job(name, commits), self.tools)
         except ChecksFailedError as error:
             return Failed(name, error, error.results)

@@ -24,6 +24,7 @@ from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.engine import only_run
 from flakesync.sync.events import Finished, Listener, Note, Started
+from flakesync.sync.files.after import AfterError
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import FailedUpstream
 from flakesync.sync.preflight import require_identity
@@ -223,6 +224,8 @@ class _Landing:
             untested = tuple(self._failed(each) for each in self._not_taken(name) if self._has_checks(each))
             return RepoLanding(self._run, name, landed, frozenset(self._open - landed), untested).carry_out()
         except ChecksFailedError as error:
+            return failed(name, error, self._servers, (*error.after, *error.results))
+        except AfterError as error:
             return failed(name, error, self._servers, error.results)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
             return failed(name, as_error(error), self._servers)

@@ -22,8 +22,8 @@ class LandOutcome:
     pull: its pull request; None: it has none, or it was not looked up. commit: its update commit, as it was merged or
     is to be. merged: the commit of the base that has it, None unless landed. made: how the update commit came about;
     None: it did not come to that. waiting: what keeps it from being merged. waits_for: upstreams that have not landed.
-    failed_upstreams: those that failed or were skipped, and whose update does not reach it. checks: those that ran.
-    error: None unless it failed or was skipped.
+    failed_upstreams: those that failed or were skipped, and whose update does not reach it. checks: those that ran, and
+    the commands of `after` before them. error: None unless it failed or was skipped.
     """
 
     repo: RepoName
@@ -79,7 +79,7 @@ class Made:
             merged=merged,
             made=self,
             waiting=waiting,
-            checks=checks_of(self.outcome),
+            checks=(*self.outcome.after, *self.outcome.checks) if isinstance(self.outcome, Updated) else (),
         )
 
 
@@ -97,6 +97,6 @@ def left_waiting(name: RepoName, waiting: Waiting, pull: Pull | None = None) -> 
 def failed(
     name: RepoName, error: FlakesyncError, servers: Servers, checks: tuple[CheckOutcome, ...] = ()
 ) -> LandOutcome:
-    """Return the outcome of a repo whose landing ended with an error. checks: those that ran."""
+    """Return the outcome of a repo whose landing ended with an error. checks: as of LandOutcome."""
     status: Literal["failed", "skipped"] = "skipped" if isinstance(error, Closed) else "failed"
     return LandOutcome(repo=name, status=status, checks=checks, error=servers.clean_error(error))

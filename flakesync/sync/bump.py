@@ -1,30 +1,30 @@
 """The story of one repo: lock, verify, commit, check, move the branch."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
-from flakesync.audit.gate import Gate, NewLock
-from flakesync.cooldown.waivers import COOLDOWN
-from flakesync.errors import GitError, LockError, SyncError, as_error
+from flakesync.audit.gate import NewLock
+from flakesync.errors import GitError, as_error
 from flakesync.git.repository import Repository
-from flakesync.git.store.links import read_through
-from flakesync.git.store.trees import changed_paths, is_sound
-from flakesync.git.trailers import trailer, trailers
+from flakesync.git.store.trees import is_sound
+from flakesync.git.store.write import blob_id
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.pins import last_modified
 from flakesync.sync.checks import run_checks
 from flakesync.sync.events import Note, Step
+from flakesync.sync.files.after import AFTER, AfterFiles, after_name, run_after
+from flakesync.sync.files.edits import edited_base, edited_files
 from flakesync.sync.job import BumpJob
 from flakesync.sync.lockers import Request
 from flakesync.sync.outcome import FailedFlake, Unchanged, Updated
 from flakesync.sync.tools import Tools
-from flakesync.sync.verify import require_agreement, verify
-from flakesync.terms import FlakeDir, InputPath, Rev, flake_file
+from flakesync.sync.verify import is_current, is_the_same, read_back
+from flakesync.terms import FlakeDir, Rev, flake_file
 from flakesync.update.check_reuse import same_trees
 from flakesync.update.commit import (
     MOVER,
-    SIGNED,
     UpdateBranch,
     find_update_branch,
     message,
@@ -32,7 +32,7 @@ from flakesync.update.commit import (
     write_update,
 )
 from flakesync.update.difference import describe_all
-from flakesync.workspace.inputs import rev_of
+from flakesync.update.files import file_lines, named_files
 
 
 def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
@@ -51,15 +51,14 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         old = repository.ref(ref)
         pushed = repository.ref(f"{job.tracking}{job.branch}")
         known = old is not None and tools.up_to_date.has(old, pushed, job.decisions, tools.gate.key)
-        files = [flake_file(dir) for dir in job.flakes]
+        files = _files_of(job, repository, old)
         if known and old is not None and is_sound(repository.reader, old, files):
             return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves, rewrites=job.rewrites)
-        before = {
-            dir: read_lock(repository.read(job.base_rev, flake_file(dir)) or b"", flake_file(dir)) for dir in job.flakes
-        }
+        edited = edited_files(repository, job)
+        before = _locks_before(job, repository)
         try:
             existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
-            current = existing is not None and _is_current(job, repository, tools.gate, existing, before)
+            current = existing is not None and is_current(job, repository, tools.gate, existing, before, edited)
         except GitError as error:
             # After a power cut an update commit may be damaged. Written anew, it has the same id.
             if error.code not in ("corrupt", "missing-object") or not repository.is_moved_by(MOVER, ref, old):
@@ -67,17 +66,17 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
             if old is not None:
                 repository.remove_damaged(old, files, base=job.base_rev)
             existing, current = None, False
-        if existing is not None and current:
-            if old is None:  # made elsewhere and fetched: dependents are locked from this ref
-                repository.update_ref(ref, existing.tip, old=None, message=note)
-            tools.up_to_date.add(existing.tip, pushed, job.decisions, tools.gate.key)
-            return Unchanged(
-                repo=job.repo, branch=job.branch, commit=existing.tip, moves=job.moves, rewrites=job.rewrites
-            )
-        if old is None:
+        if old is None and not current:
             # Before anything is locked or checked, and in a dry run too, whose repository has no other branches.
             _require_room(job.clone, ref)
-        updated = _make(job, tools, repository, before, existing)
+        updated = existing if current else _make(job, tools, repository, before, edited, existing)
+        if isinstance(updated, UpdateBranch):
+            if old is None:  # made elsewhere and fetched: dependents are locked from this ref
+                repository.update_ref(ref, updated.tip, old=None, message=note)
+            tools.up_to_date.add(updated.tip, pushed, job.decisions, tools.gate.key)
+            return Unchanged(
+                repo=job.repo, branch=job.branch, commit=updated.tip, moves=job.moves, rewrites=job.rewrites
+            )
         if updated is None:
             if old is not None:
                 repository.delete_ref(ref, old=old)
@@ -96,27 +95,64 @@ def _require_room(path: Path, ref: str) -> None:
         repository.require_room(ref)
 
 
+def _files_of(job: BumpJob, repository: Repository, tip: Rev | None) -> list[str]:
+    """Return the files that an update commit may hold; of one that cannot be read the locks alone."""
+    locks = [flake_file(dir) for dir in job.flakes]
+    if tip is None or not (job.edits or job.after):
+        return locks
+    try:
+        return [*locks, *(named_files(repository.commit(tip)) or ())]
+    except GitError:
+        return locks
+
+
+def _locks_before(job: BumpJob, repository: Repository) -> dict[FlakeDir, LockFile]:
+    """Return the locks at the base: those that move, and those of flakes that are edited, as far as they have one."""
+    found: dict[FlakeDir, LockFile] = {}
+    for dir in dict.fromkeys([*job.flakes, *(dir for dir, _ in job.edits)]):
+        data = repository.read(job.base_rev, flake_file(dir))
+        if data is not None or dir in job.flakes:
+            found[dir] = read_lock(data or b"", flake_file(dir))
+    return found
+
+
 def _make(
     job: BumpJob,
     tools: Tools,
     repository: Repository,
     before: Mapping[FlakeDir, LockFile],
+    edited: Mapping[str, bytes],
     existing: UpdateBranch | None,
-) -> Updated | None:
-    """Lock, commit and check; return the result, to whose commit no ref leads yet. None: the base has these locks."""
+) -> Updated | UpdateBranch | None:
+    """Lock, commit and check; return the result, to whose commit no ref leads yet.
+
+    None: the base has these locks. `existing`: the result is what is there already, but for the run that it names.
+    """
     tools.listener(Step(job.repo, "locking"))
-    after, failed = _lock(job, tools, repository, before)
-    if all(lock == before[dir] for dir, lock in after.items()):
+    after, failed = _lock(job, tools, repository, before, edited)
+    if not edited and all(lock == before[dir] for dir, lock in after.items()):
         # Somebody locked or merged the upstream's update commit before this one was made.
         if failed:
             raise failed[0].error
         return None
-    files = {flake_file(dir): lock.to_bytes() for dir, lock in after.items()}
+    if failed and not {dir for dir, _ in job.edits} <= after.keys():
+        # An edited flake.nix is what other flakes of the repo may be locked by too: it is committed with all, or not.
+        raise failed[0].error
+    files = {**{flake_file(dir): lock.to_bytes() for dir, lock in after.items()}, **edited}
     described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
     signed_by = (job.author or repository.identity()) if job.sign_off else None
-    text = message(job.run, described, pins, subject=job.subject, further=job.trailers, signed_by=signed_by)
-    commit = write_update(repository, job.base_rev, files, text, job.author, _dates(after, job))
+    words = partial(message, changed=described, pins=pins, subject=job.subject, signed_by=signed_by)
+    write = partial(write_update, repository, job.base_rev, files, author=job.author, dates=_dates(after, job))
+    ran = AfterFiles({}, ())
+    if job.after and job.borrowed is None:
+        ran = run_after(job, tools, repository, write(text=words(job.run), passing=True))
+    further = (*job.trailers, *_file_lines(job, edited, ran))
+    commit = write(text=words(job.run, further=further), placed=ran.entries)
+    if job.after and existing is not None and existing.run is not None:
+        text = words(existing.run, further=further)
+        if is_the_same(repository, existing, commit, text):
+            return existing
     tested = (job.base_rev,) if existing is None else (existing.tip, job.base_rev)
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
     checked = bool(job.checks) and job.borrowed is None and not passed
@@ -128,91 +164,41 @@ def _make(
         rewrites=tuple(each for each in job.rewrites if each.flake in after),
         failed_flakes=failed,
         locks=tuple(described),
-        checks=run_checks(job, tools, repository, commit) if checked else (),
+        after=ran.results,
+        files=tuple(sorted({*edited, *ran.entries})),
+        checks=run_checks(job, tools, repository, commit, ran.results) if checked else (),
         diff=_diff(repository, job.base_rev, files) if job.borrowed is not None else None,
     )
 
 
-def _is_current(
-    job: BumpJob,
-    repository: Repository,
-    gate: Gate,
-    existing: UpdateBranch,
-    before: Mapping[FlakeDir, LockFile],
-) -> bool:
-    """Tell whether the update branch is what this job would make: one commit on the base with the planned locks.
-
-    One that the gate does not let pass is not: made anew, it fails there.
-
-    After an upstream has landed, a lock may hold the right commit on an update branch that is gone. A commit of this
-    very run, which is named after its bases and decisions, was verified when it was made: then only where the planned
-    inputs are is looked at.
-    """
-    if not existing.single or existing.base != job.base_rev or not _reads_as_planned(job, repository, existing):
-        return False
-    if repository.reader.tree_of(existing.tip) == repository.reader.tree_of(job.base_rev):
-        return False  # made by an older flakesync: without content there should be none
-    verified = existing.run == job.run
-    if not verified:
-        changed = changed_paths(repository.reader, job.base_rev, existing.tip)
-        if not changed <= set(map(flake_file, before)):
-            return False
-    for dir in before:
-        data = repository.read(existing.tip, flake_file(dir))
-        if data is None:
-            return False
-        try:
-            lock = read_lock(data, flake_file(dir))
-            if not verified:
-                _verify(job, repository, dir, before[dir], lock)
-            gate.require_none_added(NewLock(job.repo, dir, before[dir], lock), repository.reader, job.base_rev)
-        except (SyncError, LockError):
-            return False
-        for each in job.moves:
-            if each.flake == dir and each.rev != _rev(lock, each.move.input):
-                return False
-            if each.flake == dir and each.branch not in (None, _ref(lock, each.move.input)):
-                return False
-    return True
-
-
-def _reads_as_planned(job: BumpJob, repository: Repository, existing: UpdateBranch) -> bool:
-    """Tell whether the message is what is wanted now: its subject, what it waives, and whether it is signed off."""
-    tip = repository.commit(existing.tip)
-    if tip.message.partition("\n")[0] != job.subject or (trailer(tip, SIGNED) is not None) != job.sign_off:
-        return False
-    return [f"{COOLDOWN}: {value}" for value in trailers(tip, COOLDOWN)] == list(job.trailers)
-
-
-def _planned(job: BumpJob, dir: FlakeDir) -> dict[InputPath, Rev]:
-    """Return the planned inputs of one flake and their commits."""
-    return {each.move.input: each.rev for each in job.moves if each.flake == dir}
-
-
-def _rev(lock: LockFile, path: InputPath) -> Rev | None:
-    node = lock.node(path)
-    return rev_of(node.locked) if node is not None and node.locked is not None else None
-
-
-def _ref(lock: LockFile, path: InputPath) -> str | None:
-    node = lock.node(path)
-    ref = node.locked.get("ref") if node is not None and node.locked is not None else None
-    return ref.removeprefix("refs/heads/") if isinstance(ref, str) else None
+def _file_lines(job: BumpJob, edited: Mapping[str, bytes], ran: AfterFiles) -> Iterator[str]:
+    """Yield the trailers that name the commands of `after`, and what is no lock."""
+    name = after_name(job.after)
+    if name is not None:
+        yield f"{AFTER}: {name}"
+    blobs = {path: blob_id(content, job.base_rev) for path, content in edited.items()}
+    placed = {path: entry[1] if entry is not None else None for path, entry in ran.entries.items()}
+    yield from file_lines({**blobs, **placed}, job.base_rev)
 
 
 def _lock(
-    job: BumpJob, tools: Tools, repository: Repository, before: Mapping[FlakeDir, LockFile]
+    job: BumpJob,
+    tools: Tools,
+    repository: Repository,
+    before: Mapping[FlakeDir, LockFile],
+    edited: Mapping[str, bytes],
 ) -> tuple[dict[FlakeDir, LockFile], tuple[FailedFlake, ...]]:
     """Return the new locks, and the flakes whose locks could not be written: those fail alone, unless all do."""
     after: dict[FlakeDir, LockFile] = {}
     failed: list[FailedFlake] = []
+    base = edited_base(repository, job, edited)
     for dir, lock in before.items():
         moves = [each.move for each in job.moves if each.flake == dir]
         stale = job.stale_in(dir)
         try:
-            new = tools.locker.lock(Request(job.repository, job.base_rev, dir, lock, moves, job.repo, stale))
-            _verify(job, repository, dir, lock, new)
-            tools.gate.require_none_added(NewLock(job.repo, dir, lock, new), repository.reader, job.base_rev)
+            new = tools.locker.lock(Request(job.repository, base, dir, lock, moves, job.repo, stale))
+            read_back(job, repository, dir, lock, new, base)
+            tools.gate.require_none_added(NewLock(job.repo, dir, lock, new), repository.reader, base)
         except Exception as error:
             failure = as_error(error)
             if failure.code == "nix-interrupted":
@@ -227,15 +213,6 @@ def _lock(
 
 def _is_pinned(job: BumpJob, dir: FlakeDir) -> bool:
     return any(each.pin is not None for each in job.moves if each.flake == dir)
-
-
-def _verify(job: BumpJob, repository: Repository, dir: FlakeDir, before: LockFile, after: LockFile) -> None:
-    """Read a new lock back. Raises: SyncError."""
-    stale, file = job.stale_in(dir), flake_file(dir)
-    verify(before, after, _planned(job, dir), file=file, stale=stale)
-    if stale:
-        flake_nix = read_through(repository.reader, job.base_rev, flake_file(dir, "flake.nix"))
-        require_agreement(flake_nix or b"", after, file=file)
 
 
 def _dates(after: Mapping[FlakeDir, LockFile], job: BumpJob) -> list[int]:
@@ -253,8 +230,8 @@ def _diff(repository: Repository, base: Rev, files: Mapping[str, bytes]) -> str:
     for file, new in sorted(files.items()):
         old = repository.read(base, file) or b""
         lines = difflib.unified_diff(
-            old.decode().splitlines(keepends=True),
-            new.decode().splitlines(keepends=True),
+            old.decode("utf-8", "replace").splitlines(keepends=True),
+            new.decode("utf-8", "replace").splitlines(keepends=True),
             f"a/{file}",
             f"b/{file}",
         )

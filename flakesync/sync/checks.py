@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
@@ -16,9 +17,9 @@ from flakesync.terms import Rev
 
 
 class ChecksFailedError(SyncError):
-    """A check of a repo failed. results: of all checks that ran."""
+    """A check of a repo failed. results: of all checks that ran. after: of the commands of `after` that ran before."""
 
-    def __init__(self, results: tuple[CheckOutcome, ...]) -> None:
+    def __init__(self, results: tuple[CheckOutcome, ...], after: tuple[CheckOutcome, ...] = ()) -> None:
         """Name the last check, which is the one that failed."""
         last = results[-1]
         super().__init__(
@@ -27,31 +28,36 @@ class ChecksFailedError(SyncError):
             + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}"),
             hint="its last lines are in the report; the update branch was not moved",
         )
-        self.results = results
+        self.results, self.after = results, after
 
 
-def run_checks(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) -> tuple[CheckOutcome, ...]:
-    """Run the repo's checks in a worktree of the new commit. Raises ChecksFailedError."""
+def run_checks(
+    job: BumpJob, tools: Tools, repository: Repository, commit: Rev, after: tuple[CheckOutcome, ...] = ()
+) -> tuple[CheckOutcome, ...]:
+    """Run the repo's checks in a worktree of the new commit. after: what ran before them. Raises ChecksFailedError."""
     results: list[CheckOutcome] = []
     with checkout(repository, commit) as folder:
         for argv in job.checks:
-            command = shlex.join(argv)
-            tools.listener(Step(job.repo, "checking", command))
-            begin = time.monotonic()
-            ran = tools.check(argv, folder)
-            duration_s = round(time.monotonic() - begin, 3)
-            results.append(CheckOutcome(command, ran.status, duration_s, ran.output))
-            if ran.status != 0:
+            results.append(run_command(job, tools, "checking", argv, folder))
+            if results[-1].exit_status != 0:
                 break
     _keep(job, tools, repository, commit, results)
     if results and results[-1].exit_status != 0:
-        raise ChecksFailedError(tuple(results))
+        raise ChecksFailedError(tuple(results), after)
     return tuple(results)
 
 
-def _keep(
-    job: BumpJob, tools: Tools, repository: Repository, commit: Rev, results: Sequence[CheckOutcome]
-) -> None:
+def run_command(job: BumpJob, tools: Tools, step: str, argv: Sequence[str], folder: Path) -> CheckOutcome:
+    """Run one command of a repo, a check or one of `after`, in a folder; step: what the listener is told."""
+    command = shlex.join(argv)
+    tools.listener(Step(job.repo, step, command))
+    begin = time.monotonic()
+    ran = tools.check(argv, folder)
+    duration_s = round(time.monotonic() - begin, 3)
+    return CheckOutcome(command, ran.status, duration_s, ran.output)
+
+
+def _keep(job: BumpJob, tools: Tools, repository: Repository, commit: Rev, results: Sequence[CheckOutcome]) -> None:
     """Let a bisection know how the checks have ended, so that it need not run them on the same tree again."""
     if tools.verdicts is not None:
         tools.verdicts.put(repository.reader.tree_of(commit), job.checks, result_of(results, "sync"))

@@ -24,6 +24,7 @@ from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Finished, Listener, Note, Started
+from flakesync.sync.files.after import AfterError
 from flakesync.sync.job import BumpJob, full_ref, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
@@ -174,7 +175,9 @@ class _Run:
             return Failed(name, self.plan.failing[name])
             return self.work(self._job(name, commits), self.tools)
         except ChecksFailedError as error:
-            return Failed(name, error, error.results)
+            return Failed(name, error, error.results, error.after)
+        except AfterError as error:
+            return Failed(name, error, after=error.results)
         except Exception as error:  # noqa: BLE001 - on a full disk, or a bug that one repo meets, the others may succeed
             return Failed(name, as_error(error))
 

@@ -16,10 +16,12 @@ from flakesync.analysis.plan import Change, ToFlakeNix, ToRev, ToUpdate
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS, branch_ref
 from flakesync.git.values import Signature
+from flakesync.nix.expression.edit import Edit
 from flakesync.sync.lockers import FromClone, FromServer, Move
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.update.subject import USUAL, make_subject
 from flakesync.workspace.manifest import Workspace
+from flakesync.workspace.settings.after import AfterCommand
 from flakesync.workspace.snapshot import RepoAtCommit
 
 
@@ -74,6 +76,8 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     base_rev: what the commit is made on. checks: argv of each. tracking: how the refs begin that follow the server's
     branches. reuse_checks: whether checks that the update branch, or the base, has passed count for a commit that holds
     the same trees. rewrites: what else of stale locks is locked anew. trailers: further lines of the commit's message.
+    edits: of flake.nix files, each with its folder, in the order in which they are made. after: commands that run on
+    the new locks, and whose files enter the commit.
     """
 
     run: str
@@ -91,6 +95,8 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     reuse_checks: bool = False
     rewrites: tuple[PlannedRewrite, ...] = ()
     trailers: tuple[str, ...] = ()
+    edits: tuple[tuple[FlakeDir, Edit], ...] = ()
+    after: tuple[AfterCommand, ...] = ()
 
     @property
     def repository(self) -> Path:
@@ -107,7 +113,8 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
         """All that decides what the update branch should be."""
         moves = [(*each.key, each.rev, each.branch) for each in self.moves]
         rewrites = [(each.flake, each.input) for each in self.rewrites]
-        return self.branch, self.base_rev, self.subject, self.sign_off, moves, rewrites, self.trailers
+        message = self.subject, self.sign_off, self.trailers
+        return self.branch, self.base_rev, message, moves, rewrites, self.edits, self.after
 
     @property
     def flakes(self) -> tuple[FlakeDir, ...]:
@@ -116,9 +123,10 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys([*moved, *(each.flake for each in self.rewrites)]))
 
     def stale_in(self, dir: FlakeDir) -> frozenset[InputPath]:
-        """Return the inputs of a flake on which its flake.nix and its lock disagree."""
+        """Return the inputs of a flake on which its flake.nix, once it is edited, and its lock disagree."""
+        edited = {edit.input for folder, edit in self.edits if folder == dir}
         moved = {each.move.input for each in self.moves if each.stale and each.flake == dir}
-        return frozenset(moved | {each.input for each in self.rewrites if each.flake == dir})
+        return frozenset(edited | moved | {each.input for each in self.rewrites if each.flake == dir})
 
     def encode(self) -> bytes:
         """Return the job as JSON."""
@@ -149,6 +157,7 @@ def make_job(
         subject=make_subject(workspace.message, state.name, named),
         sign_off=workspace.sign_off,
         checks=state.repo.checks,
+        after=state.repo.after,
         tracking=state.branches.tracking,
         rewrites=rewrites,
     )

@@ -9,7 +9,7 @@ from flakesync.terms import FlakeDir, RepoName, Rev
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """One check that ran on an update commit.
+    """One check that ran on an update commit, or one command of `after` that ran on its locks.
 
     command: as it is written in a shell. exit_status: negative for the signal that ended it, None: it took too long.
     duration_s: wall-clock seconds. output: the end of what it wrote.
@@ -36,8 +36,9 @@ class Updated:
     """Its update branch has a new commit, which dependents lock.
 
     moves: what the plan moved. rewrites: what else of stale locks it has locked anew. locks: what really changed in the
-    locks, in Nix's words. checks: those that ran. diff: of its flake.lock files, a unified one; None unless it is a dry
-    run. failed_upstreams: those that failed or were skipped, and whose update does not reach it.
+    locks, in Nix's words. files: the paths of what else it changes. after, checks: the commands and the checks that
+    ran. diff: of its flake.lock and flake.nix files, a unified one; None unless it is a dry run. failed_upstreams:
+    those that failed or were skipped, and whose update does not reach it.
     """
 
     repo: RepoName
@@ -45,6 +46,8 @@ class Updated:
     commit: Rev
     moves: tuple[PlannedMove, ...]
     locks: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    after: tuple[CheckOutcome, ...] = ()
     checks: tuple[CheckOutcome, ...] = ()
     diff: str | None = None
     failed_upstreams: tuple[RepoName, ...] = ()
@@ -70,11 +73,12 @@ class Unchanged:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It could not be updated. checks: those that ran."""
+    """It could not be updated. checks, after: those that ran."""
 
     repo: RepoName
     error: FlakesyncError
     checks: tuple[CheckOutcome, ...] = ()
+    after: tuple[CheckOutcome, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,8 @@ def message(
     if signed_by is not None:
         lines.append(f"{SIGNED}: {signed_by.person}")
     body = "\n".join(changed)
-    return f"{subject}\n\nFlake lock file updates:\n\n{body}\n\n" + "\n".join(lines) + "\n"
+    updates = f"Flake lock file updates:\n\n{body}\n\n" if body else ""
+    return f"{subject}\n\n{updates}" + "\n".join(lines) + "\n"
 
 
 def write_update(

@@ -39,15 +39,25 @@ def names_its_files(reader: ObjectReader, commit: Commit, changed: Collection[st
 
     changed: the paths that differ from its parent.
     """
+    named = named_files(commit)
+    others = other_files(changed)
+    return (
+        named is not None
+        and named.keys() == set(others)
+        and all(_blob(reader, commit.rev, path) == named[path] for path in others)
+    )
+
+
+def named_files(commit: Commit) -> dict[str, str] | None:
+    """Return the blobs that the trailers of a commit name, by path; None: not all of these are so written."""
     named: dict[str, str] = {}
     for value in trailers(commit, FILE):
         oid, _, quoted = value.partition(" ")
         path = unquote_path(quoted)
         if path is None or path in named:
-            return False
+            return None
         named[path] = oid
-    others = other_files(changed)
-    return named.keys() == set(others) and all(_blob(reader, commit.rev, path) == named[path] for path in others)
+    return named
 
 
 def _blob(reader: ObjectReader, rev: Rev, path: str) -> str | None:

@@ -1,0 +1,1 @@
+"""What an update commit holds beside its locks: edited flake.nix files, and what commands of `after` write."""

@@ -4,12 +4,18 @@ After a star, what comes next is taken where it is found first: whatever matches
 So nothing is tried again, and a match costs the length of the glob times that of the text, however many stars it has.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 
 STAR = "[^/]*"
 """The expression of a star: any characters within one part of a path."""
 
 _PARTS = "(?:[^/]*/)*?"
+
+
+def text(glob: str) -> str:
+    """Return the expression of a text that has no parts: a star is any characters, all else is itself."""
+    return f"(?s:{_joined([re.escape(run) for run in glob.split('*')], '.*')})"
 
 
 def part(pieces: Iterable[str]) -> str:
@@ -20,11 +26,16 @@ def part(pieces: Iterable[str]) -> str:
             runs.append("")
         else:
             runs[-1] += piece
+    return _joined(runs, STAR)
+
+
+def _joined(runs: Sequence[str], star: str) -> str:
+    """Return the expression of runs with a star between each two."""
     first, *others = runs
     if not others:
         return first
-    found = "".join(f"(?>{STAR}?{run})" for run in others[:-1] if run)
-    return f"(?>{first}{found}{STAR}{others[-1]})"
+    found = "".join(f"(?>{star}?{run})" for run in others[:-1] if run)
+    return f"(?>{first}{found}{star}{others[-1]})"
 
 
 def path(groups: Sequence[Sequence[str]]) -> str:

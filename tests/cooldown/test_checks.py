@@ -1,4 +1,4 @@
-"""What checks say together: nothing failed, all that is asked for has passed, and a check that was skipped is neither."""
+"""What checks say together: none has failed, what is asked for has passed; a check that was skipped is neither."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The choice among commits: each condition by itself, all of them against brute force, and what is said of what waits."""
+"""The choice among commits: each condition by itself, all of them against brute force, and what is said of waiting."""
 
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -221,14 +221,14 @@ def test_no_more_commits_are_asked_for_than_ci_depth_says() -> None:
 
 
 def test_a_required_check_that_never_ran_is_named() -> None:
-    forge = Forge(dict.fromkeys(range(50), {"lint": "passed"}))
+    forge = Forge({each: {"lint": "passed"} for each in range(50)})
     found = chosen([commit(each, 9) for each in range(49, 0, -1)], CI, forge=forge)
     assert found.why_none == "build never ran in 20 commits"
     assert said(found) == [
         (49, "ci", None, "build never ran in 20 commits"),
     ]
     nothing = chosen([commit(each, 9) for each in (3, 2, 1)], Conditions(require_ci=()), forge=Forge())
-    assert nothing.why_none == "any check never ran in 3 commits"
+    assert nothing.why_none == "no check ran in 3 commits"
 
 
 def test_a_check_that_has_run_before_is_waited_for() -> None:

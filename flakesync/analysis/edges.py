@@ -125,10 +125,10 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         shallow = answer.gap is not None and answer.gap.shallow
         return EdgeVerdict(edge, msgspec.structs.replace(_stays(edge, why), blind=shallow))
     deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
-    edits = any(change.edit is not None for change in changes.get(edge.upstream, ()))
-    if edits and on_base and not survey.graph.is_back_edge(edge) and (answer is None or answer.position in _ON_BRANCH):
-        # More than locks changes there: it arrives as any other commit of the upstream does.
-        return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated, flake.nix too"))
+    more = _more_than_locks(upstream, changes.get(edge.upstream, ()))
+    if more and on_base and not survey.graph.is_back_edge(edge) and (answer is None or answer.position in _ON_BRANCH):
+        # It arrives as any other commit of the upstream does.
+        return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated, {more} too"))
     if answer is not None and answer.position in _ON_BRANCH:
         planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None
         return EdgeVerdict(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
@@ -138,6 +138,16 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
         reason = f"its commit is only on the update branch of {edge.upstream}"
         return EdgeVerdict(edge, _stays(edge, reason), deferred)
     return EdgeVerdict(edge, None, deferred)
+
+
+def _more_than_locks(state: RepoState, changes: Sequence[Change]) -> str | None:
+    """Return what the update of a repo changes beside its locks, as far as a plan can tell; None: nothing.
+
+    What commands of `after` will write is not known before they run. changes: of that repo; none: it is not updated.
+    """
+    if any(change.edit is not None for change in changes):
+        return "flake.nix"
+    return "what `after` writes" if changes and state.repo.after else None
 
 
 def _on_branch(

@@ -318,3 +318,17 @@ def test_a_repo_with_odd_names(tmp_path: Path) -> None:
     assert len(ran["lib"].files) == 4
     assert is_own(space, ran["lib"].commit)
     assert sync(space, script, ["d e/*"]).statuses == {"lib": "unchanged", "app": "unchanged"}
+
+
+def test_dependents_take_an_update_with_files_though_they_follow_all_that_moves(tmp_path: Path) -> None:
+    space = Space(tmp_path / "space")
+    space.add("lib", files={"deps.json": "old\n"})
+    space.add("app", {"nixpkgs": Take(), "lib": Take(follows={"nixpkgs": "nixpkgs"})})
+    assert run_sync(space.manifest(), locker="native")["app"].commit is not None
+    assert space.locked("app", "lib")["rev"] == space.tip("lib"), "a lock alone is no content"
+    ran = sync(space)
+    assert space.locked("app", "lib")["rev"] == ran["lib"].commit == space.ref("lib")
+    [reason] = [change.reason for change in ran["app"].changes if change.input == "lib"]
+    assert reason == "lib is updated, what `after` writes too"
+    # And it comes to rest, also where the base has all of it.
+    assert sync(space).statuses == {"lib": "unchanged", "app": "unchanged"}

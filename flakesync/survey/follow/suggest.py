@@ -40,12 +40,13 @@ class Wishes(msgspec.Struct, frozen=True):
     """What is asked of a flake. nix: the oldest that reads it.
 
     removals: overrides that have nothing to override are looked for, too. shallow: no edit goes further down than the
-    inputs of an input.
+    inputs of an input. behind: why its lock would change in more than follows, as a phrase; None: it would not.
     """
 
     nix: NixVersion
     removals: bool
     shallow: bool = False
+    behind: str | None = None
 
 
 def follows_of(
@@ -74,8 +75,8 @@ def follows_of(
     for each in own:
         if isinstance(each, LeftFollows):
             left.append(each)
-        elif flake.stale:
-            left.append(LeftFollows(each.edit.input, "lock-behind", _behind(flake), None, each.edit))
+        elif (behind := _behind(flake, wishes)) is not None:
+            left.append(LeftFollows(each.edit.input, "lock-behind", behind, None, each.edit))
         elif (error := cannot.get(each.edit)) is not None:
             left.append(_by_hand(each.edit, error, None))
         else:
@@ -181,8 +182,8 @@ class _Search:
         broken = self._breaks(copy)
         if broken is not None:
             return broken
-        if self._flake.stale:
-            return "lock-behind", _behind(self._flake)
+        if (behind := _behind(self._flake, self._wishes)) is not None:
+            return "lock-behind", behind
         if not self._lock.is_tree:
             return "lock-behind", "inputs share nodes of the lock, where Nix writes one for each"
         if self._flake.uncompared is not None:
@@ -245,8 +246,8 @@ def _missing(lock: LockFile, path: InputPath) -> tuple[InputPath, str] | None:
     return None
 
 
-def _behind(flake: FlakeState) -> str:
-    return f"flake.nix and flake.lock disagree: {flake.stale[0].detail}"
+def _behind(flake: FlakeState, wishes: Wishes) -> str | None:
+    return f"flake.nix and flake.lock disagree: {flake.stale[0].detail}" if flake.stale else wishes.behind
 
 
 def _by_hand(edit: FollowsEdit, error: CannotEditError, pin: PinName | None) -> LeftFollows:

@@ -6,6 +6,7 @@ import msgspec
 
 from flakesync.errors import within
 from flakesync.nix.expression.edit import CannotEditError, Edit, Edited, edit_inputs
+from flakesync.survey.follow.folders import behind_folder
 from flakesync.survey.follow.model import FlakeFollows, FollowsEdit, WantedFollows
 from flakesync.survey.follow.suggest import Wishes, follows_of
 from flakesync.survey.pins import PinnedInput, pinned_inputs
@@ -102,10 +103,12 @@ def _on_flake_nix(
 ) -> FlakeFollows | None:
     """Return what a flake should follow, with the edits made on its flake.nix; it is read only for these."""
     cannot: dict[FollowsEdit, CannotEditError] = {}
-    while True:
-        found = follows_of(state.repo, flake, governed, wishes, cannot)
-        if found is None or not found.wanted:
-            return found
+    found = follows_of(state.repo, flake, governed, wishes, cannot)
+    if found is not None and found.wanted and flake.lock is not None:
+        behind = behind_folder(state, flake, flake.lock)
+        if behind is not None:
+            found = follows_of(state.repo, flake, governed, msgspec.structs.replace(wishes, behind=behind), cannot)
+    while found is not None and found.wanted:
         file = read_flake_nix(state, flake.dir)
         edits = [each.edit for each in found.wanted]
         made = _make(file.data, edits) if file is not None else dict.fromkeys(edits, CannotEditError(1, 1, _NO_FILE))
@@ -118,6 +121,8 @@ def _on_flake_nix(
             return msgspec.structs.replace(found, wanted=wanted, file=file.file, old=file.data, new=made.source)
         # Without these others may be more, or fewer: what they would have taken out of the lock is still there.
         cannot |= made if not isinstance(made, Edited) else {}
+        found = follows_of(state.repo, flake, governed, wishes, cannot)
+    return found
 
 
 def _make(source: bytes, edits: Sequence[FollowsEdit]) -> Edited | dict[FollowsEdit, CannotEditError]:

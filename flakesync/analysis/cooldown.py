@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from flakesync.cooldown.decide import Decision
 from flakesync.cooldown.model import Choice, DatedBy
-from flakesync.documents.cooldown import (
+from flakesync.documents.cooldown.choice import (
     ConditionsDocument,
     PinChoice,
     TipDocument,

@@ -11,7 +11,7 @@ from flakesync.analysis.cooldown import external_choices, pin_choices
 from flakesync.analysis.findings import RULES, unreachable
 from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
-from flakesync.documents.cooldown import PinChoice
+from flakesync.documents.cooldown.choice import PinChoice
 from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
 from flakesync.errors import as_error
 from flakesync.survey.graph import Edge

@@ -11,7 +11,7 @@ from flakesync.analysis.edges import decide_edges
 from flakesync.analysis.inert import inert_document
 from flakesync.analysis.mend import mends, unmended
 from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
-from flakesync.documents.cooldown import PinChoice
+from flakesync.documents.cooldown.choice import PinChoice
 from flakesync.documents.plan import (
     ChangeDocument,
     EditDocument,

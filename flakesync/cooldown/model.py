@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.documents.cooldown import DatedBy, WaitReason
+from flakesync.documents.cooldown.choice import DatedBy, WaitReason
 from flakesync.terms import Rev
 
 __all__ = [

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.documents.cooldown import ConditionsDocument, PinChoice, TipDocument, WaitDocument, WaiverDocument
+from flakesync.documents.cooldown.choice import ConditionsDocument, PinChoice, TipDocument, WaitDocument, WaiverDocument
 from flakesync.documents.plan import InertDocument
 
 FindingKind = Literal[

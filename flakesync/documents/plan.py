@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.documents.cooldown import PinChoice
+from flakesync.documents.cooldown.choice import PinChoice
 
 InertRule = Literal["content", "cycle", "self"]
 """Why an input stays though its upstream has moved: nothing that reaches it changed; or, on an edge that runs backwards

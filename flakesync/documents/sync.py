@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.documents.cooldown import PinChoice
+from flakesync.documents.cooldown.choice import PinChoice
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from flakesync.documents.cooldown import ConditionsDocument, DatedBy, PinChoice, TipDocument, WaitDocument
+from flakesync.documents.cooldown.choice import ConditionsDocument, DatedBy, PinChoice, TipDocument, WaitDocument
 from flakesync.report.text import (
     BLANK,
     SHORT_REV,

@@ -43,7 +43,7 @@ Work = Callable[[BumpJob, Tools], Updated | Unchanged]
 
 
 def sync(
-    survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome], *, work: Work = bump
+    survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome], *, work: Work | None = None
 ) -> SyncResult:
     """Bump every repo of the plan and return the result of each. work: what is done about one, in place of `bump`.
 
@@ -71,7 +71,9 @@ def sync(
         )
         listener = one_at_a_time(listener)
         tools = make_tools(options, make_gate(workspace, clones), sources, hosts, listener, up_to_date)
-        run = _Run(survey, plan, repositories, tools, listener, work, dry_run=options.dry_run, unborrowed=unborrowed)
+        run = _Run(
+            survey, plan, repositories, tools, listener, work or bump, dry_run=options.dry_run, unborrowed=unborrowed
+        )
         try:
             run.carry_out()
         finally:

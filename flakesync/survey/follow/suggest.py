@@ -66,7 +66,7 @@ def follows_of(
         return None
     own = [*_overrides(flake, lock, wishes.nix)] if wishes.removals and flake.overrides else []
     found = _Search(repo, flake, lock, wishes, cannot).run(governed) if _has_copies(flake, lock, governed) else None
-    if found is None and not own:
+    if not own and (found is None or not (found.wanted or found.left)):
         return None
     before = len(lock.nodes)
     found = found or FlakeFollows(repo.name, flake.dir, before, before, (), (), lock)
@@ -194,7 +194,7 @@ class _Search:
         """Return what of the lock no Nix could follow any more, were a copy to follow; None: all is well."""
         lock, root = self._lock, copy.root
         above = lock.resolve(copy.path[:-1])
-        for label, name in ((copy.label, show_path(copy.path)), (above, show_path(copy.path[:-1]))):
+        for label, name in ((above, show_path(copy.path[:-1])), (copy.label, show_path(copy.path))):
             # With an input that follows another, values can need each other; with a copy of its own they cannot.
             if label is not None and is_taken_by(lock, label, root.label):
                 return "cycle", f"{root.name} takes {name} itself"

@@ -93,7 +93,7 @@ def _find(
             for flake in state.flakes:
                 own = governed.get((state.name, flake.dir), ())
                 one = _on_flake_nix(state, flake, own, wishes)
-                if one is not None and (one.wanted or one.left):
+                if one is not None:
                     found.append(one)
     return found
 

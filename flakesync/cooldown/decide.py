@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key", bound=Hashable)
 
-_DOUBT_S = 30 * DAY_S
-"""How much older than the chosen commit's day a lock's date may be and still be of a newer commit, merged late."""
+_MERGED_LATE_S = 14 * DAY_S
+"""How long before it came to its branch a commit may have been made, so that its date alone says nothing."""
+
+_INTERRUPTED = ("interrupted", "git-interrupted")
 
 
 class BranchQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,8 @@ class _Branch:
         except _Unreadable as error:
             return self._stays(self._unreadable(str(error)))
         except FlakesyncError as error:
+            if error.code in _INTERRUPTED:
+                raise
             return self._stays(error)
 
     def _decide(self) -> Decision:
@@ -176,7 +180,7 @@ class _Branch:
             waived = chosen_when(question.waived)
             # Where waiting would give the same commit there is nothing to waive.
             choice = waived if _rev(waived.chosen) != _rev(choice.chosen) else choice
-        ahead = self._ahead(found.commits, choice)
+        ahead = self._ahead(found.commits, choice, seen)
         return Decision(choice, question.conditions, tuple(found.commits), ahead, dict(_named(archives, found.commits)))
 
     def _checks_of(self, rev: Rev) -> CommitChecks:
@@ -197,25 +201,29 @@ class _Branch:
 
         return has_in_history(self.question.reference, rev, ancestor, self.hosts, self.cache)
 
-    def _ahead(self, commits: Sequence[Candidate], choice: Choice) -> frozenset[Rev]:
-        """Return the locked commits that are newer than the chosen one, or dated so and not known to be below it."""
-        if choice.chosen is None:
+    def _ahead(self, commits: Sequence[Candidate], choice: Choice, seen: Mapping[Rev, int]) -> frozenset[Rev]:
+        """Return the locked commits that are newer than the chosen one, or may be. seen: the record of the branch."""
+        chosen = choice.chosen
+        if chosen is None:
             return frozenset()
-        place = _place(commits, choice.chosen)
+        place = _place(commits, chosen)
         newer = choice.newer | {each.rev for each in commits[:place]}
-        older = {each.rev for each in commits[place:]}
+        older = {each.rev for each in commits[place:]} | {rev for rev, time in seen.items() if time <= chosen.time}
         return frozenset(
             rev
             for rev, date in self.question.locked.items()
-            if rev in newer or self._seems_newer(rev, date, older, choice)
+            if rev in newer or (rev not in older and self._seems_newer(rev, date, chosen, choice.tip))
         )
 
-    def _seems_newer(self, rev: Rev, date: int | None, older: Collection[Rev], choice: Choice) -> bool:
-        chosen = choice.chosen
-        if chosen is None or rev in older or date is None or date < chosen.time - _DOUBT_S:
+    def _seems_newer(self, rev: Rev, date: int | None, chosen: Candidate, tip: Candidate) -> bool:
+        """Tell whether a commit of which only its lock tells anything may be newer than the chosen one."""
+        if date is None or date < chosen.time - _MERGED_LATE_S:
             return False
         below = self._has(chosen.rev, rev)
-        return date > chosen.time if below is None else not below
+        if date > chosen.time:
+            return below is not True
+        # Made before the branch was at the chosen one, and yet on the branch since: it was merged later.
+        return below is False and self._has(tip.rev, rev) is True
 
     def _unreadable(self, why: str) -> FlakesyncError:
         return FlakesyncError(

@@ -27,7 +27,7 @@ from flakesync.sync.events import Event
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import RepoOutcome
-from flakesync.terms import Rev
+from flakesync.terms import PinName, Rev
 from flakesync.workspace.manifest import load_workspace, select
 from flakesync.workspace.snapshot import At
 from tests.support import locks, repos
@@ -291,13 +291,14 @@ def run_sync(
     listener: Callable[[Event[RepoOutcome]], None] | None = None,
     locker: LockerChoice = "nix",
     verify: bool = False,
+    waived: Mapping[PinName, str] | None = None,
 ) -> Ran:
     """Do what `flakesync sync` does, in this process; but Nix writes the locks, where `locker` does not say otherwise.
 
     What sync itself does is tested with Nix's own locks; those that flakesync writes are compared with Nix's elsewhere.
     """
     workspace = msgspec.structs.replace(load_workspace(manifest), jobs=jobs)
-    survey = read_survey(workspace, offline=offline)
+    survey = read_survey(workspace, offline=offline, waived=waived)
     plan = make_plan(survey, select(workspace, only, (), ()))
     events: list[Event[RepoOutcome]] = []
 
@@ -307,7 +308,7 @@ def run_sync(
             listener(event)
 
     options = Options(cache=cache_dir(), locker=locker, verify=verify, dry_run=dry_run, offline=offline)
-    document = sync_document(sync(survey, plan, options, listen))
+    document = sync_document(sync(survey, plan, options, listen), plan=plan)
     return Ran(document, plan, tuple(events))
 
 

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pkgutil import resolve_name
 from urllib.parse import urlsplit
 
@@ -111,7 +110,7 @@ class Servers:
         adapter = adapter_of(account.kind)
         if adapter is None:
             return None
-        client = self._connect(_endpoint(account), adapter.headers(account.token or ""))
+        client = self._connect(endpoint_of(account), adapter.headers(account.token or ""))
         self._clients.append(client)
         return adapter(client)
 
@@ -123,13 +122,14 @@ def reading(account: Account, connect: Connect = Client) -> Iterator[Adapter | N
     if adapter is None:
         yield None
         return
-    client = connect(replace(_endpoint(account), public=True), adapter.headers(account.token or ""))
+    client = connect(endpoint_of(account, public=True), adapter.headers(account.token or ""))
     with closing(client), breakable(lambda: client, lambda begun, _: begun.stop()):
         yield adapter(client)
 
 
-def _endpoint(account: Account) -> Endpoint:
-    return Endpoint(account.host, account.api, account.token, account.token_env, account.ca_file)
+def endpoint_of(account: Account, *, public: bool = False) -> Endpoint:
+    """Return where the API of a host is. public: what everybody may read is asked for without a token too."""
+    return Endpoint(account.host, account.api, account.token, account.token_env, account.ca_file, public)
 
 
 def adapter_of(kind: str) -> type[Adapter] | None:

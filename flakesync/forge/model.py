@@ -108,10 +108,14 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of a commit. name: as its forge shows it."""
+    """One check of a commit. name: as its forge shows it.
+
+    decides: False for one that passes without having found anything: it was skipped, or is neutral.
+    """
 
     name: str
     state: Checks
+    decides: bool = True
 
 
 class Undecided(ForgeError):  # noqa: N818 - it says how the merge stands

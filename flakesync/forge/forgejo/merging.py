@@ -52,7 +52,7 @@ class Merging:
 
     def checks(self, project: Project, rev: Rev) -> list[Check]:
         """Return the newest result of each check of a commit."""
-        return [Check(each.context, each.state) for each in self._newest(project, rev)]
+        return [Check(each.context, each.state, each.status != "skipped") for each in self._newest(project, rev)]
 
     def missing(self, project: Project, pull: Pull) -> list[str]:
         """Return the required checks, which may be globs, that have not passed; none where that cannot be read."""

@@ -15,6 +15,7 @@ _PAGES = 50
 _GOOD = frozenset({"success", "neutral", "skipped"})
 """Conclusions that GitHub lets through where a check is required; a run that was cancelled, timed out, waits for
 somebody's action, or is stale as it never ended, has not passed."""
+_UNDECIDED = frozenset({"neutral", "skipped"})
 _STATUSES: Mapping[str, Checks] = {"success": "passed", "pending": "pending"}
 
 
@@ -76,7 +77,7 @@ def read_runs(at: ProjectCalls, project: Project, rev: Rev) -> list[Check]:
         found += page
         if len(page) < _PAGE:
             break
-    return [Check(run.name, _of_run(run)) for run in found]
+    return [Check(run.name, _of_run(run), run.conclusion not in _UNDECIDED) for run in found]
 
 
 def _of_run(run: _Run) -> Checks:

@@ -159,7 +159,7 @@ def _check(job: _Status) -> Check:
     state = _JOBS.get(job.status, "pending")
     # A manual job that may fail is one that nobody has to start.
     optional = job.allow_failure and (state == "failed" or job.status == "manual")
-    return Check(job.name, "passed" if optional else state)
+    return Check(job.name, "passed" if optional else state, job.status not in ("skipped", "manual"))
 
 
 def _train(pull: Pull) -> str:

@@ -55,16 +55,18 @@ def read_window(
         known = _read(path, tip) if is_made(path) else None
         if offline or (known is not None and (known.is_whole or is_enough(known))):
             return known
+        if known is not None and _is_at_bound(known, len(known.first_parents)):
+            return _bounded(known, None)
         _require_small(remote, path)
-        return _deepen(remote, path, ref, tip, is_enough, len(known.first_parents) if known is not None else 0)
+        return _deepen(remote, path, ref, tip, is_enough, _start(path, ref) if known is None else _next(known))
 
 
-def _deepen(remote: Remote, path: Path, ref: str | None, tip: Rev, is_enough: IsEnough, known_depth: int) -> Window:
-    """Fetch more and more; known_depth: what is here already. Raises: GitError, as `read_window`."""
+def _deepen(remote: Remote, path: Path, ref: str | None, tip: Rev, is_enough: IsEnough, start: int) -> Window:
+    """Fetch more and more, from a depth on. Raises: GitError, as `read_window`."""
     _tidy(path)
     open_commits(path, [tip])
     note: str | None = None
-    depths = [each for each in DEPTHS if each > known_depth] or [DEPTHS[-1]]
+    depths = [each for each in DEPTHS if each >= start]
     while True:
         depth, *depths = depths
         note = _fetch(remote, path, ref, depth) or note
@@ -74,9 +76,30 @@ def _deepen(remote: Remote, path: Path, ref: str | None, tip: Rev, is_enough: Is
             raise GitError("no-such-commit", f"{shown}: {ref or 'HEAD'} does not have {tip} any more")
         if found.is_whole or is_enough(found):
             return msgspec.structs.replace(found, note=note)
-        if not depths or len(found.commits) > MOST_COMMITS:
-            bound = f"no more than the {len(found.commits):,} newest commits of its history were looked at"
-            return msgspec.structs.replace(found, note=f"{note}; {bound}" if note else bound)
+        if _is_at_bound(found, depth):
+            return _bounded(found, note)
+
+
+def _start(path: Path, ref: str | None) -> int:
+    """Return the depth to begin with for a new tip: what was needed for the last one is soon brought up to date."""
+    last = ObjectReader.open(path).ref(kept_as(full_name(ref))) if is_made(path) else None
+    known = _read(path, last) if last is not None else None
+    line = len(known.first_parents) if known is not None else 0
+    return max((each for each in DEPTHS if each <= line), default=DEPTHS[0])
+
+
+def _next(known: Window) -> int:
+    line = len(known.first_parents)
+    return next(each for each in DEPTHS if each > line)
+
+
+def _is_at_bound(window: Window, depth: int) -> bool:
+    return depth >= DEPTHS[-1] or len(window.commits) > MOST_COMMITS
+
+
+def _bounded(window: Window, note: str | None) -> Window:
+    bound = f"no more than the {len(window.commits):,} newest commits of its history were looked at"
+    return msgspec.structs.replace(window, note=f"{note}; {bound}" if note else bound)
 
 
 def _fetch(remote: Remote, path: Path, ref: str | None, depth: int) -> str | None:

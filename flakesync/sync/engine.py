@@ -13,6 +13,7 @@ from flakesync.analysis.plan import Plan, ToRev, ToUpdate
 from flakesync.audit.gate import make_gate
 from flakesync.cache.layout import run_file
 from flakesync.cache.lock import exclusive
+from flakesync.cooldown.waivers import waiver_lines
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
@@ -123,6 +124,7 @@ class _Run:
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
         self.undecided = frozenset(states) if partial else survey.graph.downstream(plan.problems)
         self.undecided |= {name for name, _ in plan.unusable}
+        self.undecided |= survey.undecided
         self.outcomes: dict[RepoName, RepoOutcome] = {
             name: Failed(name, error) for name, error in plan.problems.items()
         }
@@ -170,11 +172,11 @@ class _Run:
                 case other:
                     assert_never(other)
         self.listener(Started(name))
+        if name in self.plan.failing:
+            return Failed(name, self.plan.failing[name])
         if name in self.unborrowed:
             return Failed(name, self.unborrowed[name])
         try:
-        if name in self.plan.failing:
-            return Failed(name, self.plan.failing[name])
             return self.work(self._job(name, commits), self.tools)
         except ChecksFailedError as error:
             return Failed(name, error, error.results, error.after)
@@ -187,7 +189,9 @@ class _Run:
         """Return what is to be done for a repo. commits: of its upstreams, as `plan_move`."""
         branch = self.workspace.branch
         moves = [plan_move(change, branch, self.repositories, commits) for change in self.changes[name]]
+        waived = {each.pin: each.waived for each in self.changes[name] if each.pin and each.waived is not None}
         job = make_job(self.workspace, self.plan.run, self.states[name], moves)
+        job = msgspec.structs.replace(job, trailers=waiver_lines(waived))
         if not self.dry_run:
             return job
         author = job.author or identity_in(job.clone) or NOBODY

@@ -21,7 +21,7 @@ def check(side: Side, name: str, state: str, *, run: bool = False) -> Rev:
 def states(side: Side, rev: Rev) -> dict[str, str]:
     found = side.forge.commit_checks(side.project, rev)
     assert len({each.name for each in found}) == len(found)
-    return {each.name: each.state for each in found if each.name != "pipeline"}
+    return {each.name: each.state if each.decides else "none" for each in found if each.name != "pipeline"}
 
 
 def test_a_commit_without_checks_has_none(side: Side) -> None:
@@ -46,8 +46,8 @@ def test_the_newest_result_of_a_name_counts(side: Side) -> None:
     ("conclusion", "state"),
     [
         ("success", "passed"),
-        ("neutral", "passed"),
-        ("skipped", "passed"),
+        ("neutral", "none"),
+        ("skipped", "none"),
         ("failure", "failed"),
         ("cancelled", "failed"),
         ("timed_out", "failed"),

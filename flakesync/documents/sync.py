@@ -38,7 +38,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     branch: its update branch, null where there is none. commit: the update commit, which dependents of it lock, or
     null where it has none. changes: what the plan moved, with every `to` a rev. locks: what really changed in the
-    locks, in Nix's words. diff: the difference of its flake.lock files as a unified diff, only for a dry run.
+    locks, in Nix's words. files: the paths of what else the commit changes. after, checks: the commands and the checks
+    that ran. diff: the difference of its flake.lock and flake.nix files as a unified diff, only for a dry run.
     failed_upstreams: repos that it takes and that failed or were skipped, where their update does not reach it: it
     went on without them. error: null unless it failed or was skipped.
     """

@@ -28,6 +28,7 @@ _RUN = re.compile(r"<!-- flakesync:run ([0-9A-Za-z._-]+) -->")
 _PULL_OF = "pull request of "
 _DEPENDENTS = "Dependents, which lock this update: "
 _SHORT = 7
+_MOST_FILES = 20
 _MOST_ROWS = 60
 _MOST_NAMES = 100
 _MOST_SUBJECTS = 3
@@ -108,13 +109,17 @@ def _subjects(update: Update) -> list[tuple[str, Move | None, Rev | None]]:
     pins: list[tuple[str, Move | None, Rev | None]] = [
         (name, by_rev.get(rev), rev) for name, rev in sorted(update.pins.items())
     ]
-    return pins or [(_name(move), move, move.new) for move in update.moves]
+    moves: list[tuple[str, Move | None, Rev | None]] = [(_name(move), move, move.new) for move in update.moves]
+    return pins or moves or [(path, None, None) for path in update.files]
 
 
 def make_block(content: Content) -> str:
     """Return flakesync's part of the body, markers included, without a final line feed."""
     update = content.update
-    parts = [_table(update.moves, content.links)]
+    parts = [_table(update.moves, content.links)] if update.moves or not update.files else []
+    if update.files:
+        more = [f"and {len(update.files) - _MOST_FILES} more"] if len(update.files) > _MOST_FILES else []
+        parts.append(f"Beside locks it changes {', '.join([*map(_code, update.files[:_MOST_FILES]), *more])}.")
     if update.below:
         parts.append(f"{update.below} more {'input' if update.below == 1 else 'inputs'} below these moved with them.")
     if update.waivers:

@@ -294,3 +294,18 @@ This part is rewritten by every run; what you write around it stays.
     assert depends_on_in(body) == ["https://forge.test/lib/pull/1"]
     assert dependents_in(body) == ["app", "site"]
     assert put_into(body, make_block(content(update(move())))).count("flakesync:begin") == 1
+
+
+def test_files_beside_the_locks_are_named_and_foreign_names_are_code() -> None:
+    files = ("deps.json", "a`|<!-- x\n@everyone.nix")
+    said = make_block(content(replace(update(move()), files=files)))
+    assert "Beside locks it changes `deps.json`, `` a`|<! -- x @everyone.nix ``." in said
+    many = make_block(content(replace(update(move()), files=tuple(f"f{number}" for number in range(23)))))
+    assert "`f19`, and 3 more." in many
+
+
+def test_an_update_of_files_alone_has_a_title_and_no_table() -> None:
+    only = replace(update(), files=("flake.nix",))
+    assert make_title(None, LIB, only) == "flake.lock: update flake.nix"
+    assert make_title("{pin} {old} {new} {date} {repo}", LIB, only).endswith("lib")
+    assert "|" not in make_block(content(only))

@@ -99,7 +99,9 @@ def test_flake_nix_is_edited_and_locked_in_one_commit_that_nix_takes(
     assert new.replace(LINE, "") == old
     assert new.count(LINE) == 1
     lock = LockFile.parse(file_of(space, made, "flake.lock").encode())
-    assert lock.nodes[str(lock.nodes[lock.root].inputs["lib"])].inputs == {"nixpkgs": ("nixpkgs",)}
+    lib = lock.node(("lib",))
+    assert lib is not None
+    assert lib.inputs == {"nixpkgs": ("nixpkgs",)}
     assert len(lock.nodes) == 3
     assert is_own(space, made)
     folder = tmp_path / "check"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from flakesync.cooldown.decide import Decision
 from flakesync.cooldown.model import Choice, DatedBy
 from flakesync.documents.cooldown.choice import (
@@ -12,9 +14,9 @@ from flakesync.documents.cooldown.choice import (
     WaiverDocument,
 )
 from flakesync.errors import FlakesyncError
-from flakesync.survey.pins import Target
+from flakesync.survey.pins import Target, is_ahead, is_at
 from flakesync.survey.survey import Survey
-from flakesync.terms import PinName, iso_day
+from flakesync.terms import PinName, RepoName, iso_day
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.settings.cooldown import Conditions
 
@@ -25,19 +27,35 @@ _BY: dict[DatedBy, str] = {"forge": "pushed", "seen": "seen", "commit": "by comm
 def pin_choices(survey: Survey) -> Iterator[PinChoice]:
     """Yield what was decided on the pins, in the order of the manifest."""
     for name, decision in survey.decisions.pins.items():
-        yield choice_document(name, decision, _kept_choice(survey, name) or decision.choice)
+        target = shown_target(survey, name)
+        choice = target.choice if target is not None and target.choice is not None else decision.choice
+        waived = choice.waived or next((reason for _, reason in _waived(survey, name)), None)
+        yield choice_document(name, decision, msgspec.structs.replace(choice, waived=waived))
+
+
+def shown_target(survey: Survey, name: PinName) -> Target | None:
+    """Return where a pin is shown to be: where update branches keep it, if they do in all repos that are behind."""
+    kept = {repo: target for (repo, pin), target in survey.decisions.kept.items() if pin == name}
+    first = next(iter(kept.values()), None)
+    if first is not None and {target.rev for target in kept.values()} == {first.rev}:
+        items = (item for item in survey.governed if item.pin.name == name and not item.fixed)
+        behind = {item.repo for item in items if not is_at(item.locked, first) and not is_ahead(item.locked, first)}
+        if behind <= kept.keys():
+            return first
+    return survey.targets.get(name)
+
+
+def _waived(survey: Survey, name: PinName) -> Iterator[tuple[RepoName, str]]:
+    """Yield the repos whose update branch has a commit of a pin that nobody waited for, with the reason."""
+    for (repo, pin), target in survey.decisions.kept.items():
+        if pin == name and target.choice is not None and target.choice.waived is not None:
+            yield repo, target.choice.waived
 
 
 def external_choices(survey: Survey) -> Iterator[PinChoice]:
     """Yield what was decided on sources that are no pins."""
     for source, decision in survey.decisions.sources.items():
         yield choice_document(source_words(source), decision, decision.choice)
-
-
-def _kept_choice(survey: Survey, name: PinName) -> Choice | None:
-    """Return the choice that update branches keep for a pin that nobody waited for, the first of them."""
-    kept = (target for (_, pin), target in survey.decisions.kept.items() if pin == name)
-    return next((target.choice for target in kept if target.choice is not None and target.choice.waived), None)
 
 
 def choice_document(name: str, decision: Decision, choice: Choice) -> PinChoice:

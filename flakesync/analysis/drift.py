@@ -7,7 +7,7 @@ from typing import assert_never
 
 import msgspec
 
-from flakesync.analysis.cooldown import external_choices, pin_choices
+from flakesync.analysis.cooldown import external_choices, pin_choices, shown_target
 from flakesync.analysis.findings import RULES, unreachable
 from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
@@ -105,7 +105,7 @@ def _is_the_upstreams(survey: Survey, edge: Edge) -> bool:
 
 
 def _pin_drift(survey: Survey, pin: Pin, choice: PinChoice | None) -> PinDrift:
-    target = survey.targets.get(pin.name)
+    target = shown_target(survey, pin.name)
     flakes: dict[Rev | None, dict[RepoName, set[FlakeDir]]] = defaultdict(dict)
     every: dict[RepoName, set[FlakeDir]] = defaultdict(set)
     dates: dict[Rev | None, int | None] = {}

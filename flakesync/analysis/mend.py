@@ -39,10 +39,11 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
     edits = {each.input: each for each in flake.edits}
     held = any(matches(state.repo.hold, each.input) for each in flake.stale)
     own = {item.path for item in flake.inputs}
-    waits = next((why for each in flake.stale if (why := _why_it_waits(survey, each, own)) is not None), None)
+    whys = (_why_it_waits(survey, state.name, each, own) for each in flake.stale)
+    waits = next((why for why in whys if why is not None), None)
     for each in flake.stale:
         original, edit = each.original or {}, edits.pop(each.input, None)
-        to, pin = _target(survey, each, original, own=len(each.input) == 1 or each.input in own)
+        to, pin = _target(survey, state.name, each, original, own=len(each.input) == 1 or each.input in own)
         node = flake.lock.node(each.input) if flake.lock is not None else None
         rev = rev_of(node.locked) if node is not None and node.locked is not None else None
         if held:
@@ -51,7 +52,7 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
         if waits is not None:
             yield Held(state.name, flake.dir, each.input, rev, waits)
             continue
-        if edit is not None and edit.pin is not None and edit.pin not in survey.targets:
+        if edit is not None and edit.pin is not None and survey.target_in(state.name, edit.pin) is None:
             yield Held(state.name, flake.dir, each.input, rev, f"no commit of pin {edit.pin} may be taken yet")
             continue
         locked: dict[str, Attr] = {"rev": rev} if rev is not None else {}
@@ -79,7 +80,7 @@ def unmended(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[tu
                 yield Held(state.name, flake.dir, each.input, rev, "hold")
             case "cannot-edit":
                 found = Disagreement(each.input, "reference", each.wanted, True, each.after or "", each.detail)
-                to, pin = _target(survey, found, each.wanted, own=True)
+                to, pin = _target(survey, state.name, found, each.wanted, own=True)
                 reason = f"{each.before} in flake.nix, pin {each.pin}"
                 locked: dict[str, Attr] = {"rev": rev} if rev is not None else {}
                 change = Change(state.name, flake.dir, each.input, each.wanted, locked, to, reason, pin, stale=True)
@@ -119,7 +120,7 @@ def _why_edited(edit: FlakeEdit) -> str:
             assert_never(edit.edit)
 
 
-def _why_it_waits(survey: Survey, found: Disagreement, own: Collection[InputPath]) -> str | None:
+def _why_it_waits(survey: Survey, repo: RepoName, found: Disagreement, own: Collection[InputPath]) -> str | None:
     """Return why an input waits: no commit of its pin, or of its source, may be taken yet, and Nix would take any."""
     source = source_of(found.original) if found.original else None
     if source is None or found.kind == "shared" or is_fixed(found.original or {}):
@@ -127,11 +128,13 @@ def _why_it_waits(survey: Survey, found: Disagreement, own: Collection[InputPath
     if len(found.input) > 1 and found.input not in own:
         return None
     pin = pin_of(survey.snapshot.workspace, found.input, source)
+    if pin is not None and survey.target_in(repo, pin.name) is not None:
+        return None
     return why_none(survey, pin.name if pin is not None else source)
 
 
 def _target(
-    survey: Survey, found: Disagreement, original: Mapping[str, Attr], *, own: bool
+    survey: Survey, repo: RepoName, found: Disagreement, original: Mapping[str, Attr], *, own: bool
 ) -> tuple[ToRev | ToFlakeNix, PinName | None]:
     as_written = ToFlakeNix(found.wanted)
     source = source_of(original) if original else None
@@ -140,7 +143,7 @@ def _target(
         return as_written, None
     pin = pin_of(survey.snapshot.workspace, found.input, source)
     if pin is not None:
-        target = survey.targets.get(pin.name)
+        target = survey.target_in(repo, pin.name)
         archive = is_archive(original)
         if target is None or (archive and (target.locked is None or not is_archive(target.locked))):
             return as_written, None

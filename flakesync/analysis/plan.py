@@ -186,7 +186,7 @@ class _Planner:
         """Return an input of a stale lock that goes to a pin's target with why it is that one."""
         if not isinstance(change, Change) or change.pin is None:
             return change
-        target = self.survey.targets.get(change.pin)
+        target = self.survey.target_in(change.repo, change.pin)
         decision = self.survey.decisions.pins.get(change.pin)
         if target is None or target.choice is None or decision is None:
             return change

@@ -38,7 +38,11 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
 
     def target_of(self, item: PinnedInput) -> Target | None:
         """Return where a governed input should be; None: that is not known, or no commit may be taken yet."""
-        return self.decisions.kept.get((item.repo, item.pin.name)) or self.targets.get(item.pin.name)
+        return self.target_in(item.repo, item.pin.name)
+
+    def target_in(self, repo: RepoName, pin: PinName) -> Target | None:
+        """Return where the inputs of a pin should be in one repo; None: as of `target_of`."""
+        return self.decisions.kept.get((repo, pin)) or self.targets.get(pin)
 
     @cached_property
     def undecided(self) -> frozenset[RepoName]:

@@ -8,7 +8,7 @@ from flakesync.terms import PinName, Rev, iso_day
 from flakesync.workspace.snapshot import At
 from tests.support import repos
 from tests.support.cooling import cooled_chain, note_seen, push, source_of, today, write_cooled
-from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, contents, drift_of, run_sync
+from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, Take, contents, drift_of, run_sync
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 
@@ -200,3 +200,46 @@ def test_a_waiver_in_a_trailer_of_a_commit_that_the_branch_never_had_counts_for_
     assert ran.errors["r0"] == "branch-taken"
     assert ran.document.pins[0].waived is None
     assert before["r1"] is not None
+
+
+def test_where_one_repo_alone_keeps_a_waived_commit_the_pin_is_shown_where_the_others_go(space: Space) -> None:
+    sync(space, waived=NOW, only=["r1"])
+    ran = sync(space)
+    assert space.locked("r0", "nixpkgs")["rev"] == second_of(space)
+    assert space.locked("r1", "nixpkgs")["rev"] == space.tip("nixpkgs")
+    (pin,) = ran.document.pins
+    assert (pin.target_rev, pin.waived and pin.waived.reason) == (second_of(space), CVE)
+
+
+# ---- stale locks -----------------------------------------------------------------------------------------------------
+
+
+def with_new_input(space: Space, name: str) -> None:
+    """Commit a flake.nix with an input that the lock does not have yet."""
+    text = space.flake_nix({"nixpkgs": Take(), "pkgs": Take("nixpkgs")})
+    space.commit(name, {"flake.nix": text})
+
+
+def test_a_new_input_of_a_cooled_pin_is_locked_at_its_target(space: Space) -> None:
+    with_new_input(space, "r0")
+    ran = sync(space, only=["r0"])
+    assert space.locked("r0", "pkgs")["rev"] == second_of(space)
+    (change,) = [change for change in ran["r0"].changes if change.input == "pkgs"]
+    assert "cooldown 7 d: seen " in change.reason
+
+
+def test_a_new_input_waits_where_no_commit_may_be_taken_as_nix_would_take_any(tmp_path: Path) -> None:
+    space = cooled_chain(tmp_path, **{"cooldown": "7d", "dated-by": "trusted"})
+    with_new_input(space, "r0")
+    ran = sync(space, only=["r0"])
+    assert ran.statuses == {"r0": "unchanged"}
+    assert [held.input for held in ran.plan.held] == [("pkgs",)]
+    assert ran.plan.held[0].reason.startswith("cooldown: ")
+
+
+def test_a_new_input_goes_where_its_update_branch_keeps_the_pin(space: Space) -> None:
+    sync(space, waived=NOW)
+    with_new_input(space, "r0")
+    sync(space, only=["r0"])
+    assert space.locked("r0", "pkgs")["rev"] == space.locked("r0", "nixpkgs")["rev"] == space.tip("nixpkgs")
+    assert TRAILER in message(space, "r0").splitlines()

@@ -42,7 +42,7 @@ def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Findin
         if not rivals or path in governed:
             continue
         is_pins = source == pin_source(pin)
-        target = survey.targets.get(pin.name) if is_pins else None
+        target = survey.target_in(state.name, pin.name) if is_pins else None
         copy = pin.name if is_pins else f"the repository of {pin.name} ({_which(source)})"
         own, mend = _mend(lock, pin, path, source, _best_first(rivals, pin, (path, source), governed))
         yield Finding(

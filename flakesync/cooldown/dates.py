@@ -100,7 +100,7 @@ def has_in_history(reference: FlakeRef, rev: Rev, ancestor: Rev, hosts: "Hosts |
 
     Raises: GitError(`git-interrupted`).
     """
-    from flakesync.git.remotes.window.fetch import read_window
+    from flakesync.git.remotes.window.fetch import known_window, read_window
 
     if rev == ancestor:
         return True
@@ -109,6 +109,10 @@ def has_in_history(reference: FlakeRef, rev: Rev, ancestor: Rev, hosts: "Hosts |
         return None
     try:
         address = hosts.remote(url) if hosts is not None else url
+        # Which commits lead to which never changes: what is here answers for many of them at once.
+        known = known_window(address, _ref(reference), cache)
+        if known is not None and (answer := known.contains(rev, ancestor)) is not None:
+            return answer
         window = read_window(
             address,
             _ref(reference),

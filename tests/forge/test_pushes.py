@@ -126,6 +126,18 @@ def test_a_refusal_is_an_error_with_its_code(side: Side, forge: Loopback, status
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("rev", ["--upload-pack=x", "main", "A" * 40, "1" * 39, "1" * 40 + "\n"])
+def test_what_is_no_commit_id_is_no_push(rev: str) -> None:
+    script = Script("https://forge.test", described.github())
+    entry = {"id": 1, "node_id": "x", "before": "a", "ref": "refs/heads/main", "actor": None}
+    entry |= {"timestamp": "2026-11-20T10:00:00Z", "activity_type": "push"}
+    script.then(200, [{**entry, "after": rev}, {**entry, "after": "2" * 40}])
+    client = script.client(GitHub.headers("x"))
+    (found,) = GitHub(client).pushes(Project("github.com", "acme/lib"), "main", since=0)
+    assert found.rev == "2" * 40
+    client.close()
+
+
 def test_html_in_the_place_of_a_list_is_an_error(side: Side, forge: Loopback) -> None:
     forge.faults.add(faults.html())
     with pytest.raises(ForgeError) as caught:

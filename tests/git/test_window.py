@@ -125,6 +125,23 @@ def test_a_rewritten_branch_has_the_new_history_alone(server: Path, tmp_path: Pa
     assert revs["c45"] in window.commits
 
 
+def test_commits_may_have_names_of_sha256(server: Path, tmp_path: Path) -> None:
+    revs = make_history(server, line(50, start=NOW, step_s=1), sha256=True)
+    assert read(server, revs["c49"], tmp_path, deep(20)).first_parents[:2] == (revs["c49"], revs["c48"])
+
+
+def test_what_a_fetch_that_was_cut_off_has_left_is_fetched_anew(server: Path, tmp_path: Path) -> None:
+    revs = make_history(server, line(50, start=NOW, step_s=1))
+    read(server, revs["c49"], tmp_path, deep(20))
+    folder = window_folder(tmp_path, url_of(server))
+    (folder / "shallow").unlink()
+    (folder / "shallow.lock").touch()
+    (folder / "objects" / "pack" / "tmp_pack_x").write_bytes(b"half")
+    fetch._parsed.cache_clear()
+    assert len(read(server, revs["c49"], tmp_path, deep(20)).first_parents) >= 32
+    assert not [*folder.glob("objects/pack/tmp_*"), *folder.glob("*.lock")]
+
+
 def test_two_branches_share_a_repository(server: Path, tmp_path: Path) -> None:
     revs = make_history(server, line(100, start=NOW, step_s=1))
     other = make_history(server, {"x": (NOW + 200, (revs["c50"],))}, branch="stable")

@@ -17,14 +17,22 @@ _FILES = 97
 
 
 def make_history(
-    path: Path, shape: Shape, *, branch: str = "main", filters: bool = True, file_bytes: int = 20
+    path: Path,
+    shape: Shape,
+    *,
+    branch: str = "main",
+    filters: bool = True,
+    file_bytes: int = 20,
+    sha256: bool = False,
 ) -> dict[str, Rev]:
     """Make a bare repository, or go on in one, and let a branch be at the last commit; return name → commit.
 
-    filters: whether its server knows them. file_bytes: of random bytes that each commit changes.
+    filters: whether its server knows them. file_bytes: of random bytes that each commit changes. sha256: how commits
+    are named.
     """
     if not path.exists():
-        _git(path.parent, "init", "-q", "--bare", "-b", branch, str(path))
+        form = f"--object-format={'sha256' if sha256 else 'sha1'}"
+        _git(path.parent, "init", "-q", "--bare", "-b", branch, form, str(path))
         for name in ("allowFilter", "allowAnySHA1InWant"):
             _git(path, "config", f"uploadpack.{name}", "true" if filters else "false")
     marks = {name: number for number, name in enumerate(shape, 1)}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -59,6 +60,19 @@ def read_window(
             return _bounded(known, None)
         _require_small(remote, path)
         return _deepen(remote, path, ref, tip, is_enough, _start(path, ref) if known is None else _next(known))
+
+
+def known_window(url: Address, ref: str | None, cache: Path) -> Window | None:
+    """Return what earlier runs have fetched of a branch (None: the HEAD); None: nothing. No server is asked.
+
+    Raises: GitError(`cache` | `bad-url` | `bad-ref` | `git`).
+    """
+    path = window_folder(cache, parse_remote(url).url)
+    if not is_made(path):
+        return None
+    with exclusive(path.with_name(path.name + ".lock"), wait=True):
+        top = ObjectReader.open(path).ref(kept_as(full_name(ref)))
+        return _read(path, top) if top is not None else None
 
 
 def _deepen(remote: Remote, path: Path, ref: str | None, tip: Rev, is_enough: IsEnough, start: int) -> Window:
@@ -165,16 +179,21 @@ def _read(path: Path, tip: Rev) -> Window | None:
     """Return what is here below a commit; None: it is not here, or not what leads to it. Raises: GitError."""
     if not ObjectReader.open(path).has(tip):
         return None
-    argv = ["rev-list", "--topo-order", "--timestamp", "--parents", tip, "--"]
     try:
-        lines = process.git(argv, cwd=path, env=_LOCAL).lines
+        return _parsed(path, tip, read_file(f"{path}/shallow") or b"")
     except GitError as error:
         if error.code != "git":
             raise
         return None  # a fetch that was cut off, or a power cut, has left a part of it
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, tip: Rev, shallow: bytes) -> Window:
+    """Return what is here below a commit. shallow: where it was cut off; the two say all. Raises: GitError(`git`)."""
+    argv = ["rev-list", "--topo-order", "--timestamp", "--parents", tip, "--"]
     commits: dict[Rev, WindowCommit] = {}
-    for line in lines:
+    for line in process.git(argv, cwd=path, env=_LOCAL).lines:
         date, rev, *parents = line.split(" ")
         commits[Rev(rev)] = WindowCommit(int(date), tuple(map(Rev, parents)))
-    cut = (read_file(f"{path}/shallow") or b"").decode("ascii", "replace").split()
+    cut = shallow.decode("ascii", "replace").split()
     return Window(tip, commits, frozenset(Rev(rev) for rev in cut if rev in commits))

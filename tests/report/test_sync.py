@@ -109,3 +109,13 @@ def test_what_is_left_is_told_with_the_reason_and_advice_is_counted() -> None:
         render_sync(document, width=80, full=True)
     )
     assert max(map(len, to_text(render_sync(document, width=50, full=True)).splitlines())) <= 50
+
+
+def test_files_beside_the_locks_are_named_and_a_failed_command_of_after_is_shown() -> None:
+    files = ["deps.json", "nix/\x1b[1mx.json"]
+    updated = Outcome(repo="lib", status="updated", branch="u", commit=NEW, changes=[CHANGE], files=files)
+    assert "    files: deps.json, nix/x.json\n" in render(updated)
+    ran = CheckResult(command="make deps", exit_status=3, duration_s=1, output="no\n")
+    error = ErrorDocument(code="after-failed", message="`make deps` ended with exit status 3")
+    text = render(Outcome(repo="lib", status="failed", after=[ran], error=error))
+    assert "    $ make deps\n    | no\n    exit status 3 after 1.0 s\n" in text

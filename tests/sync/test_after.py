@@ -7,9 +7,10 @@ import pytest
 
 from flakesync.documents.sync import Outcome
 from flakesync.git.repository import Repository
-from flakesync.sync.events import Step
+from flakesync.sync.events import Note, Step
 from flakesync.terms import Rev
 from flakesync.update.commit import is_ours
+from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE, Ran, Space, Take, contents, read, run_sync
 from tests.support.repos import run_git
 
@@ -332,3 +333,26 @@ def test_dependents_take_an_update_with_files_though_they_follow_all_that_moves(
     assert reason == "lib is updated, what `after` writes too"
     # And it comes to rest, also where the base has all of it.
     assert sync(space).statuses == {"lib": "unchanged", "app": "unchanged"}
+
+
+def test_a_command_of_nix_evaluates_the_new_lock(any_nix: RealNix, use_nix: RealNix, tmp_path: Path) -> None:
+    space = Space(tmp_path / "space")
+    space.add("lib", files={"deps.json": "old\n"})
+    text = read(space.path("lib"), space.tip("lib"), "flake.nix").decode()
+    space.commit("lib", {"flake.nix": text.replace('note = "one"', "note = inputs.nixpkgs.note")})
+    ran = run_sync(
+        space.manifest(
+            tables={"lib": {"after": [{"run": "sh -ec 'nix eval --raw .#note > deps.json'", "files": ["deps.json"]}]}}
+        ),
+        locker="native",
+    )
+    assert ran.statuses == {"lib": "updated"}, ran["lib"]
+    # The stand-in's second commit says so, which the old lock does not name.
+    assert read(space.path("lib"), Rev(str(ran["lib"].commit)), "deps.json") == b"two"
+
+
+def test_a_dry_run_says_that_it_runs_none(space: Space) -> None:
+    ran = sync(space, dry_run=True)
+    assert [event.text for event in ran.events if isinstance(event, Note)] == [
+        "lib: a dry run runs no command of `after`: its commit is without their files"
+    ]

@@ -26,7 +26,7 @@ from flakesync.terms import FlakeDir, Rev
 from flakesync.update.commit import is_ours
 from flakesync.workspace.manifest import load_workspace, select
 from tests.support.nix import RealNix
-from tests.support.nixspace import UPDATE, Space, Take, contents, read
+from tests.support.nixspace import UPDATE, Space, Take, contents, read, run_sync
 from tests.support.repos import run_git
 
 Edits = Sequence[tuple[str, Edit]]
@@ -248,3 +248,31 @@ def test_a_flake_that_cannot_be_locked_takes_the_edits_of_its_repo_along(tmp_pat
     made = carried_out(space)
     assert (made.status, made.files, changed(space, made)) == ("updated", ["flake.nix"], {"flake.nix", "flake.lock"})
     assert carried_out(space, [(".", FOLLOW), ("dev", FOLLOW)]).status == "failed"
+
+
+@pytest.mark.parametrize("locker", ["native", "nix"])
+def test_a_folder_that_the_flake_takes_is_edited_and_locked_with_it(
+    any_nix: RealNix, use_nix: RealNix, tmp_path: Path, locker: LockerChoice
+) -> None:
+    space = Space(tmp_path / "space")
+    old, new = (space.commit("nixpkgs", {"release": name}, branch=name) for name in ("old", "new"))
+    url = f"git+{space.url('nixpkgs')}?ref="
+    space.add("app", {})
+    files = {
+        "flake.nix": '{ inputs.sub.url = "path:./sub"; outputs = _: { }; }',
+        "sub/flake.nix": f'{{ inputs.nixpkgs.url = "{url}old"; outputs = _: {{ }}; }}',
+    }
+    space.commit("app", files)
+    run_git("reset", "-q", "--hard", cwd=space.path("app"))
+    subprocess.run(["nix", "flake", "lock"], cwd=space.path("app"), check=True, capture_output=True)
+    space.commit("app", {"flake.lock": (space.path("app") / "flake.lock").read_text()})
+    manifest = space.manifest(pins={"nixpkgs": {"source": f"{url}new", "replaces": ["old"]}})
+    ran = run_sync(manifest, locker=locker)
+    assert ran.statuses == {"app": "updated"}, ran["app"]
+    assert ran["app"].files == ["sub/flake.nix"]
+    assert file_of(space, ran["app"], "sub/flake.nix") == files["sub/flake.nix"].replace("?ref=old", "?ref=new")
+    assert space.locked("app", "sub/nixpkgs")["rev"] == new != old
+    run_git("switch", "-q", "--detach", str(ran["app"].commit), cwd=space.path("app"))
+    command = ["nix", "flake", "lock", "--no-update-lock-file"]
+    subprocess.run(command, cwd=space.path("app"), check=True, capture_output=True)
+    assert run_sync(manifest, locker=locker).statuses == {"app": "unchanged"}

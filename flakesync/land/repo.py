@@ -10,7 +10,7 @@ import msgspec
 from flakesync.analysis.plan import Change, make_plan
 from flakesync.cooldown.waivers import waiver_lines
 from flakesync.documents.land import Tested
-from flakesync.errors import GitError, ManifestError
+from flakesync.errors import GitError, ManifestError, SyncError, plain
 from flakesync.forge.model import ForgeError, OnForge, Pull, Undecided, Waiting
 from flakesync.git.repository import Repository
 from flakesync.land.merge import Merge
@@ -27,7 +27,7 @@ from flakesync.sync.outcome import FailedUpstream, Unchanged, Updated
 from flakesync.terms import RepoName, Rev
 from flakesync.update.check_reuse import same_trees
 from flakesync.update.commit import MOVER
-from flakesync.update.content import Update, locked_of
+from flakesync.update.content import Update, find_left, locked_of
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, UnreadableRepo
 
 _PAUSES_S = (1.0, 2.0, 4.0)
@@ -97,6 +97,7 @@ class RepoLanding:
                 raise Closed("pull-closed", message, hint=hint)
         run, changes, survey = self._plan(found)
         if not changes:
+            _require_none_left(found)
             return self._nothing_left(found, on_forge, pull)
         merge_status = None
         if on_forge is not None and pull is not None and pull.state == "open" and self.run.options.merge:
@@ -203,6 +204,21 @@ def _require_all(found: RepoOnServer, outcome: Updated | Unchanged) -> None:
     for each in outcome.failed_flakes if isinstance(outcome, Updated) else ():
         if each.dir in tested:
             raise each.error
+
+
+def _require_none_left(found: RepoOnServer) -> None:
+    """Refuse to call an update landed of which the base has the locks alone. Raises: SyncError(`not-landed`)."""
+    if found.update is None:
+        return
+    with Repository.open(found.state.clone) as repository:
+        left = find_left(repository, found.state.base_rev, found.update)
+    if left:
+        names = plain(", ".join(left))
+        raise SyncError(
+            "not-landed",
+            f"{found.state.base} has the locks of the update, but not its {names}",
+            hint="take these files from the update branch to the base, or take its locks back",
+        )
 
 
 def _align(repository: Repository, branch: str, tip: Rev | None) -> None:

@@ -36,6 +36,7 @@ from flakesync.sync.tools import Tools, make_tools, one_at_a_time
 from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev
 from flakesync.update.commit import find_update_branch
+from flakesync.update.content import left_on
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot
 
@@ -208,7 +209,12 @@ class _Run:
                 repository.clear_dead_locks(ref)
                 tip = repository.ref(ref)
                 if tip is not None:
-                    find_update_branch(repository, self.workspace.branch, state.base_rev, state.branches.tracking)
+                    branch = self.workspace.branch
+                    find_update_branch(repository, branch, state.base_rev, state.branches.tracking)
+                    left = left_on(repository, branch, tip, state.base_rev)
+                    if left:
+                        self.listener(Note(f"{name}: its base has the locks of its update, but not its {left}"))
+                        return
                     repository.delete_ref(ref, old=tip)
                     self.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
         except Exception as error:  # noqa: BLE001 - it is left alone anyway

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flakesync.cooldown.waivers import pins_of, waivers_of
-from flakesync.errors import LockError
+from flakesync.errors import LockError, plain
 from flakesync.git.repository import Repository
 from flakesync.git.store.trees import changed_paths
 from flakesync.git.trailers import trailer
@@ -160,8 +160,34 @@ def has_content(repository: Repository, base: Rev, update: Update) -> bool:
 
     And what the update makes of other files: of a flake.nix the edits alone, of all others the very file.
     """
-    if not all(_has_file(repository, base, update, path) for path in update.files):
-        return False
+    return _has_locks(repository, base, update) and all(
+        _has_file(repository, base, update, path) for path in update.files
+    )
+
+
+def find_left(repository: Repository, base: Rev, update: Update) -> list[str]:
+    """Return the files of an update that the base has still as they were before it, although it has its locks.
+
+    Somebody has taken the locks alone: no later update brings these files.
+    """
+    if not update.files or not _has_locks(repository, base, update):
+        return []
+    if not update.moves and not _locks_in(changed_paths(repository.reader, update.base, update.commit)):
+        return []
+    entry = repository.reader.entry
+    return [path for path in update.files if entry(base, path) == entry(update.base, path)]
+
+
+def left_on(repository: Repository, branch: str, tip: Rev, base: Rev) -> str:
+    """Return what `find_left` finds of an update branch, for people; empty: nothing, or it cannot be read."""
+    commits = own_commits(repository, branch, tip, [base])
+    try:
+        return plain(", ".join(find_left(repository, base, read_update(repository, commits)))) if commits else ""
+    except LockError:
+        return ""
+
+
+def _has_locks(repository: Repository, base: Rev, update: Update) -> bool:
     if not update.moves:
         # It writes locks otherwise, without moving an input: those in which inputs shared a node.
         files = _locks_in(changed_paths(repository.reader, update.base, update.commit))

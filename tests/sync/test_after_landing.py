@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.sync.events import Note
 from tests.support.landing import Landing
 from tests.support.memory_forge import Way
 from tests.support.nixspace import Space, Take, read, run_sync
@@ -98,12 +99,19 @@ def test_what_the_manifest_does_not_ask_for_any_more_is_not_landed(tmp_path: Pat
     assert nightly.deps("lib") == b"old\n"
 
 
-def test_files_that_only_a_person_brings_in_are_an_update_of_their_own(tmp_path: Path) -> None:
+def test_locks_that_a_person_has_taken_without_their_files_are_no_landed_update(tmp_path: Path) -> None:
     nightly = Nightly(tmp_path)
-    nightly.publish()
-    # Somebody has taken the lock to the base, and not what belongs to it.
-    lock = read(nightly.space.path("lib"), nightly.space.tip("lib", "flakesync/update"), "flake.lock")
+    published = nightly.publish()
+    update = nightly.space.tip("lib", "flakesync/update")
+    lock, deps = (read(nightly.space.path("lib"), update, file) for file in ("flake.lock", "deps.json"))
     nightly.space.commit("lib", {"flake.lock": lock})
+    ran = run_sync(nightly.landing.file, locker="native")
+    assert [event.text for event in ran.events if isinstance(event, Note) and event.text.startswith("lib: ")] == [
+        "lib: its base has the locks of its update, but not its deps.json"
+    ]
     landed = nightly.landing.land("lib", locker="native")
-    assert landed.statuses["lib"] == "landed", landed.errors
-    assert nightly.deps("lib") == b"old\n"
+    assert landed.errors == {"lib": "not-landed"}
+    assert nightly.landing.update("lib") == published["lib"]
+    # With the files, or with others of its own, it has.
+    nightly.space.commit("lib", {"deps.json": deps.decode() + "more\n"})
+    assert nightly.landing.land("lib", locker="native").errors == {}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from flakesync.analysis.plan import Plan
+from flakesync.analysis.plan import Plan, edit_document
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
@@ -115,6 +115,7 @@ def move_documents(moves: Iterable[PlannedMove]) -> list[ChangeDocument]:
             from_=rev_of(move.move.locked),
             to={"rev": move.rev},
             reason=move.reason,
+            edit=edit_document(move.edit),
         )
         for move in moves
     ]
@@ -128,6 +129,7 @@ def _rewrite_documents(rewrites: Iterable[PlannedRewrite]) -> list[ChangeDocumen
             from_=each.from_rev,
             to={"flake_nix": each.wanted},
             reason=each.reason,
+            edit=edit_document(each.edit),
         )
         for each in rewrites
     ]

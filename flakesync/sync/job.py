@@ -20,6 +20,7 @@ from flakesync.nix.expression.edit import Edit
 from flakesync.sync.lockers import FromClone, FromServer, Move
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.update.subject import USUAL, make_subject
+from flakesync.workspace.clones.edits import FlakeEdit
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.settings.after import AfterCommand
 from flakesync.workspace.snapshot import RepoAtCommit
@@ -28,7 +29,7 @@ from flakesync.workspace.snapshot import RepoAtCommit
 class PlannedMove(msgspec.Struct, frozen=True):
     """One input that moves to a commit that is known. reason: a phrase for people. pin: the one that governs it.
 
-    stale: its flake.nix and its lock disagree on it.
+    stale: its flake.nix and its lock disagree on it. edit: what is written into flake.nix with it.
     """
 
     flake: FlakeDir
@@ -36,6 +37,7 @@ class PlannedMove(msgspec.Struct, frozen=True):
     reason: str
     pin: PinName | None
     stale: bool = False
+    edit: FlakeEdit | None = None
 
     @property
     def key(self) -> tuple[FlakeDir, InputPath]:
@@ -57,7 +59,7 @@ class PlannedMove(msgspec.Struct, frozen=True):
 class PlannedRewrite(msgspec.Struct, frozen=True):
     """One input of a stale lock that is locked as flake.nix says by now, wherever that leads; see `ToFlakeNix`.
 
-    from_rev: what the lock has so far; None: nothing.
+    from_rev: what the lock has so far; None: nothing. edit: what is written into flake.nix with it.
     """
 
     flake: FlakeDir
@@ -65,6 +67,7 @@ class PlannedRewrite(msgspec.Struct, frozen=True):
     wanted: str
     reason: str
     from_rev: Rev | None
+    edit: FlakeEdit | None = None
 
 
 class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,6 +163,7 @@ def make_job(
         after=state.repo.after,
         tracking=state.branches.tracking,
         rewrites=rewrites,
+        edits=tuple(dict.fromkeys((each.edit.dir, each.edit.edit) for each in every if each.edit is not None)),
     )
 
 
@@ -182,10 +186,10 @@ def plan_move(
         GitError: the repository of an upstream cannot be read.
     """
     if isinstance(change.to, ToFlakeNix):
-        return PlannedRewrite(change.flake, change.input, change.to.wanted, change.reason, change.from_rev)
+        return PlannedRewrite(change.flake, change.input, change.to.wanted, change.reason, change.from_rev, change.edit)
     source = _source(change, change.to, branch, repositories, commits)
     move = Move(change.input, change.original, change.locked, source)
-    return PlannedMove(change.flake, move, change.reason, change.pin, change.stale)
+    return PlannedMove(change.flake, move, change.why, change.pin, change.stale, change.edit)
 
 
 def _source(

@@ -14,7 +14,7 @@ from tests.support.landing import Landing
 from tests.support.nixspace import chain
 
 Flakesync = Callable[..., Ran]
-ARGUMENTS = {"why": ("r0",)}
+ARGUMENTS = {"why": ("r0",), "move": ("--check",)}
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 

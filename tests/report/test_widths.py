@@ -103,6 +103,10 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (InputsDocument, inputs),
     (PlanDocument, of_document(render_plan)),
     (SyncDocument, of_document(render_sync)),
+def move(document: MoveDocument, width: int) -> list[Line]:
+    return render_move(document, manifest="workspace.toml", width=width)
+
+
     (PublishDocument, of_document(render_publish)),
     (AbandonDocument, of_document(render_abandon)),
     (StatusDocument, of_document(render_status)),
@@ -121,6 +125,7 @@ def require_within(lines: list[Line], width: int) -> None:
 @pytest.mark.parametrize(("document", "render"), RENDERERS, ids=lambda each: getattr(each, "__name__", ""))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), width=st.integers(40, 200))
+    (MoveDocument, move),
 def test_no_line_is_wider_than_the_terminal(
     document: type, render: Callable[[Any, int], list[Line]], data: st.DataObject, width: int
 ) -> None:

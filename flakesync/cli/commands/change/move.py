@@ -134,7 +134,7 @@ def _decide(
     if common.json:
         screen.answer_json(document)
     else:
-        from flakesync.report.move import render_move
+        from flakesync.report.move.text import render_move
 
         screen.answer(render_move(document, manifest=workspace.file.name, width=screen.width()))
     show_hints(survey.graph, selected)

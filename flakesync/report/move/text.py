@@ -24,11 +24,12 @@ from flakesync.report.text import (
 )
 
 _MOST = 30
+_REV_AND_DAY = 2 + 7 + 2 + 10 + 3 * 2
 
 
 def render_move(document: MoveDocument, *, manifest: str, width: int) -> list[Line]:
     """Return where pins move, what was written, and what sync will edit in which flake.nix. manifest: its name."""
-    lines = list(_pins(document.pins))
+    lines = list(_pins(document.pins, width))
     if document.written:
         would = "would change" if document.dry_run else "changed"
         lines += fold(line(f"{shown(manifest)} {would}: ", ", ".join(map(shown, document.written))), width, 2)
@@ -41,14 +42,15 @@ def render_move(document: MoveDocument, *, manifest: str, width: int) -> list[Li
             head = row([(line(Span(shown(repo.repo), "name")), column), (place, line_width(place))])
             lines += with_detail(head, detail, line_width(head[0]), 6, width)
     for unread in document.unread:
-        pieces = wrap(f"not read: {shown(unread.detail)}", width - 4)
-        lines += hang(line("  ", Span(shown(unread.repo), "name"), "  "), [line(piece) for piece in pieces], 4)
+        pieces = wrap(f"{shown(unread.repo)}: not read: {shown(unread.detail)}", width - 4)
+        lines += hang(line("  "), [line(piece) for piece in pieces], 4)
     return lines
 
 
-def _pins(pins: list[MovedPin]) -> Iterator[Line]:
+def _pins(pins: list[MovedPin], width: int) -> Iterator[Line]:
+    most = share(width, _REV_AND_DAY, _MOST * 3) // 3
     names, olds, news = (
-        widest(shown(text) for text in texts)
+        widest((shown(text) for text in texts), most=most)
         for texts in ([pin.name for pin in pins], [pin.from_ for pin in pins], [pin.to for pin in pins])
     )
     for pin in pins:

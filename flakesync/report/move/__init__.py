@@ -1,0 +1,1 @@
+"""What `flakesync move` answers, for people."""

@@ -1,0 +1,102 @@
+"""What a pin replaces is moved on: flake.nix and flake.lock in one commit, in every repo, in order."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flakesync.nix.lock.file import LockFile
+from tests.support import repos
+from tests.support.nix import RealNix
+from tests.support.nixspace import drift_of, read, run_sync
+from tests.support.releases import HM_NEW, HM_OLD, NEW, OLD, Releases
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Releases:
+    return Releases(tmp_path / "w")
+
+
+def test_before_a_sync_drift_and_plan_say_what_is_left(releases: Releases) -> None:
+    found = [f for f in drift_of(releases.manifest(), at="base") if f.kind in ("ref", "stale-lock")]
+    assert [(f.kind, f.repo, f.input) for f in found] == [
+        ("ref", "app", "hm"),
+        ("ref", "app", "nixpkgs"),
+        ("ref", "lib", "nixpkgs"),
+    ]
+    assert found[0].wanted_rev == releases.space.tip("hm", HM_NEW)
+    assert found[1].detail == "nixos-25.11 in flake.nix:3, pin nixpkgs has nixos-26.05"
+
+
+def test_one_run_moves_all_repos_and_nix_takes_their_locks(releases: Releases, use_nix: RealNix) -> None:
+    manifest = releases.manifest()
+    ran = run_sync(manifest, locker="auto")
+    assert ran.errors == {}
+    assert ran.statuses == {"lib": "updated", "app": "updated", "cli": "updated"}
+    assert [[name for name, _ in wave] for wave in ran.plan.waves] == [["lib"], ["app"], ["cli"]]
+    edits = {(each.input, each.edit.line, each.edit.from_, each.edit.to) for each in ran["app"].changes if each.edit}
+    assert edits == {("nixpkgs", 3, OLD, NEW), ("hm", 4, HM_OLD, HM_NEW)}
+    for name in ("lib", "app", "cli"):
+        lock = LockFile.parse(releases.update(name, "flake.lock"))
+        assert not any(OLD in str(node.original) for node in lock.nodes.values())
+        folder = releases.space.root / f"{name}-check"
+        folder.mkdir()
+        for file in ("flake.nix", "flake.lock"):
+            (folder / file).write_bytes(releases.update(name, file))
+        subprocess.run(
+            ["nix", "flake", "lock", "--no-update-lock-file", f"path:{folder}"], check=True, capture_output=True
+        )
+    assert releases.space.locked("app", "nixpkgs")["rev"] == releases.space.tip("nixpkgs", NEW)
+
+
+def test_the_next_night_makes_no_commit_anew(releases: Releases, use_nix: RealNix) -> None:
+    manifest = releases.manifest()
+    run_sync(manifest, locker="auto")
+    tips = {name: releases.space.ref(name) for name in releases.space.names}
+    again = run_sync(manifest, locker="auto")
+    assert set(again.statuses.values()) == {"unchanged"}
+    assert {name: releases.space.ref(name) for name in releases.space.names} == tips
+    assert [f.kind for f in drift_of(manifest)] == []
+
+
+def test_an_input_that_only_a_person_can_edit_fails_its_repo_and_skips_those_who_take_it(
+    releases: Releases, use_nix: RealNix
+) -> None:
+    space = releases.space
+    text = read(space.path("lib"), space.tip("lib"), "flake.nix").decode()
+    space.commit("lib", {"flake.nix": text.replace(f'?ref={OLD}";', f'?ref=" + "{OLD}";')})
+    ran = run_sync(releases.manifest(), locker="auto")
+    assert ran.statuses == {"lib": "failed", "app": "skipped", "cli": "skipped"}
+    assert ran.errors["lib"] == "cannot-edit"
+    error = ran["lib"].error
+    assert error is not None
+    assert "lib/flake.nix:3:" in error.message
+    assert error.hint is not None
+    assert NEW in error.hint
+    assert space.ref("lib") is None
+
+
+def test_what_the_manifest_holds_is_not_edited(releases: Releases, use_nix: RealNix) -> None:
+    releases.space.manifest()
+    manifest = releases.manifest()
+    with manifest.open("a") as file:
+        file.write('[defaults]\nhold = ["nixpkgs"]\n')
+    ran = run_sync(manifest, locker="auto")
+    assert [(stays.repo, stays.reason) for stays in ran.plan.held if stays.input == ("nixpkgs",)] == [
+        ("app", "hold"),
+        ("lib", "hold"),
+    ]
+    assert OLD.encode() in releases.update("app", "flake.nix")
+    assert HM_NEW.encode() in releases.update("app", "flake.nix")
+
+
+def test_a_branch_that_has_the_edits_is_landed_when_the_base_has_them(releases: Releases, use_nix: RealNix) -> None:
+    manifest = releases.manifest()
+    run_sync(manifest, locker="auto")
+    space = releases.space
+    for name in space.names:  # as a squash merge: the same files in another commit
+        files = {file: releases.update(name, file).decode() for file in ("flake.nix", "flake.lock")}
+        repos.commit(space.path(name), files, message="Squashed")
+    ran = run_sync(manifest, locker="auto")
+    assert "lib" not in ran.statuses or ran.statuses["lib"] == "unchanged"
+    assert not any(change.edit for _, changes in ran.plan.changes() for change in changes)

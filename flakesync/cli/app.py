@@ -12,7 +12,7 @@ from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
 GROUPS = {
-    "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan"),
+    "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan", "seen"),
     "Change": ("sync", "move", "follow"),
     "Land": ("publish", "status", "land", "abandon"),
     "Set up": ("init", "schema", "demo"),

@@ -37,6 +37,7 @@ groups = _of_manifest(_groups)
 repos_and_groups = _of_manifest(lambda workspace: {*workspace.names, *_groups(workspace)})
 pins = _of_manifest(lambda workspace: (pin.name for pin in workspace.pins))
 sources = _of_manifest(lambda workspace: {*workspace.names, *(pin.name for pin in workspace.pins)})
+pins = _of_manifest(lambda workspace: {pin.name for pin in workspace.pins})
 
 
 def kinds(incomplete: str) -> list[str]:

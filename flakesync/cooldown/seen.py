@@ -113,6 +113,11 @@ def source_name(reference: FlakeRef) -> str:
     return str(FlakeRef(reference.type, place)).partition("?")[0]
 
 
+def branch_of(reference: FlakeRef) -> Branch:
+    """Return what the branch of a reference is called in the record."""
+    return source_name(reference), _branch(reference.ref)
+
+
 def seen_place(workspace: Workspace, cache: Path) -> Path:
     """Return the file of the record: that of the manifest, else one in the cache that all workspaces share."""
     return workspace.seen if workspace.seen is not None else seen_file(cache)

@@ -1,10 +1,15 @@
 """The JSON documents (docs/json.md): a module for each, named like the command that answers with it."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 DocumentName = Literal[
-    "graph", "drift", "audit", "inputs", "plan", "why", "follow", "move", "sync", "publish", "status", "land", "abandon"
+    "graph", "drift", "audit", "inputs", "plan", "why", "seen", "follow", "move", "sync", "publish", "status", "land",
+    "abandon",
 ]
 """All of them, in the order of a workspace's life; `DOCUMENT` of the module is the class of the whole document."""
 
 DOCUMENTS: tuple[DocumentName, ...] = get_args(DocumentName)
+
+MODULES: Mapping[DocumentName, str] = {"seen": "cooldown.seen"}
+"""The modules of those that have a wing of their own."""

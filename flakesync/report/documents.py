@@ -5,7 +5,7 @@ from importlib import import_module
 
 import msgspec
 
-from flakesync.documents import DocumentName
+from flakesync.documents import MODULES, DocumentName
 from flakesync.errors import escaped
 from flakesync.secrets import hide_secrets
 
@@ -39,7 +39,7 @@ def _shown(value: object) -> object:
 
 def document_type(name: DocumentName) -> type[msgspec.Struct]:
     """Return the class of a document; its module is imported only now."""
-    found: type[msgspec.Struct] = import_module(f"flakesync.documents.{name}").DOCUMENT
+    found: type[msgspec.Struct] = import_module(f"flakesync.documents.{MODULES.get(name, name)}").DOCUMENT
     return found
 
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-
 from flakesync.nix.reference.flakeref import FlakeRef, identity_of_glob
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source_globs import covers

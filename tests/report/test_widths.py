@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from flakesync.documents.abandon import AbandonDocument
 from flakesync.documents.audit import AuditReport
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.documents.cooldown.seen import SeenDocument
 from flakesync.documents.inputs import InputsDocument
 from flakesync.documents.land import LandDocument
 from flakesync.documents.plan import PlanDocument
@@ -27,6 +28,7 @@ from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.graph.tree import render_tree
 from flakesync.report.init import render_init
+from flakesync.report.cooldown.seen import render_seen
 from flakesync.report.inputs import render_inputs
 from flakesync.report.land import render_land
 from flakesync.report.plan import render_plan
@@ -89,6 +91,10 @@ def inputs(document: InputsDocument, width: int) -> list[Line]:
     return render_inputs(document, now=NOW, width=width, full=True)
 
 
+def seen(document: SeenDocument, width: int) -> list[Line]:
+    return render_seen(document, now=NOW, width=width, full=True)
+
+
 def summary(report: DriftReport, width: int) -> list[Line]:
     return render_summary(report, ["app", "x" * 90], width=width)
 
@@ -101,6 +107,7 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (DriftReport, drift),
     (AuditReport, of_document(render_audit)),
     (InputsDocument, inputs),
+    (SeenDocument, seen),
     (PlanDocument, of_document(render_plan)),
     (SyncDocument, of_document(render_sync)),
 def move(document: MoveDocument, width: int) -> list[Line]:

@@ -18,6 +18,7 @@ from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.cooldown.seen import SeenDocument
 from flakesync.documents.inputs import InputsDocument
 from flakesync.documents.land import LandDocument
+from flakesync.documents.move import MoveDocument
 from flakesync.documents.plan import PlanDocument
 from flakesync.documents.publish import PublishDocument
 from flakesync.documents.status import StatusDocument
@@ -31,6 +32,7 @@ from flakesync.report.init import render_init
 from flakesync.report.cooldown.seen import render_seen
 from flakesync.report.inputs import render_inputs
 from flakesync.report.land import render_land
+from flakesync.report.move.text import render_move
 from flakesync.report.plan import render_plan
 from flakesync.report.publish import render_abandon, render_publish
 from flakesync.report.status import render_status

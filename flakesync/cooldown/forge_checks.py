@@ -59,7 +59,9 @@ def checks_of(reference: FlakeRef, rev: Rev, hosts: "Hosts | None", cache: Path)
     except FlakesyncError as error:
         if error.code == "interrupted":
             raise
-        return CommitChecks({}, error.message)
+        from flakesync.forge.refusals import reason_of
+
+        return CommitChecks({}, f"{identity.host}: {reason_of(error, identity.host)}")
     if found is None:
         words = "is no forge that flakesync knows of (`[forges]` in the manifest says what it is)"
         return CommitChecks({}, f"{identity.host} {words}")

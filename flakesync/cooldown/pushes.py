@@ -37,6 +37,7 @@ def read_pushes(reference: FlakeRef, tip: Rev, hosts: "Hosts", *, since: int, no
     """
     from flakesync.forge.model import Project
     from flakesync.forge.readers import reader_of
+    from flakesync.forge.refusals import reason_of
 
     identity = reference.identity
     if identity is None or not identity.host:
@@ -50,7 +51,7 @@ def read_pushes(reference: FlakeRef, tip: Rev, hosts: "Hosts", *, since: int, no
     except FlakesyncError as error:
         if error.code in _INTERRUPTED:
             raise
-        return PushEvidence(note=f"no record of pushes: {error.message}")
+        return PushEvidence(note=f"{identity.host} does not tell of pushes ({reason_of(error, identity.host)})")
     start = next((place for place, each in enumerate(pushes) if each.rev == tip), None)
     times: dict[Rev, int] = {}
     proven = {tip}

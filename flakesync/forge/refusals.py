@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 
 import msgspec
 
-from flakesync.errors import plain
+from flakesync.errors import FlakesyncError, plain
 from flakesync.forge.model import ForgeError
 
 _WORDS_MAX = 300
@@ -27,6 +27,13 @@ class Refused(ForgeError):  # noqa: N818 - it says what happened, like the error
     def words(self) -> str:
         """The server's own words, in one line."""
         return in_one_line(self.lines)
+
+
+def reason_of(error: FlakesyncError, host: str) -> str:
+    """Return why a question to a forge has no answer, as a phrase that follows the name of the host."""
+    if isinstance(error, Refused):
+        return f"status {error.status}" + (f": {error.words}" if error.words else "")
+    return error.message.removeprefix(f"{host}: ")
 
 
 class refused_with(AbstractContextManager[None]):  # noqa: N801 - used like contextlib.suppress

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from flakesync.nix.lock.file import LockFile
+from flakesync.sync.lockers.auto import LockerChoice
 from tests.support import repos
 from tests.support.nix import RealNix
-from tests.support.nixspace import drift_of, read, run_sync
+from tests.support.nixspace import Take, drift_of, flake_nix, read, run_sync
 from tests.support.releases import HM_NEW, HM_OLD, NEW, OLD, Releases
+from tests.support.repos import run_git
 
 
 @pytest.fixture
@@ -28,25 +30,31 @@ def test_before_a_sync_drift_and_plan_say_what_is_left(releases: Releases) -> No
     assert found[1].detail == "nixos-25.11 in flake.nix:3, pin nixpkgs has nixos-26.05"
 
 
-def test_one_run_moves_all_repos_and_nix_takes_their_locks(releases: Releases, use_nix: RealNix) -> None:
-    manifest = releases.manifest()
-    ran = run_sync(manifest, locker="auto")
+@pytest.mark.parametrize("locker", ["auto", "nix"])
+def test_one_run_moves_all_repos_and_nix_takes_their_locks(
+    releases: Releases, nix: RealNix, use_nix: RealNix, locker: LockerChoice
+) -> None:
+    ran = run_sync(releases.manifest(), locker=locker)
     assert ran.errors == {}
     assert ran.statuses == {"lib": "updated", "app": "updated", "cli": "updated"}
     assert [[name for name, _ in wave] for wave in ran.plan.waves] == [["lib"], ["app"], ["cli"]]
     edits = {(each.input, each.edit.line, each.edit.from_, each.edit.to) for each in ran["app"].changes if each.edit}
     assert edits == {("nixpkgs", 3, OLD, NEW), ("hm", 4, HM_OLD, HM_NEW)}
     for name in ("lib", "app", "cli"):
+        require_taken(releases, name)
         lock = LockFile.parse(releases.update(name, "flake.lock"))
         assert not any(OLD in str(node.original) for node in lock.nodes.values())
-        folder = releases.space.root / f"{name}-check"
-        folder.mkdir()
-        for file in ("flake.nix", "flake.lock"):
-            (folder / file).write_bytes(releases.update(name, file))
-        subprocess.run(
-            ["nix", "flake", "lock", "--no-update-lock-file", f"path:{folder}"], check=True, capture_output=True
-        )
     assert releases.space.locked("app", "nixpkgs")["rev"] == releases.space.tip("nixpkgs", NEW)
+
+
+def require_taken(releases: Releases, name: str, *files: str) -> None:
+    """Require that Nix takes the lock of a repo's update as it is. files: others that the flake needs."""
+    folder = releases.space.root / f"{name}-check"
+    for file in ("flake.nix", "flake.lock", *files):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(releases.update(name, file))
+    argv = ["nix", "flake", "lock", "--no-update-lock-file", f"path:{folder}"]
+    subprocess.run(argv, check=True, capture_output=True)
 
 
 def test_the_next_night_makes_no_commit_anew(releases: Releases, use_nix: RealNix) -> None:
@@ -100,3 +108,67 @@ def test_a_branch_that_has_the_edits_is_landed_when_the_base_has_them(releases: 
     ran = run_sync(manifest, locker="auto")
     assert "lib" not in ran.statuses or ran.statuses["lib"] == "unchanged"
     assert not any(change.edit for _, changes in ran.plan.changes() for change in changes)
+
+
+def test_an_input_of_a_folder_of_the_repo_is_edited_there(releases: Releases, use_nix: RealNix) -> None:
+    space = releases.space
+    url = f"git+{space.url('nixpkgs')}?ref={OLD}"
+    sub = flake_nix(f'\n    nixpkgs.url = "{url}";')
+    space.add("top", {"nixpkgs": Take(ref=OLD, at=space.tip("nixpkgs", OLD))})
+    path = space.path("top")
+    repos.commit(path, {"flake.nix": flake_nix('\n    sub.url = "path:./sub";'), "sub/flake.nix": sub})
+    subprocess.run(["nix", "flake", "lock", str(path)], check=True, capture_output=True)
+    repos.commit(path, {"flake.lock": (path / "flake.lock").read_text()})
+    ran = run_sync(releases.manifest(), locker="auto")
+    assert ran.errors == {}
+    assert [(each.input, each.edit and each.edit.file) for each in ran["top"].changes] == [
+        ("sub/nixpkgs", "sub/flake.nix")
+    ]
+    assert releases.update("top", "sub/flake.nix").decode() == sub.replace(OLD, NEW)
+    assert space.locked("top", "sub/nixpkgs")["rev"] == space.tip("nixpkgs", NEW)
+
+
+def test_a_linked_flake_nix_is_edited_where_it_is(releases: Releases, use_nix: RealNix) -> None:
+    space = releases.space
+    path = space.path("lib")
+    text = read(path, space.tip("lib"), "flake.nix").decode()
+    run_git("rm", "-q", "flake.nix", cwd=path)
+    (path / "nix").mkdir()
+    (path / "nix/flake.nix").write_text(text)
+    (path / "flake.nix").symlink_to("nix/flake.nix")
+    run_git("add", "-A", cwd=path)
+    run_git("commit", "-q", "-m", "Link", cwd=path)
+    ran = run_sync(releases.manifest(), locker="auto")
+    assert ran.errors == {}
+    assert releases.update("lib", "nix/flake.nix").decode() == text.replace(OLD, NEW)
+
+
+def test_what_is_no_reference_to_the_old_branch_stays(releases: Releases) -> None:
+    space = releases.space
+    at = space.tip("nixpkgs", OLD)
+    space.add("odd", {
+        "nixpkgs": Take(ref=OLD, at=at, fixed=True),
+        "other": Take("nixpkgs", ref="main"),
+        "globbed": Take("nixpkgs", ref=OLD, at=at),
+        "legacy": Take("nixpkgs", ref=OLD, at=at),
+    })  # fmt: skip
+    url = f"git+{space.url('nixpkgs')}"
+    manifest = space.manifest(pins={
+        "nixpkgs": {"source": f"{url}?ref={NEW}", "replaces": [OLD], "inputs": ["nixpkgs", "other"]},
+        "old": {"source": f"{url}?ref={OLD}", "inputs": ["legacy"]},
+    })  # fmt: skip
+    left = [found for found in drift_of(manifest, at="base") if found.repo == "odd" and found.kind == "ref"]
+    assert {found.input: found.detail for found in left} == {
+        "nixpkgs": "nixos-25.11 in flake.nix, pin nixpkgs has nixos-26.05: its flake.nix names the commit",
+    }
+
+
+def test_what_no_commit_may_be_taken_for_is_not_edited(releases: Releases, use_nix: RealNix) -> None:
+    manifest = releases.manifest()
+    text = manifest.read_text().replace('release = "26.05"', 'release = "26.05"\ncooldown = "7d"\ndated-by = "trusted"')
+    manifest.write_text(text)
+    ran = run_sync(manifest, locker="auto")
+    assert not any(each.edit for _, changes in ran.plan.changes() for each in changes)
+    held = {(stays.repo, stays.input): stays.reason for stays in ran.plan.held}
+    assert held.keys() >= {("lib", ("nixpkgs",)), ("app", ("nixpkgs",)), ("app", ("hm",))}
+    assert releases.space.ref("lib") is None

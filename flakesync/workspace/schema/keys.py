@@ -11,7 +11,7 @@ from flakesync.net.forge_kinds import KINDS
 from flakesync.workspace import values
 from flakesync.workspace.audit import OF_IGNORES, RuleId, Severity, Threshold
 from flakesync.workspace.model import External, MergeMethod, Propagate, Read
-from flakesync.workspace.settings.cooldown import COOLDOWN_PATTERN, LONGEST_NAME, Evidence
+from flakesync.workspace.settings.cooldown import COOLDOWN_PATTERN, LONGEST_TEXT, Evidence
 from flakesync.workspace.settings.follow import NIX_VERSION, Follow, FollowMatch
 
 Json = Mapping[str, object]
@@ -103,7 +103,7 @@ POLICY: Mapping[str, Key] = {
     "tips": Key("whether only commits count that were the tip of the branch; default: for nixpkgs", _FLAG),
     "require-ci": Key(
         "which checks must have passed: true for all of them, or globs on their names",
-        {"anyOf": [_FLAG, _array({**_TEXT, "maxLength": LONGEST_NAME}, least=1)]},
+        {"anyOf": [_FLAG, _array({**_TEXT, "maxLength": LONGEST_TEXT}, least=1)]},
     ),
     "ci-depth": Key("of how many commits the checks are asked for; default: 20", {"type": "integer", "minimum": 1}),
     "dated-by": _DATED_BY,
@@ -125,7 +125,7 @@ PIN: Mapping[str, Key] = {
         "a commit that has to be in, however young what has it is",
         {"type": "string", "pattern": "^[0-9a-f]{40}(?:[0-9a-f]{24})?$"},
     ),
-    "at-least-reason": Key("why it has to be in, for the pull request", _TEXT),
+    "at-least-reason": Key("why it has to be in, for the pull request", {**_TEXT, "maxLength": LONGEST_TEXT}),
     "follow": _FOLLOW,
     "follow-match": Key("which copies of its repository may follow it: of the same ref, or any", _choice(FollowMatch)),
     "keep": _KEEP,

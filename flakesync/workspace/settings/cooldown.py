@@ -27,8 +27,8 @@ _DAYS = {"d": 1, "w": 7}
 _COOLDOWN = re.compile(r"([0-9]{1,4})([dw])")
 COOLDOWN_PATTERN = f"^(?:0|{_COOLDOWN.pattern})$"
 _NIXPKGS = "github:NixOS/nixpkgs"
-LONGEST_NAME = 200
-"""Characters of a glob on names of checks."""
+LONGEST_TEXT = 200
+"""Characters of a glob on names of checks, and of a reason."""
 _EVIDENCE: tuple[str, ...] = get_args(Evidence)
 
 
@@ -101,7 +101,7 @@ def read_pin_conditions(
     """Return the conditions of a pin, and note what is wrong with them."""
     conditions = _read(table, usual, tips=table.take("tips", values.flag, has_tips(source)))
     at_least = cast("Rev | None", table.take("at-least", _rev, None))
-    reason = table.take("at-least-reason", values.text, None)
+    reason = table.take("at-least-reason", _short_text, None)
     if _has(table, "at-least") and table.lacks("at-least-reason"):
         hint = 'why it has to be in, for the pull request: `at-least-reason = "CVE-2026-12345"`'
         table.wrong("at-least", bad("needs an `at-least-reason`", hint))
@@ -193,13 +193,13 @@ def _take_checks(table: Table) -> tuple[str, ...] | None:
     if not given:
         table.wrong("require-ci", bad("names no check", hint))
         return None
-    return table.take_list("require-ci", _check_glob, None)
+    return table.take_list("require-ci", _short_text, None)
 
 
-def _check_glob(value: object) -> str:
+def _short_text(value: object) -> str:
     word = values.text(value)
-    if len(word) > LONGEST_NAME:
-        raise bad(f"`{word[:40]}…` is longer than {LONGEST_NAME} characters")
+    if len(word) > LONGEST_TEXT:
+        raise bad(f"`{word[:40]}…` is longer than {LONGEST_TEXT} characters")
     return word
 
 

@@ -131,15 +131,25 @@ def _make(source: bytes, edits: Sequence[FollowsEdit]) -> Edited | dict[FollowsE
     try:
         edited = edit_inputs(source, edits)
     except CannotEditError as whole:
+        now = source
         for edit in edits:
             try:
-                source = edit_inputs(source, [edit]).source
+                now = edit_inputs(now, [edit]).source
             except CannotEditError as error:
-                failed[edit] = error
+                failed[edit] = _in_file(source, edit) or error
         return failed or {edits[-1]: whole}
     done = {place.edit for place in edited.places}
     failed = {edit: CannotEditError(1, 1, _SAID) for edit in edits if edit not in done}
     return failed or edited
+
+
+def _in_file(source: bytes, edit: FollowsEdit) -> CannotEditError | None:
+    """Return why an edit cannot be made in a file as it is, with the place there; None: it can."""
+    try:
+        edit_inputs(source, [edit])
+    except CannotEditError as error:
+        return error
+    return None
 
 
 def _mode_of_removals(pins: Iterable[Pin], repo: Repo) -> Follow:

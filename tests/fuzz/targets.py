@@ -169,6 +169,8 @@ def _questions(forge: Adapter, project: Project) -> tuple[Callable[[], object], 
         lambda: forge.get(project, 7),
         lambda: forge.merge_status(project, _PULL),
         lambda: forge.merge(project, _PULL, head=Rev(REV), method="merge"),
+        lambda: forge.pushes(project, "main", since=0),
+        lambda: forge.commit_checks(project, Rev(REV)),
     )
 
 
@@ -275,6 +277,10 @@ TARGETS = {
         (
             b'200\n[{"number":7,"iid":7,"state":"open","head":{"sha":"x","ref":"b"}}]',
             b'409\n{"message":["head moved"]}',
+            b'200\n[{"after":"1","ref":"refs/heads/main","timestamp":"0001-01-01T00:00:00Z","activity_type":"push"}]',
+            b'200\n[{"created_at":"9999-12-31T23:59:59+23:59","push_data":{"ref":"main","ref_type":"branch"}}]',
+            b'200\n[{"created":"2026-11-20T10:00:00Z","op_type":"commit_repo","ref_name":"main","content":"[{}]"}]',
+            b'200\n{"check_runs":[{"status":"completed","name":"x"}],"statuses":[],"total_count":9}',
         ),
         _words('200 403 409 429 { } [ ] , : "message" "errors" "data" "number" "iid" null 1e999 ""') + _ENDS,
     ),

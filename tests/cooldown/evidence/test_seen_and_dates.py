@@ -145,6 +145,13 @@ def test_a_seen_tip_that_was_rewritten_away_is_no_candidate_and_that_is_said(pla
     assert found.note == f"rewritten: its history does not have {first['c4'][:7]} any more"
 
 
+def test_a_seen_tip_is_looked_for_as_far_back_as_it_may_be(plain: Place) -> None:
+    revs = plain.make(line(400, start=ago(17), step_s=3600))
+    found = plain.find(revs["c399"], {revs["c200"]: ago(8)}, tips=True)
+    assert names(found, revs) == ["c399", "c200"]
+    assert found.note is None
+
+
 def test_in_a_long_history_a_lost_tip_is_looked_for_no_further_back_than_where_it_has_to_be(plain: Place) -> None:
     first = plain.make(line(900, start=ago(600), step_s=86_400 // 2))
     lost = plain.make({"lost": (ago(20), (first["c899"],))})["lost"]

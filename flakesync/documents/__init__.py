@@ -4,7 +4,20 @@ from collections.abc import Mapping
 from typing import Literal, get_args
 
 DocumentName = Literal[
-    "graph", "drift", "audit", "inputs", "plan", "why", "seen", "follow", "move", "sync", "publish", "status", "land",
+    "graph",
+    "drift",
+    "audit",
+    "inputs",
+    "plan",
+    "why",
+    "seen",
+    "follow",
+    "move",
+    "sync",
+    "bisect",
+    "publish",
+    "status",
+    "land",
     "abandon",
 ]
 """All of them, in the order of a workspace's life; `DOCUMENT` of the module is the class of the whole document."""

@@ -14,8 +14,9 @@ from rich.cells import cell_len
 
 from flakesync.documents.abandon import AbandonDocument
 from flakesync.documents.audit import AuditReport
-from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.documents.bisect import BisectDocument
 from flakesync.documents.cooldown.seen import SeenDocument
+from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.inputs import InputsDocument
 from flakesync.documents.land import LandDocument
 from flakesync.documents.move import MoveDocument
@@ -25,11 +26,12 @@ from flakesync.documents.status import StatusDocument
 from flakesync.documents.sync import SyncDocument
 from flakesync.documents.why import ReasonDocument, WhyDocument
 from flakesync.report.audit.text import render_audit
+from flakesync.report.bisect.text import render_bisect
+from flakesync.report.cooldown.seen import render_seen
 from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.graph.tree import render_tree
 from flakesync.report.init import render_init
-from flakesync.report.cooldown.seen import render_seen
 from flakesync.report.inputs import render_inputs
 from flakesync.report.land import render_land
 from flakesync.report.move.text import render_move
@@ -101,6 +103,10 @@ def summary(report: DriftReport, width: int) -> list[Line]:
     return render_summary(report, ["app", "x" * 90], width=width)
 
 
+def move(document: MoveDocument, width: int) -> list[Line]:
+    return render_move(document, manifest="workspace.toml", width=width)
+
+
 def of_document(render: Callable[..., list[Line]]) -> Callable[[Any, int], list[Line]]:
     return lambda document, width: render(document, width=width)
 
@@ -112,16 +118,14 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (SeenDocument, seen),
     (PlanDocument, of_document(render_plan)),
     (SyncDocument, of_document(render_sync)),
-def move(document: MoveDocument, width: int) -> list[Line]:
-    return render_move(document, manifest="workspace.toml", width=width)
-
-
+    (BisectDocument, of_document(render_bisect)),
     (PublishDocument, of_document(render_publish)),
     (AbandonDocument, of_document(render_abandon)),
     (StatusDocument, of_document(render_status)),
     (LandDocument, of_document(render_land)),
     (WhyDocument, of_document(render_why)),
     (DriftReport, summary),
+    (MoveDocument, move),
 ]
 
 
@@ -134,7 +138,6 @@ def require_within(lines: list[Line], width: int) -> None:
 @pytest.mark.parametrize(("document", "render"), RENDERERS, ids=lambda each: getattr(each, "__name__", ""))
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), width=st.integers(40, 200))
-    (MoveDocument, move),
 def test_no_line_is_wider_than_the_terminal(
     document: type, render: Callable[[Any, int], list[Line]], data: st.DataObject, width: int
 ) -> None:

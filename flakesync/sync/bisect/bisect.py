@@ -89,7 +89,7 @@ def _changes(plan: Plan, repo: RepoName, inputs: Sequence[str]) -> tuple[Change,
     chosen = tuple(each for each in every if not inputs or matches(tuple(inputs), each.input))
     if not chosen:
         which = "no input that the globs match" if every else "no input"
-        hint = "`flakesync plan` shows what would move; to look at a repo that is in step, there is nothing to bisect"
+        hint = "`flakesync plan` shows what would move"
         raise FlakesyncError("nothing-moves", f"{repo}: {which} would move", hint=hint)
     return chosen
 

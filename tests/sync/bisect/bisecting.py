@@ -10,6 +10,7 @@ from flakesync.cache.layout import cache_dir
 from flakesync.survey.read import read_survey
 from flakesync.sync.bisect.bisect import bisect
 from flakesync.sync.bisect.run import Bisection, BisectOptions, ProbeRun
+from flakesync.sync.bisect.search import Found
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options
 from flakesync.terms import RepoName
@@ -18,8 +19,9 @@ from tests.support.nixspace import Space, Take
 
 CHECK = """
 set -eu
+LOG={log}
 # One line a run, whole in one write: they may run at the same time.
-printf '%s\\n' "$(grep -c '"rev"' flake.lock)" >> {log}
+printf '%s\\n' "$(grep -c '"rev"' flake.lock)" >> "$LOG"
 {more}
 while read -r rev; do
   if grep -q "$rev" flake.lock; then echo "error: $rev is bad" >&2; exit 1; fi
@@ -30,15 +32,15 @@ done < {bad}
 class Bisecting:
     """`app` takes `r0` … and nixpkgs, each of which has moved on by a commit; `break_with` says which moves are bad."""
 
-    def __init__(self, root: Path, repos: int, *, more: str = "") -> None:
-        """more: what else the check does, in sh."""
+    def __init__(self, root: Path, repos: int, *, more: str = "", own_nixpkgs: bool = False) -> None:
+        """more: what else the check does, in sh. own_nixpkgs: whether the repos take nixpkgs, so that they move too."""
         self.space = Space(root / "acme")
         self.log, self.bad = root / "log", root / "bad"
         self.bad.write_text("")
         self.log.write_text("")
         names = [f"r{number}" for number in range(repos)]
         for name in names:
-            self.space.add(name, {})
+            self.space.add(name, {"nixpkgs": Take()} if own_nixpkgs else {})
         check = CHECK.format(log=self.log, bad=self.bad, more=more)
         self.space.add("app", {"nixpkgs": Take()} | {name: Take() for name in names}, files={"check.sh": check})
         for name in names:
@@ -77,7 +79,5 @@ class Bisecting:
 
 def guilty(found: Bisection) -> list[str]:
     """Return the ids of the guilty units."""
-    from flakesync.sync.bisect.search import Found
-
     assert isinstance(found.result, Found), found.result
     return [found.units[each.unit].id for each in found.result.guilty]

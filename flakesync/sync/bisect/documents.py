@@ -1,0 +1,93 @@
+"""Values → the document of `bisect`."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from flakesync.analysis.plan import Change, ToRev
+from flakesync.documents.bisect import (
+    BisectDocument,
+    BisectMoveDocument,
+    BisectOutcome,
+    GuiltyDocument,
+    ProbeDocument,
+    UnitDocument,
+)
+from flakesync.sync.bisect.run import Bisection, ProbeRun
+from flakesync.sync.bisect.search import Found, NotFound
+from flakesync.sync.bisect.units import Unit
+from flakesync.sync.bisect.verdicts import ProbeResult
+from flakesync.terms import show_path
+
+
+def bisect_document(found: Bisection, changes: Sequence[Change]) -> BisectDocument:
+    """Return the JSON form of a bisection. changes: of the repo, as its plan has them."""
+    whole = frozenset(range(len(found.units)))
+    output = next((each.result.output for each in found.probes if each.units == whole and each.result.failed), None)
+    guilty, passing = (found.result.guilty, found.result.passing) if isinstance(found.result, Found) else ((), ())
+    ids = [unit.id for unit in found.units]
+    return BisectDocument(
+        repo=found.repo,
+        base=found.base,
+        command=list(found.checks),
+        units=[unit_document(unit, changes) for unit in found.units],
+        probes=[probe_document(each, found.units) for each in found.probes],
+        outcome=_outcome(found.result),
+        guilty=[
+            GuiltyDocument(unit=ids[each.unit], only_with=[ids[other] for other in each.only_with], proven=each.proven)
+            for each in guilty
+        ],
+        passing=[ids[number] for number in sorted(passing)],
+        output=output,
+        complete=found.result is not None,
+    )
+
+
+def unit_document(unit: Unit, changes: Sequence[Change]) -> UnitDocument:
+    """Return the JSON form of a unit."""
+    by_key = {(change.flake, change.input): change for change in changes}
+    moves = [(flake, path, by_key[flake, path]) for flake, path in unit.moves]
+    return UnitDocument(
+        id=unit.id,
+        moves=[
+            BisectMoveDocument(
+                flake=flake,
+                input=show_path(path),
+                from_=change.from_rev,
+                to=change.to.rev if isinstance(change.to, ToRev) else None,
+            )
+            for flake, path, change in moves
+        ],
+    )
+
+
+def probe_document(probe: ProbeRun, units: Sequence[Unit]) -> ProbeDocument:
+    """Return the JSON form of a probe. units: of its bisection."""
+    return ProbeDocument(
+        units=[units[number].id for number in sorted(probe.units)],
+        verdict=probe.verdict,
+        why=_why(probe.result),
+        duration_s=probe.result.duration_s,
+        source=probe.result.source,
+        again=probe.time > 0,
+    )
+
+
+def _why(result: ProbeResult) -> str | None:
+    if result.error is not None:
+        return result.error
+    if result.failed is None:
+        return None
+    how = "took too long" if result.exit_status is None else f"ended with exit status {result.exit_status}"
+    return f"`{result.failed}` {how}"
+
+
+def _outcome(result: Found | NotFound | None) -> BisectOutcome:
+    match result:
+        case Found():
+            return "found"
+        case NotFound(reason=reason):
+            return reason
+        case None:
+            return "limit"
+        case _:
+            assert_never(result)

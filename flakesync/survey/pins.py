@@ -8,12 +8,15 @@ import msgspec
 from flakesync.cooldown.model import Choice
 from flakesync.errors import FlakesyncError, within
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity
+from flakesync.nix.reference.named import branch_name
+from flakesync.nix.reference.source import resolved
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.workspace.inputs import ARCHIVES, Following, OwnInput, Source, own_input, paths_to, rev_of, source_of
 from flakesync.workspace.manifest import Pin, Workspace, matches
 from flakesync.workspace.snapshot import FlakeState, Snapshot
 
 _Pins = Sequence[tuple[Pin, Source]]
+_FIRST = "newest of its branch, which no lock has yet"
 
 
 class PinnedInput(msgspec.Struct, frozen=True):
@@ -159,9 +162,25 @@ def last_modified(locked: Mapping[str, Attr]) -> int | None:
     return date if isinstance(date, int) and not isinstance(date, bool) and date > 0 else None
 
 
-def pins_to_ask(workspace: Workspace) -> dict[PinName, FlakeRef]:
-    """Return the pins whose target only a server knows, with the reference to ask for."""
-    return {pin.name: pin.source for pin in workspace.pins if pin.target == "latest"}
+def pins_to_ask(workspace: Workspace, governed: Iterable[PinnedInput]) -> dict[PinName, FlakeRef]:
+    """Return the pins whose target only a server knows, with the reference to ask for.
+
+    Those whose target locks tell, too, while they move to another branch that none of these locks has yet.
+    """
+    known = {item.pin.name for item in governed if _tells_target(item)}
+    moving = {pin.name for pin in workspace.pins if pin.replaces and _is_told_by_locks(pin)} - known
+    return {pin.name: pin.source for pin in workspace.pins if pin.target == "latest" or pin.name in moving}
+
+
+def _is_told_by_locks(pin: Pin) -> bool:
+    return pin.target == "newest-locked" or pin.target.startswith("repo:")
+
+
+def _tells_target(item: PinnedInput) -> bool:
+    """Tell whether an input's lock can say where its pin's are to be: it is of no branch that the pin has left."""
+    if item.locked_rev is None or (item.pin.target.startswith("repo:") and item.pin.target != f"repo:{item.repo}"):
+        return False
+    return branch_name(resolved(item.original, item.locked)) not in item.pin.replaces
 
 
 def choose_targets(
@@ -194,12 +213,14 @@ def choose_targets(
                 when = latest.last_modified or dates.get(latest.rev)
                 targets[pin.name] = Target(latest.rev, when, latest.locked)
         elif pin.target in ("latest", "newest-locked"):
-            if newest is not None:
+            if newest is None and (first := (answers or {}).get(pin.name)) is not None:
+                targets[pin.name] = msgspec.structs.replace(first, note=_FIRST)
+            elif newest is not None:
                 note = "newest in any lock (offline)" if pin.target == "latest" else "newest in any lock"
                 note += f"; {newest.note}" if newest.note is not None else ""
                 targets[pin.name] = Target(newest.rev, newest.last_modified, newest.locked, note)
         elif pin.target.startswith("repo:"):
-            targets[pin.name] = _target_of_repo(pin, everything)
+            targets[pin.name] = _target_of_repo(pin, everything, (answers or {}).get(pin.name))
         else:
             rev = Rev(pin.target)
             targets[pin.name] = Target(rev, dates.get(rev))
@@ -210,11 +231,14 @@ def _nearest_first(item: PinnedInput) -> tuple[FlakeDir, bool, int, InputPath]:
     return item.flake, item.following is not None, len(item.input), item.input
 
 
-def _target_of_repo(pin: Pin, governed: Iterable[PinnedInput]) -> Target:
+def _target_of_repo(pin: Pin, governed: Iterable[PinnedInput], first: Target | None) -> Target:
+    """Return what a repo has locked. first: the newest commit of a branch that it does not have yet, and moves to."""
     name = pin.target.removeprefix("repo:")
     for item in sorted(governed, key=_nearest_first):
-        if item.pin == pin and item.repo == name and item.locked_rev is not None:
+        if item.pin == pin and item.repo == name and item.locked_rev is not None and _tells_target(item):
             return Target(item.locked_rev, last_modified(item.locked), item.locked, f"from the lock of {name}")
+    if first is not None:
+        return msgspec.structs.replace(first, note=_FIRST)
     raise FlakesyncError(
         "pin-target",
         f"pins.{pin.name}.target: the lock of {name} has no input that this pin governs",

@@ -84,7 +84,7 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
     if hosts is not None:
         _fetch_tracked(snapshot, graph, hosts)
     governed = tuple(pinned_inputs(snapshot))
-    pins, sources = pins_to_ask(workspace), external_sources(snapshot, graph, governed)
+    pins, sources = pins_to_ask(workspace, governed), external_sources(snapshot, graph, governed)
     notes += (*idle_holds(snapshot), *ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts))
     if offline and pins:
         notes.append("offline: the target of a pin is the newest rev that any lock of the workspace holds")

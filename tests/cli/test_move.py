@@ -166,3 +166,12 @@ def test_without_a_release_it_says_how_to_have_one(releases: Releases, flakesync
     assert ran.status == 2
     assert "error[release-missing]" in ran.err
     assert "nixos-{release}" in ran.err
+
+
+def test_a_pin_with_a_commit_as_its_target_is_told(releases: Releases, flakesync: Flakesync) -> None:
+    file = releases.space.root / "workspace.toml"
+    rev = releases.space.tip("hm", "release-25.11")
+    file.write_text(text_of(releases).replace('release-{release}"', f'release-{{release}}"\ntarget = "{rev}"'))
+    ran = flakesync("move", "26.05", "--dry-run")
+    assert ran.status == 0
+    assert "pins.hm.target is a commit of the branch before" in ran.err

@@ -172,3 +172,17 @@ def test_what_no_commit_may_be_taken_for_is_not_edited(releases: Releases, use_n
     held = {(stays.repo, stays.input): stays.reason for stays in ran.plan.held}
     assert held.keys() >= {("lib", ("nixpkgs",)), ("app", ("nixpkgs",)), ("app", ("hm",))}
     assert releases.space.ref("lib") is None
+
+
+@pytest.mark.parametrize("target", ["newest-locked", "repo:lib"])
+def test_a_pin_whose_target_locks_tell_moves_to_a_branch_that_no_lock_has_yet(
+    releases: Releases, use_nix: RealNix, target: str
+) -> None:
+    manifest = releases.manifest()
+    text = manifest.read_text().replace('nixos-{release}"', f'nixos-{{release}}"\ntarget = "{target}"')
+    manifest.write_text(text)
+    ran = run_sync(manifest, locker="auto")
+    assert ran.errors == {}
+    assert releases.space.locked("app", "nixpkgs")["rev"] == releases.space.tip("nixpkgs", NEW)
+    again = run_sync(manifest, locker="auto")
+    assert set(again.statuses.values()) == {"unchanged"}

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from flakesync.errors import FlakeRefError, ManifestError
-from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.nix.reference.flakeref import FlakeRef, is_full_rev
 from flakesync.nix.reference.named import branch_name, with_branch_name
 from flakesync.terms import PinName
 from flakesync.workspace.model import Pin, Workspace
@@ -36,6 +36,11 @@ class ManifestMove(msgspec.Struct, frozen=True):
     def keys(self) -> list[str]:
         """The keys that change, as people write them."""
         return [".".join(key[1:] if key[0] == "workspace" else key) for key in self.wanted]
+
+    def fixed(self, workspace: Workspace) -> list[PinName]:
+        """Return the pins that move and have a commit as their target, which is of no branch but by chance."""
+        moved = {move.pin for move in self.pins}
+        return [pin.name for pin in workspace.pins if pin.name in moved and is_full_rev(pin.target)]
 
     def edit(self, text: str) -> str:
         """Return the text of the manifest with the new values."""

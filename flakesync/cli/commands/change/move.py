@@ -99,6 +99,9 @@ def _move(
     with screen.busy("asking for branches", quiet=common.quiet):
         found = find_branches(moving.pins, workspace.jobs, hosts_of(workspace), release=release)
 
+    for name in moving.fixed(workspace) if not common.quiet else ():
+        screen.note(f"pins.{name}.target is a commit of the branch before: inputs go there until it is changed")
+
     def write() -> None:
         if moving.wanted and not dry_run:
             write_manifest(workspace.file, before, moving.edit, moving.wanted)

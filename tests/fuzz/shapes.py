@@ -150,6 +150,16 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
         b"a" * 100_000 + b" ident\n",
         b"* ident " * 20_000,
     ],
+    "seen": lambda: [
+        b"[" * 100_000,
+        b'{"schema":"flakesync/seen-record/1","tips":[\n%bnull]}\n' % (b"null,\n" * _N),
+        b'{"schema":"flakesync/seen-record/1","tips":[\n%b' % (b"{},\n" * _N),
+        b"<<<<<<<\n" * 50_000,
+        b"%b 1\n" % (b"a" * 40) * 20_000,
+        b"%b %b\n" % (b"a" * 40, b"9" * 200_000),
+        b"%b %b\n" % (b"a" * 40, b"@{" * 100_000),
+        b"%b 2026-11-20T%b\n" % (b"a" * 40, b"1:" * 100_000),
+    ],
     "git": lambda: [
         bytes([kind]) + word * 20_000
         for kind in range(6)

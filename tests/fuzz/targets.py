@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx2
 import pygit2
 
+from flakesync.cooldown.seen import encode_seen, read_seen
+from flakesync.cooldown.seen_import import read_tips
 from flakesync.errors import FlakesyncError, plain
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client, Endpoint
@@ -232,6 +234,17 @@ def _read_git(data: bytes) -> None:
             file.write_bytes(before)
 
 
+def _read_seen_record(data: bytes) -> None:
+    """Read a record of tips, and lines that are imported; what is read is written so that it reads the same."""
+    place = _folder() / "seen.json"
+    place.write_bytes(data)
+    with contextlib.suppress(FlakesyncError):
+        record = read_seen(place, now=1 << 31)
+        place.write_bytes(encode_seen(record))
+        assert read_seen(place, now=1 << 31).tips == record.tips
+    read_tips(data, "lines", now=1 << 31)
+
+
 def _tar() -> bytes:
     top, file = tarfile.TarInfo("t"), tarfile.TarInfo("t/flake.nix")
     top.type, file.pax_headers = tarfile.DIRTYPE, {"comment": REV, "mtime": "1"}
@@ -301,6 +314,23 @@ TARGETS = {
         _read_attributes,
         (b'*.c ident\n[attr]m export-ignore\n/a/**/b* m\n"a b" -text eol=crlf\n',),
         _words('* ** / ? [attr]m m ident export-ignore filter=x " \\ ! - = # a') + _ENDS,
+    ),
+    "seen": Target(
+        _read_seen_record,
+        (
+            b'{"schema":"flakesync/seen-record/1","tips":[\n'
+            b'{"source":"github:a/b","ref":null,"rev":"' + REV.encode() + b'","seen":"2026-11-20T03:00:00Z"},\n'
+            b"null]}\n",
+            REV.encode() + b" 1790000000\n" + REV.encode() + b" main@{2026-11-20 03:00:00 +0200}\n",
+        ),
+        (
+            *_words(
+                '{ } [ ] , : "tips" "seen" "ref" "rev" "source" null 7 0001-01-01T00:00:00+23:59 9999-12-31 @{ # <<<'
+            ),
+            REV.encode(),
+            b" ",
+            b"\n",
+        ),
     ),
     "git": Target(
         _read_git,

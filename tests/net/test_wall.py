@@ -28,7 +28,10 @@ COMMANDS = [
     ("inputs",),
     ("why", "app"),
     ("plan",),
+    ("follow",),
+    ("move", "--check"),
     ("status",),
+    ("bisect", "app", "--locker", "native", "--run", "true"),
     ("sync", "--locker", "native", "--dry-run"),
     ("sync", "--locker", "native"),
 ]

@@ -123,13 +123,15 @@ def _wish(
 ) -> _Wish | None:
     """Return where a pin wants an input to be; None: none does."""
     known = resolved(original, locked)
+    before = branch_name(known)
+    nameless = before is None and original.get("type") == "indirect" and "rev" not in original
+    if not nameless and not any(before in pin.replaces for pin in pins):
+        return None  # nearly all inputs
     source = source_of(original, locked)
     if source is not None:
         governs = pin_of(workspace, path, source)
         if governs is not None and pin_source(governs) == source:
             return None
-    before = branch_name(known)
-    nameless = before is None and original.get("type") == "indirect" and "rev" not in original
     for pin in pins:
         after = branch_name(pin.source.to_attrs())
         if after is None or (pin.inputs is not None and not matches(pin.inputs, path)):

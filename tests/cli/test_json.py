@@ -47,7 +47,7 @@ def test_what_every_command_prints_is_as_its_schema_says(flakesync: Flakesync, w
         require_valid(flakesync, ran.out, name)
         statuses[name] = ran.status
     waiting, drifts = 4, 1
-    assert statuses == {**dict.fromkeys(DOCUMENTS, 0), "drift": drifts, "land": waiting}
+    assert statuses == {**dict.fromkeys(DOCUMENTS, 0), "drift": drifts, "follow": 1, "land": waiting}
 
 
 def test_documents_with_errors_are_as_their_schemas_say(flakesync: Flakesync, workspace: Path) -> None:

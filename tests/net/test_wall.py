@@ -29,6 +29,7 @@ COMMANDS = [
     ("why", "app"),
     ("plan",),
     ("follow",),
+    ("follow",),
     ("move", "--check"),
     ("status",),
     ("bisect", "app", "--locker", "native", "--run", "true"),

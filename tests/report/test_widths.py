@@ -17,6 +17,7 @@ from flakesync.documents.audit import AuditReport
 from flakesync.documents.bisect import BisectDocument
 from flakesync.documents.cooldown.seen import SeenDocument
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.documents.follow import FollowDocument
 from flakesync.documents.inputs import InputsDocument
 from flakesync.documents.land import LandDocument
 from flakesync.documents.move import MoveDocument
@@ -30,6 +31,7 @@ from flakesync.report.bisect.text import render_bisect
 from flakesync.report.cooldown.seen import render_seen
 from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
+from flakesync.report.follow.text import render_follow
 from flakesync.report.graph.tree import render_tree
 from flakesync.report.init import render_init
 from flakesync.report.inputs import render_inputs
@@ -107,6 +109,10 @@ def move(document: MoveDocument, width: int) -> list[Line]:
     return render_move(document, manifest="workspace.toml", width=width)
 
 
+def follow(document: FollowDocument, width: int) -> list[Line]:
+    return render_follow(document, repos=3, width=width)
+
+
 def of_document(render: Callable[..., list[Line]]) -> Callable[[Any, int], list[Line]]:
     return lambda document, width: render(document, width=width)
 
@@ -114,6 +120,7 @@ def of_document(render: Callable[..., list[Line]]) -> Callable[[Any, int], list[
 RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (DriftReport, drift),
     (AuditReport, of_document(render_audit)),
+    (FollowDocument, follow),
     (InputsDocument, inputs),
     (SeenDocument, seen),
     (PlanDocument, of_document(render_plan)),

@@ -45,7 +45,8 @@ def follow(
     Examples:
       flakesync follow
       flakesync follow nixpkgs --diff
-      flakesync follow --repo app --patch patches && git -C app apply ../patches/app.patch
+      flakesync follow --repo app --patch patches
+      git -C app apply ../patches/app.patch
     """
     from flakesync.analysis.follow import follow_document, has_work, pins_called
     from flakesync.cache.layout import cache_dir

@@ -33,14 +33,15 @@ def seen(
 ) -> int:
     """Show when which tip was first seen: the record that cooldowns are measured by.
 
-    drift, plan and sync write it; it lies in the cache directory, or where `seen` in
-    workspace.toml says. No server is asked. Without a pin the latest tips of each
-    branch are shown, with -v all of them.
+    drift, plan and sync write it; it lies in the cache directory, or where `seen`
+    in workspace.toml says. No server is asked and no repo is read. Without a pin the
+    latest tips of each branch are shown, with -v all of them.
 
     \b
-    --import takes the memory of others, a full rev and a time (seconds, or ISO 8601)
-    a line, such as the reflog of a mirror:
-      git log -g --date=unix --format='%H %gd' main | flakesync seen nixpkgs --import -
+    --import takes what others remember, a line each of a full rev and a time
+    (seconds since 1970, or ISO 8601), such as the reflog of a mirror:
+      git log -g --date=unix --format='%H %gd' main > tips
+      flakesync seen nixpkgs --import tips
 
     \b
     Examples:

@@ -4,6 +4,7 @@ Flakesync-Pin: nixpkgs 1010a22…
 Flakesync-Cooldown: waived nixpkgs "CVE-2026-12345"
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -51,7 +52,8 @@ def _waivers(values: Iterable[str]) -> Iterator[tuple[PinName, str]]:
 
 
 def _quoted(reason: str) -> str:
-    return msgspec.json.encode(reason).decode()
+    # What would end a line, or cannot be shown, is escaped: a reason in the manifest may hold anything.
+    return json.dumps(reason, ensure_ascii=not reason.isprintable())
 
 
 def waivers(workspace: Workspace, pins: Sequence[str], reason: str | None) -> dict[PinName, str]:

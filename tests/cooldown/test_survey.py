@@ -193,3 +193,54 @@ def test_two_pins_of_one_source_are_decided_each_by_its_own_record(tmp_path: Pat
     survey = survey_of(made)
     assert {name: target.rev for name, target in survey.targets.items()} == {"stable": second}
     assert survey.decisions.pins[PinName("unstable")].choice.tip.rev == other
+
+
+def test_at_least_takes_the_oldest_tip_that_has_the_fix_and_nothing_newer(tmp_path: Path) -> None:
+    path = tmp_path / "nixpkgs.git"
+    first = repos.make_bare(path, {"x": "1"}, branch="stable")
+    fix = repos.commit(path, {"x": "fixed"})
+    tips = [repos.commit(path, {"x": f"tip {number}"}) for number in range(3)]
+    url = f"file://{path}"
+    note_seen(source(url), {first: 30, tips[0]: 2, tips[1]: 1, tips[2]: 0})
+    wish = {"cooldown": "7d", "tips": True, "at-least": fix, "at-least-reason": "CVE-2026-1"}
+    made = ground(tmp_path, (url, [first]), **wish)
+    target = survey_of(made).targets[NIXPKGS]
+    assert (target.rev, target.choice and target.choice.waived) == (tips[0], "CVE-2026-1")
+
+
+def test_at_least_of_a_commit_that_no_tip_has_holds_the_pin_and_says_so(
+    tmp_path: Path, nixpkgs: tuple[str, list[Rev]]
+) -> None:
+    url, (first, second, _) = nixpkgs
+    stranger = "c" * 40
+    made = ground(tmp_path, nixpkgs, **{"cooldown": "7d", "at-least": stranger, "at-least-reason": "CVE-2026-1"})
+    note_seen(source(url), {first: 30, second: 8})
+    survey = survey_of(made)
+    assert NIXPKGS not in survey.targets
+    (pin,) = find_drift(survey, everything(survey)).pins
+    assert pin.stays is not None
+    assert "CVE-2026-1" in pin.stays
+    assert not list(make_plan(survey, everything(survey)).changes())
+
+
+def test_the_records_of_two_runners_are_merged_by_git_and_decide_as_one(
+    tmp_path: Path, nixpkgs: tuple[str, list[Rev]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, (first, second, third) = nixpkgs
+    made = ground(tmp_path, nixpkgs, cooldown="7d")
+    home = tmp_path / "manifests"
+    record = repos.make_repo(home, {".gitattributes": "seen.json merge=union\n", "seen.json": ""}, branch="main")
+    assert record
+    for branch, days in {"one": {first: 30, second: 2}, "two": {second: 8, third: 1}}.items():
+        repos.run_git("switch", "-q", "-c", branch, "main", cwd=home)
+        (home / "seen.json").unlink()
+        note_seen(source(url), days, home / "seen.json")
+        repos.run_git("commit", "-q", "-a", "-m", branch, cwd=home)
+    for ours, theirs in (("one", "two"), ("two", "one")):
+        repos.run_git("switch", "-q", "-C", "merged", ours, cwd=home)
+        repos.run_git("merge", "-q", "--no-edit", theirs, cwd=home)
+        text = made.manifest.read_text().replace("[workspace]\n", f'[workspace]\nseen = "{home}/seen.json"\n')
+        (tmp_path / "merged.toml").write_text(text)
+        survey = read_survey(load_workspace(tmp_path / "merged.toml"))
+        assert survey.targets[NIXPKGS].rev == second
+        repos.run_git("restore", "seen.json", cwd=home)

@@ -36,6 +36,14 @@ def test_any_printable_reason_is_read_back_as_it_was_given(reasons: dict[str, st
     assert pins_of(commit(text)) == {NIXPKGS: "a" * 40}
 
 
+@given(st.text(min_size=1))
+def test_any_reason_of_a_manifest_is_one_line_and_read_back(reason: str) -> None:
+    (line,) = waiver_lines({NIXPKGS: reason})
+    assert line.splitlines() == [line]
+    text = message("0123456789ab", ["• x"], {NIXPKGS: Rev("a" * 40)}, further=[line])
+    assert waivers_of(commit(text)) == {NIXPKGS: reason}
+
+
 def test_what_is_no_waiver_is_none() -> None:
     values = [
         "waived",

@@ -65,7 +65,8 @@ def judge(survey: Survey, edge: Edge, answer: Answer, planned: Planned | None = 
     tip, locked = answer.tip, edge.locked_rev
     lock_only = not behind or (locked, tip) in survey.differences.lock_only
     if survey.graph.is_back_edge(edge):
-        if behind and not lock_only:
+        # What commands of `after` make of locks would go around in a cycle as the locks do.
+        if behind and not lock_only and (locked, tip) not in survey.differences.written:
             return Verdict("tip")
         rule: InertRule = "self" if edge.upstream == edge.dependent else "cycle"
         return Verdict(None, rule, _from_base(survey, edge, answer).moved) if behind else Verdict(None)

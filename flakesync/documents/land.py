@@ -23,7 +23,8 @@ class LandOutcome(msgspec.Struct, frozen=True, kw_only=True):
     commit: its update commit as it was merged or is to be. merged: the commit of the base that has it, null unless
     landed. changes: the inputs that the update commit moves, where it was made anew. checks: how its own checks stand:
     `as-published` (the commit is the published one) · `carried-over` (another commit with the same trees) · `ran`
-    again · `none` (the repo has none); null: it did not come to that. results: of the checks that ran.
+    again · `none` (the repo has none); null: it did not come to that. results: of the checks that ran,
+    and of the commands of `after` before them.
     failed_upstreams: repos that it takes and that failed or were skipped, where their update does not reach it.
     """
 

@@ -26,9 +26,17 @@ def compare_upstreams(survey: Survey, kept: KeptDifferences, *, into: RepoName |
     commits = {(name, tip) for name, old, tip in pairs if (old, tip) in lock_only}
     if into is None:
         commits |= set(_updatable(survey, edges))
-    found = Differences(lock_only, reader.readers(sorted(commits)))
+    written = reader.written(sorted(set(_behind(survey, _backward(survey, edges)))))
+    found = Differences(lock_only, reader.readers(sorted(commits)), written)
     kept.write()
     return msgspec.structs.replace(survey, differences=found)
+
+
+def _backward(survey: Survey, edges: Iterable[Edge]) -> Iterator[Edge]:
+    """Yield the edges on which files that an upstream's commands write count as little as its locks do."""
+    for edge in edges:
+        if survey.snapshot.states[edge.upstream].repo.after and survey.graph.is_back_edge(edge):
+            yield edge
 
 
 def _behind(survey: Survey, edges: Iterable[Edge]) -> Iterator[tuple[RepoName, Rev, Rev]]:

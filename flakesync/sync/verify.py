@@ -16,13 +16,14 @@ from flakesync.git.trailers import trailer, trailers
 from flakesync.nix.expression.stale import find_stale
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.survey.pins import is_archive
-from flakesync.sync.files.after import AFTER, after_name, may_write
+from flakesync.sync.files.after import AFTER, after_name
 from flakesync.sync.job import BumpJob
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file, show_path
 from flakesync.update.commit import SIGNED, UpdateBranch, read_lock
 from flakesync.update.difference import differences, without_dir
 from flakesync.update.files import other_files
 from flakesync.workspace.inputs import rev_of
+from flakesync.workspace.settings.after import may_write
 
 _GONE = "does its flake.nix still have this input, without a follows?"
 _NO_COMMITS = (

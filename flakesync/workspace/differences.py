@@ -12,10 +12,11 @@ import msgspec
 from flakesync.cache.keep import keep
 from flakesync.errors import GitError, LockError, within
 from flakesync.git.store.objects import GITLINK, SYMLINK, TREE, ObjectReader
-from flakesync.git.store.trees import only_files_called, show_path, walk
+from flakesync.git.store.trees import changed_paths, only_files_called, show_path, walk
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.moved import MovedInputs, moved_inputs
-from flakesync.terms import FlakeDir, RepoName, Rev, flake_file
+from flakesync.terms import FlakeDir, RepoName, Rev, flake_file, is_lock_file
+from flakesync.workspace.settings.after import may_write
 from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 
 _FORMAT = "flakesync/differences/1"
@@ -68,10 +69,12 @@ class Differences(msgspec.Struct, frozen=True):
     lock_only: pairs that differ in locks alone; of a pair that is not there, it is not known, or the files differ.
     readers: the place (`nix/pins.nix:4`) where a commit's own files read its flake.lock; of a commit that is not there,
     none does, or it was not asked.
+    written: pairs that differ in locks and in what the repo's commands of `after` write, as far as it was asked.
     """
 
     lock_only: Mapping[Pair, LockOnly] = {}
     readers: Mapping[Rev, str] = {}
+    written: frozenset[Pair] = frozenset()
 
 
 _Files = dict[str, tuple[memoryview | None, memoryview | None]]
@@ -161,6 +164,23 @@ class DifferenceReader:
             if (known := self._kept.pairs.get(key)) is not None:
                 found[key] = known
         return found
+
+    def written(self, pairs: Iterable[tuple[RepoName, Rev, Rev]]) -> frozenset[Pair]:
+        """Return the pairs that differ in locks, and in files that the repo's commands of `after` may write.
+
+        What cannot be compared is not there. The manifest decides it, so it is found anew in each run.
+        """
+        return frozenset((old, new) for name, old, new in pairs if self._is_written(name, old, new))
+
+    def _is_written(self, name: RepoName, old: Rev, new: Rev) -> bool:
+        commands, reader = self._snapshot.states[name].repo.after, self._reader(name)
+        if reader is None:
+            return False
+        try:
+            changed = changed_paths(reader, old, new)
+        except GitError:
+            return False
+        return all(is_lock_file(path) or may_write(commands, path) for path in changed)
 
     def readers(self, commits: Iterable[tuple[RepoName, Rev]]) -> dict[Rev, str]:
         """Return the commits whose own files read their flake.lock, and where.

@@ -8,6 +8,7 @@ from flakesync.sync.events import Note
 from tests.support.landing import Landing
 from tests.support.memory_forge import Way
 from tests.support.nixspace import Space, Take, read, run_sync
+from tests.sync.test_rest import cycle, night
 
 NAMES = ("lib", "app")
 
@@ -115,3 +116,15 @@ def test_locks_that_a_person_has_taken_without_their_files_are_no_landed_update(
     # With the files, or with others of its own, it has.
     nightly.space.commit("lib", {"deps.json": deps.decode() + "more\n"})
     assert nightly.landing.land("lib", locker="native").errors == {}
+
+
+@pytest.mark.parametrize("followed", [True, False])
+def test_a_cycle_whose_files_are_made_from_its_locks_comes_to_rest(tmp_path: Path, followed: bool) -> None:
+    take = Take(follows={"nixpkgs": "nixpkgs"}) if followed else Take()
+    space = cycle(Space(tmp_path / "space"), take, take)
+    landing = Landing(space)
+    after = [{"run": ["sh", "-ec", "sha256sum < flake.lock > deps.json"], "files": ["deps.json"]}]
+    landing.file = space.manifest(mirrored=space.names, defaults={"after": after})
+    assert night(landing) == ["agent", "effects"]
+    nights = [night(landing) for _ in range(4)]
+    assert nights[-2:] == [[], []], nights

@@ -20,7 +20,7 @@ from flakesync.sync.job import BumpJob
 from flakesync.sync.outcome import CheckOutcome
 from flakesync.sync.tools import Tools
 from flakesync.terms import Rev
-from flakesync.workspace.settings.after import AfterCommand, is_declared
+from flakesync.workspace.settings.after import AfterCommand, may_write
 
 AFTER = "Flakesync-After"
 """The trailer that names the commands an update commit was made with."""
@@ -49,11 +49,6 @@ class AfterFiles(NamedTuple):
 def after_name(commands: Sequence[AfterCommand]) -> str | None:
     """Return what the trailer says of commands: another value for others. None: there are none."""
     return hashlib.sha256(msgspec.json.encode(commands)).hexdigest()[:12] if commands else None
-
-
-def may_write(commands: Sequence[AfterCommand], path: str) -> bool:
-    """Tell whether one of some commands may write a file."""
-    return any(is_declared(command.files, path) for command in commands)
 
 
 def run_after(job: BumpJob, tools: Tools, repository: Repository, commit: Rev) -> AfterFiles:

@@ -1,7 +1,7 @@
 """What the manifest says of `after`: commands that run on a new lock, and the files of theirs that enter the commit."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import lru_cache
 
 import msgspec
@@ -100,6 +100,11 @@ def file_glob(value: object) -> str:
 def is_declared(files: Collection[str], path: str) -> bool:
     """Tell whether a command may write a file. files: its globs. Never flake.nix, flake.lock and files of git."""
     return _is_allowed(path) and _pattern(tuple(files)).fullmatch(path) is not None
+
+
+def may_write(commands: Iterable[AfterCommand], path: str) -> bool:
+    """Tell whether one of some commands may write a file."""
+    return any(is_declared(command.files, path) for command in commands)
 
 
 def _is_allowed(path: str) -> bool:

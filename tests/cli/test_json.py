@@ -14,7 +14,7 @@ from tests.support.landing import Landing
 from tests.support.nixspace import chain
 
 Flakesync = Callable[..., Ran]
-ARGUMENTS = {"why": ("r0",), "move": ("--check",)}
+ARGUMENTS = {"bisect": ("r1", "--run", "true"), "why": ("r0",), "move": ("--check",)}
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 
@@ -46,8 +46,10 @@ def test_what_every_command_prints_is_as_its_schema_says(flakesync: Flakesync, w
         assert json.loads(ran.out)["schema"] == f"flakesync/{name}/1"
         require_valid(flakesync, ran.out, name)
         statuses[name] = ran.status
-    waiting, drifts = 4, 1
-    assert statuses == {**dict.fromkeys(DOCUMENTS, 0), "drift": drifts, "follow": 1, "land": waiting}
+    waiting, drifts, nothing_found, to_write = 4, 1, 1, 1
+    assert statuses == {
+        **dict.fromkeys(DOCUMENTS, 0), "drift": drifts, "follow": to_write, "bisect": nothing_found, "land": waiting
+    }  # fmt: skip
 
 
 def test_documents_with_errors_are_as_their_schemas_say(flakesync: Flakesync, workspace: Path) -> None:

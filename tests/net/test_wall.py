@@ -29,7 +29,6 @@ COMMANDS = [
     ("why", "app"),
     ("plan",),
     ("follow",),
-    ("follow",),
     ("move", "--check"),
     ("status",),
     ("bisect", "app", "--locker", "native", "--run", "true"),

@@ -51,7 +51,7 @@ def test_a_private_workspace_lands_with_the_token_alone(private: Private, hermet
         done = private.run(command, env=env)
         statuses[command] = done.returncode
         said += done.stdout + done.stderr
-    assert statuses == dict.fromkeys(COMMANDS[:-1], 0) | {"drift": 1}, said
+    assert statuses == dict.fromkeys(COMMANDS[:-1], 0) | {"drift": 1, "follow": 1}, said
     done = private.run("drift", "--json", env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(private.project(name).pulls[0].state == "merged" for name in private.names)

@@ -75,7 +75,7 @@ class _Choosing:
     def reason(self, place: int) -> WaitReason | None:
         """Return why a commit waits, its checks and the fix left aside; None: for nothing."""
         commit, conditions = self.commits[place], self.conditions
-        if conditions.tips and place and not commit.was_tip:
+        if conditions.tips and not commit.was_tip:
             return "not-a-tip"
         if conditions.cooldown_days and conditions.only_trusted and commit.dated_by == "commit":
             return "not-dated"

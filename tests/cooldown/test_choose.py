@@ -133,6 +133,12 @@ def test_only_tips_count_where_they_are_asked_for() -> None:
     assert number(chosen(between, WEEK)) == 3
 
 
+def test_the_first_of_some_commits_only_need_not_have_been_a_tip() -> None:
+    """Where locks alone say what may be taken, the tip may be none of it."""
+    claims = [commit(3, 9, tip=False), commit(2, 9)]
+    assert number(chosen(claims, Conditions(cooldown_days=7, tips=True))) == 2
+
+
 @pytest.mark.parametrize(("dated_by", "shown"), [("forge", "forge"), ("seen", "seen"), ("commit", "by commit date")])
 def test_who_tells_the_age_is_said(dated_by: DatedBy, shown: str) -> None:
     found = chosen([commit(1, 0, dated_by=dated_by)], WEEK)

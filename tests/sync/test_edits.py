@@ -10,13 +10,15 @@ import pytest
 from flakesync.analysis.plan import make_plan
 from flakesync.cache.layout import cache_dir
 from flakesync.documents.sync import Outcome
+from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
-from flakesync.nix.expression.edit import Edit, RemoveFollows, SetFollows
+from flakesync.nix.expression.edit import Edit, Edited, Place, RemoveFollows, SetFollows
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.read import read_survey
 from flakesync.sync.bump import bump
 from flakesync.sync.documents import sync_document
 from flakesync.sync.engine import sync
+from flakesync.sync.files.edits import require_untouched
 from flakesync.sync.job import BumpJob
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options
@@ -276,3 +278,23 @@ def test_a_folder_that_the_flake_takes_is_edited_and_locked_with_it(
     command = ["nix", "flake", "lock", "--no-update-lock-file"]
     subprocess.run(command, cwd=space.path("app"), check=True, capture_output=True)
     assert run_sync(manifest, locker=locker).statuses == {"app": "unchanged"}
+
+
+@pytest.mark.parametrize(
+    ("source", "places"),
+    [
+        (b"a\nBc\n", ((2, 1, "b", "B"),)),
+        (b"a\r\nbxc\n", ((2, 2, "", "x"),)),
+        (b"a\nc\n", ((2, 1, "b", ""),)),
+        (b"a\nbc\n", ()),
+    ],
+)
+def test_an_edit_that_would_touch_more_than_its_place_is_refused(
+    source: bytes, places: tuple[tuple[int, int, str, str], ...]
+) -> None:
+    before = b"a\r\nbc\n" if b"\r" in source else b"a\nbc\n"
+    made = Edited(source, tuple(Place(FOLLOW, *each) for each in places))
+    require_untouched(before, made, file="flake.nix")
+    for other in (source + b" ", b" " + source, source.replace(b"c", b"d")):
+        with pytest.raises(SyncError, match="more would change"):
+            require_untouched(before, Edited(other, made.places), file="flake.nix")

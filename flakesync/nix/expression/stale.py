@@ -15,6 +15,7 @@ from flakesync.errors import FlakeRefError
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
+from flakesync.nix.reference.source import source_of
 from flakesync.secrets import hide_secrets
 from flakesync.terms import InputPath, NodeLabel, show_path
 
@@ -183,9 +184,9 @@ def _is_elsewhere(attrs: Mapping[str, Attr], locked: Mapping[str, Attr]) -> bool
 
 
 def _is_another(attrs: Mapping[str, Attr], original: Mapping[str, Attr]) -> bool:
-    """Tell whether two references differ, however they are written."""
+    """Tell whether two references differ, however they are written; the version of an archive is part of its source."""
     here, there = (
-        (identity_of(each) or each.get("id"), *map(each.get, ("rev", "ref", "dir"))) for each in (attrs, original)
+        (source_of(each) or each.get("id"), *map(each.get, ("rev", "ref", "dir"))) for each in (attrs, original)
     )
     return here != there
 

@@ -25,7 +25,7 @@ _Compared = tuple[tuple[Disagreement, ...], str | None, Overrides, bool]
 """`stale`, `uncompared`, `overrides` and `is_flake` of a flake."""
 
 # Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
-_FORMAT = "disagreements/8"
+_FORMAT = "disagreements/9"
 _AGREED = msgspec.msgpack.encode(((), None, {}, True))
 _COMPARED = ("stale", "uncompared", "overrides", "is_flake")
 _decoder = msgspec.msgpack.Decoder(_Compared)

@@ -4,20 +4,20 @@ What is meant is made from the inputs that Nix evaluated before, not from what f
 number of files for each version, 100 by default.
 """
 
-import json
 import os
 import re
-import subprocess
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from flakesync.nix.expression.edit import CannotEditError, Edit, edit_inputs
 from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
-from tests.nix.edited_flakes import Flake, Json, make_edits, make_flake, meant, tidy
+from tests.nix.edited_flakes import Flake, make_edits, make_flake
+from tests.nix.evaluated import evaluated
 from tests.nix.flakefiles import legal
+from tests.nix.meant import meant, tidy
+from tests.nix.styles import LAYOUTS, STYLES, sensible_edits, styled
 from tests.support.nix import RealNix
 
 pytestmark = pytest.mark.nix
@@ -33,21 +33,6 @@ REFUSALS = {
     "no branch": r"^the reference (?:names|is fixed)|^'.*' names no branch$",
 }
 REFERENCES = ["github:o/r/main", "nixpkgs/main", "git+https://h.example/x?ref=main", "https://h.example/o/r.tar.gz"]
-
-
-def evaluated(nix: RealNix, folder: Path, sources: Sequence[bytes]) -> list[Json]:
-    """Return the inputs of many flake.nix files, evaluated by one process."""
-    folder.mkdir()
-    for number, source in enumerate(sources):
-        (folder / f"{number}.nix").write_bytes(source)
-    files = " ".join(f"((import ./{number}.nix).inputs or {{ }})" for number in range(len(sources)))
-    (folder / "all.nix").write_text(f"[ {files} ]")
-    argv = [str(nix.path), "eval", "--json", "--file", str(folder / "all.nix")]
-    run = subprocess.run(argv, env=nix.env(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
-    assert len(found) == len(sources)
-    return list(found)
 
 
 def flakes(seeds: range) -> list[Flake]:
@@ -103,3 +88,16 @@ def test_nix_evaluates_what_was_meant(nix: RealNix, tmp_path: Path, batch: int) 
         assert tidy(new) == meant(old, edits), shown
     assert number > BATCH
     assert refused.total() < number / 2, refused
+
+
+@pytest.mark.slow
+def test_nix_evaluates_more_than_a_thousand_edits_as_meant(nix: RealNix, tmp_path: Path) -> None:
+    flakes = [styled(style, layout) for style in STYLES for layout in LAYOUTS]
+    cases = [(number, edit) for number, flake in enumerate(flakes) for edit in sensible_edits(flake)]
+    assert len(cases) > 1000
+    before = evaluated(nix, tmp_path / "before", [flake.source for flake in flakes])
+    after = evaluated(
+        nix, tmp_path / "after", [edit_inputs(flakes[number].source, [edit]).source for number, edit in cases]
+    )
+    for (number, edit), new in zip(cases, after, strict=True):
+        assert tidy(new) == meant(before[number], [edit]), f"{edit}\n{flakes[number].source.decode()}"

@@ -184,12 +184,15 @@ class _Choosing:
                 return f"the checks of none of {len(self.judged)} commits have passed"
             ((place, judged),) = self.judged.items()
             return f"{self.commits[place].rev[:7]}: {judged.detail}"
-        if self.stop is not None:
-            return "locked rev is younger" if self.reason(self.stop) in _TOO_YOUNG else "locked rev was never a tip"
-        days = [until for place in self._reachable() if self.reason(place) == "age" and (until := self._until(place))]
+        stop = self.stop
+        if stop is not None and self.reason(stop) in _TOO_YOUNG:
+            return "locked rev is younger"
+        newer = range(len(self.commits) if stop is None else stop)
+        days = [until for place in newer if self.reason(place) == "age" and (until := self._until(place))]
         if days:
-            return f"no commit is {conditions.cooldown_days} d old before {min(days)}"
-        return "nobody who is trusted tells how old its commits are"
+            commit = "commit" if stop is None else "newer commit"
+            return f"no {commit} is {conditions.cooldown_days} d old before {min(days)}"
+        return "nobody who is trusted tells how old its commits are" if stop is None else "no newer commit is proven"
 
 
 def _day(time: int) -> int:

@@ -134,6 +134,7 @@ def test_why_tells_the_chain_and_knows_what_it_was_asked_for(flakesync: Flakesyn
     (["drift", "--kind"], "un", {"unknown-rev", "unlanded", "unlocked", "unreachable"}),
     (["inputs"], "n", {"nixpkgs"}),
     (["why"], "a", {"app"}),
+    (["seen"], "n", {"nixpkgs"}),
     (["graph", "--format"], "d", {"dot"}),
     (["schema"], "d", {"drift"}),
     (["sync", "--dialect"], "l", {"lix"}),

@@ -168,6 +168,18 @@ def test_nothing_moves_back() -> None:
     assert number(chosen(commits, WEEK, locked=[4, 77])) == 3
 
 
+def test_who_is_at_what_was_never_a_tip_stays_until_a_tip_is_old_enough() -> None:
+    commits = [commit(4, 0), commit(3, 2), commit(2, 30, tip=False), commit(1, 40)]
+    tips = Conditions(cooldown_days=7, tips=True)
+    found = chosen(commits, tips, locked=[2])
+    assert found.chosen is None
+    assert found.why_none == "no newer commit is 7 d old before 2026-12-03"
+    assert number(chosen(commits, tips, locked=[2], now=NOW + 5 * DAY_S)) == 3
+    none_dated = [commit(2, 9, dated_by="commit"), commit(1, 30, tip=False)]
+    trusted = Conditions(cooldown_days=7, tips=True, only_trusted=True)
+    assert chosen(none_dated, trusted, locked=[1]).why_none == "no newer commit is proven"
+
+
 def test_where_all_are_is_chosen_where_it_is_proven_itself() -> None:
     commits = [commit(3, 0), commit(2, 8), commit(1, 9)]
     assert number(chosen(commits, WEEK, locked=[2])) == 2

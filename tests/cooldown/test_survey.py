@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import make_plan
+from flakesync.analysis.plan import ToRev, make_plan
 from flakesync.cache.layout import cache_dir, seen_file
 from flakesync.cooldown.model import ChecksOf, CommitChecks
 from flakesync.cooldown.seen import read_seen, source_name
@@ -244,3 +244,24 @@ def test_the_records_of_two_runners_are_merged_by_git_and_decide_as_one(
         survey = read_survey(load_workspace(tmp_path / "merged.toml"))
         assert survey.targets[NIXPKGS].rev == second
         repos.run_git("restore", "seen.json", cwd=home)
+
+
+def test_newest_locked_takes_the_newest_locked_commit_that_is_old_enough_not_one_that_nobody_has(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "nixpkgs.git"
+    revs = [repos.make_bare(path, {"x": "1"}, branch="stable")]
+    revs += [repos.commit(path, {"x": str(number)}) for number in range(2, 6)]
+    url = f"file://{path}"
+    note_seen(source(url), {revs[0]: 30, revs[1]: 20, revs[2]: 9, revs[3]: 1})
+    flakes = {
+        "lib": {"nixpkgs": pkgs(url, revs[0], last_modified=5)},
+        "app": {"nixpkgs": pkgs(url, revs[1], last_modified=6)},
+        "web": {"nixpkgs": pkgs(url, revs[3], last_modified=8)},
+    }
+    pin = {"source": source(url), "target": "newest-locked", "cooldown": "7d"}
+    survey = survey_of(make_ground(tmp_path, flakes, pins={"nixpkgs": pin}))
+    assert survey.targets[NIXPKGS].rev == revs[1]
+    assert survey.decisions.pins[NIXPKGS].choice.tip.rev == revs[3]
+    moved = {repo: change.to for repo, (change,) in make_plan(survey, everything(survey)).changes()}
+    assert moved == {"lib": ToRev(revs[1], branch="stable")}

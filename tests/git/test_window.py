@@ -1,6 +1,6 @@
 """The newest commits of a branch by depth: how much is fetched, what is kept, and what can be told by them."""
 
-import time
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -157,12 +157,13 @@ def test_a_repository_as_large_as_home_manager_is_a_hundred_kilobytes_and_a_seco
 ) -> None:
     shape = line(7000, start=NOW - 7000 * 7200, step_s=7200)
     revs = make_history(server, shape, file_bytes=400)
-    begin = time.monotonic()
+    begin = os.times()
     window = read(server, revs["c6999"], tmp_path, deep(240))
-    took_s = time.monotonic() - begin
+    end = os.times()
+    took_s = sum(end[:4]) - sum(begin[:4])
     assert len(window.first_parents) == 256
     assert size(window_folder(tmp_path, url_of(server)) / "objects" / "pack") <= 100_000
-    assert took_s < 5, "one second where nothing else runs"
+    assert took_s < 1, "of processor time, git's too"
 
 
 def window_of(**commits: tuple[int, str]) -> Window:

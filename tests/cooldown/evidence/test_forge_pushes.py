@@ -52,6 +52,13 @@ def test_what_was_pushed_after_the_tip_was_asked_for_is_for_the_next_run(github:
     assert names(github.find(revs["c2"]), revs) == ["c2", "c0"]
 
 
+def test_for_checks_alone_nothing_is_fetched_where_the_forge_tells_of_pushes(github: Place) -> None:
+    revs = github.make(line(4, start=ago(100), step_s=60))
+    github.moves((revs["c1"], 9), (revs["c3"], 2))
+    assert names(github.find(revs["c3"], cooldown_days=0, require_ci=()), revs) == ["c3", "c1"]
+    assert github.fetches() == 0
+
+
 def test_the_record_is_joined_and_the_earlier_time_counts(github: Place) -> None:
     revs = github.make(line(4, start=ago(100), step_s=60))
     github.moves((revs["c1"], 9), (revs["c3"], 2))

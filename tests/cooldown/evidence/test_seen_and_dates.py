@@ -8,6 +8,7 @@ import pytest
 from flakesync.cache.layout import window_folder
 from flakesync.cooldown.evidence import find_candidates
 from flakesync.git.remotes.window import fetch
+from flakesync.git.remotes.window.fetch import known_window
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import Rev
 from flakesync.workspace.settings.cooldown import Conditions
@@ -143,6 +144,21 @@ def test_a_seen_tip_that_was_rewritten_away_is_no_candidate_and_that_is_said(pla
     found = plain.find(second["y"], {first["c4"]: ago(30), first["c2"]: ago(35)})
     assert names(found, revs) == ["y", "c2"]
     assert found.note == f"rewritten: its history does not have {first['c4'][:7]} any more"
+
+
+def test_what_is_found_is_enough_whatever_else_was_lost(plain: Place) -> None:
+    revs = plain.make(line(400, start=ago(17), step_s=3600))
+    found = plain.find(revs["c399"], {revs["c380"]: ago(8), Rev("1" * 40): ago(16)}, tips=True)
+    assert names(found, revs) == ["c399", "c380"]
+    window = known_window(plain.url.removeprefix("git+"), "main", plain.cache)
+    assert window is not None
+    assert len(window.commits) == 32
+
+
+def test_a_clock_that_was_wrong_puts_no_commit_before_what_came_after_it(plain: Place) -> None:
+    revs = plain.make(line(30, start=ago(30), step_s=86_400))
+    found = plain.find(revs["c29"], {revs["c10"]: ago(8), revs["c20"]: ago(9)}, tips=True)
+    assert names(found, revs) == ["c29", "c20", "c10"]
 
 
 def test_a_seen_tip_is_looked_for_as_far_back_as_it_may_be(plain: Place) -> None:

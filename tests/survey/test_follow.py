@@ -9,16 +9,17 @@ from flakesync.nix.expression.edit import CannotEditError, RemoveFollows, SetFol
 from flakesync.nix.expression.nested import Overrides
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.survey.follow.at_base import locks_at_base
 from flakesync.survey.follow.model import FlakeFollows, FollowsEdit
 from flakesync.survey.follow.suggest import Wishes, follows_of
 from flakesync.survey.pins import pinned_in
-from flakesync.terms import FlakeDir, RepoName, show_path
+from flakesync.terms import FlakeDir, NodeLabel, RepoName, show_path
 from flakesync.workspace.manifest import Pin, Repo
 from flakesync.workspace.settings.follow import FollowMatch, FollowRules
 from flakesync.workspace.snapshot import FlakeState
 from tests.support import locks
 from tests.support.locks import Input, Inputs, github
-from tests.support.workspaces import pin, workspace
+from tests.support.workspaces import pin, scene, workspace
 
 REF = "nixos-25.11"
 NIX_2_8, NIX_2_26, NIX_2_30 = (2, 8), (2, 26), (2, 30)
@@ -51,15 +52,26 @@ def ask(
     cannot: Mapping[FollowsEdit, CannotEditError] | None = None,
     shallow: bool = False,
     flake: Mapping[str, object] | None = None,
+    at_base: Inputs | None = None,
     **repo: object,
 ) -> FlakeFollows | None:
-    """Return what is said of a flake with this lock. overrides: what its flake.nix leads elsewhere below its inputs."""
+    """Return what is said of a flake with this lock.
+
+    overrides: what its flake.nix leads elsewhere below its inputs. at_base: the inputs that acme/lib has at its base.
+    """
     lock = LockFile.parse(locks.to_bytes(locks.lock(inputs)))
     state = FlakeState(FlakeDir("."), lock, overrides=overrides or {})
     state = msgspec.structs.replace(state, **(flake or {}))
     own = msgspec.structs.replace(Repo(name=RepoName("app")), **repo)
     governed = [*pinned_in(workspace([own], pins or [pinned()]), RepoName("app"), state)]
-    return follows_of(own, state, governed, Wishes(nix, removals=True, shallow=shallow), cannot or {})
+    lib_at_base = LockFile.parse(locks.to_bytes(locks.lock(at_base))) if at_base is not None else None
+    wishes = Wishes(
+        nix,
+        removals=True,
+        shallow=shallow,
+        at_base=lambda node: lib_at_base if node.origin.original.get("repo") == "lib" else None,
+    )
+    return follows_of(own, state, governed, wishes, cannot or {})
 
 
 def said(found: FlakeFollows | None) -> dict[str, str]:
@@ -328,3 +340,33 @@ def test_nodes_that_nothing_leads_to_go_with_the_first_edit() -> None:
     found = follows_of(own, state, governed, Wishes(NIX_2_8, removals=True), {})
     assert found is not None
     assert (found.before, found.after, found.wanted[0].saved) == (5, 3, 2)
+
+
+def test_what_a_repo_of_the_workspace_has_at_its_base_counts_too_as_it_may_move_in_the_same_run() -> None:
+    inputs = {"nixpkgs": nixpkgs(), "lib": lib(nixpkgs=nixpkgs())}
+    assert said(ask(inputs, at_base={"nixpkgs": nixpkgs()})) == {"lib/nixpkgs": "→ nixpkgs"}
+    assert said(ask(inputs, at_base={"nixpkgs": ("x",), "x": nixpkgs()})) == {"lib/nixpkgs": "→ nixpkgs"}
+    gone = ask(inputs, at_base={"x": nixpkgs()})
+    assert (said(gone), detail(gone)) == (
+        {"lib/nixpkgs": "lock-behind"},
+        "lib has no input nixpkgs any more, at its base",
+    )
+    other = ask(inputs, at_base={"nixpkgs": nixpkgs("nixos-26.05")})
+    assert said(other) == {"lib/nixpkgs": "other-ref"}
+    assert detail(other).endswith("nixpkgs has nixos-25.11 (follow-match), at the base of lib")
+    over: Overrides = {("lib", "tool"): None}
+    without: Inputs = {"nixpkgs": nixpkgs(), "lib": lib()}
+    assert said(ask(without, overrides=over, at_base={"x": nixpkgs()})) == {"lib/tool": "gone"}
+    came = ask(without, overrides=over, at_base={"tool": nixpkgs()})
+    assert (said(came), detail(came)) == ({"lib/tool": "lock-behind"}, "lib has an input tool, at its base")
+
+
+@pytest.mark.parametrize(("ref", "known"), [(None, True), ("main", True), ("other", False), ("refs/tags/v1", False)])
+def test_an_input_of_another_branch_has_no_base_in_the_workspace(ref: str | None, known: bool) -> None:
+    found = scene({"lib": {"nixpkgs": nixpkgs()}}).snapshot()
+    node = github("acme", "lib", ref=ref)
+    lock = LockFile.parse(locks.to_bytes(locks.lock({"lib": node, "other": github("acme", "other")})))
+    at_base = locks_at_base(found)
+    there = at_base(lock.nodes[NodeLabel("lib")])
+    assert (there is not None) == known
+    assert at_base(lock.nodes[NodeLabel("other")]) is None

@@ -3,12 +3,12 @@
 The copies in its lock are looked at one after the other, each in the lock that the edits before it leave.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
 from flakesync.nix.expression.edit import CannotEditError, RemoveFollows, SetFollows
-from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.lock.follows import BrokenKind, broken_follows, is_taken_by, with_follows
 from flakesync.survey.follow.model import FlakeFollows, FollowsEdit, LeftFollows, WantedFollows
 from flakesync.survey.follow.roots import Refusal, RootInput, best_root, repositories, root_inputs, why_not
@@ -41,12 +41,14 @@ class Wishes(msgspec.Struct, frozen=True):
 
     removals: overrides that have nothing to override are looked for, too. shallow: no edit goes further down than the
     inputs of an input. behind: why its lock would change in more than follows, as a phrase; None: it would not.
+    at_base: the lock that an input may have once it moves, where it is a repo of the workspace; None: nothing is known.
     """
 
     nix: NixVersion
     removals: bool
     shallow: bool = False
     behind: str | None = None
+    at_base: Callable[[LockNode], LockFile | None] = lambda _: None
 
 
 def follows_of(
@@ -64,7 +66,7 @@ def follows_of(
     lock = flake.lock
     if lock is None or not flake.is_flake:
         return None
-    own = [*_overrides(flake, lock, wishes.nix)] if wishes.removals and flake.overrides else []
+    own = [*_overrides(flake, lock, wishes)] if wishes.removals and flake.overrides else []
     found = _Search(repo, flake, lock, wishes, cannot).run(governed) if _has_copies(flake, lock, governed) else None
     if not own and (found is None or not (found.wanted or found.left)):
         return None
@@ -174,6 +176,8 @@ class _Search:
         refusal = why_not(copy.root, self._repo, copy.path, self._lock.nodes[copy.label])
         if refusal is not None:
             return refusal
+        if (later := self._later(copy)) is not None:
+            return later
         depth = len(copy.path) - 1
         if depth > 1 and not reads_deep_overrides(self._nix):
             return "depth", f"depth {depth} needs Nix 2.30 everywhere (workspace.nix-min)"
@@ -189,6 +193,21 @@ class _Search:
         if self._flake.uncompared is not None:
             return "not-static", self._flake.uncompared
         return None
+
+    def _later(self, copy: _Copy) -> Refusal | None:
+        """Return why a copy should not follow once the input above it has moved; None: it should, or nobody knows."""
+        *above, name = copy.path
+        node = self._lock.node(tuple(above))
+        own = self._wishes.at_base(node) if node is not None and len(above) == 1 else None
+        if own is None:
+            return None
+        target = own.nodes[own.root].inputs.get(name)
+        if target is None:
+            return "lock-behind", f"{above[0]} has no input {name} any more, at its base"
+        if isinstance(target, tuple):
+            return None
+        refusal = why_not(copy.root, self._repo, copy.path, own.nodes[target])
+        return (refusal[0], f"{refusal[1]}, at the base of {above[0]}") if refusal is not None else None
 
     def _breaks(self, copy: _Copy) -> Refusal | None:
         """Return what of the lock no Nix could follow any more, were a copy to follow; None: all is well."""
@@ -220,17 +239,21 @@ class _Search:
         return {path: each for path, each in broken_follows(lock).items() if not (through and each[1] == "through")}
 
 
-def _overrides(flake: FlakeState, lock: LockFile, nix: NixVersion) -> Iterator[WantedFollows | LeftFollows]:
+def _overrides(flake: FlakeState, lock: LockFile, wishes: Wishes) -> Iterator[WantedFollows | LeftFollows]:
     """Yield the overrides of a flake.nix that have nothing to override, and those that some Nix cannot read."""
     for path in flake.overrides:
         missing = _missing(lock, path)
         if missing is not None:
             above, name = missing
-            yield WantedFollows(RemoveFollows(path), None, 0, True, f"{show_path(above)} has no input {name}")
-        elif len(path) > 2 and not reads_deep_overrides(nix):
-            yield LeftFollows(
-                path, "depth", f"Nix before 2.30 cannot read this (workspace.nix-min is {show_version(nix)})"
-            )
+            node = lock.node(above)
+            own = wishes.at_base(node) if node is not None and len(above) == 1 else None
+            if own is not None and name in own.nodes[own.root].inputs:
+                yield LeftFollows(path, "lock-behind", f"{show_path(above)} has an input {name}, at its base")
+            else:
+                yield WantedFollows(RemoveFollows(path), None, 0, True, f"{show_path(above)} has no input {name}")
+        elif len(path) > 2 and not reads_deep_overrides(wishes.nix):
+            detail = f"Nix before 2.30 cannot read this (workspace.nix-min is {show_version(wishes.nix)})"
+            yield LeftFollows(path, "depth", detail)
 
 
 def _missing(lock: LockFile, path: InputPath) -> tuple[InputPath, str] | None:

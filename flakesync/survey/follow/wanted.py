@@ -6,6 +6,7 @@ import msgspec
 
 from flakesync.errors import within
 from flakesync.nix.expression.edit import CannotEditError, Edit, Edited, edit_inputs
+from flakesync.survey.follow.at_base import locks_at_base
 from flakesync.survey.follow.folders import behind_folder
 from flakesync.survey.follow.model import FlakeFollows, FollowsEdit, WantedFollows
 from flakesync.survey.follow.suggest import Wishes, follows_of
@@ -83,12 +84,13 @@ def _find(
         asked = (pins is None or item.pin.name in pins) and mode_of(item.pin, repo) in modes
         if asked and len(item.input) == 1 and item.input not in changing.get(key, ()):
             governed.setdefault(key, []).append(item)
-    found = []
+    found: list[FlakeFollows] = []
+    at_base = locks_at_base(snapshot)
     for state in snapshot.states.values():
         if state.name not in selected:
             continue
         removals = pins is None and _mode_of_removals(snapshot.workspace.pins, state.repo) in modes
-        wishes = Wishes(snapshot.workspace.nix_min, removals, shallow)
+        wishes = Wishes(snapshot.workspace.nix_min, removals, shallow, at_base=at_base)
         with within(state.name):
             for flake in state.flakes:
                 own = governed.get((state.name, flake.dir), ())

@@ -33,7 +33,10 @@ def move_document(
     workspace = survey.snapshot.workspace
     states = [state for state in survey.snapshot.states.values() if state.name in selected]
     repos = [_repo(workspace, state) for state in states]
-    edited = [any(_is_move(change.edit) for _, changes in wave for change in changes) for wave in plan.waves]
+    edited = [
+        any(_is_move(change.edit) for name, changes in wave if name not in plan.failing for change in changes)
+        for wave in plan.waves
+    ]
     return MoveDocument(
         release=workspace.release,
         dry_run=dry_run,

@@ -134,6 +134,7 @@ def test_an_input_that_only_a_person_can_edit_is_named_with_its_place(releases: 
     assert ran.status == 1
     (said,) = [each for each in ran.out.splitlines() if "!" in each]
     assert "lib  ! flake.nix:3:" in said
+    assert "1 repo, 2 inputs to move in 1 wave;" in ran.out
     assert said.endswith("change it yourself")
 
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 import tomli
+import tomli_w
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flakesync.errors import ManifestError
 from flakesync.workspace.settings.edit_manifest import edited, set_list, set_text, write_manifest
@@ -107,3 +110,32 @@ def test_a_link_stays_a_link_and_permissions_stay(tmp_path: Path) -> None:
     assert real.read_bytes() == b'[workspace]\nrelease = "2"\n'
     assert real.stat().st_mode & 0o777 == 0o640
     assert sorted(os.listdir(tmp_path)) == ["real.toml", "workspace.toml"]
+
+
+NAMES = st.text(st.sampled_from("abZ09_- .é'\"\\#]"), min_size=1, max_size=6)
+STRINGS = st.text(st.sampled_from("ab \n\t\"'\\#[]{}=,é"), max_size=12)
+VALUES = st.recursive(
+    st.one_of(STRINGS, st.integers(-9, 99), st.booleans(), st.floats(0, 9), st.dates()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(NAMES, inner, max_size=3)),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=4), st.booleans(), st.data())
+def test_any_manifest_keeps_all_but_the_value(
+    document: dict[str, object], multiline: bool, data: st.DataObject
+) -> None:
+    document = {**document, "workspace": {"release": data.draw(STRINGS), "x": data.draw(VALUES)}}
+    text = tomli_w.dumps(document, multiline_strings=multiline, indent=data.draw(st.integers(0, 3)))
+    if data.draw(st.booleans()):
+        text = text.replace("\n", "  # c = [1]\n") if '"""' not in text and "[\n" not in text else text
+    before, wanted = text.encode(), {BESIDE: "26.05", KEY: ["25.11", 'a"b']}
+
+    def edit(text: str) -> str:
+        return set_list(set_text(text, BESIDE, "26.05"), KEY, ["25.11", 'a"b'], beside=BESIDE)
+
+    new = tomli.loads(edited(Path("w.toml"), before, edit, wanted).decode())
+    table = document["workspace"]
+    assert isinstance(table, dict)
+    expected = {**document, "workspace": {**table, "release": "26.05", "replaces": ["25.11", 'a"b']}}
+    assert new == tomli.loads(tomli_w.dumps(expected))

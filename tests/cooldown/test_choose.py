@@ -115,6 +115,11 @@ def test_all_too_young_is_no_error_and_the_day_is_said() -> None:
     assert [(wait.rev, wait.until) for wait in found.waits] == [(rev(3), "2026-12-05"), (rev(1), "2026-12-03")]
 
 
+def test_of_several_that_wait_for_one_day_the_newest_is_named() -> None:
+    found = chosen([commit(4, 0), commit(3, 2), commit(2, 2), commit(1, 9)], WEEK)
+    assert [(wait.rev, wait.until) for wait in found.waits] == [(rev(4), "2026-12-05"), (rev(3), "2026-12-03")]
+
+
 def test_a_time_in_the_future_waits_for_no_longer_than_the_cooldown() -> None:
     found = chosen([commit(2, -300), commit(1, 9)], WEEK)
     assert number(found) == 1
@@ -253,6 +258,14 @@ def test_a_check_that_has_run_before_is_waited_for() -> None:
     found = chosen([commit(each, 9) for each in (3, 2, 1)], CI, forge=Forge({3: {}, 2: {}, 1: GREEN}))
     assert number(found) == 1
     assert said(found)[0] == (3, "ci-pending", None, "build has not run")
+
+
+def test_of_one_commit_alone_nobody_knows_whether_a_check_ever_runs() -> None:
+    found = chosen([commit(1, 9)], CI, forge=Forge())
+    assert said(found) == [(1, "ci-pending", None, "build has not run")]
+    assert found.why_none == f"{rev(1)[:7]}: build has not run"
+    both = chosen([commit(2, 9), commit(1, 9)], CI, forge=Forge())
+    assert both.why_none == "build never ran in 2 commits"
 
 
 def test_one_red_commit_is_named_with_its_check() -> None:

@@ -25,7 +25,7 @@ def idle_holds(snapshot: Snapshot) -> Iterator[str]:
     for glob, names in idle.items():
         if glob not in used:
             where = f"repos.{names[0]}.hold" if len(names) == 1 else f"hold of {len(names)} repos"
-            inputs = {path for name in names for path in _paths(snapshot.states[name])}
+            inputs = {path for name in names for path in input_paths(snapshot.states[name])}
             hint = nearest(glob, inputs)
             yield f"{where}: `{glob}` matches no input" + (f", {hint}" if hint is not None else "")
 
@@ -36,12 +36,12 @@ def _idle_in(repo: Repo, state: RepoState) -> list[str]:
     own = [item.path for flake in state.flakes for item in flake.inputs]
     left = [glob for glob in repo.hold if not any(matches((glob,), path) for path in own)]
     if left:  # the whole lock is gone through only for these
-        paths = [tuple(path.split("/")) for path in _paths(state)]
+        paths = [tuple(path.split("/")) for path in input_paths(state)]
         left = [glob for glob in left if not any(matches((glob,), path) for path in paths)]
     return left
 
 
-def _paths(state: RepoState) -> set[str]:
+def input_paths(state: RepoState) -> set[str]:
     """Return the input paths of all flakes of a repo, follows too."""
     found: set[str] = set()
     for flake in state.flakes:

@@ -271,3 +271,11 @@ def test_a_plain_folder_gets_a_patch_too(ground: Ground, flakesync: Flakesync, t
     subprocess.run(["git", "apply", "--directory=app", "out/app.patch"], cwd=tmp_path, check=True)
     assert (root / "app/flake.nix").read_text() == EDITED
     assert len(LockFile.parse((root / "app/flake.lock").read_bytes()).nodes) == 8
+
+
+def test_a_keep_that_keeps_nothing_is_told_of(ground: Ground, flakesync: Flakesync) -> None:
+    ground(app=app(), pin='keep = ["libb/nixpkgs", "deploy/*"]')
+    assert flakesync("follow").err == (
+        "note: pins.nixpkgs.keep: `libb/nixpkgs` matches no input, did you mean `lib/nixpkgs`?\n"
+    )
+    assert flakesync("follow", "-q").err == ""

@@ -51,6 +51,7 @@ def follow(
     from flakesync.analysis.follow import follow_document, has_work, pins_called
     from flakesync.cache.layout import cache_dir
     from flakesync.survey.broken import without_broken
+    from flakesync.survey.follow.idle import idle_keeps
     from flakesync.survey.follow.wanted import find_follows
     from flakesync.workspace.snapshot import read_snapshot
 
@@ -73,6 +74,8 @@ def follow(
             _write(patch, snapshot, found)
         lines = render_follow(document, repos=len(selected), width=screen.width(), full=common.verbose)
         screen.answer(lines)
+    for text in () if common.quiet else idle_keeps(snapshot):
+        screen.note(text)
     note_unread(snapshot, selected)
     return EXIT_FINDINGS if show_hints(snapshot, selected) or has_work(document) else EXIT_OK
 

@@ -89,6 +89,13 @@ def test_a_tip_that_a_forced_push_took_away_is_no_candidate(make_place: MakePlac
     assert f"rewritten: its history does not have {revs['bad'][:7]} any more" in found.note
 
 
+def test_a_record_that_does_not_know_the_tip_proves_nothing(github: Place) -> None:
+    revs = github.make({"a": (ago(40), ()), "bad": (ago(20), ("a",)), "tip": (ago(1), ("a",))})
+    github.moves((revs["a"], 40), (revs["bad"], 20))
+    found = github.find(revs["tip"])
+    assert told(found, revs) == [("tip", 0, "seen"), ("a", 40, "forge")]
+
+
 def test_on_github_nothing_is_fetched_while_what_came_after_the_forced_push_is_old_enough(github: Place) -> None:
     shape = {"a": (ago(40), ()), "bad": (ago(20), ("a",)), "b": (ago(19), ("a",)), "c": (ago(3), ("b",))}
     revs = github.make(shape)

@@ -10,6 +10,7 @@
     archives/HASH.json          what a forge's archive of a commit holds (+ HASH.lock)
     facts/REV.json              hash and date of a commit in commits/
     files/HASH                  files of commits that runs of a manifest have read
+    files/HASH.edits            what edits that a manifest asks for make of the flake.nix files of commits
     files/HASH.differences      which commits of its repos differ in locks alone, and which repos read their own lock
     fetched/HASH                when a clone was last brought up to its server
     repositories/HASH.json      what a forge has said of a repository
@@ -116,6 +117,11 @@ def commit_files(cache: Path, manifest: Path) -> Path:
 def difference_file(cache: Path, manifest: Path) -> Path:
     """Return the file with what runs of a manifest know of the difference between two commits of a repo."""
     return commit_files(cache, manifest).with_suffix(".differences")
+
+
+def edits_file(cache: Path, manifest: Path) -> Path:
+    """Return the file with what edits that a manifest asks for make of commits."""
+    return commit_files(cache, manifest).with_suffix(".edits")
 
 
 def fetched_file(cache: Path, git_dir: str, refs: str) -> Path:

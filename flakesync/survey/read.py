@@ -79,7 +79,7 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
     Raises: RepoError, and the errors of `read_survey`.
     """
     workspace, offline, notes = snapshot.workspace, hosts is None, list[str]()
-    snapshot = with_edits(snapshot)
+    snapshot = with_edits(snapshot, cache=cache_dir())
     graph = build_graph(snapshot)
     if hosts is not None:
         _fetch_tracked(snapshot, graph, hosts)
@@ -116,7 +116,7 @@ def look_at(
     snapshot: Snapshot, repo: RepoName, targets: Mapping[PinName, Target], external: Mapping[Source, Target]
 ) -> Survey:
     """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
-    snapshot = with_edits(snapshot, into=repo)
+    snapshot = with_edits(snapshot, cache=cache_dir(), into=repo)
     graph = build_graph(snapshot)
     governed = tuple(pinned_inputs(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
     history = ask(snapshot, questions(graph, into=repo))

@@ -7,12 +7,14 @@ import pytest
 
 from flakesync.nix.expression.edit import SetRef
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.survey.edits import apply
 from flakesync.survey.edits.apply import with_edits
 from flakesync.survey.edits.planned import planned_edits
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import load_workspace
 from flakesync.workspace.snapshot import FlakeState, PlainFolder, Snapshot, read_snapshot
 from tests.support import locks
+from tests.support.releases import Releases
 
 OLD, NEW = "nixos-25.11", "nixos-26.05"
 SOURCE = "github:NixOS/nixpkgs/nixos-{release}"
@@ -145,3 +147,16 @@ def test_what_is_not_edited_says_why(folder: Folder, text: str, node: locks.Inpu
     assert [each.why for each in flake.unedited] == [why]
     assert flake.edits == ()
     assert flake.stale == ()
+
+
+def test_what_edits_make_of_a_commit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = Releases(tmp_path / "w").manifest()
+    snapshot = read_snapshot(load_workspace(manifest), cache=tmp_path / "cache", offline=True)
+    first = with_edits(snapshot, cache=tmp_path / "cache")
+    assert first == with_edits(snapshot)
+
+    def never(source: bytes, edits: object) -> None:
+        raise AssertionError(edits)
+
+    monkeypatch.setattr(apply, "edit_inputs", never)
+    assert with_edits(snapshot, cache=tmp_path / "cache") == first

@@ -1,13 +1,17 @@
 """The edits that the manifest asks for, made on what was read, so that drift and plan are decided on the result."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import msgspec
 
+from flakesync.cache.files import KeptFiles
+from flakesync.cache.layout import edits_file
 from flakesync.errors import within
 from flakesync.nix.expression.edit import CannotEditError, Edit, edit_inputs
 from flakesync.nix.expression.inputs import NotStatic, read_inputs
-from flakesync.nix.expression.nested import overrides_of
+from flakesync.nix.expression.nested import Overrides, overrides_of
 from flakesync.nix.expression.stale import Disagreement, disagreements, shown_reference
 from flakesync.survey.edits.planned import FlakePlan, MovedInput, planned_edits
 from flakesync.terms import FlakeDir, RepoName, flake_file, show_path
@@ -15,12 +19,21 @@ from flakesync.workspace.clones.edits import FlakeEdit, Unedited
 from flakesync.workspace.clones.flake_nix import read_flake_nix
 from flakesync.workspace.snapshot import FlakeState, PlainFolder, RepoAtCommit, RepoState, Snapshot
 
+# Changes with the rules of editing and comparing: what an older flakesync has kept is then found anew.
+_FORMAT = "edits/1"
 
-def with_edits(snapshot: Snapshot, *, into: RepoName | None = None) -> Snapshot:
+_Found = tuple[tuple[FlakeEdit, ...], tuple[Unedited, ...], tuple[Disagreement, ...], Overrides]
+"""`edits`, `unedited`, `stale` and `overrides` of a flake."""
+
+_FIELDS = ("edits", "unedited", "stale", "overrides")
+_decoder = msgspec.msgpack.Decoder(dict[FlakeDir, _Found])
+
+
+def with_edits(snapshot: Snapshot, *, cache: Path | None = None, into: RepoName | None = None) -> Snapshot:
     """Return a snapshot whose flakes have the edits that the manifest asks for, and are stale by what they then say.
 
-    One in which nothing is to be edited is returned as it is, and no flake.nix is read for it. into: only those of this
-    repo.
+    One in which nothing is to be edited is returned as it is, and no flake.nix is read for it. cache: where is kept
+    what edits make of a commit, which takes some milliseconds each. into: only those of this repo.
 
     Raises: RepoError; GitError: a flake.nix cannot be read.
     """
@@ -29,24 +42,59 @@ def with_edits(snapshot: Snapshot, *, into: RepoName | None = None) -> Snapshot:
     if not planned:
         return snapshot
     states = dict(snapshot.states)
+    kept = KeptFiles(edits_file(cache, snapshot.workspace.file)) if cache is not None else None
     for name, state in asked.items():
         plans = {flake.dir: plan for flake in state.flakes if (plan := planned.get((name, flake.dir))) is not None}
         if plans:
             with within(name):
-                states[name] = _edited_repo(state, plans)
+                states[name] = _edited_repo(state, plans, kept)
+    if kept is not None:
+        kept.write()
     return msgspec.structs.replace(snapshot, states=states)
 
 
-def _edited_repo(state: RepoState, plans: Mapping[FlakeDir, FlakePlan]) -> RepoState:
-    files = _Files(state)
-    flakes = tuple(_edited(files, flake, plans[flake.dir]) if flake.dir in plans else flake for flake in state.flakes)
-    # What another flake's edits made of a file is known when all are made.
-    flakes = tuple(_stale_by(files, flake, plans[flake.dir].moves) if flake.edits else flake for flake in flakes)
+def _edited_repo(state: RepoState, plans: Mapping[FlakeDir, FlakePlan], kept: KeptFiles | None) -> RepoState:
     match state:
+        case RepoAtCommit(rev=rev) if kept is not None:
+            name = _name(plans)
+            known = kept.files(rev, [name])
+            data = known[name] if known is not None else None
+            if data is None:
+                data = msgspec.msgpack.encode(_make(state, plans))
+                kept.add(rev, {name: data})
+            found = _decoder.decode(data)
         case RepoAtCommit() | PlainFolder():
-            return msgspec.structs.replace(state, flakes=flakes)
+            found = _make(state, plans)
         case _:
             return state
+    flakes = [
+        msgspec.structs.replace(flake, **dict(zip(_FIELDS, found[flake.dir], strict=True)))
+        if flake.dir in found
+        else flake
+        for flake in state.flakes
+    ]
+    return msgspec.structs.replace(state, flakes=tuple(flakes))
+
+
+def _name(plans: Mapping[FlakeDir, FlakePlan]) -> str:
+    """Return what the result of plans is kept under: it is the same for the same plans alone."""
+    asked = {
+        dir: (
+            [(each.input, each.dir, each.edit, each.pin.name, each.wanted) for each in plan.moves],
+            plan.follows,
+            plan.unedited,
+        )
+        for dir, plan in plans.items()
+    }
+    return f"{_FORMAT}\0{hashlib.sha256(msgspec.json.encode(asked, order='sorted')).hexdigest()}"
+
+
+def _make(state: RepoState, plans: Mapping[FlakeDir, FlakePlan]) -> dict[FlakeDir, _Found]:
+    files = _Files(state)
+    flakes = [_edited(files, flake, plans[flake.dir]) for flake in state.flakes if flake.dir in plans]
+    # What another flake's edits made of a file is known when all are made.
+    flakes = [_stale_by(files, flake, plans[flake.dir].moves) if flake.edits else flake for flake in flakes]
+    return {flake.dir: (flake.edits, flake.unedited, flake.stale, flake.overrides) for flake in flakes}
 
 
 class _Files:

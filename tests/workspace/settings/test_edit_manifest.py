@@ -129,7 +129,8 @@ def test_any_manifest_keeps_all_but_the_value(
     text = tomli_w.dumps(document, multiline_strings=multiline, indent=data.draw(st.integers(0, 3)))
     if data.draw(st.booleans()):
         text = text.replace("\n", "  # c = [1]\n") if '"""' not in text and "[\n" not in text else text
-    before, wanted = text.encode(), {BESIDE: "26.05", KEY: ["25.11", 'a"b']}
+    before = text.encode()
+    wanted: dict[tuple[str, ...], object] = {BESIDE: "26.05", KEY: ["25.11", 'a"b']}
 
     def edit(text: str) -> str:
         return set_list(set_text(text, BESIDE, "26.05"), KEY, ["25.11", 'a"b'], beside=BESIDE)

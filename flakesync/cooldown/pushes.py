@@ -57,7 +57,7 @@ def read_pushes(reference: FlakeRef, tip: Rev, hosts: "Hosts", *, since: int, no
     proven = {tip}
     is_proven = start is not None
     for each in pushes[start or 0 :]:
-        times[each.rev] = min(each.time, times.get(each.rev, now), now)
+        times[each.rev] = min(each.time, times.get(each.rev, now))
         if is_proven:
             proven.add(each.rev)
             is_proven = each.is_forward

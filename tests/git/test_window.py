@@ -8,6 +8,7 @@ import pytest
 
 from flakesync.cache.layout import window_folder
 from flakesync.errors import GitError
+from flakesync.git.remotes.branch_history import fetch_commits
 from flakesync.git.remotes.window import fetch
 from flakesync.git.remotes.window.commits import Window, WindowCommit
 from flakesync.git.remotes.window.fetch import read_window
@@ -123,6 +124,36 @@ def test_a_rewritten_branch_has_the_new_history_alone(server: Path, tmp_path: Pa
     window = read(server, new["x"], tmp_path, deep(20))
     assert revs["c49"] not in window.commits
     assert revs["c45"] in window.commits
+
+
+def test_a_new_tip_is_fetched_as_deep_as_the_last_one_was(
+    server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revs = make_history(server, line(400, start=NOW, step_s=1))
+    read(server, revs["c399"], tmp_path, deep(200))
+    new = make_history(server, {"d": (NOW + 500, (revs["c399"],))})
+    asked: list[object] = []
+
+    def noted(*values: object, **more: object) -> bool:
+        asked.append(values[3])
+        return fetch_commits(*values, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fetch, "fetch_commits", noted)
+    assert len(read(server, new["d"], tmp_path, deep(200)).first_parents) == 256
+    assert asked == [["--depth=256"]]
+    read(server, new["d"], tmp_path, deep(300))
+    assert asked[1:] == [["--depth=2048"]]
+
+
+def test_many_small_packs_do_not_pile_up(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_MOST_PACKS", 3)
+    revs = make_history(server, line(40, start=NOW, step_s=1))
+    tip = revs["c39"]
+    for number in range(7):
+        read(server, tip, tmp_path, deep(20))
+        tip = make_history(server, {"d": (NOW + 500 + number, (tip,))})["d"]
+    packs = window_folder(tmp_path, url_of(server)) / "objects" / "pack"
+    assert len([*packs.glob("*.pack")]) <= 4
 
 
 def test_commits_may_have_names_of_sha256(server: Path, tmp_path: Path) -> None:

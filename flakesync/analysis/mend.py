@@ -59,12 +59,24 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
         why = _why_edited(edit) if edit is not None else _WHY[each.kind]
         reason = why + (f", pin {pin}" if pin is not None else "")
         yield Change(state.name, flake.dir, each.input, original, locked, to, reason, pin, stale=True, edit=edit)
-    # What changes flake.nix alone: an override of an input that is not there is in no lock.
     for edit in edits.values() if not held and waits is None else ():
-        reason = _why_edited(edit)
-        yield Change(
-            state.name, flake.dir, edit.input, {}, {}, ToFlakeNix(edit.after or "gone"), reason, stale=True, edit=edit
-        )
+        yield _flake_nix_alone(survey, state, flake, edit)
+
+
+def _flake_nix_alone(survey: Survey, state: RepoState, flake: FlakeState, edit: FlakeEdit) -> Change:
+    """Return the change of an edit after which flake.nix and the lock agree: an override of nothing is in no lock.
+
+    Or somebody has locked the new branch already: then the input goes to its pin's target as any other does.
+    """
+    node = flake.lock.node(edit.input) if flake.lock is not None else None
+    original: Mapping[str, Attr] = {}
+    locked: Mapping[str, Attr] = {}
+    if isinstance(edit.edit, SetRef) and node is not None:
+        original, locked = node.original or {}, node.locked or {}
+    found = Disagreement(edit.input, "reference", original, True, edit.after or "gone", "")
+    to, pin = _target(survey, state.name, found, original, own=bool(original))
+    reason = _why_edited(edit) + (f", pin {pin}" if pin is not None else "")
+    return Change(state.name, flake.dir, edit.input, original, locked, to, reason, pin, stale=True, edit=edit)
 
 
 def unmended(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[tuple[Change, FlakesyncError] | Held]:

@@ -186,3 +186,20 @@ def test_a_pin_whose_target_locks_tell_moves_to_a_branch_that_no_lock_has_yet(
     assert releases.space.locked("app", "nixpkgs")["rev"] == releases.space.tip("nixpkgs", NEW)
     again = run_sync(manifest, locker="auto")
     assert set(again.statuses.values()) == {"unchanged"}
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_a_lock_that_is_of_the_new_branch_already_gets_its_flake_nix_edited(
+    releases: Releases, use_nix: RealNix, behind: bool
+) -> None:
+    space = releases.space
+    text = read(space.path("lib"), space.tip("lib"), "flake.nix").decode()
+    space.lock("lib", {".": {"nixpkgs": Take(ref=NEW, at=space.tip("nixpkgs", NEW))}})
+    space.commit("lib", {"flake.nix": text})
+    if behind:
+        space.commit("nixpkgs", {"more": "two"}, branch=NEW)
+    ran = run_sync(releases.manifest(), locker="auto")
+    assert ran.errors == {}
+    assert NEW in releases.update("lib", "flake.nix").decode()
+    assert space.locked("lib", "nixpkgs")["rev"] == space.tip("nixpkgs", NEW)
+    assert set(run_sync(releases.manifest(), locker="auto").statuses.values()) == {"unchanged"}

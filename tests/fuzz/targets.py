@@ -30,7 +30,8 @@ from flakesync.git.store.config import read_settings
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.refs import refs_below
 from flakesync.git.store.trees import walk
-from flakesync.nix.expression.inputs import read_inputs
+from flakesync.nix.expression.edit import CannotEditError, Edited, RemoveFollows, SetFollows, SetRef, edit_inputs
+from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
 from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.expression.own_lock import line_that_reads_lock
 from flakesync.nix.expression.stale import find_stale
@@ -57,6 +58,10 @@ REV = "1" * 40
 _FLAKE = (
     b'{ inputs.a.url = "github:o/r"; inputs.a.inputs.b.follows = "b"; outputs = { self, a, ... }: { x = "${a}"; }; }'
 )
+_FLAKE_IN_SETS = (
+    b"{ inputs = { # a\n  a = { url = \"github:o/r/b\"; /* } */ inputs = { b = { follows = ''a''; }; }; };\n"
+    b'  a.inputs.d.follows = "a"; };\r\n  outputs = _: { }; }'
+)
 _LOCK = (
     b'{"nodes": {"a": {"inputs": {"b": "b", "c": ["b"]}, "locked": {"type": "github", "owner": "o", "repo": "r", '
     b'"rev": "1111111111111111111111111111111111111111", "lastModified": 1}, '
@@ -64,6 +69,7 @@ _LOCK = (
     b' "b": {"locked": {"type": "git", "url": "https://h/x"}}, "root": {"inputs": {"a": "a", "b": "b"}}},'
     b' "root": "root", "version": 7}'
 )
+_EDITS = (SetFollows(("a", "c"), ("a", "b")), RemoveFollows(("a", "b")), SetRef(("a",), "b", "c"))
 _PULL = Pull(7, "https://h/7", "open", "T", "B", Rev(REV), "flakesync/update", "main")
 
 
@@ -114,7 +120,11 @@ def _read_lock(data: bytes) -> None:
 
 
 def _read_flake(data: bytes) -> None:
-    read_inputs(data)
+    read = read_inputs(data)
+    for edit in _EDITS if isinstance(read, FlakeInputs) else ():
+        with contextlib.suppress(CannotEditError):
+            made = edit_inputs(data, [edit])
+            assert edit_inputs(made.source, [edit]) == Edited(made.source, ())
     may_have_inputs(data)
     line_that_reads_lock(data.decode("utf-8", "surrogateescape") + " flake.locks")
 
@@ -261,7 +271,7 @@ TARGETS = {
     ),
     "flake": Target(
         _read_flake,
-        (_FLAKE,),
+        (_FLAKE, _FLAKE_IN_SETS),
         _words(
             "{ } [ ] ( ) ; = : , . ? @ // ++ + - ! '' \" ${ a b inputs outputs rec let in with if then or /* */ # \\"
         ),

@@ -5,6 +5,7 @@ before with just that edit, or the edit is refused.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
@@ -79,6 +80,8 @@ _Way = tuple[Splice, Inputs]
 """A splice, and what the flake's inputs are with it."""
 
 _OTHERWISE = "the change would say something else here"
+_MOST_WAYS = 5
+"""Each is read back, and others write the file: where none of these is legal, no other one will be."""
 _NOTHING = InputSpec(None, None, True, {}, False, True, 0, 0)
 
 
@@ -139,7 +142,7 @@ class _Flake:
 def _make(flake: _Flake, edit: Edit) -> tuple[Splice, _Flake] | None:
     """Return an edit's splice, and the file with it; None: nothing is to be changed."""
     refused: NotLiteralError | None = None
-    for splice, wanted in _ways(flake, edit):
+    for splice, wanted in islice(_ways(flake, edit), _MOST_WAYS):
         try:
             after = _Flake(splice.apply(flake.source))
         except NotLiteralError as stop:

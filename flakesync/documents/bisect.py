@@ -31,10 +31,18 @@ class UnitDocument(msgspec.Struct, frozen=True, kw_only=True):
     moves: list[BisectMoveDocument]
 
 
+class AtDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A unit, and the commit of its repo that it was at."""
+
+    unit: str
+    rev: str
+
+
 class ProbeDocument(msgspec.Struct, frozen=True, kw_only=True):
     """One probe: the checks with these units moved and no others. why: the check that failed, or what was in the way.
 
-    again: whether the same had been run before, to see whether the check is flaky.
+    again: whether the same had been run before, to see whether the check is flaky. at: a unit that was at another
+    commit of its repo than its move leads to.
     """
 
     units: list[str]
@@ -43,17 +51,29 @@ class ProbeDocument(msgspec.Struct, frozen=True, kw_only=True):
     duration_s: float
     source: ProbeSource
     again: bool
+    at: AtDocument | None = None
+
+
+class FirstBadDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """The commit of a repo with which the checks begin to fail. date: its UTC day."""
+
+    rev: str
+    subject: str
+    date: str | None
 
 
 class GuiltyDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A unit that the others do not pass with. only_with: units that it fails together with; empty: it fails alone.
 
-    proven: false where the check could not be run with it.
+    proven: false where the check could not be run with it. first_bad: with --commits, where it is a repo of the
+    workspace and that was found. range: else the last commit that passes and the first one known that fails.
     """
 
     unit: str
     only_with: list[str]
     proven: bool
+    first_bad: FirstBadDocument | None = None
+    range: list[str] | None = None
 
 
 class BisectDocument(msgspec.Struct, frozen=True, kw_only=True):

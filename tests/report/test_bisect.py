@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from flakesync.documents.bisect import (
     BisectDocument,
     BisectMoveDocument,
+    FirstBadDocument,
     GuiltyDocument,
     ProbeDocument,
     ProbeVerdict,
@@ -92,6 +93,15 @@ def test_units_that_break_it_only_together_and_those_not_proven_say_so() -> None
     ]
     assert 'hold = ["lib", "lib-src", "core"]' in text(document)
     assert "the other 1 unit pass" not in text(document)
+
+
+def test_the_first_bad_commit_or_the_range_of_it_is_shown() -> None:
+    bad = FirstBadDocument(rev=NEW, subject="Drop it", date="2026-11-29")
+    (one,) = FOUND.guilty
+    found = text(replace(FOUND, guilty=[replace(one, first_bad=bad)]))
+    assert "  first bad commit: 2222222 Drop it (2026-11-29)\n" in found
+    found = text(replace(FOUND, guilty=[replace(one, range=[OLD, NEW])]))
+    assert "  the first bad commit is after 1111111, up to 2222222\n" in found
 
 
 def test_each_end_without_anything_to_hold_is_told() -> None:

@@ -69,7 +69,8 @@ def heading(repo: str, command: Sequence[str], units: Sequence[UnitDocument]) ->
 def probe_lines(probe: ProbeDocument, units: Sequence[str], width: int) -> list[Line]:
     """Return a probe: its verdict, what had moved, how long it took, and from where it is known."""
     head = line("  ", Span(pad(probe.verdict, _VERDICT_WIDTH), _STYLES[probe.verdict]), "  ")
-    words = f"{what_moved(probe.units, units)}{', once more' if probe.again else ''}"
+    words = what_moved(probe.units, units) if probe.at is None else f"{shown(probe.at.unit)} at {short(probe.at.rev)}"
+    words += ", once more" if probe.again else ""
     words += f"  {_minutes(probe.duration_s)}" + (f" (from {probe.source})" if probe.source != "ran" else "")
     if probe.verdict == "unknown" and probe.why is not None:
         words += f": {shown(probe.why)}"
@@ -97,6 +98,13 @@ def _guilty(document: BisectDocument, width: int, *, full: bool) -> Iterable[Lin
         yield from fold(line(name, Span(shown(each.unit), "name"), f"  {moved}"), width, 2)
         if not each.proven:
             yield from fold(line("  the check could not be run with it"), width, 2)
+        if each.first_bad is not None:
+            bad = each.first_bad
+            words = f"  first bad commit: {short(bad.rev)} {shown(bad.subject)} ({bad.date or '?'})"
+            yield from fold(line(words), width, 2)
+        if each.range:
+            good, last = short(each.range[0]), short(each.range[-1])
+            yield from fold(line(f"  the first bad commit is after {good}, up to {last}"), width, 2)
         if each.only_with:
             with_ = " ".join(map(shown, each.only_with))
             yield from fold(line(f"  only together with {with_}: without that the check passes"), width, 2)

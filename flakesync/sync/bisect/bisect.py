@@ -10,9 +10,11 @@ from flakesync.analysis.plan import Change, Plan, ToUpdate
 from flakesync.cache.layout import journal_file
 from flakesync.errors import FlakesyncError, SyncError
 from flakesync.survey.survey import Survey
+from flakesync.sync.bisect.commits import CommitStretch
 from flakesync.sync.bisect.journal import open_journal
 from flakesync.sync.bisect.probe import Prober
 from flakesync.sync.bisect.run import Bisection, BisectOptions, BisectRun, ProbeRun
+from flakesync.sync.bisect.search import Found
 from flakesync.sync.bisect.units import Unit, make_units
 from flakesync.sync.bump import bump
 from flakesync.sync.engine import sync
@@ -65,9 +67,10 @@ def bisect(
         place = journal_file(survey.snapshot.workspace.file, options.cache, repo)
         with open_journal(place, (job.base_rev, prober.tree(), units, checks), fresh=wishes.fresh) as journal:
             run = BisectRun(prober, units, journal, wishes, listener)
-            result = run.carry_out()
+            result = run.search()
+            commits = _search_commits(run, result) if wishes.commits and isinstance(result, Found) else {}
         commands = tuple(map(shlex.join, checks))
-        found.append(Bisection(repo, job.base_rev, commands, tuple(units), run.probes, result, run.ran))
+        found.append(Bisection(repo, job.base_rev, commands, tuple(units), tuple(run.probes), result, run.ran, commits))
         return Unchanged(repo=repo, branch=None, commit=job.base_rev, moves=job.moves)
 
     needed = _with_upstreams(plan, {repo: changes})
@@ -79,6 +82,11 @@ def bisect(
             raise SyncError("upstream-failed", f"{repo} cannot be bisected: {upstream.message}")
         case _:
             return found[0]
+
+
+def _search_commits(run: BisectRun, found: Found) -> dict[int, CommitStretch]:
+    stretches = {each.unit: run.search_commits(each.unit, found.passing) for each in found.guilty if each.proven}
+    return {unit: stretch for unit, stretch in stretches.items() if stretch is not None}
 
 
 def _changes(plan: Plan, repo: RepoName, inputs: Sequence[str]) -> tuple[Change, ...]:

@@ -5,15 +5,18 @@ from typing import assert_never
 
 from flakesync.analysis.plan import Change, ToRev
 from flakesync.documents.bisect import (
+    AtDocument,
     BisectDocument,
     BisectMoveDocument,
     BisectOutcome,
+    FirstBadDocument,
     GuiltyDocument,
     ProbeDocument,
     UnitDocument,
 )
+from flakesync.sync.bisect.commits import CommitStretch
 from flakesync.sync.bisect.run import Bisection, ProbeRun
-from flakesync.sync.bisect.search import Found, NotFound
+from flakesync.sync.bisect.search import Found, Guilty, NotFound
 from flakesync.sync.bisect.units import Unit
 from flakesync.sync.bisect.verdicts import ProbeResult
 from flakesync.terms import show_path
@@ -22,7 +25,10 @@ from flakesync.terms import show_path
 def bisect_document(found: Bisection, changes: Sequence[Change]) -> BisectDocument:
     """Return the JSON form of a bisection. changes: of the repo, as its plan has them."""
     whole = frozenset(range(len(found.units)))
-    output = next((each.result.output for each in found.probes if each.units == whole and each.result.failed), None)
+    output = next(
+        (each.result.output for each in found.probes if each.units == whole and not each.at and each.result.failed),
+        None,
+    )
     guilty, passing = (found.result.guilty, found.result.passing) if isinstance(found.result, Found) else ((), ())
     ids = [unit.id for unit in found.units]
     return BisectDocument(
@@ -32,13 +38,22 @@ def bisect_document(found: Bisection, changes: Sequence[Change]) -> BisectDocume
         units=[unit_document(unit, changes) for unit in found.units],
         probes=[probe_document(each, found.units) for each in found.probes],
         outcome=_outcome(found.result),
-        guilty=[
-            GuiltyDocument(unit=ids[each.unit], only_with=[ids[other] for other in each.only_with], proven=each.proven)
-            for each in guilty
-        ],
+        guilty=[_guilty_document(each, ids, found.commits.get(each.unit)) for each in guilty],
         passing=[ids[number] for number in sorted(passing)],
         output=output,
         complete=found.result is not None,
+    )
+
+
+def _guilty_document(guilty: Guilty, ids: Sequence[str], commits: CommitStretch | None) -> GuiltyDocument:
+    first = range_ = None
+    if commits is not None and commits.exact:
+        first = FirstBadDocument(rev=commits.bad, subject=commits.subject, date=commits.day)
+    elif commits is not None:
+        range_ = list[str]([commits.good, commits.bad])
+    only_with = [ids[other] for other in guilty.only_with]
+    return GuiltyDocument(
+        unit=ids[guilty.unit], only_with=only_with, proven=guilty.proven, first_bad=first, range=range_
     )
 
 
@@ -69,6 +84,7 @@ def probe_document(probe: ProbeRun, units: Sequence[Unit]) -> ProbeDocument:
         duration_s=probe.result.duration_s,
         source=probe.result.source,
         again=probe.time > 0,
+        at=AtDocument(unit=units[probe.at[0]].id, rev=probe.at[1]) if probe.at is not None else None,
     )
 
 

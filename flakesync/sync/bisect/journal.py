@@ -13,11 +13,15 @@ from flakesync.sync.bisect.verdicts import ProbeResult
 
 
 class JournalEntry(msgspec.Struct, frozen=True):
-    """One result. units: the ids of the probe's. time: how often the same had been run before."""
+    """One result. units: the ids of the probe's. time: how often the same had been run before.
+
+    at: the id of a unit that was at another commit of its repo than its move leads to, and that commit.
+    """
 
     units: tuple[str, ...]
     time: int
     result: ProbeResult
+    at: tuple[str, str] | None = None
 
 
 class _Head(msgspec.Struct, frozen=True):

@@ -48,7 +48,7 @@ class ComposedLocker:
             self._full[request.dir] = request, (lock := self._real.lock(request))
             return lock
         full = self._full.get(request.dir)
-        if full is not None and _without_moves(full[0]) == _without_moves(request):
+        if full is not None and _is_part(request, full[0]):
             moved, chosen = ([move.input for move in each.moves] for each in (full[0], request))
             lock_or_none = compose(request.lock, full[1], moved, chosen)
             if lock_or_none is not None:
@@ -60,8 +60,10 @@ class ComposedLocker:
         self._noting = False
 
 
-def _without_moves(request: Request) -> Request:
-    return msgspec.structs.replace(request, moves=())
+def _is_part(request: Request, full: Request) -> bool:
+    """Tell whether a request is for some of the moves of another one, to the same commits, and nothing else differs."""
+    same = msgspec.structs.replace(request, moves=()) == msgspec.structs.replace(full, moves=())
+    return same and all(move in full.moves for move in request.moves)
 
 
 class Prober:
@@ -78,6 +80,8 @@ class Prober:
         self._fresh = fresh
         self._numbers = count(1)
         self._guard = Lock()
+        # What is checked is what sync would commit, with the files of `after`.
+        job = msgspec.structs.replace(job, runs_after=True)
         done = bump(job, self._tools)
         locker.compose_from_now_on()
         self.commit = done.commit
@@ -94,15 +98,18 @@ class Prober:
         with Repository.open(self.job.repository) as repository:
             return repository.reader.tree_of(self.commit)
 
-    def run(self, units: Collection[Unit], *, again: bool, give_up: Callable[[], bool]) -> ProbeResult:
+    def run(
+        self, units: Collection[Unit], *, again: bool, give_up: Callable[[], bool], job: BumpJob | None = None
+    ) -> ProbeResult:
         """Return how the checks end when these units alone have moved.
 
         again: whether it is run although its result is known. give_up: asked now and then whether it is not needed.
+        job: in place of the whole update: one in which a unit moves to another commit.
 
         Raises: FlakesyncError (`nix-interrupted`): everything was stopped, or `give_up` said so.
         """
         try:
-            commit = self._commit(units)
+            commit = self._commit(job or self.job, units)
         except FlakesyncError as error:
             if error.code in _INTERRUPTED:
                 raise
@@ -131,16 +138,16 @@ class Prober:
         except ChecksFailedError as error:
             return result_of(error.results)
 
-    def _commit(self, units: Collection[Unit]) -> Rev:
+    def _commit(self, job: BumpJob, units: Collection[Unit]) -> Rev:
         """Return the commit in which these units have moved. Raises: FlakesyncError."""
         chosen = {key for unit in units for key in unit.moves}
-        moves = tuple(each for each in self.job.moves if each.key in chosen)
-        rewrites = tuple(each for each in self.job.rewrites if (each.flake, each.input) in chosen)
+        moves = tuple(each for each in job.moves if each.key in chosen)
+        rewrites = tuple(each for each in job.rewrites if (each.flake, each.input) in chosen)
         if not moves and not rewrites:
-            return self.job.base_rev
+            return job.base_rev
         with self._guard:
-            branch = f"{self.job.branch}-probe-{next(self._numbers)}"
-        done = bump(msgspec.structs.replace(self.job, moves=moves, rewrites=rewrites, branch=branch), self._tools)
+            branch = f"{job.branch}-probe-{next(self._numbers)}"
+        done = bump(msgspec.structs.replace(job.part(moves, rewrites), branch=branch), self._tools)
         if isinstance(done, Updated) and done.failed_flakes:
             raise done.failed_flakes[0].error
         return done.commit

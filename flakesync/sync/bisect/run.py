@@ -1,19 +1,24 @@
 """Carries a bisection out: as many probes at once as may be, each result in the journal, needless ones ended."""
 
 import re
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Event
 
 import msgspec
 
-from flakesync.errors import FlakesyncError
-from flakesync.processes.stop import stopping
-from flakesync.sync.bisect.halving import Verdict
+from flakesync.sync.bisect.commits import (
+    CommitProbe,
+    CommitRow,
+    CommitStretch,
+    at_commit,
+    commit_row,
+    next_commits,
+    stretch_of,
+)
+from flakesync.sync.bisect.halving import Stretch, Verdict
 from flakesync.sync.bisect.journal import Journal, JournalEntry
 from flakesync.sync.bisect.probe import Prober
+from flakesync.sync.bisect.rounds import Budget, Rounds
 from flakesync.sync.bisect.search import Found, NotFound, Probe, Probes, Units, next_step
 from flakesync.sync.bisect.units import Unit
 from flakesync.sync.bisect.verdicts import ProbeResult, judge
@@ -26,7 +31,7 @@ class BisectOptions:
 
     jobs: probes at once. max_checks: how many probes are run at most, limit_s: how many seconds it may take; None: no
     limit. match: what the output of a failure has to have, to be the one that is looked for. fresh: whether nothing of
-    what is known is used.
+    what is known is used. commits: whether the commits of guilty repos are searched too.
     """
 
     jobs: int = 1
@@ -34,19 +39,27 @@ class BisectOptions:
     limit_s: float | None = None
     match: re.Pattern[str] | None = None
     fresh: bool = False
+    commits: bool = False
 
 
 class ProbeRun(msgspec.Struct, frozen=True):
-    """One probe that has a result. units: by their place among the bisection's. time: how often it had run before."""
+    """One probe that has a result. units: by their place among the bisection's. time: how often it had run before.
+
+    at: a unit that is at another commit of its repo than its move leads to, and that commit.
+    """
 
     units: Units
     time: int
     verdict: Verdict
     result: ProbeResult
+    at: tuple[int, Rev] | None = None
 
 
 class Bisection(msgspec.Struct, frozen=True):
-    """A bisection and its end. result: None: a limit was hit before. ran: how many of the probes ran this time."""
+    """A bisection and its end. result: None: a limit was hit before. ran: how many of the probes ran this time.
+
+    commits: where the checks begin to fail in the repos of guilty units, by unit.
+    """
 
     repo: RepoName
     base: Rev
@@ -55,6 +68,7 @@ class Bisection(msgspec.Struct, frozen=True):
     probes: tuple[ProbeRun, ...]
     result: Found | NotFound | None
     ran: int
+    commits: Mapping[int, CommitStretch] = {}
 
 
 class BisectRun:
@@ -74,104 +88,122 @@ class BisectRun:
         self._journal = journal
         self._options = options
         self._listener = listener
-        self._results: dict[Units, list[ProbeResult]] = {}
-        self._order: list[Probe] = []
-        self._running: dict[Future[ProbeResult], tuple[Probe, Event]] = {}
-        self._ran = 0
+        self._budget = Budget(options.max_checks, options.limit_s)
+        self._results: dict[Probe, ProbeResult] = {}
+        self._at: dict[tuple[Units, int, Rev, int], ProbeResult] = {}
+        self.probes: list[ProbeRun] = []
+        """The probes that have a result, in the order in which these came."""
         place = {unit.id: number for number, unit in enumerate(self._units)}
         for entry in journal.entries:
-            if place.keys() >= set(entry.units):
-                self._note(Probe(frozenset(place[each] for each in entry.units), entry.time), entry.result)
-
-    def carry_out(self) -> Found | NotFound | None:
-        """Run probes until there is a result; None: a limit was hit before.
-
-        Raises: FlakesyncError (`interrupted`); CacheError: the journal cannot be written.
-        """
-        until = time.monotonic() + self._options.limit_s if self._options.limit_s is not None else None
-        with ThreadPoolExecutor(max_workers=self._options.jobs) as pool:
-            try:
-                return self._until_found(pool, until)
-            except BaseException:
-                with stopping():
-                    wait(self._running)
-                raise
-            finally:
-                self._end_needless(())
-                wait(self._running)
-
-    @property
-    def probes(self) -> tuple[ProbeRun, ...]:
-        """The probes that have a result, in the order in which these came."""
-        return tuple(self._probe_run(probe) for probe in self._order)
+            if place.keys() >= {*entry.units, *([entry.at[0]] if entry.at else [])}:
+                probe = Probe(frozenset(place[each] for each in entry.units), entry.time)
+                at = (place[entry.at[0]], Rev(entry.at[1])) if entry.at is not None else None
+                self._note(probe, at, entry.result)
 
     @property
     def ran(self) -> int:
         """How many checks this process has run to their end."""
-        return self._ran
+        return self._budget.ran
 
-    def _until_found(self, pool: ThreadPoolExecutor, until: float | None) -> Found | NotFound | None:
-        while True:
-            step = self._next_step()
-            if not isinstance(step, Probes):
+    def search(self) -> Found | NotFound | None:
+        """Run probes until it is known which units are guilty; None: a limit was hit before.
+
+        Raises: FlakesyncError (`interrupted`); CacheError: the journal cannot be written.
+        """
+        end: list[Found | NotFound] = []
+
+        def wanted(running: Collection[Probe]) -> tuple[Probe, ...]:
+            step = next_step(len(self._units), self._known(), width=self._options.jobs, running=running)
+            if isinstance(step, Probes):
+                return step.probes
+            end.append(step)
+            return ()
+
+        def work(probe: Probe, give_up: Callable[[], bool]) -> ProbeResult:
+            return self._prober.run(self._chosen(probe.units), again=probe.time > 0, give_up=give_up)
+
+        def finished(probe: Probe, result: ProbeResult) -> None:
+            self._keep(probe, None, result)
+
+        Rounds(self._options.jobs, self._budget, wanted, work, finished).carry_out()
+        return end[0] if end else None
+
+    def search_commits(self, number: int, passing: Units) -> CommitStretch | None:
+        """Run probes until it is known which commit of a guilty unit's repo breaks the checks, on top of what passes.
+
+        None: it is no repo of the workspace, its checks fail now and then, or a limit was hit before.
+
+        Raises: as `search`.
+        """
+        unit = self._units[number]
+        row = commit_row(self._prober.job, unit)
+        if row is None:
+            return None
+        return self._search_row(row, number, passing)
+
+    def _search_row(self, row: CommitRow, number: int, passing: Units) -> CommitStretch | None:
+        units = passing | {number}
+        end: list[Stretch | None] = []
+
+        def rev(probe: CommitProbe) -> Rev:
+            return row.revs[probe[0] - 1]
+
+        def wanted(running: Collection[CommitProbe]) -> tuple[CommitProbe, ...]:
+            known = {place: self._verdicts_at(units, number, rev((place, 0))) for place in range(1, len(row.revs))}
+            known = {place: verdicts for place, verdicts in known.items() if verdicts}
+            step = next_commits(row, known, width=self._options.jobs, running=running)
+            if isinstance(step, tuple) and not isinstance(step, Stretch):
                 return step
-            self._end_needless(step.probes)
-            busy = {probe for probe, cancelled in self._running.values() if not cancelled.is_set()}
-            for probe in step.probes:
-                if probe not in busy and self._may_begin():
-                    self._begin(pool, probe)
-            left = until - time.monotonic() if until is not None else None
-            if not self._running or (left is not None and left <= 0):
-                return None
-            for future in wait(self._running, timeout=left, return_when=FIRST_COMPLETED).done:
-                self._finish(future)
+            end.append(step)
+            return ()
 
-    def _next_step(self) -> Probes | Found | NotFound:
-        known = {units: [self._verdict(each) for each in results] for units, results in self._results.items()}
-        running = [probe for probe, cancelled in self._running.values() if not cancelled.is_set()]
-        return next_step(len(self._units), known, width=self._options.jobs, running=running)
+        def work(probe: CommitProbe, give_up: Callable[[], bool]) -> ProbeResult:
+            job = at_commit(self._prober.job, self._units[number], rev(probe))
+            return self._prober.run(self._chosen(units), again=probe[1] > 0, give_up=give_up, job=job)
 
-    def _may_begin(self) -> bool:
-        most = self._options.max_checks
-        return most is None or self._ran + len(self._running) < most
+        def finished(probe: CommitProbe, result: ProbeResult) -> None:
+            self._keep(Probe(units, probe[1]), (number, rev(probe)), result)
 
-    def _begin(self, pool: ThreadPoolExecutor, probe: Probe) -> None:
-        cancelled = Event()
-        units = [self._units[number] for number in sorted(probe.units)]
-        future = pool.submit(self._prober.run, units, again=probe.time > 0, give_up=cancelled.is_set)
-        self._running[future] = probe, cancelled
+        Rounds(self._options.jobs, self._budget, wanted, work, finished).carry_out()
+        found = end[0] if end else None
+        return stretch_of(row, found) if found is not None else None
 
-    def _end_needless(self, wanted: Sequence[Probe]) -> None:
-        for probe, cancelled in self._running.values():
-            if probe not in wanted:
-                cancelled.set()
+    def _chosen(self, units: Units) -> list[Unit]:
+        return [self._units[number] for number in sorted(units)]
 
-    def _finish(self, future: Future[ProbeResult]) -> None:
-        probe, cancelled = self._running.pop(future)
-        try:
-            result = future.result()
-        except FlakesyncError:
-            if not cancelled.is_set():
-                raise
-            return
-        if len(self._results.get(probe.units, ())) != probe.time:
-            return  # it was cancelled and is needed after all, and both have ended
-        ids = tuple(self._units[number].id for number in sorted(probe.units))
-        self._journal.append(JournalEntry(ids, probe.time, result))
-        self._ran += result.source == "ran"
-        self._note(probe, result)
+    def _known(self) -> dict[Units, list[Verdict]]:
+        known: dict[Units, list[Verdict]] = {}
+        for probe, result in self._results.items():  # in the order of their runs: `_note` sees to it
+            known.setdefault(probe.units, []).append(self._verdict(result))
+        return known
 
-    def _note(self, probe: Probe, result: ProbeResult) -> None:
-        results = self._results.setdefault(probe.units, [])
-        if len(results) == probe.time:
-            results.append(result)
-            self._order.append(probe)
-            self._listener(self._probe_run(probe))
+    def _verdicts_at(self, units: Units, number: int, rev: Rev) -> list[Verdict]:
+        found: list[Verdict] = []
+        while (result := self._at.get((units, number, rev, len(found)))) is not None:
+            found.append(self._verdict(result))
+        return found
 
-    def _probe_run(self, probe: Probe) -> ProbeRun:
-        result = self._results[probe.units][probe.time]
-        return ProbeRun(probe.units, probe.time, self._verdict(result), result)
+    def _keep(self, probe: Probe, at: tuple[int, Rev] | None, result: ProbeResult) -> None:
+        ids = tuple(unit.id for unit in self._chosen(probe.units))
+        self._journal.append(
+            JournalEntry(ids, probe.time, result, (self._units[at[0]].id, at[1]) if at is not None else None)
+        )
+        self._note(probe, at, result)
+
+    def _note(self, probe: Probe, at: tuple[int, Rev] | None, result: ProbeResult) -> None:
+        if at is not None:
+            key = (probe.units, *at, probe.time)
+            if key in self._at or (probe.time > 0 and (*key[:3], probe.time - 1) not in self._at):
+                return
+            self._at[key] = result
+        else:
+            # One that was cancelled and is needed after all may end twice.
+            if probe in self._results or (probe.time > 0 and Probe(probe.units, probe.time - 1) not in self._results):
+                return
+            self._results[probe] = result
+        self.probes.append(ProbeRun(probe.units, probe.time, self._verdict(result), result, at))
+        self._listener(self.probes[-1])
 
     def _verdict(self, result: ProbeResult) -> Verdict:
-        whole = self._results.get(frozenset(range(len(self._units))), ())
-        return judge(result, whole[0] if whole else result, self._options.match)
+        whole = self._results.get(Probe(frozenset(range(len(self._units)))))
+        return judge(result, whole if whole is not None else result, self._options.match)

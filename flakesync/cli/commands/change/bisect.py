@@ -34,6 +34,9 @@ def bisect(
         str | None,
         typer.Option("--match", metavar="REGEX", help="A failure is the one looked for only if its output has this."),
     ] = None,
+    commits: Annotated[
+        bool, typer.Option("--commits", help="Find the commit too, where the guilty input is a repo of the workspace.")
+    ] = False,
     max_checks: Annotated[
         int | None, typer.Option("--max-checks", min=1, metavar="N", help="End after so many checks.")
     ] = None,
@@ -77,7 +80,7 @@ def bisect(
             plan,
             repo,
             Options(cache=cache_dir(), locker=locker, dialect=dialect, offline=common.offline),
-            BisectOptions(jobs=common.jobs or 1, max_checks=max_checks, match=pattern, fresh=fresh),
+            BisectOptions(jobs=common.jobs or 1, max_checks=max_checks, match=pattern, fresh=fresh, commits=commits),
             checks=checks,
             inputs=input or (),
             planned=progress.planned,

@@ -1,0 +1,124 @@
+"""The commits of a guilty repo, from the one that was locked to the one it should move to: which broke the checks."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from flakesync.errors import FlakesyncError
+from flakesync.git.repository import Repository
+from flakesync.sync.bisect.halving import Stretch, Verdict, halve
+from flakesync.sync.bisect.units import Unit
+from flakesync.sync.job import BumpJob, PlannedMove
+from flakesync.sync.lockers import FromClone
+from flakesync.terms import Rev, iso_day
+
+
+class CommitRow(msgspec.Struct, frozen=True):
+    """The line of first parents from a commit that passes to one that does not.
+
+    revs, subjects, days: of all but the first, oldest first.
+    """
+
+    good: Rev
+    revs: tuple[Rev, ...]
+    subjects: tuple[str, ...]
+    days: tuple[str | None, ...]
+
+
+class CommitStretch(msgspec.Struct, frozen=True):
+    """Where the checks begin to fail. good, bad: the last commit that passes, and the first one known that fails.
+
+    exact: whether the one comes right after the other. subject, day: of `bad`.
+    """
+
+    good: Rev
+    bad: Rev
+    subject: str
+    day: str | None
+    exact: bool
+
+
+def commit_row(job: BumpJob, unit: Unit) -> CommitRow | None:
+    """Return the commits that a unit moves over.
+
+    None: it is no repo of the workspace, its inputs begin at different commits, or there is one commit only.
+    """
+    moves = _moves(job, unit)
+    sources = [each.move.source for each in moves]
+    olds = {each.move.locked.get("rev") for each in moves}
+    if not sources or len(olds) != 1 or not isinstance(source := sources[0], FromClone):
+        return None
+    old = Rev(str(olds.pop()))
+    try:
+        with Repository.open(source.repository) as repository:
+            newer = {commit.rev: commit for commit in repository.history.log(source.rev, not_in=[old])}
+    except FlakesyncError:
+        return None  # a shallow clone: the locked commit is not in it
+    line = []
+    at = source.rev
+    while at in newer:
+        line.append(newer[at])
+        if not newer[at].parents:
+            break
+        at = newer[at].parents[0]
+    line.reverse()
+    if len(line) < 2:
+        return None
+    return CommitRow(
+        old,
+        tuple(commit.rev for commit in line),
+        tuple(commit.message.partition("\n")[0] for commit in line),
+        tuple(iso_day(commit.committer.time) for commit in line),
+    )
+
+
+def at_commit(job: BumpJob, unit: Unit, rev: Rev) -> BumpJob:
+    """Return the job in which a unit moves to another commit of its repo."""
+    keys = {each.key for each in _moves(job, unit)}
+    moves = tuple(_to(each, rev) if each.key in keys else each for each in job.moves)
+    return msgspec.structs.replace(job, moves=moves)
+
+
+def _to(planned: PlannedMove, rev: Rev) -> PlannedMove:
+    source = msgspec.structs.replace(planned.move.source, rev=rev)
+    return msgspec.structs.replace(planned, move=msgspec.structs.replace(planned.move, source=source))
+
+
+def _moves(job: BumpJob, unit: Unit) -> list[PlannedMove]:
+    return [each for each in job.moves if each.key in unit.moves]
+
+
+CommitProbe = tuple[int, int]
+"""The place of a commit in its row, from 1 on, and how often it had been run before."""
+
+
+def next_commits(
+    row: CommitRow,
+    known: Mapping[int, Sequence[Verdict]],
+    *,
+    width: int,
+    running: Collection[CommitProbe],
+) -> Stretch | tuple[CommitProbe, ...] | None:
+    """Return where the checks begin to fail, or what to run next; None: they fail now and then.
+
+    known: by place, in the order of the runs; the first commit that fails is run twice. The last one is known to fail.
+    """
+    last = len(row.revs)
+    places = [place for place, time in running if time == 0]
+    found = halve(last, {at: verdicts[0] for at, verdicts in known.items()}, width=width, running=places)
+    if not isinstance(found, Stretch):
+        return tuple((place, 0) for place in found)
+    if found.first_fail < last:
+        again = known[found.first_fail][1:]
+        if not again:
+            return ((found.first_fail, 1),)
+        if again[0] != "fail":
+            return None
+    return found
+
+
+def stretch_of(row: CommitRow, found: Stretch) -> CommitStretch:
+    """Return a stretch of a row by its commits."""
+    at = found.first_fail - 1
+    good = row.good if found.last_pass == 0 else row.revs[found.last_pass - 1]
+    return CommitStretch(good, row.revs[at], row.subjects[at], row.days[at], found.is_exact)

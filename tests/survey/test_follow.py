@@ -224,6 +224,8 @@ def test_what_lies_below_a_copy_that_goes_is_not_spoken_of() -> None:
     }
     assert said(ask(inputs, pinned())) == {"lib/fu/n": "depth"}
     assert said(ask(inputs, pinned(), UTILS)) == {"lib/fu": "→ utils"}
+    same = {**inputs, "utils": github("acme", "utils", ref=REF, inputs={"n": ("nixpkgs",)})}
+    assert said(ask(same, pinned(), UTILS)) == {"lib/fu": "→ utils"}
 
 
 def test_a_root_input_that_follows_is_followed_like_any_other() -> None:

@@ -106,7 +106,7 @@ class _Search:
     ) -> None:
         self._repo = repo
         self._flake = flake
-        self._lock = lock
+        self._lock = self._smaller = lock
         self._wishes = wishes
         self._nix = wishes.nix
         self._cannot = cannot
@@ -119,8 +119,8 @@ class _Search:
         # What was refused for the sake of a follows can do no harm any more once that is gone: until nothing changes.
         while self._step(governed):
             pass
-        still = {path: each for path, each in self._left.items() if self._lock.resolve(path) is not None}
-        left = tuple(still[path] for path in sorted(still))
+        still = sorted(copy.path for copy in self._copies(governed) if copy.path in self._left)
+        left = tuple(self._left[path] for path in still)
         wanted, after = tuple(self._wanted), len(self._lock.nodes)
         return FlakeFollows(self._repo.name, self._flake.dir, before, after, wanted, left, self._lock)
 
@@ -139,15 +139,13 @@ class _Search:
             if (error := self._cannot.get(edit)) is not None:
                 self._left[copy.path] = _by_hand(edit, error, copy.root.pin.name)
                 continue
-            self._left.pop(copy.path, None)
             self._follow(copy, edit)
             return True
         return False
 
     def _follow(self, copy: _Copy, edit: SetFollows) -> None:
-        smaller = with_follows(self._lock, copy.path, edit.follows)
-        saved = len(self._lock.nodes) - len(smaller.nodes)
-        self._lock = smaller
+        saved = len(self._lock.nodes) - len(self._smaller.nodes)
+        self._lock = self._smaller
         reason = f"a copy of {copy.root.pin.name}"
         overrides = copy.path in self._flake.overrides
         self._wanted.append(WantedFollows(edit, copy.root.pin.name, saved, overrides, reason))
@@ -156,12 +154,9 @@ class _Search:
         """Return the copies that are in the lock by now, outer inputs first."""
         lock = self._lock
         roots = [*root_inputs(lock, governed)]
+        wanted = {identity for root in roots for identity in repositories(root)}
         labels = {
-            label
-            for label, node in lock.nodes.items()
-            if node.locked is not None
-            for root in roots
-            if node.origin.repository in repositories(root)
+            label for label, node in lock.nodes.items() if node.locked is not None and node.origin.repository in wanted
         }
         own = {target for target in lock.nodes[lock.root].inputs.values() if not isinstance(target, tuple)}
         found = []
@@ -219,7 +214,8 @@ class _Search:
                 return "cycle", f"{root.name} takes {name} itself"
         if copy.ends is not None:
             return "cycle", f"{copy.ends} follows it"
-        after = self._not_found(with_follows(lock, copy.path, (root.name,)))
+        self._smaller = with_follows(lock, copy.path, (root.name,))
+        after = self._not_found(self._smaller)
         for path in sorted(after.keys() - self._broken.keys()):
             target, kind = after[path]
             shown = f"{show_path(path)} follows {show_path(target)}"

@@ -194,6 +194,22 @@ def test_where_it_cannot_be_written_the_reason_is_said(tmp_path: Path) -> None:
     assert "what was seen today is forgotten" in said
 
 
+def test_without_a_cache_to_lock_in_the_reason_is_said_too(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FLAKESYNC_CACHE", str(tmp_path / "file"))
+    said = keep_seen(place, record((1, 0)), now=NOW)
+    assert said is not None
+    assert said.startswith(f"{place} cannot be written: {tmp_path / 'file'}")
+    assert not place.exists()
+
+
+def test_a_time_before_there_were_times_is_the_first(write: Write) -> None:
+    found = read_seen(write(lines(entry(seen="1960-01-01T00:00:00+23:59"))), now=NOW)
+    assert found.first_seen(SOURCE, None) == {rev(1): 0}
+
+
 def test_processes_at_once_lose_nothing(place: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from flakesync.cooldown.seen import SeenRecord, keep_seen\n"

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["checks_of", "find_candidates", "has_in_history"]
 
 _INTERRUPTED = ("interrupted", "git-interrupted")
+_PASSING = ("no-such-commit", "unreachable", "access-denied")
+"""Why there is no history just now: the branch is being moved, or its server is away."""
 
 
 def find_candidates(
@@ -56,8 +58,8 @@ def find_candidates(
         # What is too young to be taken is shown, proven or not; what is old enough and not proven was not needed.
         kept = [each for each in known if each.rev in need.proven or not (need.has_enough or need.is_open(each))]
         return Candidates(kept, pushes.note)
-    window, note = _history(reference, tip, need, hosts, cache, now)
-    found, lost = _in_history(known, need.proven, window)
+    window, note, is_final = _history(reference, tip, need, hosts, cache, now)
+    found, lost = _in_history(known, need.proven, window, is_final=is_final)
     dated: Sequence[Candidate] = ()
     if window is not None and need.counts_dates(sum(map(need.is_old, found))):
         dated = [*dated_commits(window, need, now)]
@@ -95,24 +97,29 @@ def _need(known: Sequence[Candidate], pushes: PushEvidence, tip: Rev, conditions
 
 def _history(
     reference: FlakeRef, tip: Rev, need: Need, hosts: "Hosts | None", cache: Path, now: int
-) -> "tuple[Window | None, str | None]":
-    """Return the history, or why there is none. Raises: FlakesyncError(`interrupted`)."""
+) -> "tuple[Window | None, str | None, bool]":
+    """Return the history, or why there is none, and whether the next run would have none either.
+
+    Raises: FlakesyncError(`interrupted`).
+    """
     try:
         window = read_history(reference, tip, need, hosts, cache, now)
     except FlakesyncError as error:
         if error.code in _INTERRUPTED:
             raise
-        return None, error.message
-    return window, None if window is not None else "its history is not here (`--offline`)"
+        return None, error.message, error.code not in _PASSING
+    return window, None if window is not None else "its history is not here (`--offline`)", True
 
 
 def _in_history(
-    known: Sequence[Candidate], proven: frozenset[Rev], window: "Window | None"
+    known: Sequence[Candidate], proven: frozenset[Rev], window: "Window | None", *, is_final: bool
 ) -> tuple[list[Candidate], str | None]:
     """Return those that the branch still has, and what is to be said of the others.
 
-    Without a history the record is believed: a server that gives none would else never let anything move.
+    Where there is never a history (is_final) the record is believed: nothing would else ever move.
     """
+    if window is None and not is_final:
+        return [each for each in known if each.rev in proven], None
     if window is None:
         unsure = sum(each.rev not in proven for each in known)
         said = f"that it still has {unsure} commits which it was seen at is not proven" if unsure else None

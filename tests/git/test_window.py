@@ -1,7 +1,10 @@
 """The newest commits of a branch by depth: how much is fetched, what is kept, and what can be told by them."""
 
 import os
+import threading
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from flakesync.git.remotes.window.commits import Window, WindowCommit
 from flakesync.git.remotes.window.fetch import read_window
 from flakesync.terms import Rev
 from tests.support.history import line, make_history
+from tests.support.repos import run_git
 
 DAY = 86_400
 NOW = 1_790_000_000
@@ -154,6 +158,18 @@ def test_many_small_packs_do_not_pile_up(server: Path, tmp_path: Path, monkeypat
         tip = make_history(server, {"d": (NOW + 500 + number, (tip,))})["d"]
     packs = window_folder(tmp_path, url_of(server)) / "objects" / "pack"
     assert len([*packs.glob("*.pack")]) <= 4
+
+
+def test_a_server_that_has_all_or_nothing_says_so(server: Path, tmp_path: Path) -> None:
+    revs = make_history(server, line(5, start=NOW, step_s=1))
+    run_git("update-server-info", cwd=server)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(server))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as files:
+        threading.Thread(target=files.serve_forever, daemon=True).start()
+        with pytest.raises(GitError) as caught:
+            read_window(f"http://127.0.0.1:{files.server_port}/", "main", revs["c4"], tmp_path / "cache", deep(3))
+        files.shutdown()
+    assert caught.value.code == "no-history"
 
 
 def test_commits_may_have_names_of_sha256(server: Path, tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ _MOST_ANSWERS = 20_000
 _SHA256_DIGITS = 64
 NOTHING_NEWER = "no commits selected for shallow requests"
 """What git says where a branch has had no commit since the date that was asked for."""
+NO_SHALLOW = ("does not support shallow", "does not support --shallow", "not support --depth")
+"""What git says of a server that has all of a history or nothing."""
 _NO_FILTER = "filtering not recognized by server"
 _LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
 """For git that looks at what is here: what is missing is not to be fetched one by one."""

@@ -29,7 +29,6 @@ _WHOLE = "--depth=2147483647"
 _PRUNE = "--prune"
 _HEAD = "HEAD"
 _FEW = 3
-_NO_SHALLOW = ("does not support shallow", "does not support --shallow", "not support --depth")
 _LACKS = ("only a part of its history", "did not send all necessary objects", "bad object", "missing")
 """What is said of a repository that is not whole, where none of it was cut off."""
 # A history that was cut off at a date cannot always be made whole: git then looks for a commit that was left out.
@@ -295,7 +294,7 @@ class _Search:
         except GitError as error:
             if any(words in error.message for words in _CANNOT_GROW):
                 self._begin_anew()
-            elif not any(words in error.message for words in _NO_SHALLOW):
+            elif not any(words in error.message for words in kept.NO_SHALLOW):
                 raise
             # A server without shallow histories sends everything; so does one that is asked by an empty repository.
             kept.fetch_commits(self._remote, self._path, refspecs, [each for each in options if each == _PRUNE])

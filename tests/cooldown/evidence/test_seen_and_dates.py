@@ -189,6 +189,14 @@ def test_a_server_that_gives_no_history_leaves_the_record_as_it_is(
     assert "1 commits which it was seen at is not proven" in found.note
 
 
+def test_a_branch_that_is_being_moved_leaves_what_is_proven(plain: Place) -> None:
+    revs = plain.make(line(40, start=ago(39), step_s=86_400))
+    found = plain.find(Rev("1" * 40), {revs["c30"]: ago(9)})
+    assert [each.rev for each in found.commits] == ["1" * 40]
+    assert found.note is not None
+    assert f"main does not have {'1' * 40} any more" in found.note
+
+
 def test_a_server_without_filters_is_named_with_the_size(plain: Place) -> None:
     revs = plain.make(line(40, start=ago(39), step_s=86_400), filters=False, file_bytes=10_000)
     note = plain.find(revs["c39"]).note

@@ -18,7 +18,7 @@ from flakesync.cache.layout import window_folder
 from flakesync.cache.lock import exclusive
 from flakesync.errors import GitError
 from flakesync.git import process
-from flakesync.git.remotes.branch_history import fetch_commits, open_commits, remove
+from flakesync.git.remotes.branch_history import NO_SHALLOW, fetch_commits, open_commits, remove
 from flakesync.git.remotes.own import full_name, is_made, kept_as
 from flakesync.git.remotes.remote import Address, Remote, parse_remote
 from flakesync.git.remotes.window.commits import Window, WindowCommit
@@ -48,7 +48,8 @@ def read_window(
     has fetched is not fetched again. None: `offline`, and no earlier run has fetched that commit.
 
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`), and GitError(
-    `too-large`): it would be more than MOST_BYTES, GitError(`no-such-commit`): the branch does not have `tip` any more.
+    `too-large`): it would be more than MOST_BYTES, GitError(`no-such-commit`): the branch does not have `tip` any more,
+    GitError(`no-history`): the server has all of a history or nothing.
     """
     remote = parse_remote(url)
     path = window_folder(cache, remote.url)
@@ -132,6 +133,9 @@ def _fetch(remote: Remote, path: Path, ref: str | None, depth: int) -> str | Non
             give_up=lambda: _bytes(packs.glob("tmp_pack_*")) > MOST_BYTES,
         )
     except GitError as error:
+        if any(words in error.message for words in NO_SHALLOW):
+            shown = hide_secrets(remote.url)
+            raise GitError("no-history", f"{shown} does not give a part of its history alone") from None
         if error.code != "too-large":
             raise
         remove(path)

@@ -145,7 +145,7 @@ def _make(
     words = partial(message, changed=described, pins=pins, subject=job.subject, signed_by=signed_by)
     write = partial(write_update, repository, job.base_rev, files, author=job.author, dates=_dates(after, job))
     ran = AfterFiles({}, ())
-    if job.after and job.borrowed is not None:
+    if job.after and not job.runs_after:
         tools.listener(Note(f"{job.repo}: a dry run runs no command of `after`: its commit is without their files"))
     elif job.after:
         ran = run_after(job, tools, repository, write(text=words(job.run), passing=True))

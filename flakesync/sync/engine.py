@@ -196,7 +196,7 @@ class _Run:
         if not self.dry_run:
             return job
         author = job.author or identity_in(job.clone) or NOBODY
-        return msgspec.structs.replace(job, author=author, borrowed=self.repositories[name].clone)
+        return msgspec.structs.replace(job, author=author, borrowed=self.repositories[name].clone, runs_after=False)
 
     def leave(self, name: RepoName) -> None:
         """Leave a repo alone that the plan does not change; an update branch that it no longer needs goes."""

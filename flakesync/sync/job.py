@@ -80,7 +80,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     branches. reuse_checks: whether checks that the update branch, or the base, has passed count for a commit that holds
     the same trees. rewrites: what else of stale locks is locked anew. trailers: further lines of the commit's message.
     edits: of flake.nix files, each with its folder, in the order in which they are made. after: commands that run on
-    the new locks, and whose files enter the commit.
+    the new locks, and whose files enter the commit; runs_after: whether they do, which they do not in a dry run.
     """
 
     run: str
@@ -100,6 +100,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     trailers: tuple[str, ...] = ()
     edits: tuple[tuple[FlakeDir, Edit], ...] = ()
     after: tuple[AfterCommand, ...] = ()
+    runs_after: bool = True
 
     @property
     def repository(self) -> Path:
@@ -130,6 +131,13 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
         edited = {edit.input for folder, edit in self.edits if folder == dir}
         moved = {each.move.input for each in self.moves if each.stale and each.flake == dir}
         return frozenset(edited | moved | {each.input for each in self.rewrites if each.flake == dir})
+
+    def part(self, moves: Iterable[PlannedMove], rewrites: Iterable[PlannedRewrite]) -> "BumpJob":
+        """Return the job of some of its moves and rewrites alone, with the edits that belong to them."""
+        some, others = tuple(moves), tuple(rewrites)
+        edits = _edits_of([*some, *others])
+        kept = tuple(each for each in self.edits if each in edits)
+        return msgspec.structs.replace(self, moves=some, rewrites=others, edits=kept)
 
     def encode(self) -> bytes:
         """Return the job as JSON."""
@@ -163,8 +171,12 @@ def make_job(
         after=state.repo.after,
         tracking=state.branches.tracking,
         rewrites=rewrites,
-        edits=tuple(dict.fromkeys((each.edit.dir, each.edit.edit) for each in every if each.edit is not None)),
+        edits=_edits_of(every),
     )
+
+
+def _edits_of(planned: Iterable[PlannedMove | PlannedRewrite]) -> tuple[tuple[FlakeDir, Edit], ...]:
+    return tuple(dict.fromkeys((each.edit.dir, each.edit.edit) for each in planned if each.edit is not None))
 
 
 def _named(moves: Sequence[PlannedMove]) -> list[tuple[str, Rev]]:

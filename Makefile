@@ -65,6 +65,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.drift
 	$(BIN)/python -m benchmarks.audit
+	$(BIN)/python -m benchmarks.follow
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.native
 	$(BIN)/python -m benchmarks.forge

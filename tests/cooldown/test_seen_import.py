@@ -1,5 +1,7 @@
 """Lines of a commit and a time, as git and other tools write them."""
 
+import time
+
 import pytest
 
 from flakesync.cooldown.model import DAY_S
@@ -12,23 +14,33 @@ REV = Rev("a" * 40)
 
 
 @pytest.mark.parametrize(
-    ("time", "read"),
+    ("written", "read"),
     [
         ("1789000000", 1_789_000_000),
         ("2026-09-21T14:13:20Z", NOW),
         ("2026-09-21 14:13:20", NOW),
-        ("2026-09-21T16:13:20+02:00", NOW),
-        ("2026-09-21 16:13:20 +0200", NOW),
+        ("2026-09-20T16:13:20+02:00", NOW - DAY_S),
+        ("2026-09-20 16:13:20 +0200", NOW - DAY_S),
         ("2026-09-21T14:13:20.5Z", NOW),
         ("2026-09-20", 1_789_862_400),
         ("main@{1789000000}", 1_789_000_000),
-        ("refs/heads/main@{2026-09-21 16:13:20 +0200}", NOW),
+        ("refs/heads/main@{2026-09-20 16:13:20 +0200}", NOW - DAY_S),
         ("1790000001", NOW),
         ("2099-01-01", NOW),
     ],
 )
-def test_times_of_many_shapes(time: str, read: int) -> None:
-    assert read_tips(f"{REV} {time}\n".encode(), "x", now=NOW) == ({REV: read}, 0)
+def test_times_of_many_shapes(written: str, read: int) -> None:
+    assert read_tips(f"{REV} {written}\n".encode(), "x", now=NOW) == ({REV: read}, 0)
+
+
+def test_a_time_without_a_zone_is_utc_wherever_this_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        assert read_tips(f"{REV} 2026-09-20 14:13:20\n".encode(), "x", now=NOW)[0] == {REV: NOW - DAY_S}
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_of_two_times_the_earlier_counts_and_remarks_do_not() -> None:

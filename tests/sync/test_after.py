@@ -356,3 +356,16 @@ def test_a_dry_run_says_that_it_runs_none(space: Space) -> None:
     assert [event.text for event in ran.events if isinstance(event, Note)] == [
         "lib: a dry run runs no command of `after`: its commit is without their files"
     ]
+
+
+def test_a_file_that_git_would_give_other_line_ends_is_not_what_a_command_has_changed(space: Space) -> None:
+    space.commit(
+        "lib", {".gitattributes": "*.txt text\n*.json text\n", "crlf.txt": "a\r\nb\r\n", "nix/a.json": "a\r\n"}
+    )
+    commit = sync(space)["lib"].commit
+    assert changed(space, commit) == {"deps.json": "M", "flake.lock": "M"}
+    run_git("update-ref", "-d", UPDATE, cwd=space.path("lib"))
+    assert error_of(sync(space, f"{HASH}; echo c >> crlf.txt"))[1].endswith(": crlf.txt")
+    # Of what it has changed git decides on the line ends.
+    commit = sync(space, f"{HASH}; printf 'a\\r\\nb\\r\\n' > nix/a.json")["lib"].commit
+    assert read(space.path("lib"), Rev(str(commit)), "nix/a.json") == b"a\nb\n"

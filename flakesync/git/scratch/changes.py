@@ -1,5 +1,6 @@
 """What has changed in a checkout since its commit, whatever has happened to the checkout's own index and HEAD."""
 
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ class Comparison:
             "GIT_INDEX_FILE": str(index),
         }
         self._git(["read-tree", rev])
+        # Line ends that .gitattributes would have otherwise are a change to git, before anything has changed.
+        self._before = {path: _content(tree / path) for path in self._listed()}
 
     def paths(self) -> list[str]:
         """Return the files that have changed, are new or are gone, in order.
@@ -47,6 +50,13 @@ class Comparison:
         What the repository's own .gitignore files name is not looked at; what the user has git ignore is. A repository
         that lies in a folder is one path that ends in a slash.
         """
+        return [
+            path
+            for path in self._listed()
+            if path not in self._before or self._before[path] != _content(self._tree / path)
+        ]
+
+    def _listed(self) -> list[str]:
         self._git(["update-index", "-q", "--refresh"], check=False)
         changed = self._git(["diff-files", "--name-only", "--no-renames", "--ignore-submodules=all", "-z"])
         new = self._git(["ls-files", "--others", "--exclude-per-directory=.gitignore", "-z"])
@@ -81,6 +91,15 @@ def compared(repository: Repository, tree: Path, rev: Rev) -> Iterator[Compariso
     """Give the checkout `tree` of a commit beside that commit. Raises GitError: git cannot tell."""
     with temporary_folder("index") as folder:
         yield Comparison(repository, tree, rev, folder / "index")
+
+
+def _content(file: Path) -> object:
+    """Return what a file is, to be compared; None: it is no regular file."""
+    try:
+        status = file.lstat()
+        return (status.st_mode, file.read_bytes()) if stat.S_ISREG(status.st_mode) else None
+    except OSError:
+        return None
 
 
 def _entry(raw: str) -> Entry | None:

@@ -12,7 +12,7 @@ ProbeSource = Literal["ran", "sync", "cache"]
 
 BisectOutcome = Literal["found", "broken-before", "not-failing", "flaky", "too-many", "limit"]
 """broken-before: the checks fail without the update. not-failing: they pass with all of it. flaky: they passed and
-failed with the same. too-many: more units are guilty than can be held. limit: --max-checks was reached."""
+failed with the same. too-many: more units are guilty than can be held. limit: --max-checks or --limit was reached."""
 
 
 class BisectMoveDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):

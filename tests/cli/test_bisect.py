@@ -99,6 +99,7 @@ def test_it_says_what_to_hold_and_progress_goes_to_stderr(tmp_path: Path) -> Non
         (["--max-checks", "1"], 1, "run it again"),
         (["--input", "none"], 2, "error[nothing-moves]"),
         (["--match", "("], 2, "--match"),
+        (["--limit", "soon"], 2, "--limit"),
         (["--run", "'"], 2, "--run"),
         (["--run", ""], 2, "--run"),
     ],

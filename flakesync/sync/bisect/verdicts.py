@@ -18,6 +18,9 @@ from flakesync.sync.outcome import CheckOutcome
 KEPT_S = 30 * 86400.0
 """How long a result is used again: what a check asks of the network is not part of the tree."""
 
+_DAY_S = 86400.0
+_SWEPT = "swept"
+
 _NOT_RUN = 126
 """From here on a status of a shell tells that there is no such program, or which signal ended it."""
 
@@ -71,7 +74,10 @@ def judge(result: ProbeResult, looked_for: ProbeResult, match: re.Pattern[str] |
 
 
 class VerdictCache:
-    """Results by tree; what cannot be read is not known, what cannot be written is not kept."""
+    """Results by tree; what cannot be read is not known, what cannot be written is not kept.
+
+    What is too old goes when something is kept, once a day.
+    """
 
     def __init__(self, cache: Path, nix_version: Callable[[], str]) -> None:
         """nix_version: gives what else a result depends on; it is asked where one is looked for or kept."""
@@ -91,9 +97,24 @@ class VerdictCache:
     def put(self, tree: str, checks: Sequence[Sequence[str]], result: ProbeResult) -> None:
         """Keep how these checks have ended on a tree, if they have said so themselves."""
         if result.is_decided:
-            keep(self._place(tree, checks), msgspec.json.encode(result))
+            place = self._place(tree, checks)
+            keep(place, msgspec.json.encode(result))
+            _sweep(place.parent)
 
     def _place(self, tree: str, checks: Sequence[Sequence[str]]) -> Path:
         machine = os.uname()
         system = f"{machine.machine}-{machine.sysname} nix {self._nix_version()}"
         return verdict_file(self._cache, tree, system, msgspec.json.encode(checks).decode())
+
+
+def _sweep(folder: Path) -> None:
+    """Take what is too old out of a folder, if that was not done today."""
+    marker, now = folder / _SWEPT, time.time()
+    with contextlib.suppress(OSError):
+        if marker.exists() and now - marker.stat().st_mtime < _DAY_S:
+            return
+        keep(marker, b"")
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name != _SWEPT and now - entry.stat().st_mtime > KEPT_S:
+                    Path(entry.path).unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from flakesync.cli import screen
 from flakesync.cli.complete import repos
 from flakesync.cli.opening import look, open_workspace
 from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
-from flakesync.errors import EXIT_FINDINGS, EXIT_OK
+from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 if TYPE_CHECKING:
     from flakesync.sync.bisect.run import ProbeRun
@@ -39,6 +39,9 @@ def bisect(
     ] = False,
     max_checks: Annotated[
         int | None, typer.Option("--max-checks", min=1, metavar="N", help="End after so many checks.")
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option("--limit", metavar="TIME", help="End after so long: 30m, 2h.  [default: no limit]")
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh/--resume", help="Use nothing that is known of before.  [default: go on]")
@@ -71,6 +74,7 @@ def bisect(
     workspace, selected = open_workspace(common)
     repo = workspace.repo(name).name
     pattern, checks = _pattern(match), _checks(run or ())
+    limit_s = _seconds(limit) if limit is not None else None
     survey = look(common, workspace)
     plan = make_plan(survey, selected)
     progress = _Progress(repo, quiet=common.quiet)
@@ -80,7 +84,14 @@ def bisect(
             plan,
             repo,
             Options(cache=cache_dir(), locker=locker, dialect=dialect, offline=common.offline),
-            BisectOptions(jobs=common.jobs or 1, max_checks=max_checks, match=pattern, fresh=fresh, commits=commits),
+            BisectOptions(
+                jobs=common.jobs or 1,
+                max_checks=max_checks,
+                limit_s=limit_s,
+                match=pattern,
+                fresh=fresh,
+                commits=commits,
+            ),
             checks=checks,
             inputs=input or (),
             planned=progress.planned,
@@ -102,6 +113,15 @@ def _pattern(match: str | None) -> "re.Pattern[str] | None":
         return re.compile(match) if match is not None else None
     except re.error as error:
         raise typer.BadParameter(f"--match: {error}") from None
+
+
+def _seconds(limit: str) -> float:
+    from flakesync.workspace.values import duration
+
+    try:
+        return duration(limit)
+    except FlakesyncError as error:
+        raise typer.BadParameter(f"--limit: {error.message}") from None
 
 
 def _checks(commands: Sequence[str]) -> tuple[tuple[str, ...], ...]:

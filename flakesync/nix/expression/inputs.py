@@ -100,6 +100,8 @@ def read_inputs(source: bytes, *, file: str = "flake.nix") -> FlakeInputs | NotS
         )
 
 
+# Who edits a file has read it, and who has edited it reads it again. Few: a tree is many times as large as its file.
+@lru_cache(maxsize=4)
 def parse_inputs(source: bytes) -> tuple[Document, FlakeInputs]:
     """Return the syntax tree of a flake.nix with its inputs.
 

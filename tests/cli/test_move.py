@@ -145,6 +145,7 @@ def test_an_input_that_only_a_person_can_edit_is_named_with_its_place(releases: 
         (("move", "26.05", "--check"), "--check takes no release"),
         (("move", "26.05", "--offline"), "error[offline]"),
         (("move", "2 6"), "is no release"),
+        (("move", "hm"), "name the new branch of pin hm"),
         (("move", "nope", "x"), "error[unknown-pin]"),
         (("move", "26.05", "--except", "nipkgs"), "did you mean `nixpkgs`"),
         (("move", "hm", "a b"), "is not a branch name"),

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def move(
     common: Common,
     what: Annotated[
-        str | None, typer.Argument(metavar="RELEASE|PIN", help="The release to move to, or the pin to move.")
+        str | None,
+        typer.Argument(
+            metavar="RELEASE|PIN", help="The release to move to, or the pin to move.", autocompletion=complete.pins
+        ),
     ] = None,
     branch: Annotated[
         str | None, typer.Argument(metavar="[BRANCH]", help="After the name of a pin: its new branch.")
@@ -68,6 +71,8 @@ def move(
         raise typer.BadParameter("name a release, or a pin and its new branch; or take --check")
     if branch is not None and excepted:
         raise typer.BadParameter("--except is for a move to a release")
+    if branch is None and any(pin.name == what for pin in workspace.pins):
+        raise typer.BadParameter(f"name the new branch of pin {what} too")
     refuse_offline(common, "move")
     moving = move_pin(workspace, what, branch) if branch is not None else move_release(workspace, what, excepted or ())
     document = _move(common, workspace, selected, moving, release=branch is None, dry_run=dry_run)

@@ -194,6 +194,17 @@ def test_the_cooldown_of_the_workspace_does_not_apply_to_a_fixed_target(load: Lo
         assert load(pin(f'target = "{target}"', workspace='cooldown = "3d"')).pins[0].conditions == Conditions()
 
 
+@pytest.mark.parametrize("lines", ["", "tips = false", 'cooldown = "0"', "require-ci = false"])
+def test_what_asks_for_nothing_may_stand_beside_a_fixed_target(load: Load, lines: str) -> None:
+    for target in (REV, "repo:lib"):
+        manifest = pin(f'target = "{target}"\n{lines}', source="github:NixOS/nixpkgs/nixos-26.05")
+        assert load(manifest).pins[0].conditions == Conditions()
+
+
+def test_twenty_commits_are_asked_for_their_checks(load: Load) -> None:
+    assert load(pin("require-ci = true")).pins[0].conditions.ci_depth == 20
+
+
 def test_max_age_is_measured_by_the_workspaces_cooldown_too(load: Load, problems: Problems) -> None:
     assert [*problems(pin('max-age = "2d"', workspace='cooldown = "3d"'))] == ["pins.x.max-age"]
     assert load(pin('max-age = "3d"', workspace='cooldown = "3d"')).pins[0].max_age_s == 3 * 86_400

@@ -131,7 +131,8 @@ def test_what_is_no_commit_id_is_no_push(rev: str) -> None:
     script = Script("https://forge.test", described.github())
     entry = {"id": 1, "node_id": "x", "before": "a", "ref": "refs/heads/main", "actor": None}
     entry |= {"timestamp": "2026-11-20T10:00:00Z", "activity_type": "push"}
-    script.then(200, [{**entry, "after": rev}, {**entry, "after": "2" * 40}])
+    elsewhere = {**entry, "after": "3" * 40, "ref": "refs/heads/other"}  # of a server that does not know the filter
+    script.then(200, [{**entry, "after": rev}, {**entry, "after": "2" * 40}, elsewhere])
     client = script.client(GitHub.headers("x"))
     (found,) = GitHub(client).pushes(Project("github.com", "acme/lib"), "main", since=0)
     assert found.rev == "2" * 40

@@ -101,6 +101,14 @@ def test_a_server_without_filters_is_told_and_bounded(
     assert caught.value.code == "too-large", "nobody finds it out each night"
 
 
+def test_a_few_large_files_are_bounded_too(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "MOST_BYTES", 1 << 20)
+    revs = make_history(server, line(8, start=NOW, step_s=1), filters=False, file_bytes=200_000)
+    with pytest.raises(GitError) as caught:
+        read(server, revs["c7"], tmp_path / "cache", deep(5))
+    assert caught.value.code == "too-large"
+
+
 def test_a_bound_on_the_commits_is_named(server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     revs = make_history(server, line(600, start=NOW, step_s=1))
     monkeypatch.setattr(fetch, "MOST_COMMITS", 100)

@@ -31,7 +31,7 @@ MOST_BYTES = 50 << 20
 MOST_COMMITS = 50_000
 DEPTHS = (32, 256, 2048, 16384)
 _MOST_PACKS = 50
-_NOT_AGAIN_S = 30 * 86_400
+_NOT_AGAIN_S = 7 * 86_400
 _MB = 1 << 20
 _LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
 
@@ -138,13 +138,20 @@ def _fetch(remote: Remote, path: Path, ref: str | None, depth: int) -> str | Non
             raise GitError("no-history", f"{shown} does not give a part of its history alone") from None
         if error.code != "too-large":
             raise
-        remove(path)
-        keep(_too_large(path), str(time.time()).encode())
-        raise _refused(remote) from None
+        raise _refuse(remote, path) from None
     if filters:
         return None
-    size = (_bytes(packs.glob("*.pack")) - before) / _MB
-    return f"{hide_secrets(remote.url)} sends whole trees: {depth} commits are {size:.1f} MB"
+    size = _bytes(packs.glob("*.pack")) - before
+    if size > MOST_BYTES:  # it came faster than it was looked at
+        raise _refuse(remote, path)
+    return f"{hide_secrets(remote.url)} sends whole trees: {depth} commits are {size / _MB:.1f} MB"
+
+
+def _refuse(remote: Remote, path: Path) -> GitError:
+    """Take away what has come of a history that is too large, and note that it is; return the error."""
+    remove(path)
+    keep(_too_large(path), str(time.time()).encode())
+    return _refused(remote)
 
 
 def _require_small(remote: Remote, path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -174,16 +174,10 @@ class _Builder:
         """Make one commit, on the branch and at the time that the step says."""
         folder = self._directory / step.repo
         self._switch(folder, step)
-        content = self._files(step)
-        for path, text in content.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, "utf-8")
+        _write(folder, self._files(step))
         for flake in step.locked:
             (folder / flake / "flake.lock").write_bytes(self._lock(folder / flake))
-        person = _PERSON | {"DATE": f"{int(step.moment.timestamp())} +0000"}
-        env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
-        _git(folder, "add", "--all")
-        _git(folder, "commit", "--quiet", "--message", step.message, env=env)
+        _commit(folder, step.message, step.moment)
         if step.branch != self._branches[step.repo][0]:
             _git(folder, "switch", "--quiet", self._branches[step.repo][0])
 
@@ -211,6 +205,30 @@ class _Builder:
         content = dict(self._templates[step.repo])
         content["flake.nix"] = _VERSION.sub(rf'\1"{step.version}"', content["flake.nix"])
         return content
+
+
+def commit_files(folder: Path, files: Mapping[str, str], message: str, moment: datetime) -> None:
+    """Commit files of an example repository, by path, on the branch that it is on."""
+    _write(folder, files)
+    _commit(folder, message, moment)
+
+
+def begin_branch(folder: Path, branch: str, at: str) -> None:
+    """Begin a branch of an example repository at another one."""
+    _git(folder, "branch", branch, at)
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, "utf-8")
+
+
+def _commit(folder: Path, message: str, moment: datetime) -> None:
+    person = _PERSON | {"DATE": f"{int(moment.timestamp())} +0000"}
+    env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()}
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "--message", message, env=env)
 
 
 def _git(folder: Path, *argv: str, env: Mapping[str, str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flakesync.demo.forge.model import BranchMove
 from flakesync.demo.forge.web.messages import Answer, Request
 from flakesync.forge.github.adapter import GitHub
 from flakesync.forge.model import ForgeError, NewPull, Project, Pull
@@ -81,31 +82,35 @@ def test_only_github_tells_whether_a_branch_kept_what_it_had(side: Side) -> None
     assert told == ([True, False, True, False] if side.project.host == "github.com" else [False] * 4)
 
 
-@pytest.mark.parametrize(("count", "calls"), [(90, 1), (250, 3)])
-def test_as_many_pages_as_it_takes_to_get_far_enough_back(make: Make, count: int, calls: int) -> None:
+@pytest.mark.parametrize(("count", "calls"), [(9, 1), (25, 3)])
+def test_as_many_pages_as_it_takes_to_get_far_enough_back(
+    make: Make, count: int, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flakesync.forge.github.adapter.PAGE", 10)
     side = make("github")
-    pushed(side.hand)
-    project = side.hand.project
-    tip = project.storage.branch("main")
-    (move,) = (each for each in project.moves if each.branch == "main")
-    project.moves[:] = [type(move)("main", tip, tip, 1_000_000.0 + number, "push") for number in range(count)]
+    recorded(side, count)
     side.calls()
     assert len(side.forge.pushes(side.project, "main", since=0)) == count
     assert side.calls() == calls
     newest = side.forge.pushes(side.project, "main", since=1_000_000 + count - 5)
-    assert len(newest) == min(count, 100), "what the page has beyond it was given anyway"
+    assert len(newest) == min(count, 10), "what the page has beyond it was given anyway"
     assert side.calls() == 1
 
 
-def test_the_pages_are_bounded(side: Side) -> None:
-    pushed(side.hand)
-    project, tip = side.hand.project, side.tip("main")
-    move = project.moves[0]
-    project.moves[:] = [type(move)("main", tip, tip, 1_000_000.0 + number, "push") for number in range(1500)]
+def test_the_pages_are_bounded(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"flakesync.forge.{side.hand.kind}.adapter.PAGE", 3)
+    recorded(side, 40)
     side.calls()
     found = side.forge.pushes(side.project, "main", since=0)
     assert side.calls() == 10
-    assert found[0].time == 1_001_499
+    assert (len(found), found[0].time) == (30, 1_000_039)
+
+
+def recorded(side: Side, count: int) -> None:
+    """Let the forge have recorded so many pushes to `main`, a second after another."""
+    pushed(side.hand)
+    project, tip = side.hand.project, side.tip("main")
+    project.moves[:] = [BranchMove("main", tip, tip, 1_000_000.0 + number, "push") for number in range(count)]
 
 
 def test_a_repository_that_was_renamed_is_found(side: Side) -> None:

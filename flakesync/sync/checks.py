@@ -26,7 +26,8 @@ class ChecksFailedError(SyncError):
             "check-failed",
             f"`{last.command}` "
             + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}"),
-            hint="its last lines are in the report; the update branch was not moved",
+            hint="its last lines are in the report; the update branch was not moved; "
+            "`flakesync bisect` finds what to hold",
         )
         self.results, self.after = results, after
 

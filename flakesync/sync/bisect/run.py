@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from flakesync.errors import FlakesyncError
 from flakesync.sync.bisect.commits import (
     CommitProbe,
     CommitRow,
@@ -22,7 +23,11 @@ from flakesync.sync.bisect.rounds import Budget, Rounds
 from flakesync.sync.bisect.search import Found, NotFound, Probe, Probes, Units, next_step
 from flakesync.sync.bisect.units import Unit
 from flakesync.sync.bisect.verdicts import ProbeResult, judge
+from flakesync.system import cause_in
 from flakesync.terms import RepoName, Rev
+
+_MOST_REFUSED = 2
+"""How many checks the machine may refuse something before the bisection is broken off: the next ones fare no better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +95,7 @@ class BisectRun:
         self._listener = listener
         self._budget = Budget(options.max_checks, options.limit_s)
         self._results: dict[Probe, ProbeResult] = {}
+        self._refused = 0
         self._at: dict[tuple[Units, int, Rev, int], ProbeResult] = {}
         self.probes: list[ProbeRun] = []
         """The probes that have a result, in the order in which these came."""
@@ -184,6 +190,14 @@ class BisectRun:
         return found
 
     def _keep(self, probe: Probe, at: tuple[int, Rev] | None, result: ProbeResult) -> None:
+        refused = cause_in(result.output) if result.error is not None else None
+        if refused is not None:
+            # Not written down: once there is room again, it is another result.
+            self._refused += 1
+            if self._refused >= _MOST_REFUSED:
+                raise FlakesyncError(refused.code, f"the checks cannot be run: {refused.message}", hint=refused.hint)
+            self._note(probe, at, result)
+            return
         ids = tuple(unit.id for unit in self._chosen(probe.units))
         self._journal.append(
             JournalEntry(ids, probe.time, result, (self._units[at[0]].id, at[1]) if at is not None else None)

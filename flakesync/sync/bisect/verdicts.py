@@ -14,6 +14,7 @@ from flakesync.cache.keep import keep
 from flakesync.cache.layout import verdict_file
 from flakesync.sync.bisect.halving import Verdict
 from flakesync.sync.outcome import CheckOutcome
+from flakesync.system import cause_in
 
 KEPT_S = 30 * 86400.0
 """How long a result is used again: what a check asks of the network is not part of the tree."""
@@ -32,7 +33,8 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """How the checks of a repo ended. failed: the check that did not pass; None: all passed, or none was run.
 
     exit_status: of that check; negative for the signal that ended it, None: it took too long. output: the end of what
-    it wrote. error: why no check could be run. duration_s: wall-clock seconds.
+    it wrote. error: why no check could be run, or what the machine refused it: a full disk says nothing of a move.
+    duration_s: wall-clock seconds.
     """
 
     failed: str | None = None
@@ -55,8 +57,14 @@ def result_of(checks: Sequence[CheckOutcome], source: ResultSource = "ran") -> P
     if not checks or checks[-1].exit_status == 0:
         return ProbeResult(duration_s=duration_s, source=source)
     last = checks[-1]
+    refused = cause_in(last.output)
     return ProbeResult(
-        failed=last.command, exit_status=last.exit_status, output=last.output, duration_s=duration_s, source=source
+        failed=last.command,
+        exit_status=last.exit_status,
+        output=last.output,
+        error=refused.message if refused is not None else None,
+        duration_s=duration_s,
+        source=source,
     )
 
 

@@ -181,6 +181,22 @@ def test_the_limit_of_checks_ends_it_and_the_next_one_goes_on(tmp_path: Path) ->
     assert made.runs <= 8
 
 
+def test_a_full_disk_says_nothing_of_a_move_and_breaks_it_off_the_second_time(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    # The disk is full from the third check on.
+    words = 'echo "error: No space left on device"; exit 1'
+    more = f'if [ -e {full} ] && [ "$(wc -l < "$LOG")" -ge 3 ]; then {words}; fi'
+    made = Bisecting(tmp_path, 6, more=more)
+    made.break_with("r3")
+    full.touch()
+    with pytest.raises(FlakesyncError) as error:
+        made.bisect()
+    assert error.value.code == "disk-full"
+    assert made.runs == 4
+    full.unlink()
+    assert guilty(made.bisect()) == ["r3"]
+
+
 def test_the_limit_of_time_ends_what_runs(tmp_path: Path) -> None:
     made = Bisecting(tmp_path, 2, more="sleep 300")
     begin = time.monotonic()

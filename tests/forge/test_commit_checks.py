@@ -3,7 +3,7 @@
 import pytest
 
 from flakesync.demo.forge import pipelines, pulls
-from flakesync.demo.forge.model import Kind
+from flakesync.demo.forge.model import Check, Kind
 from flakesync.forge.model import ForgeError
 from flakesync.terms import Rev
 from tests.forge.sides import KINDS, Make, Side
@@ -102,6 +102,18 @@ def test_what_a_pipeline_has_beside_its_jobs_counts_as_pipeline(make: Make, stat
     pipelines.add(side.hand.site, side.hand.project, rev, "main").status = status
     found = {each.name: each.state for each in side.forge.commit_checks(side.project, rev)}
     assert found == {"build": "passed", "pipeline": state}
+
+
+def test_of_two_pipelines_with_one_job_the_newer_counts(make: Make) -> None:
+    side = make("gitlab")
+    project, site, rev = side.hand.project, side.hand.site, side.tip("main")
+    for state in ("failed", "success"):
+        pipeline = pipelines.add(site, project, rev, "main")
+        job = Check(next(site.ids), "build", state, "", "", site.ci_account, site.time())
+        pipeline.jobs.append(job)
+    assert states(side, rev) == {"build": "passed"}
+    project.pipelines.reverse()  # in whatever order they are told
+    assert states(side, rev) == {"build": "passed"}
 
 
 def test_a_pipeline_that_was_skipped_is_no_check(make: Make) -> None:

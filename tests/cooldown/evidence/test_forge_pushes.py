@@ -129,7 +129,7 @@ def test_a_record_of_pushes_that_cannot_be_read_leaves_the_seen_record(
 def test_a_rate_limit_is_not_waited_out(github: Place) -> None:
     revs = github.make(line(4, start=ago(100), step_s=60))
     assert github.forge is not None
-    github.forge.faults.add(faults.primary_limit(3600), path="/activity")
+    github.forge.faults.add(faults.primary_limit(60), path="/activity")
     found = github.find(revs["c3"], {revs["c1"]: ago(8)})
     assert names(found, revs) == ["c3", "c1"]
     assert found.note is not None

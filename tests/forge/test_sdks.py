@@ -79,6 +79,7 @@ def test_python_gitlab_lists_pushes_and_checks(forge: Forge) -> None:
     ours = client_of(forge, "gitlab", "acme/core/lib")
     pushed(ours)
     tip = ours.project.storage.branch("main")
+    assert tip is not None
     with Gitlab(f"https://localhost:{ours.port}", private_token=TOKEN, ssl_verify=str(forge.certificates.ca)) as api:
         project = api.projects.get("acme/core/lib")
         told = [each.push_data for each in project.events.list(action="pushed", iterator=True)]

@@ -59,8 +59,11 @@ class Decision(msgspec.Struct, frozen=True):
     def instead(self, rev: Rev, waived: str | None) -> Choice | None:
         """Return the choice of a commit in place of the chosen one; None: it is an older one, or not known.
 
-        Where nothing could be decided, any that is known will do.
+        Where nothing could be decided, any that is known will do. Where the chosen one is that commit, and was waived
+        for, the reason of today counts.
         """
+        if self.choice.waived is not None and _rev(self.choice.chosen) == rev:
+            return None
         place = next((place for place, each in enumerate(self.commits) if each.rev == rev), None)
         if place is None or (self.error is None and place > _place(self.commits, self.choice.chosen)):
             return None
@@ -163,23 +166,15 @@ class _Branch:
             cache=self.cache,
         )
         self.found = found = _among(found, question.only)
-
-        def chosen_when(waived: str | None) -> Choice:
-            return choose(
-                found,
-                question.conditions,
-                now=self.now,
-                locked=question.locked.keys(),
-                waived=waived,
-                checks=self._checks_of,
-                contains=self._has_fix,
-            )
-
-        choice = chosen_when(None)
-        if question.waived is not None:
-            waived = chosen_when(question.waived)
-            # Where waiting would give the same commit there is nothing to waive.
-            choice = waived if _rev(waived.chosen) != _rev(choice.chosen) else choice
+        choice = choose(
+            found,
+            question.conditions,
+            now=self.now,
+            locked=question.locked.keys(),
+            waived=question.waived,
+            checks=self._checks_of,
+            contains=self._has_fix,
+        )
         ahead = self._ahead(found.commits, choice, seen)
         return Decision(choice, question.conditions, tuple(found.commits), ahead, dict(_named(archives, found.commits)))
 

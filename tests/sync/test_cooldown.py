@@ -145,6 +145,14 @@ def test_the_night_after_now_does_not_go_back_and_keeps_commits_trailer_and_reas
     assert space.locked("r0", "nixpkgs")["rev"] != space.tip("nixpkgs")
 
 
+def test_another_reason_for_the_same_commit_is_written_into_the_commits(space: Space) -> None:
+    sync(space, waived=NOW)
+    ran = sync(space, waived={NIXPKGS: "CVE-2026-99999"})
+    assert ran.statuses == {"r0": "updated", "r1": "updated"}
+    assert 'Flakesync-Cooldown: waived nixpkgs "CVE-2026-99999"' in message(space, "r0").splitlines()
+    assert TRAILER not in message(space, "r0")
+
+
 def test_the_trailer_stays_when_the_commit_has_become_old_enough_by_itself(space: Space) -> None:
     sync(space, waived=NOW)
     before = updates(space)

@@ -15,7 +15,7 @@ from tests.support.forked import flakesync
 from tests.sync.bisect.bisecting import Bisecting
 
 KILL = """
-if [ "$(wc -l < "$LOG")" = "$(cat {at})" ]; then kill -9 $PPID; sleep 60; fi
+if [ "$(wc -l < "$LOG")" = "$(cat {at})" ]; then kill -9 $PPID; exit 0; fi
 """
 
 

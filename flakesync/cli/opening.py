@@ -62,7 +62,7 @@ def show_undecided(survey: "Survey") -> bool:
 
     errors = undecided(survey)
     for error in errors:
-        screen.note(f"error[{error.code}]: {error.message}")
+        screen.error(error.code, error.message)
     for hint in dict.fromkeys(error.hint for error in errors if error.hint is not None):
         screen.hint(hint)
     return bool(errors)

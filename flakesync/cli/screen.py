@@ -123,6 +123,11 @@ def note(text: str) -> None:
     tell(line(Span("note: ", "dim"), plain(text)))
 
 
+def error(code: str, message: str) -> None:
+    """Tell a person what could not be done, beside an answer. message: of a FlakesyncError."""
+    tell(line(Span(f"error[{code}]:", "bad"), " ", message))
+
+
 def hint(text: str) -> None:
     """Tell a person what to do about something that has been told."""
     tell(line(Span("hint:", "name"), " ", plain(text)))

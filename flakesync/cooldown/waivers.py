@@ -4,7 +4,6 @@ Flakesync-Pin: nixpkgs 1010a22…
 Flakesync-Cooldown: waived nixpkgs "CVE-2026-12345"
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
@@ -52,6 +51,8 @@ def _waivers(values: Iterable[str]) -> Iterator[tuple[PinName, str]]:
 
 
 def _quoted(reason: str) -> str:
+    import json  # every command loads this module, few write a waiver
+
     # What would end a line, or cannot be shown, is escaped: a reason in the manifest may hold anything.
     return json.dumps(reason, ensure_ascii=not reason.isprintable())
 

@@ -91,7 +91,7 @@ def test_checks_that_cannot_be_read_are_exit_1_in_sync(
     for command in ("sync", "plan"):
         ran = flakesync(command)
         assert ran.status == 1
-        assert "error[ci-unreadable]: " in ran.err
+        assert "\nerror[ci-unreadable]: " in f"\n{ran.err}"
         assert "hint: a token that may read them" in ran.err
     assert space.ref("r0") is None
     assert [error["code"] for error in json.loads(flakesync("sync", "--json").out)["undecided"]] == ["ci-unreadable"]

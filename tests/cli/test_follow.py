@@ -121,7 +121,7 @@ def test_edits_come_with_what_they_save_and_the_rest_with_the_reason(
         "one; write it yourself:\n"
         '    inputs.lib.inputs.nixpkgs.follows = "nixpkgs";\n'
         "\n"
-        "3 edits in 1 of 2 repos: 10 → 8 lock nodes; 1 line to write by hand. To have sync write them: "
+        "3 edits in 1 of 2 repos: 10 → 8 lock nodes; 1 line to change by hand. To have sync write them: "
         'pins.nixpkgs.follow = "write"\n'
     )
 
@@ -226,7 +226,7 @@ def test_an_edit_that_cannot_be_made_is_a_line_for_a_person_and_the_others_are_m
     ran = flakesync("follow")
     assert '\n    inputs.tool.inputs.n.follows = "nixpkgs";\n' in ran.out
     assert "  ! flake.nix:10:30: " in ran.out
-    assert "3 edits in 1 of 1 repo: 12 → 10 lock nodes; 1 line to write by hand." in ran.out
+    assert "3 edits in 1 of 1 repo: 12 → 10 lock nodes; 1 line to change by hand." in ran.out
 
 
 def test_no_two_kinds_of_answers_at_once(ground: Ground, flakesync: Flakesync) -> None:
@@ -279,3 +279,15 @@ def test_a_keep_that_keeps_nothing_is_told_of(ground: Ground, flakesync: Flakesy
         "note: pins.nixpkgs.keep: `libb/nixpkgs` matches no input, did you mean `lib/nixpkgs`?\n"
     )
     assert flakesync("follow", "-q").err == ""
+
+
+def test_an_override_that_is_all_that_flake_nix_says_of_an_input_is_taken_out_by_a_person(
+    ground: Ground, flakesync: Flakesync
+) -> None:
+    text = '{\n  inputs.theme.inputs.gone.follows = "nowhere";\n  outputs = _: { };\n}\n'
+    theme = Input(taking("theme").locked, {"type": "indirect", "id": "theme"})
+    ground(app={"flake.nix": text, "flake.lock": lock_of({"theme": theme})})
+    ran = flakesync("follow")
+    assert ran.status == 1
+    assert "; take it out yourself:\n    inputs.theme.inputs.gone.follows\n" in ran.out
+    assert ran.out.endswith("\n1 line to change by hand in 1 repo\n")

@@ -48,16 +48,21 @@ def test_edits_that_sync_makes_need_no_advice() -> None:
 
 def test_the_reason_is_said_once_for_all_that_it_is_of() -> None:
     by_hand = [
-        left(name, why="not-static", detail="it is inherited", write=f"{name};", line=3, column=5) for name in "ab"
+        left(name, why="not-static", detail="it is inherited", write=f"{name} = 1;", line=3, column=5) for name in "ab"
     ]
     assert text(flake([], by_hand)) == (
         "app  (flake.nix)\n"
         "  ! flake.nix:3:5: it is inherited; write it yourself:\n"
-        "    a;\n"
-        "    b;\n"
+        "    a = 1;\n"
+        "    b = 1;\n"
         "\n"
-        "2 lines to write by hand in 8 repos\n"
+        "2 lines to change by hand in 8 repos\n"
     )
+
+
+def test_what_only_a_person_can_take_out_says_so() -> None:
+    found = text(flake([], [left("theme/x", why="not-static", detail="no", write="inputs.theme.inputs.x.follows")]))
+    assert "  ! no; take it out yourself:\n    inputs.theme.inputs.x.follows\n" in found
 
 
 def test_of_many_that_stay_a_few_are_told_and_all_when_asked() -> None:

@@ -49,13 +49,14 @@ def _saved(nodes: int) -> str:
 
 
 def _by_hand(flake: FlakeFollowsDocument, width: int) -> Iterable[Line]:
-    """Yield what a person has to write, the reason once for all that it is of."""
+    """Yield what a person has to write or to take out, the reason once for all that it is of."""
     found: dict[str, list[str]] = {}
     for each in flake.left:
         if each.write is not None:
-            found.setdefault(_reason(flake, each), []).append(each.write)
+            what = "write it" if " = " in each.write else "take it out"
+            found.setdefault(f"{_reason(flake, each)}; {what} yourself", []).append(each.write)
     for reason, written in found.items():
-        yield from fold(line("  ", Span("!", "warn"), f" {reason}; write it yourself:"), width, 4)
+        yield from fold(line("  ", Span("!", "warn"), f" {reason}:"), width, 4)
         for text in written:
             yield from fold(line("    ", Span(shown(text), "good")), width, 6)
 
@@ -89,7 +90,7 @@ def _summary(document: FollowDocument, repos: int, width: int) -> list[Line]:
     before, after = (sum(getattr(each.nodes, name) for each in edited) for name in ("before", "after"))
     text = f"{count(len(edits), 'edit')} in {len({each.repo for each in edited})} of {where}"
     text += f": {before} → {after} lock nodes" if after != before else ""
-    text += f"; {count(by_hand, 'line')} to write by hand" if by_hand else ""
+    text += f"; {count(by_hand, 'line')} to change by hand" if by_hand else ""
     pins = sorted({edit.pin for edit in edits if edit.pin is not None and not edit.by_sync})
     if pins:
         keys = ", ".join(f'pins.{shown(pin)}.follow = "write"' for pin in pins)

@@ -84,7 +84,7 @@ def _summary(document: FollowDocument, repos: int, width: int) -> list[Line]:
     where = count(repos, "repo")
     if not edits:
         text = (
-            f"nothing to write in {where}" if not by_hand else f"{count(by_hand, 'line')} to write by hand in {where}"
+            f"nothing to write in {where}" if not by_hand else f"{count(by_hand, 'line')} to change by hand in {where}"
         )
         return fold(line(Span(text, "good" if not by_hand else "warn")), width)
     before, after = (sum(getattr(each.nodes, name) for each in edited) for name in ("before", "after"))

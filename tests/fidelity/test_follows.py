@@ -13,9 +13,14 @@ import tomli_w
 from flakesync.nix.lock.file import LockFile
 from flakesync.survey.follow.model import FlakeFollows
 from flakesync.survey.follow.wanted import find_follows
+from flakesync.sync.lockers import Request
+from flakesync.sync.lockers.native.locker import NativeLocker
+from flakesync.sync.lockers.native.sources import Sources
+from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.terms import Rev
 from flakesync.workspace.clones.flake_nix import read_flake_nix
 from flakesync.workspace.manifest import load_workspace
-from flakesync.workspace.snapshot import RepoState, read_snapshot
+from flakesync.workspace.snapshot import RepoAtCommit, RepoState, read_snapshot
 from tests.fidelity.graphs import World, lock_in_place, nix_lock
 from tests.fidelity.test_values_of_content import WALK, build
 from tests.support import repos
@@ -79,7 +84,25 @@ def _compare(nix: RealNix, world: World, state: RepoState, found: FlakeFollows, 
         assert written == old.data, told
         return
     assert written.decode() == found.lock.to_bytes().decode(), told
+    assert _natively(world, state, found, old.data) in (None, written), told
     assert len(LockFile.parse(old.data).nodes) - len(LockFile.parse(written).nodes) == found.before - found.after
+
+
+def _natively(world: World, state: RepoState, found: FlakeFollows, old: bytes) -> bytes | None:
+    """Return the lock that the native locker writes for the edited flake.nix; None: it leaves that to Nix."""
+    path = world.root / found.repo
+    rev = repos.commit(path, {found.file: found.new}, branch="edited", parents=[_rev(state)], date=world.date())
+    stale = frozenset(each.edit.input for each in found.wanted)
+    request = Request(path, rev, found.flake, LockFile.parse(old), [], found.repo, stale)
+    try:
+        return NativeLocker(Sources({}, (), world.root.parent / "native")).lock(request).to_bytes()
+    except NotNativeError:
+        return None
+
+
+def _rev(state: RepoState) -> Rev:
+    assert isinstance(state, RepoAtCommit)
+    return state.rev
 
 
 @pytest.mark.timeout(600)

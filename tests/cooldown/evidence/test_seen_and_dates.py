@@ -1,5 +1,6 @@
 """Candidates without a forge's record: by flakesync's own, proven by the history; by dates only until that is old."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -198,10 +199,15 @@ def test_a_branch_that_is_being_moved_leaves_what_is_proven(plain: Place) -> Non
 
 
 def test_a_server_without_filters_is_named_with_the_size(plain: Place) -> None:
-    revs = plain.make(line(40, start=ago(39), step_s=86_400), filters=False, file_bytes=10_000)
+    revs = plain.make(line(40, start=ago(39), step_s=86_400), filters=False, file_bytes=100_000)
     note = plain.find(revs["c39"]).note
     assert note is not None
-    assert "sends whole trees: 32 commits are 0." in note
+    assert re.search(r"sends whole trees: 32 commits are [0-9.]+ MB", note)
+
+
+def test_a_server_without_filters_that_sends_little_is_not_spoken_of(plain: Place) -> None:
+    revs = plain.make(line(40, start=ago(39), step_s=86_400), filters=False, file_bytes=10_000)
+    assert plain.find(revs["c39"]).note is None
 
 
 # ---- offline, and archives ---------------------------------------------------------------------------------------

@@ -144,6 +144,8 @@ def _fetch(remote: Remote, path: Path, ref: str | None, depth: int) -> str | Non
     size = _bytes(packs.glob("*.pack")) - before
     if size > MOST_BYTES:  # it came faster than it was looked at
         raise _refuse(remote, path)
+    if size < _MB:
+        return None  # nobody would notice
     return f"{hide_secrets(remote.url)} sends whole trees: {depth} commits are {size / _MB:.1f} MB"
 
 

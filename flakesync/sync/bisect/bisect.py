@@ -56,13 +56,14 @@ def bisect(
             "no-check", f"{repo} has no checks", hint="give --run CMD, or set `checks` in the manifest"
         )
     repos = [name for wave in survey.graph.waves for name in wave]
+    releases = [pin.name for pin in survey.snapshot.workspace.pins if pin.template is not None]
     found: list[Bisection] = []
 
     def work(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         if job.repo != repo:
             return bump(job, tools)
         prober = Prober(msgspec.structs.replace(job, checks=checks), tools, fresh=wishes.fresh)
-        units = [each for each in make_units(changes, repos) if _moves(prober.job, each)]
+        units = [each for each in make_units(changes, repos, releases) if _moves(prober.job, each)]
         planned(units)
         place = journal_file(survey.snapshot.workspace.file, options.cache, repo)
         with open_journal(place, (job.base_rev, prober.tree(), units, checks), fresh=wishes.fresh) as journal:

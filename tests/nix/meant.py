@@ -45,10 +45,9 @@ def _same_path(one: object, other: str) -> bool:
 
 def _at(inputs: Json, path: tuple[str, ...]) -> Json:
     """Return what is said of an input, made now if nothing is."""
-    where, own = inputs, inputs
-    for name in path:
-        own = _below(where, name)
-        where = _below(own, "inputs") if name is not path[-1] else own
+    own = _below(inputs, path[0])
+    for name in path[1:]:
+        own = _below(_below(own, "inputs"), name)
     return own
 
 

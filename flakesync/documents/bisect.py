@@ -65,8 +65,10 @@ class FirstBadDocument(msgspec.Struct, frozen=True, kw_only=True):
 class GuiltyDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A unit that the others do not pass with. only_with: units that it fails together with; empty: it fails alone.
 
-    proven: false where the check could not be run with it. first_bad: with --commits, where it is a repo of the
-    workspace and that was found. range: else the last commit that passes and the first one known that fails.
+    proven: false where the check could not be run with it. first_bad: with --commits, where that was found. range: else
+    the last commit that passes and the first one known that fails. walked: which commits were looked at: commits: all
+    along first parents; tips: those that are known to have been the tip of their branch or that a lock of the workspace
+    has. not_walked: why none was, or why that came to no end.
     """
 
     unit: str
@@ -74,6 +76,8 @@ class GuiltyDocument(msgspec.Struct, frozen=True, kw_only=True):
     proven: bool
     first_bad: FirstBadDocument | None = None
     range: list[str] | None = None
+    walked: Literal["commits", "tips"] | None = None
+    not_walked: str | None = None
 
 
 class BisectDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +85,7 @@ class BisectDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     base: the commit that the update is made on. command: the checks. output: the end of what the check wrote with all
     moves; null where that was not run, or passes. passing: the units that pass together. complete: whether the search
-    came to an end.
+    came to an end, that of commits too.
     """
 
     schema: Literal["flakesync/bisect/1"] = "flakesync/bisect/1"

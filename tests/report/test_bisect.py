@@ -102,6 +102,11 @@ def test_the_first_bad_commit_or_the_range_of_it_is_shown() -> None:
     assert "  first bad commit: 2222222 Drop it (2026-11-29)\n" in found
     found = text(replace(FOUND, guilty=[replace(one, range=[OLD, NEW])]))
     assert "  the first bad commit is after 1111111, up to 2222222\n" in found
+    found = text(replace(FOUND, guilty=[replace(one, range=[OLD, NEW], walked="tips")]))
+    assert "up to 2222222: only known tips of its branch were looked at\n" in found
+    found = text(replace(FOUND, guilty=[replace(one, not_walked="no commit is known")], complete=False))
+    assert "  its commits: no commit is known\n" in found
+    assert "the limit was reached before the first bad commit was found" in found
 
 
 def test_each_end_without_anything_to_hold_is_told() -> None:

@@ -22,6 +22,7 @@ from flakesync.report.text import (
 _VERDICT_WIDTH = 7
 _TAIL_LINES = 8
 _STYLES: dict[str, Style] = {"pass": "good", "fail": "bad", "unknown": "warn"}
+_LIMITED = "the limit was reached before the first bad commit was found: run it again to go on from here"
 _ENDS: dict[BisectOutcome, tuple[str, str]] = {
     "found": ("", ""),
     "broken-before": (
@@ -52,6 +53,8 @@ def render_bisect(document: BisectDocument, *, width: int, full: bool = False) -
     lines += [line(Span(piece, "warn")) for piece in wrap(said, width)] if said else []
     if document.outcome not in ("found", "not-failing"):
         lines += _output(document, full=full)
+    if not document.complete and document.outcome == "found":
+        lines += [line(Span(piece, "warn")) for piece in wrap(_LIMITED, width)]
     if document.outcome == "found":
         hint = f"to sync without it: hold = [{_names(document)}] in [repos.{shown(document.repo)}]"
         lines += fold(line(_rest(len(document.passing))), width)
@@ -104,7 +107,11 @@ def _guilty(document: BisectDocument, width: int, *, full: bool) -> Iterable[Lin
             yield from fold(line(words), width, 2)
         if each.range:
             good, last = short(each.range[0]), short(each.range[-1])
-            yield from fold(line(f"  the first bad commit is after {good}, up to {last}"), width, 2)
+            words = f"  the first bad commit is after {good}, up to {last}"
+            words += ": only known tips of its branch were looked at" if each.walked == "tips" else ""
+            yield from fold(line(words), width, 2)
+        if each.not_walked is not None:
+            yield from fold(line(f"  its commits: {shown(each.not_walked)}"), width, 2)
         if each.only_with:
             with_ = " ".join(map(shown, each.only_with))
             yield from fold(line(f"  only together with {with_}: without that the check passes"), width, 2)

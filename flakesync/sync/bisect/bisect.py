@@ -1,8 +1,10 @@
 """Bisect one repo of a plan: its update is made as sync makes it, in throw-away repositories, and then searched."""
 
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
@@ -10,12 +12,13 @@ from flakesync.analysis.plan import Change, Plan, ToUpdate
 from flakesync.cache.layout import journal_file
 from flakesync.errors import FlakesyncError, SyncError
 from flakesync.survey.survey import Survey
-from flakesync.sync.bisect.commits import CommitStretch
+from flakesync.sync.bisect.commits import CommitRow, CommitStretch, commit_row, is_of_clone
 from flakesync.sync.bisect.journal import open_journal
 from flakesync.sync.bisect.probe import Prober
 from flakesync.sync.bisect.run import Bisection, BisectOptions, BisectRun, ProbeRun
 from flakesync.sync.bisect.search import Found
-from flakesync.sync.bisect.units import Unit, make_units
+from flakesync.sync.bisect.tips import Tips
+from flakesync.sync.bisect.units import Unit, units_of
 from flakesync.sync.bump import bump
 from flakesync.sync.engine import sync
 from flakesync.sync.job import BumpJob
@@ -23,6 +26,7 @@ from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, Skipped, Unchanged, Updated
 from flakesync.sync.tools import Tools
 from flakesync.terms import RepoName
+from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.manifest import matches
 
 Checks = tuple[tuple[str, ...], ...]
@@ -55,23 +59,26 @@ def bisect(
         raise FlakesyncError(
             "no-check", f"{repo} has no checks", hint="give --run CMD, or set `checks` in the manifest"
         )
-    repos = [name for wave in survey.graph.waves for name in wave]
-    releases = [pin.name for pin in survey.snapshot.workspace.pins if pin.template is not None]
     found: list[Bisection] = []
 
     def work(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         if job.repo != repo:
             return bump(job, tools)
         prober = Prober(msgspec.structs.replace(job, checks=checks), tools, fresh=wishes.fresh)
-        units = [each for each in make_units(changes, repos, releases) if _moves(prober.job, each)]
+        units = [each for each in units_of(survey, changes) if _moves(prober.job, each)]
         planned(units)
         place = journal_file(survey.snapshot.workspace.file, options.cache, repo)
         with open_journal(place, (job.base_rev, prober.tree(), units, checks), fresh=wishes.fresh) as journal:
             run = BisectRun(prober, units, journal, wishes, listener)
             result = run.search()
-            commits = _search_commits(run, result) if wishes.commits and isinstance(result, Found) else {}
+            commits = _Commits({}, {})
+            if wishes.commits and isinstance(result, Found):
+                hosts = Hosts(survey.snapshot.workspace, os.environ) if not options.offline else None
+                tips = Tips(survey, hosts, options.cache, every=wishes.every_commit)
+                commits = _search_commits(run, prober.job, units, result, tips)
         commands = tuple(map(shlex.join, checks))
-        found.append(Bisection(repo, job.base_rev, commands, tuple(units), tuple(run.probes), result, run.ran, commits))
+        done = (tuple(units), tuple(run.probes), result, run.ran, *commits, run.limited)
+        found.append(Bisection(repo, job.base_rev, commands, *done))
         return Unchanged(repo=repo, branch=None, commit=job.base_rev, moves=job.moves)
 
     needed = _with_upstreams(plan, {repo: changes})
@@ -85,9 +92,28 @@ def bisect(
             return found[0]
 
 
-def _search_commits(run: BisectRun, found: Found) -> dict[int, CommitStretch]:
-    stretches = {each.unit: run.search_commits(each.unit, found.passing) for each in found.guilty if each.proven}
-    return {unit: stretch for unit, stretch in stretches.items() if stretch is not None}
+class _Commits(NamedTuple):
+    """What is found of the commits of guilty units, and why there is nothing to be found of others."""
+
+    stretches: dict[int, CommitStretch]
+    unwalked: dict[int, str]
+
+
+def _search_commits(run: BisectRun, job: BumpJob, units: Sequence[Unit], found: Found, tips: Tips) -> _Commits:
+    stretches, unwalked = dict[int, CommitStretch](), dict[int, str]()
+    for number in (each.unit for each in found.guilty if each.proven):
+        row = _row(job, units[number], tips)
+        if isinstance(row, str):
+            unwalked[number] = row
+        elif row is not None and (stretch := run.search_commits(row, number, found.passing)) is not None:
+            stretches[number] = stretch
+        elif row is not None:
+            unwalked[number] = "the limit was reached" if run.limited else "they fail now and then"
+    return _Commits(stretches, unwalked)
+
+
+def _row(job: BumpJob, unit: Unit, tips: Tips) -> CommitRow | str | None:
+    return commit_row(job, unit) if is_of_clone(job, unit) else tips.row(job, unit)
 
 
 def _changes(plan: Plan, repo: RepoName, inputs: Sequence[str]) -> tuple[Change, ...]:

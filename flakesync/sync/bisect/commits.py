@@ -1,4 +1,4 @@
-"""The commits of a guilty repo, from the one that was locked to the one it should move to: which broke the checks."""
+"""The commits of a guilty unit, from the one that was locked to the one it should move to: which broke the checks."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,21 +14,23 @@ from flakesync.terms import Rev, iso_day
 
 
 class CommitRow(msgspec.Struct, frozen=True):
-    """The line of first parents from a commit that passes to one that does not.
+    """Commits on a line of first parents, from one that passes to one that does not.
 
-    revs, subjects, days: of all but the first, oldest first.
+    revs, subjects, days: of all but the first, oldest first. tips: whether it is not the whole line, but what is known
+    to have been the tip of its branch, or is in a lock of the workspace.
     """
 
     good: Rev
     revs: tuple[Rev, ...]
     subjects: tuple[str, ...]
     days: tuple[str | None, ...]
+    tips: bool = False
 
 
 class CommitStretch(msgspec.Struct, frozen=True):
     """Where the checks begin to fail. good, bad: the last commit that passes, and the first one known that fails.
 
-    exact: whether the one comes right after the other. subject, day: of `bad`.
+    exact: whether the one comes right after the other. subject, day: of `bad`. tips: as of its row.
     """
 
     good: Rev
@@ -36,14 +38,21 @@ class CommitStretch(msgspec.Struct, frozen=True):
     subject: str
     day: str | None
     exact: bool
+    tips: bool = False
+
+
+def is_of_clone(job: BumpJob, unit: Unit) -> bool:
+    """Tell whether a unit's commits are in a clone or a mirror: it is a repo of the workspace."""
+    moves = moves_of(job, unit)
+    return bool(moves) and all(isinstance(each.move.source, FromClone) for each in moves)
 
 
 def commit_row(job: BumpJob, unit: Unit) -> CommitRow | None:
-    """Return the commits that a unit moves over.
+    """Return the commits that a repo of the workspace moves over.
 
-    None: it is no repo of the workspace, its inputs begin at different commits, or there is one commit only.
+    None: it is no such repo, its inputs begin at different commits, or there is one commit only.
     """
-    moves = _moves(job, unit)
+    moves = moves_of(job, unit)
     sources = [each.move.source for each in moves]
     olds = {each.move.locked.get("rev") for each in moves}
     if not sources or len(olds) != 1 or not isinstance(source := sources[0], FromClone):
@@ -74,7 +83,7 @@ def commit_row(job: BumpJob, unit: Unit) -> CommitRow | None:
 
 def at_commit(job: BumpJob, unit: Unit, rev: Rev) -> BumpJob:
     """Return the job in which a unit moves to another commit of its repo."""
-    keys = {each.key for each in _moves(job, unit)}
+    keys = {each.key for each in moves_of(job, unit)}
     moves = tuple(_to(each, rev) if each.key in keys else each for each in job.moves)
     return msgspec.structs.replace(job, moves=moves)
 
@@ -84,7 +93,8 @@ def _to(planned: PlannedMove, rev: Rev) -> PlannedMove:
     return msgspec.structs.replace(planned, move=msgspec.structs.replace(planned.move, source=source))
 
 
-def _moves(job: BumpJob, unit: Unit) -> list[PlannedMove]:
+def moves_of(job: BumpJob, unit: Unit) -> list[PlannedMove]:
+    """Return the moves of a unit."""
     return [each for each in job.moves if each.key in unit.moves]
 
 
@@ -121,4 +131,5 @@ def stretch_of(row: CommitRow, found: Stretch) -> CommitStretch:
     """Return a stretch of a row by its commits."""
     at = found.first_fail - 1
     good = row.good if found.last_pass == 0 else row.revs[found.last_pass - 1]
-    return CommitStretch(good, row.revs[at], row.subjects[at], row.days[at], found.is_exact)
+    exact = found.is_exact and not row.tips
+    return CommitStretch(good, row.revs[at], row.subjects[at], row.days[at], exact, row.tips)

@@ -38,14 +38,18 @@ def bisect_document(found: Bisection, changes: Sequence[Change]) -> BisectDocume
         units=[unit_document(unit, changes) for unit in found.units],
         probes=[probe_document(each, found.units) for each in found.probes],
         outcome=_outcome(found.result),
-        guilty=[_guilty_document(each, ids, found.commits.get(each.unit)) for each in guilty],
+        guilty=[
+            _guilty_document(each, ids, found.commits.get(each.unit), found.unwalked.get(each.unit)) for each in guilty
+        ],
         passing=[ids[number] for number in sorted(passing)],
         output=output,
-        complete=found.result is not None,
+        complete=found.result is not None and not found.limited,
     )
 
 
-def _guilty_document(guilty: Guilty, ids: Sequence[str], commits: CommitStretch | None) -> GuiltyDocument:
+def _guilty_document(
+    guilty: Guilty, ids: Sequence[str], commits: CommitStretch | None, unwalked: str | None
+) -> GuiltyDocument:
     first = range_ = None
     if commits is not None and commits.exact:
         first = FirstBadDocument(rev=commits.bad, subject=commits.subject, date=commits.day)
@@ -53,7 +57,13 @@ def _guilty_document(guilty: Guilty, ids: Sequence[str], commits: CommitStretch 
         range_ = list[str]([commits.good, commits.bad])
     only_with = [ids[other] for other in guilty.only_with]
     return GuiltyDocument(
-        unit=ids[guilty.unit], only_with=only_with, proven=guilty.proven, first_bad=first, range=range_
+        unit=ids[guilty.unit],
+        only_with=only_with,
+        proven=guilty.proven,
+        first_bad=first,
+        range=range_,
+        walked=("tips" if commits.tips else "commits") if commits is not None else None,
+        not_walked=unwalked,
     )
 
 

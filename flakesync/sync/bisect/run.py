@@ -12,7 +12,6 @@ from flakesync.sync.bisect.commits import (
     CommitRow,
     CommitStretch,
     at_commit,
-    commit_row,
     next_commits,
     stretch_of,
 )
@@ -36,7 +35,8 @@ class BisectOptions:
 
     jobs: probes at once. max_checks: how many probes are run at most, limit_s: how many seconds it may take; None: no
     limit. match: what the output of a failure has to have, to be the one that is looked for. fresh: whether nothing of
-    what is known is used. commits: whether the commits of guilty repos are searched too.
+    what is known is used. commits: whether the commits of guilty units are searched too: of pins and external sources
+    those that are known to have been tips of their branch, or with every_commit all that the branch has had.
     """
 
     jobs: int = 1
@@ -45,6 +45,7 @@ class BisectOptions:
     match: re.Pattern[str] | None = None
     fresh: bool = False
     commits: bool = False
+    every_commit: bool = False
 
 
 class ProbeRun(msgspec.Struct, frozen=True):
@@ -63,7 +64,8 @@ class ProbeRun(msgspec.Struct, frozen=True):
 class Bisection(msgspec.Struct, frozen=True):
     """A bisection and its end. result: None: a limit was hit before. ran: how many of the probes ran this time.
 
-    commits: where the checks begin to fail in the repos of guilty units, by unit.
+    commits: where the checks begin to fail in the commits of guilty units, by unit. unwalked: why that is not known of
+    others. limited: whether a limit was hit while commits were searched.
     """
 
     repo: RepoName
@@ -74,6 +76,8 @@ class Bisection(msgspec.Struct, frozen=True):
     result: Found | NotFound | None
     ran: int
     commits: Mapping[int, CommitStretch] = {}
+    unwalked: Mapping[int, str] = {}
+    limited: bool = False
 
 
 class BisectRun:
@@ -97,6 +101,8 @@ class BisectRun:
         self._results: dict[Probe, ProbeResult] = {}
         self._refused = 0
         self._at: dict[tuple[Units, int, Rev, int], ProbeResult] = {}
+        self.limited = False
+        """Whether a limit was hit before the commits of a guilty unit were searched to the end."""
         self.probes: list[ProbeRun] = []
         """The probes that have a result, in the order in which these came."""
         place = {unit.id: number for number, unit in enumerate(self._units)}
@@ -134,20 +140,13 @@ class BisectRun:
         Rounds(self._options.jobs, self._budget, wanted, work, finished).carry_out()
         return end[0] if end else None
 
-    def search_commits(self, number: int, passing: Units) -> CommitStretch | None:
-        """Run probes until it is known which commit of a guilty unit's repo breaks the checks, on top of what passes.
+    def search_commits(self, row: CommitRow, number: int, passing: Units) -> CommitStretch | None:
+        """Run probes until it is known which commit of a guilty unit breaks the checks, on top of what passes.
 
-        None: it is no repo of the workspace, its checks fail now and then, or a limit was hit before.
+        row: of the unit. None: its checks fail now and then, or a limit was hit before (`limited`).
 
         Raises: as `search`.
         """
-        unit = self._units[number]
-        row = commit_row(self._prober.job, unit)
-        if row is None:
-            return None
-        return self._search_row(row, number, passing)
-
-    def _search_row(self, row: CommitRow, number: int, passing: Units) -> CommitStretch | None:
         units = passing | {number}
         end: list[Stretch | None] = []
 
@@ -170,7 +169,8 @@ class BisectRun:
         def finished(probe: CommitProbe, result: ProbeResult) -> None:
             self._keep(Probe(units, probe[1]), (number, rev(probe)), result)
 
-        Rounds(self._options.jobs, self._budget, wanted, work, finished).carry_out()
+        if not Rounds(self._options.jobs, self._budget, wanted, work, finished).carry_out():
+            self.limited = True
         found = end[0] if end else None
         return stretch_of(row, found) if found is not None else None
 

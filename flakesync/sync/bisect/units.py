@@ -6,6 +6,7 @@ import msgspec
 
 from flakesync.analysis.plan import Change
 from flakesync.nix.reference.source import source_of
+from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, show_path
 
 MoveKey = tuple[FlakeDir, InputPath]
@@ -22,6 +23,13 @@ class Unit(msgspec.Struct, frozen=True):
 
     id: str
     moves: tuple[MoveKey, ...]
+
+
+def units_of(survey: Survey, changes: Iterable[Change]) -> tuple[Unit, ...]:
+    """Return the units of one repo's changes, as `make_units`."""
+    repos = [name for wave in survey.graph.waves for name in wave]
+    releases = [pin.name for pin in survey.snapshot.workspace.pins if pin.template is not None]
+    return make_units(changes, repos, releases)
 
 
 def make_units(

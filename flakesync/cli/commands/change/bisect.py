@@ -35,7 +35,11 @@ def bisect(
         typer.Option("--match", metavar="REGEX", help="A failure is the one looked for only if its output has this."),
     ] = None,
     commits: Annotated[
-        bool, typer.Option("--commits", help="Find the commit too, where the guilty input is a repo of the workspace.")
+        bool,
+        typer.Option("--commits", help="Find the commit too; of pins and other sources, between known tips."),
+    ] = False,
+    all_commits: Annotated[
+        bool, typer.Option("--all-commits", help="As --commits, among all that a branch has had.")
     ] = False,
     max_checks: Annotated[
         int | None, typer.Option("--max-checks", min=1, metavar="N", help="End after so many checks.")
@@ -90,7 +94,8 @@ def bisect(
                 limit_s=limit_s,
                 match=pattern,
                 fresh=fresh,
-                commits=commits,
+                commits=commits or all_commits,
+                every_commit=all_commits,
             ),
             checks=checks,
             inputs=input or (),
@@ -105,7 +110,7 @@ def bisect(
         screen.answer_json(document)
     else:
         screen.answer(render_bisect(document, width=screen.width(), full=common.verbose))
-    return EXIT_OK if document.outcome == "found" else EXIT_FINDINGS
+    return EXIT_OK if document.outcome == "found" and document.complete else EXIT_FINDINGS
 
 
 def _pattern(match: str | None) -> "re.Pattern[str] | None":

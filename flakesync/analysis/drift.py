@@ -20,10 +20,13 @@ from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, RepoName, Rev
 from flakesync.workspace.manifest import Pin
 
+_ENDED_BY_A_MOVE: frozenset[FindingKind] = frozenset({"pin", "upstream", "external", "ref", "age"})
+"""The findings that are no more once the input moves. What else is wrong with a lock is wrong with a held one too."""
+
 
 def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
     """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
-    findings = [found for rule in RULES for found in _each_repo_alone(rule, survey, selected)]
+    findings = [_marked(survey, found) for rule in RULES for found in _each_repo_alone(rule, survey, selected)]
     findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
     choices = {choice.name: choice for choice in pin_choices(survey)}
     return DriftReport(
@@ -37,6 +40,20 @@ def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
         ],
         external=list(external_choices(survey)),
     )
+
+
+def _marked(survey: Survey, finding: Finding) -> Finding:
+    """Return a finding with why its input stays for now, where a hold with an end is the reason for it."""
+    repo = survey.snapshot.states[RepoName(finding.repo)].repo
+    if not repo.holds or finding.kind not in _ENDED_BY_A_MOVE or finding.flake is None or finding.input is None:
+        return finding
+    flake, path = FlakeDir(finding.flake), tuple(finding.input.split("/"))
+    item = survey.governed_in(repo.name, flake).get(path)
+    followed = item.following.leads_to.path if item is not None and item.following is not None else ()
+    # It is where what it follows is: that moves when an input above it does.
+    places = [path, *(followed[:length] for length in range(1, len(followed) + 1))]
+    holds = [hold for hold in (repo.hold_on(flake, place) for place in places) if hold is not None]
+    return msgspec.structs.replace(finding, held=holds[0].why) if holds else finding
 
 
 def only_kinds(report: DriftReport, kinds: AbstractSet[FindingKind]) -> DriftReport:

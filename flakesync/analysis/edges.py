@@ -14,7 +14,6 @@ from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import InputPath, RepoName, Rev, show_path
 from flakesync.workspace.history import Answer
-from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
 Changes = Mapping[RepoName, Sequence[Change]]
@@ -98,7 +97,7 @@ def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> E
 
 
 def _is_held(survey: Survey, edge: Edge) -> bool:
-    return matches(survey.snapshot.states[edge.dependent].repo.hold, edge.input)
+    return survey.snapshot.states[edge.dependent].repo.why_held(edge.flake, edge.input) is not None
 
 
 def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
@@ -108,7 +107,8 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
     answer = answer_for(survey, edge)
     on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
     if edge.fixed or (answer is not None and answer.position == "tag"):
-        return EdgeVerdict(edge, _stays(edge, "fixed by its flake.nix") if updating else None)
+        fixed = msgspec.structs.replace(_stays(edge, "fixed by its flake.nix"), wished=True)
+        return EdgeVerdict(edge, fixed if updating else None)
     if rev is None:
         return EdgeVerdict(edge, _stays(edge, "its lock names no commit") if updating else None)
     if edge.locked.get("type") not in MOVABLE and not _is_forge_archive(edge):

@@ -18,7 +18,6 @@ from flakesync.survey.survey import Survey, answer_for
 from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, flake_file, show_path
 from flakesync.workspace.differences import LockDifference
 from flakesync.workspace.history import Answer
-from flakesync.workspace.manifest import matches
 
 Planned = Mapping[InputPath, Rev | None]
 """The inputs that an upstream's update moves, and the commits; None: one that is made in this run."""
@@ -113,7 +112,7 @@ def may_move(survey: Survey, edge: Edge) -> bool:
 
 def siblings(survey: Survey, edge: Edge) -> list[Edge]:
     """Return the other inputs of the same flake that are the same branch of the same upstream: all move, or none."""
-    held = survey.snapshot.states[edge.dependent].repo.hold
+    repo = survey.snapshot.states[edge.dependent].repo
     governed = survey.governed_in(edge.dependent, edge.flake)
     return [
         other
@@ -123,7 +122,7 @@ def siblings(survey: Survey, edge: Edge) -> list[Edge]:
         and other.input != edge.input
         and other.input not in governed
         and may_move(survey, other)
-        and not matches(held, other.input)
+        and repo.why_held(other.flake, other.input) is None
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import Plan
+from flakesync.analysis.plan import Held, Plan
 from flakesync.documents.drift import Finding, FindingKind
 from flakesync.documents.sync import LeftDocument
 from flakesync.survey.survey import Survey
@@ -14,9 +14,6 @@ Place = tuple[str, str, InputPath]
 
 ADVICE: frozenset[FindingKind] = frozenset({"ref", "duplicate", "age"})
 """What a lock cannot mend: flake.nix decides it, or the pin's own target is old."""
-
-_WISHED = frozenset({"hold", "fixed by its flake.nix"})
-"""Why an input is held where somebody wants it so."""
 
 
 def find_left(survey: Survey, plan: Plan, selected: frozenset[RepoName]) -> list[LeftDocument]:
@@ -31,7 +28,7 @@ def find_left(survey: Survey, plan: Plan, selected: frozenset[RepoName]) -> list
     stale = {
         ("stale-lock", change.repo, change.flake) for _, changes in plan.changes() for change in changes if change.stale
     }
-    held: dict[Place, str] = {(stays.repo, stays.flake, stays.input): stays.reason for stays in plan.held}
+    held: dict[Place, Held] = {(stays.repo, stays.flake, stays.input): stays for stays in plan.held}
     deferred = {(stays.repo, stays.flake, stays.input) for stays in plan.deferred}
     findings = find_drift(survey, selected).findings
     return [
@@ -44,10 +41,12 @@ def find_left(survey: Survey, plan: Plan, selected: frozenset[RepoName]) -> list
     ]
 
 
-def _left(finding: Finding, held: Mapping[Place, str], deferred: Collection[Place]) -> LeftDocument:
+def _left(finding: Finding, held: Mapping[Place, Held], deferred: Collection[Place]) -> LeftDocument:
     place = _place(finding)
-    why = held.get(place) if place is not None else None
+    stays = held.get(place) if place is not None else None
+    why = stays.reason if stays is not None else finding.held
     reason = finding.detail if why is None or why in finding.detail else f"{finding.detail}; {_words(why)}"
+    wished = finding.held is not None or (stays is not None and stays.wished)
     is_deferred = place in deferred
     if is_deferred:
         reason += "; opens a cycle, and takes the base commit"
@@ -57,7 +56,7 @@ def _left(finding: Finding, held: Mapping[Place, str], deferred: Collection[Plac
         flake=finding.flake,
         input=finding.input,
         reason=reason,
-        fails=finding.kind not in ADVICE and why not in _WISHED and not is_deferred,
+        fails=not (finding.kind in ADVICE or wished or is_deferred),
     )
 
 

@@ -17,7 +17,6 @@ from flakesync.survey.survey import Survey
 from flakesync.terms import InputPath, PinName, RepoName, show_path
 from flakesync.workspace.clones.edits import FlakeEdit, Unedited
 from flakesync.workspace.inputs import branch_of, is_fixed, rev_of, source_of
-from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState
 
 _WHY: Mapping[DisagreementKind, str] = {
@@ -37,7 +36,8 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
     are all: Nix locks all of them or none.
     """
     edits = {each.input: each for each in flake.edits}
-    held = any(matches(state.repo.hold, each.input) for each in flake.stale)
+    holds = (state.repo.why_held(flake.dir, each.input) for each in flake.stale)
+    held = next((why for why in holds if why is not None), None)
     own = {item.path for item in flake.inputs}
     whys = (_why_it_waits(survey, state.name, each, own) for each in flake.stale)
     waits = next((why for why in whys if why is not None), None)
@@ -46,8 +46,8 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
         to, pin = _target(survey, state.name, each, original, own=len(each.input) == 1 or each.input in own)
         node = flake.lock.node(each.input) if flake.lock is not None else None
         rev = rev_of(node.locked) if node is not None and node.locked is not None else None
-        if held:
-            yield Held(state.name, flake.dir, each.input, rev, "hold")
+        if held is not None:
+            yield Held(state.name, flake.dir, each.input, rev, held, wished=True)
             continue
         if waits is not None:
             yield Held(state.name, flake.dir, each.input, rev, waits)
@@ -59,7 +59,7 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
         why = _why_edited(edit) if edit is not None else _WHY[each.kind]
         reason = why + (f", pin {pin}" if pin is not None else "")
         yield Change(state.name, flake.dir, each.input, original, locked, to, reason, pin, stale=True, edit=edit)
-    for edit in edits.values() if not held and waits is None else ():
+    for edit in edits.values() if held is None and waits is None else ():
         yield _flake_nix_alone(survey, state, flake, edit)
 
 
@@ -89,7 +89,8 @@ def unmended(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[tu
         rev = rev_of(node.locked) if node is not None and node.locked is not None else None
         match each.why:
             case "held":
-                yield Held(state.name, flake.dir, each.input, rev, "hold")
+                why = state.repo.why_held(flake.dir, each.input) or each.detail
+                yield Held(state.name, flake.dir, each.input, rev, why, wished=True)
             case "cannot-edit":
                 found = Disagreement(each.input, "reference", each.wanted, True, each.after or "", each.detail)
                 to, pin = _target(survey, state.name, found, each.wanted, own=True)

@@ -79,7 +79,8 @@ class Held(msgspec.Struct, frozen=True):
     """One input that does not move although it is not where it should be, or takes less than the newest.
 
     blind: whether it only stays because its upstream's clone is shallow, which tells too little to decide. ahead: it
-    is newer than what may be taken: nothing is wrong, and it names no run.
+    is newer than what may be taken: nothing is wrong, and it names no run. wished: whether somebody wants it so, the
+    manifest or flake.nix.
     """
 
     repo: RepoName
@@ -89,6 +90,7 @@ class Held(msgspec.Struct, frozen=True):
     reason: str
     blind: bool = False
     ahead: bool = False
+    wished: bool = False
 
 
 class Inert(msgspec.Struct, frozen=True):

@@ -28,7 +28,6 @@ from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
 from flakesync.workspace.clones.edits import FlakeEdit
 from flakesync.workspace.inputs import OwnInput
-from flakesync.workspace.manifest import matches
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
 
 __all__ = [
@@ -175,8 +174,9 @@ class _Planner:
             case Held():
                 self.held.append(decided)
             case Change():
-                if matches(state.repo.hold, path):
-                    self.held.append(Held(state.name, decided.flake, path, decided.from_rev, "hold"))
+                why = state.repo.why_held(flake, path)
+                if why is not None:
+                    self.held.append(Held(state.name, decided.flake, path, decided.from_rev, why, wished=True))
                 else:
                     yield decided
             case _:
@@ -198,7 +198,7 @@ class _Planner:
         if target is None or is_at(item.locked, target):
             return None
         if item.fixed:
-            return Held(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix")
+            return Held(item.repo, item.flake, item.input, item.locked_rev, "fixed by its flake.nix", wished=True)
         if is_ahead(item.locked, target):
             return Held(item.repo, item.flake, item.input, item.locked_rev, why_ahead(target), ahead=True)
         locked = target.locked if is_archive(item.original) else None
@@ -321,10 +321,11 @@ def _order(stays: Held | Inert) -> tuple[str, str, InputPath]:
 def _run_name(survey: Survey, plan: Plan) -> str:
     """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits.
 
-    Not what is known of a commit's age: another machine may know it from somebody else.
+    Not what is known of a commit's age: another machine may know it from somebody else. Nor how long an input is held.
     """
     waves = tuple(tuple((name, tuple(map(_without_proof, moving))) for name, moving in wave) for wave in plan.waves)
-    plan = msgspec.structs.replace(plan, waves=waves, held=tuple(each for each in plan.held if not each.ahead))
+    held = (each for each in plan.held if not each.ahead)
+    plan = msgspec.structs.replace(plan, waves=waves, held=tuple(map(_without_words, held)))
     states = ((name, survey.snapshot.states[name]) for name, _ in plan.changes())
     bases = {name: state.base_rev if isinstance(state, RepoAtCommit) else None for name, state in states}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")
@@ -339,6 +340,10 @@ def change_document(change: Change) -> ChangeDocument:
     """Return the JSON form of a change."""
     to: dict[Literal["rev", "update_of", "flake_nix"], str]
     match change.to:
+def _without_words(held: Held) -> Held:
+    return msgspec.structs.replace(held, reason="hold") if held.wished else held
+
+
         case ToRev(rev=rev):
             to = {"rev": rev}
         case ToUpdate(upstream=upstream):

@@ -59,7 +59,10 @@ class PinDrift(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is not as the workspace wants it. flake and input are null where it is of a whole repo."""
+    """One thing that is not as the workspace wants it. flake and input are null where it is of a whole repo.
+
+    held: why the input stays where it is for now; null: it does not. What is held does not count.
+    """
 
     kind: FindingKind
     repo: str
@@ -68,6 +71,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     locked_rev: str | None
     wanted_rev: str | None
     detail: str
+    held: str | None = None
 
 
 class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +88,11 @@ class DriftReport(msgspec.Struct, frozen=True, kw_only=True):
     inert: list[InertDocument] = []
     kinds: list[FindingKind] = []
     external: list[PinChoice] = []
+
+    @property
+    def counted(self) -> list[Finding]:
+        """The findings that the workspace is not in step for: those of inputs that are not held for now."""
+        return [finding for finding in self.findings if finding.held is None]
 
 
 DOCUMENT = DriftReport

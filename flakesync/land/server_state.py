@@ -31,7 +31,7 @@ from flakesync.update.commit import is_ours
 from flakesync.update.content import Update, changed_locks, has_content, own_commits, read_update
 from flakesync.workspace.history import Answer, Question
 from flakesync.workspace.inputs import Source, own_input
-from flakesync.workspace.manifest import Workspace, matches
+from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.model import Repo
 from flakesync.workspace.snapshot import (
     FlakeState,
@@ -307,7 +307,7 @@ def movable_edges(graph: RepoGraph) -> Mapping[RepoName, Sequence[Edge]]:
             continue
         base = graph.states[edge.upstream].base
         on_base = base is None or edge.branch in (None, base)
-        hold = graph.states[edge.dependent].repo.hold
-        if on_base and edge.locked.get("type") in MOVABLE and not matches(hold, edge.input):
+        held = graph.states[edge.dependent].repo.why_held(edge.flake, edge.input)
+        if on_base and edge.locked.get("type") in MOVABLE and held is None:
             found[edge.dependent].append(edge)
     return found

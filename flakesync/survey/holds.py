@@ -1,11 +1,13 @@
-"""Globs of `hold` that hold nothing: most often an input that was renamed, or a slip of the pen."""
+"""What holds nothing: globs of `hold`, and holds with an end, that match no input, and holds that are over."""
 
 from collections.abc import Iterator
 
-from flakesync.terms import RepoName
+from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo, matches
 from flakesync.workspace.snapshot import RepoState, Snapshot, UnreadableRepo
 from flakesync.workspace.values import nearest
+
+_MOST_NAMED = 5
 
 
 def idle_holds(snapshot: Snapshot) -> Iterator[str]:
@@ -30,6 +32,25 @@ def idle_holds(snapshot: Snapshot) -> Iterator[str]:
             yield f"{where}: `{glob}` matches no input" + (f", {hint}" if hint is not None else "")
 
 
+def idle_ends(snapshot: Snapshot) -> Iterator[str]:
+    """Yield a sentence for holds with an end that are over, and for each that matches no input."""
+    workspace = snapshot.workspace
+    over = [hold for hold in workspace.holds if hold not in workspace.repo(hold.repo).holds]
+    if over:
+        names = ", ".join(f"{hold.place} of {hold.repo} ({hold.until.isoformat()})" for hold in over[:_MOST_NAMED])
+        more = f" and {len(over) - _MOST_NAMED} more" if len(over) > _MOST_NAMED else ""
+        which = "a hold is over and holds nothing" if len(over) == 1 else f"{len(over)} holds are over and hold nothing"
+        yield f"{which}: {names}{more}; `flakesync hold --prune` takes what is over out of the manifest"
+    for index, hold in enumerate(workspace.holds):
+        state = snapshot.states[hold.repo]
+        if hold in over or isinstance(state, UnreadableRepo) or any(flake.problem for flake in state.flakes):
+            continue
+        paths = input_paths(state, hold.flake)
+        if not any(matches((hold.input,), tuple(path.split("/"))) for path in paths):
+            hint = nearest(hold.input, paths)
+            yield f"hold[{index}]: `{hold.place}` matches no input of {hold.repo}" + (f", {hint}" if hint else "")
+
+
 def _idle_in(repo: Repo, state: RepoState) -> list[str]:
     if isinstance(state, UnreadableRepo) or any(flake.problem is not None for flake in state.flakes):
         return []
@@ -41,11 +62,11 @@ def _idle_in(repo: Repo, state: RepoState) -> list[str]:
     return left
 
 
-def input_paths(state: RepoState) -> set[str]:
-    """Return the input paths of all flakes of a repo, follows too."""
+def input_paths(state: RepoState, dir: FlakeDir | None = None) -> set[str]:
+    """Return the input paths of a flake of a repo, follows too. dir: its folder; None: those of all its flakes."""
     found: set[str] = set()
     for flake in state.flakes:
-        if flake.lock is not None:
+        if flake.lock is not None and dir in (None, flake.dir):
             for path, label in [((), flake.lock.root), *flake.lock.walk()]:
                 found.update("/".join((*path, name)) for name in flake.lock.nodes[label].inputs)
     return found

@@ -15,7 +15,7 @@ from flakesync.survey.compare import compare_upstreams
 from flakesync.survey.edits.apply import with_edits
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
-from flakesync.survey.holds import idle_holds
+from flakesync.survey.holds import idle_ends, idle_holds
 from flakesync.survey.lookalikes import find_lookalikes
 from flakesync.survey.missing import ages
 from flakesync.survey.newest import newest_locked, prover, server_prover, sources_by_locks
@@ -85,7 +85,8 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
         _fetch_tracked(snapshot, graph, hosts)
     governed = tuple(pinned_inputs(snapshot))
     pins, sources = pins_to_ask(workspace, governed), external_sources(snapshot, graph, governed)
-    notes += (*idle_holds(snapshot), *ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts))
+    notes += (*idle_holds(snapshot), *idle_ends(snapshot))
+    notes += (*ages(snapshot, int(time.time())), *find_lookalikes(snapshot, hosts))
     if offline and pins:
         notes.append("offline: the target of a pin is the newest rev that any lock of the workspace holds")
     answers = newest = None

@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -14,6 +13,7 @@ from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir
 from flakesync.workspace import values
 from flakesync.workspace.references import source_glob
+from flakesync.workspace.settings.days import day
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad
 
@@ -104,7 +104,6 @@ _RULES: tuple[str, ...] = get_args(RuleId)
 _SEVERITIES: tuple[str, ...] = get_args(Severity)
 _THRESHOLDS: tuple[str, ...] = get_args(Threshold)
 _RELEASE = re.compile(r"[0-9]{2}\.[0-9]{2}")
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def read_audit(
@@ -148,9 +147,9 @@ def _ends(table: Table) -> dict[str, date]:
         if not _RELEASE.fullmatch(name):
             table.wrong(name, bad("is not a release", 'write it in quotes, as nixpkgs does: `"26.05" = 2026-12-31`'))
             continue
-        day = table.take(name, _day, None)
-        if day is not None:
-            found[name] = day
+        last = table.take(name, day, None)
+        if last is not None:
+            found[name] = last
     return found
 
 
@@ -160,7 +159,7 @@ def _ignore(table: Table, severities: Mapping[RuleId, str]) -> Ignore | None:
     flake = table.take("flake", values.flake_dir, None)
     path = table.take("input", values.glob, None)
     reason = table.take("reason", values.text, None)
-    until = table.take("until", _day, None)
+    until = table.take("until", day, None)
     locked = table.take("locked", _locked, None)
     if table.lacks("rule"):
         table.wrong("", bad("needs a `rule`", 'what it is that is ignored, such as `rule = "foreign"`'))
@@ -185,21 +184,6 @@ def _rule(value: object) -> str:
 
 def _threshold(value: object) -> str:
     return values.choice(value, _THRESHOLDS)
-
-
-def _day(value: object) -> date:
-    """Return a day, written as TOML's own date or as text, `YYYY-MM-DD` both times."""
-    hint = "write a day: `2027-03-01`"
-    if isinstance(value, datetime):
-        raise bad("is a time, and must be a day", hint)
-    if isinstance(value, date):
-        return value
-    word = values.text(value)
-    # Python reads more than one way of writing a day, `20270301` and `2027-W09-1` too; versions differ in which.
-    if _DAY.fullmatch(word):
-        with suppress(ValueError):
-            return date.fromisoformat(word)
-    raise bad(f"`{word}` is not a day", hint)
 
 
 def _locked(value: object) -> str:

@@ -6,6 +6,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
+import msgspec
+
 from flakesync.errors import ManifestError
 from flakesync.git.store.objects import store_of
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, is_full_rev
@@ -17,6 +19,7 @@ from flakesync.workspace.forges import FORGE_KEYS, PUBLISH_KEYS, read_forge, rea
 from flakesync.workspace.model import External, ForgeSettings, Pin, Propagate, Read, Repo, Workspace, select
 from flakesync.workspace.schema.keys import (
     AUDIT,
+    HOLD,
     IGNORE,
     MESSAGE_PLACEHOLDERS,
     PIN,
@@ -28,6 +31,7 @@ from flakesync.workspace.schema.keys import (
 )
 from flakesync.workspace.settings.after import AfterCommand, after_command
 from flakesync.workspace.settings.cooldown import Conditions, read_pin_conditions, read_policies, read_usual
+from flakesync.workspace.settings.days import today
 from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, follow, nix_min, read_rules
 from flakesync.workspace.settings.release import read_release, read_replaces, read_source, template_of
 from flakesync.workspace.table import InvalidManifest, Problem, Table, parse_toml, read_file
@@ -49,7 +53,9 @@ __all__ = [
 MANIFEST = "workspace.toml"
 DEFAULT_BRANCH = "flakesync/update"
 
-_TOP_KEYS = frozenset({"workspace", "pins", "defaults", "repos", "forges", "publish", "audit", "external-policy"})
+_TOP_KEYS = frozenset(
+    {"workspace", "pins", "defaults", "repos", "forges", "publish", "audit", "external-policy", "hold"}
+)
 _WORKSPACE_KEYS = frozenset(WORKSPACE)
 _PIN_KEYS = frozenset(PIN)
 _SHARED_KEYS = frozenset(SHARED)
@@ -59,6 +65,7 @@ _IGNORE_KEYS = frozenset(IGNORE)
 _POLICY_KEYS = frozenset(POLICY)
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
+_HOLD_KEYS = frozenset(HOLD)
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
     "[repos.NAME]": _REPO_KEYS,
     "[pins.NAME]": _PIN_KEYS,
@@ -69,6 +76,7 @@ _HOMES = {
     '[external-policy."GLOB"]': _POLICY_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
+    "[[hold]]": _HOLD_KEYS,
 _PROPAGATES: tuple[str, ...] = get_args(Propagate)
 _READS: tuple[str, ...] = get_args(Read)
 
@@ -130,7 +138,7 @@ class _Reader:
 
     def workspace(self, document: Mapping[str, object]) -> Workspace:
         """Return the workspace. Raises InvalidManifest."""
-        self._table((), document, _TOP_KEYS)
+        top = self._table((), document, _TOP_KEYS)
         table = self._table(("workspace",), document.get("workspace", {}), _WORKSPACE_KEYS)
         base = table.take("base", values.branch, None)
         release = table.take("release", read_release, None)
@@ -164,6 +172,7 @@ class _Reader:
         self._check_branches(result)
         self._check_identities(result.repos)
         self._check_pins(result.pins)
+        result = self._with_holds(top, result)
         if self._problems:
             raise InvalidManifest(self._given, self._problems)
         return result
@@ -182,6 +191,19 @@ class _Reader:
     def _policies(self, document: Mapping[str, object]) -> Iterator[tuple[str, Table]]:
         kind = "external-policy"
         for glob, content in self._table((kind,), document.get(kind, {})).items():
+    def _with_holds(self, top: Table, workspace: Workspace) -> Workspace:
+        every = top.take_list("hold", lambda each: each, (), repeats=True)
+        if not every:
+            return workspace
+        tables = [self._table((f"hold[{index}]",), each, _HOLD_KEYS) for index, each in enumerate(every)]
+        holds = tuple(read_holds(tables, {repo.name: repo.flakes for repo in workspace.repos}))
+        by_repo = in_force(holds, today())
+        repos = tuple(
+            msgspec.structs.replace(repo, holds=by_repo[repo.name]) if repo.name in by_repo else repo
+            for repo in workspace.repos
+        )
+        return msgspec.structs.replace(workspace, holds=holds, repos=repos)
+
             yield glob, self._table((kind, glob), content, _POLICY_KEYS)
 
     def _pins(

@@ -9,7 +9,7 @@ import msgspec
 
 from flakesync.errors import ManifestError
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
-from flakesync.terms import FlakeDir, PinName, RepoName
+from flakesync.terms import FlakeDir, InputPath, PinName, RepoName
 from flakesync.workspace.audit import AuditSettings
 from flakesync.workspace.settings.after import AfterCommand
 from flakesync.workspace.settings.cooldown import Conditions, ExternalPolicy, conditions_for
@@ -103,6 +103,7 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     after: tuple[AfterCommand, ...] = ()
     propagate: Propagate = "content"
     keep: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
     follow: Follow | None = None
     identities: frozenset[Identity] = frozenset()
 
@@ -111,13 +112,30 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
 
     message: the template of the first line of update commits (`schema.keys.MESSAGE_PLACEHOLDERS`),
+    def hold_on(self, flake: FlakeDir, path: InputPath) -> Hold | None:
+        """Return the hold with an end that keeps an input where it is, the one that ends last; None: there is none."""
+        covering = (each for each in self.holds if each.covers(flake, path))
+        return max(covering, key=lambda each: each.until, default=None) if self.holds else None
+
+    def why_held(self, flake: FlakeDir, path: InputPath) -> str | None:
+        """Return why an input is not moved, `hold` where it never is; None: it may move."""
+        if matches(self.hold, path):
+            return "hold"
+        found = self.hold_on(flake, path)
+        return found.why if found is not None else None
+
+    def held_by(self, flake: FlakeDir, path: InputPath) -> str | None:
+        """Return why an input is not moved, as a phrase that names the key for what never is; None: it may move."""
+        why = self.why_held(flake, path)
+        return f"held (repos.{self.name}.hold)" if why == "hold" else why
+
     None for Nix's own. sign_off: whether the author signs them off.
 
     release: what stands for `{release}` in the sources of pins. replaces: the releases before it that sync moves on.
 
     forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).
     seen: the file with the record of tips; None: the one in the cache directory. policies: see `external_conditions`.
-    nix_min: the oldest Nix that reads the flakes.
+    nix_min: the oldest Nix that reads the flakes. holds: as written, those that are over too.
     """
 
     file: Path
@@ -145,6 +163,7 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _by_name(self) -> Mapping[str, Repo]:
         return {repo.name: repo for repo in self.repos}
 
+    holds: tuple[Hold, ...] = ()
     @property
     def names(self) -> Collection[str]:
         """The names of the repos, in manifest order."""

@@ -210,7 +210,11 @@ def test_of_very_many_problems_twenty_are_told_with_a_count_and_each_hint_once(l
         ),
         ("[repo.lib]", "repo", "did you mean `repos`?"),
         ("[forge.x]", "forge", "did you mean `forges`?"),
-        ("[policy]", "policy", "there are: audit, defaults, external-policy, forges, pins, publish, repos, workspace"),
+        (
+            "[policy]",
+            "policy",
+            "there are: audit, defaults, external-policy, forges, hold, pins, publish, repos, workspace",
+        ),
         ("[workspace]\nsignoff = true", "workspace.signoff", "did you mean `sign-off`?"),
         ("[publish]\nlabel = []", "publish.label", "did you mean `labels`?"),
         ("[publish]\nca-file = 'x'", "publish.ca-file", '`ca-file` belongs into [forges."HOST"]'),

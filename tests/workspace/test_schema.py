@@ -12,7 +12,19 @@ import tomli
 from flakesync.errors import ManifestError
 from flakesync.workspace.manifest import load_workspace
 from flakesync.workspace.schema.document import manifest_schema
-from flakesync.workspace.schema.keys import AUDIT, FORGE, IGNORE, PIN, POLICY, PUBLISH, REPO, SHARED, WORKSPACE, Key
+from flakesync.workspace.schema.keys import (
+    AUDIT,
+    FORGE,
+    HOLD,
+    IGNORE,
+    PIN,
+    POLICY,
+    PUBLISH,
+    REPO,
+    SHARED,
+    WORKSPACE,
+    Key,
+)
 from tests.workspace.test_manifest import WHOLE
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +84,7 @@ def test_every_key_is_documented(heading: str, keys: Mapping[str, Key]) -> None:
 
 def test_what_a_repo_can_say_the_defaults_can_say_but_for_what_names_one_repo() -> None:
     assert REPO.keys() - SHARED.keys() == {"url", "path", "aliases"}
+        ("`[[hold]]`", HOLD),
 
 
 @pytest.mark.parametrize(

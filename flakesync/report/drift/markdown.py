@@ -78,5 +78,5 @@ def _finding_row(finding: Finding) -> list[str]:
         code(name) if name else "",
         code(short(finding.locked_rev)) if finding.locked_rev is not None else "",
         code(short(wanted)) if wanted is not None else "",
-        words(finding.detail),
+        words("; ".join(filter(None, (finding.detail, finding.held)))),
     ]

@@ -27,7 +27,10 @@ def render_summary(report: DriftReport, repos: Sequence[str], *, width: int) -> 
 def _words(findings: Sequence[Finding], none: str) -> Line:
     if not findings:
         return line(Span(none, "good"))
-    kinds = Counter(finding.kind for finding in findings).most_common()
+    counted = [finding for finding in findings if finding.held is None]
+    kinds = Counter(finding.kind for finding in counted).most_common()
     parts = [Span(f"{number} {kind}", "bad" if kind in GRAVE else "warn") for kind, number in kinds]
+    head = Span(f"{count(len(counted), 'finding')}: ", "head") if counted else Span(f"{none}, ", "good")
+    parts += [Span(f"{len(findings) - len(counted)} held", "dim")] if len(counted) < len(findings) else []
     separated = [piece for part in parts for piece in (Span(", "), part)][1:]
-    return (Span(f"{count(len(findings), 'finding')}: ", "head"), *separated)
+    return (head, *separated)

@@ -207,12 +207,17 @@ def _of_repo(findings: Sequence[Finding], width: int, full: bool) -> Iterable[Li
 
 def _finding(finding: Finding, column: int, room: int, width: int) -> list[Line]:
     """Return one finding. column, room: the widths of its name and of its revs."""
-    style: Style = "bad" if finding.kind in GRAVE else "warn"
+    style: Style = "dim" if finding.held is not None else "bad" if finding.kind in GRAVE else "warn"
     cells = [(line(Span(finding.kind, style)), _KIND_WIDTH)]
     cells += [(line(_name(finding)), column)] if column else []
     cells += [(_revs(finding), room)] if room else []
     head = row(cells)
-    return with_detail(head, shown(finding.detail), line_width(head[0]), 6, width)
+    return with_detail(head, detail_of(finding), line_width(head[0]), 6, width)
+
+
+def detail_of(finding: Finding) -> str:
+    """Return what a finding is, and why it may be so for now."""
+    return "; ".join(shown(part) for part in (finding.detail, finding.held) if part is not None)
 
 
 def _name(finding: Finding) -> str:
@@ -232,20 +237,22 @@ def _revs(finding: Finding) -> Line:
 
 def _summary(report: DriftReport, repos: int) -> Line:
     text = summary_text(report, repos)
-    if not report.findings:
+    if not report.counted:
         return line(Span(text, "good"))
     head, _, kinds = text.partition(": ")
     return line(Span(f"{head}: ", "head"), kinds)
 
 
 def summary_text(report: DriftReport, repos: int) -> str:
-    """Return how many findings there are, in how many of `repos` repos, of which kinds."""
-    findings = report.findings
+    """Return how many findings there are, in how many of `repos` repos, of which kinds, and how many are held."""
+    findings = report.counted
+    number = len(report.findings) - len(findings)
+    held = f"; {number} held" if number else ""
     if not findings and report.kinds:
-        return f"no finding of kind {' or '.join(report.kinds)}: {count(repos, 'repo')}"
+        return f"no finding of kind {' or '.join(report.kinds)}: {count(repos, 'repo')}{held}"
     if not findings:
-        return f"in step: {count(repos, 'repo')}, no drift"
+        return f"in step: {count(repos, 'repo')}, no drift{held}"
     kinds = Counter(finding.kind for finding in findings)
     parts = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     with_findings = len({finding.repo for finding in findings})
-    return f"{count(len(findings), 'finding')} in {with_findings} of {count(repos, 'repo')}: {parts}"
+    return f"{count(len(findings), 'finding')} in {with_findings} of {count(repos, 'repo')}: {parts}{held}"

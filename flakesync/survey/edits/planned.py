@@ -88,7 +88,7 @@ def _moves_of(workspace: Workspace, pins: Sequence[Pin], state: RepoState, flake
             continue
         folders = folders if folders is not None else _folders(flake)
         dir = folders.get(path[:-1], flake.dir)
-        why = _why_not(state, wish, path, original)
+        why = _why_not(state, flake.dir, wish, path, original)
         if why is None and wish.before is not None:
             moves.append(MovedInput(path, dir, SetRef(path[-1:], wish.before, wish.after), wish.pin, wish.wanted))
         elif why is not None:
@@ -146,10 +146,11 @@ def _wish(
 
 
 def _why_not(
-    state: RepoState, wish: _Wish, path: InputPath, original: Mapping[str, Attr]
+    state: RepoState, flake: FlakeDir, wish: _Wish, path: InputPath, original: Mapping[str, Attr]
 ) -> tuple[WhyUnedited, str] | None:
-    if matches(state.repo.hold, path):
-        return "held", f"held (repos.{state.name}.hold)"
+    held = state.repo.held_by(flake, path)
+    if held is not None:
+        return "held", held
     if is_fixed(original):
         return "fixed", "its flake.nix names the commit"
     if wish.before is None:

@@ -8,7 +8,7 @@ from flakesync.documents.follow import FollowLeft
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import FlakeRef, Identity
 from flakesync.survey.pins import PinnedInput
-from flakesync.terms import InputPath, NodeLabel, show_path
+from flakesync.terms import FlakeDir, InputPath, NodeLabel, show_path
 from flakesync.workspace.inputs import Source, source_of
 from flakesync.workspace.manifest import Pin, Repo, matches
 
@@ -86,14 +86,14 @@ def best_root(roots: Iterable[RootInput], path: InputPath, node: LockNode) -> Ro
     return min(fitting, key=rank, default=None)
 
 
-def why_not(root: RootInput, repo: Repo, path: InputPath, node: LockNode) -> Refusal | None:
-    """Return why a copy should not follow a root input, whatever else the lock has; None: it should."""
+def why_not(root: RootInput, repo: Repo, flake: FlakeDir, path: InputPath, node: LockNode) -> Refusal | None:
+    """Return why a copy in a flake should not follow a root input, whatever else the lock has; None: it should."""
     if matches(root.pin.follow.keep, path):
         return "kept", f"kept (pins.{root.pin.name}.keep)"
     if matches(repo.keep, path):
         return "kept", f"kept (repos.{repo.name}.keep)"
-    if matches(repo.hold, path):
-        return "held", f"held (repos.{repo.name}.hold)"
+    if (held := repo.held_by(flake, path)) is not None:
+        return "held", held
     source = node.origin.source
     if stand_in_for(root.pin, node) is None:
         if source is None or source[0] != root.source[0]:

@@ -168,7 +168,7 @@ class _Search:
         return sorted(found, key=lambda copy: (len(copy.path), copy.path))
 
     def _refusal(self, copy: _Copy) -> Refusal | None:
-        refusal = why_not(copy.root, self._repo, copy.path, self._lock.nodes[copy.label])
+        refusal = why_not(copy.root, self._repo, self._flake.dir, copy.path, self._lock.nodes[copy.label])
         if refusal is not None:
             return refusal
         if (later := self._later(copy)) is not None:
@@ -201,7 +201,7 @@ class _Search:
             return "lock-behind", f"{above[0]} has no input {name} any more, at its base"
         if isinstance(target, tuple):
             return None
-        refusal = why_not(copy.root, self._repo, copy.path, own.nodes[target])
+        refusal = why_not(copy.root, self._repo, self._flake.dir, copy.path, own.nodes[target])
         return (refusal[0], f"{refusal[1]}, at the base of {above[0]}") if refusal is not None else None
 
     def _breaks(self, copy: _Copy) -> Refusal | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from flakesync.workspace.schema.keys import (
     AUDIT,
     FORGE,
+    HOLD,
     IGNORE,
     PIN,
     POLICY,
@@ -36,6 +37,8 @@ def manifest_schema() -> dict[str, object]:
     }
     policies = _named({}, _table(_values(POLICY)))
     tables["external-policy"] = _told('What external sources have to have before they move, under "latest".', policies)
+    hold = _table(_values(HOLD), required=[*HOLD])
+    tables["hold"] = _told("Inputs that are not moved until a day.", {"type": "array", "items": hold})
     ignore = _table(_values(IGNORE), required=["rule", "reason"])
     audit = {**_values(AUDIT), "ignore": _told(AUDIT["ignore"].says, {"type": "array", "items": ignore})}
     tables["audit"] = _told("What audit looks for, and what of it is known.", _table(audit))

@@ -194,6 +194,13 @@ AUDIT: Mapping[str, Key] = {
     "allowed-signers": Key("a file as ssh-keygen(1) describes it, relative to the manifest", _TEXT),
     "severity": Key(
         "other severities of rules than their own; off: it is not asked",
+HOLD: Mapping[str, Key] = {
+    "repo": Key("the repo whose input it is", _NAME),
+    "input": Key("a glob on the paths of its inputs; of one flake of the repo alone: dev#nixpkgs", _TEXT),
+    "until": Key("the last day (UTC) on which it is not moved", _DAY),
+    "reason": Key("why it is not moved", _TEXT),
+}
+
         {
             "type": "object",
             "additionalProperties": False,

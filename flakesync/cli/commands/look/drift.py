@@ -33,8 +33,9 @@ def drift(
     """Show who locks what, how old it is and how far behind.
 
     Exits with 1 when something is not as the workspace wants it, so that CI can
-    tell; with --kind, when something of these kinds is. Reads git only:
-    nothing is built or evaluated, no repo is written to.
+    tell; with --kind, when something of these kinds is. What `flakesync hold`
+    keeps where it is does not count. Reads git only: nothing is built or
+    evaluated, no repo is written to.
 
     \b
     Examples:
@@ -75,7 +76,7 @@ def drift(
         )
     show_hints(survey.graph, selected)
     show_undecided(survey)
-    return EXIT_FINDINGS if report.findings else EXIT_OK
+    return EXIT_FINDINGS if report.counted else EXIT_OK
 
 
 def _require_kinds(given: Sequence[str]) -> "frozenset[FindingKind]":

@@ -33,6 +33,8 @@ from flakesync.workspace.settings.after import AfterCommand, after_command
 from flakesync.workspace.settings.cooldown import Conditions, read_pin_conditions, read_policies, read_usual
 from flakesync.workspace.settings.days import today
 from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, follow, nix_min, read_rules
+from flakesync.workspace.settings.holds import in_force, read_holds
+from flakesync.workspace.settings.on_failure import OnFailure, read_on_failure
 from flakesync.workspace.settings.release import read_release, read_replaces, read_source, template_of
 from flakesync.workspace.table import InvalidManifest, Problem, Table, parse_toml, read_file
 from flakesync.workspace.values import bad, did_you_mean, matches
@@ -63,9 +65,9 @@ _REPO_KEYS = frozenset(REPO)
 _AUDIT_KEYS = frozenset(AUDIT)
 _IGNORE_KEYS = frozenset(IGNORE)
 _POLICY_KEYS = frozenset(POLICY)
+_HOLD_KEYS = frozenset(HOLD)
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
-_HOLD_KEYS = frozenset(HOLD)
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
     "[repos.NAME]": _REPO_KEYS,
     "[pins.NAME]": _PIN_KEYS,
@@ -74,9 +76,9 @@ _HOLD_KEYS = frozenset(HOLD)
     "[audit]": _AUDIT_KEYS,
     "[[audit.ignore]]": _IGNORE_KEYS,
     '[external-policy."GLOB"]': _POLICY_KEYS,
+    "[[hold]]": _HOLD_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
-    "[[hold]]": _HOLD_KEYS,
 _PROPAGATES: tuple[str, ...] = get_args(Propagate)
 _READS: tuple[str, ...] = get_args(Read)
 
@@ -125,6 +127,7 @@ class _Shared(NamedTuple):
     propagate: Propagate = "content"
     keep: tuple[str, ...] = ()
     follow: Follow | None = None
+    on_failure: OnFailure = OnFailure()
 
 
 class _Reader:
@@ -169,10 +172,10 @@ class _Reader:
             audit=self._audit(document.get("audit", {})),
             policies=read_policies(self._policies(document), usual, external),
         )
+        result = self._with_holds(top, result)
         self._check_branches(result)
         self._check_identities(result.repos)
         self._check_pins(result.pins)
-        result = self._with_holds(top, result)
         if self._problems:
             raise InvalidManifest(self._given, self._problems)
         return result
@@ -188,9 +191,6 @@ class _Reader:
                 table.wrong("", values.not_a_name(name))
             yield name, table
 
-    def _policies(self, document: Mapping[str, object]) -> Iterator[tuple[str, Table]]:
-        kind = "external-policy"
-        for glob, content in self._table((kind,), document.get(kind, {})).items():
     def _with_holds(self, top: Table, workspace: Workspace) -> Workspace:
         every = top.take_list("hold", lambda each: each, (), repeats=True)
         if not every:
@@ -204,6 +204,9 @@ class _Reader:
         )
         return msgspec.structs.replace(workspace, holds=holds, repos=repos)
 
+    def _policies(self, document: Mapping[str, object]) -> Iterator[tuple[str, Table]]:
+        kind = "external-policy"
+        for glob, content in self._table((kind,), document.get(kind, {})).items():
             yield glob, self._table((kind, glob), content, _POLICY_KEYS)
 
     def _pins(
@@ -267,6 +270,7 @@ class _Reader:
             propagate=_take_propagate(table, otherwise.propagate),
             keep=table.take_list("keep", values.glob, otherwise.keep),
             follow=cast("Follow | None", table.take("follow", follow, otherwise.follow)),
+            on_failure=read_on_failure(table, otherwise.on_failure),
         )
 
     def _repo(self, name: str, table: Table, defaults: _Shared) -> Repo:

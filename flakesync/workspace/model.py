@@ -14,7 +14,9 @@ from flakesync.workspace.audit import AuditSettings
 from flakesync.workspace.settings.after import AfterCommand
 from flakesync.workspace.settings.cooldown import Conditions, ExternalPolicy, conditions_for
 from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, FollowRules, NixVersion
-from flakesync.workspace.values import did_you_mean
+from flakesync.workspace.settings.holds import Hold
+from flakesync.workspace.settings.on_failure import OnFailure
+from flakesync.workspace.values import did_you_mean, matches
 
 External = Literal["hold", "latest", "newest-locked"]
 """What becomes of inputs that are neither pinned nor workspace repos."""
@@ -88,7 +90,9 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     after: commands whose files enter the update commit.
     propagate: whether its commits that change only locks move those that take it, see Propagate.
     keep: as of a pin, for all pins. follow: in place of what the pins say; None: as they say.
-    identities: every identity that means this repo: of its url, its aliases and its folder.
+    on_failure: what becomes of it when its checks fail.
+    holds: inputs that stay for now; what was over when the manifest was read is not among them, so that a run decides
+    once. identities: every identity that means this repo: of its url, its aliases and its folder.
     """
 
     name: RepoName
@@ -99,19 +103,15 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ()
     aliases: tuple[Identity, ...] = ()
     hold: tuple[str, ...] = ()
+    holds: tuple[Hold, ...] = ()
     checks: tuple[tuple[str, ...], ...] = ()
     after: tuple[AfterCommand, ...] = ()
     propagate: Propagate = "content"
     keep: tuple[str, ...] = ()
-    holds: tuple[Hold, ...] = ()
     follow: Follow | None = None
+    on_failure: OnFailure = OnFailure()
     identities: frozenset[Identity] = frozenset()
 
-
-class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
-
-    message: the template of the first line of update commits (`schema.keys.MESSAGE_PLACEHOLDERS`),
     def hold_on(self, flake: FlakeDir, path: InputPath) -> Hold | None:
         """Return the hold with an end that keeps an input where it is, the one that ends last; None: there is none."""
         covering = (each for each in self.holds if each.covers(flake, path))
@@ -129,6 +129,11 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         why = self.why_held(flake, path)
         return f"held (repos.{self.name}.hold)" if why == "hold" else why
 
+
+class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """A checked manifest. repos and pins are in manifest order; branch is the update branch; author None: git's own.
+
+    message: the template of the first line of update commits (`schema.keys.MESSAGE_PLACEHOLDERS`),
     None for Nix's own. sign_off: whether the author signs them off.
 
     release: what stands for `{release}` in the sources of pins. replaces: the releases before it that sync moves on.
@@ -158,12 +163,12 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     release: str | None = None
     replaces: tuple[str, ...] = ()
     nix_min: NixVersion = OLDEST_NIX
+    holds: tuple[Hold, ...] = ()
 
     @cached_property
     def _by_name(self) -> Mapping[str, Repo]:
         return {repo.name: repo for repo in self.repos}
 
-    holds: tuple[Hold, ...] = ()
     @property
     def names(self) -> Collection[str]:
         """The names of the repos, in manifest order."""

@@ -54,7 +54,15 @@ def test_the_manifest_of_this_repository_fits() -> None:
 def test_the_manifest_that_has_every_key_fits() -> None:
     assert is_valid(WHOLE)
     used = {key for table in tomli.loads(WHOLE)["repos"].values() for key in table}
-    assert used | {"propagate"} >= REPO.keys() - {"checks", "after", "keep", "follow"}
+    assert used | {"propagate"} >= REPO.keys() - {
+        "checks",
+        "after",
+        "keep",
+        "follow",
+        "on-failure",
+        "bisect-limit",
+        "max-checks",
+    }
 
 
 def test_every_example_in_the_documentation_fits() -> None:
@@ -76,6 +84,7 @@ def test_every_example_in_the_documentation_fits() -> None:
         ("`[audit]`", AUDIT),
         ("`[[audit.ignore]]`", IGNORE),
         ('`[external-policy."GLOB"]`', POLICY),
+        ("`[[hold]]`", HOLD),
     ],
 )
 def test_every_key_is_documented(heading: str, keys: Mapping[str, Key]) -> None:
@@ -84,7 +93,6 @@ def test_every_key_is_documented(heading: str, keys: Mapping[str, Key]) -> None:
 
 def test_what_a_repo_can_say_the_defaults_can_say_but_for_what_names_one_repo() -> None:
     assert REPO.keys() - SHARED.keys() == {"url", "path", "aliases"}
-        ("`[[hold]]`", HOLD),
 
 
 @pytest.mark.parametrize(

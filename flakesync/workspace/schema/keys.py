@@ -13,6 +13,7 @@ from flakesync.workspace.audit import OF_IGNORES, RuleId, Severity, Threshold
 from flakesync.workspace.model import External, MergeMethod, Propagate, Read
 from flakesync.workspace.settings.cooldown import COOLDOWN_PATTERN, LONGEST_TEXT, Evidence
 from flakesync.workspace.settings.follow import NIX_VERSION, Follow, FollowMatch
+from flakesync.workspace.settings.on_failure import FailureMode
 
 Json = Mapping[str, object]
 
@@ -148,6 +149,16 @@ SHARED: Mapping[str, Key] = {
     "propagate": _PROPAGATE,
     "keep": _KEEP,
     "follow": _FOLLOW,
+    "on-failure": Key(
+        "what becomes of a repo whose checks fail; bisect: what breaks them is held", _choice(FailureMode)
+    ),
+    "bisect-limit": Key(
+        "how long it may take to find out what to hold; default: 2h",
+        {"type": "string", "pattern": f"^{values.DURATION.pattern}$"},
+    ),
+    "max-checks": Key(
+        "how many checks may be run to find out what to hold; default: 12", {"type": "integer", "minimum": 1}
+    ),
 }
 
 REPO: Mapping[str, Key] = {
@@ -183,6 +194,13 @@ _DAY: Json = {
 """JSON has no dates: one of TOML is text for some tools, and something of its own for others."""
 _SOURCES = _array({**_TEXT, "maxLength": values.LONGEST_GLOB})
 
+HOLD: Mapping[str, Key] = {
+    "repo": Key("the repo whose input it is", _NAME),
+    "input": Key("a glob on the paths of its inputs; of one flake of the repo alone: dev#nixpkgs", _TEXT),
+    "until": Key("the last day (UTC) on which it is not moved", _DAY),
+    "reason": Key("why it is not moved", _TEXT),
+}
+
 AUDIT: Mapping[str, Key] = {
     "fail-on": Key("from which severity on a finding makes the exit status 1; default: high", _choice(Threshold)),
     "gate": Key(
@@ -194,13 +212,6 @@ AUDIT: Mapping[str, Key] = {
     "allowed-signers": Key("a file as ssh-keygen(1) describes it, relative to the manifest", _TEXT),
     "severity": Key(
         "other severities of rules than their own; off: it is not asked",
-HOLD: Mapping[str, Key] = {
-    "repo": Key("the repo whose input it is", _NAME),
-    "input": Key("a glob on the paths of its inputs; of one flake of the repo alone: dev#nixpkgs", _TEXT),
-    "until": Key("the last day (UTC) on which it is not moved", _DAY),
-    "reason": Key("why it is not moved", _TEXT),
-}
-
         {
             "type": "object",
             "additionalProperties": False,

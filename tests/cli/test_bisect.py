@@ -76,7 +76,7 @@ def test_ctrl_c_leaves_no_worktree_and_no_process_and_says_how_far_it_is(tmp_pat
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=100)
     assert process.returncode == 130, said
-    assert "2 of about 8 checks done; run it again to go on" in said
+    assert "2 of about 9 checks done; run it again to go on" in said
     assert not (Path("/proc") / pid.read_text().strip()).exists()
     assert left_behind() == []
 

@@ -14,6 +14,10 @@ Units = frozenset[int]
 MAX_HELD = 5
 """After as many guilty units everything is held: then the update as a whole is what is wrong."""
 
+FAILURES, PASSES = 4, 2
+"""How often what guilt rests on has to have failed, and passed, in all: of the checks that fail one time in three, more
+than 95 in a hundred pass in one of these runs, or fail in one. A second failure tells more than a second pass."""
+
 
 class Probe(NamedTuple):
     """A set of units to be run. time: 0 for the first time; a set is run again to see whether its check is flaky."""
@@ -84,6 +88,10 @@ def checks_about(count: int) -> int:
     return (count - 1).bit_length() + 2
 
 
+class _Flaky(Exception):  # noqa: N818 - no error: one set has passed and failed
+    pass
+
+
 class _Search:
     """The search, begun anew each time: it goes through what is known and ends where it does not know on."""
 
@@ -95,13 +103,21 @@ class _Search:
 
     def carry_out(self) -> Found | NotFound:
         """Return the result. Raises: _Wanted: something is not known yet."""
+        try:
+            return self.search()
+        except _Flaky:
+            return NotFound("flaky")
+
+    def search(self) -> Found | NotFound:
+        """Return the result. Raises: _Wanted; _Flaky."""
         if self.ask(frozenset(), along=[Probe(self.all)]) != "pass":
+            self.fails(frozenset(), FAILURES)
             return NotFound("broken-before")
-        first, rest, suspects = self.ask(self.all), sorted(self.all), list[int]()
-        # Always twice: a check that only fails now and then most often shows it here, before anything is searched.
-        again = self.ask(self.all, time=1, along=self.beside(rest) if first != "pass" else ())
-        if "pass" in (first, again):
-            return NotFound("not-failing" if first == again else "flaky")
+        if self.ask(self.all) == self.ask(self.all, time=1, along=self.beside(sorted(self.all))) == "pass":
+            return NotFound("not-failing")
+        # Before anything is searched: a check that only fails now and then most often shows it here.
+        self.fails(self.all, FAILURES - 1)
+        rest, suspects = sorted(self.all), list[int]()
         for _ in range(MAX_HELD):
             low, high = self.halve(frozenset(), rest)
             found, rest = rest[low:high], rest[:low] + rest[high:]
@@ -110,15 +126,27 @@ class _Search:
             suspects += found
             if self.ask(frozenset(rest), along=confirm) == "pass":
                 break
+            # Several guilty units are rare, and a check that fails now and then looks like that.
+            self.fails(self.all, FAILURES)
         else:
             return NotFound("too-many")
         passing, held = self.give_back(frozenset(rest), sorted(suspects))
+        self.passes(passing, PASSES if not passing else PASSES - 1)
         if len(held) == 1:
-            return self.confirm(passing, held[0])
-        # Several guilty units are rare, and a check that fails now and then looks like that.
-        if self.ask(self.all, time=2) == "pass":
-            return NotFound("flaky")
+            return Found(passing, (self.confirm(passing, held[0]),))
+        self.fails(self.all, FAILURES)
         return Found(passing, tuple(self.judge(passing, unit) for unit in held))
+
+    def fails(self, units: Units, times: int) -> None:
+        """Require that a set has not passed in so many runs. Raises: _Wanted; _Flaky."""
+        for time in range(times):
+            if self.ask(units, time=time, along=self.beside(sorted(self.all)) if units else ()) == "pass":
+                raise _Flaky
+
+    def passes(self, units: Units, times: int) -> None:
+        """Require that a set has passed in each of so many runs. Raises: _Wanted; _Flaky."""
+        if any(self.ask(units, time=time) != "pass" for time in range(times)):
+            raise _Flaky
 
     def ask(self, units: Units, *, time: int = 0, along: Iterable[Probe] = ()) -> Verdict:
         """Return the verdict of a set. along: what may be run at the same time."""
@@ -187,17 +215,17 @@ class _Search:
     def judge(self, passing: Units, unit: int) -> Guilty:
         return Guilty(unit, proven=self.ask(passing | {unit}) == "fail")
 
-    def confirm(self, passing: Units, unit: int) -> Found | NotFound:
+    def confirm(self, passing: Units, unit: int) -> Guilty:
         """Run the only guilty unit alone: it fails, or needs others. `passing` with it is all, which is known to fail.
 
-        Where it passes, a check that only fails now and then has one more chance to show it.
+        Raises: _Wanted; _Flaky.
         """
         alone = self.ask(frozenset({unit}))
-        if alone == "pass" and self.ask(self.all, time=2) == "pass":
-            return NotFound("flaky")
+        others = sorted(passing)
+        # Where one failure is that of the unit alone all has to fail the less often; where it passes, once more.
+        self.fails(self.all, FAILURES + {"fail": -1 if others else 0, "pass": 1, "unknown": 0}[alone])
         guilty = self.judge(passing, unit)
-        if alone == "pass":
-            order = sorted(passing)
-            low, high = self.halve(frozenset({unit}), order)
-            guilty = guilty._replace(only_with=tuple(order[low:high]))
-        return Found(passing, (guilty,))
+        if alone != "pass":
+            return guilty
+        low, high = self.halve(frozenset({unit}), others)
+        return guilty._replace(only_with=tuple(others[low:high]))

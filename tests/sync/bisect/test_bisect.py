@@ -9,7 +9,7 @@ import pytest
 from flakesync.cache.layout import cache_dir, journal_file
 from flakesync.errors import FlakesyncError
 from flakesync.sync.bisect.run import Bisection, ProbeRun
-from flakesync.sync.bisect.search import Found, NotFound
+from flakesync.sync.bisect.search import FAILURES, Found, NotFound
 from tests.support.nixspace import contents, run_sync
 from tests.sync.bisect.bisecting import Bisecting, guilty
 
@@ -32,7 +32,7 @@ def test_the_guilty_input_is_found_and_nothing_is_written_to_the_repos(tmp_path:
     assert guilty(found) == ["r3"]
     assert [unit.id for unit in found.units] == ["nixpkgs", "r0", "r1", "r2", "r3", "r4", "r5"]
     assert passing(found) == {"nixpkgs", "r0", "r1", "r2", "r4", "r5"}
-    assert found.ran == len(found.probes) == made.runs <= 3 + 3 + 2
+    assert found.ran == len(found.probes) == made.runs <= 1 + 3 + 3 + 2  # halvings, the rest, and r3 alone
     assert contents(made.space.root) == before
 
 
@@ -54,11 +54,12 @@ def test_the_update_of_an_upstream_is_a_unit_too(tmp_path: Path) -> None:
     assert passing(found) == set()
 
 
-def test_a_check_that_fails_without_the_update_ends_it_after_one(tmp_path: Path) -> None:
+def test_a_check_that_fails_without_the_update_each_time_ends_it(tmp_path: Path) -> None:
     made = Bisecting(tmp_path, 2, more="exit 3")
     found = made.bisect()
     assert found.result == NotFound("broken-before")
-    assert made.runs == 1
+    assert [each.units for each in found.probes] == [frozenset()] * made.runs
+    assert made.runs == FAILURES
 
 
 def test_a_check_that_fails_one_time_in_three_is_flaky_and_holds_nothing(tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_where_the_journal_is_gone_what_is_known_of_trees_spares_checks(tmp_path
     journal_file(made.manifest, cache_dir(), "app").unlink()
     again = made.bisect()
     assert guilty(again) == ["r1"]
-    assert made.runs - first.ran == sum(each.time > 0 for each in first.probes) == 1
+    assert made.runs - first.ran == sum(each.time > 0 for each in first.probes) == 2
 
 
 def test_half_a_line_in_the_journal_is_taken_away(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_the_limit_of_checks_ends_it_and_the_next_one_goes_on(tmp_path: Path) ->
     found = made.bisect(max_checks=4)
     assert (found.result, found.ran, made.runs) == (None, 4, 4)
     assert guilty(made.bisect()) == ["r3"]
-    assert made.runs <= 8
+    assert made.runs <= 9
 
 
 def test_a_full_disk_says_nothing_of_a_move_and_breaks_it_off_the_second_time(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ class _Progress:
     def _about(self) -> int:
         from flakesync.sync.bisect.search import checks_about
 
-        return checks_about(len(self._units)) + 3  # nothing, and all, twice
+        return checks_about(len(self._units)) + 4  # nothing, and all three times
 
     def show(self, probe: "ProbeRun") -> None:
         from flakesync.report.bisect.text import probe_lines

@@ -8,6 +8,7 @@ import msgspec
 
 from flakesync.analysis.cooldown import external_choices, pin_choices, proof_of, undecided, why_ahead
 from flakesync.analysis.edges import decide_edges
+from flakesync.analysis.held.on_hold import find_on_hold
 from flakesync.analysis.inert import inert_document
 from flakesync.analysis.mend import mends, unmended
 from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
@@ -53,6 +54,7 @@ class Plan(msgspec.Struct, frozen=True):
     change, and of which it is known already that they fail, so that those who take their update are skipped. run: names
     this set of decisions; the same bases and targets give the same name. pins: those, and external sources, whose
     newest commit has to be proven first. undecided: why some of them could not be decided on, so that inputs stay.
+    on_hold: changes that sync leaves out, as the checks of their repo fail with them.
     """
 
     run: str
@@ -66,6 +68,7 @@ class Plan(msgspec.Struct, frozen=True):
     failing: Mapping[RepoName, FlakesyncError] = {}
     pins: tuple[PinChoice, ...] = ()
     undecided: tuple[FlakesyncError, ...] = ()
+    on_hold: tuple[Held, ...] = ()
 
     @property
     def blind(self) -> tuple[Held, ...]:
@@ -288,6 +291,7 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         inert=tuple(sorted(planner.inert, key=_order)),
         pins=(*pin_choices(survey), *external_choices(survey)),
         undecided=tuple(undecided(survey)),
+        on_hold=tuple(find_on_hold(survey, plan.changes())),
     )
 
 
@@ -336,14 +340,14 @@ def _without_proof(change: Change) -> Change:
     return msgspec.structs.replace(change, proof="")
 
 
-def change_document(change: Change) -> ChangeDocument:
-    """Return the JSON form of a change."""
-    to: dict[Literal["rev", "update_of", "flake_nix"], str]
-    match change.to:
 def _without_words(held: Held) -> Held:
     return msgspec.structs.replace(held, reason="hold") if held.wished else held
 
 
+def change_document(change: Change) -> ChangeDocument:
+    """Return the JSON form of a change."""
+    to: dict[Literal["rev", "update_of", "flake_nix"], str]
+    match change.to:
         case ToRev(rev=rev):
             to = {"rev": rev}
         case ToUpdate(upstream=upstream):
@@ -372,16 +376,24 @@ def edit_document(edit: FlakeEdit | None) -> EditDocument | None:
 
 def plan_document(plan: Plan) -> PlanDocument:
     """Return the JSON form of a plan."""
+    on_hold = {(each.repo, each.flake, each.input) for each in plan.on_hold}
     return PlanDocument(
         waves=[
             [
-                RepoPlanDocument(repo=name, changes=[change_document(change) for change in changes])
+                RepoPlanDocument(
+                    repo=name,
+                    changes=[
+                        change_document(change)
+                        for change in changes
+                        if (name, change.flake, change.input) not in on_hold
+                    ],
+                )
                 for name, changes in wave
             ]
             for wave in plan.waves
         ],
         unchanged=list(plan.unchanged),
-        held=[_stays_document(stays) for stays in plan.held],
+        held=[_stays_document(stays) for stays in sorted((*plan.held, *plan.on_hold), key=_order)],
         deferred=[_stays_document(stays) for stays in plan.deferred],
         problems=[
             ProblemDocument(repo=name, detail=detail)

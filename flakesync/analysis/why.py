@@ -66,6 +66,9 @@ def _all(survey: Survey, plan: Plan, repo: RepoName) -> Iterator[Reason]:
             yield _held(survey, held)
     for change in dict(plan.changes()).get(repo, ()):
         yield _change(survey, plan, change)
+    for held in plan.on_hold:
+        if held.repo == repo:
+            yield _held(survey, held)
 
 
 def _in_step(survey: Survey, item: PinnedInput) -> Reason:

@@ -24,6 +24,24 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     output: str
 
 
+class HeldDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """An input that stays where it is, as the checks fail with it: what is left was checked as a whole.
+
+    rev: the commit that it does not go to; null: what flake.nix says. reason: a phrase for people. since: the UTC day
+    on which that was found. check: what fails. first_bad: the commit of its repo with which that begins; null:
+    it is not known. output: the last lines of the check.
+    """
+
+    flake: str
+    input: str
+    rev: str | None
+    reason: str
+    since: str
+    check: str
+    first_bad: str | None = None
+    output: str = ""
+
+
 class ErrorDocument(msgspec.Struct, frozen=True, kw_only=True):
     """Why a repo failed or was skipped. because: the upstream that failed, for a skipped one."""
 
@@ -41,7 +59,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     locks, in Nix's words. files: the paths of what else the commit changes. after, checks: the commands and the checks
     that ran. diff: the difference of its flake.lock and flake.nix files as a unified diff, only for a dry run.
     failed_upstreams: repos that it takes and that failed or were skipped, where their update does not reach it: it
-    went on without them. error: null unless it failed or was skipped.
+    went on without them. held: inputs that stay, as the checks fail with them. error: null unless it
+    failed or was skipped.
     """
 
     repo: str
@@ -55,6 +74,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     checks: list[CheckResult] = []
     diff: str | None = None
     failed_upstreams: list[str] = []
+    held: list[HeldDocument] = []
     error: ErrorDocument | None = None
 
 

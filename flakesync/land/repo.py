@@ -19,6 +19,7 @@ from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, movable_edges
 from flakesync.publish.body import run_of, was_abandoned
 from flakesync.survey.graph import Edge
+from flakesync.survey.held.check_holds import hold_lines
 from flakesync.survey.pins import last_modified
 from flakesync.survey.survey import Survey
 from flakesync.sync.bump import bump
@@ -136,7 +137,9 @@ class RepoLanding:
         plan = make_plan(survey, frozenset({self.name}))
         for problem in plan.problems.values():  # also where only its edges show that it cannot be read
             raise problem
-        changes = [change for _, planned in plan.changes() for change in planned]
+        held = {hold.key for hold in found.update.holds} if found.update is not None else set()
+        every = [change for _, planned in plan.changes() for change in planned]
+        changes = [change for change in every if (change.flake, change.input) not in held]
         return plan.run, tuple(change for change in changes if self._is_wanted(change, found, mends)), survey
 
     def _is_wanted(self, change: Change, found: RepoOnServer, mends: Sequence[Edge]) -> bool:
@@ -155,7 +158,7 @@ class RepoLanding:
     # ---- the update commit -----------------------------------------------------------------------------------------
 
     def _job(self, found: RepoOnServer, run: str, changes: Sequence[Change], survey: Survey) -> BumpJob:
-        """Return what makes the update commit on the base as it is now; what the published one waives, it does too."""
+        """Return what makes the update commit on the base as it is now: it waives and holds what the published does."""
         state = found.state
         states = survey.snapshot.states
         repositories = {name: each for name, each in states.items() if isinstance(each, RepoAtCommit)}
@@ -164,7 +167,9 @@ class RepoLanding:
         waivers = found.update.waivers if found.update is not None else {}
         pins = {each.pin for each in job.moves}
         trailers = waiver_lines({pin: reason for pin, reason in waivers.items() if pin in pins})
-        return msgspec.structs.replace(job, reuse_checks=True, trailers=trailers)
+        holds = found.update.holds if found.update is not None else ()
+        trailers += hold_lines(holds)
+        return msgspec.structs.replace(job, reuse_checks=True, trailers=trailers, holds=holds)
 
     def _make(self, found: RepoOnServer, job: BumpJob) -> Made | None:
         """Make the update commit, or find that the one on the server is it. None: the base has its locks already."""

@@ -5,14 +5,14 @@ addresses come from locks and servers and are written so that none of them can b
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from typing import assert_never
-from urllib.parse import quote
 
-from flakesync.errors import plain
 from flakesync.nix.lock.file import LockNode
+from flakesync.publish.escape import as_address, as_cell, as_code, as_line, as_link_text
+from flakesync.survey.held.check_holds import CheckHold
 from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, RepoName, Rev, iso_day, show_path
 from flakesync.update.content import Move, MoveKey, Update, locked_of
@@ -34,8 +34,8 @@ _MOST_NAMES = 100
 _MOST_SUBJECTS = 3
 _SEVERAL = "flake.lock: update {pin}"
 _MOST_TITLE = 250
-_MOST_CODE = 200
 _MOST_RUN = 64
+_MOST_OUTPUT = 10
 _MOST_ADDRESS = 500
 
 
@@ -100,7 +100,7 @@ def make_title(template: str | None, repo: RepoName, update: Update) -> str:
         "date": max((_day(move.after) for _, move, _ in parts if move is not None), default=""),
         "repo": repo,
     }
-    return _line(template.format_map(values))[:_MOST_TITLE]
+    return as_line(template.format_map(values))[:_MOST_TITLE]
 
 
 def _subjects(update: Update) -> list[tuple[str, Move | None, Rev | None]]:
@@ -119,14 +119,15 @@ def make_block(content: Content) -> str:
     parts = [_table(update.moves, content.links)] if update.moves or not update.files else []
     if update.files:
         more = [f"and {len(update.files) - _MOST_FILES} more"] if len(update.files) > _MOST_FILES else []
-        parts.append(f"Beside locks it changes {', '.join([*map(_code, update.files[:_MOST_FILES]), *more])}.")
+        parts.append(f"Beside locks it changes {', '.join([*map(as_code, update.files[:_MOST_FILES]), *more])}.")
     if update.below:
         parts.append(f"{update.below} more {'input' if update.below == 1 else 'inputs'} below these moved with them.")
     if update.waivers:
-        waived = [f"- {_code(pin)}: {_code(reason)}" for pin, reason in sorted(update.waivers.items())]
+        waived = [f"- {as_code(pin)}: {as_code(reason)}" for pin, reason in sorted(update.waivers.items())]
         parts.append("\n".join(["Cooldown waived:", "", *waived]))
+    parts += _held(update.holds)
     if content.depends_on:
-        parts.append("\n".join(f"Depends-On: {_address(url)}" for url in content.depends_on))
+        parts.append("\n".join(f"Depends-On: {as_address(url)}" for url in content.depends_on))
     if content.dependents:
         parts.append(f"{_DEPENDENTS}{_listing(content.dependents)}")
     if content.checks:
@@ -137,6 +138,31 @@ def make_block(content: Content) -> str:
     run = re.sub(r"[^0-9A-Za-z._-]", "", update.run)[:_MOST_RUN] or "none"
     parts.append(f"<!-- flakesync:run {run} -->\nThis part is rewritten by every run; what you write around it stays.")
     return "\n\n".join((BEGIN, *parts, END))
+
+
+def _held(holds: Sequence[CheckHold]) -> Iterator[str]:
+    """Yield what is held, why, and the last lines of the check; of inputs that fail alike only once."""
+    rows = [f"- {as_code(_input(hold))} {_held_words(hold)}" for hold in holds[:_MOST_ROWS]]
+    if holds:
+        more = [f"- and {len(holds) - _MOST_ROWS} more"] if len(holds) > _MOST_ROWS else []
+        yield "\n".join(["Held, as the checks fail with it:", "", *rows, *more])
+    for check, output in dict.fromkeys((hold.check, hold.output) for hold in holds[:_MOST_ROWS] if hold.output):
+        yield "\n".join([f"The last lines of {as_code(check)}:", "", *_quoted_lines(output)])
+
+
+def _held_words(hold: CheckHold) -> str:
+    to = _short(hold.rev) if hold.rev is not None else "what flake.nix says"
+    words = f"does not go to {as_code(to)}, since {hold.since}: {as_code(hold.check)} fails"
+    return words + (f", first with {as_code(_short(hold.first_bad))}" if hold.first_bad is not None else "")
+
+
+def _quoted_lines(output: str) -> list[str]:
+    """Return foreign lines, each as code of its own: none can end the list."""
+    return [f"- {as_code(line)}" for line in output.splitlines()[-_MOST_OUTPUT:] if line.strip()]
+
+
+def _input(hold: CheckHold) -> str:
+    return _named(hold.flake, hold.input)
 
 
 def put_into(body: str, block: str) -> str:
@@ -206,7 +232,7 @@ def _table(moves: Sequence[Move], links: Mapping[MoveKey, Link]) -> str:
     rows = ["| input | old | new | dates | changes |", "|---|---|---|---|---|"]
     for move in moves[:_MOST_ROWS]:
         shown = _link(links.get(move.key))
-        cells = (_cell(_name(move)), _cell(_locked(move.before)), _cell(_locked(move.after)), _dates(move), shown)
+        cells = (as_cell(_name(move)), as_cell(_locked(move.before)), as_cell(_locked(move.after)), _dates(move), shown)
         rows.append(f"| {' | '.join(cells)} |")
     if len(moves) > _MOST_ROWS:
         rows.append(f"| and {len(moves) - _MOST_ROWS} more | | | | |")
@@ -216,12 +242,15 @@ def _table(moves: Sequence[Move], links: Mapping[MoveKey, Link]) -> str:
 def _link(link: Link | None) -> str:
     if link is None or len(link.url) > _MOST_ADDRESS:  # a lock can hold names of any length
         return ""
-    return f"[{_text(link.text)}]({_address(link.url)})"
+    return f"[{as_link_text(link.text)}]({as_address(link.url)})"
 
 
 def _name(move: Move) -> str:
-    path = show_path(move.path)
-    return path if move.flake == "." else f"{move.flake}#{path}"
+    return _named(move.flake, move.path)
+
+
+def _named(flake: str, path: InputPath) -> str:
+    return show_path(path) if flake == "." else f"{flake}#{show_path(path)}"
 
 
 def _locked(entry: LockNode | InputPath | None) -> str:
@@ -255,31 +284,4 @@ def _day(entry: LockNode | InputPath | None) -> str:
 def _listing(words: Iterable[str]) -> str:
     every = list(words)
     more = f" and {len(every) - _MOST_NAMES} more" if len(every) > _MOST_NAMES else ""
-    return ", ".join(map(_code, every[:_MOST_NAMES])) + more
-
-
-def _line(text: str) -> str:
-    return " ".join(plain(text).split())
-
-
-def _code(text: str) -> str:
-    """Return foreign text as code: no markup, no mentions, no markers of ours."""
-    text = _line(text)[:_MOST_CODE].replace("<!--", "<! --").replace("-->", "-- >") or "?"
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {text} {fence}" if longest else f"{fence}{text}{fence}"
-
-
-def _cell(text: str) -> str:
-    """Return foreign text as code in a table, where a bar would end the cell even inside of code."""
-    return _code(text.replace("\\", "/").replace("|", "\\|"))
-
-
-def _text(text: str) -> str:
-    """Return foreign text as the text of a link in a table."""
-    return re.sub(r"[\\`*_{}\[\]()<>#+!|~@&$:-]", lambda found: f"&#{ord(found[0])};", _line(text))
-
-
-def _address(url: str) -> str:
-    """Return an address without anything that markdown reads as the end of one."""
-    return quote(_line(url), safe="/:?#@!$&=+,;%~.-_")
+    return ", ".join(map(as_code, every[:_MOST_NAMES])) + more

@@ -4,7 +4,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from flakesync.analysis.left import ADVICE
-from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, Status, SyncDocument
+from flakesync.documents.sync import (
+    CheckResult,
+    ErrorDocument,
+    HeldDocument,
+    LeftDocument,
+    Outcome,
+    Status,
+    SyncDocument,
+)
 from flakesync.errors import plain
 from flakesync.report.cooldown.choices import render_choices
 from flakesync.report.plan import change_lines
@@ -45,16 +53,23 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     lines: list[Line] = []
     changed = (outcome for outcome in document.repos if outcome.status != "unchanged")
     touched = unreachable_together(changed, void=("branch", "commit"))
-    column = widest((shown(outcome.repo) for outcome in touched), most=32)
+    holding = [each for each in document.repos if each.status == "unchanged" and each.held]
+    column = widest((shown(outcome.repo) for outcome in (*touched, *holding)), most=32)
     for outcome in touched:
         lines += fold(_heading(outcome, column), width, _INDENT)
         lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
+        lines += _held(outcome.held, width)
         lines += failed_upstream_lines(outcome.failed_upstreams, width)
         lines += _error(outcome, width)
         lines += _files(outcome.files, width)
         lines += _checks([*outcome.after, *outcome.checks], full)
         lines += _diff(outcome.diff)
-    unchanged = [Span(shown(outcome.repo)) for outcome in document.repos if outcome.status == "unchanged"]
+    for outcome in holding:
+        lines += fold(_heading(outcome, column), width, _INDENT)
+        lines += _held(outcome.held, width, brief=True)
+    unchanged = [
+        Span(shown(outcome.repo)) for outcome in document.repos if outcome.status == "unchanged" and not outcome.held
+    ]
     if unchanged:
         body = flow(unchanged, width - _STATUS_WIDTH - 2)
         lines += hang(line(Span("unchanged", "dim"), "  "), body, _STATUS_WIDTH + 2)
@@ -114,6 +129,17 @@ def _heading(outcome: Outcome, column: int) -> Line:
     if outcome.error is not None and outcome.error.because is not None:
         parts.append(Span(f"  {because(outcome.error)}", "dim"))
     return tuple(parts)
+
+
+def _held(held: Sequence[HeldDocument], width: int, *, brief: bool = False) -> Iterable[Line]:
+    """Return the inputs that stay as the checks fail with them. brief: without what the check wrote."""
+    start = " " * _INDENT
+    for each in held:
+        words = f"held: {input_name(each.flake, each.input)}, since {shown(each.since)}: {shown(each.reason)}"
+        words += f", first with {short(each.first_bad)}" if each.first_bad is not None else ""
+        yield from (line(start, Span(piece, "warn")) for piece in wrap(words, width - _INDENT))
+        output = [] if brief else plain(each.output).splitlines()
+        yield from (line(start, Span("| ", "dim"), text.expandtabs(4)) for text in output)
 
 
 def failed_upstream_lines(names: Sequence[str], width: int) -> Iterable[Line]:

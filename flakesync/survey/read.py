@@ -15,6 +15,7 @@ from flakesync.survey.compare import compare_upstreams
 from flakesync.survey.edits.apply import with_edits
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
+from flakesync.survey.held.check_holds import read_check_holds
 from flakesync.survey.holds import idle_ends, idle_holds
 from flakesync.survey.lookalikes import find_lookalikes
 from flakesync.survey.missing import ages
@@ -108,6 +109,7 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
         ask(snapshot, questions(graph)),
         now,
         external_targets(snapshot, sources, newest if workspace.external == "latest" else None, now=now, prove=prove),
+        check_holds=read_check_holds(snapshot, now),
     )
     survey = prove_targets(survey, sources, hosts, cache_dir(), waived, notes.append)
     return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file))), notes

@@ -10,6 +10,7 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.survey.decisions import Decisions
 from flakesync.survey.graph import Edge, RepoGraph, repo_by_identity
+from flakesync.survey.held.check_holds import CheckHold
 from flakesync.survey.pins import PinnedInput, Target, pin_source
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.differences import Differences
@@ -24,6 +25,7 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
     targets: of each pin, as far as known. external: of the sources that are neither pinned nor repos, where the
     manifest moves them. history: the answers to `questions`. now: seconds since the epoch. differences: whether
     upstreams have moved in more than locks. decisions: on branches whose newest commit has to be proven.
+    check_holds: of repos whose update branches have some that still count.
     """
 
     snapshot: Snapshot
@@ -35,6 +37,7 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
     external: Mapping[Source, Target] = msgspec.field(default_factory=dict)
     differences: Differences = Differences()
     decisions: Decisions = Decisions()
+    check_holds: Mapping[RepoName, Sequence[CheckHold]] = msgspec.field(default_factory=dict)
 
     def target_of(self, item: PinnedInput) -> Target | None:
         """Return where a governed input should be; None: that is not known, or no commit may be taken yet."""

@@ -53,7 +53,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         known = old is not None and tools.up_to_date.has(old, pushed, job.decisions, tools.gate.key)
         files = _files_of(job, repository, old)
         if known and old is not None and is_sound(repository.reader, old, files):
-            return Unchanged(repo=job.repo, branch=job.branch, commit=old, moves=job.moves, rewrites=job.rewrites)
+            return _unchanged(job, old)
         edited = edited_files(repository, job)
         before = _locks_before(job, repository)
         try:
@@ -74,9 +74,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
                 repository.update_ref(ref, updated.tip, old=None, message=note)
             tools.up_to_date.add(updated.tip, pushed, job.decisions, tools.gate.key)
-            return Unchanged(
-                repo=job.repo, branch=job.branch, commit=updated.tip, moves=job.moves, rewrites=job.rewrites
-            )
+            return _unchanged(job, updated.tip)
         if updated is None:
             if old is not None:
                 repository.delete_ref(ref, old=old)
@@ -88,6 +86,12 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         if not updated.failed_flakes:
             tools.up_to_date.add(updated.commit, pushed, job.decisions, tools.gate.key)
     return updated
+
+
+def _unchanged(job: BumpJob, tip: Rev) -> Unchanged:
+    return Unchanged(
+        repo=job.repo, branch=job.branch, commit=tip, moves=job.moves, rewrites=job.rewrites, holds=job.holds
+    )
 
 
 def _require_room(path: Path, ref: str) -> None:
@@ -157,6 +161,7 @@ def _make(
             return existing
     tested = (job.base_rev,) if existing is None else (existing.tip, job.base_rev)
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
+    passed = passed or (bool(job.tested) and repository.reader.tree_of(commit) in job.tested)
     checked = bool(job.checks) and job.borrowed is None and not passed
     return Updated(
         repo=job.repo,
@@ -165,6 +170,7 @@ def _make(
         moves=tuple(each for each in job.moves if each.flake in after),
         rewrites=tuple(each for each in job.rewrites if each.flake in after),
         failed_flakes=failed,
+        holds=job.holds,
         locks=tuple(described),
         after=ran.results,
         files=tuple(sorted({*edited, *ran.entries})),

@@ -19,13 +19,16 @@ from flakesync.terms import Rev
 class ChecksFailedError(SyncError):
     """A check of a repo failed. results: of all checks that ran. after: of the commands of `after` that ran before."""
 
-    def __init__(self, results: tuple[CheckOutcome, ...], after: tuple[CheckOutcome, ...] = ()) -> None:
-        """Name the last check, which is the one that failed."""
+    def __init__(
+        self, results: tuple[CheckOutcome, ...], after: tuple[CheckOutcome, ...] = (), *, more: str = ""
+    ) -> None:
+        """Name the last check, which is the one that failed. more: what else is known of it."""
         last = results[-1]
         super().__init__(
             "check-failed",
             f"`{last.command}` "
-            + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}"),
+            + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}")
+            + more,
             hint="its last lines are in the report; the update branch was not moved; "
             "`flakesync bisect` finds what to hold",
         )

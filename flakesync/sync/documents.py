@@ -6,8 +6,9 @@ from typing import assert_never
 from flakesync.analysis.plan import Plan, edit_document
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
-from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
+from flakesync.documents.sync import CheckResult, ErrorDocument, HeldDocument, LeftDocument, Outcome, SyncDocument
 from flakesync.errors import FlakesyncError, plain
+from flakesync.survey.held.check_holds import CheckHold
 from flakesync.sync.job import PlannedMove, PlannedRewrite
 from flakesync.sync.outcome import (
     CheckOutcome,
@@ -63,13 +64,20 @@ def outcome_document(outcome: RepoOutcome) -> Outcome:
                 checks=check_documents(outcome.checks),
                 diff=outcome.diff,
                 failed_upstreams=list(outcome.failed_upstreams),
+                held=held_documents(outcome.holds),
             )
         case Unchanged(repo=repo, branch=branch, moves=moves):
             tip = outcome.commit if branch is not None else None
             changes = [*move_documents(moves), *_rewrite_documents(outcome.rewrites)]
             failed: list[str] = list(outcome.failed_upstreams)
             return Outcome(
-                repo=repo, status="unchanged", branch=branch, commit=tip, changes=changes, failed_upstreams=failed
+                repo=repo,
+                status="unchanged",
+                branch=branch,
+                commit=tip,
+                changes=changes,
+                failed_upstreams=failed,
+                held=held_documents(outcome.holds),
             )
         case Failed(repo=repo, error=error, checks=checks, after=after):
             return Outcome(
@@ -94,6 +102,23 @@ def error_document(error: FlakesyncError | FailedUpstream) -> ErrorDocument:
             return ErrorDocument(code="upstream-failed", message=message, because=because)
         case _:
             assert_never(error)
+
+
+def held_documents(holds: Iterable[CheckHold]) -> list[HeldDocument]:
+    """Return the JSON form of inputs that stay, as the checks fail with them."""
+    return [
+        HeldDocument(
+            flake=hold.flake,
+            input=show_path(hold.input),
+            rev=hold.rev,
+            reason=hold.reason,
+            since=hold.since,
+            check=hold.check,
+            first_bad=hold.first_bad,
+            output=hold.output,
+        )
+        for hold in holds
+    ]
 
 
 def check_documents(checks: Iterable[CheckOutcome]) -> list[CheckResult]:

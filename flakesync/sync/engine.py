@@ -1,7 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,22 +11,25 @@ import msgspec
 
 from flakesync.analysis.plan import Plan, ToRev, ToUpdate
 from flakesync.audit.gate import make_gate
-from flakesync.cache.layout import run_file
+from flakesync.cache.layout import journal_file, run_file
 from flakesync.cache.lock import exclusive
 from flakesync.cooldown.waivers import waiver_lines
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
-from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.net.wall import offline
 from flakesync.nix.reference.identity import Identity
 from flakesync.processes.folders import temporary_folder
+from flakesync.survey.held.check_holds import CheckHold, find_hold, hold_lines
 from flakesync.survey.survey import Survey
+from flakesync.sync.bisect.units import units_of
+from flakesync.sync.borrowed import at_commits, borrowed, repositories_of
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Finished, Listener, Note, Started
 from flakesync.sync.files.after import AfterError
-from flakesync.sync.job import BumpJob, full_ref, make_job, plan_move
+from flakesync.sync.holding.on_failure import Rest, find_rest
+from flakesync.sync.job import BumpJob, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
@@ -34,7 +37,7 @@ from flakesync.sync.preflight import NOBODY, identity_in, require_identity
 from flakesync.sync.schedule import run_ready
 from flakesync.sync.tools import Tools, make_tools, one_at_a_time
 from flakesync.sync.up_to_date import UpToDateBranches
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import RepoName, Rev, iso_day
 from flakesync.update.commit import find_update_branch
 from flakesync.update.content import left_on
 from flakesync.workspace.hosts import Hosts
@@ -61,11 +64,11 @@ def sync(
     with ExitStack() as stack:
         stack.enter_context(offline(options.offline))
         if not options.dry_run:
-            changing = _at_commits(snapshot.states)
+            changing = at_commits(snapshot.states)
             require_identity(workspace.author, (changing[name].clone for name, _ in plan.changes()))
             stack.enter_context(only_run(workspace.file, options.cache))
         borrow = dict(plan.changes()).keys() if options.dry_run else ()
-        repositories, unborrowed = stack.enter_context(_repositories(snapshot, borrow))
+        repositories, unborrowed = stack.enter_context(repositories_of(snapshot, borrow))
         clones = {identity: state.clone for state in repositories.values() for identity in state.repo.identities}
         sources = _native_sources(snapshot, clones, options, hosts)
         up_to_date = UpToDateBranches(
@@ -74,7 +77,15 @@ def sync(
         listener = one_at_a_time(listener)
         tools = make_tools(options, make_gate(workspace, clones), sources, hosts, listener, up_to_date)
         run = _Run(
-            survey, plan, repositories, tools, listener, work or bump, dry_run=options.dry_run, unborrowed=unborrowed
+            survey,
+            plan,
+            repositories,
+            tools,
+            listener,
+            work or bump,
+            dry_run=options.dry_run,
+            unborrowed=unborrowed,
+            cache=options.cache,
         )
         try:
             run.carry_out()
@@ -106,11 +117,14 @@ class _Run:
         *,
         dry_run: bool,
         unborrowed: Mapping[RepoName, FlakesyncError],
+        cache: Path,
     ) -> None:
-        """repositories, unborrowed: as `_repositories` gives them."""
+        """repositories, unborrowed: as `repositories_of` gives them."""
+        self.survey = survey
+        self.cache = cache
         states = survey.snapshot.states
         self.workspace = survey.snapshot.workspace
-        self.states = _at_commits(states)
+        self.states = at_commits(states)
         self.repositories = repositories
         self.tools = tools
         self.listener = listener
@@ -178,7 +192,7 @@ class _Run:
         if name in self.unborrowed:
             return Failed(name, self.unborrowed[name])
         try:
-            return self.work(self._job(name, commits), self.tools)
+            return self._update(name, commits)
         except ChecksFailedError as error:
             return Failed(name, error, error.results, error.after)
         except AfterError as error:
@@ -186,13 +200,49 @@ class _Run:
         except Exception as error:  # noqa: BLE001 - on a full disk, or a bug that one repo meets, the others may succeed
             return Failed(name, as_error(error))
 
-    def _job(self, name: RepoName, commits: Mapping[RepoName, Rev]) -> BumpJob:
-        """Return what is to be done for a repo. commits: of its upstreams, as `plan_move`."""
+    def _update(self, name: RepoName, commits: Mapping[RepoName, Rev]) -> Updated | Unchanged:
+        """Do what is to be done for a repo. commits: as of `_job`. Raises: FlakesyncError."""
+        job = self._job(name, commits, self.survey.check_holds.get(name, ()))
+        try:
+            return self.work(job, self.tools)
+        except ChecksFailedError as error:
+            if self.states[name].repo.on_failure.mode != "bisect":
+                raise
+            rest = self._rest(name, job, error)
+        job = self._job(name, commits, (*job.holds, *rest.holds))
+        return self.work(msgspec.structs.replace(job, tested=rest.tested), self.tools)
+
+    def _rest(self, name: RepoName, job: BumpJob, failed: ChecksFailedError) -> Rest:
+        """Return what can be updated without what breaks the checks. Raises: FlakesyncError."""
+        with temporary_folder("bisect") as tmp:
+            clone = borrowed(self.repositories[name], self.workspace.branch, tmp).clone
+            return find_rest(
+                msgspec.structs.replace(job, borrowed=clone, author=job.author or identity_in(job.clone) or NOBODY),
+                units_of(self.survey, self.changes[name]),
+                self.tools,
+                journal_file(self.workspace.file, self.cache, name),
+                self.states[name].repo.on_failure,
+                failed,
+                iso_day(self.survey.now) or "",
+            )
+
+    def _job(self, name: RepoName, commits: Mapping[RepoName, Rev], holds: Sequence[CheckHold]) -> BumpJob:
+        """Return what is to be done for a repo. commits: of its upstreams, as `plan_move`.
+
+        holds: those count whose inputs would go to the very commits that the checks fail with, unless nothing is left.
+        """
         branch = self.workspace.branch
-        moves = [plan_move(change, branch, self.repositories, commits) for change in self.changes[name]]
-        waived = {each.pin: each.waived for each in self.changes[name] if each.pin and each.waived is not None}
-        job = make_job(self.workspace, self.plan.run, self.states[name], moves)
-        job = msgspec.structs.replace(job, trailers=waiver_lines(waived))
+        every = [plan_move(change, branch, self.repositories, commits) for change in self.changes[name]]
+        held = {each.key: found for each in every if (found := find_hold(holds, *each.key, each.rev)) is not None}
+        if len(held) == len(every):
+            held = {}
+        left = [each for each in every if each.key not in held]
+        moving = {each.key for each in left}
+        changes = [each for each in self.changes[name] if (each.flake, each.input) in moving]
+        waived = {each.pin: each.waived for each in changes if each.pin and each.waived is not None}
+        job = make_job(self.workspace, self.plan.run, self.states[name], left)
+        kept = tuple(held.values())
+        job = msgspec.structs.replace(job, trailers=(*waiver_lines(waived), *hold_lines(kept)), holds=kept)
         if not self.dry_run:
             return job
         author = job.author or identity_in(job.clone) or NOBODY
@@ -244,44 +294,6 @@ def only_run(manifest: Path, cache: Path) -> Iterator[None]:
             hint = "wait for it to end; nothing was changed"
             raise FlakesyncError("busy", f"another run holds {manifest}", hint=hint) from error
         yield
-
-
-def _at_commits(states: Mapping[RepoName, RepoState]) -> dict[RepoName, RepoAtCommit]:
-    return {name: state for name, state in states.items() if isinstance(state, RepoAtCommit)}
-
-
-@contextmanager
-def _repositories(
-    snapshot: Snapshot, borrow: Collection[RepoName]
-) -> Iterator[tuple[Mapping[RepoName, RepoAtCommit], Mapping[RepoName, FlakesyncError]]]:
-    """Give, for each repo, the state whose clone its commits are read from and written to.
-
-    borrow: the repos that get a throw-away one, which ends with the block. The second mapping says which got none, and
-    why: nothing may be written to them.
-    """
-    found = _at_commits(snapshot.states)
-    failed: dict[RepoName, FlakesyncError] = {}
-    if not borrow:
-        yield found, failed
-        return
-    with temporary_folder("dry-run") as tmp:
-        for name in borrow:
-            try:
-                found[name] = _borrowed(found[name], snapshot.workspace.branch, tmp)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
-                failed[name] = as_error(error)
-        yield found, failed
-
-
-def _borrowed(state: RepoAtCommit, branch: str, tmp: Path) -> RepoAtCommit:
-    """Return a repo in a throw-away repository below `tmp`, which has its base and its update branch alone."""
-    with Repository.open(state.clone) as repository:
-        refs = {full_ref(repository, state, state.base): state.base_rev}
-        for ref in (f"refs/heads/{branch}", f"{state.branches.tracking}{branch}"):
-            tip = repository.ref(ref)
-            if tip is not None:
-                refs[ref] = tip
-        return msgspec.structs.replace(state, clone=borrow_objects(repository, tmp, refs))
 
 
 def _native_sources(snapshot: Snapshot, clones: Mapping[Identity, Path], options: Options, hosts: Hosts) -> Sources:

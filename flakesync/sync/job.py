@@ -17,6 +17,7 @@ from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS, branch_ref
 from flakesync.git.values import Signature
 from flakesync.nix.expression.edit import Edit
+from flakesync.survey.held.check_holds import CheckHold
 from flakesync.sync.lockers import FromClone, FromServer, Move
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, show_path
 from flakesync.update.subject import USUAL, make_subject
@@ -69,6 +70,16 @@ class PlannedRewrite(msgspec.Struct, frozen=True):
     from_rev: Rev | None
     edit: FlakeEdit | None = None
 
+    @property
+    def key(self) -> tuple[FlakeDir, InputPath]:
+        """Which input it is, of all that the repo has."""
+        return self.flake, self.input
+
+    @property
+    def rev(self) -> None:
+        """The commit is not known before it is locked."""
+        return
+
 
 class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     """One repo whose update branch is to be brought to what the plan says.
@@ -81,6 +92,7 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     the same trees. rewrites: what else of stale locks is locked anew. trailers: further lines of the commit's message.
     edits: of flake.nix files, each with its folder, in the order in which they are made. after: commands that run on
     the new locks, and whose files enter the commit; runs_after: whether they do, which they do not in a dry run.
+    tested: trees on which the checks have passed already. holds: inputs that stay, which `trailers` say too.
     """
 
     run: str
@@ -101,6 +113,8 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
     edits: tuple[tuple[FlakeDir, Edit], ...] = ()
     after: tuple[AfterCommand, ...] = ()
     runs_after: bool = True
+    tested: frozenset[str] = frozenset()
+    holds: tuple[CheckHold, ...] = ()
 
     @property
     def repository(self) -> Path:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from flakesync.errors import FlakesyncError
+from flakesync.survey.held.check_holds import CheckHold
 from flakesync.sync.job import PlannedMove, PlannedRewrite
 from flakesync.terms import FlakeDir, RepoName, Rev
 
@@ -38,7 +39,8 @@ class Updated:
     moves: what the plan moved. rewrites: what else of stale locks it has locked anew. locks: what really changed in the
     locks, in Nix's words. files: the paths of what else it changes. after, checks: the commands and the checks that
     ran. diff: of its flake.lock and flake.nix files, a unified one; None unless it is a dry run. failed_upstreams:
-    those that failed or were skipped, and whose update does not reach it.
+    those that failed or were skipped, and whose update does not reach it. holds: inputs that stay, as the checks fail
+    with them.
     """
 
     repo: RepoName
@@ -53,6 +55,7 @@ class Updated:
     failed_upstreams: tuple[RepoName, ...] = ()
     rewrites: tuple[PlannedRewrite, ...] = ()
     failed_flakes: tuple[FailedFlake, ...] = ()
+    holds: tuple[CheckHold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ class Unchanged:
     """Its update branch, or its base, was as planned already. moves: what the plan moves.
 
     branch: None where it was the base, so that there is no update. commit: the tip of that branch, or the base commit,
-    which dependents lock. failed_upstreams, rewrites: as of Updated.
+    which dependents lock. failed_upstreams, rewrites, holds: as of Updated.
     """
 
     repo: RepoName
@@ -69,6 +72,7 @@ class Unchanged:
     moves: tuple[PlannedMove, ...]
     failed_upstreams: tuple[RepoName, ...] = ()
     rewrites: tuple[PlannedRewrite, ...] = ()
+    holds: tuple[CheckHold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from flakesync.git.store.trees import changed_paths
 from flakesync.git.trailers import trailer, trailers
 from flakesync.nix.expression.stale import find_stale
 from flakesync.nix.lock.file import LockFile, LockNode
+from flakesync.survey.held.check_holds import HELD, OUTPUT
 from flakesync.survey.pins import is_archive
 from flakesync.sync.files.after import AFTER, after_name
 from flakesync.sync.job import BumpJob
@@ -145,7 +146,7 @@ def is_current(
 
 
 def _reads_as_planned(job: BumpJob, repository: Repository, existing: UpdateBranch) -> bool:
-    """Tell whether the message is what is wanted now: its subject, what it waives, whether it is signed off.
+    """Tell whether the message is what is wanted now: its subject, what it waives and holds, whether it is signed off.
 
     And that it was made with the commands that `after` has now.
     """
@@ -154,7 +155,8 @@ def _reads_as_planned(job: BumpJob, repository: Repository, existing: UpdateBran
         return False
     if trailer(tip, AFTER) != after_name(job.after):
         return False
-    return [f"{COOLDOWN}: {value}" for value in trailers(tip, COOLDOWN)] == list(job.trailers)
+    further = (f"{name}: {value}" for name in (COOLDOWN, HELD, OUTPUT) for value in trailers(tip, name))
+    return sorted(further) == sorted(job.trailers)
 
 
 def _planned(job: BumpJob, dir: FlakeDir) -> dict[InputPath, Rev]:

@@ -11,6 +11,7 @@ from flakesync.git.trailers import trailer
 from flakesync.git.values import Commit
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
+from flakesync.survey.held.check_holds import CheckHold, holds_of
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file, is_lock_file
 from flakesync.update.commit import RUN
 from flakesync.update.commit import own_commits as branch_commits
@@ -57,7 +58,7 @@ class Update:
     it moves, with their targets. moves: the inputs that the plan moved. below: how many inputs of theirs moved along.
     nodes: what these are locked to now, each commit of a repository once. waivers: the pins among those for which
     nobody waited, with the reason. files: the paths of what else it changes: edited flake.nix files, and what commands
-    of `after` have written.
+    of `after` have written. holds: inputs that it leaves where they are, as the checks fail with them.
     """
 
     commit: Rev
@@ -69,6 +70,7 @@ class Update:
     nodes: tuple[LockNode, ...] = ()
     waivers: Mapping[PinName, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
+    holds: tuple[CheckHold, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     pins = pins_of(tip)
     waivers = {name: reason for name, reason in waivers_of(tip).items() if name in pins}
     files = tuple(other_files(changed))
-    return Update(tip.rev, base, run, pins, tuple(moves), below, tuple(nodes.values()), waivers, files)
+    return Update(tip.rev, base, run, pins, tuple(moves), below, tuple(nodes.values()), waivers, files, holds_of(tip))
 
 
 def has_content(repository: Repository, base: Rev, update: Update) -> bool:

@@ -82,6 +82,9 @@ def bisect(
         return Unchanged(repo=repo, branch=None, commit=job.base_rev, moves=job.moves)
 
     needed = _with_upstreams(plan, {repo: changes})
+    # What sync holds in this repo is looked for anew.
+    holds = {name: each for name, each in survey.check_holds.items() if name != repo}
+    survey = msgspec.structs.replace(survey, check_holds=holds)
     done = sync(survey, needed, replace(options, dry_run=True), lambda _: None, work=work)
     match next(outcome for outcome in done.repos if outcome.repo == repo):
         case Failed(error=error):

@@ -40,6 +40,10 @@ class Journal:
         """Write a result down; it is on the disk when this returns. Raises: OSError."""
         _write(self._handle, msgspec.json.encode(entry))
 
+    def forget(self) -> None:
+        """Let the next bisection begin anew. Raises: OSError."""
+        os.ftruncate(self._handle, 0)
+
 
 @contextmanager
 def open_journal(place: Path, bisection: Sequence[object], *, fresh: bool = False) -> Iterator[Journal]:

@@ -13,6 +13,7 @@ from flakesync.git.repository import Repository
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun
 from flakesync.sync.bisect.compose import compose
+from flakesync.sync.bisect.derivations import FailedBuilds, are_builds
 from flakesync.sync.bisect.units import Unit
 from flakesync.sync.bisect.verdicts import ProbeResult, result_of
 from flakesync.sync.bump import bump
@@ -80,6 +81,10 @@ class Prober:
         self._fresh = fresh
         self._numbers = count(1)
         self._guard = Lock()
+        self._failed = FailedBuilds() if are_builds(job.checks) else None
+        self._failed_trees = set[str]()
+        self.passed: set[str] = set()
+        """The trees on which the checks have passed."""
         # What is checked is what sync would commit, with the files of `after`.
         job = msgspec.structs.replace(job, runs_after=True)
         done = bump(job, self._tools)
@@ -114,17 +119,37 @@ class Prober:
             if error.code in _INTERRUPTED:
                 raise
             return ProbeResult(error=error.message)
+        # A unit that is run alone is to prove something.
+        is_shared = not again and (len(units) > 1 or job is not None)
+        shared: list[CheckRun] = []
         with Repository.open(self.job.repository) as repository:
             tree = repository.reader.tree_of(commit)
             if not again and (known := self._known(tree)) is not None:
-                return known
+                return self._noted(tree, known)
 
-            def check(argv: Sequence[str], folder: Path, **_: object) -> CheckRun:
+            def run(argv: Sequence[str], folder: Path) -> CheckRun:
                 return self._tools.check(argv, folder, give_up=give_up)
 
+            def check(argv: Sequence[str], folder: Path, **_: object) -> CheckRun:
+                if is_shared and self._failed is not None and (failed := self._failed.known(argv, folder, run)):
+                    shared.append(failed)
+                    return failed
+                ran = run(argv, folder)
+                if self._failed is not None and ran.status != 0 and tree not in self._failed_trees:
+                    self._failed_trees.add(tree)
+                    self._failed.note(argv, folder, ran, run)
+                return ran
+
             result = self._checked(replace(self._tools, check=check), repository, commit)
+        if shared:
+            return msgspec.structs.replace(result, source="same-drv")
         if not again and self._verdicts is not None:
             self._verdicts.put(tree, self.job.checks, result)
+        return self._noted(tree, result)
+
+    def _noted(self, tree: str, result: ProbeResult) -> ProbeResult:
+        if result.is_decided and result.failed is None:
+            self.passed.add(tree)
         return result
 
     def _known(self, tree: str) -> ProbeResult | None:

@@ -31,8 +31,13 @@ if [ -n "$rev" ]; then echo "error: $rev is bad" >&2; exit 1; fi
 class Bisecting:
     """`app` takes `r0` … and nixpkgs, each of which has moved on by a commit; `break_with` says which moves are bad."""
 
-    def __init__(self, root: Path, repos: int, *, more: str = "", own_nixpkgs: bool = False) -> None:
-        """more: what else the check does, in sh. own_nixpkgs: whether the repos take nixpkgs, so that they move too."""
+    def __init__(
+        self, root: Path, repos: int, *, more: str = "", own_nixpkgs: bool = False, **settings: object
+    ) -> None:
+        """more: what else the check does, in sh. own_nixpkgs: whether the repos take nixpkgs, so that they move too.
+
+        settings: further keys of the app, with `_` for `-`.
+        """
         self.space = Space(root / "acme")
         self.log, self.bad = root / "log", root / "bad"
         self.bad.write_text("")
@@ -44,7 +49,8 @@ class Bisecting:
         self.space.add("app", {"nixpkgs": Take()} | {name: Take() for name in names}, files={"check.sh": check})
         for name in names:
             self.space.commit(name, {"note": name})
-        self.manifest = self.space.manifest(tables={"app": {"checks": ["sh check.sh"]}})
+        keys = {key.replace("_", "-"): value for key, value in settings.items()}
+        self.manifest = self.space.manifest(tables={"app": {"checks": ["sh check.sh"], **keys}})
 
     def break_with(self, *names: str) -> None:
         """Let the check fail when any of these has moved."""

@@ -1,0 +1,1 @@
+"""What inputs that are held mean for a plan, and for what drift finds."""

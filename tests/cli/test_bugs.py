@@ -293,7 +293,7 @@ def test_the_next_run_in_the_same_process_knows_nothing_of_it(
     [
         (bump, "find_update_branch", lambda repository, *_: "tool" in str(repository.path), "1"),
         (NativeLocker, "lock", lambda _, request: request.repo == "tool", "4"),
-        (bump, "write_update", lambda repository, *_: "tool" in str(repository.path), "1"),
+        (bump, "write_update", lambda repository, *_, **__: "tool" in str(repository.path), "1"),
         (bump, "run_checks", lambda job, *_: job.repo == "tool", "4"),
         (Repository, "update_ref", lambda repository, *_, **__: "tool" in str(repository.path), "1"),
     ],

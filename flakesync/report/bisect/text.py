@@ -22,6 +22,7 @@ from flakesync.report.text import (
 _VERDICT_WIDTH = 7
 _TAIL_LINES = 8
 _STYLES: dict[str, Style] = {"pass": "good", "fail": "bad", "unknown": "warn"}
+_SOURCES = {"sync": "from sync", "cache": "from cache", "same-drv": "builds the same as one that failed"}
 _LIMITED = "the limit was reached before the first bad commit was found: run it again to go on from here"
 _ENDS: dict[BisectOutcome, tuple[str, str]] = {
     "found": ("", ""),
@@ -74,7 +75,7 @@ def probe_lines(probe: ProbeDocument, units: Sequence[str], width: int) -> list[
     head = line("  ", Span(pad(probe.verdict, _VERDICT_WIDTH), _STYLES[probe.verdict]), "  ")
     words = what_moved(probe.units, units) if probe.at is None else f"{shown(probe.at.unit)} at {short(probe.at.rev)}"
     words += ", once more" if probe.again else ""
-    words += f"  {_minutes(probe.duration_s)}" + (f" (from {probe.source})" if probe.source != "ran" else "")
+    words += f"  {_minutes(probe.duration_s)}" + (f" ({_SOURCES[probe.source]})" if probe.source != "ran" else "")
     if probe.verdict == "unknown" and probe.why is not None:
         words += f": {shown(probe.why)}"
     indent = _VERDICT_WIDTH + 4
@@ -103,7 +104,7 @@ def _guilty(document: BisectDocument, width: int, *, full: bool) -> Iterable[Lin
             yield from fold(line("  the check could not be run with it"), width, 2)
         if each.first_bad is not None:
             bad = each.first_bad
-            words = f"  first bad commit: {short(bad.rev)} {shown(bad.subject)} ({bad.date or '?'})"
+            words = f"  first bad commit: {short(bad.rev)} {shown(bad.subject)} ({shown(bad.date or '?')})"
             yield from fold(line(words), width, 2)
         if each.range:
             good, last = short(each.range[0]), short(each.range[-1])

@@ -7,8 +7,9 @@ import msgspec
 ProbeVerdict = Literal["pass", "fail", "unknown"]
 """fail: the check failed that fails with all moves. unknown: it ended in another way, or could not be run."""
 
-ProbeSource = Literal["ran", "sync", "cache"]
-"""Who ran the checks: this bisection (now, or before it was interrupted), a sync, or another bisection."""
+ProbeSource = Literal["ran", "sync", "cache", "same-drv"]
+"""Who ran the checks: this bisection (now, or before it was interrupted), a sync, or another bisection.
+same-drv: nobody, as they build the derivations whose build has failed in another probe."""
 
 BisectOutcome = Literal["found", "broken-before", "not-failing", "flaky", "too-many", "limit"]
 """broken-before: the checks fail without the update. not-failing: they pass with all of it. flaky: they passed and

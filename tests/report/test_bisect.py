@@ -11,7 +11,7 @@ from flakesync.documents.bisect import (
     ProbeVerdict,
     UnitDocument,
 )
-from flakesync.report.bisect.text import render_bisect, what_moved
+from flakesync.report.bisect.text import probe_lines, render_bisect, what_moved
 from flakesync.report.text import to_text
 
 OLD, NEW = "1" * 40, "2" * 40
@@ -107,6 +107,11 @@ def test_the_first_bad_commit_or_the_range_of_it_is_shown() -> None:
     found = text(replace(FOUND, guilty=[replace(one, not_walked="no commit is known")], complete=False))
     assert "  its commits: no commit is known\n" in found
     assert "the limit was reached before the first bad commit was found" in found
+
+
+def test_a_probe_that_builds_what_has_failed_before_says_so() -> None:
+    probe = replace(FOUND.probes[-1], source="same-drv", again=False)
+    assert to_text(probe_lines(probe, ["core"], 100)).endswith("(builds the same as one that failed)\n")
 
 
 def test_each_end_without_anything_to_hold_is_told() -> None:

@@ -25,8 +25,8 @@ _SWEPT = "swept"
 _NOT_RUN = 126
 """From here on a status of a shell tells that there is no such program, or which signal ended it."""
 
-ResultSource = Literal["ran", "sync", "cache"]
-"""Who has run the checks: this bisection, a sync, or another bisection."""
+ResultSource = Literal["ran", "sync", "cache", "same-drv"]
+"""Who has run the checks: this bisection, a sync, or another bisection; or nobody, as what they build has failed."""
 
 
 class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):

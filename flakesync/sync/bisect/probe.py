@@ -83,6 +83,8 @@ class Prober:
         self._guard = Lock()
         self._failed = FailedBuilds() if are_builds(job.checks) else None
         self._failed_trees = set[str]()
+        self.passed: set[str] = set()
+        """The trees on which the checks have passed."""
         # What is checked is what sync would commit, with the files of `after`.
         job = msgspec.structs.replace(job, runs_after=True)
         done = bump(job, self._tools)
@@ -123,7 +125,7 @@ class Prober:
         with Repository.open(self.job.repository) as repository:
             tree = repository.reader.tree_of(commit)
             if not again and (known := self._known(tree)) is not None:
-                return known
+                return self._noted(tree, known)
 
             def run(argv: Sequence[str], folder: Path) -> CheckRun:
                 return self._tools.check(argv, folder, give_up=give_up)
@@ -143,6 +145,11 @@ class Prober:
             return msgspec.structs.replace(result, source="same-drv")
         if not again and self._verdicts is not None:
             self._verdicts.put(tree, self.job.checks, result)
+        return self._noted(tree, result)
+
+    def _noted(self, tree: str, result: ProbeResult) -> ProbeResult:
+        if result.is_decided and result.failed is None:
+            self.passed.add(tree)
         return result
 
     def _known(self, tree: str) -> ProbeResult | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from flakesync.analysis.cooldown import external_choices, pin_choices, shown_target
 from flakesync.analysis.findings import RULES, unreachable
+from flakesync.analysis.held.on_hold import why_on_hold
 from flakesync.analysis.inert import find_inert, inert_document
 from flakesync.analysis.rule import EdgeRule, FlakeRule, InputRule, PinnedInputRule, RepoRule, Rule
 from flakesync.documents.cooldown.choice import PinChoice
@@ -43,9 +44,14 @@ def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
 
 
 def _marked(survey: Survey, finding: Finding) -> Finding:
-    """Return a finding with why its input stays for now, where a hold with an end is the reason for it."""
+    """Return a finding with why its input stays for now, where a hold with an end, or one of sync, is the reason."""
     repo = survey.snapshot.states[RepoName(finding.repo)].repo
-    if not repo.holds or finding.kind not in _ENDED_BY_A_MOVE or finding.flake is None or finding.input is None:
+    if (
+        not (repo.holds or repo.name in survey.check_holds)
+        or finding.kind not in _ENDED_BY_A_MOVE
+        or finding.flake is None
+        or finding.input is None
+    ):
         return finding
     flake, path = FlakeDir(finding.flake), tuple(finding.input.split("/"))
     item = survey.governed_in(repo.name, flake).get(path)
@@ -53,7 +59,8 @@ def _marked(survey: Survey, finding: Finding) -> Finding:
     # It is where what it follows is: that moves when an input above it does.
     places = [path, *(followed[:length] for length in range(1, len(followed) + 1))]
     holds = [hold for hold in (repo.hold_on(flake, place) for place in places) if hold is not None]
-    return msgspec.structs.replace(finding, held=holds[0].why) if holds else finding
+    why = holds[0].why if holds else why_on_hold(survey, finding, places)
+    return msgspec.structs.replace(finding, held=why)
 
 
 def only_kinds(report: DriftReport, kinds: AbstractSet[FindingKind]) -> DriftReport:

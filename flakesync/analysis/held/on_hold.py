@@ -1,11 +1,12 @@
 """Which of the planned changes sync will leave out, as the checks of their repo fail with them: see `CheckHold`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from flakesync.analysis.moves import Change, Held, ToRev, ToUpdate
+from flakesync.documents.drift import Finding
 from flakesync.survey.held.check_holds import CheckHold, find_hold
 from flakesync.survey.survey import Survey
-from flakesync.terms import RepoName
+from flakesync.terms import InputPath, RepoName
 
 
 def find_on_hold(survey: Survey, changes: Iterable[tuple[RepoName, tuple[Change, ...]]]) -> Iterator[Held]:
@@ -28,6 +29,19 @@ def hold_of(survey: Survey, change: Change) -> CheckHold | None:
     if isinstance(change.to, ToUpdate):
         return next((each for each in holds if each.key == (change.flake, change.input) and each.rev is not None), None)
     return find_hold(holds, change.flake, change.input, change.to.rev if isinstance(change.to, ToRev) else None)
+
+
+def why_on_hold(survey: Survey, finding: Finding, places: Collection[InputPath]) -> str | None:
+    """Return why the input of a finding stays, where sync holds it; None: it does not.
+
+    places: the paths at which it could be held. A repo of the workspace is held from the commit of its update, which is
+    no commit of its base.
+    """
+    for hold in survey.check_holds.get(RepoName(finding.repo), ()):
+        moved_on = finding.kind in ("pin", "external") and hold.rev != finding.wanted_rev
+        if hold.flake == finding.flake and hold.input in places and not moved_on:
+            return words_of(hold)
+    return None
 
 
 def words_of(hold: CheckHold) -> str:

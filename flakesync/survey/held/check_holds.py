@@ -28,7 +28,7 @@ HOLD_DAYS = 7
 _RUN = "Flakesync-Run"
 _FLAKE_NIX = "flake.nix"
 _TEXT = r'"(?:[^"\\]|\\.)*"'
-_NAME = re.compile(r"[A-Za-z0-9._/+@#-]+")
+_NAME = re.compile(r"[A-Za-z0-9._/+@#%-]+")
 _HELD = re.compile(
     rf"(?P<name>{_TEXT}|{_NAME.pattern}) (?P<rev>[0-9a-f]{{40}}(?:[0-9a-f]{{24}})?|{re.escape(_FLAKE_NIX)})"
     rf" check (?P<check>{_TEXT}) since (?P<since>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
@@ -101,7 +101,7 @@ def holds_of(commit: Commit) -> tuple[CheckHold, ...]:
         flake, mark, path = name.rpartition("#")
         hold = CheckHold(
             flake=FlakeDir(flake if mark else "."),
-            input=tuple(path.split("/")),
+            input=tuple(path.replace("%23", "#").replace("%25", "%").split("/")),
             rev=Rev(said["rev"]) if said["rev"] != _FLAKE_NIX else None,
             check=check,
             since=said["since"],
@@ -162,8 +162,8 @@ def _outputs(commit: Commit) -> Iterator[tuple[str, str]]:
 
 
 def _name(hold: CheckHold) -> str:
-    path = show_path(hold.input)
-    name = path if hold.flake == "." and "#" not in path else f"{hold.flake}#{path}"
+    path = show_path(hold.input).replace("%", "%25").replace("#", "%23")  # its folder may have a `#`, too
+    name = path if hold.flake == "." else f"{hold.flake}#{path}"
     return name if _NAME.fullmatch(name) else _quoted(name)
 
 

@@ -17,6 +17,7 @@ from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.system import cause_of
 from flakesync.workspace.audit import OF_IGNORES, RuleId
 from flakesync.workspace.manifest import parse_workspace
+from flakesync.workspace.settings.array_tables import with_tables
 from flakesync.workspace.values import glob
 
 DAYS = 90
@@ -103,16 +104,13 @@ def _may_be_written(char: str) -> bool:
 
 def _appended(manifest: Path, data: bytes, tables: Sequence[str]) -> bytes:
     """Return a manifest with tables at its end. Raises: ManifestError(`baseline`)."""
-    ends = b"\r\n" if b"\r\n" in data else b"\n"
-    gap = b"" if not data or data.endswith(b"\n") else ends
-    text = "".join(f"\n{table}" for table in tables).encode()
-    new = data + gap + text.replace(b"\n", ends)
     try:
-        tomli.loads(new.decode())
+        new = with_tables(data.decode(), tables)
+        tomli.loads(new)
     except ValueError:
         hint = "write `[audit]` as a table of its own, and each ignore as `[[audit.ignore]]`"
         raise _refused(f"{manifest}: `[[audit.ignore]]` cannot be appended to it as it is written", hint) from None
-    return new
+    return new.encode()
 
 
 def _require_covered(manifest: Path, data: bytes, findings: Iterable[AuditFinding]) -> None:

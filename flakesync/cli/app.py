@@ -13,7 +13,7 @@ from flakesync.cli.options import Common, with_common
 
 GROUPS = {
     "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan", "seen"),
-    "Change": ("sync", "move", "follow", "bisect"),
+    "Change": ("sync", "move", "follow", "bisect", "hold"),
     "Land": ("publish", "status", "land", "abandon"),
     "Set up": ("init", "schema", "demo"),
 }

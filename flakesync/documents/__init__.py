@@ -15,6 +15,7 @@ DocumentName = Literal[
     "move",
     "sync",
     "bisect",
+    "hold",
     "publish",
     "status",
     "land",
@@ -24,5 +25,5 @@ DocumentName = Literal[
 
 DOCUMENTS: tuple[DocumentName, ...] = get_args(DocumentName)
 
-MODULES: Mapping[DocumentName, str] = {"seen": "cooldown.seen"}
+MODULES: Mapping[DocumentName, str] = {"seen": "cooldown.seen", "hold": "change.hold"}
 """The modules of those that have a wing of their own."""

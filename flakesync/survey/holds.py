@@ -42,17 +42,29 @@ def idle_ends(snapshot: Snapshot) -> Iterator[str]:
         which = "a hold is over and holds nothing" if len(over) == 1 else f"{len(over)} holds are over and hold nothing"
         yield f"{which}: {names}{more}; `flakesync hold --prune` takes what is over out of the manifest"
     for index, hold in enumerate(workspace.holds):
-        state = snapshot.states[hold.repo]
-        if hold in over or isinstance(state, UnreadableRepo) or any(flake.problem for flake in state.flakes):
-            continue
-        paths = input_paths(state, hold.flake)
-        if not any(matches((hold.input,), tuple(path.split("/"))) for path in paths):
-            hint = nearest(hold.input, paths)
-            yield f"hold[{index}]: `{hold.place}` matches no input of {hold.repo}" + (f", {hint}" if hint else "")
+        said = matches_nothing(snapshot.states[hold.repo], hold.flake, hold.input) if hold not in over else None
+        if said is not None and not _is_unread(snapshot.states[hold.repo]):
+            yield f"hold[{index}]: {said}"
+
+
+def matches_nothing(state: RepoState, dir: FlakeDir | None, glob: str) -> str | None:
+    """Return that a glob matches no input of a repo, as a sentence; None: it does. dir: of that flake alone."""
+    paths = input_paths(state, dir)
+    if any(matches((glob,), tuple(path.split("/"))) for path in paths):
+        return None
+    if _is_unread(state):
+        return f"not all locks of {state.name} can be read: nobody knows whether an input is called `{glob}`"
+    hint = nearest(glob, paths)
+    name = glob if dir is None else f"{dir}#{glob}"
+    return f"`{name}` matches no input of {state.name}" + (f", {hint}" if hint is not None else "")
+
+
+def _is_unread(state: RepoState) -> bool:
+    return isinstance(state, UnreadableRepo) or any(flake.problem is not None for flake in state.flakes)
 
 
 def _idle_in(repo: Repo, state: RepoState) -> list[str]:
-    if isinstance(state, UnreadableRepo) or any(flake.problem is not None for flake in state.flakes):
+    if _is_unread(state):
         return []
     own = [item.path for flake in state.flakes for item in flake.inputs]
     left = [glob for glob in repo.hold if not any(matches((glob,), path) for path in own)]

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from flakesync.documents.abandon import AbandonDocument
 from flakesync.documents.audit import AuditReport
 from flakesync.documents.bisect import BisectDocument
+from flakesync.documents.change.hold import HoldsDocument
 from flakesync.documents.cooldown.seen import SeenDocument
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.follow import FollowDocument
@@ -33,6 +34,7 @@ from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.follow.text import render_follow
 from flakesync.report.graph.tree import render_tree
+from flakesync.report.hold.text import render_holds
 from flakesync.report.init import render_init
 from flakesync.report.inputs import render_inputs
 from flakesync.report.land import render_land
@@ -117,6 +119,10 @@ def of_document(render: Callable[..., list[Line]]) -> Callable[[Any, int], list[
     return lambda document, width: render(document, width=width)
 
 
+def holds(document: HoldsDocument, width: int) -> list[Line]:
+    return render_holds(document, manifest="workspace.toml", width=width)
+
+
 RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (DriftReport, drift),
     (AuditReport, of_document(render_audit)),
@@ -133,6 +139,7 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (WhyDocument, of_document(render_why)),
     (DriftReport, summary),
     (MoveDocument, move),
+    (HoldsDocument, holds),
 ]
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -14,7 +15,10 @@ from flakesync.files import replacing
 from flakesync.system import cause_of
 
 Key = tuple[str, ...]
-"""A key with those of the tables around it: `("pins", "nixpkgs", "source")`."""
+"""A key with those of the tables around it: `("pins", "nixpkgs", "source")`, `("hold", "0", "until")` of an array."""
+
+Span = tuple[int, int]
+"""Where something begins and ends in the text."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -44,28 +48,36 @@ class _Value(msgspec.Struct, frozen=True):
 
 
 class _Scanner:
-    """Goes through the text of a document that is known to be TOML, and notes where the values stand."""
+    """Goes through the text of a document that is known to be TOML, and notes where the values stand.
+
+    tables: where each table of an array (`[[hold]]`) begins, and where its last value ends.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.found: dict[Key, _Value] = {}
+        self.tables: dict[Key, Span] = {}
 
     def run(self) -> Mapping[Key, _Value]:
-        table: Key | None = ()
+        table: Key = ()
         self._skip(_BLANK)
         while self.at < len(self.text):
-            if self.text.startswith("[[", self.at):  # one of several: nothing in it has a key of its own
+            start = self.at
+            if self.text.startswith("[[", start):
                 self.at += 2
-                self._key()
+                array = self._key()
                 self.at += 2
-                table = None
+                table = (*array, str(sum(key[:-1] == array for key in self.tables)))
+                self.tables[table] = (start, self.at)
             elif self.text[self.at] == "[":
                 self.at += 1
                 table = self._key()
                 self.at += 1
             else:
                 self._pair(table, inline=False)
+                if table in self.tables:
+                    self.tables[table] = (self.tables[table][0], self.at)
             self._skip(_BLANK)
         return self.found
 
@@ -162,10 +174,26 @@ def set_list(text: str, key: Key, values: Sequence[str], *, beside: Key) -> str:
     return text
 
 
+def set_day(text: str, key: Key, value: date) -> str:
+    """Return a manifest in which a key that is there has another day, which stays in quotes where it was."""
+    where = _values(text)[key]
+    written = value.isoformat()
+    if isinstance(_get(tomli.loads(text), key), str):
+        written = _quoted(written)
+    return f"{text[: where.start]}{written}{text[where.end :]}"
+
+
+def array_tables(text: str, array: Key) -> Sequence[Span]:
+    """Return where each `[[array]]` begins, and where its last value ends, in their order."""
+    scanner = _Scanner(text)
+    scanner.run()
+    return [span for key, span in scanner.tables.items() if key[:-1] == array]
+
+
 def write_manifest(manifest: Path, before: bytes, edit: Callable[[str], str], wanted: Mapping[Key, object]) -> None:
     """Put a manifest in the place of the one that was read as `before`, in one step. A link stays one.
 
-    wanted: what it says then, beside what it says now.
+    wanted: what it says then, beside what it says now; None: no such key is there.
 
     Raises: ManifestError(`manifest-edit`): it cannot be edited as it is written, was changed meanwhile, or cannot be
         written. Then it is as it was.
@@ -270,7 +298,13 @@ def _quoted(value: str) -> str:
 
 def _get(document: object, key: Key) -> object:
     for name in key:
-        document = document[name] if isinstance(document, dict) else None
+        match document:
+            case dict():
+                document = document[name]
+            case list():
+                document = document[int(name)]
+            case _:
+                return None
     return document
 
 
@@ -284,7 +318,10 @@ def _set(document: dict[str, object], key: Key, value: object) -> None:
         if not isinstance(inner, dict):
             raise LookupError(name)
         document = inner
-    document[key[-1]] = value
+    if value is None:
+        document.pop(key[-1], None)
+    else:
+        document[key[-1]] = value
 
 
 def _refused(message: str, hint: str | None) -> ManifestError:

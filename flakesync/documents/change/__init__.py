@@ -1,0 +1,1 @@
+"""Documents of commands that change something, where `documents/` itself is full."""

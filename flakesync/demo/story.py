@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from flakesync.demo.build import MANIFEST, build_workspace
 from flakesync.demo.locking import find_nix, writer
+from flakesync.demo.spring import play_spring
 from flakesync.demo.stage import Scene, play, say, show, typed
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 from flakesync.processes.stop import undone
@@ -57,7 +58,7 @@ def run_demo(directory: Path | None) -> int:
     say(f"A company of eight flake repositories, and a nixpkgs with some history. All of it is real: git has the"
         f" commits, {writer(nix)} wrote the locks, and {MANIFEST} lists the repos.")  # fmt: skip
     show(typed("cd", str(place)), BLANK)
-    if not play(SCENES, place, os.environ):
+    if not play(SCENES, place, os.environ) or not play_spring(place, nix=nix, last_day=yesterday()):
         return EXIT_FINDINGS
     _invite(place, evaluate=nix is not None)
     return EXIT_OK
@@ -68,12 +69,16 @@ def made(directory: Path | None, make: Callable[[Path, date], Made]) -> Made:
 
     make: is told the last day of the history. That is yesterday: the ages that drift tells are plausible.
     """
-    yesterday = datetime.now(UTC).date() - timedelta(days=1)
     if directory is not None:
-        return make(directory, yesterday)
+        return make(directory, yesterday())
     # `make` empties it where it fails; one that is not empty stays, to play with.
     with undone(lambda: Path(tempfile.mkdtemp(prefix="flakesync-demo-")), _remove_if_empty) as folder:
-        return make(folder, yesterday)
+        return make(folder, yesterday())
+
+
+def yesterday() -> date:
+    """Return the last day of the history (UTC)."""
+    return datetime.now(UTC).date() - timedelta(days=1)
 
 
 def _remove_if_empty(folder: Path) -> None:

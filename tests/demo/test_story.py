@@ -39,7 +39,10 @@ def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, outer_nix: RealN
     assert run.returncode == 0, run.stdout + run.stderr
     assert "\x1b" not in run.stdout
     typed = re.findall(r"^\$ flakesync (.*)$", run.stdout, re.MULTILINE)
-    assert typed[:6] == ["graph", "drift", "plan", "sync", "drift --at update", "sync"]
+    first, spring = typed[:6], typed[6:10]
+    assert first == ["graph", "drift", "plan", "sync", "drift --at update", "sync"]
+    assert spring == ["move nixpkgs nixos-26.05", "sync", "sync", "drift --at update"]
+    _check_spring(directory / "spring", run.stdout)
     assert "4 waves" in run.stdout
     _check_planted_drift(_drift(directory))
     assert _drift(directory, "--at", "update")["findings"] == []
@@ -59,8 +62,11 @@ def test_without_nix_the_demo_ends_the_same(
         run = _flakesync("demo", str(directory), cwd=tmp_path)
         assert run.returncode == 0, run.stdout + run.stderr
         assert ("for want of Nix" in run.stdout) == (len(shown) == 1)
-        shown.append([line for line in run.stdout.splitlines() if "wrote the locks" not in line])
-    assert [line for line in shown[0] if not line.startswith("$ nix ")] == shown[1]
+        first, _, spring = run.stdout.partition("$ cd spring\n")
+        shown.append([line for line in first.splitlines() if "wrote the locks" not in line])
+        assert spring.count("in step: 8 repos, no drift") == 1
+        assert ("held: style" in spring) == (len(shown) == 1), "without Nix there are no checks"
+    assert shown[0] == shown[1]
 
 
 def test_a_nix_that_is_named_and_not_there_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,6 +99,22 @@ def _check_planted_drift(drift: dict[str, Any]) -> None:
     assert findings["fleet", "api", "upstream"]["detail"] == "2 commits behind api (stable)"
     copy, own = findings["fleet", "cli/nixpkgs", "duplicate"], findings["fleet", "nixpkgs", "pin"]
     assert copy["locked_rev"] != own["locked_rev"]
+
+
+def _check_spring(directory: Path, shown: str) -> None:
+    """The release is moved everywhere; the bad input is held in the one repo that it breaks, for one night."""
+    night, next_night = shown.partition("$ cd spring\n")[2].split("$ flakesync sync\n")[1:3]
+    assert "8 updated" in night
+    assert (night.count("held: style"), next_night.count("held: style")) == (1, 0)
+    drift = _drift(directory, "--at", "update")
+    assert (drift["findings"], len(drift["pins"][0]["locked"])) == ([], 1)
+    for folder in (entry for entry in directory.iterdir() if (entry / ".git").exists() and entry.name != "nixpkgs"):
+        flakes = subprocess.run(
+            ["git", "grep", "-h", "nixpkgs.url", "flakesync/update", "--", "*flake.nix"],
+            cwd=folder, capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        assert "nixos-26.05" in flakes
+        assert "nixos-25.11" not in flakes
 
 
 def _check_update_branches(directory: Path, nix: RealNix) -> None:
@@ -148,6 +170,7 @@ def test_without_a_folder_it_makes_one_that_stays(
     use_nix: RealNix, any_nix: RealNix, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(story, "SCENES", ())
+    monkeypatch.setattr(story, "play_spring", lambda *_, **__: True)
     assert run_demo(None) == 0
     found = re.search(r"^\$ cd (\S+)$", capfd.readouterr().out, re.MULTILINE)
     assert found

@@ -108,14 +108,14 @@ def _search_commits(run: BisectRun, job: BumpJob, units: Sequence[Unit], found: 
         row = _row(job, units[number], tips)
         if isinstance(row, str):
             unwalked[number] = row
-        elif row is not None and (stretch := run.search_commits(row, number, found.passing)) is not None:
+        elif (stretch := run.search_commits(row, number, found.passing)) is not None:
             stretches[number] = stretch
-        elif row is not None:
+        else:
             unwalked[number] = "the limit was reached" if run.limited else "they fail now and then"
     return _Commits(stretches, unwalked)
 
 
-def _row(job: BumpJob, unit: Unit, tips: Tips) -> CommitRow | str | None:
+def _row(job: BumpJob, unit: Unit, tips: Tips) -> CommitRow | str:
     return commit_row(job, unit) if is_of_clone(job, unit) else tips.row(job, unit)
 
 

@@ -17,7 +17,8 @@ class CommitRow(msgspec.Struct, frozen=True):
     """Commits on a line of first parents, from one that passes to one that does not.
 
     revs, subjects, days: of all but the first, oldest first. tips: whether it is not the whole line, but what is known
-    to have been the tip of its branch, or is in a lock of the workspace.
+    to have been the tip of its branch, or is in a lock of the workspace. direct: of each of `revs` whether it comes
+    right after the one before it; empty: each does.
     """
 
     good: Rev
@@ -25,6 +26,7 @@ class CommitRow(msgspec.Struct, frozen=True):
     subjects: tuple[str, ...]
     days: tuple[str | None, ...]
     tips: bool = False
+    direct: tuple[bool, ...] = ()
 
 
 class CommitStretch(msgspec.Struct, frozen=True):
@@ -47,22 +49,21 @@ def is_of_clone(job: BumpJob, unit: Unit) -> bool:
     return bool(moves) and all(isinstance(each.move.source, FromClone) for each in moves)
 
 
-def commit_row(job: BumpJob, unit: Unit) -> CommitRow | None:
-    """Return the commits that a repo of the workspace moves over.
-
-    None: it is no such repo, its inputs begin at different commits, or there is one commit only.
-    """
+def commit_row(job: BumpJob, unit: Unit) -> CommitRow | str:
+    """Return the commits that a repo of the workspace moves over, or why there is no such row, as a phrase."""
     moves = moves_of(job, unit)
     sources = [each.move.source for each in moves]
     olds = {each.move.locked.get("rev") for each in moves}
-    if not sources or len(olds) != 1 or not isinstance(source := sources[0], FromClone):
-        return None
+    if not sources or not isinstance(source := sources[0], FromClone):
+        return "it is no repo of the workspace"
+    if len(olds) != 1:
+        return "its inputs begin at different commits"
     old = Rev(str(olds.pop()))
     try:
         with Repository.open(source.repository) as repository:
             newer = {commit.rev: commit for commit in repository.history.log(source.rev, not_in=[old])}
-    except FlakesyncError:
-        return None  # a shallow clone: the locked commit is not in it
+    except FlakesyncError as error:
+        return error.message  # a shallow clone: the locked commit is not in it
     line = []
     at = source.rev
     while at in newer:
@@ -71,8 +72,8 @@ def commit_row(job: BumpJob, unit: Unit) -> CommitRow | None:
             break
         at = newer[at].parents[0]
     line.reverse()
-    if len(line) < 2:
-        return None
+    if not line:
+        return "it moves to no newer commit"
     return CommitRow(
         old,
         tuple(commit.rev for commit in line),
@@ -131,5 +132,5 @@ def stretch_of(row: CommitRow, found: Stretch) -> CommitStretch:
     """Return a stretch of a row by its commits."""
     at = found.first_fail - 1
     good = row.good if found.last_pass == 0 else row.revs[found.last_pass - 1]
-    exact = found.is_exact and not row.tips
+    exact = found.is_exact and (not row.direct or row.direct[at])
     return CommitStretch(good, row.revs[at], row.subjects[at], row.days[at], exact, row.tips)

@@ -5,6 +5,7 @@ demand.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,21 +63,29 @@ class Tips:
             return "its lock names no commit"
         try:
             address = self._hosts.remote(url) if self._hosts is not None else url
-            line = self._line(address, reference.ref, olds, moves[0].rev)
-            if isinstance(line, str):
-                return line
+            whole = self._line(address, reference.ref, olds, moves[0].rev)
+            if isinstance(whole, str):
+                return whole
+            oldest, *_ = revs = [*whole]
+            line = {rev: whole[rev] for rev in revs[max(map(revs.index, olds)) :]}
             known = [*line] if self._every else self._known(moves, reference, line)
             subjects = _subjects(window_folder(self._cache, parse_remote(address).url), known)
         except FlakesyncError as error:
             if error.code in _INTERRUPTED:
                 raise
             return error.message
-        first, last = known[0], known[-1]
-        if last != moves[0].rev or len(known) < 3:
-            return "no commit between the two is known" if not self._every else "there is no commit between the two"
-        row = known[1:] if len(olds) == 1 else known
-        days = tuple(iso_day(line[rev]) for rev in row)
-        return CommitRow(first, tuple(row), subjects[-len(row) :], days, tips=not self._every)
+        if len(line) == len(olds) == 1:
+            return "it moves to no newer commit"
+        if len(known) == 2 < len(line):
+            return "no commit between the two is known"
+        tips = len(known) < len(line)
+        place = {rev: number for number, rev in enumerate(line)}
+        direct = [place[new] - place[old] == 1 for old, new in pairwise(known)]
+        if len(olds) > 1:
+            # Inputs at older commits than the newest of them: that one, too, is new to them.
+            known, direct, subjects = [oldest, *known], [False, *direct], ("", *subjects)
+        days = tuple(iso_day(line[rev]) for rev in known[1:])
+        return CommitRow(known[0], tuple(known[1:]), subjects[1:], days, tips, tuple(direct))
 
     def _reference(self, moves: Sequence[PlannedMove]) -> FlakeRef | None:
         """Return the branch that all these inputs move on, to one commit; None: there is no such one."""
@@ -98,7 +107,7 @@ class Tips:
             return None
 
     def _line(self, address: "Address", ref: str | None, olds: Collection[Rev], new: Rev) -> Mapping[Rev, int] | str:
-        """Return the commits of a branch from the newest of `olds` to `new`, oldest first, with their times.
+        """Return the commits of a branch from the oldest of `olds` to `new`, oldest first, with their times.
 
         Or why they are not known, as a phrase. Raises: GitError.
         """
@@ -114,7 +123,7 @@ class Tips:
         places = [line.index(rev) for rev in olds if rev in line]
         if new not in line or len(places) < len(olds):
             return "its commits are not all on one line of its branch" if window.note is None else window.note
-        return {rev: window.commits[rev].time for rev in reversed(line[line.index(new) : min(places) + 1])}
+        return {rev: window.commits[rev].time for rev in reversed(line[line.index(new) : max(places) + 1])}
 
     def _known(self, moves: Sequence[PlannedMove], reference: FlakeRef, line: Mapping[Rev, int]) -> list[Rev]:
         """Return those of a line that somebody has had, its two ends too."""

@@ -73,6 +73,8 @@ def test_the_commits_are_in_the_journal_too(tmp_path: Path) -> None:
     assert commits.made.runs == runs
 
 
-def test_one_commit_is_no_row_and_nothing_is_run_for_it(tmp_path: Path) -> None:
-    found = Commits(tmp_path, 1, 1).bisect()
-    assert (guilty(found), found.commits, at_commits(found)) == (["r1"], {}, 0)
+def test_one_commit_is_the_first_bad_one_and_nothing_is_run_for_it(tmp_path: Path) -> None:
+    commits = Commits(tmp_path, 1, 1)
+    found = commits.bisect()
+    at = stretch(found)
+    assert (at.good, at.bad, at.exact, at_commits(found)) == (commits.old, commits.revs[0], True, 0)

@@ -109,10 +109,26 @@ def test_a_limit_among_the_commits_is_no_complete_answer_and_the_next_run_goes_o
     assert pinned.document(whole).complete
 
 
-def test_inputs_that_begin_at_different_commits_all_go_through_the_newer_one(tmp_path: Path) -> None:
+def test_of_two_known_tips_that_follow_each_other_the_first_bad_commit_is_told(tmp_path: Path) -> None:
+    pinned = Pinned(tmp_path, 9, 5)
+    pinned.see(4, 5, 8)
+    at = pinned.stretch(pinned.made.bisect(commits=True))
+    assert (at.good, at.bad, at.exact, at.tips) == (pinned.revs[3], pinned.revs[4], True, True)
+
+
+@pytest.mark.parametrize(("bad", "exact"), [(6, True), (3, False)])
+def test_inputs_that_begin_at_different_commits_all_go_through_the_newer_one(
+    tmp_path: Path,
+    bad: int,
+    exact: bool,
+) -> None:
     pinned = Pinned(tmp_path, 6, 3)
-    app = {"nixpkgs": Take(at=pinned.old), "newer": Take("nixpkgs", at=pinned.revs[3]), "r0": Take()}
+    app = {"nixpkgs": Take(at=pinned.old), "newer": Take("nixpkgs", at=pinned.revs[4]), "r0": Take()}
     pinned.made.space.lock("app", {".": app})
-    pinned.made.break_with("nixpkgs")
-    at = pinned.stretch(pinned.made.bisect(commits=True, every_commit=True))
-    assert (at.good, at.bad) == (pinned.revs[4], pinned.revs[5])
+    # Two inputs at `bad` or after it break the check: one of them is there before the update where bad is 3.
+    late = tmp_path / "late"
+    late.write_text("".join(f"{rev}\n" for rev in pinned.revs[bad - 1 :]))
+    checks = (("sh", "-c", f'[ "$(grep -of {late} flake.lock | wc -l)" -lt 2 ]'),)
+    at = pinned.stretch(pinned.made.bisect(commits=True, every_commit=True, checks=checks))
+    good, first = (pinned.revs[4], pinned.revs[5]) if exact else (pinned.old, pinned.revs[4])
+    assert (at.good, at.bad, at.exact) == (good, first, exact)

@@ -10,6 +10,8 @@ import pytest
 
 from flakesync.workspace.settings.days import today
 from tests.cli.conftest import Ran
+from tests.sync.bisect.bisecting import Bisecting
+from tests.sync.holding.test_on_failure import night
 
 Flakesync = Callable[..., Ran]
 
@@ -100,3 +102,15 @@ def test_what_is_over_is_told_of_and_pruned(acme: Path, flakesync: Flakesync) ->
     assert flakesync("hold", "--prune").status == 0
     assert (acme / "workspace.toml").read_text() == before
     assert flakesync("hold", "--prune").out == "workspace.toml is as it was\n"
+
+
+def test_what_sync_holds_is_listed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flakesync: Flakesync) -> None:
+    monkeypatch.setenv("FLAKESYNC_NIX", "no-nix-here")
+    made = Bisecting(tmp_path, 2, on_failure="bisect")
+    assert json.loads(flakesync("hold", "--json", "-w", str(made.manifest)).out)["holds"] == []
+    made.break_with("r1")
+    night(made)
+    (one,) = json.loads(flakesync("hold", "--json", "-w", str(made.manifest)).out)["holds"]
+    assert (one["kind"], one["repo"], one["flake"], one["input"]) == ("checks", "app", ".", "r1")
+    assert 0 <= one["days_left"] < 7
+    assert "(held by sync)" in " ".join(flakesync("hold", "app", "-w", str(made.manifest)).out.split())

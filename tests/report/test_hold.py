@@ -28,6 +28,7 @@ def test_holds_are_listed_repo_by_repo_with_the_days_that_are_left_and_why() -> 
             hold("app", "lib", 1, flake="."),
             hold("lib", "nixpkgs-*", -3),
             hold("lib", "old", None, None, kind="for-ever"),
+            hold("lib", "x", 6, "`true` fails with 1a2b3c4", kind="checks", flake="."),
         ]
     )
     assert render(document) == (
@@ -38,7 +39,8 @@ def test_holds_are_listed_repo_by_repo_with_the_days_that_are_left_and_why() -> 
         "lib\n"
         "  nixpkgs-*  ended 2027-03-01                why\n"
         "  old        for ever                        hold in the manifest\n"
-        "5 holds: 3 until a day, 1 over, 1 for ever\n"
+        "  .#x        until 2027-03-01, 6 days left   `true` fails with 1a2b3c4 (held by sync)\n"
+        "6 holds: 4 until a day, 1 over, 1 for ever\n"
     )
     assert render(HoldsDocument(holds=[])) == "no input is held\n"
 

@@ -1,6 +1,7 @@
 """The holds of a workspace as text: repo by repo, how long each holds, and why."""
 
 from collections.abc import Sequence
+from typing import assert_never
 
 from flakesync.documents.change.hold import HoldDocument, HoldsDocument
 from flakesync.report.text import (
@@ -43,9 +44,20 @@ def _rows(holds: Sequence[HoldDocument], width: int) -> list[Line]:
             lines += fold(line(Span(shown(repo), "name")), width, 2)
         when, style = _when(each)
         head = row([(line(_name(each)), names), (line(Span(when, style)), whens)])
-        reason = each.reason if each.reason is not None else "hold in the manifest"
-        lines += with_detail(head, shown(reason), line_width(head[0]), 6, width)
+        lines += with_detail(head, _why(each), line_width(head[0]), 6, width)
     return lines
+
+
+def _why(hold: HoldDocument) -> str:
+    match hold.kind:
+        case "until":
+            return shown(hold.reason or "")
+        case "for-ever":
+            return "hold in the manifest"
+        case "checks":
+            return f"{shown(hold.reason or '')} (held by sync)"
+        case _:
+            assert_never(hold.kind)
 
 
 def _name(hold: HoldDocument) -> str:

@@ -1,19 +1,22 @@
 """`flakesync hold`."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from flakesync.cli import complete, screen
-from flakesync.cli.opening import open_workspace, reading
+from flakesync.cli.opening import note_unread, open_workspace, reading
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_OK, FlakesyncError, ManifestError
 
 if TYPE_CHECKING:
+    from flakesync.survey.held.check_holds import CheckHold
     from flakesync.terms import FlakeDir, RepoName
     from flakesync.workspace.manifest import Repo, Workspace
     from flakesync.workspace.settings.hold_edits import WrittenHolds
+    from flakesync.workspace.snapshot import Snapshot
 
 T = TypeVar("T")
 
@@ -123,27 +126,50 @@ def _checked(name: str, read: Callable[[object], T], given: str) -> T:
 
 def _warn_of_inputs(common: Common, workspace: "Workspace", repo: "Repo", flake: "FlakeDir | None", glob: str) -> None:
     """Say so where the lock, as it was read last, has no such input, or where it cannot be read. No server is asked."""
-    from msgspec.structs import replace
-
-    from flakesync.cache.layout import cache_dir
     from flakesync.survey.holds import matches_nothing
-    from flakesync.workspace.snapshot import read_snapshot
 
     try:
-        with screen.busy(reading(replace(workspace, repos=(repo,))), quiet=common.quiet):
-            snapshot = read_snapshot(replace(workspace, repos=(repo,)), at="base", cache=cache_dir(), offline=True)
-        said = matches_nothing(snapshot.states[repo.name], flake, glob)
+        said = matches_nothing(_read(common, workspace, (repo,)).states[repo.name], flake, glob)
     except FlakesyncError as error:
         said = f"the lock of {repo.name} cannot be read, so nobody looked whether it has this input: {error.message}"
     if said is not None:
         screen.note(said)
 
 
+def _read(common: Common, workspace: "Workspace", repos: "Sequence[Repo]") -> "Snapshot":
+    """Return some repos as they were fetched last. Raises: FlakesyncError."""
+    from msgspec.structs import replace
+
+    from flakesync.cache.layout import cache_dir
+    from flakesync.net.wall import offline
+    from flakesync.workspace.snapshot import read_snapshot
+
+    some = replace(workspace, repos=tuple(repos))
+    with screen.busy(reading(some), quiet=common.quiet), offline(True):
+        return read_snapshot(some, cache=cache_dir(), offline=True)
+
+
+def _held_by_checks(
+    common: Common, workspace: "Workspace", selected: "frozenset[RepoName]"
+) -> "Mapping[RepoName, Sequence[CheckHold]]":
+    """Return what sync holds, of the repos in which it may. Raises: FlakesyncError."""
+    repos = [repo for repo in workspace.repos if repo.name in selected and repo.on_failure.mode == "bisect"]
+    if not repos:
+        return {}
+    from flakesync.survey.held.check_holds import read_check_holds
+
+    snapshot = _read(common, workspace, repos)
+    if not common.quiet:
+        note_unread(snapshot, selected)
+    return read_check_holds(snapshot, int(time.time()))
+
+
 def _show(common: Common, workspace: "Workspace", selected: "frozenset[RepoName]", done: "WrittenHolds | None") -> None:
     from flakesync.survey.held.documents import holds_document
     from flakesync.workspace.settings.days import today
 
-    document = holds_document(done.workspace if done is not None else workspace, selected, done, today())
+    by_checks = _held_by_checks(common, workspace, selected) if done is None else {}
+    document = holds_document(done.workspace if done is not None else workspace, selected, done, today(), by_checks)
     if common.json:
         screen.answer_json(document)
     else:

@@ -77,7 +77,7 @@ class Tips:
         if len(line) == len(olds) == 1:
             return "it moves to no newer commit"
         if len(known) == 2 < len(line):
-            return "no commit between the two is known"
+            return "none between the two is known to have been a tip (`--all-commits` looks at all)"
         tips = len(known) < len(line)
         place = {rev: number for number, rev in enumerate(line)}
         direct = [place[new] - place[old] == 1 for old, new in pairwise(known)]

@@ -93,7 +93,7 @@ def test_where_nothing_between_is_known_it_says_so_and_runs_nothing(tmp_path: Pa
     found = pinned.made.bisect(commits=True)
     assert (found.commits, walked(found)) == ({}, [])
     (told,) = pinned.document(found).guilty
-    assert told.not_walked == "no commit between the two is known"
+    assert told.not_walked == "none between the two is known to have been a tip (`--all-commits` looks at all)"
 
 
 def test_a_limit_among_the_commits_is_no_complete_answer_and_the_next_run_goes_on(tmp_path: Path) -> None:
@@ -132,3 +132,12 @@ def test_inputs_that_begin_at_different_commits_all_go_through_the_newer_one(
     at = pinned.stretch(pinned.made.bisect(commits=True, every_commit=True, checks=checks))
     good, first = (pinned.revs[4], pinned.revs[5]) if exact else (pinned.old, pinned.revs[4])
     assert (at.good, at.bad, at.exact) == (good, first, exact)
+
+
+@pytest.mark.nix
+@pytest.mark.usefixtures("use_nix")
+def test_nix_locks_each_step_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLAKESYNC_NIX")
+    pinned = Pinned(tmp_path, 5, 3)
+    at = pinned.stretch(pinned.made.bisect(commits=True, every_commit=True, locker="nix"))
+    assert (at.good, at.bad, at.exact) == (pinned.revs[1], pinned.revs[2], True)

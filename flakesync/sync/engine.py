@@ -28,7 +28,7 @@ from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Finished, Listener, Note, Started
 from flakesync.sync.files.after import AfterError
-from flakesync.sync.holding.on_failure import Rest, find_rest
+from flakesync.sync.holding.on_failure import Rest, Rests
 from flakesync.sync.job import BumpJob, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
@@ -121,7 +121,11 @@ class _Run:
     ) -> None:
         """repositories, unborrowed: as `repositories_of` gives them."""
         self.survey = survey
-        self.cache = cache
+        self.rests = Rests(
+            tools,
+            lambda name: journal_file(self.workspace.file, cache, name),
+            iso_day(survey.now) or "",
+        )
         states = survey.snapshot.states
         self.workspace = survey.snapshot.workspace
         self.states = at_commits(states)
@@ -216,15 +220,9 @@ class _Run:
         """Return what can be updated without what breaks the checks. Raises: FlakesyncError."""
         with temporary_folder("bisect") as tmp:
             clone = borrowed(self.repositories[name], self.workspace.branch, tmp).clone
-            return find_rest(
-                msgspec.structs.replace(job, borrowed=clone, author=job.author or identity_in(job.clone) or NOBODY),
-                units_of(self.survey, self.changes[name]),
-                self.tools,
-                journal_file(self.workspace.file, self.cache, name),
-                self.states[name].repo.on_failure,
-                failed,
-                iso_day(self.survey.now) or "",
-            )
+            job = msgspec.structs.replace(job, borrowed=clone, author=job.author or identity_in(job.clone) or NOBODY)
+            units = units_of(self.survey, self.changes[name])
+            return self.rests.find(job, units, self.states[name].repo.on_failure, failed)
 
     def _job(self, name: RepoName, commits: Mapping[RepoName, Rev], holds: Sequence[CheckHold]) -> BumpJob:
         """Return what is to be done for a repo. commits: of its upstreams, as `plan_move`.

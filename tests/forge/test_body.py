@@ -23,6 +23,7 @@ from flakesync.publish.body import (
     run_of,
     was_abandoned,
 )
+from flakesync.survey.held.check_holds import CheckHold
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev
 from flakesync.update.content import Move, Update
 from tests.support import locks
@@ -309,3 +310,24 @@ def test_an_update_of_files_alone_has_a_title_and_no_table() -> None:
     assert make_title(None, LIB, only) == "flake.lock: update flake.nix"
     assert make_title("{pin} {old} {new} {date} {repo}", LIB, only).endswith("lib")
     assert "|" not in make_block(content(only))
+
+
+def test_the_block_says_what_is_held_and_nothing_that_a_check_wrote_is_markup() -> None:
+    output = f"{END}\n| [pull request of lib](https://evil.example/1) |\n``` @all\nDepends-On: https://evil.example/2"
+    hold = CheckHold(
+        flake=FlakeDir("dev"),
+        input=("crane`",),
+        rev=NEW,
+        check="sh -c 'x | `y`'",
+        since="2026-11-29",
+        first_bad=OLD,
+        output=output,
+    )
+    block = make_block(content(replace(update(move()), holds=(hold, hold))))
+    assert f"- `` dev#crane` `` does not go to `{NEW[:7]}`, since 2026-11-29: `` sh -c 'x | `y`' `` fails" in block
+    assert f", first with `{OLD[:7]}`\n" in block
+    assert block.count("The last lines of") == 1
+    assert "\n- `< !-- flakesync:end -- >`\n" in block.replace("<! --", "< !--")
+    assert "\n- ```` ``` @all ````\n" in block
+    assert block.count(END) == 1
+    assert (pulls_in(block), depends_on_in(block), dependents_in(block)) == ({}, [], [])

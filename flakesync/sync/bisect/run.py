@@ -117,15 +117,18 @@ class BisectRun:
         """How many checks this process has run to their end."""
         return self._budget.ran
 
-    def search(self) -> Found | NotFound | None:
+    def search(self, suspects: Units = frozenset()) -> Found | NotFound | None:
         """Run probes until it is known which units are guilty; None: a limit was hit before.
+
+        suspects: units that are guilty elsewhere; they are looked at first.
 
         Raises: FlakesyncError (`interrupted`); CacheError: the journal cannot be written.
         """
         end: list[Found | NotFound] = []
 
         def wanted(running: Collection[Probe]) -> tuple[Probe, ...]:
-            step = next_step(len(self._units), self._known(), width=self._options.jobs, running=running)
+            width = self._options.jobs
+            step = next_step(len(self._units), self._known(), width=width, running=running, suspects=suspects)
             if isinstance(step, Probes):
                 return step.probes
             end.append(step)

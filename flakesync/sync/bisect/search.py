@@ -71,14 +71,15 @@ class _Wanted(Exception):  # noqa: N818 - no error: the search has come to where
 
 
 def next_step(
-    count: int, known: Known, *, width: int = 1, running: Collection[Probe] = ()
+    count: int, known: Known, *, width: int = 1, running: Collection[Probe] = (), suspects: Units = frozenset()
 ) -> Probes | Found | NotFound:
     """Return what to run next, at most `width` probes at once, or the result.
 
-    count: of the units. running: probes that run now; those that are of use are among the wanted ones.
+    count: of the units. running: probes that run now; those that are of use are among the wanted ones. suspects: what
+    is guilty elsewhere: first the rest without them is run.
     """
     try:
-        return _Search(count, known, width, running).carry_out()
+        return _Search(count, known, width, running, suspects).carry_out()
     except _Wanted as wanted:
         return Probes(wanted.probes)
 
@@ -95,8 +96,11 @@ class _Flaky(Exception):  # noqa: N818 - no error: one set has passed and failed
 class _Search:
     """The search, begun anew each time: it goes through what is known and ends where it does not know on."""
 
-    def __init__(self, count: int, known: Known, width: int, running: Collection[Probe]) -> None:
+    def __init__(
+        self, count: int, known: Known, width: int, running: Collection[Probe], suspects: Units = frozenset()
+    ) -> None:
         self.all = frozenset(range(count))
+        self.elsewhere = self.all & suspects
         self.known = known
         self.width = width
         self.running = running
@@ -110,13 +114,16 @@ class _Search:
 
     def search(self) -> Found | NotFound:
         """Return the result. Raises: _Wanted; _Flaky."""
-        if self.ask(frozenset(), along=[Probe(self.all)]) != "pass":
+        fits = bool(self.elsewhere) and self.ask(self.all - self.elsewhere) == "pass"
+        if not fits and self.ask(frozenset(), along=[Probe(self.all)]) != "pass":
             self.fails(frozenset(), FAILURES)
             return NotFound("broken-before")
         if self.ask(self.all) == self.ask(self.all, time=1, along=self.beside(sorted(self.all))) == "pass":
             return NotFound("not-failing")
         # Before anything is searched: a check that only fails now and then most often shows it here.
         self.fails(self.all, FAILURES - 1)
+        if fits:
+            return self.conclude(self.all - self.elsewhere, sorted(self.elsewhere))
         rest, suspects = sorted(self.all), list[int]()
         for _ in range(MAX_HELD):
             low, high = self.halve(frozenset(), rest)
@@ -130,7 +137,11 @@ class _Search:
             self.fails(self.all, FAILURES)
         else:
             return NotFound("too-many")
-        passing, held = self.give_back(frozenset(rest), sorted(suspects))
+        return self.conclude(frozenset(rest), sorted(suspects))
+
+    def conclude(self, rest: Units, suspects: Sequence[int]) -> Found:
+        """Return the result, now that a rest is known to pass. Raises: _Wanted; _Flaky."""
+        passing, held = self.give_back(rest, suspects)
         self.passes(passing, PASSES if not passing else PASSES - 1)
         if len(held) == 1:
             return Found(passing, (self.confirm(passing, held[0]),))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -20,7 +21,7 @@ from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
 from flakesync.sync.tools import Tools
 from flakesync.sync.up_to_date import UpToDateBranches
-from flakesync.terms import Rev
+from flakesync.terms import RepoName, Rev
 from flakesync.workspace.settings.on_failure import OnFailure
 
 _WHY: Mapping[str, str] = {
@@ -39,59 +40,60 @@ class Rest(msgspec.Struct, frozen=True):
     tested: frozenset[str]
 
 
-def find_rest(
-    job: BumpJob,
-    units: Sequence[Unit],
-    tools: Tools,
-    place: Path,
-    limits: OnFailure,
-    failed: ChecksFailedError,
-    day: str,
-) -> Rest:
-    """Return what to hold, so that the checks pass with the rest, which was checked as a whole.
+class Rests:
+    """Finds rests of one run, one after the other: what is guilty in one repo is looked at first in the next."""
 
-    job: the whole update, in a throw-away repository. place: of the journal, which goes when the search has ended.
-    failed: how its checks ended. day: today's, UTC.
+    def __init__(self, tools: Tools, place: Callable[[RepoName], Path], day: str) -> None:
+        """place: of the journal of a repo. day: today's, UTC."""
+        self._tools = replace(tools, up_to_date=UpToDateBranches(None))
+        self._place = place
+        self._day = day
+        self._guilty: set[Rev] = set()
+        self._one = Lock()
 
-    Raises: FlakesyncError: the failure that it is, with what was found out.
-    """
-    try:
-        return _find_rest(job, units, tools, place, limits, failed, day)
-    except FlakesyncError as error:
-        if error.code in _STOPPED:
-            raise
-        raise _with_more(failed, error.message) from error
-    except OSError as error:
-        raise _with_more(failed, as_error(error).message) from error
+    def find(self, job: BumpJob, units: Sequence[Unit], limits: OnFailure, failed: ChecksFailedError) -> Rest:
+        """Return what to hold, so that the checks pass with the rest, which was checked as a whole.
 
+        job: the whole update, in a throw-away repository. failed: how its checks ended.
 
-def _find_rest(
-    job: BumpJob,
-    units: Sequence[Unit],
-    tools: Tools,
-    place: Path,
-    limits: OnFailure,
-    failed: ChecksFailedError,
-    day: str,
-) -> Rest:
-    prober = Prober(job, replace(tools, up_to_date=UpToDateBranches(None)))
-    moving = {*(each.key for each in prober.job.moves), *((each.flake, each.input) for each in prober.job.rewrites)}
-    units = [each for each in units if not moving.isdisjoint(each.moves)]
-    wishes = BisectOptions(max_checks=limits.max_checks, limit_s=limits.limit_s, commits=True)
-    with open_journal(place, (job.base_rev, prober.tree(), units, job.checks)) as journal:
-        run = BisectRun(prober, units, journal, wishes, _listener(job, tools, units))
-        found = run.search()
-        if not isinstance(found, Found):
-            if found is not None:
-                journal.forget()  # the next night is to find out anew
-            raise SyncError("nothing-held", _nothing(found, run, units))
-        if not found.passing:
+        Raises: FlakesyncError: the failure that it is, with what was found out.
+        """
+        try:
+            with self._one:
+                rest = self._find(job, units, limits, failed)
+        except FlakesyncError as error:
+            if error.code in _STOPPED:
+                raise
+            raise _with_more(failed, error.message) from error
+        except OSError as error:
+            raise _with_more(failed, as_error(error).message) from error
+        self._guilty |= {hold.rev for hold in rest.holds if hold.rev is not None}
+        return rest
+
+    def _find(self, job: BumpJob, units: Sequence[Unit], limits: OnFailure, failed: ChecksFailedError) -> Rest:
+        prober = Prober(job, self._tools)
+        moving = {*(each.key for each in prober.job.moves), *((each.flake, each.input) for each in prober.job.rewrites)}
+        units = [each for each in units if not moving.isdisjoint(each.moves)]
+        wishes = BisectOptions(max_checks=limits.max_checks, limit_s=limits.limit_s, commits=True)
+        with open_journal(self._place(job.repo), (job.base_rev, prober.tree(), units, job.checks)) as journal:
+            run = BisectRun(prober, units, journal, wishes, _listener(job, self._tools, units))
+            found = run.search(self._suspects(prober.job, units))
+            if not isinstance(found, Found):
+                if found is not None:
+                    journal.forget()  # the next night is to find out anew
+                raise SyncError("nothing-held", _nothing(found, run, units))
+            if not found.passing:
+                journal.forget()
+                raise SyncError("nothing-held", f"nothing else would move without {_named(units, found)}")
+            stretches = dict(_stretches(run, prober.job, units, found))
             journal.forget()
-            raise SyncError("nothing-held", f"nothing else would move without {_named(units, found)}")
-        stretches = dict(_stretches(run, prober.job, units, found))
-        journal.forget()
-    holds = tuple(_holds(prober.job, units, found, stretches, run.probes, failed, day))
-    return Rest(holds, frozenset(prober.passed))
+        holds = tuple(_holds(prober.job, units, found, stretches, run.probes, failed, self._day))
+        return Rest(holds, frozenset(prober.passed))
+
+    def _suspects(self, job: BumpJob, units: Sequence[Unit]) -> frozenset[int]:
+        """Return the units that go to a commit with which the checks of another repo fail."""
+        guilty = {each.key for each in job.moves if each.rev in self._guilty}
+        return frozenset(number for number, unit in enumerate(units) if not guilty.isdisjoint(unit.moves))
 
 
 def _holds(

@@ -210,7 +210,7 @@ def test_under_fail_nothing_is_looked_for_and_no_branch_is_read(
         raise AssertionError
 
     monkeypatch.setattr("flakesync.survey.held.check_holds.branch_tip", read_none)
-    monkeypatch.setattr("flakesync.sync.engine.find_rest", read_none)
+    monkeypatch.setattr("flakesync.sync.engine.Rests.find", read_none)
     assert night(made).errors == {"app": "check-failed"}
     assert made.runs == 1
 
@@ -242,3 +242,31 @@ def test_the_commit_says_what_it_holds(tmp_path: Path) -> None:
     [hold] = holds_of(commit)
     assert (hold.input, hold.rev) == (("r1",), made.space.tip("r1"))
     assert f'\nFlakesync-Held: r1 {hold.rev} check "sh check.sh" since {hold.since}' in commit.message
+
+
+def test_what_is_guilty_in_one_repo_is_looked_at_first_in_the_others(tmp_path: Path) -> None:
+    made = Bisecting(tmp_path, 6)
+    names = ["app", *(f"app{number}" for number in range(3))]
+    check = (made.space.path("app") / "check.sh").read_text()
+    takes = {"nixpkgs": Take()} | {f"r{number}": Take() for number in range(6)}
+    made.space.commit("r5", {"note": "earlier"})  # what the others begin with is another commit
+    for name in names[1:]:
+        made.space.add(name, dict(takes), files={"check.sh": check})
+    for number in range(6):
+        made.space.commit(f"r{number}", {"note": "later"})
+    settings = {"checks": ["sh check.sh"], "on-failure": "bisect", "max-checks": 30}
+    made.manifest = made.space.manifest(tables=dict.fromkeys(names, settings))
+    made.break_with("r4")
+    ran = night(made)
+    assert {name: held(ran, name) for name in names} == {name: ["r4"] for name in names}, ran.errors
+    probes = {
+        name: [
+            event.detail
+            for event in ran.events
+            if isinstance(event, Step) and (event.repo, event.step) == (name, "bisecting")
+        ]
+        for name in names
+    }
+    first, *others = sorted(probes.values(), key=len, reverse=True)
+    assert len(others[0]) < len(first)
+    assert {each[0] for each in others} == {"pass: nixpkgs r0 r1 r2 r3 r5"}

@@ -60,7 +60,7 @@ guilty: core  1111111 → its update
   | one
   | two
 the other 2 units pass together
-hint: to sync without it: hold = ["core"] in [repos.api]
+hint: to sync without it: on-failure = "bisect", or hold = ["core"] in [repos.api]
 4 checks in 4:06, 1 known before
 """
     )

@@ -57,7 +57,8 @@ def render_bisect(document: BisectDocument, *, width: int, full: bool = False) -
     if not document.complete and document.outcome == "found":
         lines += [line(Span(piece, "warn")) for piece in wrap(_LIMITED, width)]
     if document.outcome == "found":
-        hint = f"to sync without it: hold = [{_names(document)}] in [repos.{shown(document.repo)}]"
+        held = f"hold = [{_names(document)}] in [repos.{shown(document.repo)}]"
+        hint = f'to sync without it: on-failure = "bisect", or {held}'
         lines += fold(line(_rest(len(document.passing))), width)
     lines += hang(line(Span("hint:", "name"), " "), [line(each) for each in wrap(hint, width - 6)], 6) if hint else []
     return [*lines, _counted(document)]

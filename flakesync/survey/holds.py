@@ -34,14 +34,14 @@ def idle_holds(snapshot: Snapshot) -> Iterator[str]:
 
 def idle_ends(snapshot: Snapshot) -> Iterator[str]:
     """Yield a sentence for holds with an end that are over, and for each that matches no input."""
-    workspace = snapshot.workspace
-    over = [hold for hold in workspace.holds if hold not in workspace.repo(hold.repo).holds]
+    holds = snapshot.workspace.holds
+    over = [hold for hold in holds if hold not in snapshot.states[hold.repo].repo.holds]
     if over:
         names = ", ".join(f"{hold.place} of {hold.repo} ({hold.until.isoformat()})" for hold in over[:_MOST_NAMED])
         more = f" and {len(over) - _MOST_NAMED} more" if len(over) > _MOST_NAMED else ""
         which = "a hold is over and holds nothing" if len(over) == 1 else f"{len(over)} holds are over and hold nothing"
         yield f"{which}: {names}{more}; `flakesync hold --prune` takes what is over out of the manifest"
-    for index, hold in enumerate(workspace.holds):
+    for index, hold in enumerate(holds):
         said = matches_nothing(snapshot.states[hold.repo], hold.flake, hold.input) if hold not in over else None
         if said is not None and not _is_unread(snapshot.states[hold.repo]):
             yield f"hold[{index}]: {said}"

@@ -11,6 +11,7 @@ from flakesync.analysis.left import find_left
 from flakesync.analysis.plan import make_plan
 from flakesync.analysis.why import why
 from flakesync.documents.drift import DriftReport
+from flakesync.land.server_state import movable_edges
 from flakesync.survey.holds import idle_ends
 from flakesync.survey.pins import Target
 from flakesync.survey.survey import Survey
@@ -134,3 +135,9 @@ def test_a_hold_that_matches_no_input_is_told_of() -> None:
     assert notes(hold("nixpkg"), today=date(2000, 1, 1)) == [
         "hold[0]: `nixpkg` matches no input of app, did you mean `nixpkgs`?"
     ]
+
+
+def test_landing_moves_no_input_that_is_held() -> None:
+    inputs = {path: takes("lib", rev=A) for path in ("lib", "other")}
+    edges = movable_edges(survey(hold("lib"), inputs=inputs).graph)[APP]
+    assert [edge.input for edge in edges] == [("other",)]

@@ -138,6 +138,12 @@ def test_what_is_of_another_branch_or_repository_stays(folder: Folder, text: str
     ("text", "node", "more", "why"),
     [
         (f'np.url = "github:NixOS/nixpkgs/{OLD}";', NIXPKGS, 'hold = ["np"]\n', "held"),
+        (
+            f'np.url = "github:NixOS/nixpkgs/{OLD}";',
+            NIXPKGS,
+            '[[hold]]\nrepo = "app"\ninput = ".#np"\nuntil = 2099-01-01\nreason = "why"\n',
+            "held",
+        ),
         (f'np = let x = "{OLD}"; in {{ url = x; }};', NIXPKGS, "", "cannot-edit"),
         ('np.url = "nixpkgs";', locks.Input(NIXPKGS.locked, {"type": "indirect", "id": "nixpkgs"}), "", "indirect"),
     ],

@@ -1,6 +1,7 @@
 """Which copies in a lock should follow a pin's input: each condition, on locks as values."""
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from flakesync.survey.pins import pinned_in
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, show_path
 from flakesync.workspace.manifest import Pin, Repo
 from flakesync.workspace.settings.follow import FollowMatch, FollowRules
+from flakesync.workspace.settings.holds import Hold
 from flakesync.workspace.snapshot import FlakeState
 from tests.support import locks
 from tests.support.locks import Input, Inputs, github
@@ -136,6 +138,10 @@ def test_what_is_kept_or_held_stays_and_says_by_what() -> None:
     assert detail(ask(inputs, pinned(keep=["lib/*"]))) == "kept (pins.nixpkgs.keep)"
     assert detail(ask(inputs, keep=("*/nixpkgs",))) == "kept (repos.app.keep)"
     assert detail(ask(inputs, hold=("lib/nixpkgs",))) == "held (repos.app.hold)"
+    until = Hold(repo=RepoName("app"), input="lib/*", reason="why", until=date(2099, 1, 1))
+    assert detail(ask(inputs, holds=(until,))) == "held until 2099-01-01: why"
+    elsewhere = msgspec.structs.replace(until, flake=FlakeDir("dev"))
+    assert said(ask(inputs, holds=(elsewhere,))) == {"lib/nixpkgs": "→ nixpkgs"}
     assert said(ask(inputs, hold=("lib", "nixpkgs"), keep=("nixpkgs",))) == {"lib/nixpkgs": "→ nixpkgs"}
 
 

@@ -270,3 +270,67 @@ def test_what_is_guilty_in_one_repo_is_looked_at_first_in_the_others(tmp_path: P
     first, *others = sorted(probes.values(), key=len, reverse=True)
     assert len(others[0]) < len(first)
     assert {each[0] for each in others} == {"pass: nixpkgs r0 r1 r2 r3 r5"}
+
+
+def test_what_ran_before_an_interruption_is_not_run_again(tmp_path: Path) -> None:
+    whole = Bisecting(tmp_path / "whole", 6, on_failure="bisect")
+    whole.break_with("r4")
+    night(whole)
+    made = Bisecting(tmp_path / "cut", 6, on_failure="bisect")
+    made.break_with("r4")
+    left = [4]
+
+    def cut(event: object) -> None:
+        if isinstance(event, Step) and event.step == "bisecting":
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(made.manifest, locker="native", listener=cut)
+    again = night(made)
+    assert (again.statuses["app"], held(again)) == ("updated", ["r4"])
+    assert made.runs == whole.runs + 1  # sync itself checks all first
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_of_eight_repos_that_move_to_a_bad_source_the_one_whose_checks_it_breaks_holds_it(
+    tmp_path: Path, pinned: bool
+) -> None:
+    made = Bisecting(tmp_path, 2, on_failure="bisect")
+    calm = [f"calm{number}" for number in range(6)]
+    for name in calm:
+        made.space.add(name, {"nixpkgs": Take()})
+    tables = {"app": {"checks": ["sh check.sh"], "on-failure": "bisect"}}
+    settings, pins = ({}, None) if pinned else ({"external": "latest"}, dict[str, dict[str, object]]())
+    made.manifest = made.space.manifest(settings, pins=pins, tables=tables)
+    made.break_with("nixpkgs")
+    ran = night(made)
+    assert {name: ran.statuses[name] for name in ("app", *calm)} == dict.fromkeys(("app", *calm), "updated")
+    assert {name: held(ran, name) for name in ("app", *calm)} == {"app": ["nixpkgs"], **{name: [] for name in calm}}
+    bad = made.space.tip("nixpkgs")
+    assert locked(made, "app", "nixpkgs") != bad
+    assert {locked(made, name, "nixpkgs") for name in calm} == {bad}
+    with Repository.open(made.space.path("app")) as repository:
+        assert "Flakesync-Pin" not in repository.commit(made.space.tip("app", "flakesync/update")).message
+    before = tips(made), made.runs
+    assert set(night(made).statuses.values()) == {"unchanged"}
+    assert (tips(made), made.runs) == before
+    made.space.commit("nixpkgs", {"note": "mended"})
+    mended = night(made)
+    assert (held(mended), locked(made, "app", "nixpkgs")) == ([], made.space.tip("nixpkgs"))
+
+
+def test_files_of_after_are_in_what_is_checked_and_a_rerun_makes_the_same_commit(tmp_path: Path) -> None:
+    after = [{"run": ["sh", "-c", "grep -c '\"rev\"' flake.lock > deps.json"], "files": ["deps.json"]}]
+    made = Bisecting(tmp_path, 3, on_failure="bisect", after=after)
+    made.break_with("r1")
+    ran = night(made)
+    assert (ran.statuses["app"], held(ran), ran["app"].files) == ("updated", ["r1"], ["deps.json"])
+    made.space.commit("r0", {"note": "again"})
+    made.space.commit("r0", {"note": "and again"})
+    moved = night(made)
+    assert (moved.statuses["app"], held(moved)) == ("updated", ["r1"])
+    before = tips(made), made.runs
+    assert night(made).statuses["app"] == "unchanged"
+    assert (tips(made), made.runs) == before

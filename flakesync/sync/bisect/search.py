@@ -120,8 +120,9 @@ class _Search:
             return NotFound("broken-before")
         if self.ask(self.all) == self.ask(self.all, time=1, along=self.beside(sorted(self.all))) == "pass":
             return NotFound("not-failing")
-        # Before anything is searched: a check that only fails now and then most often shows it here.
-        self.fails(self.all, FAILURES - 1)
+        # Before anything is searched: a check that only fails now and then most often shows it here. Where several run
+        # at once the third time is not waited for: it runs beside the last ones.
+        self.fails(self.all, FAILURES - 1 if self.width == 1 or fits else FAILURES - 2)
         if fits:
             return self.conclude(self.all - self.elsewhere, sorted(self.elsewhere))
         rest, suspects = sorted(self.all), list[int]()
@@ -129,7 +130,8 @@ class _Search:
             low, high = self.halve(frozenset(), rest)
             found, rest = rest[low:high], rest[:low] + rest[high:]
             # What is run next if the rest passes does not wait for it.
-            confirm = [Probe(frozenset(found))] if not suspects and len(found) == 1 else []
+            alone = [Probe(frozenset(found))] if not suspects and len(found) == 1 else []
+            confirm = [*alone, Probe(self.all, FAILURES - 2)]
             suspects += found
             if self.ask(frozenset(rest), along=confirm) == "pass":
                 break
@@ -164,14 +166,14 @@ class _Search:
         verdicts = self.known.get(units, ())
         if len(verdicts) > time:
             return verdicts[time]
-        beside = (each for each in along if each.units not in self.known and each.units != units)
+        beside = (each for each in along if len(self.known.get(each.units, ())) == each.time and each.units != units)
         raise _Wanted((Probe(units, time), *beside)[: self.width])
 
     def beside(self, order: Sequence[int]) -> tuple[Probe, ...]:
         """Return the probes that halving begins with, where some can run beside another one."""
         if self.width > 1:
             try:
-                self.halve(frozenset(), order)
+                _Search(len(self.all), self.known, self.width - 1, self.running).halve(frozenset(), order)
             except _Wanted as wanted:
                 return wanted.probes
         return ()
@@ -231,7 +233,7 @@ class _Search:
 
         Raises: _Wanted; _Flaky.
         """
-        alone = self.ask(frozenset({unit}))
+        alone = self.ask(frozenset({unit}), along=[Probe(self.all, FAILURES - 2)])
         others = sorted(passing)
         # Where one failure is that of the unit alone all has to fail the less often; where it passes, once more.
         self.fails(self.all, FAILURES + {"fail": -1 if others else 0, "pass": 1, "unknown": 0}[alone])

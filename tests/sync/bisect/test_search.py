@@ -97,6 +97,16 @@ def test_probes_at_once_save_rounds(width: int, most: int) -> None:
     assert run.most_at_once == width
 
 
+@pytest.mark.parametrize("width", [4, 8])
+def test_after_a_sync_the_guilty_unit_of_twenty_takes_three_rounds(width: int) -> None:
+    """That all fails three times costs no round: the second time halving begins, the third time it has ended."""
+    for guilty in range(20):
+        run = Run(20, breaks({guilty}), width=width, times=1)
+        assert run.held == {guilty}
+        assert run.rounds <= 3
+        assert len(run.known[frozenset(range(20))]) == FAILURES - 1
+
+
 def random_oracle(dice: random.Random, count: int, unknown: float) -> Oracle:
     """Return an oracle of one to three breaking sets of one or two units, that cannot say of some sets."""
     together = [set(dice.sample(range(count), min(count, dice.choice([1, 1, 2])))) for _ in range(dice.randint(1, 3))]
@@ -169,8 +179,9 @@ def test_a_check_that_fails_for_no_reason_the_first_time_holds_nothing(count: in
     assert (run.result, run.checks) == (NotFound("flaky"), 1)
 
 
+@pytest.mark.parametrize("width", [1, 4])
 @pytest.mark.parametrize(("chance", "recognised"), [(1 / 5, 0.98), (1 / 3, 0.95), (1 / 2, 0.84)])
-def test_a_check_that_fails_now_and_then_is_recognised(chance: float, recognised: float) -> None:
+def test_a_check_that_fails_now_and_then_is_recognised(chance: float, recognised: float, width: int) -> None:
     """A sync has seen all moves fail once; nothing else is known."""
     dice = random.Random(1)
     ends: list[Found | NotFound] = []
@@ -181,9 +192,9 @@ def test_a_check_that_fails_now_and_then_is_recognised(chance: float, recognised
 
         count = dice.randint(1, 20)
         known: dict[Units, list[Verdict]] = {frozenset(range(count)): ["fail"]}
-        while isinstance(step := next_step(count, known), Probes):
-            ((units, _),) = step.probes
-            known.setdefault(units, []).append(flaky(units, 1))
+        while isinstance(step := next_step(count, known, width=width), Probes):
+            for units, _ in step.probes:
+                known.setdefault(units, []).append(flaky(units, 1))
         ends.append(step)
     assert ends.count(NotFound("flaky")) >= recognised * len(ends)
 
@@ -218,7 +229,7 @@ def test_all_is_run_again_while_halving_begins() -> None:
     everything = frozenset(range(4))
     known: dict[Units, list[Verdict]] = {frozenset(): ["pass"], everything: ["fail"]}
     assert next_step(4, known) == Probes((Probe(everything, 1),))
-    assert next_step(4, known, width=2) == Probes((Probe(everything, 1), Probe(frozenset({0}))))
+    assert next_step(4, known, width=2) == Probes((Probe(everything, 1), Probe(frozenset({0, 1}))))
 
 
 def test_the_rest_and_the_guilty_unit_alone_run_at_the_same_time() -> None:

@@ -278,7 +278,10 @@ TARGETS = {
     ),
     "manifest": Target(
         _read_manifest,
-        (b'[workspace]\nname = "a"\n[pins.p]\nsource = "github:o/r/b"\n[repos.x]\npath = "x"\nhold = ["a*"]\n',),
+        (
+            b'[workspace]\nname = "a"\n[pins.p]\nsource = "github:o/r/b"\n[repos.x]\npath = "x"\nhold = ["a*"]\n',
+            b'[repos.x]\nurl = "github:o/x"\n[[hold]]\nrepo = "x"\ninput = ".#a"\nuntil = 2027-03-01\nreason = "b"\n',
+        ),
         _words('[workspace] [repos.x] [pins.p] = "a" url path hold [ ] { } " """ 1 1e9 true 1979-05-27 inputs . [['),
     ),
     "reference": Target(

@@ -1,6 +1,7 @@
 from typing import Any
 
 from flakesync.documents.drift import DriftReport, Finding, FindingKind, Locked, PinDrift
+from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.text import to_text
 
@@ -167,3 +168,17 @@ def test_a_column_that_would_be_empty_takes_no_room() -> None:
 
 def test_a_date_beyond_all_calendars_is_unknown() -> None:
     assert "?" in render([pin(Locked(rev=OLD, last_modified=10**30, repos=["lib"]))], [])
+
+
+def test_what_is_held_says_why_stands_last_in_the_sum_and_is_no_finding_of_its_repo() -> None:
+    held = finding("lib", detail="not at pin nixpkgs", held="held until 2026-03-01: waits for tool")
+    text = render([], [held, finding("tool")], width=120)
+    assert (
+        "  pin          nixpkgs  1a2b3c4 → 5d6e7f8  not at pin nixpkgs; held until 2026-03-01: waits for tool\n" in text
+    )
+    assert text.endswith("1 finding in 1 of 3 repos: 1 pin; 1 held\n")
+    assert render([], [held], width=120).endswith("in step: 3 repos, no drift; 1 held\n")
+    lines = render_summary(DriftReport(pins=[], findings=[held, finding("tool")]), ["app", "lib", "tool"], width=80)
+    assert to_text(lines) == (
+        "app   in step\nlib   in step, 1 held\ntool  1 finding: 1 pin\n\n1 finding in 1 of 3 repos: 1 pin; 1 held\n"
+    )

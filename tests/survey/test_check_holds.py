@@ -35,8 +35,8 @@ def test_a_hold_is_a_line_that_people_can_read() -> None:
 @given(
     st.lists(
         st.builds(
-            lambda flake, path, rev, first_bad, check, output: hold(
-                flake, *path, rev=rev, first_bad=first_bad, check=check, output=output
+            lambda flake, path, rev, first_bad, check, output, proven: hold(
+                flake, *path, rev=rev, first_bad=first_bad, check=check, output=output, proven=proven
             ),
             st.one_of(st.just("."), NAMES),
             st.lists(NAMES, min_size=1, max_size=3),
@@ -44,6 +44,7 @@ def test_a_hold_is_a_line_that_people_can_read() -> None:
             st.sampled_from([FIRST, None]),
             TEXTS,
             TEXTS,
+            st.booleans(),
         ),
         max_size=4,
         unique_by=lambda each: each.key,

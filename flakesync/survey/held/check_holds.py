@@ -32,7 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9._/+@#%-]+")
 _HELD = re.compile(
     rf"(?P<name>{_TEXT}|{_NAME.pattern}) (?P<rev>[0-9a-f]{{40}}(?:[0-9a-f]{{24}})?|{re.escape(_FLAKE_NIX)})"
     rf" check (?P<check>{_TEXT}) since (?P<since>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
-    r"(?: first-bad (?P<first_bad>[0-9a-f]{40}(?:[0-9a-f]{24})?))?"
+    r"(?: first-bad (?P<first_bad>[0-9a-f]{40}(?:[0-9a-f]{24})?))?(?P<unproven> unproven)?"
 )
 _OUTPUT = re.compile(rf"(?P<name>{_TEXT}|{_NAME.pattern}) (?P<output>{_TEXT})")
 _MOST_LINES = 10
@@ -44,7 +44,7 @@ class CheckHold(msgspec.Struct, frozen=True, kw_only=True):
 
     rev: the commit that it should go to; None: to what flake.nix says. check: the command that fails. since: the UTC
     day on which that was found. first_bad: the commit of its repo with which that begins, where it was looked for.
-    output: the last lines of the check.
+    output: the last lines of the check. proven: False where the check could not be run to its end with it.
     """
 
     flake: FlakeDir
@@ -54,6 +54,7 @@ class CheckHold(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     first_bad: Rev | None = None
     output: str = ""
+    proven: bool = True
 
     @property
     def key(self) -> tuple[FlakeDir, InputPath]:
@@ -64,7 +65,12 @@ class CheckHold(msgspec.Struct, frozen=True, kw_only=True):
     def reason(self) -> str:
         """Why the input stays, for people."""
         where = self.rev[:12] if self.rev is not None else "what flake.nix says"
-        return f"`{self.check}` fails with {where}"
+        return f"`{self.check}` {self.verdict} with {where}"
+
+    @property
+    def verdict(self) -> str:
+        """What the check does, for people."""
+        return "fails" if self.proven else "does not pass"
 
     def is_of(self, flake: FlakeDir, input: InputPath, rev: Rev | None) -> bool:
         """Tell whether it holds an input back from a commit; rev: None: from what flake.nix says."""
@@ -84,7 +90,8 @@ def hold_lines(holds: Iterable[CheckHold]) -> tuple[str, ...]:
         name = _name(hold)
         first_bad = f" first-bad {hold.first_bad}" if hold.first_bad is not None else ""
         check = f"check {_quoted(hold.check)} since {hold.since}"
-        found.append(f"{HELD}: {name} {hold.rev or _FLAKE_NIX} {check}{first_bad}")
+        unproven = "" if hold.proven else " unproven"
+        found.append(f"{HELD}: {name} {hold.rev or _FLAKE_NIX} {check}{first_bad}{unproven}")
         found += [f"{OUTPUT}: {name} {_quoted(hold.output)}"] if hold.output else []
     return tuple(found)
 
@@ -107,6 +114,7 @@ def holds_of(commit: Commit) -> tuple[CheckHold, ...]:
             since=said["since"],
             first_bad=Rev(said["first_bad"]) if said["first_bad"] is not None else None,
             output=outputs.get(name, ""),
+            proven=said["unproven"] is None,
         )
         found.setdefault(hold.key, hold)
     return tuple(found.values())

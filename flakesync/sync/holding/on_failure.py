@@ -16,6 +16,7 @@ from flakesync.sync.bisect.probe import Prober
 from flakesync.sync.bisect.run import BisectOptions, BisectRun, ProbeRun
 from flakesync.sync.bisect.search import Found, NotFound
 from flakesync.sync.bisect.units import Unit
+from flakesync.sync.bisect.verdicts import result_of
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
@@ -58,6 +59,9 @@ class Rests:
 
         Raises: FlakesyncError: the failure that it is, with what was found out.
         """
+        if not result_of(failed.results).is_decided:
+            raise _with_more(failed, "a check that does not end by itself tells nothing of an input")
+        self._tools.listener(Step(job.repo, "bisecting"))
         try:
             with self._one:
                 rest = self._find(job, units, limits, failed)
@@ -121,6 +125,7 @@ def _holds(
                     since=day,
                     first_bad=first_bad,
                     output=output,
+                    proven=each.proven,
                 )
 
 

@@ -65,9 +65,10 @@ def test_the_guilty_input_is_held_and_the_rest_is_the_update(tmp_path: Path) -> 
     assert hold.output == f"error: {bad} is bad"
     assert (locked(made, "app", "r2"), locked(made, "app", "r3")) == (old, made.space.tip("r3"))
     # The rest was run as a whole by the search: it is not run again.
-    steps = [event.step for event in ran.events if isinstance(event, Step) and event.repo == "app"]
-    assert steps.count("checking") == 1
-    assert made.runs == 1 + steps.count("bisecting") - 1  # that of all moves is known to the search
+    steps = [event for event in ran.events if isinstance(event, Step) and event.repo == "app"]
+    assert [event.step for event in steps].count("checking") == 1
+    probes = [event for event in steps if event.step == "bisecting" and event.detail]
+    assert made.runs == 1 + len(probes) - 1  # that of all moves is known to the search
 
 
 def test_the_next_sync_runs_nothing_and_changes_nothing(tmp_path: Path) -> None:
@@ -281,7 +282,7 @@ def test_what_ran_before_an_interruption_is_not_run_again(tmp_path: Path) -> Non
     left = [4]
 
     def cut(event: object) -> None:
-        if isinstance(event, Step) and event.step == "bisecting":
+        if isinstance(event, Step) and event.step == "bisecting" and event.detail:
             left[0] -= 1
             if not left[0]:
                 raise KeyboardInterrupt
@@ -291,6 +292,14 @@ def test_what_ran_before_an_interruption_is_not_run_again(tmp_path: Path) -> Non
     again = night(made)
     assert (again.statuses["app"], held(again)) == ("updated", ["r4"])
     assert made.runs == whole.runs + 1  # sync itself checks all first
+
+
+def test_a_check_that_is_ended_from_outside_holds_nothing(tmp_path: Path) -> None:
+    made = Bisecting(tmp_path, 3, more="kill -9 $$", on_failure="bisect")
+    ran = night(made)
+    assert ran.errors == {"app": "check-failed"}
+    assert "tells nothing of an input" in str(ran["app"].error)
+    assert made.runs == 1
 
 
 @pytest.mark.parametrize("pinned", [True, False])

@@ -115,10 +115,11 @@ class _Search:
     def search(self) -> Found | NotFound:
         """Return the result. Raises: _Wanted; _Flaky."""
         fits = bool(self.elsewhere) and self.ask(self.all - self.elsewhere) == "pass"
-        if not fits and self.ask(frozenset(), along=[Probe(self.all)]) != "pass":
+        if not fits and self.ask(frozenset(), along=[Probe(self.all), *self.beside(sorted(self.all), 2)]) != "pass":
             self.fails(frozenset(), FAILURES)
             return NotFound("broken-before")
-        if self.ask(self.all) == self.ask(self.all, time=1, along=self.beside(sorted(self.all))) == "pass":
+        along = self.beside(sorted(self.all))
+        if self.ask(self.all, along=along) == self.ask(self.all, time=1, along=along) == "pass":
             return NotFound("not-failing")
         # Before anything is searched: a check that only fails now and then most often shows it here. Where several run
         # at once the third time is not waited for: it runs beside the last ones.
@@ -169,11 +170,11 @@ class _Search:
         beside = (each for each in along if len(self.known.get(each.units, ())) == each.time and each.units != units)
         raise _Wanted((Probe(units, time), *beside)[: self.width])
 
-    def beside(self, order: Sequence[int]) -> tuple[Probe, ...]:
-        """Return the probes that halving begins with, where some can run beside another one."""
-        if self.width > 1:
+    def beside(self, order: Sequence[int], others: int = 1) -> tuple[Probe, ...]:
+        """Return the probes that halving begins with, where some can run beside others."""
+        if self.width > others:
             try:
-                _Search(len(self.all), self.known, self.width - 1, self.running).halve(frozenset(), order)
+                _Search(len(self.all), self.known, self.width - others, self.running).halve(frozenset(), order)
             except _Wanted as wanted:
                 return wanted.probes
         return ()

@@ -107,6 +107,20 @@ def test_after_a_sync_the_guilty_unit_of_twenty_takes_three_rounds(width: int) -
         assert len(run.known[frozenset(range(20))]) == FAILURES - 1
 
 
+@pytest.mark.parametrize(("width", "most"), [(4, 4), (8, 3)])
+def test_with_nothing_known_halving_does_not_wait_for_that(width: int, most: int) -> None:
+    """Halving begins beside the first runs, of nothing moved and of all."""
+    for guilty in range(20):
+        known: dict[Units, list[Verdict]] = {}
+        rounds = 0
+        while isinstance(step := next_step(20, known, width=width), Probes):
+            rounds += 1
+            for units, _ in step.probes:
+                known.setdefault(units, []).append("fail" if guilty in units else "pass")
+        assert isinstance(step, Found)
+        assert rounds <= most
+
+
 def random_oracle(dice: random.Random, count: int, unknown: float) -> Oracle:
     """Return an oracle of one to three breaking sets of one or two units, that cannot say of some sets."""
     together = [set(dice.sample(range(count), min(count, dice.choice([1, 1, 2])))) for _ in range(dice.randint(1, 3))]

@@ -264,7 +264,7 @@ def test_what_is_guilty_in_one_repo_is_looked_at_first_in_the_others(tmp_path: P
         name: [
             event.detail
             for event in ran.events
-            if isinstance(event, Step) and (event.repo, event.step) == (name, "bisecting")
+            if isinstance(event, Step) and (event.repo, event.step) == (name, "bisecting") and event.detail
         ]
         for name in names
     }

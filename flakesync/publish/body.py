@@ -153,7 +153,7 @@ def _held(holds: Sequence[CheckHold]) -> Iterator[str]:
 def _held_words(hold: CheckHold) -> str:
     to = _short(hold.rev) if hold.rev is not None else "what flake.nix says"
     words = f"does not go to {as_code(to)}, since {hold.since}: {as_code(hold.check)} {hold.verdict}"
-    return words + (f", first with {as_code(_short(hold.first_bad))}" if hold.first_bad is not None else "")
+    return words + (f", first with {as_code(_short(hold.first_bad))}" if hold.first_bad not in (None, hold.rev) else "")
 
 
 def _quoted_lines(output: str) -> list[str]:

@@ -136,7 +136,7 @@ def _held(held: Sequence[HeldDocument], width: int, *, brief: bool = False) -> I
     start = " " * _INDENT
     for each in held:
         words = f"held: {input_name(each.flake, each.input)}, since {shown(each.since)}: {shown(each.reason)}"
-        words += f", first with {short(each.first_bad)}" if each.first_bad is not None else ""
+        words += f", first with {short(each.first_bad)}" if each.first_bad not in (None, each.rev) else ""
         yield from (line(start, Span(piece, "warn")) for piece in wrap(words, width - _INDENT))
         output = [] if brief else plain(each.output).splitlines()
         yield from (line(start, Span("| ", "dim"), text.expandtabs(4)) for text in output)

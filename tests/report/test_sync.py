@@ -1,6 +1,6 @@
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
-from flakesync.documents.sync import CheckResult, ErrorDocument, LeftDocument, Outcome, SyncDocument
+from flakesync.documents.sync import CheckResult, ErrorDocument, HeldDocument, LeftDocument, Outcome, SyncDocument
 from flakesync.report.sync import render_sync
 from flakesync.report.text import to_text
 
@@ -119,3 +119,15 @@ def test_files_beside_the_locks_are_named_and_a_failed_command_of_after_is_shown
     error = ErrorDocument(code="after-failed", message="`make deps` ended with exit status 3")
     text = render(Outcome(repo="lib", status="failed", after=[ran], error=error))
     assert "    $ make deps\n    | no\n    exit status 3 after 1.0 s\n" in text
+
+
+def test_the_first_bad_commit_is_named_where_it_is_another_than_the_one_that_is_held_back() -> None:
+    def said(first_bad: str | None) -> str:
+        held = HeldDocument(
+            flake="dev", input="crane", rev=NEW, reason="`x` fails", since="2026-11-29", check="x", first_bad=first_bad
+        )
+        return render(Outcome(repo="app", status="updated", held=[held]))
+
+    assert "    held: dev#crane, since 2026-11-29: `x` fails, first with 1a2b3c4\n" in said(OLD)
+    assert "`x` fails\n" in said(NEW)
+    assert "`x` fails\n" in said(None)

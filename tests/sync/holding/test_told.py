@@ -99,3 +99,18 @@ def test_a_published_hold_is_in_the_pull_request_and_is_landed_along(tmp_path: P
     assert landed.statuses["app"] == "landed", landed.errors
     assert locked(made, "app", "r1", branch="main") == old
     assert locked(made, "app", "r2", branch="main") == made.space.tip("r2")
+
+
+def test_a_runner_that_has_nothing_knows_a_hold_from_the_published_branch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Bisecting(tmp_path, 3)
+    made.break_with("r1")
+    landing = Landing(made.space, tables={"app": {"checks": ["sh check.sh"], "on-failure": "bisect"}})
+    run_sync(landing.file, locker="native")
+    landing.publish()
+    before = landing.update("app"), made.runs
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another"))
+    again = run_sync(landing.file, locker="native")
+    assert (again.statuses["app"], [each.input for each in again["app"].held]) == ("unchanged", ["r1"])
+    assert (again["app"].commit, made.runs) == before

@@ -18,7 +18,7 @@ from flakesync.land.repo import RepoLanding
 from flakesync.publish import abandon, publish, status
 from flakesync.publish.look import Look
 from flakesync.survey import graph, pins
-from flakesync.sync import bump, engine
+from flakesync.sync import borrowed, bump
 from flakesync.sync.lockers.native.locker import NativeLocker
 from flakesync.workspace import differences, history, snapshot
 from flakesync.workspace.clones import flakes
@@ -312,7 +312,7 @@ def test_in_a_sync_its_dependents_are_skipped_and_the_others_go_on(
 @pytest.mark.parametrize(
     ("owner", "name", "is_tool", "jobs"),
     [
-        (engine, "borrow_objects", lambda repository, *_: "tool" in str(repository.path), "4"),
+        (borrowed, "borrow_objects", lambda repository, *_: "tool" in str(repository.path), "4"),
         (NativeLocker, "lock", lambda _, request: request.repo == "tool", "1"),
     ],
 )

@@ -154,6 +154,7 @@ def test_control_characters_get_nowhere() -> None:
 @example("\x1b[31m", "x")
 @example("\x07", "\x07")
 @example("a/b", " ")
+@example("0", "0 ")
 @example("bot:s3cret@git.acme.org", "%2F..")
 def test_any_name_makes_a_valid_bill(owner: str, name: str) -> None:
     odd = "".join(each for each in name if each.isprintable() and each not in "?#")

@@ -161,8 +161,8 @@ def _is_on_github(identity: Identity) -> bool:
 
 
 def _parts(identity: Identity) -> list[str]:
-    # Cleaned as a whole first: of what a lock says, nothing at all may be left.
-    return [part for part in clean(identity.path).split("/") if part.strip()]
+    # Cleaned as a whole first: of what a lock says, nothing at all may be left. A package URL has no blanks around names.
+    return [stripped for part in clean(identity.path).split("/") if (stripped := part.strip())]
 
 
 def _text(value: object) -> str:

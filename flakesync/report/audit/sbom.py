@@ -161,7 +161,7 @@ def _is_on_github(identity: Identity) -> bool:
 
 
 def _parts(identity: Identity) -> list[str]:
-    # Cleaned as a whole first: of what a lock says, nothing at all may be left. A package URL has no blanks around names.
+    # Cleaned as a whole first: of what a lock says, nothing at all may be left. A package URL has no blanks at names.
     return [stripped for part in clean(identity.path).split("/") if (stripped := part.strip())]
 
 

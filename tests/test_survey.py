@@ -10,7 +10,8 @@ import tomli
 import tomli_w
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import ToRev, ToUpdate, make_plan
+from flakesync.analysis.moves import ToRev, ToUpdate
+from flakesync.analysis.plan import make_plan
 from flakesync.cache.layout import cache_dir
 from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef

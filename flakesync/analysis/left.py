@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import Held, Plan
+from flakesync.analysis.moves import Held, Plan
 from flakesync.documents.drift import Finding, FindingKind
 from flakesync.documents.sync import LeftDocument
 from flakesync.survey.survey import Survey

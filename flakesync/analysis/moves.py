@@ -1,11 +1,13 @@
-"""The decisions that a plan is made of: an input that moves, one that is held, one whose upstream's move is inert."""
+"""A plan, and the decisions that it is made of: an input that moves, is held, or whose upstream's move is inert."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import msgspec
 
+from flakesync.documents.cooldown.choice import PinChoice
 from flakesync.documents.plan import InertRule
+from flakesync.errors import FlakesyncError
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev
 from flakesync.workspace.clones.edits import FlakeEdit
@@ -110,3 +112,57 @@ class Inert(msgspec.Struct, frozen=True):
     behind: int
     moved: tuple[InputPath, ...]
     rule: InertRule
+
+
+def by_place(stays: Held | Inert) -> tuple[RepoName, FlakeDir, InputPath]:
+    """Return what inputs that stay are sorted by."""
+    return stays.repo, stays.flake, stays.input
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """The whole decision.
+
+    waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
+    it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
+    planned, with the reason. unusable: flakes whose lock is missing or bad; other flakes go on. failing: repos that
+    change, and of which it is known already that they fail, so that those who take their update are skipped. run: names
+    this set of decisions; the same bases and targets give the same name. pins: those, and external sources, whose
+    newest commit has to be proven first. undecided: why some of them could not be decided on, so that inputs stay.
+    on_hold: changes that sync leaves out, as the checks of their repo fail with them.
+    """
+
+    run: str
+    waves: tuple[tuple[tuple[RepoName, tuple[Change, ...]], ...], ...]
+    unchanged: tuple[RepoName, ...]
+    held: tuple[Held, ...]
+    deferred: tuple[Held, ...]
+    problems: Mapping[RepoName, FlakesyncError]
+    inert: tuple[Inert, ...] = ()
+    unusable: Mapping[tuple[RepoName, FlakeDir], str] = {}
+    failing: Mapping[RepoName, FlakesyncError] = {}
+    pins: tuple[PinChoice, ...] = ()
+    undecided: tuple[FlakesyncError, ...] = ()
+    on_hold: tuple[Held, ...] = ()
+
+    @property
+    def blind(self) -> tuple[Held, ...]:
+        """The inputs that stay because a shallow clone tells too little; nobody knows whether they are in step."""
+        return tuple(stays for stays in self.held if stays.blind)
+
+    def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
+        """Yield the repos that change in the order of the waves."""
+        for wave in self.waves:
+            yield from wave
+
+    def not_taken(self) -> dict[RepoName, frozenset[RepoName]]:
+        """Return, for each repo that changes, the upstreams that are updated too, but do not reach it."""
+        changes = dict(self.changes())
+        found: dict[RepoName, set[RepoName]] = {name: set() for name in changes}
+        for inert in self.inert:
+            if inert.rule == "content" and inert.repo in changes and inert.upstream in changes:
+                found[inert.repo].add(inert.upstream)
+        taken = {
+            name: {move.to.upstream for move in moving if isinstance(move.to, ToUpdate)}
+            for name, moving in changes.items()
+        }
+        return {name: frozenset(upstreams - taken[name]) for name, upstreams in found.items()}

@@ -2,96 +2,24 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Literal, assert_never
+from typing import assert_never
 
 import msgspec
 
 from flakesync.analysis.cooldown import external_choices, pin_choices, proof_of, undecided, why_ahead
+from flakesync.analysis.documents.plan import plan_document
 from flakesync.analysis.edges import decide_edges
 from flakesync.analysis.held.on_hold import find_on_hold
-from flakesync.analysis.inert import inert_document
 from flakesync.analysis.mend import mends, unmended
-from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
-from flakesync.documents.cooldown.choice import PinChoice
-from flakesync.documents.plan import (
-    ChangeDocument,
-    EditDocument,
-    PlanDocument,
-    ProblemDocument,
-    RepoPlanDocument,
-    StaysDocument,
-)
+from flakesync.analysis.moves import Change, Held, Inert, Plan, ToRev, ToUpdate, by_place
 from flakesync.errors import FlakesyncError, SyncError, as_error
 from flakesync.survey.external import external_inputs
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, is_ahead, is_archive, is_at
 from flakesync.survey.survey import Survey
-from flakesync.terms import FlakeDir, InputPath, RepoName, show_path
-from flakesync.workspace.clones.edits import FlakeEdit
+from flakesync.terms import FlakeDir, InputPath, RepoName
 from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
-
-__all__ = [
-    "Change",
-    "Held",
-    "Inert",
-    "Plan",
-    "ToFlakeNix",
-    "ToRev",
-    "ToUpdate",
-    "change_document",
-    "make_plan",
-    "plan_document",
-]
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """The whole decision.
-
-    waves: the repos that change, wave by wave, each with its changes; a repo is in a later wave than those whose update
-    it takes. inert: inputs that stay, as nothing that their upstream moved reaches them. problems: repos that cannot be
-    planned, with the reason. unusable: flakes whose lock is missing or bad; other flakes go on. failing: repos that
-    change, and of which it is known already that they fail, so that those who take their update are skipped. run: names
-    this set of decisions; the same bases and targets give the same name. pins: those, and external sources, whose
-    newest commit has to be proven first. undecided: why some of them could not be decided on, so that inputs stay.
-    on_hold: changes that sync leaves out, as the checks of their repo fail with them.
-    """
-
-    run: str
-    waves: tuple[tuple[tuple[RepoName, tuple[Change, ...]], ...], ...]
-    unchanged: tuple[RepoName, ...]
-    held: tuple[Held, ...]
-    deferred: tuple[Held, ...]
-    problems: Mapping[RepoName, FlakesyncError]
-    inert: tuple[Inert, ...] = ()
-    unusable: Mapping[tuple[RepoName, FlakeDir], str] = {}
-    failing: Mapping[RepoName, FlakesyncError] = {}
-    pins: tuple[PinChoice, ...] = ()
-    undecided: tuple[FlakesyncError, ...] = ()
-    on_hold: tuple[Held, ...] = ()
-
-    @property
-    def blind(self) -> tuple[Held, ...]:
-        """The inputs that stay because a shallow clone tells too little; nobody knows whether they are in step."""
-        return tuple(stays for stays in self.held if stays.blind)
-
-    def changes(self) -> Iterator[tuple[RepoName, tuple[Change, ...]]]:
-        """Yield the repos that change in the order of the waves."""
-        for wave in self.waves:
-            yield from wave
-
-    def not_taken(self) -> dict[RepoName, frozenset[RepoName]]:
-        """Return, for each repo that changes, the upstreams that are updated too, but do not reach it."""
-        changes = dict(self.changes())
-        found: dict[RepoName, set[RepoName]] = {name: set() for name in changes}
-        for inert in self.inert:
-            if inert.rule == "content" and inert.repo in changes and inert.upstream in changes:
-                found[inert.repo].add(inert.upstream)
-        taken = {
-            name: {move.to.upstream for move in moving if isinstance(move.to, ToUpdate)}
-            for name, moving in changes.items()
-        }
-        return {name: frozenset(upstreams - taken[name]) for name, upstreams in found.items()}
 
 
 def _external_inputs(survey: Survey, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
@@ -278,8 +206,8 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         unchanged=tuple(
             name for name in sorted(selected) if name not in planner.changes and name not in planner.problems
         ),
-        held=tuple(sorted(planner.held, key=_order)),
-        deferred=tuple(sorted(deferred, key=_order)),
+        held=tuple(sorted(planner.held, key=by_place)),
+        deferred=tuple(sorted(deferred, key=by_place)),
         problems=planner.problems,
         unusable=planner.unusable,
         failing=planner.failing,
@@ -288,7 +216,7 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
     return msgspec.structs.replace(
         plan,
         run=_run_name(survey, plan),
-        inert=tuple(sorted(planner.inert, key=_order)),
+        inert=tuple(sorted(planner.inert, key=by_place)),
         pins=(*pin_choices(survey), *external_choices(survey)),
         undecided=tuple(undecided(survey)),
         on_hold=tuple(find_on_hold(survey, plan.changes())),
@@ -318,10 +246,6 @@ def _matters(planner: _Planner, stays: Held, edges: Iterable[Edge]) -> bool:
     )
 
 
-def _order(stays: Held | Inert) -> tuple[str, str, InputPath]:
-    return stays.repo, stays.flake, stays.input
-
-
 def _run_name(survey: Survey, plan: Plan) -> str:
     """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits.
 
@@ -342,74 +266,3 @@ def _without_proof(change: Change) -> Change:
 
 def _without_words(held: Held) -> Held:
     return msgspec.structs.replace(held, reason="hold") if held.wished else held
-
-
-def change_document(change: Change) -> ChangeDocument:
-    """Return the JSON form of a change."""
-    to: dict[Literal["rev", "update_of", "flake_nix"], str]
-    match change.to:
-        case ToRev(rev=rev):
-            to = {"rev": rev}
-        case ToUpdate(upstream=upstream):
-            to = {"update_of": upstream}
-        case ToFlakeNix(wanted=wanted):
-            to = {"flake_nix": wanted}
-        case _:
-            assert_never(change.to)
-    return ChangeDocument(
-        flake=change.flake,
-        input=show_path(change.input),
-        from_=change.from_rev,
-        to=to,
-        reason=change.why,
-        reaches=[show_path(path) for path in change.reaches],
-        edit=edit_document(change.edit),
-    )
-
-
-def edit_document(edit: FlakeEdit | None) -> EditDocument | None:
-    """Return the JSON form of what is written into a flake.nix."""
-    if edit is None:
-        return None
-    return EditDocument(file=edit.file, line=edit.line, from_=edit.before, to=edit.after)
-
-
-def plan_document(plan: Plan) -> PlanDocument:
-    """Return the JSON form of a plan."""
-    on_hold = {(each.repo, each.flake, each.input) for each in plan.on_hold}
-    return PlanDocument(
-        waves=[
-            [
-                RepoPlanDocument(
-                    repo=name,
-                    changes=[
-                        change_document(change)
-                        for change in changes
-                        if (name, change.flake, change.input) not in on_hold
-                    ],
-                )
-                for name, changes in wave
-            ]
-            for wave in plan.waves
-        ],
-        unchanged=list(plan.unchanged),
-        held=[_stays_document(stays) for stays in sorted((*plan.held, *plan.on_hold), key=_order)],
-        deferred=[_stays_document(stays) for stays in plan.deferred],
-        problems=[
-            ProblemDocument(repo=name, detail=detail)
-            for name, detail in sorted(
-                [
-                    *((name, error.message) for name, error in [*plan.problems.items(), *plan.failing.items()]),
-                    *((name, detail) for (name, _), detail in plan.unusable.items()),
-                ]
-            )
-        ],
-        inert=[inert_document(inert) for inert in plan.inert],
-        pins=list(plan.pins),
-    )
-
-
-def _stays_document(stays: Held) -> StaysDocument:
-    return StaysDocument(
-        repo=stays.repo, flake=stays.flake, input=show_path(stays.input), locked_rev=stays.rev, reason=stays.reason
-    )

@@ -9,8 +9,7 @@ import msgspec
 
 from flakesync.analysis.cooldown import proof_of, why_none
 from flakesync.analysis.inert import flake_dir_of
-from flakesync.analysis.moves import Change, Held, Inert, ToFlakeNix, ToRev, ToUpdate
-from flakesync.analysis.plan import Plan
+from flakesync.analysis.moves import Change, Held, Inert, Plan, ToFlakeNix, ToRev, ToUpdate
 from flakesync.documents.why import Fate, ReasonDocument, WhyDocument
 from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput

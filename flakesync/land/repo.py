@@ -7,7 +7,8 @@ from typing import assert_never
 
 import msgspec
 
-from flakesync.analysis.plan import Change, make_plan
+from flakesync.analysis.moves import Change
+from flakesync.analysis.plan import make_plan
 from flakesync.cooldown.waivers import waiver_lines
 from flakesync.documents.land import Tested
 from flakesync.errors import GitError, ManifestError, SyncError, plain

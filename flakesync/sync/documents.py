@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import assert_never
 
-from flakesync.analysis.plan import Plan, edit_document
+from flakesync.analysis.documents.plan import edit_document
+from flakesync.analysis.moves import Plan
 from flakesync.documents.drift import FindingKind
 from flakesync.documents.plan import ChangeDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, HeldDocument, LeftDocument, Outcome, SyncDocument

@@ -9,7 +9,7 @@ from typing import assert_never
 
 import msgspec
 
-from flakesync.analysis.plan import Plan, ToRev, ToUpdate
+from flakesync.analysis.moves import Plan, ToRev, ToUpdate
 from flakesync.audit.gate import make_gate
 from flakesync.cache.layout import journal_file, run_file
 from flakesync.cache.lock import exclusive

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.analysis.plan import Change, ToFlakeNix, ToRev, ToUpdate
+from flakesync.analysis.moves import Change, ToFlakeNix, ToRev, ToUpdate
 from flakesync.git.repository import Repository
 from flakesync.git.store.base import LOCAL_REFS, branch_ref
 from flakesync.git.values import Signature

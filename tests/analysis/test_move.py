@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.analysis.move import move_document
+from flakesync.analysis.documents.move import move_document
 from flakesync.analysis.plan import make_plan
 from flakesync.survey.read import read_survey
 from flakesync.workspace.manifest import load_workspace, select

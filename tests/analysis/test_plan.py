@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flakesync.analysis.plan import Change, Held, Plan, ToRev, ToUpdate, make_plan, plan_document
+from flakesync.analysis.documents.plan import plan_document
+from flakesync.analysis.moves import Change, Held, Plan, ToRev, ToUpdate
+from flakesync.analysis.plan import make_plan
 from flakesync.analysis.why import why_document
 from flakesync.nix.expression.stale import Disagreement, DisagreementKind
 from flakesync.nix.reference.flakeref import FlakeRef, Identity

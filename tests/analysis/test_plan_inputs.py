@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from flakesync.analysis.plan import Plan, ToRev, make_plan
+from flakesync.analysis.moves import Plan, ToRev
+from flakesync.analysis.plan import make_plan
 from flakesync.survey.pins import Target
 from flakesync.terms import Rev
 from tests.support import locks

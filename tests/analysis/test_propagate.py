@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import Plan, ToFlakeNix, ToRev, ToUpdate, make_plan
+from flakesync.analysis.moves import Plan, ToFlakeNix, ToRev, ToUpdate
+from flakesync.analysis.plan import make_plan
 from flakesync.analysis.why import why
 from flakesync.survey.pins import Target
 from flakesync.survey.survey import Survey

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.analysis.plan import Plan
+from flakesync.analysis.moves import Plan
 from flakesync.cli.app import COMMANDS
 from flakesync.errors import NixError
 from flakesync.survey.survey import Survey

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import ToRev, make_plan
+from flakesync.analysis.moves import ToRev
+from flakesync.analysis.plan import make_plan
 from flakesync.cache.layout import cache_dir, seen_file
 from flakesync.cooldown.model import ChecksOf, CommitChecks
 from flakesync.cooldown.seen import read_seen, source_name

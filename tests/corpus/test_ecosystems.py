@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import ToUpdate, make_plan
+from flakesync.analysis.moves import ToUpdate
+from flakesync.analysis.plan import make_plan
 from flakesync.documents.drift import DriftReport
 from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.survey.newest import newest_locked, prover, sources_by_locks

@@ -16,7 +16,8 @@ import tomli_w
 from pygit2.enums import FileMode
 
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import Plan, make_plan
+from flakesync.analysis.moves import Plan
+from flakesync.analysis.plan import make_plan
 from flakesync.cache.layout import cache_dir
 from flakesync.documents.drift import Finding
 from flakesync.documents.sync import Outcome, SyncDocument

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from flakesync.analysis.plan import Plan, ToFlakeNix, ToRev
+from flakesync.analysis.moves import Plan, ToFlakeNix, ToRev
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity, identity_of_url
 from flakesync.survey.external import external_sources, external_targets

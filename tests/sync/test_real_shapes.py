@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.analysis.plan import ToUpdate
+from flakesync.analysis.moves import ToUpdate
 from flakesync.survey.read import read_graph
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import load_workspace

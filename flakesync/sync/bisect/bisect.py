@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from flakesync.analysis.plan import Change, Plan, ToUpdate
+from flakesync.analysis.moves import Change, Plan, ToUpdate
 from flakesync.cache.layout import journal_file
 from flakesync.errors import FlakesyncError, SyncError
 from flakesync.survey.survey import Survey

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from flakesync.analysis.plan import Change, ToRev
+from flakesync.analysis.moves import Change, ToRev
 from flakesync.documents.bisect import (
     AtDocument,
     BisectDocument,

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from flakesync.analysis.plan import Change
+from flakesync.analysis.moves import Change
 from flakesync.nix.reference.source import source_of
 from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, show_path

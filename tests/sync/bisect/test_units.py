@@ -2,7 +2,7 @@
 
 import msgspec
 
-from flakesync.analysis.plan import Change, ToFlakeNix, ToRev, ToUpdate
+from flakesync.analysis.moves import Change, ToFlakeNix, ToRev, ToUpdate
 from flakesync.nix.expression.edit import SetRef
 from flakesync.sync.bisect.units import Unit, make_units
 from flakesync.terms import FlakeDir, PinName, RepoName, Rev

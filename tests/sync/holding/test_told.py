@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from flakesync.analysis.documents.plan import plan_document
 from flakesync.analysis.drift import find_drift
-from flakesync.analysis.plan import make_plan, plan_document
+from flakesync.analysis.plan import make_plan
 from flakesync.analysis.why import why
 from flakesync.report.sync import render_sync
 from flakesync.report.text import to_text

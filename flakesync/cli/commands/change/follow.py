@@ -48,7 +48,7 @@ def follow(
       flakesync follow --repo app --patch patches
       git -C app apply ../patches/app.patch
     """
-    from flakesync.analysis.follow import follow_document, has_work, pins_called
+    from flakesync.analysis.documents.follow import follow_document, has_work, pins_called
     from flakesync.cache.layout import cache_dir
     from flakesync.survey.broken import without_broken
     from flakesync.survey.follow.idle import idle_keeps

@@ -125,7 +125,7 @@ def _decide(
     before_answer: Callable[[], None] = lambda: None,
 ) -> "MoveDocument":
     """Show what is left to be done by what a manifest says, and return it. before_answer: called when it is decided."""
-    from flakesync.analysis.move import move_document
+    from flakesync.analysis.documents.move import move_document
     from flakesync.analysis.plan import make_plan
 
     survey = look(common, workspace)

@@ -8,7 +8,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
-    from flakesync.analysis.plan import Plan
+    from flakesync.analysis.moves import Plan
 
 
 @with_common()
@@ -26,7 +26,8 @@ def plan(common: Common) -> int:
       flakesync plan --exclude experiments
       flakesync plan --json | jq '.waves[0]'
     """
-    from flakesync.analysis.plan import make_plan, plan_document
+    from flakesync.analysis.documents.plan import plan_document
+    from flakesync.analysis.plan import make_plan
 
     workspace, selected = open_workspace(common)
     survey = look(common, workspace)

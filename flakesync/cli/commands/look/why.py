@@ -11,7 +11,7 @@ from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 if TYPE_CHECKING:
-    from flakesync.analysis.plan import Plan
+    from flakesync.analysis.moves import Plan
     from flakesync.analysis.why import Reason
     from flakesync.survey.survey import Survey
     from flakesync.terms import RepoName

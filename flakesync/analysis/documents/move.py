@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from flakesync.analysis.plan import Plan
+from flakesync.analysis.moves import Plan
 from flakesync.documents.move import LeftMove, Mention, MoveDocument, MovedPin, MoveEdit, RepoMove, Unread
 from flakesync.errors import plain
 from flakesync.nix.expression.edit import CannotEditError, SetRef, edit_inputs

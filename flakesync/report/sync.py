@@ -210,6 +210,8 @@ def _diff(diff: str | None) -> Iterable[Line]:
 def _summary(document: SyncDocument) -> Line:
     numbers = Counter(outcome.status for outcome in document.repos)
     parts = [f"{numbers[status]} {status}" for status in _STATUSES if numbers[status]]
+    held = sum(len(outcome.held) for outcome in document.repos)
+    parts += [f"{count(held, 'input')} held"] if held else []
     left = sum(each.fails for each in document.left)
     parts += [f"{count(left, 'finding')} left"] if left else []
     parts += [f"{len(document.undecided)} not decided"] if document.undecided else []

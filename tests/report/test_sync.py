@@ -129,5 +129,6 @@ def test_the_first_bad_commit_is_named_where_it_is_another_than_the_one_that_is_
         return render(Outcome(repo="app", status="updated", held=[held]))
 
     assert "    held: dev#crane, since 2026-11-29: `x` fails, first with 1a2b3c4\n" in said(OLD)
+    assert said(OLD).endswith("1 updated, 1 input held  (run 0123456789ab)\n")
     assert "`x` fails\n" in said(NEW)
     assert "`x` fails\n" in said(None)

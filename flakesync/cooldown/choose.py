@@ -51,6 +51,7 @@ class _Choosing:
     ) -> None:
         self.commits = candidates.commits
         self.note = candidates.note
+        self.lost = candidates.lost
         self.conditions = conditions
         self.now = now
         self.waived = waived
@@ -126,13 +127,13 @@ class _Choosing:
         if place is None:
             newer = self.stop if self.stop is not None else len(self.commits)
             waits = _shortened([*self._waits(newer)], tip)
-            return Choice(None, tip, waits, frozenset(), why_none=self._why_none(), note=self.note)
+            return Choice(None, tip, waits, frozenset(), why_none=self._why_none(), note=self.note, lost=self.lost)
         waived = None
         if self.waived_at == place:
             waived = self.waived if self.waived is not None else self.conditions.at_least_reason
         newer_revs = frozenset(each.rev for each in self.commits[:place])
         waits = _shortened([*self._waits(place)], tip)
-        return Choice(self.commits[place], tip, waits, newer_revs, waived=waived, note=self.note)
+        return Choice(self.commits[place], tip, waits, newer_revs, waived=waived, note=self.note, lost=self.lost)
 
     def _waits(self, end: int) -> Iterator[Wait]:
         """Yield why each commit before a place waits."""

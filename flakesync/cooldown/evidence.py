@@ -59,13 +59,18 @@ def find_candidates(
         kept = [each for each in known if each.rev in need.proven or not (need.has_enough or need.is_open(each))]
         return Candidates(kept, pushes.note)
     window, note, is_final = _history(reference, tip, need, hosts, cache, now)
-    found, lost = _in_history(known, need.proven, window, is_final=is_final)
+    found, without = _in_history(known, need.proven, window, is_final=is_final)
+    lost = frozenset(each.rev for each in known if each not in found) if _is_whole(window) else frozenset()
     dated: Sequence[Candidate] = ()
     if window is not None and need.counts_dates(sum(map(need.is_old, found))):
         dated = [*dated_commits(window, need, now)]
     again = {each.rev for each in dated}
-    notes = [pushes.note, note, window.note if window is not None else None, lost]
-    return Candidates([*(each for each in found if each.rev not in again), *dated], _joined(notes))
+    notes = [pushes.note, note, window.note if window is not None else None, without]
+    return Candidates([*(each for each in found if each.rev not in again), *dated], _joined(notes), lost)
+
+
+def _is_whole(window: "Window | None") -> bool:
+    return window is not None and window.is_whole
 
 
 def _known(tip: Rev, seen: Mapping[Rev, int], pushes: PushEvidence, now: int) -> list[Candidate]:

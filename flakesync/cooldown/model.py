@@ -38,10 +38,14 @@ class Candidate(msgspec.Struct, frozen=True):
 
 
 class Candidates(msgspec.Struct, frozen=True):
-    """What is known of a branch, newest first; the first is its tip now. note: what a person should know of it."""
+    """What is known of a branch, newest first; the first is its tip now. note: what a person should know of it.
+
+    lost: commits that it was seen at and that a forced push has taken out of its history.
+    """
 
     commits: Sequence[Candidate]
     note: str | None = None
+    lost: frozenset[Rev] = frozenset()
 
 
 class CommitChecks(msgspec.Struct, frozen=True):
@@ -72,6 +76,7 @@ class Choice(msgspec.Struct, frozen=True):
     waits: what is newer than the chosen one and why it was not taken, newest first; at most one a reason beside the
     tip's. newer: every commit known to be newer than the chosen one, as inputs locked there are not moved back.
     waived: the reason given for not waiting; None: nothing was waived. why_none: a phrase where `chosen` is None.
+    lost: see Candidates.
     """
 
     chosen: Candidate | None
@@ -81,3 +86,4 @@ class Choice(msgspec.Struct, frozen=True):
     waived: str | None = None
     why_none: str | None = None
     note: str | None = None
+    lost: frozenset[Rev] = frozenset()

@@ -14,6 +14,7 @@ FindingKind = Literal[
     "ref",
     "duplicate",
     "age",
+    "rewritten",
     "unknown-rev",
     "unlanded",
     "unlocked",

@@ -266,3 +266,23 @@ def test_newest_locked_takes_the_newest_locked_commit_that_is_old_enough_not_one
     assert survey.decisions.pins[NIXPKGS].choice.tip.rev == revs[3]
     moved = {repo: change.to for repo, (change,) in make_plan(survey, everything(survey)).changes()}
     assert moved == {"lib": ToRev(revs[1], branch="stable")}
+
+
+def test_a_lock_at_a_tip_that_a_forced_push_has_taken_away_is_a_finding(
+    tmp_path: Path, nixpkgs: tuple[str, list[Rev]]
+) -> None:
+    url, (first, second, third) = nixpkgs
+    path = Path(url.removeprefix("file://"))
+    made = make_ground(
+        tmp_path,
+        {"app": {"nixpkgs": pkgs(url, second)}, "lib": {"nixpkgs": pkgs(url, first)}},
+        pins={"nixpkgs": {"source": source(url), "cooldown": "2d", "tips": True}},
+    )
+    note_seen(source(url), {first: 30, second: 20, third: 10})
+    repos.run_git("update-ref", "refs/heads/stable", first, cwd=path)
+    repos.commit(path, {"x": "honest"})
+    survey = survey_of(made)
+    (found,) = [each for each in find_drift(survey, everything(survey)).findings if each.kind == "rewritten"]
+    assert (found.repo, found.input, found.locked_rev) == ("app", "nixpkgs", second)
+    assert found.detail == "stable was at it, and was rewritten: its history lacks it now"
+    assert survey.targets[NIXPKGS].rev == first

@@ -12,12 +12,16 @@ from flakesync.analysis import findings
 from flakesync.analysis.drift import find_drift, findings_of
 from flakesync.analysis.findings import GRAVE, RULES
 from flakesync.analysis.rule import Rule
+from flakesync.cooldown.decide import Decision
+from flakesync.cooldown.model import Candidate, Choice
 from flakesync.documents.drift import FindingKind
 from flakesync.errors import GitError
 from flakesync.nix.expression.stale import Disagreement
+from flakesync.survey.decisions import Decisions
 from flakesync.survey.pins import Target
 from flakesync.survey.survey import Survey
-from flakesync.terms import RepoName
+from flakesync.terms import PinName, RepoName
+from flakesync.workspace.settings.cooldown import Conditions
 from flakesync.workspace.snapshot import Problem, RepoAtCommit, UnreadableRepo
 from tests.support import locks
 from tests.support.drift import NEW, NIXPKGS, OLD, A, B, C, X
@@ -56,7 +60,11 @@ def everything_wrong() -> Survey:
     flakes_of_odd = tuple(msgspec.structs.replace(flake, stale=(new,)) for flake in odd.flakes)
     stale = msgspec.structs.replace(odd, flakes=flakes_of_odd)
     states = {**survey.snapshot.states, RepoName("gone"): unreadable, RepoName("odd"): stale}
-    return msgspec.structs.replace(survey, snapshot=msgspec.structs.replace(survey.snapshot, states=states))
+    target = Candidate(NEW, NOW, "seen", was_tip=True)
+    choice = Choice(target, target, (), frozenset(), lost=frozenset({OLD}))
+    decisions = Decisions(pins={PinName("nixpkgs"): Decision(choice, Conditions(cooldown_days=1))})
+    snapshot = msgspec.structs.replace(survey.snapshot, states=states)
+    return msgspec.structs.replace(survey, snapshot=snapshot, decisions=decisions)
 
 
 def test_every_kind_of_finding_has_one_rule() -> None:

@@ -145,6 +145,7 @@ def test_a_seen_tip_that_was_rewritten_away_is_no_candidate_and_that_is_said(pla
     found = plain.find(second["y"], {first["c4"]: ago(30), first["c2"]: ago(35)})
     assert names(found, revs) == ["y", "c2"]
     assert found.note == f"rewritten: its history does not have {first['c4'][:7]} any more"
+    assert found.lost == {first["c4"]}
 
 
 def test_what_is_found_is_enough_whatever_else_was_lost(plain: Place) -> None:

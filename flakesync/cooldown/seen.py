@@ -235,7 +235,8 @@ def _corrupt(place: Path, data: bytes, error: Exception) -> FlakesyncError:
         hint = f"keep the lines of both sides; `{place.name} merge=union` in .gitattributes does so by itself"
         return _refused(f"{place}:{line}: git has left a conflict in it", hint)
     line, why = _wrong_line(data) or (_line_of(data, error), str(error))
-    return _refused(f"{place}:{line}: {why[:1].lower()}{why[1:]}")
+    # msgspec's own words: `Expected …`, but `JSON is …`.
+    return _refused(f"{place}:{line}: {why if why[1:2].isupper() else why[:1].lower() + why[1:]}")
 
 
 def _wrong_line(data: bytes) -> tuple[int, str] | None:

@@ -164,7 +164,7 @@ def test_what_is_no_record_is_refused_with_its_line_and_stays(write: Write, text
             use()
         assert caught.value.code == "seen-corrupt"
         assert caught.value.message.startswith(f"{place}:{line}: ")
-        assert said.lower() in caught.value.message.lower()
+        assert said in caught.value.message
         assert caught.value.hint is not None
     assert place.read_text() == text
 

@@ -1,6 +1,6 @@
 """What `follow` says of a lock is what real Nix makes of the edited flake.nix, byte for byte, on random workspaces.
 
-FLAKESYNC_FIDELITY is the number of workspaces for each version; at least two.
+FLAKESYNC_FIDELITY is five times the number of workspaces for each version; at least two.
 """
 
 import os
@@ -27,7 +27,7 @@ from tests.support import repos
 from tests.support.nix import RealNix
 from tests.support.nixspace import Space
 
-GRAPHS = int(os.environ.get("FLAKESYNC_FIDELITY", "2"))
+GRAPHS = max(2, int(os.environ.get("FLAKESYNC_FIDELITY", "10")) // 5)
 FIRST = int(os.environ.get("FLAKESYNC_FIDELITY_FIRST", "0"))
 _CHUNK = 5
 

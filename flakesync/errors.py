@@ -19,6 +19,9 @@ EXIT_BUG = 3
 EXIT_WAITING = 4
 EXIT_INTERRUPTED = 130
 
+INTERRUPTED = frozenset({"interrupted", "git-interrupted", "nix-interrupted"})
+"""Codes of errors that say nothing of a repo or a server: the run was told to stop."""
+
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # colours, cursor movements
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # window titles, links

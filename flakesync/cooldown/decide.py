@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from flakesync.cooldown.model import DAY_S, Candidate, Candidates, Choice, CommitChecks, Wait, WaitReason
-from flakesync.errors import FlakesyncError
+from flakesync.errors import INTERRUPTED, FlakesyncError
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
 from flakesync.terms import Rev
 from flakesync.workspace.settings.cooldown import Conditions
@@ -21,8 +21,6 @@ Key = TypeVar("Key", bound=Hashable)
 
 _MERGED_LATE_S = 14 * DAY_S
 """How long before it came to its branch a commit may have been made, so that its date alone says nothing."""
-
-_INTERRUPTED = ("interrupted", "git-interrupted")
 
 
 class BranchQuestion(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,7 +137,7 @@ class _Branch:
         except _Unreadable as error:
             return self._stays(self._unreadable(str(error)))
         except FlakesyncError as error:
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise
             return self._stays(error)
 

@@ -12,7 +12,7 @@ from flakesync.cooldown.dates import Need, dated_commits, has_in_history, read_h
 from flakesync.cooldown.forge_checks import checks_of
 from flakesync.cooldown.model import DAY_S, Candidate, Candidates
 from flakesync.cooldown.pushes import PushEvidence, read_pushes
-from flakesync.errors import FlakesyncError
+from flakesync.errors import INTERRUPTED, FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import Rev
 from flakesync.workspace.settings.cooldown import Conditions
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["checks_of", "find_candidates", "has_in_history"]
 
-_INTERRUPTED = ("interrupted", "git-interrupted")
 _PASSING = ("no-such-commit", "unreachable", "access-denied")
 """Why there is no history just now: the branch is being moved, or its server is away."""
 
@@ -110,7 +109,7 @@ def _history(
     try:
         window = read_history(reference, tip, need, hosts, cache, now)
     except FlakesyncError as error:
-        if error.code in _INTERRUPTED:
+        if error.code in INTERRUPTED:
             raise
         return None, error.message, error.code not in _PASSING
     return window, None if window is not None else "its history is not here (`--offline`)", True

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from flakesync.errors import FlakesyncError
+from flakesync.errors import INTERRUPTED, FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import Rev
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
 
 _HEADS = "refs/heads/"
-_INTERRUPTED = ("interrupted", "git-interrupted")
 
 
 class PushEvidence(msgspec.Struct, frozen=True):
@@ -49,7 +48,7 @@ def read_pushes(reference: FlakeRef, tip: Rev, hosts: "Hosts", *, since: int, no
             return PushEvidence()
         pushes = forge.pushes(Project(identity.host, identity.path), branch, since=since)
     except FlakesyncError as error:
-        if error.code in _INTERRUPTED:
+        if error.code in INTERRUPTED:
             raise
         return PushEvidence(note=f"{identity.host} does not tell of pushes ({reason_of(error, identity.host)})")
     start = next((place for place, each in enumerate(pushes) if each.rev == tip), None)

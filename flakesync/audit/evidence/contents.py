@@ -16,7 +16,7 @@ from flakesync.audit.shown import clean
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder, contents_file
 from flakesync.cache.single_flight import SingleFlight
-from flakesync.errors import GitError, NixError, as_error
+from flakesync.errors import INTERRUPTED, GitError, NixError, as_error
 from flakesync.git.remotes.commit_files import fetch_files, files_of_commit
 from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.git.store.objects import ObjectReader
@@ -35,7 +35,6 @@ _OF_THE_COMMIT = frozenset({"unstable-archive", "attributes", "bad-archive", "no
 _OF_THE_SERVER = frozenset({"access-denied", "unreachable", "bad-url", "no-transport"})
 """Errors that the next commit of the same address would have, too."""
 _NOT_ALL_HERE = frozenset({"missing-object", "corrupt"})
-_INTERRUPTED = ("interrupted", "git-interrupted")
 _SHA256_DIGITS = 64
 
 
@@ -115,7 +114,7 @@ class _Contents:
             found = look(key)
         except Exception as exception:  # noqa: BLE001 - whatever it is, what is known of the others stands
             error = as_error(exception)
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise error from None
             return Unknown(error.message)
         if found is None:
@@ -229,7 +228,7 @@ class _Server:
             self._lacks = fetch_files(self._address(), wanted, self._cache)
         except Exception as exception:  # noqa: BLE001 - whatever it is, one commit alone may be had, or says why not
             error = as_error(exception)
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise error from None
 
     @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flakesync.audit.evidence.model import CommitKey, HistoryEvidence, Unknown
-from flakesync.errors import FlakesyncError, GitError, HostDownError, as_error
+from flakesync.errors import INTERRUPTED, FlakesyncError, GitError, HostDownError, as_error
 from flakesync.git.remotes.branch_history import HistoryAnswer, answer_key, count_commits, find_commits
 from flakesync.git.remotes.of_clone import is_kept, kept_as, read_remotes
 from flakesync.git.remotes.remote import Address
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Answer = HistoryEvidence | Unknown
 
 _OFFLINE = Unknown("no server was asked (`--offline`), and no earlier run has found it")
-_INTERRUPTED = ("interrupted", "git-interrupted")
 _BRANCHES = "refs/heads/"
 _FOLDERS = (_BRANCHES, "refs/tags/")
 
@@ -134,7 +133,7 @@ class _Server:
         except HostDownError as error:
             return error
         except FlakesyncError as error:
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise
         return None
 
@@ -150,7 +149,7 @@ class _Server:
             return self._evidence(ask_history(self._address(), asked, self._cache, self._refs))
         except Exception as exception:  # noqa: BLE001 - whatever it is, what other repositories say stands
             error = as_error(exception)
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise error from None
             return dict.fromkeys(self.keys, Unknown(error.message))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flakesync.cache.layout import branches_folder
-from flakesync.errors import GitError
+from flakesync.errors import INTERRUPTED, GitError
 from flakesync.git.remotes import branch_history as kept
 from flakesync.git.remotes.branch_history import HistoryAnswer
 from flakesync.git.remotes.own import kept_as
@@ -33,7 +33,6 @@ _LACKS = ("only a part of its history", "did not send all necessary objects", "b
 """What is said of a repository that is not whole, where none of it was cut off."""
 # A history that was cut off at a date cannot always be made whole: git then looks for a commit that was left out.
 _CANNOT_GROW = ("error in object: unshallow", "object not found: unshallow")
-_INTERRUPTED = ("interrupted", "git-interrupted")
 
 
 class HistoryQuestion(NamedTuple):
@@ -156,7 +155,7 @@ class _Search:
             self._everything()
             self._settle_elsewhere(rest)
         except GitError as error:
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise
             self._found |= dict.fromkeys(rest, error)
 
@@ -268,7 +267,7 @@ class _Search:
                 count = kept.count_commits(self._path, self._commit(each.rev))
                 self._found[each] = HistoryAnswer(answer.named, answer.others, answer.gone, answer.time, count)
         except GitError as error:
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise
             # Where the commit stands is known all the same.
 

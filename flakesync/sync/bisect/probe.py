@@ -8,7 +8,7 @@ from threading import Lock
 
 import msgspec
 
-from flakesync.errors import FlakesyncError
+from flakesync.errors import INTERRUPTED, FlakesyncError
 from flakesync.git.repository import Repository
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun
@@ -23,8 +23,6 @@ from flakesync.sync.lockers import Locker, Request
 from flakesync.sync.outcome import Updated
 from flakesync.sync.tools import Tools
 from flakesync.terms import FlakeDir, Rev
-
-_INTERRUPTED = ("interrupted", "nix-interrupted")
 
 
 class ComposedLocker:
@@ -116,7 +114,7 @@ class Prober:
         try:
             commit = self._commit(job or self.job, units)
         except FlakesyncError as error:
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise
             return ProbeResult(error=error.message)
         # A unit that is run alone is to prove something.

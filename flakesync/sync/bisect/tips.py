@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from flakesync.cache.layout import window_folder
 from flakesync.cooldown.seen import read_seen, seen_place, source_name
-from flakesync.errors import FlakeRefError, FlakesyncError
+from flakesync.errors import INTERRUPTED, FlakeRefError, FlakesyncError
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.nix.reference.source import resolved, rev_of, source_of
 from flakesync.survey.newest import claims_of
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from flakesync.git.remotes.remote import Address
     from flakesync.git.remotes.window.commits import Window
     from flakesync.workspace.hosts import Hosts
-
-_INTERRUPTED = ("interrupted", "git-interrupted")
 
 
 class Tips:
@@ -71,7 +69,7 @@ class Tips:
             known = [*line] if self._every else self._known(moves, reference, line)
             subjects = _subjects(window_folder(self._cache, parse_remote(address).url), known)
         except FlakesyncError as error:
-            if error.code in _INTERRUPTED:
+            if error.code in INTERRUPTED:
                 raise
             return error.message
         if len(line) == len(olds) == 1:

@@ -7,7 +7,7 @@ from threading import Lock
 
 import msgspec
 
-from flakesync.errors import FlakesyncError, SyncError, as_error, plain
+from flakesync.errors import INTERRUPTED, FlakesyncError, SyncError, as_error, plain
 from flakesync.secrets import hide_secrets
 from flakesync.survey.held.check_holds import CheckHold, last_lines
 from flakesync.sync.bisect.commits import CommitRow, CommitStretch, commit_row
@@ -31,7 +31,6 @@ _WHY: Mapping[str, str] = {
     "flaky": "they pass and fail with the same locks",
     "too-many": "too many inputs are guilty one after the other",
 }
-_STOPPED = ("interrupted", "nix-interrupted")
 
 
 class Rest(msgspec.Struct, frozen=True):
@@ -66,7 +65,7 @@ class Rests:
             with self._one:
                 rest = self._find(job, units, limits, failed)
         except FlakesyncError as error:
-            if error.code in _STOPPED:
+            if error.code in INTERRUPTED:
                 raise
             raise _with_more(failed, error.message) from error
         except OSError as error:

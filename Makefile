@@ -8,6 +8,9 @@
 #                              give new random input, ten minutes of it, to all that reads what others write
 #   make mutants [SAMPLE=n] [SEED=n] [MODULES=globs] [RECORD=--record]
 #                              look for mistakes that no test would notice; a night's job (docs/mutants.md)
+#   make browser               look at the report page in Chromium
+#   make site                  build the documentation into .cache/site, and check it
+#   make packaging             build, install and check what is shipped: wheel, man pages, units, recipes
 #   make lint                  ruff, mypy, import-linter
 #   make bench                 measure speed, as ratios (on a quiet machine)
 PYTHON ?= python3
@@ -25,7 +28,7 @@ RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow fidelity kill fuzz mutants lint bench format clean
+.PHONY: help setup tools demo test slow fidelity kill browser site packaging fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -33,11 +36,14 @@ help:
 setup:
 	@.ci/setup
 
+tools:
+	@.ci/setup tools
+
 demo: setup
 	@$(BIN)/flakesync demo $(DIR)
 
 test: setup
-	$(RUN_TESTS) -m "not slow" $(PYTEST)
+	$(RUN_TESTS) -m "not slow and not browser and not site and not packaging" $(PYTEST)
 
 slow: setup
 	$(RUN_TESTS) -m slow $(PYTEST)
@@ -48,6 +54,15 @@ fidelity: setup
 
 kill: setup
 	FLAKESYNC_KILL=$(EVERY) $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal $(PYTEST) tests/kill
+
+browser: tools
+	$(RUN_TESTS) -m browser $(PYTEST)
+
+site: tools
+	$(RUN_TESTS) -m site $(PYTEST)
+
+packaging: tools
+	$(RUN_TESTS) -m packaging $(PYTEST)
 
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz.search $(MINUTES) $(SEED)

@@ -12,10 +12,10 @@ from flakesync import __version__
 from flakesync.cli.options import Common, with_common
 
 GROUPS = {
-    "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan", "seen"),
+    "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan", "seen", "report"),
     "Change": ("sync", "move", "follow", "bisect", "hold"),
     "Land": ("publish", "status", "land", "abandon"),
-    "Set up": ("init", "schema", "demo"),
+    "Set up": ("init", "doctor", "schema", "demo", "man"),
 }
 """What a person is about to do, and the commands for it; `--help` shows them so."""
 

@@ -25,5 +25,12 @@ DocumentName = Literal[
 
 DOCUMENTS: tuple[DocumentName, ...] = get_args(DocumentName)
 
-MODULES: Mapping[DocumentName, str] = {"seen": "cooldown.seen", "hold": "change.hold"}
+MODULES: Mapping[DocumentName, str] = {
+    "seen": "cooldown.seen",
+    "hold": "change.hold",
+    "publish": "pulls.publish",
+    "status": "pulls.status",
+    "land": "pulls.land",
+    "abandon": "pulls.abandon",
+}
 """The modules of those that have a wing of their own."""

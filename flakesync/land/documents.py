@@ -1,7 +1,7 @@
 """Values → the document of `land`."""
 
-from flakesync.documents.land import LandDocument
-from flakesync.documents.land import LandOutcome as Entry
+from flakesync.documents.pulls.land import LandDocument
+from flakesync.documents.pulls.land import LandOutcome as Entry
 from flakesync.land.outcome import LandOutcome, LandResult
 from flakesync.sync.documents import check_documents, error_document, move_documents
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from flakesync.documents.land import LandStatus, Tested
+from flakesync.documents.pulls.land import LandStatus, Tested
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, Pull, Waiting

@@ -10,7 +10,7 @@ import msgspec
 from flakesync.analysis.moves import Change
 from flakesync.analysis.plan import make_plan
 from flakesync.cooldown.waivers import waiver_lines
-from flakesync.documents.land import Tested
+from flakesync.documents.pulls.land import Tested
 from flakesync.errors import GitError, ManifestError, SyncError, plain
 from flakesync.forge.model import ForgeError, OnForge, Pull, Undecided, Waiting
 from flakesync.git.repository import Repository

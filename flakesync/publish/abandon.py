@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flakesync.documents.abandon import AbandonDocument, AbandonOutcome
+from flakesync.documents.pulls.abandon import AbandonDocument, AbandonOutcome
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import Pull

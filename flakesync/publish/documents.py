@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from flakesync.documents.publish import PublishDocument, PublishOutcome, PullDocument
+from flakesync.documents.pulls.publish import PublishDocument, PublishOutcome, PullDocument
 from flakesync.forge.model import Pull
 from flakesync.publish.work import Published
 from flakesync.sync.documents import error_document

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from flakesync.documents.publish import SkipReason
+from flakesync.documents.pulls.publish import SkipReason
 from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
 from flakesync.git.remotes.transfer import fetch

@@ -6,7 +6,7 @@ from branches, commits, locks and pull requests, so a run that was killed is fin
 
 from collections.abc import Callable, Iterable, Mapping
 
-from flakesync.documents.publish import PublishStatus
+from flakesync.documents.pulls.publish import PublishStatus
 from flakesync.errors import as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import ForgeError, NewPull, OnForge, Pull

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
+from flakesync.documents.pulls.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.model import MergeStatus, OnForge, Pull

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flakesync.documents.publish import PublishStatus, SkipReason
+from flakesync.documents.pulls.publish import PublishStatus, SkipReason
 from flakesync.errors import FlakesyncError
 from flakesync.forge.model import OnForge, Pull
 from flakesync.publish.body import Audited

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from flakesync.documents.land import LandDocument, LandOutcome, LandStatus, Tested
+from flakesync.documents.pulls.land import LandDocument, LandOutcome, LandStatus, Tested
 from flakesync.documents.sync import CheckResult
 from flakesync.errors import plain
 from flakesync.land import outcome as values

@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from flakesync.documents.abandon import AbandonDocument, AbandonOutcome, AbandonStatus
-from flakesync.documents.publish import PublishDocument, PublishOutcome, PublishStatus, SkipReason
+from flakesync.documents.pulls.abandon import AbandonDocument, AbandonOutcome, AbandonStatus
+from flakesync.documents.pulls.publish import PublishDocument, PublishOutcome, PublishStatus, SkipReason
 from flakesync.documents.sync import ErrorDocument
 from flakesync.errors import plain
 from flakesync.publish.documents import published_document

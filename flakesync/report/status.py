@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from flakesync.documents.status import PullStanding, RepoStatus, Stage, StatusDocument
+from flakesync.documents.pulls.status import PullStanding, RepoStatus, Stage, StatusDocument
 from flakesync.report.publish import error_lines
 from flakesync.report.text import (
     BLANK,

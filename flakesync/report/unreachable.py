@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import msgspec
 
-from flakesync.documents.abandon import AbandonOutcome
-from flakesync.documents.land import LandOutcome
-from flakesync.documents.publish import PublishOutcome
-from flakesync.documents.status import RepoStatus
+from flakesync.documents.pulls.abandon import AbandonOutcome
+from flakesync.documents.pulls.land import LandOutcome
+from flakesync.documents.pulls.publish import PublishOutcome
+from flakesync.documents.pulls.status import RepoStatus
 from flakesync.documents.sync import Outcome
 from flakesync.report.text import few
 

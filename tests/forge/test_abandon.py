@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.abandon import AbandonOutcome
+from flakesync.documents.pulls.abandon import AbandonOutcome
 from flakesync.forge.model import ForgeError, Project
 from flakesync.publish.abandon import abandon
 from flakesync.report.publish import render_abandon

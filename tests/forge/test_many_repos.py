@@ -16,7 +16,7 @@ import pytest
 
 from flakesync.demo.forge.model import Kind
 from flakesync.demo.forge.web.messages import Answer, Request
-from flakesync.documents.publish import PublishDocument
+from flakesync.documents.pulls.publish import PublishDocument
 from flakesync.forge import client as http
 from flakesync.forge.client import Client
 from flakesync.forge.hosts import Servers

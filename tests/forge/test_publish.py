@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from flakesync.documents.publish import PublishDocument, PublishOutcome, SkipReason
+from flakesync.documents.pulls.publish import PublishDocument, PublishOutcome, SkipReason
 from flakesync.forge.model import ForgeError, Project
 from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Address, parse_remote

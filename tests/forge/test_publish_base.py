@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.publish import PublishOutcome
-from flakesync.documents.status import RepoStatus
+from flakesync.documents.pulls.publish import PublishOutcome
+from flakesync.documents.pulls.status import RepoStatus
 from flakesync.errors import ManifestError
 from flakesync.forge.model import Project
 from flakesync.git.remotes.remote import Remote, list_refs

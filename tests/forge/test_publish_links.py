@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.publish import PublishOutcome
-from flakesync.documents.status import RepoStatus
+from flakesync.documents.pulls.publish import PublishOutcome
+from flakesync.documents.pulls.status import RepoStatus
 from flakesync.forge.model import ForgeError, OnForge, Project
 from flakesync.publish.body import dependents_in, depends_on_in, pulls_in
 from flakesync.publish.status import status

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.publish import PublishOutcome
+from flakesync.documents.pulls.publish import PublishOutcome
 from flakesync.forge.model import ForgeError, Project, Pull
 from flakesync.terms import Rev
 from tests.forge.town import BRANCH, NEW, NEWER, Town, make_town

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.publish import PublishOutcome
+from flakesync.documents.pulls.publish import PublishOutcome
 from flakesync.errors import GitError
 from flakesync.forge.model import Project
 from flakesync.git.remotes.remote import list_refs

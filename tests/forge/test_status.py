@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.status import RepoStatus
+from flakesync.documents.pulls.status import RepoStatus
 from flakesync.forge.model import ForgeError, MergeStatus, Project
 from flakesync.publish.status import status
 from flakesync.report.status import render_status

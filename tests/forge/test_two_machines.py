@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.publish import PublishOutcome
+from flakesync.documents.pulls.publish import PublishOutcome
 from flakesync.report.publish import render_publish
 from flakesync.report.text import to_text
 from tests.support import repos

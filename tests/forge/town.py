@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
-from flakesync.documents.publish import PublishDocument
+from flakesync.documents.pulls.publish import PublishDocument
 from flakesync.git.repository import Repository
 from flakesync.git.values import Signature
 from flakesync.nix.lock.file import LockFile

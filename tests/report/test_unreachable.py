@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from flakesync.documents.abandon import AbandonDocument, AbandonOutcome
-from flakesync.documents.land import LandDocument, LandOutcome
-from flakesync.documents.publish import PublishDocument, PublishOutcome, PullDocument
-from flakesync.documents.status import RepoStatus, StatusDocument
+from flakesync.documents.pulls.abandon import AbandonDocument, AbandonOutcome
+from flakesync.documents.pulls.land import LandDocument, LandOutcome
+from flakesync.documents.pulls.publish import PublishDocument, PublishOutcome, PullDocument
+from flakesync.documents.pulls.status import RepoStatus, StatusDocument
 from flakesync.documents.sync import ErrorDocument, Outcome
 from flakesync.report.land import render_land
 from flakesync.report.publish import render_abandon, render_publish

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from flakesync.documents.abandon import AbandonDocument
 from flakesync.documents.audit import AuditReport
 from flakesync.documents.bisect import BisectDocument
 from flakesync.documents.change.hold import HoldsDocument
@@ -20,11 +19,12 @@ from flakesync.documents.cooldown.seen import SeenDocument
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.follow import FollowDocument
 from flakesync.documents.inputs import InputsDocument
-from flakesync.documents.land import LandDocument
 from flakesync.documents.move import MoveDocument
 from flakesync.documents.plan import PlanDocument
-from flakesync.documents.publish import PublishDocument
-from flakesync.documents.status import StatusDocument
+from flakesync.documents.pulls.abandon import AbandonDocument
+from flakesync.documents.pulls.land import LandDocument
+from flakesync.documents.pulls.publish import PublishDocument
+from flakesync.documents.pulls.status import StatusDocument
 from flakesync.documents.sync import SyncDocument
 from flakesync.documents.why import ReasonDocument, WhyDocument
 from flakesync.report.audit.text import render_audit

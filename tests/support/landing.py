@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flakesync.cache.layout import cache_dir
-from flakesync.documents.land import LandDocument, LandOutcome
-from flakesync.documents.publish import PublishDocument
+from flakesync.documents.pulls.land import LandDocument, LandOutcome
+from flakesync.documents.pulls.publish import PublishDocument
 from flakesync.land.documents import land_document
 from flakesync.land.land import land
 from flakesync.land.outcome import LandOutcome as LandOutcomeValue

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.documents.land import LandDocument
+from flakesync.documents.pulls.land import LandDocument
 from tests.support.landing import Landing
 from tests.support.memory_forge import Way
 from tests.support.nixspace import read, run_sync

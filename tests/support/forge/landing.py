@@ -16,8 +16,8 @@ from flakesync.cache.layout import cache_dir
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.model import Kind, Project, Site
 from flakesync.demo.forge.storage import Storage
-from flakesync.documents.publish import PublishDocument
-from flakesync.documents.status import StatusDocument
+from flakesync.documents.pulls.publish import PublishDocument
+from flakesync.documents.pulls.status import StatusDocument
 from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.hosts import Servers
 from flakesync.gitenv import with_settings

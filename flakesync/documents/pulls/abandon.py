@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.documents.publish import PullDocument
+from flakesync.documents.pulls.publish import PullDocument
 from flakesync.documents.sync import ErrorDocument
 
 AbandonStatus = Literal["abandoned", "unchanged", "failed"]

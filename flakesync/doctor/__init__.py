@@ -1,0 +1,1 @@
+"""What will fail tonight: versions, settings, tokens, caches, clocks, looked at beforehand."""

@@ -1,0 +1,1 @@
+"""What has become of update branches: publish, status, land, abandon."""

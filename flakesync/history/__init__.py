@@ -1,0 +1,1 @@
+"""One line a run, appended to history.jsonl, and read back for the report page."""

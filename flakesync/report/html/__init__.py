@@ -1,0 +1,1 @@
+"""The report page: documents into one HTML file that needs nothing else."""

@@ -86,7 +86,7 @@ class BisectDocument(msgspec.Struct, frozen=True, kw_only=True):
 
     base: the commit that the update is made on. command: the checks. output: the end of what the check wrote with all
     moves; null where that was not run, or passes. passing: the units that pass together. complete: whether the search
-    came to an end, that of commits too.
+    came to an end, that of commits too. hint: what to do about an error of Nix in `output` that is known.
     """
 
     schema: Literal["flakesync/bisect/1"] = "flakesync/bisect/1"
@@ -100,6 +100,7 @@ class BisectDocument(msgspec.Struct, frozen=True, kw_only=True):
     passing: list[str]
     output: str | None
     complete: bool
+    hint: str | None = None
 
 
 DOCUMENT = BisectDocument

@@ -8,6 +8,7 @@ from pathlib import Path
 from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
+from flakesync.nix.program.hints import hint_in
 from flakesync.sync.bisect.verdicts import result_of
 from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
@@ -20,19 +21,29 @@ class ChecksFailedError(SyncError):
     """A check of a repo failed. results: of all checks that ran. after: of the commands of `after` that ran before."""
 
     def __init__(
-        self, results: tuple[CheckOutcome, ...], after: tuple[CheckOutcome, ...] = (), *, more: str = ""
+        self,
+        results: tuple[CheckOutcome, ...],
+        after: tuple[CheckOutcome, ...] = (),
+        *,
+        more: str = "",
+        clone: Path | None = None,
     ) -> None:
-        """Name the last check, which is the one that failed. more: what else is known of it."""
+        """Name the last check, which is the one that failed.
+
+        more: what else is known of it. clone: the repo's, for the files that git does not track there.
+        """
         last = results[-1]
+        known = hint_in(last.output, clone)
         super().__init__(
             "check-failed",
             f"`{last.command}` "
             + ("took too long" if last.exit_status is None else f"ended with exit status {last.exit_status}")
             + more,
-            hint="its last lines are in the report; the update branch was not moved; "
+            hint=(f"{known}; " if known is not None else "")
+            + "its last lines are in the report; the update branch was not moved; "
             "`flakesync bisect` finds what to hold",
         )
-        self.results, self.after = results, after
+        self.results, self.after, self.clone = results, after, clone
 
 
 def run_checks(
@@ -47,7 +58,7 @@ def run_checks(
                 break
     _keep(job, tools, repository, commit, results)
     if results and results[-1].exit_status != 0:
-        raise ChecksFailedError(tuple(results), after)
+        raise ChecksFailedError(tuple(results), after, clone=job.clone)
     return tuple(results)
 
 

@@ -7,6 +7,7 @@ import re
 
 from flakesync.errors import NixError, plain
 from flakesync.nix.program.crash import crash_of, without_frames
+from flakesync.nix.program.hints import hint_in
 from flakesync.secrets import without_secrets
 from flakesync.system import cause_in
 
@@ -86,7 +87,7 @@ def explain(
     if _UNREACHABLE.search(text):
         return NixError("nix-offline", message, hint="the network, or that server, is out of reach; try again later")
     hint = next((hint for pattern, hint in _HINTS if re.search(pattern, text, re.IGNORECASE)), None)
-    return NixError("nix-failed", message, hint=hint)
+    return NixError("nix-failed", message, hint=hint or hint_in(text))
 
 
 def _last_error(lines: list[str]) -> list[str]:

@@ -54,14 +54,18 @@ def render_bisect(document: BisectDocument, *, width: int, full: bool = False) -
     lines += [line(Span(piece, "warn")) for piece in wrap(said, width)] if said else []
     if document.outcome not in ("found", "not-failing"):
         lines += _output(document, full=full)
+        lines += _hint(shown(document.hint or ""), width)
     if not document.complete and document.outcome == "found":
         lines += [line(Span(piece, "warn")) for piece in wrap(_LIMITED, width)]
     if document.outcome == "found":
         held = f"hold = [{_names(document)}] in [repos.{shown(document.repo)}]"
         hint = f'to sync without it: on-failure = "bisect", or {held}'
         lines += fold(line(_rest(len(document.passing))), width)
-    lines += hang(line(Span("hint:", "name"), " "), [line(each) for each in wrap(hint, width - 6)], 6) if hint else []
-    return [*lines, _counted(document)]
+    return [*lines, *_hint(hint, width), _counted(document)]
+
+
+def _hint(text: str, width: int) -> list[Line]:
+    return hang(line(Span("hint:", "name"), " "), [line(each) for each in wrap(text, width - 6)], 6) if text else []
 
 
 def heading(repo: str, command: Sequence[str], units: Sequence[UnitDocument]) -> Line:

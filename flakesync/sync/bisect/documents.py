@@ -14,6 +14,7 @@ from flakesync.documents.bisect import (
     ProbeDocument,
     UnitDocument,
 )
+from flakesync.nix.program.hints import hint_in
 from flakesync.sync.bisect.commits import CommitStretch
 from flakesync.sync.bisect.run import Bisection, ProbeRun
 from flakesync.sync.bisect.search import Found, Guilty, NotFound
@@ -44,6 +45,7 @@ def bisect_document(found: Bisection, changes: Sequence[Change]) -> BisectDocume
         passing=[ids[number] for number in sorted(passing)],
         output=output,
         complete=found.result is not None and not found.limited,
+        hint=hint_in(output) if output is not None else None,
     )
 
 

@@ -163,7 +163,9 @@ def _named(units: Sequence[Unit], found: Found) -> str:
 
 def _with_more(failed: ChecksFailedError, why: str) -> ChecksFailedError:
     """Return the failure, with what is known of it beside."""
-    return ChecksFailedError(failed.results, failed.after, more=f", and nothing could be held: {why}")
+    return ChecksFailedError(
+        failed.results, failed.after, more=f", and nothing could be held: {why}", clone=failed.clone
+    )
 
 
 def _listener(job: BumpJob, tools: Tools, units: Sequence[Unit]) -> Callable[[ProbeRun], None]:

@@ -133,7 +133,7 @@ def _severities(table: Table) -> dict[RuleId, Severity | Literal["off"]]:
     found: dict[RuleId, Severity | Literal["off"]] = {}
     for name in table.names():
         if name not in _RULES:
-            table.wrong(name, bad("there is no such rule", values.nearest(name, _RULES)))
+            table.wrong(name, bad("there is no such rule", _which_rules(name)))
             continue
         chosen = table.take(name, lambda value: values.choice(value, (*_SEVERITIES, "off")), None)
         if chosen is not None:
@@ -175,11 +175,15 @@ def _ignore(table: Table, severities: Mapping[RuleId, str]) -> Ignore | None:
 def _rule(value: object) -> str:
     word = values.text(value)
     if word not in _RULES:
-        raise bad(f"there is no rule `{word}`", values.nearest(word, _RULES) or "docs/audit.md has all of them")
+        raise bad(f"there is no rule `{word}`", _which_rules(word))
     if word in OF_IGNORES:
         hint = f'mend the ignore that it speaks of, or turn the rule off: `{word} = "off"` in `[audit.severity]`'
         raise bad(f"`{word}` speaks of ignores, and cannot be ignored", hint)
     return word
+
+
+def _which_rules(word: str) -> str:
+    return values.nearest(word, _RULES) or f"there are: {', '.join(sorted(_RULES))}"
 
 
 def _threshold(value: object) -> str:

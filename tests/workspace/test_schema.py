@@ -4,10 +4,12 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 import tomli
+import tomli_w
 
 from flakesync.errors import ManifestError
 from flakesync.workspace.manifest import load_workspace
@@ -89,6 +91,53 @@ def test_every_example_in_the_documentation_fits() -> None:
 )
 def test_every_key_is_documented(heading: str, keys: Mapping[str, Key]) -> None:
     assert documented(heading) == keys.keys()
+
+
+PLACES: Mapping[tuple[str, ...], Mapping[str, Key]] = {
+    ("workspace",): WORKSPACE,
+    ("pins", "n"): PIN,
+    ("defaults",): SHARED,
+    ("repos", "a"): {name: key for name, key in REPO.items() if name not in SHARED},
+    ("publish",): PUBLISH,
+    ("audit",): AUDIT,
+    ("external-policy", "github:b/*"): POLICY,
+}
+DEFAULTS = [
+    (place, name, key.default)
+    for place, keys in PLACES.items()
+    for name, key in keys.items()
+    if key.default is not None
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "default"),
+    DEFAULTS,
+    ids=lambda each: ".".join(map(str, each)) if isinstance(each, tuple) else str(each),
+)
+def test_a_default_of_the_schema_is_what_the_reader_takes(
+    tmp_path: Path, place: tuple[str, ...], name: str, default: object
+) -> None:
+    manifest: dict[str, Any] = {"pins": {"n": {"source": "github:a/n/main"}}, "repos": {"a": {"url": "github:a/a"}}}
+    table = manifest
+    for part in place:
+        table = table.setdefault(part, {})
+    if place[0] == "external-policy":
+        manifest["workspace"] = {"external": "latest"}
+    if name == "ci-depth":
+        table["require-ci"] = True
+    file = tmp_path / "workspace.toml"
+    file.write_text(tomli_w.dumps(manifest))
+    without = load_workspace(file)
+    table[name] = default
+    file.write_text(tomli_w.dumps(manifest))
+    assert load_workspace(file) == without
+
+
+@pytest.mark.parametrize("keys", PLACES.values(), ids=map(".".join, PLACES))
+def test_a_key_says_what_holds_without_it_unless_it_is_required_or_nothing_does(keys: Mapping[str, Key]) -> None:
+    silent = {name for name, key in keys.items() if key.default is None and not key.otherwise}
+    assert silent <= {"release", "source", "at-least", "at-least-reason", "url", "allowed-signers"}
 
 
 def test_what_a_repo_can_say_the_defaults_can_say_but_for_what_names_one_repo() -> None:

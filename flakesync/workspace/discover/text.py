@@ -8,7 +8,8 @@ from flakesync.workspace.schema.document import SCHEMA_FILE
 _HEADER = f"""\
 #:schema ./{SCHEMA_FILE}
 # The flake repositories of this workspace, as `flakesync init` found them: names, groups and pins are yours to change.
-# `flakesync graph` shows what depends on what, `flakesync drift` who is behind. Every key: docs/workspace.md
+# `flakesync graph` shows what depends on what, `flakesync drift` who is behind.
+# `flakesync schema workspace` prints every key with its meaning and its default.
 """
 
 

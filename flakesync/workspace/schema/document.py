@@ -25,7 +25,9 @@ SCHEMA_FILE = "workspace.schema.json"
 def manifest_schema() -> dict[str, object]:
     """Return the schema (draft 7, which is what tools for TOML know)."""
     names = {"pattern": f"^{NAME.pattern}$"}
-    repo = {**_table(_values(REPO)), "anyOf": [{"required": ["url"]}, {"required": ["path"]}]}
+    own = {name: key for name, key in REPO.items() if name not in SHARED}
+    shared = {name: key._replace(default=None, otherwise="that of [defaults]") for name, key in SHARED.items()}
+    repo = {**_table(_values({**own, **shared})), "anyOf": [{"required": ["url"]}, {"required": ["path"]}]}
     pin = _table(_values(PIN), required=["source"])
     tables = {
         "workspace": _told("What is true for the whole workspace.", _table(_values(WORKSPACE))),
@@ -40,18 +42,23 @@ def manifest_schema() -> dict[str, object]:
     hold = _table(_values(HOLD), required=[*HOLD])
     tables["hold"] = _told("Inputs that are not moved until a day.", {"type": "array", "items": hold})
     ignore = _table(_values(IGNORE), required=["rule", "reason"])
-    audit = {**_values(AUDIT), "ignore": _told(AUDIT["ignore"].says, {"type": "array", "items": ignore})}
+    audit = {**_values(AUDIT), "ignore": _value(AUDIT["ignore"]._replace(schema={"type": "array", "items": ignore}))}
     tables["audit"] = _told("What audit looks for, and what of it is known.", _table(audit))
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "flakesync workspace",
-        "description": "The manifest of a workspace: docs/workspace.md",
+        "description": "The manifest of a workspace of flakesync, workspace.toml",
         **_table(tables, required=["repos"]),
     }
 
 
 def _values(keys: Mapping[str, Key]) -> dict[str, Json]:
-    return {name: _told(key.says, key.schema) for name, key in keys.items()}
+    return {name: _value(key) for name, key in keys.items()}
+
+
+def _value(key: Key) -> Json:
+    says = f"{key.says}; default: {key.otherwise}" if key.otherwise else key.says
+    return _told(says, key.schema if key.default is None else {**key.schema, "default": key.default})
 
 
 def _told(says: str, schema: Json) -> Json:

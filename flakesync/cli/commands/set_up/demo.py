@@ -25,7 +25,7 @@ def demo(
     Needs git, and no network; where there is no nix, flakesync writes all locks and
     checks are left out. The repos stay in DIR to look around in. The forges of --forge
     are part of the demo, listen on loopback (TLS, with certificates made by openssl),
-    and end with it.
+    and end with it. Exits with 1 when a step failed.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """A workspace with a server (`file://`), and runners that do to a recipe's shell parts what the real ones do."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -49,11 +50,11 @@ class Place:
         """Run a script as GitHub and GitLab do: with bash, up to the first command that fails."""
         return self.run(["bash", "-e", "-c", script], **more)
 
-    def night(self) -> Ran:
-        """Run nightly.sh."""
+    def night(self, *options: str) -> Ran:
+        """Run flakesync-nightly."""
         summary = self.folder.parent / "summary.md"
         summary.unlink(missing_ok=True)
-        ran = self.run(["sh", "nightly.sh", str(summary)])
+        ran = self.run(["flakesync-nightly", *options, str(summary)])
         return Ran(ran.status, ran.out, ran.err, summary.read_text() if summary.exists() else "")
 
     def published(self) -> dict[str, str | None]:
@@ -84,11 +85,11 @@ def make_place(root: Path, *, checks: Mapping[str, list[str]] | None = None) -> 
     folder = root / "job"
     folder.mkdir()
     (folder / "workspace.toml").write_text(manifest.read_text())
-    (folder / "nightly.sh").write_text(recipes.SCRIPT.read_text())
     programs = root / "bin"
     programs.mkdir()
     place = Place(space, folder, programs)
     program(place, "flakesync", forked.script())
+    shutil.copy(recipes.SCRIPT, programs / "flakesync-nightly")
     return place
 
 

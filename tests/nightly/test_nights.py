@@ -1,4 +1,4 @@
-"""nightly.sh, run for real: real Nix, a real server to push to, and nights that go wrong."""
+"""flakesync-nightly, run for real: real Nix, a real server to push to, and nights that go wrong."""
 
 import re
 from pathlib import Path
@@ -123,7 +123,7 @@ def test_a_bug_in_one_repo_is_told_and_outweighs_repos_that_failed(tmp_path: Pat
 def test_without_a_file_the_report_is_the_output(tmp_path: Path) -> None:
     place = make_place(tmp_path)
     program(place, "flakesync", 'echo "$*"')
-    ran = place.run(["sh", "nightly.sh"])
+    ran = place.run(["flakesync-nightly"])
     assert (ran.status, list(steps(ran.out))) == (0, ["sync", "publish", "land --no-merge"])
     assert ran.out.endswith("\ndrift --quiet --markdown\n\ndrift --quiet --markdown --at update\n\n")
 

@@ -1,6 +1,7 @@
 """`flakesync sync`."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,10 @@ def sync(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why --now: it goes into commits and pull requests.")
     ] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option("--json-file", metavar="FILE", help="Write the JSON document to a file, too."),
+    ] = None,
 ) -> int:
     """Bump every repo in order and commit on its update branch.
 
@@ -53,7 +58,9 @@ def sync(
     from flakesync.analysis.left import find_left
     from flakesync.analysis.plan import make_plan
     from flakesync.cache.layout import cache_dir
+    from flakesync.cli.files import write_files
     from flakesync.cooldown.waivers import waivers
+    from flakesync.report.documents import to_json
     from flakesync.report.progress import listener
     from flakesync.report.sync import progress_line, render_sync
     from flakesync.sync.documents import sync_document
@@ -73,6 +80,8 @@ def sync(
         screen.answer_json(document)
     else:
         screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
+    if json_file is not None:
+        write_files(json_file.parent, {json_file.name: to_json(document)})
     unknown = show_undecided(survey)
     complete = result.is_complete and not unknown and not any(each.fails for each in document.left)
     return EXIT_OK if complete else EXIT_FINDINGS

@@ -81,7 +81,7 @@ def fetch(scratch: Path, suite: str, home: Path) -> None:
     apt.run("apt-get", "-q", "update")
     debs = scratch / "debs"
     debs.mkdir()
-    apt.run("apt-get", "-q", "download", "nix-bin", *library_packages(apt), cwd=debs)
+    apt.run("apt-get", "-q", "download", "nix-bin", *library_packages(apt, "nix-bin"), cwd=debs)
     new = scratch / "new"
     for name in ("bin", "lib", "libexec"):
         (new / name).mkdir(parents=True)
@@ -151,18 +151,18 @@ def mirror() -> str:
     return found[1]
 
 
-def library_packages(apt: Apt) -> list[str]:
-    """Return the library packages that nix-bin needs, directly or through other libraries."""
+def library_packages(apt: Apt, *programs: str) -> list[str]:
+    """Return the library packages that packages of programs need, directly or through other libraries."""
     flags = [f"--no-{kind}" for kind in ("recommends", "suggests", "conflicts", "breaks", "replaces", "enhances")]
     known: set[str] = set()
-    frontier = {"nix-bin"}
+    frontier = set(programs)
     while frontier:
         told = apt.run("apt-cache", "depends", *flags, *sorted(frontier))
         names = set(re.findall(r"^ +(?:Pre)?Depends: ((?:lib|zlib)[^\s<>:]*)$", told, re.MULTILINE))
         frontier = {name for name in names if not NO_LIBRARY.search(name)} - known
         known |= frontier
     if not known:
-        raise FetchError("there is no nix-bin, or it needs no library")
+        raise FetchError(f"there is no {programs[0]}, or it needs no library")
     return sorted(known)
 
 

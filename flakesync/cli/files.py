@@ -20,7 +20,7 @@ def write_files(folder: Path, files: Mapping[str, bytes], gone: Iterable[str] = 
     place = folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        mode = _usual_mode()
+        mode = usual_mode()
         for name, data in files.items():
             place = folder / name
             with replacing(place, data, mode):
@@ -29,13 +29,18 @@ def write_files(folder: Path, files: Mapping[str, bytes], gone: Iterable[str] = 
             place = folder / name
             place.unlink(missing_ok=True)
     except OSError as error:
-        cause = cause_of(error)
-        reason = error.strerror or str(error)
-        hint = cause.hint if cause is not None else "give a folder that you may write to"
-        raise FlakesyncError("no-answer", f"{place}: cannot be written: {reason}", hint=hint) from error
+        raise cannot_write(place, error) from error
 
 
-def _usual_mode() -> int:
+def cannot_write(place: Path, error: OSError) -> FlakesyncError:
+    """Return the error (`no-answer`) of an answer that cannot be written. place: its file or folder."""
+    cause = cause_of(error)
+    reason = error.strerror or str(error)
+    hint = cause.hint if cause is not None else "give a folder that you may write to"
+    return FlakesyncError("no-answer", f"{place}: cannot be written: {reason}", hint=hint)
+
+
+def usual_mode() -> int:
     """Return the permissions that files get here. Who uploads an answer may be somebody else than who made it."""
     mask = os.umask(0)
     os.umask(mask)

@@ -11,6 +11,7 @@ DocumentName = Literal[
     "plan",
     "why",
     "seen",
+    "history",
     "follow",
     "move",
     "sync",

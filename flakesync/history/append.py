@@ -1,0 +1,61 @@
+"""The file of a history: read, and one line appended by one write."""
+
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+
+from flakesync.documents.history import HistoryLine
+from flakesync.history.read import LIMIT_BYTES
+
+_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe without a reader would be waited for
+
+
+def read_file(place: Path, *, follow: bool = True) -> bytes | None:
+    """Return what is in the file of a history, at most its last LIMIT_BYTES; None: there is none.
+
+    follow: it may be a symlink.
+
+    Raises: OSError: it cannot be read, or is no file.
+    """
+    try:
+        handle = os.open(place, os.O_RDONLY | (_FLAGS & ~os.O_NOFOLLOW if follow else _FLAGS))
+    except FileNotFoundError:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        size = _require_file(handle, place).st_size
+        if size > LIMIT_BYTES:
+            file.seek(-LIMIT_BYTES, os.SEEK_END)
+            file.readline()  # the rest of a line
+        return file.read(LIMIT_BYTES)
+
+
+def append(place: Path, line: HistoryLine, mode: int) -> None:
+    """Append a line to the file of a history, which is made where there is none; what is in it stays as it is.
+
+    The line and its line feed are one write to a file that is open for appending, so lines of runs at the same time
+    stand one after the other. mode: the permissions of a new file.
+
+    Raises: OSError: it cannot be written, is a symlink or no file, or the disk took a part of the line alone, which the
+    next reader leaves out.
+    """
+    handle = os.open(place, os.O_RDWR | os.O_APPEND | os.O_CREAT | _FLAGS, mode)
+    try:
+        size = _require_file(handle, place).st_size
+        data = msgspec.json.encode(line) + b"\n"
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            data = b"\n" + data  # the line before was not written to its end: it must not spoil this one
+        if os.write(handle, data) != len(data):
+            raise OSError(28, os.strerror(28), str(place))  # the system says so at the next write alone
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _require_file(handle: int, place: Path) -> os.stat_result:
+    """Raises: OSError: it is a folder, a pipe, a device."""
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(22, "it is no file", str(place))
+    return found

@@ -1,0 +1,1 @@
+"""The answer of `flakesync report`: what was written, and how the workspace stands."""

@@ -126,7 +126,7 @@ def test_a_cache_that_cannot_be_made_is_named_with_the_variable_for_another(
 
 
 def test_a_full_disk_below_the_cache_is_named_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> int:
+    def full(*_: object, **__: object) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.open", full)

@@ -16,7 +16,7 @@ _UNKNOWN = -1
 
 
 class HeatCell(msgspec.Struct, frozen=True):
-    """One repo and one pin. style: `h0` at the target to `h4` far behind, `hq` not known, `hn` no such input.
+    """One repo and one pin. style: `h0` at the target to `h4` far behind, `hq` not known, empty: no such input.
 
     days: behind the target, -1: not known or not behind.
     """
@@ -35,13 +35,21 @@ class HeatRow(msgspec.Struct, frozen=True, kw_only=True):
     other: str
     held: int
 
+    @property
+    def days(self) -> int:
+        """The greatest days behind a target; -1: not known, or not behind."""
+        return max((cell.days for cell in self.cells), default=_UNKNOWN)
 
-_NO_INPUT = HeatCell("–", "hn")
+
+_NO_INPUT = HeatCell("–", "")
 
 
-def heat_rows(pins: Sequence[PinDrift], repos: Sequence[PageRepo]) -> list[HeatRow]:
-    """Return a row for each repo: those that failed first, then by days behind the target and by findings."""
-    cells = [_cells(pin) for pin in pins]
+def heat_rows(pins: Sequence[PinDrift], repos: Sequence[PageRepo], now: int) -> list[HeatRow]:
+    """Return a row for each repo: those that failed first, then by days behind the target and by findings.
+
+    now: seconds since the epoch; where a target's date is not known, days are counted to it, as an upper bound.
+    """
+    cells = [_cells(pin, now) for pin in pins]
     rows = [
         HeatRow(
             repo=repo,
@@ -56,7 +64,7 @@ def heat_rows(pins: Sequence[PinDrift], repos: Sequence[PageRepo]) -> list[HeatR
     rows.sort(
         key=lambda row: (
             row.repo.state != "bad",
-            -max((cell.days for cell in row.cells), default=_UNKNOWN),
+            -row.days,
             -sum(row.repo.kinds.values()),
             row.repo.name,
         )
@@ -64,11 +72,11 @@ def heat_rows(pins: Sequence[PinDrift], repos: Sequence[PageRepo]) -> list[HeatR
     return rows
 
 
-def _cells(pin: PinDrift) -> Mapping[str, HeatCell]:
+def _cells(pin: PinDrift, now: int) -> Mapping[str, HeatCell]:
     """Return the cell of each repo that has the pin; of one with flakes at several commits, the worst."""
     found: dict[str, HeatCell] = {}
     for locked in pin.locked:
-        cell = _cell(pin, locked)
+        cell = _cell(pin, locked, now)
         for repo in locked.repos:
             before = found.get(repo)
             if before is None or (cell.style, cell.days) > (before.style, before.days):
@@ -76,12 +84,14 @@ def _cells(pin: PinDrift) -> Mapping[str, HeatCell]:
     return found
 
 
-def _cell(pin: PinDrift, locked: Locked) -> HeatCell:
+def _cell(pin: PinDrift, locked: Locked, now: int) -> HeatCell:
     target = pin.target_last_modified
     if locked.rev is not None and locked.rev == pin.target_rev:
         return HeatCell("at target", "h0", 0)
-    if pin.target_rev is None or target is None or locked.last_modified is None:
+    if pin.target_rev is None or locked.last_modified is None:
         return HeatCell("?", "hq")
+    if target is None:
+        return HeatCell(f"≤ {max(now - locked.last_modified, 0) // _DAY_S} d", "hq")
     behind = (target - locked.last_modified) // _DAY_S
     if behind < 0:
         return HeatCell(f"{-behind} d ahead", "ha")
@@ -91,5 +101,5 @@ def _cell(pin: PinDrift, locked: Locked) -> HeatCell:
 
 def oldest(rows: Sequence[HeatRow]) -> int | None:
     """Return the greatest days behind a target; None where none is known."""
-    most = max((cell.days for row in rows for cell in row.cells), default=_UNKNOWN)
+    most = max((row.days for row in rows), default=_UNKNOWN)
     return most if most != _UNKNOWN else None

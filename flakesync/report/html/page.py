@@ -4,6 +4,7 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -31,8 +32,9 @@ def _values(given: PageDocuments) -> dict[str, object]:
     from markupsafe import Markup
 
     repos = page_repos(given, sections="all" if len(given.graph.repos) <= MOST_REPOS else "findings")
-    rows = heat_rows(given.drift.pins, repos)
-    graph = page_graph(given, repos)
+    rows = heat_rows(given.drift.pins, repos, _seconds(given.at))
+    updates = [each for each in given.status.repos if each.stage != "none"] if given.status is not None else []
+    graph = page_graph(given, repos, {row.repo.name: row.days for row in rows})
     style, script = _part("style.css"), _part("script.js")
     return {
         "version": flakesync.__version__,
@@ -55,7 +57,10 @@ def _values(given: PageDocuments) -> dict[str, object]:
         "audit": audit_rows(given.audit) if given.audit is not None else [],
         "unchecked": unchecked_rows(given.audit) if given.audit is not None else [],
         "timeline": timeline(given.history),
-        "updates": [each for each in given.status.repos if each.stage != "none"] if given.status is not None else [],
+        "updates": [each for each in updates if each.stage != "landed"],
+        "any_pull": any(each.pull is not None for each in updates),
+        "worst": [row for row in rows if row.days > 0 and row.repo.id is not None][:5],
+        "landed": sum(each.stage == "landed" for each in updates),
         "outcomes": [each for each in given.sync.repos if each.error or each.failed_upstreams] if given.sync else [],
         "synced": _counted(each.status for each in given.sync.repos) if given.sync is not None else "",
         "group_ids": {node.name: node.id for node in graph.nodes},
@@ -81,8 +86,17 @@ def _tiles(given: PageDocuments, repos: list[PageRepo], days: int | None) -> lis
         tiles += [("", "update branches", str(len(updates))), ("", "open pull requests", str(len(pulls)))]
     if given.audit is not None:
         counts = given.audit.counts
-        tiles.append(("bad" if counts.high else "", "audit: high, medium", f"{counts.high}, {counts.medium}"))
+        found = counts.high + counts.medium + counts.low
+        tiles.append(("bad" if counts.high else "late" if counts.medium else "", "audit findings", str(found)))
     return tiles
+
+
+def _seconds(at: str) -> int:
+    """Return a time of the page in seconds since the epoch; 0 where it is none."""
+    try:
+        return int(datetime.fromisoformat(at).timestamp())
+    except ValueError:
+        return 0
 
 
 def _counted(words: Iterable[str]) -> str:
@@ -100,8 +114,8 @@ def _template() -> "Template":
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {"short": short, "link": web_link}
-    environment.globals |= {"count": count, "input_path": input_path, "glyphs": GLYPHS}
+    environment.filters |= {"short": short}
+    environment.globals |= {"count": count, "web_link": web_link, "input_path": input_path, "glyphs": GLYPHS}
     return environment.from_string(_part("page.html.j2"))
 
 

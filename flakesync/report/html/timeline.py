@@ -9,6 +9,9 @@ from flakesync.documents.drift import FindingKind
 from flakesync.documents.history import HistoryLine
 from flakesync.report.html.chart import Chart, Series, draw_chart
 
+_EACH_DAY = 92
+"""How many days back the table has each day; before, one a week. The charts have all."""
+
 
 class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     """Charts of the days, and a table: titles, and a row a day, newest first, with empty text for what is not known."""
@@ -40,6 +43,7 @@ def timeline(history: Sequence[HistoryLine]) -> Timeline | None:
     rows = [
         (day.isoformat(), ["" if column[place] is None else str(column[place]) for column in columns])
         for place, day in reversed(list(enumerate(days)))
+        if (days[-1] - day).days < _EACH_DAY or day.weekday() == days[-1].weekday()
     ]
     return Timeline(charts=charts, days=len(days), titles=titles, rows=rows)
 

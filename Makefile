@@ -10,6 +10,7 @@
 #                              look for mistakes that no test would notice; a night's job (docs/mutants.md)
 #   make browser               look at the report page in Chromium
 #   make site                  build the documentation into .cache/site, and check it
+#   make reference             write docs/reference from the program: commands, keys of the manifest, recipes
 #   make packaging             build, install and check what is shipped: wheel, man pages, units, recipes
 #   make lint                  ruff, mypy, import-linter
 #   make bench                 measure speed, as ratios (on a quiet machine)
@@ -28,7 +29,7 @@ RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test slow fidelity kill browser site packaging fuzz mutants lint bench format clean
+.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -59,7 +60,11 @@ browser: tools
 	$(RUN_TESTS) -m browser $(PYTEST)
 
 site: tools
+	@.ci/site
 	$(RUN_TESTS) -m site $(PYTEST)
+
+reference: setup
+	@$(BIN)/python .ci/reference.py
 
 packaging: tools
 	$(RUN_TESTS) -m packaging $(PYTEST)

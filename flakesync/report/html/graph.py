@@ -45,11 +45,16 @@ class GraphEdge(msgspec.Struct, frozen=True):
 
 
 class PageGraph(msgspec.Struct, frozen=True, kw_only=True):
-    """All of the graph. grouped: what a node stands for, empty: a repo. members: of each group, for its section."""
+    """All of the graph.
+
+    dense: there are too many edges to follow one. grouped: what a node stands for, empty: a repo. members: of each
+    group, for its section.
+    """
 
     layout: Layout
     nodes: Sequence[GraphNode]
     edges: Sequence[GraphEdge]
+    dense: bool = False
     grouped: str = ""
     members: Mapping[str, Sequence[PageRepo]] = {}
 
@@ -160,7 +165,7 @@ def _draw(drawn: Sequence[_Drawn], waves: Sequence[Sequence[str]], kinds: Mappin
         path = (_line if len(drawn) > _MOST_CURVES else _curve)(start, end, size)
         edges.append(GraphEdge(path, number[upstream], number[dependent], "cyc" if backwards else kind))
     edges.sort(key=lambda edge: (edge.upstream, edge.dependent))
-    return PageGraph(layout=layout, nodes=nodes, edges=edges)
+    return PageGraph(layout=layout, nodes=nodes, edges=edges, dense=len(drawn) > _MOST_CURVES)
 
 
 def _curve(start: tuple[int, int], end: tuple[int, int], size: NodeSize) -> str:

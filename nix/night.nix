@@ -42,7 +42,14 @@ let
     export NIX_CONFIG
   '';
 
-  # The servers that flakesync knows by itself, the user that goes with a token, and its variables.
+  # The servers that flakesync knows by itself (net/forge_kinds.py), the user that goes with a token, its variables.
+  forgejo = {
+    user = "token";
+    variables = [
+      "FORGEJO_TOKEN"
+      "GITEA_TOKEN"
+    ];
+  };
   logins = {
     "github.com" = {
       user = "x-access-token";
@@ -55,13 +62,8 @@ let
       user = "oauth2";
       variables = [ "GITLAB_TOKEN" ];
     };
-    "codeberg.org" = {
-      user = "token";
-      variables = [
-        "FORGEJO_TOKEN"
-        "GITEA_TOKEN"
-      ];
-    };
+    "codeberg.org" = forgejo;
+    "gitea.com" = forgejo;
   };
   login =
     host:

@@ -2,7 +2,7 @@
 { lib, pkgs }:
 
 let
-  inherit (lib) types literalExpression mkOption;
+  inherit (lib) types mkOption;
 
   # Only what a unit, a tmpfiles rule and a shell all take without quotes.
   file = types.strMatching "/[-A-Za-z0-9_.+@/]*";
@@ -16,7 +16,7 @@ in
   package = mkOption {
     type = types.package;
     default = pkgs.callPackage ./package.nix { };
-    defaultText = literalExpression "the flakesync that this module comes with";
+    defaultText = lib.literalMD "the flakesync that this module comes with";
     description = "The flakesync that runs.";
   };
 

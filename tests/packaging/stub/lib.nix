@@ -85,7 +85,7 @@ in
   inherit types mkIf mkMerge genAttrs concatStringsSep escapeShellArg hasPrefix optional;
   mkOption = declaration: declaration // { _type = "option"; };
   mkEnableOption = what: { _type = "option"; type = types.bool; default = false; description = "Whether to enable ${what}."; };
-  literalExpression = text: { _type = "literalExpression"; inherit text; };
+  literalMD = text: { _type = "literalMD"; inherit text; };
   optionalString = condition: text: if condition then text else "";
   optionalAttrs = condition: set: if condition then set else { };
   mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);

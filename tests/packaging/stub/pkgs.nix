@@ -23,9 +23,27 @@ let
       inherit system;
       name = attrs.name or "${attrs.pname}-${attrs.version}";
       builder = "/bin/sh";
+      # As in a real derivation, all of these have to be there.
+      needed =
+        builtins.concatMap (name: map toString (attrs.${name} or [ ])) [
+          "build-system"
+          "contents"
+          "dependencies"
+          "inputsFrom"
+          "makeWrapperArgs"
+          "nativeBuildInputs"
+          "packages"
+        ]
+        ++ map (name: attrs.${name} or "") [
+          "extraCommands"
+          "postFixup"
+          "postInstall"
+          "text"
+        ];
     }
     // {
       given = attrs;
+      version = attrs.version or "1";
       meta = attrs.meta or { };
       inherit (attrs.passthru or { }) tests updateScript;
     };
@@ -112,7 +130,10 @@ let
           name = "version";
           inherit package;
         };
-      dockerTools.buildLayeredImage = attrs: made attrs;
+      dockerTools = {
+        buildLayeredImage = attrs: made attrs;
+        fakeNss = package "fake-nss";
+      };
     };
 in
 pkgs

@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +23,10 @@ _PART = re.compile(rf"\.(?:{'|'.join(map(re.escape, _FILES))})\.[a-z0-9_]{{8}}")
 """What `files.replacing` calls a file that is not complete yet."""
 
 
-def prepare_folder(folder: Path) -> None:
+def prepare_folder(folder: Path, names: Iterable[str]) -> None:
     """Make the folder of a page where there is none, and look whether a page may be written to it.
+
+    names: the documents that will be.
 
     Raises: FlakesyncError: `no-answer`: it is none, or cannot be written to; `not-a-report`: it holds files of the same
     names that are of something else.
@@ -41,7 +43,7 @@ def prepare_folder(folder: Path) -> None:
         raise cannot_write(folder, PermissionError(13, os.strerror(13), str(folder)))
     if ".git" in folder.resolve().parts:
         raise FlakesyncError("no-answer", f"{folder}: lies in a folder of git's", hint="give a folder of its own")
-    for name in NAMES:
+    for name in names:
         _require_ours(folder / file_name(name), name)
     if _exists(folder / PAGE) and not _exists(folder / file_name("graph")):
         raise _not_ours(folder / PAGE, "is there, and not of a report: no graph.json is beside it")
@@ -81,14 +83,14 @@ def read_own_history(folder: Path) -> bytes | None:
 class Run(NamedTuple):
     """What a run writes. files: the documents, by name. line: of the history.
 
-    earlier: the history of an earlier run, for a folder that has none. keeps: documents that the run does not have
-    stay. render: makes the page of the lines of the history, one a day.
+    gone: documents of earlier runs that this one does not have. earlier: the history of an earlier run, for a folder
+    that has none. render: makes the page of the lines of the history, one a day.
     """
 
     files: Mapping[str, bytes]
     line: HistoryLine
+    gone: Sequence[str]
     earlier: bytes
-    keeps: bool
     render: Callable[[Sequence[HistoryLine]], str]
 
 
@@ -107,8 +109,7 @@ def write_run(folder: Path, run: Run) -> tuple[int, list[str]]:
         files = dict(run.files)
         if run.earlier and not own:
             files[HISTORY] = run.earlier
-        gone = [file_name(name) for name in NAMES if file_name(name) not in files] if not run.keeps else []
-        write_files(folder, files, gone)
+        write_files(folder, files, run.gone)
         try:
             append(folder / HISTORY, run.line, usual_mode())
         except OSError as error:

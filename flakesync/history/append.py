@@ -23,12 +23,15 @@ def read_file(place: Path, *, follow: bool = True) -> bytes | None:
         handle = os.open(place, os.O_RDONLY | (_FLAGS & ~os.O_NOFOLLOW if follow else _FLAGS))
     except FileNotFoundError:
         return None
-    with os.fdopen(handle, "rb") as file:
+    try:
         size = _require_file(handle, place).st_size
-        if size > LIMIT_BYTES:
-            file.seek(-LIMIT_BYTES, os.SEEK_END)
-            file.readline()  # the rest of a line
-        return file.read(LIMIT_BYTES)
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            if size > LIMIT_BYTES:
+                file.seek(-LIMIT_BYTES, os.SEEK_END)
+                file.readline()  # the rest of a line
+            return file.read(LIMIT_BYTES)
+    finally:
+        os.close(handle)
 
 
 def append(place: Path, line: HistoryLine, mode: int) -> None:

@@ -62,6 +62,26 @@ def test_a_private_workspace_lands_with_the_token_alone(private: Private, hermet
     assert private.written([hermetic, private.root], TOKEN) == []
 
 
+def test_a_report_is_made_with_the_token_and_does_not_hold_it(on_gitlab: Private, hermetic: Path) -> None:
+    env = environment(**{VARIABLE: TOKEN})
+    for argv in (("sync",), ("publish",), ("report", "page")):
+        done = on_gitlab.run(*argv, env=env)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert TOKEN not in done.stdout + done.stderr
+    page = (on_gitlab.root / "page" / "index.html").read_text()
+    assert all(str(on_gitlab.project(name).pulls[0].number) in page for name in on_gitlab.names)
+    line = (on_gitlab.root / "page" / "history.jsonl").read_text()
+    assert '"pulls":{"open":2,"merged":0,"failed":0}' in line
+    assert on_gitlab.written([hermetic, on_gitlab.root], TOKEN) == []
+    assert not [each for each in on_gitlab.processes if TOKEN in each]
+    done = on_gitlab.run("report", "page", env=environment())
+    assert (done.returncode, MISSING.replace("HOST", on_gitlab.host) in told(done.stderr)) == (2, True)
+    assert (on_gitlab.root / "page" / "index.html").read_text() == page
+    del on_gitlab.manifest["pins"]
+    done = on_gitlab.run("report", "page", env=environment())
+    assert (done.returncode, MISSING.replace("HOST", on_gitlab.host) in told(done.stderr)) == (0, True), done.stderr
+
+
 @pytest.mark.slow
 def test_abandon_takes_an_update_back_with_the_token_alone(private: Private) -> None:
     env = environment(**{VARIABLE: TOKEN})

@@ -99,6 +99,13 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
         b"<<<<<<<\n" * 50_000,
         b'{"nodes":{"root":{}},"root":"root","version":7,"x":[%b]}' % b",".join([b'{"a":1,"a":2}'] * _N),
     ],
+    "history": lambda: [
+        b'{"schema":"flakesync/history/1"}\n' * 50_000,
+        b"\n" * 1_000_000,
+        b'"flakesync/history/1"' + b"[" * 100_000,
+        b'{"schema":"flakesync/history/1","findings":{"x":%b' % (b'{"a":' * 100_000),
+        b'{"schema":"flakesync/history/1","repos":%b}\n' % (b"9" * 100_000),
+    ],
     "flake": lambda: [
         *_repeated(_IN_NIX, (b"{ outputs = x: ",), 4_000),
         b"{outputs=x: {%bb=1;};}" % (b"a." * _N),

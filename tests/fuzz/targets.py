@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import httpx2
+import msgspec
 import pygit2
 
 from flakesync.cooldown.seen import encode_seen, read_seen
@@ -30,6 +31,7 @@ from flakesync.git.store.config import read_settings
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.refs import refs_below
 from flakesync.git.store.trees import walk
+from flakesync.history.read import one_a_day, read_history
 from flakesync.nix.expression.edit import CannotEditError, Edited, RemoveFollows, SetFollows, SetRef, edit_inputs
 from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
 from flakesync.nix.expression.need_of_lock import may_have_inputs
@@ -255,6 +257,13 @@ def _read_seen_record(data: bytes) -> None:
     read_tips(data, "lines", now=1 << 31)
 
 
+def _read_a_history(data: bytes) -> None:
+    """Read the lines of a history; what is read is written so that it reads the same."""
+    lines = one_a_day(read_history(data).lines)
+    written = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+    assert read_history(written).lines == lines
+
+
 def _tar() -> bytes:
     top, file = tarfile.TarInfo("t"), tarfile.TarInfo("t/flake.nix")
     top.type, file.pax_headers = tarfile.DIRTYPE, {"comment": REV, "mtime": "1"}
@@ -294,6 +303,16 @@ TARGETS = {
         _words(
             "github: git+ssh:// https:// / : @ ? & = # % %2F ref rev dir token [ ] a . .. -/archive/ .tar.gz git@ 22"
         ),
+    ),
+    "history": Target(
+        _read_a_history,
+        (
+            (
+                b'{"schema":"flakesync/history/1","at":"2026-11-28T03:17:00Z","run":"a","repos":1,"in_step":1,"seconds":1.5,'
+                b'"findings":{"pin":1},"pins":{"p":{"target":null,"revs":1,"at_target":0,"oldest_d":4}},"pulls":null}\n'
+            ),
+        ),
+        _words('{ } [ ] , : "at" "pin" "sync" "pulls" "open" 7 -1 1e9 9e999 null true 2026-02-31'),
     ),
     "globs": Target(
         _read_globs, (b"*a?[b-c]\n*/a\nxa/y",), (b"*", b"?", b"[", b"]", b"!", b"/", b"a", b"-", b"\n", b"^")

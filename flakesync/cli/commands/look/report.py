@@ -91,7 +91,7 @@ def report(
     if from_ is not None and (common.repo or common.group or common.exclude or at is not None):
         raise typer.BadParameter("--from shows what is stored: no --repo, --group, --exclude or --at goes with it")
     workspace, selected = open_workspace(common)
-    prepare_folder(directory)
+    prepare_folder(directory, _names(wanted))
     return _write(common, workspace, selected, wanted)
 
 
@@ -119,8 +119,8 @@ def _write(common: Common, workspace: "Workspace", selected: "frozenset[RepoName
     run = Run(
         files,
         line,
+        gone=_gone(wanted, files),
         earlier=_earlier(wanted),
-        keeps=wanted.stored is not None and wanted.stored.samefile(wanted.folder),
         render=lambda lines: _render(workspace.name, groups, found, line, lines),
     )
     days, notes = write_run(wanted.folder, run)
@@ -225,6 +225,23 @@ def _sync(folder: Path) -> "SyncDocument | None":
     except FlakesyncError as error:
         screen.note(f"the page goes without it: {error.message}")
         return None
+
+
+def _gone(wanted: _Wanted, written: "Mapping[str, bytes]") -> list[str]:
+    """Return the files of documents that an earlier run may have left and this one does not have.
+
+    The answer of a sync, and what the page is made from, are not this run's to delete.
+    """
+    if wanted.stored is not None and wanted.stored.samefile(wanted.folder):
+        return []
+    return [name for each in _names(wanted) if (name := f"{each}.json") not in written]
+
+
+def _names(wanted: _Wanted) -> list[str]:
+    """Return the names of the documents that the run writes, where it has them."""
+    from flakesync.cli.stored import NAMES
+
+    return [name for name in NAMES if name != "sync" or wanted.stored is not None]
 
 
 def _earlier(wanted: _Wanted) -> bytes:

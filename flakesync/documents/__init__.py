@@ -21,6 +21,7 @@ DocumentName = Literal[
     "status",
     "land",
     "abandon",
+    "doctor",
 ]
 """All of them, in the order of a workspace's life; `DOCUMENT` of the module is the class of the whole document."""
 

@@ -1,0 +1,92 @@
+"""Whether the servers of the repos let git read and push, asked as git asks: nothing is sent or fetched."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flakesync.doctor.place import DoctorPlace
+from flakesync.doctor.rows import Rows, DoctorRows, together
+from flakesync.documents.doctor import DoctorRow
+from flakesync.errors import INTERRUPTED, FlakesyncError, GitError, HostDownError
+from flakesync.git import process
+from flakesync.git.remotes.remote import Remote, explain, list_refs, run_once
+from flakesync.processes.folders import temporary_folder
+from flakesync.secrets import hide_secrets
+from flakesync.workspace.clones.by_host import read_by_host
+from flakesync.workspace.model import Repo
+
+_ROW = DoctorRows("repos")
+_TIMEOUT_S = 20.0
+_NOWHERE = "refs/heads/flakesync-doctor-looks-whether-it-may-push"
+
+
+def remote_rows(place: DoctorPlace) -> Rows:
+    """Give the rows about what git may do at each repo's server."""
+    if place.hosts is None or not place.addresses:
+        return
+    repos = [repo for repo in place.repos if repo.name in place.addresses]
+    if place.offline:
+        yield _ROW.unseen("git", "no server is asked with --offline", repos=[repo.name for repo in repos])
+        return
+    hosts = place.hosts
+    with temporary_folder("dry-run") as folder:
+        # git pushes from a repository alone. An empty one has nothing that could be sent.
+        try:
+            process.git(["init", "--quiet", "--bare", "--template=", "--", str(folder)])
+        except GitError as error:
+            yield _ROW.unseen("git", error.message, hint=error.hint)
+            return
+
+        def look(repo: Repo) -> tuple[Repo, DoctorRow]:
+            remote = hosts.remote(place.addresses[repo.name])
+            return repo, _look(remote, repo, folder)
+
+        found = read_by_host(repos, _guarded(look, hosts.clean), lambda repo, error: (repo, _down(error)), place.jobs)
+    yield from together((repo.name, row) for repo, row in found)
+
+
+def _guarded(
+    look: Callable[[Repo], tuple[Repo, DoctorRow]], clean: Callable[[str], str]
+) -> Callable[[Repo], tuple[Repo, DoctorRow]]:
+    """Make an error of a repo its row. Raises: HostDownError, which is also that of all others on the host."""
+
+    def guarded(repo: Repo) -> tuple[Repo, DoctorRow]:
+        try:
+            return look(repo)
+        except HostDownError:
+            raise
+        except FlakesyncError as error:
+            if error.code in INTERRUPTED:
+                raise
+            hint = clean(error.hint) if error.hint is not None else None
+            return repo, _ROW.fails("git", clean(error.message), hint=hint)
+
+    return guarded
+
+
+def _down(error: HostDownError) -> DoctorRow:
+    return _ROW.fails("git", error.message, hint=error.hint)
+
+
+def _look(remote: Remote, repo: Repo, folder: Path) -> DoctorRow:
+    """Return what git may do there. Raises: GitError: not even read."""
+    # In the clone its own settings count: credential helpers, ssh commands.
+    place = repo.path if repo.path is not None and (repo.path / ".git").exists() else folder
+    argv = ["push", "--dry-run", "--quiet", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no"]
+    # To delete a branch that is not there, and only in a dry run: git logs in to push, hears what there is, and ends.
+    answer = run_once([*argv, "--", remote.name, f":{_NOWHERE}"], remote, cwd=place, timeout_s=_TIMEOUT_S)
+    if answer.status == 0 or "remote ref does not exist" in answer.err:
+        return _ROW.ok("git", "can be read and pushed to")
+    refused = explain("push", remote, answer)
+    if isinstance(refused, HostDownError):
+        raise refused
+    base = repo.base
+    refs = list_refs(remote, ["HEAD", f"refs/heads/{base}"] if base is not None else ["HEAD"], timeout_s=_TIMEOUT_S)
+    if not refs:
+        return _ROW.fails("git", f"{hide_secrets(remote.url)} has no branch {base or 'at all'}")
+    detail = _without_address(remote, remote.clean(refused.message))
+    return _ROW.fails("git", f"can be read, and not pushed to: {detail}", hint=refused.hint)
+
+
+def _without_address(remote: Remote, text: str) -> str:
+    """Return a message without the address that it begins with, so that those of many repos are one."""
+    return text.removeprefix(f"{hide_secrets(remote.url)}: ").replace(hide_secrets(remote.url), "it")

@@ -1,0 +1,1 @@
+"""What doctor has found, as text."""

@@ -182,7 +182,7 @@ fi
 
 if wants report; then
     # A page that could not be made is a worse night, and takes nothing back of what is done.
-    if [ -n "$history" ] && [ ! -e "$report/history.jsonl" ]; then
+    if [ -n "$history" ]; then
         told report report "$report" --history="$history"
     else
         told report report "$report"

@@ -13,12 +13,20 @@ TOP = Path(__file__).parents[2]
 NIGHTLY = TOP / "examples" / "nightly"
 SCRIPT = NIGHTLY / "nightly.sh"
 GITHUB = NIGHTLY / "github-actions.yml"
+GITHUB_PAGES = NIGHTLY / "github-pages.yml"
 GITLAB = NIGHTLY / "gitlab-ci.yml"
+GITLAB_PAGES = NIGHTLY / "gitlab-pages.yml"
 AUDIT_GITHUB = NIGHTLY / "audit-github-actions.yml"
 AUDIT_GITLAB = NIGHTLY / "audit-gitlab-ci.yml"
 SERVICE = NIGHTLY / "systemd" / "flakesync.service"
 TIMER = NIGHTLY / "systemd" / "flakesync.timer"
-PAGES = (NIGHTLY / "systemd" / "README.md", TOP / "docs" / "nightly.md")
+ACTION = TOP / "action.yml"
+COMPONENT = TOP / "templates" / "nightly.yml"
+DRIFT_COMPONENT = TOP / "templates" / "drift.yml"
+WORKFLOWS = (GITHUB, GITHUB_PAGES, AUDIT_GITHUB)
+PIPELINES = (GITLAB, GITLAB_PAGES, AUDIT_GITLAB)
+COMPONENTS = (COMPONENT, DRIFT_COMPONENT)
+PAGES = (NIGHTLY / "systemd" / "README.md", TOP / "docs" / "nightly.md", TOP / "docs" / "ci.md")
 
 
 def load(path: Path) -> Any:
@@ -36,14 +44,18 @@ class Step:
 
 
 def github_job(path: Path = GITHUB) -> Any:
-    """Return the one job of a workflow."""
-    (job,) = load(path)["jobs"].values()
-    return job
+    """Return the first job of a workflow."""
+    return next(iter(load(path)["jobs"].values()))
 
 
 def github_steps(path: Path = GITHUB) -> list[Step]:
     """Return the steps of a workflow that run a script, in their order."""
     return [Step(step["name"], step["run"], step.get("env", {})) for step in github_job(path)["steps"] if "run" in step]
+
+
+def action_steps() -> list[Step]:
+    """Return the steps of the action, in their order."""
+    return [Step(step["name"], step["run"], step.get("env", {})) for step in load(ACTION)["runs"]["steps"]]
 
 
 def fill_in(text: str, known: Mapping[str, str]) -> str:
@@ -52,14 +64,46 @@ def fill_in(text: str, known: Mapping[str, str]) -> str:
 
 
 def gitlab_job(path: Path = GITLAB) -> Any:
-    """Return the one job of a pipeline."""
-    (job,) = (value for value in load(path).values() if isinstance(value, dict))
-    return job
+    """Return the first job of a pipeline, or of a component whose inputs have their defaults."""
+    document = component_body(path) if path in COMPONENTS else load(path)
+    return next(value for value in document.values() if isinstance(value, dict))
 
 
 def gitlab_script(*parts: str, path: Path = GITLAB) -> str:
     """Return the lines of the job's parts (`before_script`, `script`) as the one script that they are run as."""
     return "\n".join(line for part in parts for line in gitlab_job(path)[part]) + "\n"
+
+
+def component_inputs(path: Path) -> dict[str, Any]:
+    """Return what a component's header says of each input."""
+    header = YAML(typ="safe").load(path.read_text().partition("\n---\n")[0])
+    inputs: dict[str, Any] = header["spec"]["inputs"]
+    return inputs
+
+
+def component_body(path: Path, **given: object) -> Any:
+    """Return a component's body with inputs in place, as GitLab does it: in the text, before it is read as YAML."""
+    values = {name: each["default"] for name, each in component_inputs(path).items()}
+    unknown = given.keys() - values.keys()
+    if unknown:
+        raise KeyError(*unknown)
+
+    def value(found: re.Match[str]) -> str:
+        what = (values | given)[found[1]]
+        return str(what).lower() if isinstance(what, bool) else str(what)
+
+    text = path.read_text().partition("\n---\n")[2]
+    return YAML(typ="safe").load(re.sub(r"\$\[\[ inputs\.([a-z-]+) \]\]", value, text))
+
+
+def variables(job: Any, known: Mapping[str, str]) -> dict[str, str]:
+    """Return a job's own variables as GitLab gives them to it. known: variables that they may name."""
+    found = {}
+    for name, given in job["variables"].items():
+        raw = isinstance(given, dict) and given.get("expand") is False
+        text = str(given["value"] if isinstance(given, dict) else given)
+        found[name] = text if raw else re.sub(r"\$(\w+)", lambda match: known.get(match[1], ""), text)
+    return found
 
 
 def unit_settings(path: Path, section: str) -> list[tuple[str, str]]:
@@ -94,11 +138,13 @@ def service_environment(specifiers: Mapping[str, str]) -> dict[str, str]:
 def shell_scripts() -> dict[str, str]:
     """Return every piece of shell in the recipes and on their pages, by a name for it."""
     found = {SCRIPT.name: SCRIPT.read_text()}
-    for path in (GITHUB, AUDIT_GITHUB):
+    for path in WORKFLOWS:
         found |= {f"{path.name}: {step.name}": f"#!/bin/bash\n{step.script}" for step in github_steps(path)}
-    gitlab = gitlab_script("before_script", "script", "after_script")
-    found[GITLAB.name] = f"#!/bin/bash\n{gitlab}"
-    found[AUDIT_GITLAB.name] = f"#!/bin/bash\n{gitlab_script('before_script', 'script', path=AUDIT_GITLAB)}"
+    found |= {f"{ACTION.name}: {step.name}": f"#!/bin/bash\n{step.script}" for step in action_steps()}
+    for path in (*PIPELINES, *COMPONENTS):
+        parts = [part for part in ("before_script", "script", "after_script") if part in gitlab_job(path)]
+        name = f"{path.parent.name}/{path.name}"
+        found[name] = f"#!/bin/bash\n{gitlab_script(*parts, path=path)}"
     for page in PAGES:
         blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
         found |= {f"{page.name} {number}": f"#!/bin/sh\n{block}" for number, block in enumerate(blocks, 1)}

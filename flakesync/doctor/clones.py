@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows, together
+from flakesync.doctor.rows import DoctorRows, Rows, together
 from flakesync.documents.doctor import DoctorRow
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.git.repository import Repository

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flakesync.cache.layout import cache_dir
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows
+from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.errors import FlakesyncError
 
 _ROW = DoctorRows("machine")

@@ -13,7 +13,7 @@ from flakesync.doctor.nix_settings import nix_rows
 from flakesync.doctor.place import DoctorPlace
 from flakesync.doctor.programs import program_rows
 from flakesync.doctor.remotes import remote_rows
-from flakesync.doctor.rows import Rows, DoctorRows
+from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.doctor.runs import run_rows
 from flakesync.documents.doctor import DoctorDocument, DoctorGroup, DoctorRow
 from flakesync.errors import INTERRUPTED, ManifestError, as_error

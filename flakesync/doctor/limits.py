@@ -3,7 +3,7 @@
 import resource
 
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows
+from flakesync.doctor.rows import DoctorRows, Rows
 
 _ROW = DoctorRows("machine")
 _FILES, _FILES_A_JOB = 128, 16

@@ -1,7 +1,7 @@
 """The manifest: whether a run can read it, and every problem of it."""
 
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows
+from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.workspace.table import InvalidManifest
 
 _ROW = DoctorRows("manifest")

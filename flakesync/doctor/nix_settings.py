@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flakesync.doctor.disk import free_rows
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows
+from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.errors import FlakesyncError, plain
 from flakesync.nix.program.command import Nix
 from flakesync.nix.program.settings import hosts_with_tokens, read_settings

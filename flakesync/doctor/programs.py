@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import flakesync
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows
+from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.errors import FlakesyncError
 from flakesync.nix.program.command import Nix
 

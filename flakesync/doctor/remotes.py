@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows, together
+from flakesync.doctor.rows import DoctorRows, Rows, together
 from flakesync.documents.doctor import DoctorRow
 from flakesync.errors import INTERRUPTED, FlakesyncError, GitError, HostDownError
 from flakesync.git import process

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flakesync.cache.layout import cache_dir, run_file
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows, together
+from flakesync.doctor.rows import DoctorRows, Rows, together
 from flakesync.errors import FlakesyncError
 from flakesync.git.store.objects import ObjectReader
 

@@ -10,7 +10,7 @@ from flakesync.doctor.forges import forgejo, github, gitlab
 from flakesync.doctor.forges.ask import ForgeAnswer, ForgeQuestions
 from flakesync.doctor.forges.facts import KindQuestions, RepoFacts, TokenFacts
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import Rows, DoctorRows, expiry, together
+from flakesync.doctor.rows import DoctorRows, Rows, expiry, together
 from flakesync.documents.doctor import DoctorRow
 from flakesync.errors import FlakesyncError
 from flakesync.net.http import MOVED, NoAnswerError

@@ -21,6 +21,10 @@ let
       {
         options = {
           assertions = list;
+          # What examples set beside.
+          home = any;
+          programs.ssh = any;
+          services.nginx = any;
           nix.package = any // {
             default = pkgs.nix;
           };

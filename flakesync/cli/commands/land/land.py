@@ -24,7 +24,7 @@ def land(
         str, typer.Option("--timeout", metavar="TIME", help="How long to wait at most: `90m`, `12h`.")
     ] = "60m",
     no_merge: Annotated[
-        bool, typer.Option("--no-merge", help="Make branches anew on what has landed; merge nothing.")
+        bool, typer.Option("--no-merge", help="Rebuild branches on what has landed; merge nothing.")
     ] = False,
     locker: LockerOption = "auto",
     dialect: DialectOption = None,
@@ -33,7 +33,7 @@ def land(
 
     A repo's turn comes when all that it takes has landed. Where that was merged as
     another commit (squash, rebase, merge commit), or the base has moved, the update
-    branch is made anew; checks carry over where the trees are the same, else they
+    branch is rebuilt; checks carry over where the trees are the same, else they
     run again. What is published counts, not what lies in local clones. Without
     --wait it does what can be done now. Exits with 1 when a repo failed or was
     skipped, with 4 when something still waits.

@@ -1,20 +1,16 @@
 """templates/*.yml: header and body are what GitLab takes, for every value of every input, and inputs are data."""
 
-import json
 import re
-from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
 
-import check_jsonschema  # type: ignore[import-untyped]
-import jsonschema  # type: ignore[import-untyped]
 import pytest
 from ruamel.yaml import YAML
 
 from tests.nightly import recipes
 from tests.nightly.fake import Fake
 from tests.nightly.recipes import COMPONENT, COMPONENTS, DRIFT_COMPONENT
+from tests.nightly.schemas import faults
 from tests.nightly.ways import pipeline
 
 VALUES: dict[str, list[str | bool]] = {
@@ -35,18 +31,8 @@ REFUSED: dict[str, list[str]] = {
     "report": ["", "/etc", "-x", "$HOME", "a b", 'a"b', "a\nb"],
     "history": ['a"b', "a\\b", "a\nb"],
 }
+GITLAB_CI = "gitlab-ci"
 TAKEN = [(path, name) for path in COMPONENTS for name in recipes.component_inputs(path)]
-
-
-@cache
-def schema() -> Any:
-    (file,) = Path(check_jsonschema.__file__).parent.rglob("gitlab-ci.json")
-    found = json.loads(file.read_bytes())
-    return jsonschema.validators.validator_for(found)(found)
-
-
-def faults(document: object) -> list[str]:
-    return [error.message for error in schema().iter_errors(document)]
 
 
 def accepted(path: Path, name: str, value: object) -> bool:
@@ -60,9 +46,9 @@ def accepted(path: Path, name: str, value: object) -> bool:
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
 def test_the_header_is_a_header(path: Path) -> None:
     header = YAML(typ="safe").load(path.read_text().partition("\n---\n")[0])
-    assert faults(header) == []
-    assert faults({"spec": {"input": {}}})
-    assert faults({"spec": {"inputs": {"strict": {"type": "bool"}}}})
+    assert faults(GITLAB_CI, header) == []
+    assert faults(GITLAB_CI, {"spec": {"input": {}}})
+    assert faults(GITLAB_CI, {"spec": {"inputs": {"strict": {"type": "bool"}}}})
     for name, each in header["spec"]["inputs"].items():
         assert each.keys() <= {"description", "default", "regex", "type"}, "the schema lets any key in"
         assert each["description"].endswith(".")
@@ -73,7 +59,7 @@ def test_the_header_is_a_header(path: Path) -> None:
 def test_every_value_of_an_input_makes_a_pipeline(path: Path, name: str) -> None:
     for value in VALUES[name]:
         assert accepted(path, name, value), value
-        assert faults(recipes.component_body(path, **{name: value})) == [], value
+        assert faults(GITLAB_CI, recipes.component_body(path, **{name: value})) == [], value
     for value in REFUSED.get(name, []):
         assert not accepted(path, name, value), value
 
@@ -81,7 +67,7 @@ def test_every_value_of_an_input_makes_a_pipeline(path: Path, name: str) -> None
 def test_a_body_that_is_no_pipeline_is_seen() -> None:
     body = recipes.component_body(COMPONENT)
     body["flakesync-nightly"]["scripts"] = body["flakesync-nightly"].pop("script")
-    assert faults(body)
+    assert faults(GITLAB_CI, body)
 
 
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)

@@ -74,15 +74,17 @@ def _look(remote: Remote, repo: Repo, folder: Path) -> DoctorRow:
     argv = ["push", "--dry-run", "--quiet", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no"]
     # To delete a branch that is not there, and only in a dry run: git logs in to push, hears what there is, and ends.
     answer = run_once([*argv, "--", remote.name, f":{_NOWHERE}"], remote, cwd=place, timeout_s=_TIMEOUT_S)
-    if answer.status == 0 or "remote ref does not exist" in answer.err:
-        return _ROW.ok("git", "can be read and pushed to")
-    refused = explain("push", remote, answer)
+    pushes = answer.status == 0 or "remote ref does not exist" in answer.err
+    refused = explain("push", remote, answer) if not pushes else None
     if isinstance(refused, HostDownError):
         raise refused
-    base = repo.base
-    refs = list_refs(remote, ["HEAD", f"refs/heads/{base}"] if base is not None else ["HEAD"], timeout_s=_TIMEOUT_S)
-    if not refs:
-        return _ROW.fails("git", f"{hide_secrets(remote.url)} has no branch {base or 'at all'}")
+    if repo.base is not None or refused is not None:
+        wanted = f"refs/heads/{repo.base}" if repo.base is not None else "HEAD"
+        if not list_refs(remote, [wanted], timeout_s=_TIMEOUT_S):
+            hint = "`base` in the manifest names the branch that updates are for"
+            return _ROW.fails("git", f"the server has no branch {repo.base or 'at all'}", hint=hint)
+    if refused is None:
+        return _ROW.ok("git", "can be read and pushed to")
     detail = _without_address(remote, remote.clean(refused.message))
     return _ROW.fails("git", f"can be read, and not pushed to: {detail}", hint=refused.hint)
 

@@ -27,3 +27,12 @@ def on_gitlab(tmp_path: Path, certificates: Certificates) -> Iterator[Private]:
     """The workspace, on a GitLab."""
     with Forge(tmp_path / "forge", [(SITE, "gitlab")], certificates) as forge:
         yield make_private(tmp_path, forge, "gitlab")
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder is an empty one, with no manifest above it."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder

@@ -66,6 +66,7 @@ LAND = ("land", "--locker", "native")
 CASES = {
     "init": Case(("init", "-w", "new.toml", "app", "site")),
     "drift": Case(("drift",), status=1),
+    "report": Case(("report", "page"), published),
     "dry-run": Case((*SYNC, "--dry-run")),
     "sync": Case(SYNC),
     "sync-again": Case(SYNC, moved_on),

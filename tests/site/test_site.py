@@ -1,9 +1,13 @@
 """The documentation as it is published: nothing is missing, nothing leads nowhere, and no other host is asked."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 from flakesync.cli.app import COMMANDS
 from flakesync.workspace.schema.keys import AUDIT, FORGE, HOLD, IGNORE, PIN, POLICY, PUBLISH, REPO, WORKSPACE
@@ -19,6 +23,20 @@ _LOADED = re.compile(r"""url\(\s*['"]?([^'")]+)|@import\s+['"]([^'"]+)""")
 
 def test_every_document_is_a_page(pages: dict[str, Page]) -> None:
     assert {str(file.relative_to(DOCS).with_suffix(".html")) for file in PAGES} == pages.keys() - {"404.html"}
+
+
+def test_zensical_builds_it_too(tmp_path: Path) -> None:
+    """Where it is installed: Material ends in May 2027, Zensical is its successor and not of version 1 yet."""
+    zensical = shutil.which("zensical")
+    if zensical is None:
+        pytest.skip("zensical is not installed: `pip install zensical` into an environment on PATH")
+    shutil.copytree(DOCS, tmp_path / "docs")
+    shutil.copy(DOCS.parent / "mkdocs.yml", tmp_path)
+    ran = subprocess.run([zensical, "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "No issues found" in ran.stdout + ran.stderr
+    made = {str(file.relative_to(tmp_path / ".cache/site")) for file in (tmp_path / ".cache/site").rglob("*.html")}
+    assert made >= {str(file.relative_to(DOCS).with_suffix(".html")) for file in PAGES}
 
 
 def test_every_link_leads_to_a_file_of_the_site_and_to_an_anchor_in_it(site: Path, pages: dict[str, Page]) -> None:

@@ -1,5 +1,6 @@
 """flakesync-nightly, run for real: real Nix, a real server to push to, and nights that go wrong."""
 
+import json
 import re
 from pathlib import Path
 
@@ -62,6 +63,27 @@ def test_a_failed_repo_fails_the_night_after_the_others_are_published(tmp_path: 
     assert {name for name, rev in published.items() if rev is not None} == {"lib", "docs"}
     assert drifts(ran.summary)["update"].startswith("2 findings in 1 of 3 repos: ")
     assert "| `app` | pin |" in ran.summary
+
+
+@WITH_NIX
+def test_the_page_shows_a_night_in_which_a_repo_failed_and_its_history_goes_on_in_a_new_folder(tmp_path: Path) -> None:
+    place = make_place(tmp_path, checks={"app": ["sh -c 'exit 7'"]})
+    first = place.night("--report", "monday")
+    assert first.status == 1, first.err
+    assert steps(first.summary)["report"] == "done"
+    monday = place.folder / "monday"
+    assert {repo["repo"]: repo["status"] for repo in json.loads((monday / "sync.json").read_bytes())["repos"]} == {
+        "lib": "updated",
+        "app": "failed",
+        "docs": "updated",
+    }
+    assert '"failed":1' in (monday / "history.jsonl").read_text()
+    assert "</html>" in (monday / "index.html").read_text()
+
+    options = ("--steps", "drift report", "--history", "monday/history.jsonl", "--workspace", str(place.folder))
+    assert place.night("--report", "tuesday", *options).status == 1
+    lines = (place.folder / "tuesday/history.jsonl").read_text().splitlines(keepends=True)
+    assert (lines[0], len(lines)) == ((monday / "history.jsonl").read_text(), 2)
 
 
 @WITH_NIX

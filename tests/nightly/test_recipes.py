@@ -1,5 +1,6 @@
 """The shell parts of each recipe, in their order, as its runner would run them: real Nix, real git, no network."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +37,8 @@ def place(tmp_path: Path, index: Path) -> Place:
     pip finds flakesync in `index` and nothing else; what flakesync needs is taken from where the tests have it.
     """
     place = make_place(tmp_path)
-    (place.bin / "flakesync").unlink()
+    for name in ("flakesync", "flakesync-nightly"):
+        (place.bin / name).unlink()
     program(place, "python3", f'exec "{sys.executable}" "$@"')
     libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
     place.env |= {
@@ -64,23 +67,25 @@ class GitHub:
     """A runner: what steps leave in GITHUB_PATH and GITHUB_ENV is there for the later ones."""
 
     def __init__(self, place: Place, temp: Path, **known: str) -> None:
+        self.path = recipes.GITHUB
         self.place = place
         self.temp = temp
         self.known = {"github.workspace": str(place.folder), **known}
         self.summary = temp / "summary.md"
-        for name in ("path", "env"):
+        for name in ("path", "env", "output"):
             (temp / name).touch()
 
     def run(self, step: recipes.Step) -> Ran:
-        job = recipes.github_job()["env"]
+        job = recipes.github_job(self.path)["env"]
         env = {name: recipes.fill_in(str(value), self.known) for name, value in [*job.items(), *step.env.items()]}
         env |= dict(line.split("=", 1) for line in (self.temp / "env").read_text().splitlines())
         added = (self.temp / "path").read_text().split()
         env["PATH"] = ":".join([*reversed(added), str(self.place.bin), os.environ["PATH"]])
-        files = {f"GITHUB_{name.upper()}": str(self.temp / name) for name in ("path", "env")}
-        return self.place.bash(
-            step.script, RUNNER_TEMP=str(self.temp), GITHUB_STEP_SUMMARY=str(self.summary), **files, **env
-        )
+        files = {f"GITHUB_{name.upper()}": str(self.temp / name) for name in ("path", "env", "output")}
+        files |= {"RUNNER_TEMP": str(self.temp), "GITHUB_STEP_SUMMARY": str(self.summary)}
+        files |= {"GITHUB_ACTION_PATH": str(recipes.TOP)}
+        names = {"GITHUB_REPOSITORY": "acme/workspace", "GITHUB_REPOSITORY_OWNER": "acme"}
+        return self.place.bash(step.script, **names, **files, **env)
 
 
 @pytest.fixture
@@ -92,8 +97,10 @@ def github(place: Place, tmp_path: Path) -> GitHub:
 
 
 @pytest.mark.slow
-def test_the_workflow_s_steps_make_a_night(github: GitHub, hermetic: Path, tmp_path: Path) -> None:
-    for step in recipes.github_steps():
+@pytest.mark.parametrize("path", [recipes.GITHUB, recipes.GITHUB_PAGES], ids=lambda path: path.stem)
+def test_the_workflow_s_steps_make_a_night(path: Path, github: GitHub, hermetic: Path, tmp_path: Path) -> None:
+    github.path = path
+    for step in recipes.github_steps(path):
         ran = github.run(step)
         assert ran.status == 0, f"{step.name}: {ran.out}{ran.err}"
         assert TOKEN not in ran.out + ran.err
@@ -101,21 +108,52 @@ def test_the_workflow_s_steps_make_a_night(github: GitHub, hermetic: Path, tmp_p
     assert all(github.place.published().values())
     assert answer_of_git(github.place, "https://github.com", GITHUB_TOKEN=TOKEN) == ("x-access-token", TOKEN)
     assert files_with(TOKEN, tmp_path, hermetic) == []
-    assert_cached(github.place, hermetic)
+    assert_cached(github.place, path)
+    if path is recipes.GITHUB_PAGES:
+        assert_page(github.place.folder / ".cache/page")
+        (handed,) = used(path, "actions/upload-pages-artifact@")
+        assert handed["path"] == ".cache/page"
 
 
-def assert_cached(place: Place, home: Path) -> None:
+def assert_page(folder: Path) -> None:
+    """The page of one night, with what sync did."""
+    assert len((folder / "history.jsonl").read_text().splitlines()) == 1
+    assert json.loads((folder / "sync.json").read_bytes())["schema"] == "flakesync/sync/1"
+    assert "</html>" in (folder / "index.html").read_text()
+
+
+def used(path: Path, action: str) -> list[Any]:
+    """Return what the steps of the first job give to an action."""
+    return [step["with"] for step in recipes.github_job(path)["steps"] if step.get("uses", "").startswith(action)]
+
+
+def assert_cached(place: Place, path: Path) -> None:
     """What the workflow keeps for the next night is there, and is restored to where it came from."""
-    save, restore = (
-        step["with"] for name in ("save", "restore") for step in recipes.github_job()["steps"]
-        if step.get("uses", "").startswith(f"actions/cache/{name}@")
-    )  # fmt: skip
+    (save,), (restore,) = (used(path, f"actions/cache/{name}@") for name in ("save", "restore"))
     assert save["path"] == restore["path"]
     assert save["key"] == restore["key"]
     assert save["key"].startswith(restore["restore-keys"])
-    ours, nix = save["path"].split()
+    ours, *page, nix = save["path"].split()
     assert len(list((place.folder / ours / "mirrors").glob("*/flakesync-complete"))) == 3
     assert nix == "~/.cache/nix"
+    assert all((place.folder / name / "index.html").exists() for name in page)
+
+
+@pytest.mark.slow
+def test_the_action_s_steps_make_a_night(github: GitHub, hermetic: Path, tmp_path: Path) -> None:
+    inputs = {name: each["default"] for name, each in recipes.load(recipes.ACTION)["inputs"].items()}
+    given = inputs | {"workspace": str(github.place.folder), "report": "page", "token": TOKEN}
+    github.known |= {f"inputs.{name}": value for name, value in given.items()}
+    github.known["github.workspace"] = str(github.place.folder)
+    for step in recipes.action_steps():
+        ran = github.run(step)
+        assert ran.status == 0, f"{step.name}: {ran.out}{ran.err}"
+        assert TOKEN not in ran.out + ran.err
+    assert IN_STEP in github.summary.read_text()
+    assert (github.temp / "output").read_text() == "exit-status=0\n"
+    assert_page(github.place.folder / "page")
+    assert all(github.place.published().values())
+    assert files_with(TOKEN, tmp_path, hermetic) == []
 
 
 @NEEDS_SSH
@@ -143,35 +181,49 @@ def gitlab(place: Place, tmp_path: Path) -> Place:
     known = {
         "CI_PROJECT_DIR": str(place.folder), "CI_SERVER_HOST": "gitlab.example.com",
         "CI_SERVER_URL": "https://gitlab.example.com", "GITLAB_TOKEN": TOKEN,
+        "CI_PAGES_URL": "https://acme.pages.example.com/workspace",
     }  # fmt: skip
     place.env |= known
-    for name, value in recipes.gitlab_job()["variables"].items():
-        place.env[name] = value.replace("$CI_PROJECT_DIR", known["CI_PROJECT_DIR"])
+    place.env |= recipes.variables(recipes.gitlab_job(), known)
     del place.env["XDG_CACHE_HOME"]  # the store's cache is the test's own
     return place
 
 
-def gitlab_script(tmp_path: Path, *parts: str) -> str:
-    return recipes.gitlab_script(*parts).replace("/opt/", f"{tmp_path}/opt/")
+def gitlab_script(tmp_path: Path, *parts: str, path: Path = recipes.GITLAB) -> str:
+    return recipes.gitlab_script(*parts, path=path).replace("/opt/", f"{tmp_path}/opt/")
 
 
 @pytest.mark.slow
-def test_the_pipeline_s_job_makes_a_night(gitlab: Place, tmp_path: Path, hermetic: Path) -> None:
+@pytest.mark.parametrize(
+    "path",
+    [recipes.GITLAB, recipes.GITLAB_PAGES, recipes.COMPONENT],
+    ids=lambda path: f"{path.parent.name}-{path.stem}",
+)
+def test_the_pipeline_s_job_makes_a_night(path: Path, gitlab: Place, tmp_path: Path, hermetic: Path) -> None:
+    job = recipes.gitlab_job(path)
+    gitlab.env |= recipes.variables(job, gitlab.env)
+    del gitlab.env["XDG_CACHE_HOME"]
     settings = '\nprintf "%s" "$NIX_CONFIG" >../settings\n'
     (tmp_path / "settings").write_text("")
-    ran = gitlab.bash(gitlab_script(tmp_path, "before_script") + settings + gitlab_script(tmp_path, "script"))
+    before, night, after = (
+        gitlab_script(tmp_path, part, path=path) for part in ("before_script", "script", "after_script")
+    )
+    ran = gitlab.bash(before + settings + night)
     assert ran.status == 0, ran.out + ran.err
     assert TOKEN not in ran.out + ran.err
-    (report,) = recipes.gitlab_job()["artifacts"]["paths"]
+    report, *page = job["artifacts"]["paths"]
     assert IN_STEP in (gitlab.folder / report).read_text()
-    assert IN_STEP in gitlab.bash(gitlab_script(tmp_path, "after_script")).out
+    assert IN_STEP in gitlab.bash(after).out
+    for name in page:
+        assert_page(gitlab.folder / name)
     assert all(gitlab.published().values())
     assert answer_of_git(gitlab, "https://gitlab.example.com") == ("oauth2", TOKEN)
     assert f"access-tokens = gitlab.example.com=PAT:{TOKEN}" in (tmp_path / "settings").read_text().splitlines()
     (tmp_path / "settings").unlink()
     assert files_with(TOKEN, tmp_path, hermetic) == []
     assert "nix-bin" in (tmp_path / "apt").read_text().split()
-    (cached,) = recipes.gitlab_job()["cache"]["paths"]
+    cached, *others = job["cache"]["paths"]
+    assert others == page
     assert len(list((gitlab.folder / cached).glob("flakesync/mirrors/*/flakesync-complete"))) == 3
 
 
@@ -190,6 +242,7 @@ def test_the_pipeline_puts_an_ssh_key_into_an_agent(gitlab: Place, tmp_path: Pat
 
 
 def test_the_service_s_commands_make_a_night(place: Place, tmp_path: Path, hermetic: Path) -> None:
+    shutil.copy(recipes.SCRIPT, place.bin / "flakesync-nightly")
     program(place, "flakesync", f'PYTHONPATH="{recipes.TOP}" exec "{sys.executable}" -P -m flakesync "$@"')
     states, caches = tmp_path / "states", tmp_path / "caches"
     env = recipes.service_environment({"%S": str(states), "%C": str(caches)})

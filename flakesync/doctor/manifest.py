@@ -16,8 +16,8 @@ def manifest_rows(place: DoctorPlace) -> Rows:
         case None if place.workspace is not None:
             workspace = place.workspace
             chosen = len(place.repos)
-            repos = f"{chosen} of {len(workspace.repos)} repos" if chosen < len(workspace.repos) else f"{chosen} repos"
-            yield _ROW.ok("workspace.toml", f"{workspace.file}: {repos}, {len(workspace.pins)} pins")
+            repos = f"{chosen} of {len(workspace.repos)}" if chosen < len(workspace.repos) else f"{chosen}"
+            yield _ROW.ok("workspace.toml", f"{workspace.file}; repos: {repos}, pins: {len(workspace.pins)}")
         case None:
             hint = "`flakesync init` writes one; `-w FILE` names one that lies elsewhere"
             yield _ROW.unseen("workspace.toml", "there is none here: only the machine is looked at", hint=hint)

@@ -15,7 +15,7 @@ from tests.support.private import SITE, TOKEN, VARIABLE, Private, make_private
 
 # What is said to one kind of forge is said in forge/ for each of them: the two others are for `make slow`.
 KINDS = [pytest.param("github", marks=pytest.mark.slow), "gitlab", pytest.param("forgejo", marks=pytest.mark.slow)]
-COMMANDS = ("graph", "drift", "inputs", "follow", "plan", "sync", "publish", "status", "land", "abandon")
+COMMANDS = ("graph", "drift", "inputs", "follow", "plan", "sync", "publish", "status", "land", "doctor", "abandon")
 MISSING = f"put a token for HOST into {VARIABLE}"
 REFUSED = f"is the token in {VARIABLE} still valid, and may it read that repository?"
 

@@ -31,6 +31,7 @@ COMMANDS = [
     ("follow",),
     ("move", "--check"),
     ("status",),
+    ("doctor",),
     ("report", "page", "--history", "https://acme.test/history.jsonl"),
     ("bisect", "app", "--locker", "native", "--run", "true"),
     ("sync", "--locker", "native", "--dry-run"),

@@ -16,6 +16,7 @@ from flakesync.documents.audit import AuditReport
 from flakesync.documents.bisect import BisectDocument
 from flakesync.documents.change.hold import HoldsDocument
 from flakesync.documents.cooldown.seen import SeenDocument
+from flakesync.documents.doctor import DoctorDocument
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.follow import FollowDocument
 from flakesync.documents.inputs import InputsDocument
@@ -30,6 +31,7 @@ from flakesync.documents.why import ReasonDocument, WhyDocument
 from flakesync.report.audit.text import render_audit
 from flakesync.report.bisect.text import render_bisect
 from flakesync.report.cooldown.seen import render_seen
+from flakesync.report.doctor.text import render_doctor
 from flakesync.report.drift.summary import render_summary
 from flakesync.report.drift.text import render_drift
 from flakesync.report.follow.text import render_follow
@@ -140,6 +142,7 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (DriftReport, summary),
     (MoveDocument, move),
     (HoldsDocument, holds),
+    (DoctorDocument, of_document(render_doctor)),
 ]
 
 

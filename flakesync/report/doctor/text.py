@@ -25,18 +25,21 @@ _STYLES: dict[How, Style] = {"ok": "good", "warning": "warn", "fails": "bad", "n
 _WORDS: dict[How, str] = {"ok": "ok", "warning": "warning", "fails": "fails", "not-looked-at": "–"}
 _WIDTH = 7
 _INDENT = 2 + _WIDTH + 2
+_LEAST_DETAIL = 24
+_LEAST_COLUMN = 20
+"""Where there is less for what is looked at, the detail goes below it."""
 
 
 def render_doctor(document: DoctorDocument, *, width: int, full: bool = False) -> list[Line]:
     """Return all rows by group, and how many will fail. full: with all names of repos."""
-    column = min(widest(shown(each.what) for each in document.rows), share(width, _INDENT + 2 + 24, 32))
+    column = min(widest(shown(each.what) for each in document.rows), share(width, _INDENT + 2 + _LEAST_DETAIL, 32))
     lines: list[Line] = []
     group = None
     for each in document.rows:
         if each.group != group:
             lines += [*([BLANK] if lines else []), line(Span(each.group, "head"))]
             group = each.group
-        lines += _row(each, column, width, full)
+        lines += _row(each, column if column >= _LEAST_COLUMN else width - _INDENT, width, full)
     return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
 
 
@@ -47,7 +50,7 @@ def _row(each: DoctorRow, column: int, width: int, full: bool) -> list[Line]:
     ])  # fmt: skip
     names = few(each.repos, most=len(each.repos) if full else 3)
     detail = f"{names}: {shown(each.detail)}" if each.repos else shown(each.detail)
-    lines = with_detail(head, detail, line_width(head[0]), _INDENT, width)
+    lines = with_detail(head, detail, min(line_width(head[0]), width), _INDENT, width)
     if each.hint is not None:
         hint = wrap(f"hint: {shown(each.hint)}", width - _INDENT)
         lines += [line(" " * _INDENT, piece) for piece in hint]

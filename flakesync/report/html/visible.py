@@ -61,5 +61,5 @@ def section_id(name: str, prefix: str = "r") -> str:
     if _PLAIN_NAME.fullmatch(name) and not _LIKE_HASHED.search(name):
         return f"{prefix}-{name}"
     digits = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
-    slug = "-".join(_PLAIN_NAME.findall(name))[:40] or "repo"
+    slug = "-".join(_PLAIN_NAME.findall(visible(name)))[:40] or "repo"
     return f"{prefix}-{slug}-{digits}"

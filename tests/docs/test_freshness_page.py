@@ -1,4 +1,4 @@
-"""docs/freshness.md: what its examples print is printed in such a workspace."""
+"""docs/freshness.md and docs/exit-statuses.md: what their examples print is printed in such a workspace."""
 
 import re
 import subprocess
@@ -9,16 +9,17 @@ import pytest
 import tomli_w
 
 from flakesync.terms import Rev
-from tests.docs.test_tutorial import programs, steps, told
+from tests.docs.test_tutorial import HOME, programs, steps, told
 from tests.support import repos
 from tests.test_freshness import Ground, set_fetched
 
-PAGE = Path(__file__).parents[2] / "docs/freshness.md"
+DOCS = Path(__file__).parents[2] / "docs"
 HOUR_S = 3600
 
 
 def examples() -> list[tuple[str, str]]:
-    blocks = re.findall(r"^```console\n(.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    text = "".join((DOCS / name).read_text("utf-8") for name in ("freshness.md", "exit-statuses.md"))
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [step for block in blocks for step in steps(block)]
 
 
@@ -56,14 +57,16 @@ def test_an_example_prints_what_is_shown(
     monkeypatch.setenv("PATH", f"{programs(tmp_path / 'bin')}:/usr/bin:/bin")
     monkeypatch.setenv("COLUMNS", "140")
     done = subprocess.run(["bash", "-c", command], cwd=root, capture_output=True, text=True, check=False)
-    assert done.returncode == (1 if "finding" in output else 0), done.stderr
-    assert as_shown(done.stdout + done.stderr) == as_shown(output)
+    status = 1 if "finding" in output else 2 if "error[" in output else 0
+    assert done.returncode == status, done.stderr
+    assert as_shown(done.stdout + done.stderr) == as_shown(output.replace(HOME, str(tmp_path)))
 
 
-def test_the_page_has_an_example_of_each_way_to_read() -> None:
+def test_each_way_to_read_has_an_example() -> None:
     assert [command for command, _ in examples()] == [
         "flakesync drift",
         "flakesync drift --local",
         "flakesync drift --offline",
         "flakesync drift",
+        "flakesync drift --repo lbi",
     ]

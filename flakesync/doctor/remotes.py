@@ -91,4 +91,5 @@ def _look(remote: Remote, repo: Repo, folder: Path) -> DoctorRow:
 
 def _without_address(remote: Remote, text: str) -> str:
     """Return a message without the address that it begins with, so that those of many repos are one."""
-    return text.removeprefix(f"{hide_secrets(remote.url)}: ").replace(hide_secrets(remote.url), "it")
+    shown = hide_secrets(remote.url)
+    return text.removeprefix(f"{shown}: ").replace(f"'{shown}/'", "it").replace(shown, "it")

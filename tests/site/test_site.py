@@ -110,3 +110,10 @@ def test_the_pages_are_read_from_a_folder_too(browser: "Browser", site: Path) ->
     assert page.url == f"file://{site}/tutorial.html"
     assert "three repositories" in page.locator("h1").inner_text()
     page.close()
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("ten years")
+    ran = subprocess.run([DOCS.parent / ".ci/site", tmp_path], capture_output=True, text=True, check=False)
+    assert (ran.returncode, "not empty" in ran.stderr) == (2, True)
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.txt"]

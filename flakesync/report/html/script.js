@@ -180,7 +180,7 @@
   on(window, "beforeprint", fit);
   document.documentElement.classList.add("on");
   measure();
-  // On a small screen a graph of a few screens begins at its left, where it can be read.
-  if (scale() < 0.5 && W < 4 * wide) look(0, (H - (wide * ratio) / 0.75) / 2, wide / 0.75);
+  // On a small screen a small graph begins at its left, where it can be read.
+  if (scale() < 0.5 && nodes.length < 50) look(0, (H - (wide * ratio) / 0.75) / 2, wide / 0.75);
   if (named(location.hash)) address();
 })();

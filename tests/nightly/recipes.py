@@ -135,6 +135,11 @@ def service_environment(specifiers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def examples(page: Path = TOP / "docs" / "nightly.md") -> list[str]:
+    """Return the examples in YAML on a page of the documentation."""
+    return re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
 def shell_scripts() -> dict[str, str]:
     """Return every piece of shell in the recipes and on their pages, by a name for it."""
     found = {SCRIPT.name: SCRIPT.read_text()}

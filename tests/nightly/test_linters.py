@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from flakesync import __version__
 from tests.nightly import recipes
@@ -66,7 +67,9 @@ def test_the_action_is_an_action(tmp_path: Path) -> None:
 
 
 def test_the_workflows_and_the_action_have_no_known_weakness(tmp_path: Path) -> None:
-    passes("zizmor", *ZIZMOR, *map(str, WORKFLOWS), str(ACTION))
+    example = tmp_path / "example.yml"
+    example.write_text(recipes.examples()[0])
+    passes("zizmor", *ZIZMOR, *map(str, WORKFLOWS), str(ACTION), str(example))
     bad = spoiled(GITHUB, "persist-credentials: false", "persist-credentials: true", tmp_path)
     assert "artipacked" in lint("zizmor", *ZIZMOR, bad).stdout
     bad = spoiled(ACTION, '--steps "$STEPS"', "--steps ${{ inputs.steps }}", tmp_path)
@@ -133,6 +136,17 @@ def test_an_unsound_shell_part_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "script"
     file.write_text("#!/bin/sh\nrm -rf $1/*\n")
     assert lint("shellcheck", str(file)).returncode == 1
+
+
+def test_the_examples_of_the_page_give_the_action_and_the_components_inputs_that_they_have(tmp_path: Path) -> None:
+    workflow, pipeline = map(YAML(typ="safe").load, recipes.examples())
+    assert faults("github-workflows", workflow) == []
+    *_, step = workflow["jobs"]["nightly"]["steps"]
+    assert step["with"].keys() <= recipes.load(ACTION)["inputs"].keys()
+    assert faults("gitlab-ci", pipeline) == []
+    for each, path in zip(pipeline["include"], COMPONENTS, strict=True):
+        assert each["component"].split("@")[0].endswith(f"/{path.stem}")
+        assert each["inputs"].keys() <= recipes.component_inputs(path).keys()
 
 
 def test_the_recipes_install_this_version() -> None:

@@ -16,7 +16,8 @@ MOST_REPOS = 2000
 _MOST_NAME = {True: 22, False: 20}
 _MOST_WORDS = 28
 _MOST_CURVES = 400
-_WORST: Sequence[State] = ("bad", "late", "ok", "out")
+GRAVE_SHARE = 0.1
+"""A group is shown as failed if more than this share of its repos failed: one of hundreds nearly always has."""
 _NO_GROUP = "no group"
 
 
@@ -94,10 +95,15 @@ def page_graph(given: PageDocuments, repos: Sequence[PageRepo], days: Mapping[st
         if up in group_of and down in group_of and group_of[up] != group_of[down]
     }
     drawn = [_group(name, of_group) for name, of_group in members.items()]
-    first = {name: min(repo.wave for repo in of_group) for name, of_group in members.items()}
-    waves = [[name for name, wave in first.items() if wave == number] for number in sorted({*first.values()})]
+    # A group has repos in many waves; it stands where most of them do.
+    middle = {name: round(sum(repo.wave for repo in each) / len(each)) for name, each in members.items()}
+    waves = [[name for name, wave in middle.items() if wave == number] for number in sorted({*middle.values()})]
     grouped = "group" if given.groups else "wave"
-    return msgspec.structs.replace(_draw(drawn, waves, between), grouped=grouped, members=members)
+    found = _draw(drawn, waves, between)
+    edges = [
+        msgspec.structs.replace(edge, style="") for edge in found.edges
+    ]  # groups have cycles where repos have none
+    return msgspec.structs.replace(found, edges=edges, dense=True, grouped=grouped, members=members)
 
 
 def _members(groups: Mapping[str, Sequence[str]], repos: Sequence[PageRepo]) -> dict[str, list[PageRepo]]:
@@ -117,7 +123,7 @@ def _group(name: str, members: Sequence[PageRepo]) -> _Drawn:
     states: Counter[State] = Counter(repo.state for repo in members)
     out_of_step = states["late"] + states["bad"]
     words = f"{count(len(members), 'repo')}, {out_of_step} out of step"
-    state = next(state for state in _WORST if states[state])
+    state: State = "bad" if states["bad"] > len(members) * GRAVE_SHARE else "late" if out_of_step else "ok"
     return _Drawn(name, section_id(name, "g"), state, words, words, any(repo.update is not None for repo in members))
 
 

@@ -11,6 +11,8 @@ _MARGIN = 16
 _HEAD = 34
 _ROOMY = 40
 """Up to how many nodes each has two lines of text."""
+_LEAST_WIDTH = 900
+"""What is narrower stands in the middle of so much: a browser would make a few nodes as large as the screen."""
 _FLAT = 3.2
 _MOST_STRETCH = 1.7
 
@@ -50,12 +52,12 @@ def lay_out(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) ->
     rows = _rows([len(wave) for wave in ordered], node)
     row = node.row
     width, height = _extent([len(wave) for wave in ordered], rows, node)
-    if width / height > _FLAT:
-        row = round(row * min(_MOST_STRETCH, width / _FLAT / height))
+    if max(width, _LEAST_WIDTH) / height > _FLAT:
+        row = round(row * min(_MOST_STRETCH, max(width, _LEAST_WIDTH) / _FLAT / height))
         height = _HEAD + rows * row + _MARGIN
     spots: dict[str, tuple[int, int]] = {}
     heads: list[int] = []
-    x = _MARGIN
+    x = _MARGIN + max(0, (_LEAST_WIDTH - width) // 2)
     for wave in ordered:
         heads.append(x)
         columns = -(-len(wave) // rows)
@@ -65,7 +67,7 @@ def lay_out(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) ->
             # Row by row, so that neighbours in the order have about the same height.
             spots[name] = (x + place % columns * node.column, top + place // columns * row)
         x += columns * node.column + node.gap - (node.column - node.width)
-    return Layout(width, height, node, spots, heads)
+    return Layout(max(width, _LEAST_WIDTH), height, node, spots, heads)
 
 
 def _order(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) -> list[list[str]]:

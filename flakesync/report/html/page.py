@@ -84,7 +84,7 @@ def _tiles(given: PageDocuments, repos: list[PageRepo], days: int | None) -> lis
     if given.status is not None:
         updates = [each for each in given.status.repos if each.stage not in ("none", "landed")]
         pulls = [each for each in updates if each.pull is not None and each.pull.state == "open"]
-        tiles += [("", "update branches", str(len(updates))), ("", "open pull requests", str(len(pulls)))]
+        tiles += [("", "update branches", str(len(updates))), ("", "pull requests", str(len(pulls)))]
     if given.audit is not None:
         counts = given.audit.counts
         found = counts.high + counts.medium + counts.low

@@ -98,7 +98,7 @@ def test_tiles_tell_how_the_workspace_stands() -> None:
         ("failed", "1"),
         ("furthest behind", "49 d"),
         ("update branches", "2"),
-        ("open pull requests", "1"),
+        ("pull requests", "1"),
         ("audit findings", "2"),
     ]
 

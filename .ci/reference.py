@@ -35,7 +35,7 @@ _TABLES = {
     "forges": 'forges."HOST"',
     "external-policy": 'external-policy."GLOB"',
 }
-_EXITS = re.compile(r"Exits with (.*?)\.(?= |$)", re.DOTALL)
+_EXITS = re.compile(r"Exits with (1 .*?)\.(?= |$)", re.DOTALL)
 
 
 def pages() -> Mapping[str, str]:

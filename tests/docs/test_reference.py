@@ -69,3 +69,16 @@ def test_the_words_of_a_help_text_are_words_in_markdown_too(made: Any) -> None:
     assert made.plain("Take <this> or *that*,\n  a_b [c]; `<d>` with --now PIN") == (
         r"Take \<this\> or \*that\*, a\_b \[c\]; `<d>` with `--now PIN`"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("Does.\n\nExits with 1 when a repo failed. More.", "a repo failed"),
+        ("Exits with 1 when a\nrepo failed, with 4 when something waits.", "a repo failed"),
+        ("Exits with 0 when it is written.", "–"),
+        ("Does.", "–"),
+    ],
+)
+def test_when_a_command_ends_with_1_is_taken_from_its_help(made: Any, text: str, when: str) -> None:
+    assert made._when(text) == when

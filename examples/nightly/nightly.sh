@@ -108,7 +108,7 @@ worse() { # note the exit status of what did not go well
     if [ "$1" -gt "$worst" ]; then worst=$1; fi
 }
 
-tell() { # add standard input to the summary
+tell() { # add standard input to the summary; a night that cannot be told of goes on, and ends with 2
     if [ -n "$summary" ]; then cat >>"$summary"; else cat; fi
 }
 
@@ -133,7 +133,7 @@ told() {
     esac
     # The backquotes are markdown.
     # shellcheck disable=SC2016
-    printf -- '- `flakesync %s`: %s\n' "$name" "$said" | tell
+    printf -- '- `flakesync %s`: %s\n' "$name" "$said" | tell || worse 2
     return "$status"
 }
 
@@ -148,11 +148,11 @@ step() {
 answer() {
     text=$(run "$@")
     status=$?
-    printf '%s\n\n' "$text" | tell
+    printf '%s\n\n' "$text" | tell || worse 2
     case $status in 0 | 1) return "$status" ;; 3) worse 3 ;; *) exit "$status" ;; esac
 }
 
-printf '# Flakes, night of %s\n\n' "$(date -u +%Y-%m-%d)" | tell
+printf '# Flakes, night of %s\n\n' "$(date -u +%Y-%m-%d)" | tell || worse 2
 if wants sync; then
     # The page shows what sync did, too.
     if [ -n "$report" ]; then step sync sync --json-file="$report/sync.json"; else step sync sync; fi
@@ -164,13 +164,13 @@ fi
 
 # Where every update stands. Four blanks make it a block of code, whatever is in it.
 if wants publish land; then
-    printf '\n## Updates\n\n' | tell
+    printf '\n## Updates\n\n' | tell || worse 2
     text=$(run status --quiet)
     status=$?
     # 1: of some repos it is not known where they stand, and the answer says why.
     case $status in 0) ;; 1 | 3) worse "$status" ;; *) exit "$status" ;; esac
-    printf '%s\n' "$text" | sed 's/^/    /' | tell
-    echo | tell
+    printf '%s\n' "$text" | sed 's/^/    /' | tell || worse 2
+    echo | tell || worse 2
 fi
 
 if wants drift; then

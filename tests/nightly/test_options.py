@@ -151,6 +151,13 @@ def test_the_summary_is_added_to(fake: Fake) -> None:
     assert summary.read_text().endswith("\nanswer of drift\n\nanswer of drift\n\n")
 
 
+@pytest.mark.parametrize("summary", ["/dev/full", ""])
+def test_a_night_that_cannot_be_told_of_goes_on_and_ends_with_2(fake: Fake, summary: str) -> None:
+    nowhere = '"$@"' if summary else '"$@" >/dev/full'
+    ran = fake.run(["sh", "-c", nowhere, "sh", "flakesync-nightly", summary])
+    assert (ran.status, ran.steps) == (2, ALL)
+
+
 def test_bash_runs_it_as_sh_does(fake: Fake) -> None:
     ran = fake.run(["bash", str(fake.bin / "flakesync-nightly"), "--report", "page"])
     assert (ran.status, ran.steps) == (0, PAGE)

@@ -16,6 +16,8 @@ _MIB = 1 << 20
 _LEAST_BYTES, _SCARCE_BYTES = 100 * _MIB, 1024 * _MIB
 _LEAST_FILES = 1000
 _SKEW_S = 300.0
+_NOEXEC = getattr(os, "ST_NOEXEC", 0)
+"""The mark of a file system whose files cannot be executed; 0: this system does not tell."""
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -100,7 +102,7 @@ def _temporary(place: DoctorPlace) -> Rows:
     if not os.access(folder, os.W_OK | os.X_OK):
         yield _ROW.fails("temporary files", f"{folder} cannot be written", hint=hint)
         return
-    if os.statvfs(folder).f_flag & os.ST_NOEXEC:
+    if os.statvfs(folder).f_flag & _NOEXEC:
         detail = f"nothing in {folder} can be executed: checks that build or run there fail"
         yield _ROW.warning("temporary files", detail, hint=hint)
     else:

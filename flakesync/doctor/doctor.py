@@ -10,6 +10,7 @@ from flakesync.doctor.identity import identity_rows
 from flakesync.doctor.limits import limit_rows
 from flakesync.doctor.manifest import manifest_rows
 from flakesync.doctor.nix_settings import nix_rows
+from flakesync.doctor.pins import pin_rows
 from flakesync.doctor.place import DoctorPlace
 from flakesync.doctor.programs import program_rows
 from flakesync.doctor.remotes import remote_rows
@@ -31,6 +32,7 @@ LOOKS: Sequence[tuple[DoctorGroup, Callable[[DoctorPlace], Rows]]] = (
     ("clones", clone_rows),
     ("forges", forge_rows),
     ("repos", remote_rows),
+    ("pins", pin_rows),
 )
 """The group of each function, in the order of the answer. A function writes nothing, and ends by itself."""
 

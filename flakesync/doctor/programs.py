@@ -23,6 +23,7 @@ def program_rows(place: DoctorPlace) -> Rows:
     yield from _nix(place)
     yield from _libraries()
     yield from _ssh(place)
+    yield from _commands(place)
 
 
 def _git() -> Rows:
@@ -48,7 +49,9 @@ def _nix(place: DoctorPlace) -> Rows:
         case Nix() as nix:
             yield _ROW.ok("nix", f"{nix.describe()} in {nix.program}; {_dialect(nix)}")
         case FlakesyncError() as error:
-            if any(repo.checks for repo in place.repos) or error.code != "no-nix":
+            wanted = place.environ.get("FLAKESYNC_NIX") or "nix"
+            is_there = shutil.which(wanted, path=place.environ.get("PATH")) is not None
+            if is_there or any(repo.checks for repo in place.repos):
                 yield _ROW.error("nix", error)
             else:
                 # Locks of which every commit is a git repository's are written without Nix.
@@ -83,3 +86,16 @@ def _ssh(place: DoctorPlace) -> Rows:
         yield _ROW.fails(
             "ssh", "there is none", hint="install ssh (on Debian: apt-get install openssh-client)", repos=over_ssh
         )
+
+
+def _commands(place: DoctorPlace) -> Rows:
+    """Give a row for each program of checks, and of `after`, that is not there."""
+    missing: dict[str, list[str]] = {}
+    for repo in place.repos:
+        argvs = [*repo.checks, *(command.run for command in repo.after)]
+        # One with a slash is looked for in the checkout of the repo.
+        for name in dict.fromkeys(argv[0] for argv in argvs if "/" not in argv[0]):
+            if shutil.which(name, path=place.environ.get("PATH")) is None:
+                missing.setdefault(name, []).append(repo.name)
+    for name, repos in missing.items():
+        yield _ROW.fails("checks", f"there is no program {name} on PATH", hint=f"install {name}", repos=repos)

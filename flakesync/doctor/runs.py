@@ -1,5 +1,6 @@
 """Who works on the workspace right now, and what dead gits have locked in its clones."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -58,14 +59,34 @@ def _other_run(file: Path) -> Rows:
         return
     for line in held.splitlines():
         match = _HELD.match(line)
-        # The device is that of the file system below: overlays and btrfs show others than stat does.
-        if match is not None and int(match["inode"]) == found.st_ino:
-            process = int(match["process"])
-            who = f"process {process}" if process > 0 else "a process outside of this container"
-            hint = "a run that begins before it has ended stops with `busy`"
-            yield _ROW.warning("another run", f"{who} holds this workspace", hint=hint)
-            return
+        if match is None or int(match["inode"]) != found.st_ino:
+            continue
+        process = int(match["process"])
+        if not (_device(match["device"]) == found.st_dev or _has_open(process, found)):
+            continue
+        who = f"process {process}" if process > 0 else "a process outside of this container"
+        hint = "a run that begins before it has ended stops with `busy`"
+        yield _ROW.warning("another run", f"{who} holds this workspace", hint=hint)
+        return
     yield _ROW.ok("another run", "none is going on")
+
+
+def _device(text: str) -> int:
+    major, _, minor = text.partition(":")
+    return os.makedev(int(major, 16), int(minor, 16))
+
+
+def _has_open(process: int, file: os.stat_result) -> bool:
+    """Whether a process has a file open: overlays and btrfs list locks with another device than `stat` names."""
+    try:
+        handles = [*Path(f"/proc/{process}/fd").iterdir()]
+    except OSError:
+        return False
+    for handle in handles:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(handle.stat(), file):
+                return True
+    return False
 
 
 def _git_locks(path: Path, branch: str, now: float) -> list[tuple[Path, float]]:

@@ -7,7 +7,7 @@ import msgspec
 How = Literal["ok", "warning", "fails", "not-looked-at"]
 """fails: the next run will, in whole or for the repos that are named. not-looked-at: `detail` says why."""
 
-DoctorGroup = Literal["manifest", "programs", "nix", "git", "machine", "runs", "clones", "forges", "repos"]
+DoctorGroup = Literal["manifest", "programs", "nix", "git", "machine", "runs", "clones", "forges", "repos", "pins"]
 
 
 class DoctorRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -125,3 +125,24 @@ def test_a_manifest_with_problems_has_a_row_for_each_and_the_machine_is_looked_a
     assert one(document, "open files").group == "machine"
     assert one(document, "author").how == "ok"
     assert {row.group for row in document.rows} == {"manifest", "programs", "nix", "git", "machine"}
+
+
+def pinned(manifest: Path, ref: str) -> None:
+    make_bare(manifest.parent / "pkgs.git", {"flake.nix": "{ }"})
+    source = f"git+file://{manifest.parent}/pkgs.git?ref={ref}"
+    manifest.write_text(f'{manifest.read_text()}\n[pins.nixpkgs]\nsource = "{source}"\n')
+
+
+@pytest.mark.parametrize(("ref", "what", "how"), [("main", "sources", "ok"), ("gone", "source of nixpkgs", "fails")])
+def test_the_branch_of_a_pin_has_to_be_there(manifest: Path, ref: str, what: str, how: str) -> None:
+    pinned(manifest, ref)
+    row = one(look(manifest, "pins"), what)
+    assert row.how == how
+    assert ref == "main" or "has no branch or tag 'gone'" in row.detail
+
+
+def test_a_program_of_checks_that_is_not_there_fails_for_its_repos(manifest: Path) -> None:
+    checks = 'checks = ["no-such-program --all", "./own-script", "git --version"]'
+    manifest.write_text(manifest.read_text().replace('path = "lib"', f'path = "lib"\n{checks}'))
+    row = one(look(manifest, "programs"), "checks")
+    assert (row.how, row.detail, row.repos) == ("fails", "there is no program no-such-program on PATH", ["lib"])

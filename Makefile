@@ -12,6 +12,9 @@
 #   make site                  build the documentation into .cache/site, and check it
 #   make reference             write docs/reference from the program: commands, keys of the manifest, recipes
 #   make packaging             build, install and check what is shipped: wheel, man pages, units, recipes
+#   make bounds [BOUNDS=names] run tests with the lowest dependencies that pyproject.toml allows (BOUNDS="lowest newest")
+#   make pythons [PYTHONS=versions]
+#                              run the test suite, without real Nix, with Debian's Python 3.13 and 3.14
 #   make lint                  ruff, mypy, import-linter
 #   make bench                 measure speed, as ratios (on a quiet machine)
 PYTHON ?= python3
@@ -24,12 +27,14 @@ SEED ?=
 MODULES ?=
 RECORD ?=
 DIR ?=
+BOUNDS ?= lowest
+PYTHONS ?= 3.13 3.14
 BIN := .venv/bin
 RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 900
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging fuzz mutants lint bench format clean
+.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging bounds pythons fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -69,6 +74,12 @@ reference: setup
 packaging: tools
 	$(RUN_TESTS) -m packaging $(PYTEST)
 
+bounds: tools
+	$(BIN)/python .ci/suites.py $(BOUNDS) -- $(PYTEST)
+
+pythons: tools
+	$(BIN)/python .ci/suites.py $(PYTHONS) -- $(PYTEST)
+
 fuzz: setup
 	@$(BIN)/python -m tests.fuzz.search $(MINUTES) $(SEED)
 
@@ -89,6 +100,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.sync
 	$(BIN)/python -m benchmarks.native
 	$(BIN)/python -m benchmarks.forge
+	$(BIN)/python -m benchmarks.report
 
 format: setup
 	$(BIN)/ruff check --fix

@@ -1,4 +1,4 @@
-"""Every test is run by `make test` or by `make slow`, and CI runs both."""
+"""Every test is run by `make test` or by one other target, and CI runs all of these."""
 
 import shlex
 import subprocess
@@ -16,14 +16,18 @@ def pytest_of(target: str) -> list[str]:
     return next(shlex.split(line) for line in shown.splitlines() if "-m pytest" in line)
 
 
-def test_one_target_leaves_out_what_the_other_runs_alone() -> None:
-    quick, slow = (pytest_of(target) for target in ("test", "slow"))
-    assert quick[-2:] == ["-m", "not slow"]
-    assert slow[-2:] == ["-m", "slow"]
-    assert quick[:-2] == slow[:-2]
+ALONE = ("slow", "browser", "site", "packaging")
+"""Markers of tests that `make test` leaves out, each with a target of its name."""
 
 
-@pytest.mark.parametrize("target", ["test", "slow", "kill", "fidelity"])
+def test_each_target_runs_alone_what_make_test_leaves_out() -> None:
+    quick = pytest_of("test")
+    assert quick[-2:] == ["-m", " and ".join(f"not {marker}" for marker in ALONE)]
+    for marker in ALONE:
+        assert pytest_of(marker) == [*quick[:-1], marker]
+
+
+@pytest.mark.parametrize("target", ["test", *ALONE, "kill", "fidelity", "bounds", "pythons"])
 def test_ci_runs_it(target: str) -> None:
     lines = (ROOT / ".ci/run").read_text().splitlines()
     assert any(shlex.split(line)[:3] == ["make", "--no-print-directory", target] for line in lines)

@@ -6,6 +6,7 @@ Nix does: other white space, a lone carriage return, an unfinished escape. Mirro
 
 import re
 import time
+import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from functools import cache, partial
@@ -39,6 +40,8 @@ _MOST_BYTES = 1 << 19
 _SMALL_BYTES = 1 << 13
 _MOST_PARSE_S = 0.5
 """Processor time for the parser, which takes the square of a chain of operators; real files take some 20 ms."""
+_OWN_LIMIT = "timeout_micros"
+"""A setting of tree-sitter's parser up to 0.25, of time by the clock; 0.26 has taken it out."""
 
 
 class NotLiteralError(Exception):
@@ -188,18 +191,17 @@ def _last_commas(source: bytes) -> list[int]:
 
 
 def _parse(source: bytes) -> "Node":
-    # Only what is read in pieces can be stopped, but its nodes have no text: what is large is parsed twice.
-    if len(source) > _SMALL_BYTES:
-        end = time.thread_time() + _MOST_PARSE_S
-        # What is called a progress callback says whether to stop.
-        try:
-            _parser().parse(
-                partial(_piece, source), progress_callback=lambda _offset, _failed: time.thread_time() > end
-            )
-        except ValueError:
-            _parser().reset()
-            raise NotLiteralError((0, 0), "the file takes too long to parse") from None
-    return _parser().parse(source).root_node
+    parser = _parser()
+    try:
+        # Only what is read in pieces can be stopped, but its nodes have no text: what is large is parsed twice.
+        if len(source) > _SMALL_BYTES and not hasattr(type(parser), _OWN_LIMIT):
+            end = time.thread_time() + _MOST_PARSE_S
+            # What is called a progress callback says whether to stop.
+            parser.parse(partial(_piece, source), progress_callback=lambda _offset, _failed: time.thread_time() > end)
+        return parser.parse(source).root_node
+    except ValueError:
+        parser.reset()
+        raise NotLiteralError((0, 0), "the file takes too long to parse") from None
 
 
 def _piece(source: bytes, offset: int, _point: object) -> bytes:
@@ -238,7 +240,13 @@ def _parser() -> "Parser":
     import tree_sitter
     import tree_sitter_nix
 
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_nix.language()))
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_nix.language()))
+    if hasattr(type(parser), _OWN_LIMIT):
+        with warnings.catch_warnings():
+            # 0.25 asks for the progress callback in its place, which crashes there.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            setattr(parser, _OWN_LIMIT, int(_MOST_PARSE_S * 1_000_000))
+    return parser
 
 
 def without_comments(node: "Node") -> list["Node"]:

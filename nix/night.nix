@@ -12,7 +12,12 @@
 }:
 
 let
-  inherit (lib) concatStringsSep escapeShellArg escapeShellArgs optionalString;
+  inherit (lib)
+    concatStringsSep
+    escapeShellArg
+    escapeShellArgs
+    optionalString
+    ;
 
   variables = builtins.attrNames cfg.credentials;
 
@@ -75,9 +80,7 @@ let
     else
       [
         "-c"
-        "credential.https://${host}.helper=!f() { test \"$1\" = get && printf 'username=${
-          logins.${host}.user
-        }\\npassword=%s\\n' \"\$${builtins.head given}\"; }; f"
+        "credential.https://${host}.helper=!f() { test \"$1\" = get && printf 'username=${logins.${host}.user}\\npassword=%s\\n' \"\$${builtins.head given}\"; }; f"
       ];
   git = escapeShellArgs ([ "git" ] ++ builtins.concatMap login (builtins.attrNames logins));
 
@@ -135,7 +138,8 @@ let
   } --workspace \"$workspace\"${optionalString makesReport " --report \"$report\""} ${escapeShellArgs cfg.extraArgs}";
 
   inStore = name: lib.hasPrefix "${builtins.storeDir}/" name;
-  inHome = name: builtins.any (home: lib.hasPrefix "${home}/" "${toString name}/") homes;
+  # Interpolated: a path beside the configuration is seen in the store, wherever the configuration lies.
+  inHome = name: builtins.any (home: lib.hasPrefix "${home}/" "${name}/") homes;
   files =
     lib.mapAttrsToList (name: value: { inherit name value; }) cfg.credentials
     ++ lib.optional (cfg.sshKeyFile != null) {
@@ -157,7 +161,7 @@ in
     ${if repository != null then clone else folder}
     cd "$STATE_DIRECTORY"
     ${optionalString makesReport ''
-      report=${if isPublic then escapeShellArg cfg.report.dir else ''$STATE_DIRECTORY/report''}
+      report=${if isPublic then escapeShellArg cfg.report.dir else "$STATE_DIRECTORY/report"}
       mkdir -p "$report"
     ''}
     status=0
@@ -207,7 +211,10 @@ in
       message = "services.flakesync.nixConfig is in the Nix store, which everybody can read: give access tokens as credentials.NIX_CONFIG, a file with `access-tokens = …`.";
     }
     {
-      assertion = builtins.match ".*\n.*" (concatStringsSep "" (builtins.attrValues (builtins.mapAttrs setting cfg.nixConfig))) == null;
+      assertion =
+        builtins.match ".*\n.*" (
+          concatStringsSep "" (builtins.attrValues (builtins.mapAttrs setting cfg.nixConfig))
+        ) == null;
       message = "services.flakesync.nixConfig: a value has more than one line.";
     }
     {

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,6 +137,20 @@ def test_a_private_report_is_in_the_folder_of_states_and_a_public_one_can_be_rea
     night.run(f'workspace = "/nowhere"; report.dir = "{www}";')
     assert night.seen("arguments").splitlines()[-2:] == ["--report", str(www)]
     assert (www.stat().st_mode & 0o777, (www / "index.html").stat().st_mode & 0o777) == (0o775, 0o664)
+
+
+@pytest.mark.parametrize("module", [NIXOS, HOME], ids=["nixos", "home"])
+def test_the_script_is_sound(any_nix: RealNix, module: Path) -> None:
+    full = (
+        'enable = true; report.dir = "/srv/www"; credentials = { A = "/run/a"; GH_TOKEN = "/run/b"; };'
+        ' sshKeyFile = "/run/k"; nixConfig.a = 1; extraArgs = [ "a b" ];'
+    )
+    for workspace in ("github:acme/workspace", "/srv/acme"):
+        text = script(look_at(any_nix, module, f'{full} workspace = "{workspace}";'))
+        # The login is for the shell of git: what is to be expanded there stands in single quotes.
+        argv = [str(Path(sys.executable).with_name("shellcheck")), "--exclude", "SC2016", "-"]
+        ran = subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout
 
 
 class Repository:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.packaging.evaluated import LEAST, NIXOS, Looked, look, look_at, script, settings
+from tests.packaging.evaluated import LEAST, NIXOS, STUB, Looked, evaluate, look, look_at, script, settings
 from tests.support.nix import RealNix
 
 # What is set beside the least that has to be, then: what of the units or the script it changes.
@@ -164,6 +164,20 @@ def test_a_folder_beside_the_configuration_is_copied_to_the_store(nix: RealNix, 
     copy = Path(line.partition("=")[2])
     assert copy.parent == Path(nix.env()["NIX_STORE_DIR"])
     assert (copy / "workspace.toml").exists()
+
+
+def test_a_folder_beside_a_configuration_in_a_home_folder_is_seen_by_the_service(
+    any_nix: RealNix, tmp_path: Path
+) -> None:
+    (tmp_path / "acme").mkdir()
+    for workspace, refused in ((f"{tmp_path}/acme", 0), (f'"{tmp_path}/acme"', 1)):
+        night = (
+            f"(import {NIXOS.parent}/night.nix {{ lib = import {STUB}/lib.nix; pkgs = {{ }}; path = [ ];"
+            f' homes = [ "{tmp_path}" ]; cfg = {{ workspace = {workspace}; steps = [ "sync" ]; report.dir = null;'
+            " credentials = { }; sshKeyFile = null; nixConfig = { }; }; })"
+        )
+        said = evaluate(any_nix, f"builtins.filter (each: !each.assertion) {night}.assertions")
+        assert len(said) == refused
 
 
 def test_a_public_report_belongs_to_a_group_that_stays(found: dict[str, Looked | None]) -> None:

@@ -57,9 +57,16 @@ def test_the_example_for_home_manager_makes_a_service(nix: RealNix, tmp_path: Pa
     )
     assert refused == []
     assert user["timers"]["flakesync"]["Timer"]["OnCalendar"] == "Mon..Fri 07:30"
-    passes("calendar", "Mon..Fri 07:30")
 
 
+@pytest.mark.packaging
+def test_the_times_on_the_page_are_times() -> None:
+    times = re.findall(r'startAt = "(.+)";', PAGE)
+    assert times == ["Mon..Fri 07:30"]
+    passes("calendar", *times)
+
+
+@pytest.mark.packaging
 def test_the_addition_to_the_plain_units_is_one(tmp_path: Path) -> None:
     (block,) = blocks("ini")
     assert block.startswith("# /etc/systemd/system/flakesync.service.d/report.conf\n")

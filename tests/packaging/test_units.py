@@ -10,6 +10,7 @@ from tests.packaging.evaluated import HOME, LEAST, NIXOS, TOP, look_at, sections
 from tests.support.nix import RealNix
 from tests.support.tools import tool
 
+pytestmark = pytest.mark.packaging
 EXAMPLE = TOP / "examples/nightly/systemd"
 FULL = f'{LEAST} credentials.GITHUB_TOKEN = "/run/a"; sshKeyFile = "/run/b"; report.dir = "/srv/www";'
 

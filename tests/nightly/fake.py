@@ -86,6 +86,7 @@ class Fake:
 
 def install(folder: Path, log: Path, ends: Mapping[str, int]) -> None:
     """Put both programs into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     fake = folder / "flakesync"
     cases = " ".join(f"{command}) exit {status} ;;" for command, status in ends.items())
     fake.write_text(_FAKE.format(log=log, ends=cases))

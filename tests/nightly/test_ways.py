@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.nightly import recipes
-from tests.nightly.fake import Fake
+from tests.nightly.fake import Fake, install
 from tests.nightly.ways import ways
+from tests.packaging.evaluated import HOME, NIXOS, look, script, write_units
+from tests.support.nix import RealNix
 
 DRIFT = ["drift --quiet --markdown", "drift --quiet --markdown --at update"]
 STEPS = ["sync", "publish", "land --no-merge", "status --quiet", *DRIFT]
@@ -27,7 +29,7 @@ def test_every_way_runs_the_same_commands(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [name for name in WAYS if WAYS[name].at])
 def test_every_night_begins_at_the_same_time(name: str) -> None:
-    assert WAYS[name].at == "03:23"
+    assert WAYS[name].at == "03:17"
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,26 @@ def test_every_night_begins_at_the_same_time(name: str) -> None:
 @pytest.mark.parametrize("name", WAYS)
 def test_every_way_ends_as_the_night_does(name: str, ends: dict[str, int], status: int, tmp_path: Path) -> None:
     assert WAYS[name].start(Fake(tmp_path / "place", ends)).status == status
+
+
+@pytest.mark.parametrize("module", [NIXOS, HOME], ids=lambda module: module.stem)
+def test_the_modules_run_the_same_commands_at_the_same_time(module: Path, any_nix: RealNix, tmp_path: Path) -> None:
+    fake = Fake(tmp_path / "place", {"sync": 1})
+    install(tmp_path / "package" / "libexec", fake.log, {"sync": 1})
+    folders = {f"{name}_DIRECTORY": str(tmp_path / name.lower()) for name in ("STATE", "CACHE", "CREDENTIALS")}
+    (tmp_path / "state").mkdir()
+    package = f'enable = true; workspace = "{fake.folder}"; package = {{ outPath = "{tmp_path}/package"; }};'
+    every = 'steps = [ "report" "drift" "land" "publish" "sync" ];'
+    found, usual = look(any_nix, module, [f"{package} {every}", package])
+    assert found is not None
+    assert usual is not None
+    ran = fake.run(["sh", "-c", script(found)], **folders)
+    assert (ran.status, ran.steps) == (1, ["sync --json-file=sync.json", *STEPS[1:], "report report"])
+    assert {command[-1] for command in ran.commands} == {f"--workspace={fake.folder}/workspace.toml"}
+    # By themselves the modules leave landing out.
+    ran = fake.run(["sh", "-c", script(usual)], **folders)
+    assert [step.split()[0] for step in ran.steps] == ["sync", "publish", "status", "drift", "drift", "report"]
+    assert "OnCalendar=*-*-* 03:17:00\n" in write_units(usual, tmp_path)[1].read_text()
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from flakesync.report.html.edges import MOST_CURVES, edge_paths
 from flakesync.report.html.given import PageDocuments
-from flakesync.report.html.layout import Layout, NodeSize, lay_out
+from flakesync.report.html.layout import Layout, lay_out
 from flakesync.report.html.repos import GLYPHS, PageRepo, State
 from flakesync.report.html.visible import section_id
 from flakesync.report.text import count
@@ -15,7 +16,6 @@ MOST_REPOS = 2000
 """Up to how many repos each is a node of the graph, and has a section."""
 _MOST_NAME = {True: 22, False: 20}
 _MOST_WORDS = 28
-_MOST_CURVES = 400
 GRAVE_SHARE = 0.1
 """A group is shown as failed if more than this share of its repos failed: one of hundreds nearly always has."""
 _NO_GROUP = "no group"
@@ -139,9 +139,9 @@ def _draw(drawn: Sequence[_Drawn], waves: Sequence[Sequence[str]], kinds: Mappin
     known = {each.name for each in drawn}
     placed = [[name for name in wave if name in known] for wave in waves]
     rest = known - {name for wave in placed for name in wave}
-    layout = lay_out([*filter(None, placed), *([sorted(rest)] if rest else [])], kinds)
-    spots, size = layout.spots, layout.node
-    roomy = size.height > 30
+    placed = [*filter(None, placed), *([sorted(rest)] if rest else [])]
+    layout = lay_out(placed, kinds)
+    spots, roomy = layout.spots, layout.roomy
     # Column by column: the order of Tab, and of most bytes alike, which makes a large page a tenth smaller.
     drawn = sorted(drawn, key=lambda each: spots[each.name])
     nodes = [
@@ -161,31 +161,18 @@ def _draw(drawn: Sequence[_Drawn], waves: Sequence[Sequence[str]], kinds: Mappin
     ]
     number = {each.name: place for place, each in enumerate(drawn)}
     wave_of = {name: place for place, wave in enumerate(placed) for name in wave}
-    edges = []
-    for (upstream, dependent), kind in kinds.items():
-        if upstream not in number or dependent not in number:
-            continue
-        backwards = wave_of.get(upstream, 0) >= wave_of.get(dependent, 0)
-        start, end = spots[upstream], spots[dependent]
-        # Among hundreds nobody follows a single edge; straight ones make the page a fifth smaller.
-        path = (_line if len(drawn) > _MOST_CURVES else _curve)(start, end, size)
-        edges.append(GraphEdge(path, number[upstream], number[dependent], "cyc" if backwards else kind))
-    edges.sort(key=lambda edge: (edge.upstream, edge.dependent))
-    return PageGraph(layout=layout, nodes=nodes, edges=edges, dense=len(drawn) > _MOST_CURVES)
-
-
-def _curve(start: tuple[int, int], end: tuple[int, int], size: NodeSize) -> str:
-    """Return the path from the right side of one node to the left side of another one."""
-    x, y = end[0] - start[0] - size.width, end[1] - start[1]
-    # Backwards, the curve leaves and arrives as it would forwards, so that its direction is seen.
-    reach = x // 2 if x > 0 else 60
-    return f"M{start[0] + size.width} {start[1] + size.height // 2}c{reach} 0 {x - reach} {y} {x} {y}"
-
-
-def _line(start: tuple[int, int], end: tuple[int, int], size: NodeSize) -> str:
-    """Return the straight path instead."""
-    x, y = end[0] - start[0] - size.width, end[1] - start[1]
-    return f"M{start[0] + size.width} {start[1] + size.height // 2}l{x} {y}"
+    pairs = sorted((pair for pair in kinds if known.issuperset(pair)), key=lambda pair: [number[name] for name in pair])
+    paths = edge_paths(layout, placed, pairs)
+    edges = [
+        GraphEdge(
+            paths[pair],
+            number[pair[0]],
+            number[pair[1]],
+            "cyc" if wave_of[pair[0]] >= wave_of[pair[1]] else kinds[pair],
+        )
+        for pair in pairs
+    ]
+    return PageGraph(layout=layout, nodes=nodes, edges=edges, dense=len(drawn) > MOST_CURVES)
 
 
 def _cut(text: str, most: int) -> str:

@@ -40,6 +40,11 @@ class Layout(msgspec.Struct, frozen=True):
     spots: Mapping[str, tuple[int, int]]
     heads: Sequence[int]
 
+    @property
+    def roomy(self) -> bool:
+        """Whether nodes have two lines of text, and room between them."""
+        return self.node is ROOMY
+
 
 def lay_out(waves: Sequence[Sequence[str]], edges: Iterable[tuple[str, str]]) -> Layout:
     """Return positions for all nodes of `waves`; the same arguments give the same positions.

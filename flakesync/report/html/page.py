@@ -60,7 +60,7 @@ def _values(given: PageDocuments) -> dict[str, object]:
         "timeline": timeline(given.history),
         "updates": [each for each in updates if each.stage != "landed"],
         "any_pull": any(each.pull is not None for each in updates),
-        "worst": [row for row in rows if row.days > 0 and row.repo.id is not None][:4],
+        "worst": [row for row in sorted(rows, key=lambda row: -row.days) if row.days > 0 and row.repo.id][:4],
         "landed": sum(each.stage == "landed" for each in updates),
         "outcomes": [each for each in given.sync.repos if each.error or each.failed_upstreams] if given.sync else [],
         "synced": _counted(each.status for each in given.sync.repos) if given.sync is not None else "",

@@ -78,7 +78,10 @@ let
     if given == [ ] then
       [ ]
     else
+      # The empty one first: no other helper answers, and none is given the token to keep.
       [
+        "-c"
+        "credential.https://${host}.helper="
         "-c"
         "credential.https://${host}.helper=!f() { test \"$1\" = get && printf 'username=${logins.${host}.user}\\npassword=%s\\n' \"\$${builtins.head given}\"; }; f"
       ];

@@ -212,6 +212,10 @@ def test_a_clone_that_was_cut_off_is_begun_again(night: Night) -> None:
 
 
 def test_git_logs_in_at_the_servers_that_flakesync_knows_and_at_no_other(night: Night) -> None:
+    # A user's own helper answers where there is no token, and there alone.
+    own = "username=me\npassword=mine\n"
+    helper = "!f() { printf 'username=me\npassword=mine\n'; }; f".replace("\n", "\\n")
+    run_git("config", "--global", "credential.https://github.com.helper", helper, cwd=Path("/"))
     hosts = {host: facts for facts in KINDS.values() for host in facts.hosts}
     kinds = {variable: kind for kind in KINDS.values() for variable in kind.token_variables}
     least = 'enable = true; workspace = "github:a/b";'
@@ -224,7 +228,11 @@ def test_git_logs_in_at_the_servers_that_flakesync_knows_and_at_no_other(night: 
         for host in [*hosts, "git.example.com", "api.github.com"]:
             argv, env = ["sh", "-c", asked, "sh", host], {**os.environ, variable: SECRET}
             said = subprocess.run(argv, env=env, capture_output=True, text=True, check=False).stdout
-            wanted = f"username={kind.git_user}\npassword={SECRET}\n" if hosts.get(host) is kind else ""
+            wanted = (
+                f"username={kind.git_user}\npassword={SECRET}\n"
+                if hosts.get(host) is kind
+                else own * (host == "github.com")
+            )
             assert said.partition(f"host={host}\n")[2] == wanted
 
 

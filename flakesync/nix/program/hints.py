@@ -116,9 +116,7 @@ def _missing(text: str, folder: Path | None) -> str | None:
     near = difflib.get_close_matches(name, _names(folder) - {name}, n=3, cutoff=0.75)
     if near:
         return f"flake.nix has {' and '.join(f'`{each}`' for each in near)}: is that meant by `{name}`?"
-    return (
-        f"if it was there before the update, an input has renamed or removed `{name}`; `flakesync why` has what moved"
-    )
+    return f"if it was there before, an input that moved has renamed or removed `{name}`: see `flakesync why`"
 
 
 def _names(folder: Path | None) -> set[str]:

@@ -54,6 +54,7 @@ def render_bisect(document: BisectDocument, *, width: int, full: bool = False) -
     lines += [line(Span(piece, "warn")) for piece in wrap(said, width)] if said else []
     if document.outcome not in ("found", "not-failing"):
         lines += _output(document, full=full)
+    if document.outcome != "not-failing":
         lines += _hint(shown(document.hint or ""), width)
     if not document.complete and document.outcome == "found":
         lines += [line(Span(piece, "warn")) for piece in wrap(_LIMITED, width)]

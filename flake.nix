@@ -75,7 +75,14 @@
         }
       );
 
-      formatter = forEachSystem (_: pkgs: pkgs.nixfmt);
+      # `nix fmt` names no file, or a folder with Nix before 2.25: nixfmt would wait for input, or change the examples too.
+      formatter = forEachSystem (
+        _: pkgs:
+        pkgs.writeShellScriptBin "format" ''
+          case "$*" in "" | .) set -- flake.nix nix/*.nix ;; esac
+          exec ${pkgs.nixfmt}/bin/nixfmt "$@"
+        ''
+      );
 
       checks = forEachSystem (
         system: pkgs:

@@ -106,6 +106,18 @@ def test_the_overlay_adds_the_package_to_the_packages_it_is_given(nix: RealNix) 
     ]
 
 
+@pytest.mark.parametrize("arguments", [[], ["."], ["a b.nix"]])
+def test_the_formatter_takes_the_files_of_the_flake_where_none_are_named(
+    any_nix: RealNix, tmp_path: Path, arguments: list[str]
+) -> None:
+    text = outputs(any_nix, "flake.formatter.x86_64-linux.given.text")
+    assert re.search(r"exec /\S+-nixfmt/bin/nixfmt ", text)
+    argv = ["sh", "-c", re.sub(r"exec \S+/nixfmt", "printf '%s\\n'", text), "format", *arguments]
+    said = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, check=True).stdout.splitlines()
+    files = ["flake.nix", *(f"nix/{name}.nix" for name in ("home", "image", "night", "nixos", "options", "package"))]
+    assert said == (arguments if arguments == ["a b.nix"] else files)
+
+
 def test_the_modules_are_sets_that_import_a_file(nix: RealNix) -> None:
     found = outputs(nix, "map (each: map toString each.default.imports) [ flake.nixosModules flake.homeModules ]")
     assert found == [[f"{TOP}/nix/nixos.nix"], [f"{TOP}/nix/home.nix"]]

@@ -119,6 +119,7 @@ let
       # A file that is there as soon as it is evaluated: nothing has to be built for it to be run.
       writeShellScript =
         name: text: builtins.toFile name "#!/bin/sh\n${builtins.unsafeDiscardStringContext text}";
+      writeShellScriptBin = name: text: made { inherit name text; };
       runCommand =
         name: env: text:
         made {

@@ -32,11 +32,15 @@ dockerTools.buildLayeredImage {
     mkdir -p -m 1777 tmp
     mkdir -p -m 0777 home/flakesync
   '';
+  # Nix then knows the paths that it finds in its store.
+  includeNixDB = true;
   config = {
     Entrypoint = [ "/bin/flakesync" ];
     WorkingDir = "/home/flakesync";
     Env = [
       "HOME=/home/flakesync"
+      # There are no users to build as.
+      "NIX_CONFIG=build-users-group ="
       "SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
       "NIX_SSL_CERT_FILE=${cacert}/etc/ssl/certs/ca-bundle.crt"
     ];

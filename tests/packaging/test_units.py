@@ -1,5 +1,6 @@
 """Units as systemd sees them: those of both modules, and the example for other systems."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,3 +76,13 @@ def test_the_example_and_the_module_have_the_same_fence(any_nix: RealNix) -> Non
         if key.startswith(names):
             wanted = ["yes"] if value is True else [value] if isinstance(value, str) else value
             assert " ".join(example.get(key, [])) == " ".join(wanted), key
+
+
+def test_what_a_store_without_a_daemon_needs_opens_the_example(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```ini\n(.*?)^```", (EXAMPLE / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    service = tmp_path / "flakesync.service"
+    service.write_text(f"{(EXAMPLE / service.name).read_text()}\n{block}")
+    passes("verify", "--man=no", service)
+    said = analyze("security", "--offline=true", service).stdout
+    assert re.search(r"✗ RestrictNamespaces=~user", said)
+    assert "Service does not filter system calls" in said

@@ -70,7 +70,7 @@ def read_stored(folder: Path) -> Stored:
 
 
 def read_sync(folder: Path) -> SyncDocument | None:
-    """Return what a sync has answered into a folder (`sync --json > DIR/sync.json`); None: there is none.
+    """Return what a sync has answered into a folder (`sync --json-file DIR/sync.json`); None: there is none.
 
     Raises: FlakesyncError(`bad-document`): it cannot be read.
     """

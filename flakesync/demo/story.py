@@ -96,6 +96,7 @@ def _invite(place: Path, *, evaluate: bool) -> None:
         *([typed("nix", "--extra-experimental-features", "'nix-command flakes'", "eval", fleet)] if evaluate else []),
         typed("flakesync", "graph", "--format", "mermaid"),
         typed("flakesync", "drift", "--repo", "fleet"),
+        typed("flakesync", "report", "page"),
     )
     say("Or commit something in lib and sync again: the update branches are built anew on it. `flakesync abandon` puts"
         " them away, to begin once more.")  # fmt: skip

@@ -73,9 +73,9 @@ def report(
     when, update branches and pull requests, findings of audit (level offline). It
     is replaced in one step. DIR/history.jsonl gets a line a run, and is what the
     page draws drift over time from. The documents that the page was made of lie
-    beside it: graph.json, drift.json, status.json, audit.json. A sync.json in DIR
-    (`flakesync sync --json > DIR/sync.json`) is shown too. With --offline the page
-    has no pull requests. --json answers with the new line of the history.
+    beside it: graph.json, drift.json, status.json, audit.json. What a sync did is
+    on it too, where `flakesync sync --json-file DIR/sync.json` has written it. With
+    --offline it has no pull requests. --json answers with the new line of history.
 
     Exits with 0 when the page was written, whatever it shows.
 

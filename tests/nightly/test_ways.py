@@ -78,6 +78,29 @@ def test_the_recipe_with_a_page_is_the_plain_one_but_for_the_page(plain: Path, p
     }
 
 
+def test_the_page_comes_out_after_a_red_night_and_no_other_job_has_the_token() -> None:
+    jobs = recipes.load(recipes.GITHUB_PAGES)["jobs"]
+    assert jobs["page"]["needs"] == "nightly"
+    assert jobs["page"]["if"] == "${{ !cancelled() && needs.nightly.outputs.page != '' }}"
+    assert "secrets." not in str(jobs["page"])
+    assert "permissions" not in jobs["nightly"]
+    assert jobs["page"]["permissions"] == {"pages": "write", "id-token": "write"}
+
+
+def test_gitlab_publishes_what_the_night_left_and_fails_where_there_is_no_page(tmp_path: Path) -> None:
+    document = recipes.load(recipes.GITLAB_PAGES)
+    night, page = document["flakesync"], document["pages"]
+    assert page["needs"] == ["flakesync"]
+    assert page["rules"] == [{**rule, "when": "always"} for rule in night["rules"]]
+    assert (night["artifacts"]["when"], page["artifacts"]["paths"]) == ("always", ["public"])
+    fake = Fake(tmp_path / "place")
+    script = "\n".join(page["script"])
+    assert fake.bash(script).status == 1
+    (fake.folder / "public").mkdir()
+    (fake.folder / "public/index.html").touch()
+    assert fake.bash(script).status == 0
+
+
 @pytest.mark.parametrize("path", recipes.COMPONENTS, ids=lambda path: path.stem)
 def test_the_component_prepares_as_the_recipe_does(path: Path) -> None:
     recipe, component = recipes.gitlab_job(recipes.GITLAB), recipes.gitlab_job(path)

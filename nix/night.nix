@@ -140,6 +140,9 @@ let
     ]
   } --workspace \"$workspace\"${optionalString makesReport " --report \"$report\""} ${escapeShellArgs cfg.extraArgs}";
 
+  # Not the folder, which another may own. A file that cannot be changed is of an earlier night's user, and open already.
+  openReport = ''chmod g+rw,o+r "$report"/* 2>/dev/null || true'';
+
   inStore = name: lib.hasPrefix "${builtins.storeDir}/" name;
   # Interpolated: a path beside the configuration is seen in the store, wherever the configuration lies.
   inHome = name: builtins.any (home: lib.hasPrefix "${home}/" "${name}/") homes;
@@ -165,11 +168,11 @@ in
     cd "$STATE_DIRECTORY"
     ${optionalString makesReport ''
       report=${if isPublic then escapeShellArg cfg.report.dir else "$STATE_DIRECTORY/report"}
-      mkdir -p "$report"
+      (umask ${if isPublic then "022" else "077"} && mkdir -p "$report")
     ''}
     status=0
     ${night} || status=$?
-    ${optionalString isPublic ''chmod -R g+rwX,o+rX "$report" || true''}
+    ${optionalString isPublic openReport}
     exit "$status"
   '';
 

@@ -48,7 +48,7 @@ class Night:
             "SEEN": str(self.folder / "seen"),
         }
         return subprocess.run(
-            ["/bin/sh", file], env=given | env, capture_output=True, text=True, check=False, cwd="/", timeout=120
+            ["/bin/sh", file], env=given | env, capture_output=True, text=True, check=False, cwd="/", umask=0o077
         )
 
     def seen(self, name: str) -> str:
@@ -131,12 +131,17 @@ def test_the_exit_status_is_that_of_the_night(night: Night, status: int) -> None
 def test_a_private_report_is_in_the_folder_of_states_and_a_public_one_can_be_read_by_all(night: Night) -> None:
     night.run('workspace = "/nowhere";')
     assert night.seen("arguments").splitlines()[-2:] == ["--report", f"{night.folder}/state/report"]
+    private = night.folder / "state/report"
+    assert private.stat().st_mode & 0o777 == 0o700
     www = night.folder / "www"
-    www.mkdir(mode=0o700)
-    (www / "index.html").touch(mode=0o600)
-    night.run(f'workspace = "/nowhere"; report.dir = "{www}";')
+    ran = night.run(f'workspace = "/nowhere"; report.dir = "{www}";')
     assert night.seen("arguments").splitlines()[-2:] == ["--report", str(www)]
-    assert (www.stat().st_mode & 0o777, (www / "index.html").stat().st_mode & 0o777) == (0o775, 0o664)
+    # A folder that is there already, as NixOS makes it, is left as it is.
+    www.chmod(0o2775)
+    page = www / "index.html"
+    page.touch(mode=0o600)
+    assert ran.stderr == night.run(f'workspace = "/nowhere"; report.dir = "{www}";').stderr == ""
+    assert (www.stat().st_mode & 0o7777, page.stat().st_mode & 0o777) == (0o2775, 0o664)
 
 
 @pytest.mark.parametrize("module", [NIXOS, HOME], ids=["nixos", "home"])

@@ -1,5 +1,6 @@
 """The history that an earlier run has published: in a file, or at an address."""
 
+import re
 from pathlib import Path
 
 from flakesync.history.append import read_file
@@ -86,6 +87,7 @@ def _ask(url: str) -> bytes:
             raise NoHistoryError(f"HTTP {answer.status} {answer.reason}".rstrip(), again=again)
     except NoAnswerError as error:
         again = error.trouble in ("connect", "connect-timeout", "timeout", "broken")
-        raise NoHistoryError(hide_secrets(error.reason), again=again) from None
+        reason = re.sub(r"^\[Errno -?[0-9]+\] ", "", error.reason)
+        raise NoHistoryError(hide_secrets(reason), again=again) from None
     except ValueError:  # an address that is none
         raise NoHistoryError("it is no address") from None

@@ -61,6 +61,10 @@ class Opened:
         x, y, width, height = map(float, box.split())
         return x, y, width, height
 
+    def settle(self) -> None:
+        """Wait until what a long page lays out last, seconds after it was opened, is there."""
+        self.page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished))")
+
     def size(self) -> tuple[float, float]:
         """Return width and height of the whole drawing."""
         width, height = (self.page.get_attribute("#svg", f"data-{each}") or "" for each in "wh")

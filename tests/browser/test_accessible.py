@@ -42,6 +42,7 @@ def violations(page: Opened) -> list[str]:
 def test_axe_finds_nothing(opened: Opener, repos: int, size: dict[str, int], scheme: str) -> None:
     page = opened(repos, color_scheme=scheme, viewport=size)
     name = page.names()[repos // 2]
+    page.settle()
     # The chosen repo's panel and the faded rest are looked at with the page: one run finds what two would.
     page.page.fill("#find", name)
     assert page.marked("me") == {name}

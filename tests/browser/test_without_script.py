@@ -111,6 +111,8 @@ def test_the_whole_graph_is_printed_wherever_it_was_moved_to(opened: Opener) -> 
 def test_the_end_of_a_long_page_is_not_blank(opened: Opener, repos: int, media: Literal["screen", "print"]) -> None:
     page = opened(repos)
     page.page.emulate_media(media=media)
+    if media == "screen":
+        page.settle()
     address = page.address_of(page.names()[-1])
     box = page.page.locator(f"[id='{address}']").bounding_box()
     assert box is not None

@@ -9,6 +9,8 @@
   const nodes = [...svg.querySelectorAll("a.n")], edges = [...svg.querySelectorAll("#edges path")];
   const at = new Map(nodes.map((n) => [n.dataset.i, n]));
   const names = [...($("names")?.options ?? [])].map((o) => o.value);
+  const places = new Map(nodes.map((n) => [n, n.getAttribute("transform").match(/-?[\d.]+/g).map(Number)]));
+  const [wideOne, highOne] = ["width", "height"].map((side) => +nodes[0]?.querySelector("rect").getAttribute(side));
   const name = (n) => names[n.dataset.i] ?? n.textContent;
   const named = (href) => nodes.find((n) => n.getAttribute("href") === href) ?? null;
   const on = (what, event, act) => what?.addEventListener(event, act, { passive: false });
@@ -19,8 +21,12 @@
   const look = (x, y, w) => {
     const h = w * ratio, keep = (low, size, all) => Math.min(Math.max(low, -size / 2), all - size / 2);
     box = [keep(x, w, W), keep(y, h, H), w, h]; // the middle stays inside: the drawing cannot be lost
-    svg.classList.toggle("far", scale() < 0.5);
+    const far = scale() < 0.5, [left, top] = box;
+    svg.classList.toggle("far", far);
     svg.setAttribute("viewBox", box.join(" "));
+    // Texts cost the most at each step: only those that can be read are there.
+    for (const [n, [nx, ny]] of places)
+      n.classList.toggle("near", !far && nx > left - wideOne && ny > top - highOne && nx < left + w && ny < top + h);
   };
   const fit = () => look(0, 0, W);
   const move = (x, y) => look(box[0] + x, box[1] + y, box[2]);
@@ -34,9 +40,8 @@
   };
   // Show some nodes: nothing moves if they can be read where they are; the first alone if all would be too small.
   const show = (some, always) => {
-    const spots = some.map((n) => n.transform.baseVal[0].matrix), { width, height } = some[0].querySelector("rect");
-    const x = Math.min(...spots.map((m) => m.e)), x1 = Math.max(...spots.map((m) => m.e)) + width.baseVal.value;
-    const y = Math.min(...spots.map((m) => m.f)), y1 = Math.max(...spots.map((m) => m.f)) + height.baseVal.value;
+    const xs = some.map((n) => places.get(n)[0]), ys = some.map((n) => places.get(n)[1]);
+    const x = Math.min(...xs), x1 = Math.max(...xs) + wideOne, y = Math.min(...ys), y1 = Math.max(...ys) + highOne;
     const seen = x >= box[0] && y >= box[1] && x1 <= box[0] + box[2] && y1 <= box[1] + box[3];
     if (seen && !always && scale() >= 0.5) return;
     const w = Math.min(Math.max(x1 - x + 80, (y1 - y + 80) / ratio, wide), W);

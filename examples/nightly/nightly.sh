@@ -117,6 +117,20 @@ run() {
     "$flakesync" "$@"
 }
 
+# Tell how a command ended: its name, its exit status.
+tell_end() {
+    case $2 in
+    0) said='done' ;;
+    1) said='**some repos failed**, the log says why' ;;
+    3) said='**a bug in flakesync**, the log says which; please report it' ;;
+    4) said='done what can be done; the rest waits' ;;
+    *) said="**could not run** (exit status $2), the log says why" ;;
+    esac
+    # The backquotes are markdown.
+    # shellcheck disable=SC2016
+    printf -- '- `flakesync %s`: %s\n' "$1" "$said" | tell || worse 2
+}
+
 # Run a command and tell of it by its name, the first argument. Returns its exit status.
 told() {
     name=$1
@@ -124,16 +138,7 @@ told() {
     printf '\n== flakesync %s\n' "$name" >&2
     run "$@"
     status=$?
-    case $status in
-    0) said='done' ;;
-    1) said='**some repos failed**, the log says why' ;;
-    3) said='**a bug in flakesync**, the log says which; please report it' ;;
-    4) said='done what can be done; the rest waits' ;;
-    *) said="**could not run** (exit status $status), the log says why" ;;
-    esac
-    # The backquotes are markdown.
-    # shellcheck disable=SC2016
-    printf -- '- `flakesync %s`: %s\n' "$name" "$said" | tell || worse 2
+    tell_end "$name" "$status"
     return "$status"
 }
 
@@ -148,14 +153,20 @@ step() {
 answer() {
     text=$(run "$@")
     status=$?
-    printf '%s\n\n' "$text" | tell || worse 2
+    case $status in 0 | 1) ;; *) tell_end "$1" "$status" ;; esac
+    if [ -n "$text" ]; then printf '%s\n\n' "$text" | tell || worse 2; fi
     case $status in 0 | 1) return "$status" ;; 3) worse 3 ;; *) exit "$status" ;; esac
 }
 
 printf '# Flakes, night of %s\n\n' "$(date -u +%Y-%m-%d)" | tell || worse 2
 if wants sync; then
-    # The page shows what sync did, too.
-    if [ -n "$report" ]; then step sync sync --json-file="$report/sync.json"; else step sync sync; fi
+    # The page shows what sync did, too: tonight, and not the night before.
+    if [ -n "$report" ]; then
+        rm -f -- "$report/sync.json"
+        step sync sync --json-file="$report/sync.json"
+    else
+        step sync sync
+    fi
 fi
 if wants publish; then step publish publish; fi
 if wants land; then
@@ -167,6 +178,7 @@ if wants publish land; then
     printf '\n## Updates\n\n' | tell || worse 2
     text=$(run status --quiet)
     status=$?
+    case $status in 0 | 1) ;; *) tell_end status "$status" ;; esac
     # 1: of some repos it is not known where they stand, and the answer says why.
     case $status in 0) ;; 1 | 3) worse "$status" ;; *) exit "$status" ;; esac
     printf '%s\n' "$text" | sed 's/^/    /' | tell || worse 2

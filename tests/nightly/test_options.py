@@ -102,6 +102,17 @@ def test_a_page_that_cannot_be_made_is_a_worse_night_and_nothing_else(
     assert len(ran.commands) == (2 if options else 7)
 
 
+def test_what_sync_did_the_night_before_is_not_shown_as_tonight_s(tmp_path: Path) -> None:
+    fake = Fake(tmp_path / "place", {"sync": 3})
+    old = fake.folder / "page" / "sync.json"
+    old.parent.mkdir()
+    old.write_text("{}")
+    assert fake.night("--report", "page", "--steps", "drift report").status == 0
+    assert old.exists(), "no sync since"
+    assert fake.night("--report", "page").status == 3
+    assert not old.exists()
+
+
 def test_a_strict_night_fails_by_base_branches_that_are_behind(tmp_path: Path) -> None:
     fake = Fake(tmp_path / "place")
     # Only of the base branches is there a finding.
@@ -156,6 +167,15 @@ def test_a_night_that_cannot_be_told_of_goes_on_and_ends_with_2(fake: Fake, summ
     nowhere = '"$@"' if summary else '"$@" >/dev/full'
     ran = fake.run(["sh", "-c", nowhere, "sh", "flakesync-nightly", summary])
     assert (ran.status, ran.steps) == (2, ALL)
+
+
+@pytest.mark.parametrize("command", ["sync", "publish", "status", "drift", "report"])
+def test_the_summary_names_the_command_that_could_not_run(command: str, tmp_path: Path) -> None:
+    fake = Fake(tmp_path / "place", {command: 2})
+    ran = fake.night("--report", "page")
+    assert ran.status == 2
+    assert f"- `flakesync {command}`: **could not run** (exit status 2), the log says why\n" in ran.out
+    assert ran.out.count("could not run") == 1
 
 
 def test_bash_runs_it_as_sh_does(fake: Fake) -> None:

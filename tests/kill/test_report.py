@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(not tracer.available(), reason="needs ptrace, on
 EVERY = int(os.environ.get("FLAKESYNC_KILL", "0"))
 """As in test_every_moment.py: 0: at a few moments."""
 FEW = 3
+NEW = () if EVERY else pytest.mark.slow
 MODES: tuple[Mode, ...] = get_args(Mode)
 ARGV = ("report", "out", "--from", "stored")
 
@@ -54,7 +55,7 @@ def _moments(total: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("mode", [each for each in MODES if each != "all"])  # it starts nobody
-@pytest.mark.parametrize("is_first", [False, True], ids=["replaced", "new"])
+@pytest.mark.parametrize("is_first", [pytest.param(False, id="replaced"), pytest.param(True, id="new", marks=NEW)])
 def test_the_page_is_whole_at_any_moment_and_the_next_run_leaves_nothing_else(
     work: Path, mode: Mode, is_first: bool
 ) -> None:

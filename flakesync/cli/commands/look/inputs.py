@@ -18,6 +18,7 @@ def inputs(
     source: Annotated[
         str | None,
         typer.Argument(
+            metavar="SOURCE",
             help="A pin, a repo, a flake reference, or the name of a repository. Without it: all sources.",
             autocompletion=sources,
         ),

@@ -24,7 +24,8 @@ _STDIN = Path("-")
 def seen(
     common: Common,
     pin: Annotated[
-        str | None, typer.Argument(help="Only the tips of this pin.  [default: all]", autocompletion=pins)
+        str | None,
+        typer.Argument(metavar="PIN", help="Only the tips of this pin.  [default: all]", autocompletion=pins),
     ] = None,
     import_: Annotated[
         Path | None,

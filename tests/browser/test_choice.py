@@ -111,6 +111,16 @@ def test_an_address_opens_the_page_at_its_repo(opened: Opener) -> None:
     assert page.said().startswith(f"{name}: ")
 
 
+def test_an_address_shows_the_section_of_its_repo_on_a_long_page_too(opened: Opener) -> None:
+    address = opened(1000).address_of("worker")
+    page = opened(1000, "#" + address)
+    for _ in range(2):
+        box = page.page.locator(f"[id='{address}']").bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < 900
+        page.settle()
+
+
 @pytest.mark.parametrize(
     "address", ["#", "#drift", "#r-", "#r-nothing", "#%", "#%00", "#r-%F0%9F", "#[id]", "#constructor"]
 )

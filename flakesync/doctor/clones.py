@@ -1,11 +1,12 @@
 """The clones of the workspace: whether they can be read and written, and how much of their histories is there."""
 
 import os
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from flakesync.doctor.place import DoctorPlace
-from flakesync.doctor.rows import DoctorRows, Rows, together
+from flakesync.doctor.rows import FOLDER, DoctorRows, Rows, together
 from flakesync.documents.doctor import DoctorRow
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.git.repository import Repository
@@ -33,7 +34,7 @@ def clone_rows(place: DoctorPlace) -> Rows:
                 found += [(repo.name, row) for row in _of(repository, branch)]
         except GitError as error:
             found.append((repo.name, _unopened(path, error)))
-    yield from together(found)
+    yield from together(found, place.folders)
     yield from _shallow(place.workspace, shallow)
 
 
@@ -60,33 +61,32 @@ def _of(repository: Repository, branch: str) -> list[DoctorRow]:
 
 
 def _shallow(workspace: Workspace, shallow: Sequence[Repo]) -> Rows:
-    """Give a row for each shallow clone, with those whose locks are compared with its history."""
+    """Give the row about shallow clones, with those whose locks are compared with their histories."""
     if not shallow:
         yield _ROW.ok("histories", "no clone is shallow")
         return
-    blinded = _dependents(workspace, shallow)
-    for repo in shallow:
-        of = blinded.get(repo.name, [])
-        detail = f"the clone of {repo.name} is shallow"
-        detail += f": how far behind it {_few(of)} lock it is not known" if of else ": its history ends early"
-        hint = f"git -C {repo.path} fetch --unshallow (actions/checkout: `fetch-depth: 0`)"
-        yield _ROW.warning("histories", detail, hint=hint, repos=[repo.name])
+    of = _dependents(workspace, shallow)
+    one = len(shallow) == 1
+    detail = "the clone is shallow: " if one else "these clones are shallow: "
+    detail += f"how far {_few(of)} lag behind is not known" if of else "histories end early"
+    folder = shlex.quote(str(shallow[0].path)) if one else FOLDER
+    hint = f"git -C {folder} fetch --unshallow (actions/checkout: `fetch-depth: 0`)"
+    yield _ROW.warning("histories", detail, hint=hint, repos=[repo.name for repo in shallow])
 
 
-def _dependents(workspace: Workspace, upstreams: Sequence[Repo]) -> Mapping[RepoName, list[RepoName]]:
-    """Return which repos lock these, by the locks in the working trees."""
+def _dependents(workspace: Workspace, upstreams: Sequence[Repo]) -> list[RepoName]:
+    """Return the repos that lock some of these, by the locks in the working trees."""
     by_identity = {identity: repo.name for repo in upstreams for identity in repo.identities}
-    found: dict[RepoName, list[RepoName]] = {}
-    for repo in workspace.repos:
-        names = {
-            by_identity[node.origin.repository]
+    return [
+        repo.name
+        for repo in workspace.repos
+        if any(
+            by_identity.get(node.origin.repository, repo.name) != repo.name
             for flake in repo.flakes
             for node in _nodes(repo, flake_file(flake))
-            if node.origin.repository in by_identity
-        }
-        for name in names - {repo.name}:
-            found.setdefault(name, []).append(repo.name)
-    return found
+            if node.origin.repository is not None
+        )
+    ]
 
 
 def _nodes(repo: Repo, name: str) -> Sequence[LockNode]:

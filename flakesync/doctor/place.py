@@ -41,6 +41,11 @@ class DoctorPlace:
         return tuple((repo, repo.path) for repo in self.repos if repo.path is not None)
 
     @property
+    def folders(self) -> Mapping[RepoName, Path]:
+        """The folders of those that have one, by name."""
+        return {repo.name: path for repo, path in self.clones}
+
+    @property
     def jobs(self) -> int:
         """How many repos are looked at at once."""
         return self.workspace.jobs if self.workspace is not None else 1

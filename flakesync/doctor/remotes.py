@@ -1,6 +1,5 @@
 """Whether the servers of the repos let git read and push, asked as git asks: nothing is sent or fetched."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from flakesync.doctor.place import DoctorPlace
@@ -12,6 +11,7 @@ from flakesync.git.remotes.remote import Remote, explain, list_refs, run_once
 from flakesync.processes.folders import temporary_folder
 from flakesync.secrets import hide_secrets
 from flakesync.workspace.clones.by_host import read_by_host
+from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import Repo
 
 _ROW = DoctorRows("repos")
@@ -37,30 +37,26 @@ def remote_rows(place: DoctorPlace) -> Rows:
             return
 
         def look(repo: Repo) -> tuple[Repo, DoctorRow]:
-            remote = hosts.remote(place.addresses[repo.name])
-            return repo, _look(remote, repo, folder)
+            return repo, _look_or_fail(hosts, place.addresses[repo.name], repo, folder)
 
-        found = read_by_host(repos, _guarded(look, hosts.clean), lambda repo, error: (repo, _down(error)), place.jobs)
+        found = read_by_host(repos, look, lambda repo, error: (repo, _down(error)), place.jobs)
     yield from together((repo.name, row) for repo, row in found)
 
 
-def _guarded(
-    look: Callable[[Repo], tuple[Repo, DoctorRow]], clean: Callable[[str], str]
-) -> Callable[[Repo], tuple[Repo, DoctorRow]]:
-    """Make an error of a repo its row. Raises: HostDownError, which is also that of all others on the host."""
-
-    def guarded(repo: Repo) -> tuple[Repo, DoctorRow]:
-        try:
-            return look(repo)
-        except HostDownError:
+def _look_or_fail(hosts: Hosts, address: str, repo: Repo, folder: Path) -> DoctorRow:
+    """Return the row of a repo. Raises: HostDownError, which is that of all others on the host too."""
+    shown = address
+    try:
+        remote = hosts.remote(address)
+        shown = remote.url
+        return _look(remote, repo, folder)
+    except HostDownError:
+        raise
+    except FlakesyncError as error:
+        if error.code in INTERRUPTED:
             raise
-        except FlakesyncError as error:
-            if error.code in INTERRUPTED:
-                raise
-            hint = clean(error.hint) if error.hint is not None else None
-            return repo, _ROW.fails("git", clean(error.message), hint=hint)
-
-    return guarded
+        hint = hosts.clean(error.hint) if error.hint is not None else None
+        return _ROW.fails("git", _without_address(shown, hosts.clean(error.message)), hint=hint)
 
 
 def _down(error: HostDownError) -> DoctorRow:
@@ -85,11 +81,11 @@ def _look(remote: Remote, repo: Repo, folder: Path) -> DoctorRow:
             return _ROW.fails("git", f"the server has no branch {repo.base or 'at all'}", hint=hint)
     if refused is None:
         return _ROW.ok("git", "can be read and pushed to")
-    detail = _without_address(remote, remote.clean(refused.message))
+    detail = _without_address(remote.url, remote.clean(refused.message))
     return _ROW.fails("git", f"can be read, and not pushed to: {detail}", hint=refused.hint)
 
 
-def _without_address(remote: Remote, text: str) -> str:
+def _without_address(url: str, text: str) -> str:
     """Return a message without the address that it begins with, so that those of many repos are one."""
-    shown = hide_secrets(remote.url)
+    shown = hide_secrets(url)
     return text.removeprefix(f"{shown}: ").replace(f"'{shown}/'", "it").replace(shown, "it")

@@ -1,7 +1,8 @@
 """Rows as each group makes them, and one row for what is the same of many repos."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -46,17 +47,28 @@ class DoctorRows:
         return DoctorRow(group=self._group, what=what, how=how, detail=detail, hint=hint, repos=list(repos))
 
 
-def together(found: Iterable[tuple[RepoName, DoctorRow]]) -> Rows:
-    """Give one row for all repos of which the same was found; what fails comes first."""
-    names: dict[tuple[str, How, str, str | None], list[str]] = {}
+FOLDER = "FOLDER"
+"""What stands for a repo's folder where the same is said of several."""
+
+
+def together(found: Iterable[tuple[RepoName, DoctorRow]], folders: Mapping[RepoName, Path] | None = None) -> Rows:
+    """Give one row for all repos of which the same was found; what fails comes first.
+
+    folders: of the repos, whose names in a row make no difference.
+    """
+    names: dict[tuple[str, How, str, str | None], list[RepoName]] = {}
     rows: dict[tuple[str, How, str, str | None], DoctorRow] = {}
     for name, row in found:
-        key = (row.what, row.how, row.detail, row.hint)
+        folder = str((folders or {}).get(name, FOLDER))
+        hint = row.hint.replace(folder, FOLDER) if row.hint is not None else None
+        key = (row.what, row.how, row.detail.replace(folder, FOLDER), hint)
         rows.setdefault(key, row)
         names.setdefault(key, []).append(name)
     order: tuple[How, ...] = ("fails", "warning", "not-looked-at", "ok")
     for key, row in sorted(rows.items(), key=lambda item: order.index(item[1].how)):
-        yield replace(row, repos=names[key])
+        of = names[key]
+        shown = row if len(of) == 1 else replace(row, detail=key[2], hint=key[3])
+        yield replace(shown, repos=[*of])
 
 
 def expiry(make: DoctorRows, what: str, ends: float, now: float) -> DoctorRow:

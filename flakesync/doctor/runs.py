@@ -33,14 +33,14 @@ def run_rows(place: DoctorPlace) -> Rows:
             repo.name,
             _ROW.warning(
                 "locks of git",
-                f"{lock} is there since {age_s / 60:.0f} minutes",
+                f"{lock} is older than {_OLD_S / 60:.0f} minutes",
                 hint=f"if no git is running there, delete {lock}",
             ),
         )
         for repo, path in place.clones
-        for lock, age_s in _git_locks(path, branch, place.now)
+        for lock in _git_locks(path, branch, place.now)
     ]
-    yield from together(found)
+    yield from together(found, place.folders)
     if place.clones and not found:
         yield _ROW.ok("locks of git", "none is left in the clones")
 
@@ -89,8 +89,8 @@ def _has_open(process: int, file: os.stat_result) -> bool:
     return False
 
 
-def _git_locks(path: Path, branch: str, now: float) -> list[tuple[Path, float]]:
-    """Return the lock files that stop a run in a clone, and that are too old for a git at work, with their age."""
+def _git_locks(path: Path, branch: str, now: float) -> list[Path]:
+    """Return the lock files that stop a run in a clone, and that are too old for a git at work."""
     try:
         common = Path(ObjectReader.open(path).common_dir)
     except FlakesyncError:
@@ -102,5 +102,5 @@ def _git_locks(path: Path, branch: str, now: float) -> list[tuple[Path, float]]:
         except OSError:
             continue
         if age_s > _OLD_S:
-            found.append((common / name, age_s))
+            found.append(common / name)
     return found

@@ -51,6 +51,12 @@ def test_a_token_that_is_refused_fails_and_names_its_variable(private: Private) 
     assert token.repos == ["lib", "app"]
 
 
+def test_what_a_refused_token_cannot_read_is_one_row_for_all_repos(on_gitlab: Private) -> None:
+    row = one(doctor(on_gitlab, "repos", token="wr0ng-token-of-yesterday", status=1), "git")
+    assert (row.repos, on_gitlab.host in row.detail) == (["lib", "app"], False)
+    assert str(row.hint).startswith(f"is the token in {VARIABLE} still valid")
+
+
 def test_without_a_token_the_row_says_where_to_put_one(private: Private) -> None:
     found = doctor(private, token=None, status=1)
     token = one(found, f"token for {private.host}")

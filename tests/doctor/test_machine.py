@@ -156,8 +156,22 @@ def test_a_shallow_clone_is_named_with_those_that_it_blinds(tmp_path: Path, mani
     manifest.write_text(f"{manifest.read_text()}\n{more}")
     row = look("clones", manifest=manifest)("histories")
     assert (row.how, row.repos) == ("warning", ["up"])
-    assert row.detail == "the clone of up is shallow: how far behind it app lock it is not known"
+    assert row.detail == "the clone is shallow: how far app lag behind is not known"
     assert "--unshallow" in str(row.hint)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_is_the_same_of_many_clones_is_one_row(manifest: Path) -> None:
+    for name in ("one", "two"):
+        make_repo(manifest.parent / name, {"flake.nix": "{ }"})
+        os.chown(manifest.parent / name, 12345, 12345)
+        os.chown(manifest.parent / name / ".git", 12345, 12345)
+        manifest.write_text(f'{manifest.read_text()}\n[repos.{name}]\npath = "{name}"\n')
+    document = examine(find_place(manifest, os.environ), [each for each in LOOKS if each[0] == "clones"])
+    foreign = rows(document, "clones")[0]
+    assert (foreign.how, foreign.repos) == ("fails", ["one", "two"])
+    assert foreign.detail.startswith("FOLDER: another user owns it")
+    assert foreign.hint == "if you trust it: git config --global --add safe.directory FOLDER"
 
 
 def test_an_update_branch_that_is_checked_out_fails(manifest: Path) -> None:

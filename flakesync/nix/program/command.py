@@ -105,7 +105,8 @@ class Nix:
         except NixError as error:
             raise NixError("no-nix", f"{found} does not run: {error.message}", hint=_INSTALL_HINT) from None
         if ended.status != 0:
-            raise NixError("no-nix", f"{found} --version failed: {ended.err.strip()[:500]}", hint=_INSTALL_HINT)
+            hint = f"`{found} --version` has to work by hand; FLAKESYNC_NIX names another nix"
+            raise NixError("no-nix", f"{found} --version failed: {ended.err.strip()[:500]}", hint=hint)
         return cls._recognised(Path(found), ended.out.decode("utf-8", "replace"), environ)
 
     @classmethod

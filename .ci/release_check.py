@@ -1,8 +1,9 @@
-"""Refuse a release whose parts disagree: release_check.py TAG [WHEEL SDIST].
+"""Refuse a release whose parts disagree: release_check.py TAG [WHEEL SDIST]; or print its notes: --notes TAG.
 
 The tag is vX.Y.Z. flakesync.__version__, the newest section of CHANGELOG.md, the recipes that pin flakesync, and the
 metadata of the wheel and the sdist, where they are given, all say X.Y.Z, and nothing is left under Unreleased.
-Each problem is a line on stderr, FILE: what is wrong. Exit status: 0; 1 with a problem; 2 if it is not called so.
+Each problem is a line on stderr, FILE: what is wrong. The notes are the text of the section of CHANGELOG.md.
+Exit status: 0; 1 with a problem; 2 if it is not called so.
 """
 
 import ast
@@ -32,11 +33,17 @@ PLACES = ("examples", "docs", "templates", "README.md", "action.yml")
 
 def main() -> int:
     """Return the exit status."""
-    if len(sys.argv) not in (2, 4):
-        print(__doc__.partition("\n")[0], file=sys.stderr)
-        return 2
     root = Path(__file__).parents[1]
-    found = list(problems(root, sys.argv[1], [Path(name) for name in sys.argv[2:]]))
+    match sys.argv[1:]:
+        case ["--notes", tag]:
+            print(notes((root / "CHANGELOG.md").read_text("utf-8"), tag.removeprefix("v")))
+            return 0
+        case [str(tag), *_] if len(sys.argv) in (2, 4) and not tag.startswith("-"):
+            pass
+        case _:
+            print(__doc__.partition("\n")[0], file=sys.stderr)
+            return 2
+    found = list(problems(root, tag, [Path(name) for name in sys.argv[2:]]))
     for line in found:
         print(line, file=sys.stderr)
     return 1 if found else 0
@@ -92,6 +99,12 @@ def changelog_problems(text: str, wanted: str) -> Iterator[str]:
         yield f"CHANGELOG.md: [{wanted}] is empty"
     if not is_day(section["day"]):
         yield f"CHANGELOG.md: [{wanted}] has no day, as `## [{wanted}] - 2026-01-31`"
+
+
+def notes(text: str, version: str) -> str:
+    """Return what the changelog says of a version; empty where it has no section of it."""
+    found = (section["text"].strip() for section in SECTION.finditer(text) if section["name"] == version)
+    return next(found, "")
 
 
 def is_day(text: str | None) -> bool:

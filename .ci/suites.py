@@ -3,12 +3,14 @@
     lowest        the lowest direct dependencies that pyproject.toml allows
     newest        the newest dependencies that there are, typer without its limit
     3.13, 3.14    that Python, of Debian, with the versions of constraints.txt
+    FILE.whl      that wheel, with the versions of constraints.txt and without the checkout's own package
 
 Each environment lies in .cache/environments/NAME and is made by uv, which `.ci/setup tools` installs. Exit status: 0 if
 all passed, 1 if tests failed, 2 if an environment could not be made. Run it with .venv's Python.
 """
 
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -26,6 +28,7 @@ PARTS = {
     # What touches each dependency: the command line, locks and flake.nix, git, documents, HTTP, TOML, pages.
     "lowest": ("tests/cli", "tests/nix", "tests/git", "tests/workspace", "tests/survey", "tests/net", "tests/report"),
     "newest": ("tests/cli", "tests/nix", "tests/git", "tests/net", "tests/report"),
+    "wheel": ("tests/cli", "tests/nix", "tests/git", "tests/workspace", "tests/sync", "tests/demo"),
 }
 """The tests that an environment runs; all of them where it is not named here."""
 
@@ -36,6 +39,7 @@ WRAPPED = (
 """Tests that see that a Python of .ci/python_versions.py is started by a shell: its files, its system calls."""
 LEFT_OUT = {
     "lowest": (),
+    "wheel": (),
     "newest": ("tests/cli/test_startup.py",),  # the newest typer imports pydantic
 }
 
@@ -51,48 +55,24 @@ def main() -> int:
     for name in names:
         try:
             python = make(name)
+            folder = without_package() if name.endswith(".whl") else ROOT
         except (SetUpError, OSError, subprocess.SubprocessError) as error:
             print(f"suites: {name}: {error}", file=sys.stderr)
             worst = 2
             continue
-        # Tests with real Nix say something of Nix, and have been run by `make test`.
-        argv: list[str | Path] = [
-            python,
-            "-m",
-            "pytest",
-            "-n",
-            "auto",
-            "--maxprocesses",
-            "8",
-            "--dist",
-            "worksteal",
-            "--timeout",
-            "900",
-        ]
-        argv += ["-p", "no:cacheprovider", "-m", f"{NOT_HERE} and not nix", *PARTS.get(name, ("tests",)), *options]
         print(f"suites: {name}: {shown_versions(python)}", file=sys.stderr)
-        if subprocess.run(argv, cwd=ROOT, check=False).returncode != 0:
+        argv: list[str | Path] = [python, "-m", "pytest", *arguments(name), *options]
+        if subprocess.run(argv, cwd=folder, check=False).returncode != 0:
             worst = max(worst, 1)
     return worst
 
 
 def arguments(name: str) -> Iterator[str]:
     """Give the options of pytest for the tests that an environment runs."""
-    yield from (
-        "-n",
-        "auto",
-        "--maxprocesses",
-        "8",
-        "--dist",
-        "worksteal",
-        "--timeout",
-        "900",
-        "-p",
-        "no:cacheprovider",
-    )
+    yield from ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal", "--timeout=900", "-p", "no:cacheprovider")
     # Tests with real Nix say something of Nix, and have been run by `make test`.
-    yield from ("-m", f"{NOT_HERE} and not nix", *PARTS.get(name, ("tests",)))
-    for test in LEFT_OUT.get(name, WRAPPED):
+    yield from ("-m", f"{NOT_HERE} and not nix", *PARTS.get(kind(name), ("tests",)))
+    for test in LEFT_OUT.get(kind(name), WRAPPED):
         yield f"--deselect={test}"
 
 
@@ -104,7 +84,7 @@ def split(words: list[str]) -> tuple[list[str], list[str]]:
 
 def make(name: str) -> Path:
     """Make the environment and return its Python; raises SetUpError."""
-    home = PLACE / name
+    home = PLACE / kind(name)
     home.parent.mkdir(parents=True, exist_ok=True)
     python = home / "bin/python"
     if name in ("lowest", "newest"):
@@ -115,12 +95,32 @@ def make(name: str) -> Path:
         pins.write_text("\n".join(line for line in constraints() if name_of(line) not in runtime()))
         resolution = "lowest-direct" if name == "lowest" else "highest"
         uv("pip", "install", "--python", python, "--resolution", resolution, "-r", wanted, "-c", pins)
+    elif name.endswith(".whl"):
+        uv("venv", "--clear", "--python", BIN / "python", home)
+        uv("pip", "install", "--python", python, "-r", ROOT / "constraints.txt", Path(name).absolute())
+        return python
     else:
         fetched = run([sys.executable, ROOT / ".ci/python_versions.py", ROOT / ".cache/python", name])
         uv("venv", "--clear", "--python", fetched.strip(), home)
         uv("pip", "install", "--python", python, "-r", ROOT / "constraints.txt")
-    uv("pip", "install", "--python", python, "--no-deps", "-e", ROOT)
+    uv("pip", "install", "--python", python, "--no-deps", "--build-constraints", ROOT / "constraints.txt", "-e", ROOT)
     return python
+
+
+def kind(name: str) -> str:
+    """Return the name of an environment in the tables above."""
+    return "wheel" if name.endswith(".whl") else name
+
+
+def without_package() -> Path:
+    """Copy the checkout without the package, so that tests import what is installed; return the folder."""
+    folder = PLACE / "wheel-tests"
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in run(["git", "-C", ROOT, "ls-files", "-z"]).split("\0"):
+        if name and not name.startswith("flakesync/") and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
 
 
 def uv(*argv: str | Path) -> None:

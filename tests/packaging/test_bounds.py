@@ -1,5 +1,6 @@
 """The bounds of the dependencies: what distributions have fits, the pinned set fits and starts quickly."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -65,3 +66,16 @@ def test_each_tool_is_pinned() -> None:
         versions = {name: version for file in files for name, version in pinned(file).items()}
         for each in map(Requirement, groups[group]):
             assert versions[canonicalize_name(each.name)] in each.specifier, each
+
+
+def test_the_tests_of_other_environments_are_there() -> None:
+    spec = importlib.util.spec_from_file_location("suites", ROOT / ".ci/suites.py")
+    assert spec is not None
+    assert spec.loader is not None
+    suites = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(suites)
+    named = {path for paths in suites.PARTS.values() for path in paths}
+    named |= {path.partition("::")[0] for paths in (suites.WRAPPED, *suites.LEFT_OUT.values()) for path in paths}
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+    assert "typer" in suites.runtime()
+    assert "pytest" not in suites.runtime()

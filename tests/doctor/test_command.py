@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import command, environment, spawn
+from tests.cli.conftest import command, environment
+from tests.support import forked
 from tests.support.repos import make_repo
+
+
+def spawn(*argv: str, cwd: Path, **more: str) -> "subprocess.CompletedProcess[str]":
+    """Run flakesync, with more of an environment."""
+    return forked.flakesync(*argv, cwd=cwd, env={**os.environ, **more})
+
 
 pytestmark = pytest.mark.usefixtures("away")
 

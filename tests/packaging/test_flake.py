@@ -148,6 +148,12 @@ def test_the_package_has_git_on_path_and_leaves_nix_to_the_user(nix: RealNix) ->
     assert arguments == ["--prefix", "PATH", ":", git]
 
 
+def test_the_nightly_script_finds_the_program_of_its_package(nix: RealNix) -> None:
+    text = outputs(nix, "flake.packages.x86_64-linux.default.given.postFixup")
+    # Only what lies in bin is wrapped by itself.
+    assert re.search(r'wrapProgram "\$out/libexec/flakesync-nightly" --prefix PATH : "\$out/bin:', text)
+
+
 def test_the_package_says_what_it_is_and_how_it_is_updated(nix: RealNix) -> None:
     given = outputs(
         nix,

@@ -1,6 +1,7 @@
 """The script of the modules' service, run as systemd runs it: the workspace, credentials, the report, exit statuses."""
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -110,7 +111,10 @@ def test_the_system_s_service_keeps_everything_in_its_own_folders_and_asks_the_d
     assert night.run('workspace = "/nowhere";').returncode == 0
     found = night.environment()
     assert (found["HOME"], found["XDG_CACHE_HOME"]) == (f"{night.folder}/state", f"{night.folder}/cache")
-    assert found["NIX_REMOTE"] == "daemon"
+    assert (found["NIX_REMOTE"], found["GIT_TERMINAL_PROMPT"]) == ("daemon", "0")
+    store = night.nix.env()["NIX_STORE_DIR"]
+    programs = [re.sub(".*-", "", place) for place in found["PATH"].split(":") if place.startswith(store)]
+    assert programs == [f"{name}/bin" for name in ("nix", "git", "openssh", "bash", "coreutils", "gnused")]
     assert night.seen("folder") == f"{night.folder}/state\n"
 
 

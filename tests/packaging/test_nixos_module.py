@@ -124,6 +124,8 @@ def test_by_default_it_is_a_night_at_seventeen_past_three(found: dict[str, Looke
     service = settings(looked)
     assert (service["Type"], service["DynamicUser"], service["LoadCredential"]) == ("oneshot", True, [])
     assert (service["StateDirectory"], service["CacheDirectory"]) == ("flakesync", "flakesync")
+    assert (service["StateDirectoryMode"], service["CacheDirectoryMode"]) == ("0700", "0700")
+    assert looked.services["flakesync"]["restartIfChanged"] is False, "a night goes on while the system is switched"
     assert service["SuccessExitStatus"] == 4, "a failed repo (1) has to be told of by OnFailure="
     assert (looked.rules, looked.groups, looked.user) == ([], [], {"services": {}, "timers": {}})
 

@@ -1,11 +1,13 @@
 """What nix/package.nix does after the installation, run with the program of this checkout."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+from flakesync.cli.app import COMMANDS
 from tests.packaging.evaluated import TOP
 from tests.packaging.test_flake import outputs
 from tests.support.nix import RealNix
@@ -18,14 +20,9 @@ installManPage() { cp "$@" "$out"; }
 
 def test_what_the_package_does_after_its_installation_works(any_nix: RealNix, tmp_path: Path) -> None:
     script = outputs(any_nix, "flake.packages.x86_64-linux.default.given.postInstall")
-    real = Path(sys.executable).with_name("flakesync")
     out, build = tmp_path / "out", tmp_path / "build"
     (out / "bin").mkdir(parents=True)
-    program = out / "bin/flakesync"
-    # What the pages say has tests of its own, and takes seconds.
-    pages = 'if [ "$1" = man ]; then mkdir "$2" && touch "$2/flakesync.1" && exit; fi'
-    program.write_text(f"#!/bin/sh\n{pages}\nexec '{real}' \"$@\"\n")
-    program.chmod(0o755)
+    (out / "bin/flakesync").symlink_to(Path(sys.executable).with_name("flakesync"))
     shutil.copytree(TOP / "examples/nightly", build / "examples/nightly")
     # stdenv runs such text so: with errors ending it, in the folder of the sources.
     env = {**os.environ, "out": str(out), "HOME": "/nonexistent", "TMPDIR": str(build)}
@@ -40,4 +37,6 @@ def test_what_the_package_does_after_its_installation_works(any_nix: RealNix, tm
     ]  # fmt: skip
     for shell, word in (("bash", "COMPREPLY"), ("zsh", "#compdef flakesync"), ("fish", "complete --command flakesync")):
         assert word in (build / f"flakesync.{shell}").read_text()
-    assert (out / "flakesync.1").exists()
+    pages = {page.name for page in out.iterdir() if page.is_file()}
+    assert {"completions", "flakesync.1", *(f"flakesync-{name}.1" for name in COMMANDS)} <= pages
+    assert all(re.search(r"\.[1-9]$", name) for name in pages - {"completions"}), "a section is in each name"

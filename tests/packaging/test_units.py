@@ -71,11 +71,24 @@ def test_the_example_and_the_module_have_the_same_fence(any_nix: RealNix) -> Non
     example: dict[str, list[str]] = {}
     for key, _, value in (line.partition("=") for line in lines if "=" in line and not line.startswith("#")):
         example.setdefault(key, []).append(value)
-    names = ("Protect", "Private", "Restrict", "SystemCall", "Lock", "NoNew", "Capability", "UMask")
-    for key, value in fence.items():
-        if key.startswith(names):
-            wanted = ["yes"] if value is True else [value] if isinstance(value, str) else value
-            assert " ".join(example.get(key, [])) == " ".join(wanted), key
+    names = (
+        "Protect",
+        "Private",
+        "Restrict",
+        "SystemCall",
+        "Lock",
+        "NoNew",
+        "Capability",
+        "UMask",
+        "StateDirectoryMode",
+    )
+    shown = {True: "yes", False: "no"}
+    module = {key: [shown[value]] if isinstance(value, bool) else value for key, value in fence.items()}
+    module = {key: [value] if isinstance(value, str) else value for key, value in module.items()}
+    joined = [
+        {key: " ".join(value) for key, value in unit.items() if key.startswith(names)} for unit in (module, example)
+    ]
+    assert joined[0] == joined[1]
 
 
 def test_what_a_store_without_a_daemon_needs_opens_the_example(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
       _FLAKESYNC_COMPLETE="source_$shell" "$out/bin/flakesync" >"flakesync.$shell"
     done
     installShellCompletion --cmd flakesync --bash flakesync.bash --zsh flakesync.zsh --fish flakesync.fish
-    "$out/bin/flakesync" man man-pages
+    "$out/bin/flakesync" man --quiet man-pages
     installManPage man-pages/*
   '';
 

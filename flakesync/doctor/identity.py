@@ -95,8 +95,10 @@ def _signing(place: DoctorPlace, shared: Mapping[str, str]) -> Rows:
         if not is_off(settings.get("commit.gpgsign")):
             names = ("gpg.format", "user.signingkey", "gpg.program", "gpg.ssh.program", "user.email")
             ways.setdefault(tuple(map(settings.get, names)), (path, []))[1].extend([repo] if repo else [])
-    for (kind, *_), (path, repos) in ways.items():
-        error = _try_to_sign(path)
+    for (kind, _, program, *_), (path, repos) in ways.items():
+        # gpg would make its folder, and then have no key in it.
+        lacks = kind in (None, "openpgp") and program is None and not _gnupg(place).is_dir()
+        error = f"there are no keys: {_gnupg(place)} is not there" if lacks else _try_to_sign(path)
         what = f"signing ({kind or 'openpgp'})"
         if error is None:
             yield _ROW.ok(what, "a commit can be signed without a person", repos=repos)
@@ -105,6 +107,10 @@ def _signing(place: DoctorPlace, shared: Mapping[str, str]) -> Rows:
             yield _ROW.fails(what, error, hint=hint, repos=repos)
     if not ways:
         yield _ROW.ok("signing", "commits are not signed (commit.gpgSign)")
+
+
+def _gnupg(place: DoctorPlace) -> Path:
+    return Path(place.environ.get("GNUPGHOME") or Path(place.environ.get("HOME", "/"), ".gnupg"))
 
 
 def _each_settings(

@@ -3,6 +3,8 @@
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -146,3 +148,40 @@ def test_a_program_of_checks_that_is_not_there_fails_for_its_repos(manifest: Pat
     manifest.write_text(manifest.read_text().replace('path = "lib"', f'path = "lib"\n{checks}'))
     row = one(look(manifest, "programs"), "checks")
     assert (row.how, row.detail, row.repos) == ("fails", "there is no program no-such-program on PATH", ["lib"])
+
+
+needs_gpg = pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg")
+
+
+@pytest.fixture
+def gnupg(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder for keys of gpg, whose agent ends with the test."""
+    # A socket lies in it, whose name must not be long.
+    with tempfile.TemporaryDirectory(prefix="gpg-", dir="/tmp") as name:
+        monkeypatch.setenv("GNUPGHOME", name)
+        yield Path(name)
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
+
+
+@needs_gpg
+@pytest.mark.parametrize(
+    ("passphrase", "how"), [("", "ok"), pytest.param("a passphrase", "fails", marks=pytest.mark.slow)]
+)
+def test_a_key_of_gpg_with_a_passphrase_fails_at_night(manifest: Path, gnupg: Path, passphrase: str, how: str) -> None:
+    subprocess.run(
+        ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", passphrase,
+         "--quick-generate-key", "Test Author <author@test.example>", "ed25519", "sign"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    subprocess.run(["gpgconf", "--kill", "all"], check=True)  # it knows the passphrase for a while
+    run_git("config", "commit.gpgSign", "true", cwd=manifest.parent / "lib")
+    run_git("config", "user.signingKey", "author@test.example", cwd=manifest.parent / "lib")
+    row = one(look(manifest, "git"), "signing (openpgp)")
+    assert (row.how, row.repos) == (how, ["lib"])
+
+
+def test_without_keys_gpg_is_not_started(manifest: Path, hermetic: Path) -> None:
+    run_git("config", "commit.gpgSign", "true", cwd=manifest.parent / "lib")
+    row = one(look(manifest, "git"), "signing (openpgp)")
+    assert (row.how, row.detail) == ("fails", f"there are no keys: {hermetic}/.gnupg is not there")
+    assert not (hermetic / ".gnupg").exists()

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -22,6 +22,7 @@ from flakesync.report.text import count
 
 if TYPE_CHECKING:
     from jinja2 import Template
+    from markupsafe import Markup
 
 
 def render_page(given: PageDocuments) -> str:
@@ -35,6 +36,7 @@ def _values(given: PageDocuments) -> dict[str, object]:
     repos = page_repos(given, sections="all" if len(given.graph.repos) <= MOST_REPOS else "findings")
     rows = heat_rows(given.drift.pins, repos, _seconds(given.at))
     updates = [each for each in given.status.repos if each.stage != "none"] if given.status is not None else []
+    to = _RepoLinks({repo.name: repo.id for repo in repos})
     graph = page_graph(given, repos, {row.repo.name: row.days for row in rows})
     style, script = _part("style.css"), _part("script.js")
     return {
@@ -46,7 +48,8 @@ def _values(given: PageDocuments) -> dict[str, object]:
         "style_hash": _hash(style),
         "script_hash": _hash(script),
         "repos": repos,
-        "ids": {repo.name: repo.id for repo in repos if repo.id is not None},
+        "to": to,
+        "some": lambda names: Markup(", ").join([to[name] for name in names]),
         "tiles": _tiles(given, repos, oldest(rows)),
         "summary": summary_text(given.drift, len([repo for repo in repos if repo.state != "out"])),
         "graph": graph,
@@ -67,6 +70,21 @@ def _values(given: PageDocuments) -> dict[str, object]:
         "group_ids": {node.name: node.id for node in graph.nodes},
         "made": f"{given.at[:10]} {given.at[11:16]} UTC",
     }
+
+
+class _RepoLinks(dict[str, "Markup"]):
+    """The name of a repo as a link to its section, or as text where it has none: thousands, each made once."""
+
+    def __init__(self, ids: Mapping[str, str | None]) -> None:
+        super().__init__()
+        self._ids = ids
+
+    def __missing__(self, name: str) -> "Markup":
+        from markupsafe import Markup, escape
+
+        id, text = self._ids.get(name), escape(visible(name))
+        self[name] = Markup('<a href="#{}">{}</a>').format(id, text) if id is not None else text
+        return self[name]
 
 
 def _tiles(given: PageDocuments, repos: list[PageRepo], days: int | None) -> list[tuple[str, str, str]]:

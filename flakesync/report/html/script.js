@@ -21,12 +21,16 @@
   const look = (x, y, w) => {
     const h = w * ratio, keep = (low, size, all) => Math.min(Math.max(low, -size / 2), all - size / 2);
     box = [keep(x, w, W), keep(y, h, H), w, h]; // the middle stays inside: the drawing cannot be lost
-    const far = scale() < 0.5, [left, top] = box;
-    svg.classList.toggle("far", far);
+    svg.classList.toggle("far", scale() < 0.5);
     svg.setAttribute("viewBox", box.join(" "));
     // Texts cost the most at each step: only those that can be read are there.
+    const [left, top, right, bottom] = frame();
     for (const [n, [nx, ny]] of places)
-      n.classList.toggle("near", !far && nx > left - wideOne && ny > top - highOne && nx < left + w && ny < top + h);
+      n.classList.toggle("near", scale() >= 0.5 && nx > left - wideOne && ny > top - highOne && nx < right && ny < bottom);
+  };
+  const frame = () => { // the box and what else is seen beside it, as its shape is not that of the screen
+    const x = box[0] + box[2] / 2, y = box[1] + box[3] / 2, k = 2 * scale();
+    return [x - wide / k, y - high / k, x + wide / k, y + high / k];
   };
   const fit = () => look(0, 0, W);
   const move = (x, y) => look(box[0] + x, box[1] + y, box[2]);
@@ -42,7 +46,7 @@
   const show = (some, always) => {
     const xs = some.map((n) => places.get(n)[0]), ys = some.map((n) => places.get(n)[1]);
     const x = Math.min(...xs), x1 = Math.max(...xs) + wideOne, y = Math.min(...ys), y1 = Math.max(...ys) + highOne;
-    const seen = x >= box[0] && y >= box[1] && x1 <= box[0] + box[2] && y1 <= box[1] + box[3];
+    const [left, top, right, bottom] = frame(), seen = x >= left && y >= top && x1 <= right && y1 <= bottom;
     if (seen && !always && scale() >= 0.5) return;
     const w = Math.min(Math.max(x1 - x + 80, (y1 - y + 80) / ratio, wide), W);
     if (w > 2 * wide && some[1]) show([some[0]], true);
@@ -66,7 +70,7 @@
   let chosen = null, words = "";
   const mark = () => {
     const hits = new Set(), gone = new Set();
-    for (const n of only?.checked ? nodes : []) if (n !== chosen && n.matches(".ok")) gone.add(n.dataset.i);
+    for (const n of only?.checked ? nodes : []) if (n !== chosen && !n.matches(".late, .bad")) gone.add(n.dataset.i);
     let text = only?.checked ? `${nodes.length - gone.size} out of step` : "";
     if (chosen) text = `${name(chosen)}: ${cone(chosen, "u", hits)} upstream, ${cone(chosen, "d", hits)} downstream`;
     else if (words) {

@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from flakesync.cli.app import COMMANDS
 from tests.packaging.evaluated import TOP
 from tests.packaging.test_flake import outputs
 from tests.support.nix import RealNix
 
+pytestmark = pytest.mark.packaging
 INSTALLERS = """
 installShellCompletion() { test "$1 $2" = "--cmd flakesync" && shift 2 && printf '%s\\n' "$@" >"$out/completions"; }
 installManPage() { cp "$@" "$out"; }

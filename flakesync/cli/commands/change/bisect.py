@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.complete import repos
+from flakesync.cli.complete import inputs, repos
 from flakesync.cli.opening import look, open_workspace
 from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
@@ -28,7 +28,12 @@ def bisect(
     ] = None,
     input: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="GLOB", help="Move only these inputs (input paths, repeatable)."),
+        typer.Option(
+            "--input",
+            metavar="GLOB",
+            help="Move only these inputs (input paths, repeatable).",
+            autocompletion=inputs,
+        ),
     ] = None,
     match: Annotated[
         str | None,

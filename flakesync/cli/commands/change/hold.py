@@ -30,7 +30,11 @@ def hold(
     ] = None,
     path: Annotated[
         str | None,
-        typer.Argument(metavar="[INPUT]", help="An input path or a glob; of one flake of the repo: `dev#nixpkgs`."),
+        typer.Argument(
+            metavar="[INPUT]",
+            help="An input path or a glob; of one flake of the repo: `dev#nixpkgs`.",
+            autocompletion=complete.inputs,
+        ),
     ] = None,
     until: Annotated[
         str | None, typer.Option("--until", metavar="DATE", help="The last day (UTC) on which it stays: 2027-03-01.")

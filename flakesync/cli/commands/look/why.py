@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.complete import repos
+from flakesync.cli.complete import inputs, repos
 from flakesync.cli.opening import look, open_workspace, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
@@ -23,7 +23,10 @@ def why(
     common: Common,
     name: Annotated[str, typer.Argument(metavar="REPO", help="A repo of the workspace.", autocompletion=repos)],
     path: Annotated[
-        str | None, typer.Argument(metavar="[INPUT]", help="One of its inputs: `a/b`, in one of its flakes `dev#a/b`.")
+        str | None,
+        typer.Argument(
+            metavar="[INPUT]", help="One of its inputs: `a/b`, in one of its flakes `dev#a/b`.", autocompletion=inputs
+        ),
     ] = None,
 ) -> int:
     """Show why the inputs of a repo move, wait, are held or stay.

@@ -7,9 +7,9 @@ from itertools import pairwise
 import msgspec
 
 WIDTH, HEIGHT = 640, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 470, 12, 178
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40, 450, 12, 178
 _LABEL_STEP = 16
-_LONGEST_LABEL = 22
+_LONGEST_LABEL = 16
 _MOST_LINES = 6
 _LONG_DAYS = 300
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

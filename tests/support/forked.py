@@ -23,9 +23,11 @@ import flakesync as package
 from tests.kill.tracer import Order, Traced
 from tests.support import forked_client
 
-_TOP = str(Path(package.__file__).parents[1])
-_SERVER = Path(__file__).with_name("forked_server.py")
-_CLIENT = Path(__file__).with_name("forked_client.py")
+_HERE = Path(__file__)
+_PATH = os.pathsep.join(dict.fromkeys(str(top) for top in (Path(package.__file__).parents[1], _HERE.parents[2])))
+"""Where flakesync and these tests are imported from: one folder, but for a flakesync that is installed."""
+_SERVER = _HERE.with_name("forked_server.py")
+_CLIENT = _HERE.with_name("forked_client.py")
 
 
 def flakesync(
@@ -78,7 +80,7 @@ class _Server:
     def __init__(self) -> None:
         self.name = f"flakesync-tests-{os.getpid()}-{os.urandom(4).hex()}"
         kept = {name: os.environ[name] for name in ("PATH", "LC_ALL", "TZ") if name in os.environ}
-        env = {**kept, "PYTHONPATH": _TOP, "HOME": "/nonexistent"}
+        env = {**kept, "PYTHONPATH": _PATH, "HOME": "/nonexistent"}
         # It listens once it says so, and ends when its stdin does.
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(_SERVER), self.name], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

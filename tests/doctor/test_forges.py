@@ -154,6 +154,15 @@ def test_a_repo_that_is_not_there_fails(private: Private) -> None:
     assert (missing.repos, missing.detail) == (["gone"], "there is no such repository")
 
 
+def test_a_token_that_may_not_see_pull_requests_fails(private: Private) -> None:
+    good(private)
+    refused = faults.answer(403, {"message": "no"}, headers=(("X-Accepted-GitHub-Permissions", "pull_requests=read"),))
+    private.forge.faults.add(refused, path=r"/(pulls|merge_requests)\?", times=None)
+    row = one(doctor(private, status=1), "pull requests")
+    assert f"the token in {VARIABLE} may not see them: status 403: no" in row.detail
+    assert "pull_requests=read" in str(row.hint)
+
+
 def test_a_merge_method_that_a_repository_does_not_allow_fails(private: Private) -> None:
     good(private)
     wanted = "rebase" if kind_of(private) == "gitlab" else "squash"

@@ -39,12 +39,14 @@ class KindQuestions(NamedTuple):
     """What is asked of a kind of forge.
 
     token: returns what is known of the token, with the answer that says so. repository: the path of a repository in the
-    API. read: what an answer to it says; None: it is no such answer.
+    API. read: what an answer to it says; None: it is no such answer. pulls: what is added to the path for its pull
+    requests.
     """
 
     token: Callable[[ForgeQuestions], tuple[TokenFacts, ForgeAnswer]]
     repository: Callable[[str], str]
     read: Callable[[ForgeAnswer], RepoFacts | None]
+    pulls: str
 
 
 def number(text: str | None) -> int | None:

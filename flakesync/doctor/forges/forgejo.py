@@ -41,4 +41,4 @@ def _read(answer: ForgeAnswer) -> RepoFacts | None:
     return RepoFacts(pushes and found.has_pull_requests, found.archived, methods)
 
 
-QUESTIONS = KindQuestions(ask_token, lambda path: f"/repos/{repository(path)}", _read)
+QUESTIONS = KindQuestions(ask_token, lambda path: f"/repos/{repository(path)}", _read, "/pulls?limit=1")

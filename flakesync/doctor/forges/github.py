@@ -64,4 +64,4 @@ def _ends(text: str) -> float | None:
         return None
 
 
-QUESTIONS = KindQuestions(ask_token, lambda path: f"/repos/{repository(path)}", _read)
+QUESTIONS = KindQuestions(ask_token, lambda path: f"/repos/{repository(path)}", _read, "/pulls?per_page=1")

@@ -73,4 +73,4 @@ def _read(answer: ForgeAnswer) -> RepoFacts | None:
     return RepoFacts(pushes, found.archived, frozenset(methods))
 
 
-QUESTIONS = KindQuestions(ask_token, lambda path: f"/projects/{segment(path)}", _read)
+QUESTIONS = KindQuestions(ask_token, lambda path: f"/projects/{segment(path)}", _read, "/merge_requests?per_page=1")

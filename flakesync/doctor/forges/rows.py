@@ -84,7 +84,10 @@ def _host(place: DoctorPlace, hosts: Hosts, account: Account, repos: Repos) -> R
         yield from _token(forge, facts, answer, repos)
         if facts.problem is None and not answer.is_limited and (facts.left is None or facts.left > len(repos)):
             method = place.workspace.publish.merge_method if place.workspace is not None else "default"
-            yield from together(_each_repo(forge, questions, repos, method))
+            found = [*_each_repo(forge, questions, repos, method)]
+            yield from together(found)
+            if (good := next((name for name, row in found if row.how == "ok"), None)) is not None:
+                yield from _pulls(forge, questions, repos[good])
 
 
 def _how_to_reach(error: NoAnswerError, account: Account) -> str:
@@ -150,6 +153,18 @@ def _clock(account: Account, answer: ForgeAnswer) -> Rows:
         yield _ROW.warning(what, f"ours is {abs(skew_s) / 60:.0f} minutes {where} the forge's", hint=hint)
     else:
         yield _ROW.ok(what, "they agree")
+
+
+def _pulls(forge: ForgeQuestions, questions: KindQuestions, path: str) -> Rows:
+    """Give a row where the token may not even see pull requests; whether it may open them nothing but that shows."""
+    try:
+        answer = forge.ask(questions.repository(path) + questions.pulls)
+    except NoAnswerError:
+        return  # it has answered just now
+    if answer.status in (401, 403, 404) and not answer.is_limited:
+        needs = forge.clean(answer.headers.get("x-accepted-github-permissions", ""))
+        hint = f"give it the permission {needs[:80] or 'to read and write pull requests'}"
+        yield _ROW.fails("pull requests", f"{forge.token} may not see them: {forge.words(answer)}", hint=hint)
 
 
 def _each_repo(

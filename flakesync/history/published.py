@@ -8,7 +8,7 @@ from flakesync.history.read import LIMIT_BYTES, read_history
 from flakesync.net.http import Answer, NoAnswerError, Web
 from flakesync.net.urls import WEB, origin
 from flakesync.net.wall import is_offline
-from flakesync.processes.stop import pause, require_running
+from flakesync.processes.stop import pause
 from flakesync.secrets import hide_secrets
 
 _SILENCE_S = 30.0
@@ -65,7 +65,6 @@ def _at_address(url: str) -> bytes:
             if not error.again:
                 raise
         pause(pause_s)
-        require_running()
     return _ask(url)
 
 

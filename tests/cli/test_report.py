@@ -1,5 +1,6 @@
 """`flakesync report DIR`: the page, the documents beside it, and the history."""
 
+import multiprocessing
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,11 +10,14 @@ import msgspec
 import pytest
 
 from flakesync.cli.commands.look import report as module
+from flakesync.cli.page_folder import Run, write_run
 from flakesync.documents.history import HistoryLine
 from flakesync.history.read import read_history
 from flakesync.report.documents import to_json
+from flakesync.report.html import page
 from flakesync.report.html.given import PageDocuments
 from tests.cli.conftest import Ran, spawn
+from tests.history.test_append import ENCODED
 from tests.history.test_read import LINE
 from tests.support import locks
 from tests.support.pages import page_documents
@@ -52,13 +56,13 @@ def test_the_page_the_documents_and_a_line_of_history_are_written(flakesync: Fla
     assert (ran.status, ran.err) == (0, told_by_status)
     assert ran.out == "out/index.html: 3 repos, 2 in step, 1 finding; history of 1 day\n"
     assert names(acme / "out") == WRITTEN
-    page = (acme / "out" / "index.html").read_text()
-    assert page.startswith("<!doctype html>")
-    assert page.rstrip().endswith("</html>")
-    assert all(name in page for name in ("acme", "app", "lib", "docs"))
+    text = (acme / "out" / "index.html").read_text()
+    assert text.startswith("<!doctype html>")
+    assert text.rstrip().endswith("</html>")
+    assert all(name in text for name in ("acme", "app", "lib", "docs"))
     (line,) = lines(acme / "out")
     assert (line.repos, line.in_step, line.findings) == (3, 2, {"pin": 1})
-    assert line.run in page
+    assert line.run in text
     assert {(acme / "out" / name).stat().st_mode & 0o777 for name in WRITTEN} == {0o644}
 
 
@@ -105,12 +109,12 @@ def test_a_page_of_stored_documents_reads_no_repo(
 ) -> None:
     clock(20)
     flakesync("report", "out")
-    page = (acme / "out" / "index.html").read_bytes()
+    before = (acme / "out" / "index.html").read_bytes()
     for name in ("lib", "app", "docs"):
         (acme / name / "flake.nix").unlink()
         (acme / name / "flake.lock").unlink(missing_ok=True)
     flakesync("report", "other", "--from", "out")
-    assert (acme / "other" / "index.html").read_bytes() == page
+    assert (acme / "other" / "index.html").read_bytes() == before
     flakesync("report", "out", "--from", "out", "--no-pulls", "--no-audit")
     assert names(acme / "out") == WRITTEN  # they are not this run's to delete
     flakesync("report", "other", "--from", "out", "--no-pulls", "--no-audit")
@@ -239,9 +243,9 @@ def test_a_repo_that_cannot_be_read_is_on_the_page_and_told(flakesync: Flakesync
     assert ran.status == 0
     assert "note: not read: lib: " in told(ran.err)
     assert "note: not read: app: " in told(ran.err)
-    page = (acme / "out" / "index.html").read_text()
-    assert "unreachable" in page
-    assert "bad-lock" in page
+    text = (acme / "out" / "index.html").read_text()
+    assert "unreachable" in text
+    assert "bad-lock" in text
 
 
 def other(place: Path) -> Path:
@@ -340,6 +344,58 @@ def test_no_login_that_the_documents_leave_out_is_on_the_page(flakesync: Flakesy
     for name in WRITTEN:
         assert "s3cret" not in (acme / "out" / name).read_text(), name
     assert "git.example" in (acme / "out" / "audit.json").read_text()
+
+
+def test_what_stored_documents_have_of_logins_is_left_out_of_all_that_is_written(
+    flakesync: Flakesync, acme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flakesync("report", "stored")
+    drift = acme / "stored" / "drift.json"
+    drift.write_text(drift.read_text().replace("not at pin", "https://me:s3cret@git.example/x not at pin"))
+    seen: list[PageDocuments] = []
+    render = page.render_page
+
+    def noted(given: PageDocuments) -> str:
+        seen.append(given)
+        return render(given)
+
+    monkeypatch.setattr(page, "render_page", noted)
+    flakesync("report", "out", "--from", "stored")
+    assert "https://git.example/x not at pin" in seen[0].drift.findings[0].detail
+    for name in WRITTEN:
+        assert "s3cret" not in (acme / "out" / name).read_text(), name
+
+
+def test_an_empty_document_is_nobodys(flakesync: Flakesync, acme: Path) -> None:
+    (acme / "out").mkdir()
+    (acme / "out" / "graph.json").touch()
+    assert flakesync("report", "out").status == 0
+
+
+def _run(number: int) -> Run:
+    line = msgspec.structs.replace(LINE, run=f"{number}")
+    return Run(
+        {"graph.json": b"{}\n"}, line, gone=["audit.json"], earlier=ENCODED, render=lambda _: f"{number}\n" * 1000
+    )
+
+
+def _write_often(folder: Path, number: int) -> None:
+    for _ in range(25):
+        write_run(folder, _run(number))
+
+
+def test_runs_at_the_same_time_wait_for_each_other(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_write_often, args=(tmp_path, number)) for number in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert names(tmp_path) == ["graph.json", "history.jsonl", "index.html"]
+    runs = [line.run for line in lines(tmp_path)]
+    assert (runs[0], sorted(runs[1:])) == (LINE.run, sorted("0123" * 25))  # the earlier history was copied once
+    assert set((tmp_path / "index.html").read_text().split()) == {runs[-1]}
 
 
 def test_a_name_that_is_no_utf_8_is_no_reason_to_fail(acme: Path) -> None:

@@ -59,6 +59,28 @@ def test_days_are_those_of_repos_from_the_greatest_to_the_middle_one() -> None:
     assert pin(NOW, dates, ("f",)) == PinHistory(target="target", revs=6, at_target=1, oldest_d=49, median_d=3)
 
 
+def test_a_repo_past_the_target_is_not_behind_it() -> None:
+    assert pin(NOW, {"a": NOW + 5 * DAY_S}).oldest_d == 0
+
+
+def test_of_a_repo_whose_flakes_are_at_several_commits_the_greatest_number_of_days_counts() -> None:
+    locked = [Locked(rev=f"{days}", last_modified=NOW - days * DAY_S, repos=["a"]) for days in (9, 4)]
+    drift = PinDrift(
+        name="n", source="s", target_rev="9", target_last_modified=NOW, target_note=None, locked=locked
+    )  # fmt: skip
+    found = line(DriftReport(pins=[drift], findings=[]), "a").pins["n"]
+    assert found == PinHistory(target="9", revs=2, at_target=1, oldest_d=9, median_d=9)
+
+
+def test_no_repo_is_at_a_target_that_is_not_known() -> None:
+    locked = [Locked(rev=None, last_modified=NOW, repos=["a"])]
+    drift = PinDrift(
+        name="n", source="s", target_rev=None, target_last_modified=None, target_note=None, locked=locked
+    )  # fmt: skip
+    found = line(DriftReport(pins=[drift], findings=[]), "a").pins["n"]
+    assert found == PinHistory(target=None, revs=1, at_target=0)
+
+
 def test_no_date_gives_no_days_and_a_date_beyond_all_is_none() -> None:
     none = PinHistory(target="target", revs=1, at_target=0)
     assert pin(None, {"a": NOW}) == none

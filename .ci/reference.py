@@ -5,13 +5,12 @@ python .ci/reference.py           a test compares the pages with what this makes
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
-
-from flakesync.cli.app import COMMANDS, GROUPS, PROGRAM, build
+from flakesync.cli.app import GROUPS, PROGRAM
+from flakesync.cli.manual.read import CommandHelp, Listing, Parameter, ProgramHelp, Prose, read_help
 from flakesync.workspace.schema.document import manifest_schema
 
 ROOT = Path(__file__).parents[1]
@@ -57,104 +56,75 @@ def _escaped(text: str) -> str:
     )
 
 
-def _paragraphs(text: str) -> Iterator[str]:
-    """Yield the paragraphs of a command's help; those that Typer keeps as they are become blocks of code."""
-    for paragraph in text.split("\n\n"):
-        if not paragraph.startswith("\b"):
-            yield plain(paragraph)
-            continue
-        lines = paragraph.removeprefix("\b").strip("\n").splitlines()
-        words = [line for line in lines if not line.startswith("  ")]
-        code = [line.removeprefix("  ") for line in lines if line.startswith("  ")]
-        yield plain(" ".join(words))
-        yield "\n".join(["```sh", *code, "```"])
+def _paragraphs(paragraphs: Sequence[Prose | Listing]) -> Iterator[str]:
+    """Yield the paragraphs of a command's help; what stays as it is becomes a block of code."""
+    for paragraph in paragraphs:
+        match paragraph:
+            case Prose(text):
+                yield plain(text)
+            case Listing(title, lines):
+                yield plain(title)
+                yield "\n".join(["```sh", *lines, "```"])
 
 
-def _records(parameters: list[Any], context: typer.Context) -> list[tuple[str, str]]:
-    """Return what --help has for each option, as (spelling, meaning with its default)."""
-    found = []
-    for parameter in parameters:
-        record = parameter.get_help_record(context)
-        if record is None:
-            continue
-        name, text = record
-        said = [each.strip() for each in re.findall(r"\[([^\[\]]*: [^\[\]]*|required|[^\[\]]*[<>]=?[^\[\]]*)\]", text)]
-        meaning = plain(text.partition("  [")[0])
-        notes = ", ".join(plain(each.replace("x>=", "at least ")) for each in said)
-        found.append((f"`{' '.join(name.split())}`", f"{meaning} ({notes})" if notes else meaning))
-    return found
-
-
-def _list(records: list[tuple[str, str]]) -> list[str]:
-    return [f"- {name}: {meaning}" for name, meaning in records]
+def _list(parameters: Sequence[Parameter]) -> str:
+    return "\n".join(
+        f"- `{each.spelling}`: {plain(each.meaning)}"
+        + (f" ({', '.join(map(plain, each.notes))})" if each.notes else "")
+        for each in parameters
+    )
 
 
 def commands() -> str:
     """Return docs/reference/commands.md."""
-    group = build(completion=True)
-    root = typer.Context(group, info_name=PROGRAM)
-    options = [each for each in group.params if each.param_type_name == "option"]
-    shared = [each for each in options if each.name in _common_names()]
-    own = [each for each in options if each not in shared]
-    common = _records(shared, root)
+    program = read_help()
     parts = [
         "# Commands",
         COMMANDS_SAY,
-        "\n".join(_overview(group)),
+        "\n".join(_overview(program)),
         "## Options of all commands",
         "They may stand before or after the command. Each command says which of them it has.",
-        "\n".join(_list(common)),
+        _list(program.shared),
         f"Of `{PROGRAM}` itself:",
-        "\n".join(_list(_records(own, root))),
+        _list(program.options),
     ]
+    of_name = {command.name: command for command in program.commands}
     for title, names in GROUPS.items():
         parts.append(f"## {title}")
         for name in names:
-            parts += _command(group, name, common)
+            parts += _command(of_name[name], program)
     return NOTE + "\n\n".join(parts) + "\n"
 
 
-def _common_names() -> frozenset[str]:
-    from flakesync.cli.options import ALL
-
-    return frozenset(ALL)
-
-
-def _overview(group: Any) -> Iterator[str]:
+def _overview(program: ProgramHelp) -> Iterator[str]:
     yield "| command | does | exit status 1 when |"
     yield "|---|---|---|"
-    for name in COMMANDS:
-        text = group.get_command(None, name).help
-        first = plain(text.split("\n\n")[0])
-        yield f"| [`{name}`](#{name}) | {first} | {_when(text)} |"
+    for command in program.commands:
+        prose = [each.text for each in command.paragraphs if isinstance(each, Prose)]
+        yield f"| [`{command.name}`](#{command.name}) | {plain(prose[0])} | {_when(' '.join(prose))} |"
 
 
 def _when(text: str) -> str:
     """Return when a command ends with 1, as its help has it; a dash where it never does."""
-    said = _EXITS.search(" ".join(text.split()))
+    said = _EXITS.search(text)
     if said is None:
         return "–"
     return plain(re.sub(r"^1 (?:too )?(?:when |where )?|, with 4 when.*$", "", said[1]))
 
 
-def _command(group: Any, name: str, common: list[tuple[str, str]]) -> Iterator[str]:
-    command = group.get_command(None, name)
-    context = typer.Context(command, info_name=name, parent=typer.Context(group, info_name=PROGRAM))
-    yield f"### {name}"
-    yield f"```\n{' '.join(context.get_usage().removeprefix('Usage: ').split())}\n```"
-    yield from _paragraphs(command.help)
-    arguments = _records([each for each in command.params if each.param_type_name == "argument"], context)
-    if arguments:
+def _command(command: CommandHelp, program: ProgramHelp) -> Iterator[str]:
+    yield f"### {command.name}"
+    yield f"```\n{command.usage}\n```"
+    yield from _paragraphs(command.paragraphs)
+    if command.arguments:
         yield "Arguments:"
-        yield "\n".join(_list(arguments))
-    options = _records([each for each in command.get_params(context) if each.param_type_name == "option"], context)
-    own = [each for each in options if each not in common and "--help" not in each[0]]
-    if own:
+        yield _list(command.arguments)
+    if command.options:
         yield "Options:"
-        yield "\n".join(_list(own))
-    has = [each[0] for each in common if each in options]
-    if has:
-        names = "all of them" if len(has) == len(common) else ", ".join(has)
+        yield _list(command.options)
+    if command.shared:
+        spelled = ", ".join(f"`{each.spelling}`" for each in command.shared)
+        names = "all of them" if len(command.shared) == len(program.shared) else spelled
         yield f"[Options of all commands](#options-of-all-commands): {names}."
 
 

@@ -10,6 +10,7 @@ from flakesync.analysis.findings import GRAVE
 from flakesync.documents.audit import AuditFinding
 from flakesync.documents.drift import Finding
 from flakesync.documents.graph import EdgeDocument, GraphDocument, RepoDocument
+from flakesync.documents.plan import InertDocument
 from flakesync.documents.pulls.status import RepoStatus
 from flakesync.documents.sync import Outcome
 from flakesync.report.html.given import PageDocuments
@@ -20,13 +21,14 @@ GLYPHS: Mapping[State, str] = {"ok": "●", "late": "▲", "bad": "✕", "out": 
 """A sign for each state, so that none is known by its colour alone."""
 
 
-_Found = TypeVar("_Found", Finding, AuditFinding)
+_Found = TypeVar("_Found", Finding, AuditFinding, InertDocument)
 
 
 class PageRepo(msgspec.Struct, frozen=True, kw_only=True):
     """One repo. state: `ok` in step, `late` out of step, `bad` failed or with a grave finding, `out` not asked for.
 
-    id: of its section; None: it has none. wave: from 1. upstreams, dependents: names. kinds: how many findings of each
+    id: of its section; None: it has none. wave: from 1. upstreams, dependents: names. inert: inputs behind an upstream
+    that need not move. kinds: how many findings of each
     kind count. update: None unless it has an update. outcome: of the sync, None unless one is given.
     """
 
@@ -41,6 +43,7 @@ class PageRepo(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Sequence[str]
     dependents: Sequence[str]
     findings: Sequence[Finding]
+    inert: Sequence[InertDocument]
     kinds: Mapping[str, int]
     audit: Sequence[AuditFinding]
     update: RepoStatus | None
@@ -57,6 +60,7 @@ def page_repos(given: PageDocuments, *, sections: Literal["all", "findings"]) ->
     """Return all repos in the order of the graph. sections: which of them have one."""
     found = _by_repo(given.drift.findings)
     audit = _by_repo(given.audit.findings if given.audit is not None else ())
+    inert = _by_repo(given.drift.inert)
     updates = {each.repo: each for each in given.status.repos if each.stage != "none"} if given.status else {}
     outcomes = {each.repo: each for each in given.sync.repos} if given.sync is not None else {}
     upstreams, dependents = neighbours(given.graph.edges)
@@ -86,6 +90,7 @@ def page_repos(given: PageDocuments, *, sections: Literal["all", "findings"]) ->
                 upstreams=upstreams.get(each.name, ()),
                 dependents=dependents.get(each.name, ()),
                 findings=findings,
+                inert=inert.get(each.name, ()),
                 kinds=dict(kinds.most_common()),
                 audit=of_audit,
                 update=update,

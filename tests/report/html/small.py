@@ -10,6 +10,7 @@ from flakesync.documents.cooldown.choice import ConditionsDocument, PinChoice, T
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
 from flakesync.documents.graph import EdgeDocument, GraphDocument, RepoDocument
 from flakesync.documents.history import HistoryLine, PinHistory
+from flakesync.documents.plan import InertDocument
 from flakesync.documents.pulls.status import PullStanding, RepoStatus, StatusDocument
 from flakesync.documents.sync import ErrorDocument, HeldDocument, Outcome, SyncDocument
 from flakesync.report.html.given import PageDocuments
@@ -135,7 +136,18 @@ def _drift() -> DriftReport:
         behind("tri-web", "unknown-rev", "two-lib"),
         behind("two-lib", "unreachable", None),
     ]
-    return DriftReport(pins=[nixpkgs, waiting], findings=findings, external=[external])
+    inert = InertDocument(
+        repo="for-ops",
+        flake="dev",
+        input="two-lib",
+        upstream="two-lib",
+        locked_rev=OLD,
+        tip_rev=NEW,
+        behind=2,
+        moved=["nixpkgs"],
+        rule="content",
+    )
+    return DriftReport(pins=[nixpkgs, waiting], findings=findings, external=[external], inert=[inert])
 
 
 def _status() -> StatusDocument:

@@ -249,6 +249,7 @@ def test_a_repo_has_a_section_with_all_that_is_known_of_it() -> None:
         assert part in text
     assert "unknown-rev two-lib bbbbbbb not at" in article(page, "tri-web")
     assert "held: hold: waits for a fix" in article(page, "two-lib")
+    assert "inert dev#two-lib bbbbbbb 2 commits behind two-lib, nothing of which reaches it" in article(page, "for-ops")
 
 
 def test_repos_that_were_not_asked_for_are_drawn_and_not_judged() -> None:

@@ -148,6 +148,11 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
     "texts": lambda: [
         *_repeated("<> < <a>; ;a ;rel= \x1b[ ` | [ https:// Depends-On:\u00a0 - \n", (b"", b"<a>;", b"<!-- ")),
     ],
+    "output": lambda: _repeated(
+        "getting\u00a0status\u00a0of\u00a0/ path\u00a0' 1|if\u00a0 attribute\u00a0'"
+        " /n0vx21by1fshhc5i07zwvn7x3ybc6van-source/",
+        (b"getting status of /n0vx21by1fshhc5i07zwvn7x3ybc6van-source/", b"infinite recursion encountered\n1|"),
+    ),
     "tar": _tars,
     "attributes": lambda: [
         b"*a" * 20 + b"b ident\n" + b"**/" * 20 + b"b ident\n",

@@ -39,6 +39,8 @@ from flakesync.nix.expression.own_lock import line_that_reads_lock
 from flakesync.nix.expression.stale import find_stale
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.moved import moved_inputs
+from flakesync.nix.program.errors import explain
+from flakesync.nix.program.hints import hint_in
 from flakesync.nix.reference.flakeref import FlakeRef, identity_of_url
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import archived_ref, source_of
@@ -199,6 +201,13 @@ def _read_texts(data: bytes) -> None:
     _note_links({"link": text}, [])
 
 
+def _read_output(data: bytes) -> None:
+    """Read what Nix, or the check of a repo, has written."""
+    text = data.decode("utf-8", "replace")
+    hint_in(text)
+    explain(text)
+
+
 def _read_archive(data: bytes) -> None:
     read_tar([data], files=["flake.nix"], greatest_bytes=1 << 28)
 
@@ -336,6 +345,20 @@ TARGETS = {
             *_words('< > ; rel = "next" "immutable" , | [ ] ( ) ` Depends-On:'),
             body.BEGIN.encode(),
             body.END.encode(),
+            b"\n",
+        ),
+    ),
+    "output": Target(
+        _read_output,
+        (
+            b"error: path '/nix/store/n0vx21by1fshhc5i07zwvn7x3ybc6van-source/x.nix' does not exist",
+            b"error: infinite recursion encountered\n  1| if config.x then",
+        ),
+        (
+            *_words("error: path ' /nix/store/n0vx21by1fshhc5i07zwvn7x3ybc6van-source/ missing attribute 1| if config"),
+            b" does not exist",
+            b"getting status of ",
+            b" follows a non-existent input ",
             b"\n",
         ),
     ),

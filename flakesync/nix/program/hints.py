@@ -14,6 +14,8 @@ from flakesync.errors import plain
 
 _MOST_BYTES = 1 << 20
 _LONGEST_TEXT = 1 << 17
+_LONGEST_LINE = 600
+"""Of longer ones only the beginning is looked at: patterns take time by the square of a line's length."""
 _LONGEST_NAME = 200
 _IN_STORE = r"/[^'\"’”\n]*?/[0-9a-z]{32}-source/(?P<file>[^'\"’”\n]+?)"
 _OPEN, _CLOSE = "['\"‘“]", "['\"’”]"
@@ -69,7 +71,7 @@ def hint_in(output: str, folder: Path | None = None) -> str | None:
     output: of nix, or the end of what a check wrote, which may hold anything. folder: the repo's working tree, in which
     a file may lie that git does not track, and whose flake.nix has the names that there are; None: it is not known.
     """
-    text = plain(output[-_LONGEST_TEXT:])
+    text = "\n".join(line[:_LONGEST_LINE] for line in plain(output[-_LONGEST_TEXT:]).split("\n"))
     return next((hint for find in _KNOWN if (hint := find(text, folder)) is not None), None)
 
 

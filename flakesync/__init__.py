@@ -1,3 +1,3 @@
 """flakesync: one nixpkgs, one update, tested together, landed in order."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

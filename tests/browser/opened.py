@@ -28,6 +28,7 @@ class Opened:
         page.on("requestfinished", lambda request: self.answers.append(request.url))
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("dialog", self._dismiss)
+        page.set_default_timeout(120_000)  # a busy machine lays a page of 1,000 repos out in many seconds
         page.add_init_script(_NOTE_REFUSALS)
         page.goto(path.as_uri() + address)
 

@@ -143,7 +143,7 @@ def test_the_filter_leaves_what_is_out_of_step_and_the_chosen_repo(opened: Opene
     shown = page.page.locator("#svg a.n:visible").count()
     assert gone
     assert shown == 200 - len(gone)
-    assert page.said() == f"{shown} out of step"
+    assert page.said() == f"{shown} of 200 shown"
     page.node(min(gone)).evaluate("it => it.dispatchEvent(new MouseEvent('click', {bubbles: true}))")
     assert page.marked("off") == gone - page.marked("me")
     page.press("Escape")

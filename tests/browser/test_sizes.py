@@ -44,7 +44,7 @@ def test_above_2000_repos_groups_are_chosen_and_found(opened: Opener) -> None:
     names = page.names()
     assert len(names) < 50
     assert set(names) > set(page_documents(2100, nights=1).groups)
-    for name in names:
+    for name in names[::4]:
         page.page.fill("#find", name)
         assert page.marked("me") == {name}
         assert name in page.panel()

@@ -71,7 +71,7 @@
   const mark = () => {
     const hits = new Set(), gone = new Set();
     for (const n of only?.checked ? nodes : []) if (n !== chosen && !n.matches(".late, .bad")) gone.add(n.dataset.i);
-    let text = only?.checked ? `${nodes.length - gone.size} out of step` : "";
+    let text = only?.checked ? `${nodes.length - gone.size} of ${nodes.length} shown` : "";
     if (chosen) text = `${name(chosen)}: ${cone(chosen, "u", hits)} upstream, ${cone(chosen, "d", hits)} downstream`;
     else if (words) {
       for (const n of nodes) if (name(n).toLowerCase().includes(words)) hits.add(n);

@@ -12,7 +12,7 @@ import pytest
 from flakesync.report.html.page import render_page
 from tests.browser.opened import Opened
 from tests.support.pages import page_documents
-from tests.support.tools import tool
+from tests.support.tools import module, tool
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
@@ -29,8 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def playwright() -> "Iterator[Playwright]":
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: `make tools` installs it")
-    with sync_api.sync_playwright() as running:
+    with module("playwright.sync_api").sync_playwright() as running:
         yield running
 
 

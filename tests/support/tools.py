@@ -1,8 +1,10 @@
 """Programs that only some tests need: a browser, a checker of man pages, what comes from npm."""
 
+import importlib
 import os
 import shutil
 from pathlib import Path
+from types import ModuleType
 from typing import NoReturn
 
 import pytest
@@ -19,6 +21,14 @@ def npm_file(path: str) -> Path:
     """Return a file of a package that `.ci/setup tools` installs with npm, as `axe-core/axe.min.js`."""
     found = NPM / path
     return found if found.exists() else _missing(path)
+
+
+def module(name: str) -> ModuleType:
+    """Return a module of a package that `.ci/setup tools` installs."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        _missing(name)
 
 
 def _missing(name: str) -> NoReturn:

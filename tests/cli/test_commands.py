@@ -136,7 +136,7 @@ def test_why_tells_the_chain_and_knows_what_it_was_asked_for(flakesync: Flakesyn
     (["why"], "a", {"app"}),
     (["seen"], "n", {"nixpkgs"}),
     (["graph", "--format"], "d", {"dot"}),
-    (["schema"], "d", {"drift"}),
+    (["schema"], "d", {"doctor", "drift"}),
     (["sync", "--dialect"], "l", {"lix"}),
 ])  # fmt: skip
 def test_a_shell_completes_names(

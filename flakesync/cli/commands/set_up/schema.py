@@ -19,6 +19,7 @@ def schema(
         SchemaName,
         typer.Argument(
             metavar="NAME",
+            show_choices=False,  # the help names them, in lines that fit
             help=f"The command whose JSON document it is ({', '.join(DOCUMENTS)}), or `workspace` for the manifest.",
         ),
     ],

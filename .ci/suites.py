@@ -33,6 +33,7 @@ PARTS = {
 """The tests that an environment runs; all of them where it is not named here."""
 
 WRAPPED = (
+    "tests/audit/test_silence.py::test_audit_starts_nothing_but_git_and_makes_no_socket",
     "tests/cli/test_process.py::test_too_few_open_files_to_import_the_program_is_an_error",
     "tests/kill",
 )

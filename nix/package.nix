@@ -42,6 +42,7 @@ python3Packages.buildPythonApplication (finalAttrs: {
     python3Packages.tree-sitter
     python3Packages.tree-sitter-grammars.tree-sitter-nix
     python3Packages.typer
+    python3Packages.zstandard
   ];
 
   nativeBuildInputs = [

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Protocol
 
 import typer
@@ -15,6 +16,7 @@ GROUPS = {
     "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan", "seen", "report"),
     "Change": ("sync", "move", "follow", "bisect", "hold"),
     "Land": ("publish", "status", "land", "abandon"),
+    "Carry": ("bundle", "import"),
     "Set up": ("init", "doctor", "schema", "demo", "man"),
 }
 """What a person is about to do, and the commands for it; `--help` shows them so."""
@@ -60,7 +62,9 @@ class LazyGroup(TyperGroup):
 
 
 def _load(name: str) -> TyperCommand:
-    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.commands.{_FOLDERS[name]}.{name}"), name)
+    # A module and a function cannot be called `import`.
+    own = f"{name}_" if iskeyword(name) else name
+    function: Callable[..., int] = getattr(import_module(f"flakesync.cli.commands.{_FOLDERS[name]}.{own}"), own)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name)(function)
     command = typer.main.get_command(app)

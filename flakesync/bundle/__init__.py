@@ -1,0 +1,1 @@
+"""Across an air gap: sources and commits into one bundle, and out of it."""

@@ -1,0 +1,1 @@
+"""OCI image layouts, as a folder or a tar archive."""

@@ -1,0 +1,1 @@
+"""Commands that carry a workspace across an air gap."""

@@ -1,0 +1,1 @@
+"""What bundle and import have done, as text."""

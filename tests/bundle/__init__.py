@@ -1,0 +1,1 @@
+"""Bundles, and what is made of them."""

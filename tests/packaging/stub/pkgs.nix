@@ -77,6 +77,7 @@ let
       "tomli-w"
       "tree-sitter"
       "typer"
+      "zstandard"
     ]
     // {
       tree-sitter-grammars = names [ "tree-sitter-nix" ];

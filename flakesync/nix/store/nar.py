@@ -53,66 +53,84 @@ class TreeReader(Protocol):
         ...
 
 
-class _Gathered:
-    """Passes on bytes, small pieces together."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
-        self._waiting = bytearray(_MAGIC)
-
-    def add(self, data: bytes) -> None:
-        if len(data) >= _PIECE_BYTES:
-            self.flush()
-            self._write(data)
-            return
-        self._waiting += data
-        if len(self._waiting) >= _PIECE_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        self._write(bytes(self._waiting))
-        self._waiting.clear()
-
-
 def write_nar(reader: TreeReader, tree: str, write: Callable[[bytes], object]) -> None:
-    """Write the NAR of a git tree as it is stored, in pieces; a submodule is an empty folder.
+    """Write the NAR of a git tree, as `nar_pieces` gives it. Raises: as it."""
+    for piece in nar_pieces(reader, tree):
+        write(piece)
+
+
+def nar_pieces(reader: TreeReader, tree: str) -> Iterator[bytes]:
+    """Give the NAR of a git tree as it is stored, in pieces; a submodule is an empty folder.
 
     Raises:
         NixError: `no-nar` for an entry that has no place in a NAR, or a blob that is not as long as it should be;
             `large-tree`: it holds more than any source has.
     """
-    nar = _Gathered(write)
+    return _together(_parts(reader, tree))
+
+
+def nar_of_file(size: int, pieces: Iterable[bytes], *, executable: bool = False) -> Iterator[bytes]:
+    """Give the NAR of a single file (an input of the type `file`), in pieces. size: how many bytes it has.
+
+    Raises:
+        NixError: `no-nar`: it is not as long as that.
+    """
+    return _together(_file(size, pieces, executable=executable))
+
+
+def _together(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """Give what is small together: a write and a hash of each name would take longer than the work itself."""
+    waiting = bytearray()
+    for part in parts:
+        if len(part) >= _PIECE_BYTES:
+            if waiting:
+                yield bytes(waiting)
+                waiting.clear()
+            yield part
+            continue
+        waiting += part
+        if len(waiting) >= _PIECE_BYTES:
+            yield bytes(waiting)
+            waiting.clear()
+    if waiting:
+        yield bytes(waiting)
+
+
+def _file(size: int, pieces: Iterable[bytes], *, executable: bool) -> Iterator[bytes]:
+    yield _MAGIC + (_PROGRAM if executable else _FILE)
+    yield from _content("file", size, pieces)
+    yield _END
+
+
+def _parts(reader: TreeReader, tree: str) -> Iterator[bytes]:
+    yield _MAGIC + _FOLDER
     entries = size = 0
-    nar.add(_FOLDER)
     open_folders = [_sorted(reader, tree)]
     while open_folders:
         entry = next(open_folders[-1], None)
         if entry is None:
             open_folders.pop()
-            nar.add(_END_ENTRY if open_folders else _END)
+            yield _END_ENTRY if open_folders else _END
             continue
         name, mode, oid = entry
         entries += 1
         if entries > _MOST_ENTRIES or size > _MOST_BYTES:
             much = f"{_MOST_ENTRIES} files and folders" if entries > _MOST_ENTRIES else f"{_MOST_BYTES} bytes"
             raise NixError("large-tree", f"the tree {tree} has more than {much}")
-        nar.add(_ENTRY + _text(name) + _NODE)
+        yield _ENTRY + _text(name) + _NODE
         if mode == _TREE:
-            nar.add(_FOLDER)
+            yield _FOLDER
             open_folders.append(_sorted(reader, oid))
         elif mode == _GITLINK:
-            nar.add(_EMPTY_FOLDER + _END)
-        elif mode == _SYMLINK:
-            nar.add(_LINK)
-            size += _add_content(nar, reader, oid)
-            nar.add(_END_ENTRY)
-        elif mode in _FILES:
-            nar.add(_PROGRAM if mode & _EXECUTABLE else _FILE)
-            size += _add_content(nar, reader, oid)
-            nar.add(_END_ENTRY)
+            yield _EMPTY_FOLDER + _END
+        elif mode == _SYMLINK or mode in _FILES:
+            yield _LINK if mode == _SYMLINK else _PROGRAM if mode & _EXECUTABLE else _FILE
+            length, pieces = reader.blob(oid)
+            size += length
+            yield from _content(f"object {oid}", length, pieces)
+            yield _END_ENTRY
         else:
             raise NixError("no-nar", f"{_shown(name)} has the mode {mode:o}, which Nix does not know")
-    nar.flush()
 
 
 def _sorted(reader: TreeReader, oid: str) -> Iterator[tuple[bytes, int, str]]:
@@ -124,18 +142,15 @@ def _sorted(reader: TreeReader, oid: str) -> Iterator[tuple[bytes, int, str]]:
     return iter([(name, *entries[name]) for name in sorted(entries)])
 
 
-def _add_content(nar: _Gathered, reader: TreeReader, oid: str) -> int:
-    """Return how many bytes it was."""
-    size, pieces = reader.blob(oid)
-    nar.add(size.to_bytes(8, "little"))
+def _content(what: str, size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    yield size.to_bytes(8, "little")
     left = size
     for piece in pieces:
         left -= len(piece)
-        nar.add(piece)
+        yield piece
     if left:
-        raise NixError("no-nar", f"the object {oid} is not {size} bytes long")
-    nar.add(bytes(-size % 8))
-    return size
+        raise NixError("no-nar", f"the {what} is not {size} bytes long")
+    yield bytes(-size % 8)
 
 
 def _shown(name: bytes) -> str:

@@ -5,6 +5,8 @@ files that a lock is made from.
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -70,6 +72,26 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
 def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None") -> Archive:
     from flakesync.nix.store.tarball import read_tar
 
+    try:
+        with served(ref, hosts) as pieces:
+            tree = read_tar(pieces, files=files)
+    except NixError as error:
+        raise NotNativeError(f"{ref}: {error.message}") from error
+    if tree.rev not in (None, ref.rev):
+        raise NotNativeError(f"{ref}: {host} has sent the commit {tree.rev}")
+    if tree.last_modified is None:
+        raise NotNativeError(f"{ref}: the files of its archive have different dates")
+    return Archive(nar_hash=tree.nar_hash, last_modified=tree.last_modified, files=dict(tree.files))
+
+
+@contextmanager
+def served(ref: FlakeRef, hosts: "Hosts | None") -> Iterator[Iterator[bytes]]:
+    """Give the archive of a reference with a rev as its forge serves it, while it is downloaded; hosts: as above.
+
+    Raises:
+        NotNativeError: the forge does not give it.
+    """
+    host = _host(ref)
     account = _account(host, hosts)
     token = find_token(host, os.environ, account)
     login = f"Bearer {token}" if token is not None else netrc_login(without_port(host))
@@ -86,17 +108,10 @@ def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None")
             if answer.status != 200 or scheme != "https":
                 cure = hosts.hint(host) if hosts is not None and answer.status in _REFUSED else None
                 raise NotNativeError(f"{ref}: {place} answers with HTTP {answer.status}", cure=cure)
-            tree = read_tar(answer.pieces, files=files)
+            yield answer.pieces
     except NoAnswerError as error:
         where = "" if error.trouble == "trust" else f"{host} cannot be reached: "
         raise NotNativeError(f"{ref}: {where}{error.reason}") from error
-    except NixError as error:
-        raise NotNativeError(f"{ref}: {error.message}") from error
-    if tree.rev not in (None, ref.rev):
-        raise NotNativeError(f"{ref}: {host} has sent the commit {tree.rev}")
-    if tree.last_modified is None:
-        raise NotNativeError(f"{ref}: the files of its archive have different dates")
-    return Archive(nar_hash=tree.nar_hash, last_modified=tree.last_modified, files=dict(tree.files))
 
 
 def archive_url(ref: FlakeRef, *, token: bool) -> str:

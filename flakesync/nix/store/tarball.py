@@ -5,16 +5,17 @@ are hashed from there.
 """
 
 import io
-import itertools
 import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Self
 
 from flakesync.errors import NixError
+from flakesync.nix.store.compression import decompressed
+from flakesync.nix.store.nar import nar_pieces
 from flakesync.nix.store.narhash import nar_hash_of_tree
 
 _TREE = 0o40000
@@ -39,9 +40,6 @@ _LONGEST_PATH_BYTES = 4096
 _LONGEST_EXTENSION_BYTES = 10 << 10
 _MOST_EXTENSION_WORK = 1 << 32
 """Sum of the squares of the bytes of extended headers: tarfile may take that many steps over their digits."""
-_GREATEST_RATIO = 100
-_ANY_RATIO_BYTES = 1 << 26
-"""Up to so many bytes an archive may be packed as tightly as it likes."""
 _LARGEST_READ_BYTES = 16 << 20
 _GREATEST_TIME = 2**63 - 1
 
@@ -71,7 +69,7 @@ def read_tar(
     spool: Path | None = None,
     greatest_bytes: int = GREATEST_BYTES,
 ) -> TarTree:
-    """Return what is below the single top folder of a tar archive (plain or gzip), read as a stream.
+    """Return what is below the single top folder of a tar archive (plain or compressed), read as a stream.
 
     files: paths below the top folder whose contents are wanted. spool: the folder for the temporary file; None: the
     system's own. greatest_bytes: how much it may hold.
@@ -79,9 +77,31 @@ def read_tar(
     Raises:
         NixError: `bad-archive`: it is cut off, has no single top folder, or holds what Nix versions unpack differently.
     """
+    with _unpack(pieces, spool, greatest_bytes) as tree:
+        return TarTree(
+            nar_hash_of_tree(tree, tree.top()),
+            next(iter(tree.times)) if len(tree.times) == 1 else None,
+            tree.comment,
+            {path: tree.file(path) for path in files},
+        )
+
+
+def nar_of_tar(
+    pieces: Iterable[bytes], *, spool: Path | None = None, greatest_bytes: int = GREATEST_BYTES
+) -> Iterator[bytes]:
+    """Give the NAR of the tree that `read_tar` reads, in pieces; the temporary file goes with the last one.
+
+    Raises: as `read_tar`, and as `nar_pieces`.
+    """
+    with _unpack(pieces, spool, greatest_bytes) as tree:
+        yield from nar_pieces(tree, tree.top())
+
+
+@contextmanager
+def _unpack(pieces: Iterable[bytes], spool: Path | None, greatest_bytes: int) -> "Iterator[_Unpacked]":
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=None if spool is None else str(spool)) as contents:
         tree = _Unpacked(contents, greatest_bytes)
-        stream = _Stream(_gunzipped(pieces))
+        stream = _Stream(decompressed(pieces))
         try:
             with tarfile.open(
                 fileobj=stream,
@@ -94,19 +114,14 @@ def read_tar(
                 while (member := archive.next()) is not None:
                     tree.take(archive, member)
                     archive.members.clear()  # type: ignore[attr-defined]  # it remembers all it has seen
-                comment = archive.pax_headers.get("comment")
+                tree.comment = archive.pax_headers.get("comment")
                 end = archive.offset
             stream.finish(end)
         except RecursionError:
             raise NixError("bad-archive", "the archive cannot be read: extended headers without end") from None
-        except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:
+        except (tarfile.TarError, EOFError, ValueError, OverflowError) as error:
             raise NixError("bad-archive", f"the archive cannot be read: {error}") from None
-        return TarTree(
-            nar_hash_of_tree(tree, tree.top()),
-            next(iter(tree.times)) if len(tree.times) == 1 else None,
-            comment,
-            {path: tree.file(path) for path in files},
-        )
+        yield tree
 
 
 def _bounded_headers() -> type[tarfile.TarInfo]:
@@ -128,37 +143,6 @@ def _bounded_headers() -> type[tarfile.TarInfo]:
             return header
 
     return _Header
-
-
-def _gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Give the decompressed pieces, checksum and length verified, or the pieces as they are if it is not gzip."""
-    source = iter(pieces)
-    first = b""
-    while len(first) < 2 and (piece := next(source, None)) is not None:
-        first += piece
-    if first[:2] != b"\x1f\x8b":
-        yield first
-        yield from source
-        return
-    gzip = zlib.decompressobj(wbits=31)
-    packed = unpacked = 0
-    for piece in itertools.chain((first,), source):
-        waiting = piece
-        packed += len(piece)
-        while waiting and not gzip.eof:
-            out = gzip.decompress(waiting, _PIECE_BYTES)
-            unpacked += len(out)
-            if unpacked > max(_ANY_RATIO_BYTES, _GREATEST_RATIO * packed):
-                raise NixError("bad-archive", f"the archive is more than {_GREATEST_RATIO} times as large unpacked")
-            yield out
-            waiting = gzip.unconsumed_tail
-        if gzip.unused_data.strip(b"\0"):
-            raise ValueError("something follows the end of the compressed data")
-    while not gzip.eof:
-        rest = gzip.decompress(gzip.unconsumed_tail, _PIECE_BYTES)
-        if not rest and not gzip.eof:
-            raise EOFError("the compressed data is cut off")
-        yield rest
 
 
 class _Stream(io.RawIOBase):
@@ -207,6 +191,7 @@ class _Unpacked:
     folders: dict[bytes, dict[bytes, tuple[int, str]]] = field(default_factory=lambda: {b"": {}})
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     times: set[int] = field(default_factory=set)
+    comment: str | None = None
     size: int = 0
     name_bytes: int = 0
 

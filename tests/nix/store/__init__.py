@@ -1,0 +1,1 @@
+"""What Nix makes of a source: NARs, store paths, caches."""

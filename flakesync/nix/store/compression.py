@@ -1,4 +1,4 @@
-"""What archives are compressed with, seen from their first bytes: gzip, xz, bzip2, zstd, or nothing."""
+"""What archives and files of caches are compressed with: gzip, xz, bzip2, zstd, or nothing."""
 
 import itertools
 import zlib
@@ -14,6 +14,7 @@ _MOST_MEMORY_BYTES = 1 << 27
 _GREATEST_RATIO = 100
 _ANY_RATIO_BYTES = 1 << 26
 """Up to so many bytes an archive may be packed as tightly as it likes."""
+_MAGIC = {"gzip": b"\x1f\x8b", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh", "zstd": b"\x28\xb5\x2f\xfd"}
 _LONGEST_MAGIC = 6
 
 
@@ -29,23 +30,34 @@ def decompressed(pieces: Iterable[bytes]) -> Iterator[bytes]:
     while len(first) < _LONGEST_MAGIC and (piece := next(source, None)) is not None:
         first += piece
     source = itertools.chain((first,), source)
-    unpack: Callable[[Iterator[bytes]], Iterator[bytes]]
-    match first[:_LONGEST_MAGIC]:
-        case start if start.startswith(b"\x1f\x8b"):
-            unpack = _gunzipped
-        case b"\xfd7zXZ\0":
-            unpack = _unxz
-        case start if start.startswith(b"BZh"):
-            unpack = _bunzipped
-        case start if start.startswith(b"\x28\xb5\x2f\xfd"):
-            unpack = unpacked
-        case _:
-            yield from source
-            return
-    yield from _measured(source, unpack)
+    name = next((name for name, magic in _MAGIC.items() if first.startswith(magic)), None)
+    return source if name is None else _measured(source, name)
 
 
-def _measured(source: Iterator[bytes], unpack: Callable[[Iterator[bytes]], Iterator[bytes]]) -> Iterator[bytes]:
+def decompressed_as(name: str, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the decompressed pieces of a file of a cache. name: its compression, as a narinfo says it.
+
+    Nothing limits how large it is: whoever takes the pieces has to stop.
+
+    Raises:
+        NixError: `bad-blob`: it is damaged, cut off, or in a compression that is not known here.
+    """
+    if name == "none":
+        return iter(pieces)
+    if name not in _MAGIC:
+        raise NixError("bad-blob", f"the compression {name[:50]!r} is not known")
+    return _unpacked(name, iter(pieces))
+
+
+def _unpacked(name: str, source: Iterator[bytes]) -> Iterator[bytes]:
+    unpack = {"gzip": _gunzipped, "xz": _unxz, "bzip2": _bunzipped, "zstd": unpacked}[name]
+    try:
+        yield from unpack(source)
+    except (EOFError, ValueError, zlib.error) as error:
+        raise NixError("bad-blob", f"it cannot be decompressed: {error}") from None
+
+
+def _measured(source: Iterator[bytes], name: str) -> Iterator[bytes]:
     size = out = 0
 
     def counted() -> Iterator[bytes]:
@@ -54,16 +66,18 @@ def _measured(source: Iterator[bytes], unpack: Callable[[Iterator[bytes]], Itera
             size += len(piece)
             yield piece
 
-    try:
-        for piece in unpack(counted()):
-            out += len(piece)
-            if out > max(_ANY_RATIO_BYTES, _GREATEST_RATIO * size):
-                raise NixError("bad-archive", f"the archive is more than {_GREATEST_RATIO} times as large unpacked")
-            yield piece
-    except (EOFError, ValueError, zlib.error) as error:
-        raise NixError("bad-archive", f"the archive cannot be read: {error}") from None
-    except NixError as error:
-        raise NixError("bad-archive", error.message) from None
+    pieces = _unpacked(name, counted())
+    while True:
+        try:
+            piece = next(pieces, None)
+        except NixError as error:
+            raise NixError("bad-archive", f"the archive cannot be read: {error.message}") from None
+        if piece is None:
+            return
+        out += len(piece)
+        if out > max(_ANY_RATIO_BYTES, _GREATEST_RATIO * size):
+            raise NixError("bad-archive", f"the archive is more than {_GREATEST_RATIO} times as large unpacked")
+        yield piece
 
 
 def _gunzipped(source: Iterator[bytes]) -> Iterator[bytes]:

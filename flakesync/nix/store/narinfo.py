@@ -1,6 +1,7 @@
 """narinfo: what a binary cache says of one store path (`nar-info.cc`)."""
 
 import re
+from pathlib import Path
 
 import msgspec
 
@@ -79,6 +80,12 @@ def narinfo(info: Narinfo) -> bytes:
         ("CA", info.ca),
     ]
     return "".join([f"{name}: {value}\n" for name, value in rows if value is not None]).encode()
+
+
+def load_narinfo(place: Path) -> Narinfo:
+    """Return what a file says. Raises: OSError; NixError as `read_narinfo`."""
+    with place.open("rb") as file:
+        return read_narinfo(file.read(_MOST_BYTES + 1))
 
 
 def read_narinfo(data: bytes) -> Narinfo:

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, GitError, NixError
+from flakesync.nix.store.cache_check import CACHE_INFO, CacheCheck, check_cache
 from flakesync.nix.store.checked import check_nar
 from flakesync.nix.store.narhash import sha256_of, sri
-from flakesync.nix.store.narinfo import Narinfo, narinfo, nix_hash, read_narinfo, source_narinfo
+from flakesync.nix.store.narinfo import Narinfo, load_narinfo, narinfo, nix_hash, source_narinfo
 from flakesync.nix.store.part_file import PartFile, cannot_write, remove_parts
 from flakesync.nix.store.store_path import STORE_DIR, source_path
 from flakesync.nix.store.zstd import packed, unpacked
 
-_INFO = "nix-cache-info"
 _LOCK = ".lock"
 _PRIORITY = 30
 """Before cache.nixos.org, which has 40."""
@@ -43,7 +43,7 @@ class StaticCache:
     def find(self, nar_hash: str) -> Narinfo | None:
         """Return the narinfo of a source that is there. Raises ValueError: nar_hash is no SHA-256."""
         try:
-            info = read_narinfo(self._place(nar_hash).read_bytes())
+            info = load_narinfo(self._place(nar_hash))
             size = (self.folder / info.url).stat().st_size
         except (OSError, NixError):
             return None
@@ -131,6 +131,10 @@ class StaticCache:
                 raise NixError("bad-blob", f"the NAR has the hash {sri(nar.digest())}, and should have {nar_hash}")
             return self._commit(part, nar_hash, nar_size, file.digest(), size)
 
+    def verify(self, *, deep: bool) -> CacheCheck:
+        """Return what is wrong with the cache. deep: every file is read, else only narinfos and sizes are."""
+        return check_cache(self.folder, self.store_dir, deep=deep)
+
     def _commit(self, part: PartFile, nar_hash: str, nar_size: int, file_digest: bytes, file_size: int) -> Narinfo:
         info = source_narinfo(
             nar_hash,
@@ -151,14 +155,14 @@ class StaticCache:
     def _introduce(self) -> None:
         """Write nix-cache-info, without which Nix takes no read-only folder for a cache."""
         try:
-            known = (self.folder / _INFO).read_text("utf-8", "replace")
+            known = (self.folder / CACHE_INFO).read_text("utf-8", "replace")
         except FileNotFoundError:
-            self._write(_INFO, f"StoreDir: {self.store_dir}\nWantMassQuery: 1\nPriority: {_PRIORITY}\n".encode())
+            self._write(CACHE_INFO, f"StoreDir: {self.store_dir}\nWantMassQuery: 1\nPriority: {_PRIORITY}\n".encode())
             return
         except OSError as error:
             raise cannot_write(self.folder, error) from None
         if f"StoreDir: {self.store_dir}" not in known.splitlines():
-            message = f"{self.folder} is no cache for stores at {self.store_dir}: {_INFO} says otherwise"
+            message = f"{self.folder} is no cache for stores at {self.store_dir}: {CACHE_INFO} says otherwise"
             raise FlakesyncError("other-store", message, hint="name another folder, or remove that one")
 
     def _write(self, name: str, data: bytes) -> None:

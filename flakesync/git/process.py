@@ -5,6 +5,7 @@ timeouts and ending the whole group are those of all child processes, as git's o
 end with it.
 """
 
+import contextlib
 import os
 import re
 import select
@@ -108,27 +109,39 @@ def git(
     return answer
 
 
-def stream(argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str] | None = None) -> Iterator[bytes]:
+def stream(
+    argv: Sequence[str], *, cwd: str | Path = "/", env: Mapping[str, str] | None = None, data: bytes | None = None
+) -> Iterator[bytes]:
     """Run `git ARGV` in `cwd` and give its output in pieces; leaving early ends it.
+
+    data: what it reads on standard input, beside its output (None: it is closed).
 
     Raises: GitError(`no-git` | `git-interrupted`), GitError(`git-timeout`) if the next piece does not come for half an
     hour, and GitError(`git`) after the last piece if it fails.
     """
     extra = {**_quiet_environment(), **(env or {})}
     told: list[bytes] = []
-    with _named(argv), child.started(partial(_start, argv, cwd, extra, reads=False)) as process:
+    with _named(argv), child.started(partial(_start, argv, cwd, extra, reads=data is not None)) as process:
         out, err = process.stdout, process.stderr
         if out is None or err is None:
             raise GitError("git", "git has ended before it began")
         # Read beside the output: git would wait for ever with a full pipe of errors that nobody empties.
         errors = threading.Thread(target=lambda: told.append(err.read()), daemon=True)
         errors.start()
+        if data is not None and process.stdin is not None:
+            threading.Thread(target=_feed, args=(process.stdin, data), daemon=True).start()
         while piece := _next_piece(out, argv):
             yield piece
         status = process.wait()
         errors.join()
     if status != 0:
         raise failure(_command(argv), Answer(status, b"", _words(b"".join(told)), os.fspath(cwd)))
+
+
+def _feed(inlet: IO[bytes], data: bytes) -> None:
+    """Write all of `data`; what a git that has ended does not read is lost."""
+    with contextlib.suppress(OSError, ValueError), inlet:
+        inlet.write(data)
 
 
 def _next_piece(out: IO[bytes], argv: Sequence[str]) -> bytes:

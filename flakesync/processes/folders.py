@@ -20,7 +20,9 @@ from typing import Literal, NamedTuple, get_args
 
 from flakesync.processes import stop
 
-Purpose = Literal["archive", "bisect", "build", "checkout", "dry-run", "index", "lock", "offline", "relock"]
+Purpose = Literal[
+    "archive", "bisect", "build", "bundle", "checkout", "dry-run", "import", "index", "lock", "offline", "relock"
+]
 """What they are for. The folder of `flakesync demo` is none of them: it is the user's."""
 
 _PREFIXES = tuple(f"flakesync-{purpose}-" for purpose in get_args(Purpose))

@@ -1,0 +1,97 @@
+"""What the receiver has already: from bundles that were handed over, or from the receipt of an import."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from flakesync.bundle.layout.oci import digest_of
+from flakesync.bundle.layout.reader import open_layout
+from flakesync.documents.airgap.manifest import BundleManifest
+from flakesync.documents.airgap.receipt import Receipt
+from flakesync.errors import FlakesyncError
+from flakesync.nix.store.narhash import sha256_of, sri
+from flakesync.terms import Rev
+
+_MOST_BYTES = 256 << 20
+
+
+class Bases(msgspec.Struct, frozen=True):
+    """What the receiver has.
+
+    digests: of the manifests, sorted. sources: narHash → the digest of a manifest that has it.
+    tips: commits of each repo, by its name.
+    """
+
+    digests: tuple[str, ...] = ()
+    sources: Mapping[str, str] = {}
+    tips: Mapping[str, frozenset[Rev]] = {}
+
+
+def read_bases(places: Iterable[Path]) -> Bases:
+    """Return what bundles (a folder, an archive, or the copy of their manifest) and receipts say together.
+
+    Raises:
+        FlakesyncError: `bad-base`: it is neither; `unfinished-bundle`, `bad-bundle`.
+    """
+    digests: set[str] = set()
+    sources: dict[str, str] = {}
+    tips: dict[str, set[Rev]] = {}
+    for place in places:
+        data = _manifest_of(place)
+        document = _parse(data, place)
+        if isinstance(document, Receipt):
+            own = sorted(document.bundles)
+            named = [(hash, (own or [digest_of(data)])[-1]) for hash in document.sources]
+            repos = [(repo.name, repo.tips) for repo in document.repos]
+        else:
+            own = [digest_of(data)]
+            named = [(source.nar_hash, own[0]) for source in document.sources]
+            repos = [(repo.name, [branch.tip for branch in repo.branches]) for repo in document.repos]
+        digests.update(own)
+        for hash, digest in named:
+            found = sha256_of(hash)
+            if found is None:
+                raise _bad(place, f"{hash[:80]!r} in it is no narHash")
+            sources[sri(found)] = min(digest, sources.get(sri(found), digest))
+        for name, revs in repos:
+            tips.setdefault(name, set()).update(Rev(rev) for rev in revs)
+    return Bases(tuple(sorted(digests)), sources, {name: frozenset(revs) for name, revs in tips.items()})
+
+
+def _manifest_of(place: Path) -> bytes:
+    """Return the manifest of a bundle, or the file itself if it is JSON."""
+    try:
+        if place.is_file() and place.stat().st_size <= _MOST_BYTES:
+            with place.open("rb") as file:
+                if file.read(1) == b"{":
+                    return b"{" + file.read(_MOST_BYTES)
+        if not place.exists():
+            raise FlakesyncError("bad-base", f"--base {place}: there is no such file or folder")
+    except OSError as error:
+        raise _bad(place, error.strerror or str(error)) from None
+    return open_layout(place).config
+
+
+def _parse(data: bytes, place: Path) -> BundleManifest | Receipt:
+    try:
+        schema = msgspec.json.decode(data, type=_Schema).schema
+        if schema == "flakesync/bundle/1":
+            return msgspec.json.decode(data, type=BundleManifest)
+        if schema == "flakesync/receipt/1":
+            return msgspec.json.decode(data, type=Receipt)
+    except msgspec.DecodeError as error:
+        raise _bad(place, str(error)) from None
+    raise _bad(place, f"its schema is {schema[:80]!r}")
+
+
+class _Schema(msgspec.Struct):
+    schema: str = ""
+
+
+def _bad(place: Path, reason: str) -> FlakesyncError:
+    return FlakesyncError(
+        "bad-base",
+        f"--base {place} is neither a bundle, nor its manifest, nor a receipt: {reason}",
+        hint="name what `flakesync bundle -o` wrote, or the receipt that `flakesync import` wrote",
+    )

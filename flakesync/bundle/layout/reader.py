@@ -44,6 +44,10 @@ class _Folder:
     def close(self) -> None:
         """Nothing is open."""
 
+    def path(self, name: str) -> Path:
+        """Return where a file lies."""
+        return self._place / name
+
     @staticmethod
     def _pieces(handle: int) -> Iterator[bytes]:
         with open(handle, "rb", buffering=0) as file:
@@ -62,6 +66,9 @@ class _Archive:
         """Return the size and the pieces of a file; None: there is none."""
         place = self._places.get(name)
         return None if place is None else (place.size, pieces_at(self._file, place))
+
+    def path(self, name: str) -> None:
+        """No file lies anywhere of its own."""
 
     def close(self) -> None:
         """Close the archive."""
@@ -98,12 +105,17 @@ class Layout:
         """Give a layer in pieces.
 
         The last piece may have been given when it shows that the blob is another one: nothing of it counts until the
-        end is reached. Raises: FlakesyncError(`bad-blob`); OSError.
+        end is reached. Raises: FlakesyncError(`bad-blob`).
         """
         layer = self.layers.get(digest)
         if layer is None:
             raise bad_bundle(f"the bundle has no blob {digest}")
         return self._checked(layer)
+
+    def path(self, digest: str) -> Path | None:
+        """Return the file that a layer is, as an absolute path; None: it is part of an archive."""
+        found = self._files.path(f"blobs/sha256/{digest[7:]}") if digest in self.layers else None
+        return None if found is None else found.absolute()
 
     def close(self) -> None:
         """Close its files."""
@@ -119,6 +131,12 @@ class Layout:
 
     def _checked(self, layer: Layer) -> Iterator[bytes]:
         assert DIGEST.fullmatch(layer.digest)
+        try:
+            yield from self._hashed(layer)
+        except OSError as error:  # a medium that is damaged
+            raise bad_blob(layer.digest, f"the blob cannot be read: {error.strerror or error}") from None
+
+    def _hashed(self, layer: Layer) -> Iterator[bytes]:
         found = self._files.open(f"blobs/sha256/{layer.digest[7:]}")
         if found is None:
             raise bad_blob(layer.digest, "the blob is missing")

@@ -6,11 +6,15 @@ import msgspec
 
 
 class ImportedCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many sources are new in the cache, were there, and were made of commits (these are among the new ones)."""
+    """How many sources are new in the cache, were there, and were made of commits (these are among the new ones).
+
+    unproven: with --verify-only, those whose commits need ones that an earlier bundle had, and that are not here.
+    """
 
     new: int
     there: int
     rebuilt: int
+    unproven: int = 0
 
 
 class ImportedBranch(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -34,13 +38,19 @@ class NotImported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """What was taken in. settings: lines that this machine's Nix needs, and where they may stand."""
+    """What was taken in, or with --verify-only (then verified is true), what could be.
+
+    settings: lines that this machine's Nix needs; those that begin with `#` say where the others may stand. receipt:
+    the file for the `--base` of the next bundle, null: none was written.
+    """
 
     schema: Literal["flakesync/imported/1"] = "flakesync/imported/1"
     digest: str
+    verified: bool = False
     sources: ImportedCounts
     repos: list[ImportedBranch]
     settings: list[str]
+    receipt: str | None = None
     failed: list[NotImported]
 
 

@@ -29,8 +29,8 @@ class SourceOfRepo(msgspec.Struct, frozen=True, kw_only=True):
 class BundleSource(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from", "in_": "in"}):
     """One source; exactly one of blob, in and from is not null.
 
-    nar_hash: SRI, `sha256-…`. nar_size: bytes; null only with `from`. store_path: for /nix/store. blob: the digest of the
-    layer, `sha256:…` (hex), and size its bytes. in: the digest of the manifest of an earlier bundle that has it.
+    nar_hash: SRI, `sha256-…`. nar_size: bytes; null only with `from`. store_path: for /nix/store. blob: the digest of
+    the layer, `sha256:…` (hex), and size its bytes. in: the digest of the manifest of an earlier bundle that has it.
     """
 
     nar_hash: str
@@ -45,11 +45,15 @@ class BundleSource(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "
 
 
 class BundleBranch(msgspec.Struct, frozen=True, kw_only=True):
-    """A branch of a repo. tip: the commit that was sent. tree: of that commit."""
+    """A branch of a repo. tip: the commit that was sent. tree: of that commit. update: it is the update branch.
+
+    An update branch may be replaced on the other side where all of it is flakesync's; every other one only goes on.
+    """
 
     name: str
     tip: str
     tree: str
+    update: bool = False
 
 
 class BundleRepo(msgspec.Struct, frozen=True, kw_only=True):

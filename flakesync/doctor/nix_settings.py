@@ -1,8 +1,5 @@
 """What Nix is set to, as far as runs depend on it; its substituters are asked whether they are there."""
 
-import getpass
-import grp
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,10 +10,10 @@ from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.errors import FlakesyncError, plain
 from flakesync.nix.program.command import Nix
 from flakesync.nix.program.settings import hosts_with_tokens, read_settings
+from flakesync.nix.program.trust import trust_of, user_name
 from flakesync.secrets import hide_secrets
 
 _ROW = DoctorRows("nix")
-_SOCKET = "/nix/var/nix/daemon-socket/socket"
 _CONNECT_S, _READ_S = 5.0, 10.0
 _ASKED_AT_ONCE = 8
 _MOST_SUBSTITUTERS = 32
@@ -62,34 +59,17 @@ def _sandbox(settings: Mapping[str, str]) -> Rows:
 
 def _trust(settings: Mapping[str, str]) -> Rows:
     """Give the row about the daemon; without one Nix trusts whoever runs it."""
-    if not Path(_SOCKET).exists() or os.access("/nix/var/nix/db", os.W_OK):
-        yield _ROW.ok("trusted user", "Nix works without a daemon: the store is this user's")
-        return
-    user = _user()
-    if _is_among(user, settings.get("trusted-users", "root").split()):
-        yield _ROW.ok("trusted user", f"{user} is one: what flakes set for Nix (substituters) may be taken over")
-    elif _is_among(user, settings.get("allowed-users", "*").split()):
-        yield _ROW.ok("trusted user", f"{user} is none: substituters that flakes name are ignored")
-    else:
-        hint = "add it to `allowed-users` in nix.conf"
-        yield _ROW.fails("trusted user", f"{user} may not use the daemon at all", hint=hint)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no entry in passwd: containers, DynamicUser
-        return str(os.geteuid())
-
-
-def _is_among(user: str, names: list[str]) -> bool:
-    groups = set()
-    for number in {os.getegid(), *os.getgroups()}:
-        try:
-            groups.add(f"@{grp.getgrgid(number).gr_name}")
-        except KeyError:
-            continue
-    return "*" in names or user in names or bool(groups & set(names))
+    user = user_name()
+    match trust_of(settings):
+        case "no-daemon":
+            yield _ROW.ok("trusted user", "Nix works without a daemon: the store is this user's")
+        case "trusted":
+            yield _ROW.ok("trusted user", f"{user} is one: what flakes set for Nix (substituters) may be taken over")
+        case "untrusted":
+            yield _ROW.ok("trusted user", f"{user} is none: substituters that flakes name are ignored")
+        case "refused":
+            hint = "add it to `allowed-users` in nix.conf"
+            yield _ROW.fails("trusted user", f"{user} may not use the daemon at all", hint=hint)
 
 
 def _tokens(place: DoctorPlace, settings: Mapping[str, str]) -> Rows:

@@ -75,6 +75,8 @@ def _check(place: Path, store_dir: str, *, deep: bool) -> None:
             raise NixError("bad-narinfo", "its store path, NarHash and CA do not belong together")
         if info.references:
             raise NixError("bad-narinfo", "it is a source, and has references")
+        if info.file_hash is None or info.file_size is None:
+            raise NixError("bad-narinfo", "it does not say the hash and the size of its file")
     nar = place.parent / info.url
     try:
         size = nar.stat().st_size

@@ -12,6 +12,7 @@
 #   make site                  build the documentation into .cache/site, and check it
 #   make reference             write docs/reference from the program: commands, keys of the manifest, recipes
 #   make packaging             build, install and check what is shipped: wheel, man pages, units, recipes
+#   make deploy-check          look at the cluster files: kustomize and helm agree, and Kubernetes takes what they make
 #   make bounds [BOUNDS=names] run tests with the lowest dependencies that pyproject.toml allows (BOUNDS="lowest newest")
 #   make pythons [PYTHONS=versions]
 #                              run the test suite, without real Nix, with Debian's Python 3.13 and 3.14
@@ -34,7 +35,7 @@ RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging bounds pythons fuzz mutants lint bench format clean
+.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging deploy-check bounds pythons fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -49,7 +50,7 @@ demo: setup
 	@$(BIN)/flakesync demo $(DIR)
 
 test: setup
-	$(RUN_TESTS) -m "not slow and not browser and not site and not packaging" $(PYTEST)
+	$(RUN_TESTS) -m "not slow and not browser and not site and not packaging and not deploy" $(PYTEST)
 
 slow: setup
 	$(RUN_TESTS) -m slow $(PYTEST)
@@ -73,6 +74,10 @@ reference: setup
 
 packaging: tools
 	$(RUN_TESTS) -m packaging $(PYTEST)
+
+deploy-check: setup
+	@$(BIN)/python .ci/deploy/check.py
+	$(RUN_TESTS) -m deploy $(PYTEST)
 
 bounds: tools
 	$(BIN)/python .ci/suites.py $(BOUNDS) -- $(PYTEST)

@@ -23,7 +23,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / ".cache/environments"
 BIN = ROOT / ".venv/bin"
-NOT_HERE = "not slow and not browser and not site and not packaging"
+NOT_HERE = "not slow and not browser and not site and not packaging and not deploy"
 PARTS = {
     # What touches each dependency: the command line, locks and flake.nix, git, documents, HTTP, TOML, pages.
     "lowest": ("tests/cli", "tests/nix", "tests/git", "tests/workspace", "tests/survey", "tests/net", "tests/report"),

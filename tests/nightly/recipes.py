@@ -20,6 +20,7 @@ AUDIT_GITHUB = NIGHTLY / "audit-github-actions.yml"
 AUDIT_GITLAB = NIGHTLY / "audit-gitlab-ci.yml"
 SERVICE = NIGHTLY / "systemd" / "flakesync.service"
 TIMER = NIGHTLY / "systemd" / "flakesync.timer"
+CRONJOB = TOP / "deploy" / "kustomize" / "base" / "cronjob.yaml"
 ACTION = TOP / "action.yml"
 COMPONENT = TOP / "templates" / "nightly.yml"
 DRIFT_COMPONENT = TOP / "templates" / "drift.yml"
@@ -133,6 +134,11 @@ def service_environment(specifiers: Mapping[str, str]) -> dict[str, str]:
             name, _, text = value.partition("=")
             found[name] = re.sub("%.", lambda match: specifiers[match[0]], text)
     return found
+
+
+def cronjob_pod() -> Any:
+    """Return what the CronJob of deploy/kustomize/base says of its pod."""
+    return load(CRONJOB)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 
 
 def examples(page: Path = TOP / "docs" / "nightly.md") -> list[str]:

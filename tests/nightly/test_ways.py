@@ -1,4 +1,4 @@
-"""Recipes, action, component and unit: the same night, at the same time, with the same outcome."""
+"""Recipes, action, component, unit and CronJob: the same night, at the same time, with the same outcome."""
 
 from difflib import unified_diff
 from pathlib import Path

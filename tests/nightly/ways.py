@@ -53,6 +53,16 @@ def service(fake: Fake) -> Ran:
     return fake.run([Path(program).name, *arguments])
 
 
+def cronjob(fake: Fake) -> Ran:
+    """Run the container of the CronJob: its volumes are folders of this place."""
+    (container,) = recipes.cronjob_pod()["containers"]
+    places = {"/etc/flakesync": fake.folder, "/srv/report": fake.root / "report", "/home/flakesync": fake.folder}
+    argv = [*container["command"], *container["args"]]
+    for mount, folder in places.items():
+        argv = [each.replace(mount, str(folder)) for each in argv]
+    return fake.run(argv, GITHUB_TOKEN=TOKEN)
+
+
 def _cron(text: str) -> str:
     """Return hour and minute of the one daily cron expression in a text."""
     ((minute, hour),) = set(re.findall(r"(\d+) (\d+) \* \* \*", text))
@@ -75,6 +85,7 @@ def ways() -> Mapping[str, Way]:
         "action, with a page": Way(_of(action, report="page"), page=True, at=None),
         "component": Way(_of(pipeline, recipes.COMPONENT), page=True, at=None),
         "unit": Way(service, page=False, at=_calendar()),
+        "CronJob": Way(cronjob, page=True, at=_cron(recipes.CRONJOB.read_text())),
     }
     for path in (recipes.GITHUB, recipes.GITHUB_PAGES):
         found[path.stem] = Way(_of(workflow, path), path is recipes.GITHUB_PAGES, _cron(path.read_text()))

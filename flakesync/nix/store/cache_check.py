@@ -70,13 +70,7 @@ def _check(place: Path, store_dir: str, *, deep: bool) -> None:
     info = load_narinfo(place)
     if info.store_path.removeprefix(f"{store_dir}/").partition("-")[0] != place.stem:
         raise NixError("bad-narinfo", f"it is about {info.store_path}, and its name is of another path")
-    if info.ca is not None and info.store_path.endswith("-source"):
-        if info.store_path != source_path(info.nar_hash, store_dir=store_dir) or info.ca != f"fixed:r:{info.nar_hash}":
-            raise NixError("bad-narinfo", "its store path, NarHash and CA do not belong together")
-        if info.references:
-            raise NixError("bad-narinfo", "it is a source, and has references")
-        if info.file_hash is None or info.file_size is None:
-            raise NixError("bad-narinfo", "it does not say the hash and the size of its file")
+    _check_source(info, source_path(info.nar_hash, store_dir=store_dir))
     nar = place.parent / info.url
     try:
         size = nar.stat().st_size
@@ -86,6 +80,20 @@ def _check(place: Path, store_dir: str, *, deep: bool) -> None:
         raise NixError("bad-blob", f"{info.url} has {size} bytes, and should have {info.file_size}")
     if deep:
         _read(nar, info)
+
+
+def _check_source(info: Narinfo, path: str) -> None:
+    """path: that of a source with this NarHash."""
+    ca = info.ca or ""
+    is_source = ca.startswith("fixed:r:sha256:") and info.store_path.endswith("-source")
+    if not is_source and not info.store_path.startswith(path.removesuffix("source")):
+        return  # a build output
+    if info.store_path != path or ca != f"fixed:r:{info.nar_hash}":
+        raise NixError("bad-narinfo", "its StorePath, NarHash and CA do not belong together")
+    if info.references:
+        raise NixError("bad-narinfo", "it is a source, and has references")
+    if info.file_hash is None or info.file_size is None:
+        raise NixError("bad-narinfo", "it does not say the hash and the size of its file")
 
 
 def _read(nar: Path, info: Narinfo) -> None:

@@ -40,12 +40,13 @@ class NotImported(msgspec.Struct, frozen=True, kw_only=True):
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """What was taken in, or with --verify-only (then verified is true), what could be.
 
-    settings: lines that this machine's Nix needs; those that begin with `#` say where the others may stand. receipt:
-    the file for the `--base` of the next bundle, null: none was written.
+    digest: of the bundle's manifest, null: a cache was verified. settings: lines that this machine's Nix needs; those
+    that begin with `#` say where the others may stand. receipt: the file for the `--base` of the next bundle, null:
+    none was written.
     """
 
     schema: Literal["flakesync/imported/1"] = "flakesync/imported/1"
-    digest: str
+    digest: str | None
     verified: bool = False
     sources: ImportedCounts
     repos: list[ImportedBranch]

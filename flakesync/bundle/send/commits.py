@@ -57,6 +57,8 @@ def new_commits(clone: Path, branches: Mapping[str, Rev], known: Collection[Rev]
     have = sorted(rev for rev in known if reader.has(rev))
     if not have:
         return NewCommits(refs, (), is_empty=False)
+    if set(tips) <= set(have):  # nothing has moved: no git is started
+        return NewCommits(refs, tuple(tips), is_empty=True)
     argv = ["rev-list", "--boundary", *tips, *(f"^{rev}" for rev in have), "--"]
     listed = git(argv, cwd=clone, env=_NO_SETTINGS).lines
     prerequisites = sorted(Rev(line[1:]) for line in listed if line.startswith("-"))

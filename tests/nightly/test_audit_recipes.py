@@ -15,6 +15,8 @@ from tests.support import locks
 from tests.support.repos import run_git
 from tests.support.workspaces import flake_nix
 
+pytestmark = pytest.mark.packaging
+
 LIB = locks.github("acme", "lib")
 EVIL = locks.Input(LIB.locked | {"owner": "evil"}, LIB.original)
 

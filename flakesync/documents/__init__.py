@@ -21,6 +21,8 @@ DocumentName = Literal[
     "status",
     "land",
     "abandon",
+    "bundled",
+    "imported",
     "doctor",
 ]
 """All of them, in the order of a workspace's life; `DOCUMENT` of the module is the class of the whole document."""
@@ -34,5 +36,7 @@ MODULES: Mapping[DocumentName, str] = {
     "status": "pulls.status",
     "land": "pulls.land",
     "abandon": "pulls.abandon",
+    "bundled": "airgap.bundled",
+    "imported": "airgap.imported",
 }
 """The modules of those that have a wing of their own."""

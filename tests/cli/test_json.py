@@ -14,8 +14,15 @@ from tests.support.landing import Landing
 from tests.support.nixspace import chain
 
 Flakesync = Callable[..., Ran]
-ARGUMENTS = {"bisect": ("r1", "--run", "true"), "why": ("r0",), "move": ("--check",), "history": ("out",)}
-BY = {"history": "report"}
+ARGUMENTS = {
+    "bisect": ("r1", "--run", "true"),
+    "why": ("r0",),
+    "move": ("--check",),
+    "history": ("out",),
+    "bundled": ("-o", "bundle", "--partial"),
+    "imported": ("bundle", "--cache", "sources"),
+}
+BY = {"history": "report", "bundled": "bundle", "imported": "import"}
 """The commands that documents are not called after."""
 
 pytestmark = pytest.mark.usefixtures("use_nix")
@@ -61,7 +68,7 @@ def test_documents_with_errors_are_as_their_schemas_say(flakesync: Flakesync, wo
     workspace.write_text(text.replace(f"file://{workspace.parent}/r0", f"file://{workspace.parent}/gone"))
     for name in DOCUMENTS:
         ran = flakesync(BY.get(name, name), *ARGUMENTS.get(name, ()), "--json", "-w", str(workspace))
-        reads_no_repo = name in ("seen", "hold")
+        reads_no_repo = name in ("seen", "hold", "imported")
         never_fails_for_a_repo = reads_no_repo or name == "history"
         assert ran.status == (0 if never_fails_for_a_repo else 1), (name, ran.err)
         require_valid(flakesync, ran.out, name)

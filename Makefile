@@ -13,6 +13,7 @@
 #   make reference             write docs/reference from the program: commands, keys of the manifest, recipes
 #   make packaging             build, install and check what is shipped: wheel, man pages, units, recipes
 #   make deploy-check          look at the cluster files: kustomize and helm agree, and Kubernetes takes what they make
+#   make image                 build the container image on Debian as root, and try it; not for every day (docs/image.md)
 #   make bounds [BOUNDS=names] run tests with the lowest dependencies that pyproject.toml allows (BOUNDS="lowest newest")
 #   make pythons [PYTHONS=versions]
 #                              run the test suite, without real Nix, with Debian's Python 3.13 and 3.14
@@ -35,7 +36,7 @@ RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal -
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging deploy-check bounds pythons fuzz mutants lint bench format clean
+.PHONY: help setup tools demo test slow fidelity kill browser site reference packaging image deploy-check bounds pythons fuzz mutants lint bench format clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -78,6 +79,9 @@ packaging: tools
 deploy-check: setup
 	@$(BIN)/python .ci/deploy/check.py
 	$(RUN_TESTS) -m deploy $(PYTEST)
+
+image: setup
+	@.ci/image
 
 bounds: tools
 	$(BIN)/python .ci/suites.py $(BOUNDS) -- $(PYTEST)

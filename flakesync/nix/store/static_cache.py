@@ -24,6 +24,8 @@ from flakesync.nix.store.store_path import STORE_DIR, source_path
 from flakesync.nix.store.zstd import packed, unpacked
 
 _LOCK = ".lock"
+_FOLDERS = ("nar", "log", "realisations")
+"""Nix makes the last two where it can; where it cannot, as on a read-only disk, it does not use the cache at all."""
 _PRIORITY = 30
 """Before cache.nixos.org, which has 40."""
 
@@ -52,20 +54,23 @@ class StaticCache:
         return info if right else None
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, *, wait: bool = False) -> Iterator[None]:
         """Hold the cache for writing until the block ends; make its folder first where there is none.
+
+        wait: until nobody else writes to it.
 
         Raises:
             FlakesyncError: `cache-busy`: another process writes to it; `other-store`: it is for another store
                 directory; or a code of `flakesync.system`.
         """
         try:
-            (self.folder / "nar").mkdir(parents=True, exist_ok=True)
+            for name in _FOLDERS:
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.folder, error) from None
         with contextlib.ExitStack() as held:
             try:
-                held.enter_context(exclusive(self.folder / _LOCK, wait=False))
+                held.enter_context(exclusive(self.folder / _LOCK, wait=wait))
             except GitError as error:
                 if error.code != "busy":
                     raise FlakesyncError(error.code, error.message, hint=f"can you write to {self.folder}?") from None

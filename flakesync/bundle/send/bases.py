@@ -1,6 +1,7 @@
 """What the receiver has already: from bundles that were handed over, or from the receipt of an import."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -70,7 +71,13 @@ def _manifest_of(place: Path) -> bytes:
             raise FlakesyncError("bad-base", f"--base {place}: there is no such file or folder")
     except OSError as error:
         raise _bad(place, error.strerror or str(error)) from None
-    return open_layout(place).config
+    try:
+        with closing(open_layout(place)) as layout:
+            return layout.config
+    except FlakesyncError as error:
+        if place.is_dir() or place.suffix == ".tar":
+            raise
+        raise _bad(place, error.message) from None
 
 
 def _parse(data: bytes, place: Path) -> BundleManifest | Receipt:

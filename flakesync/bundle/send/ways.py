@@ -49,7 +49,7 @@ class Ways:
         for attrs, _ in places:
             yield from self._at_server(attrs)
         for attrs, _ in places:
-            if not _is_relative(attrs):
+            if attrs.get("type") != "path":  # Nix would read the same files
                 yield Way("nix", partial(self._by_nix, attrs))
 
     def clone_with(self, attrs: Attrs) -> Path | None:
@@ -177,10 +177,6 @@ def _path(path: str, head: Head) -> Iterator[Way]:
     for flake in head.flakes:
         folder = f"{flake.dir}/{path}"
         yield Way(f"the folder {folder} of {head.state.name}", partial(folder_nar, head.state.clone, head.tip, folder))
-
-
-def _is_relative(attrs: Attrs) -> bool:
-    return attrs.get("type") == "path" and not str(attrs.get("path", "")).startswith("/")
 
 
 def _reference(attrs: Mapping[str, Attr]) -> FlakeRef | None:

@@ -1,15 +1,20 @@
 """A workspace whose locks are written by hand: any source, in any way that a lock can name it."""
 
+import contextlib
+import hashlib
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import tomli_w
 
 from flakesync.bundle.layout.reader import open_layout
 from flakesync.bundle.send.by_disk import disk_nar
 from flakesync.bundle.send.by_git import Tree, tree_nar
+from flakesync.cli.main import run
 from flakesync.documents.airgap.bundled import Bundled
 from flakesync.documents.airgap.manifest import BundleManifest
 from flakesync.nix.store.narhash import sri
@@ -30,11 +35,9 @@ def hash_of_disk(path: Path) -> str:
     return _hash(disk_nar(path))
 
 
-def _hash(pieces: object) -> str:
-    import hashlib
-
+def _hash(pieces: Iterator[bytes]) -> str:
     digest = hashlib.sha256()
-    for piece in pieces:  # type: ignore[attr-defined]
+    for piece in pieces:
         digest.update(piece)
     return sri(digest.digest())
 
@@ -80,15 +83,17 @@ class Sender:
         file.write_text(tomli_w.dumps({"workspace": {"name": "acme"}, "repos": self.listed}))
         return file
 
+    def fails(self, place: str, *argv: str) -> None:
+        """Run the command, which cannot be begun."""
+        assert self._run(place, *argv)[0] == 2
+
     def bundle(self, place: str, *argv: str, status: int = 0) -> Bundled:
         """Run the command in this process; return its document."""
-        import contextlib
-        import io
+        ended, data = self._run(place, *argv)
+        assert ended == status, data.decode()
+        return msgspec.json.decode(data, type=Bundled)
 
-        import msgspec
-
-        from flakesync.cli.main import run
-
+    def _run(self, place: str, *argv: str) -> tuple[int, bytes]:
         self.write()
         out = io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True)
         with contextlib.redirect_stdout(out):
@@ -104,15 +109,12 @@ class Sender:
                     *argv,
                 ]
             )
-        data = out.buffer.getvalue()  # type: ignore[attr-defined]
-        assert ended == status, data.decode()
-        return msgspec.json.decode(data, type=Bundled)
+        return ended, out.buffer.getvalue()
 
     def manifest(self, place: str) -> BundleManifest:
         """Return the manifest in a bundle."""
-        import msgspec
-
-        return msgspec.json.decode(open_layout(self.root / place).config, type=BundleManifest)
+        with contextlib.closing(open_layout(self.root / place)) as layout:
+            return msgspec.json.decode(layout.config, type=BundleManifest)
 
 
 def _original(node: Json) -> Json:

@@ -38,4 +38,4 @@ def test_a_bundle_is_made_without_nix_and_has_the_source_of_every_type_of_input_
     # What is in a bundle is there without a network; what is not was never kept.
     assert world.flakesync("bundle", "-o", "bundle", "--offline") == bundled
     again = world.flakesync("bundle", "-o", "again", "--offline", statuses=(1,))
-    assert {each["code"] for each in again["failed"]} == {"source-missing"}  # type: ignore[index, attr-defined]
+    assert {each["code"] for each in again["failed"]} == {"source-missing"}  # type: ignore[attr-defined]

@@ -1,9 +1,13 @@
 """Inputs that took minutes or gigabytes once, and their relatives: too large to be kept as files."""
 
+import bz2
 import itertools
+import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+
+from flakesync.nix.store.zstd import packed
 
 _N = 20_000
 _MIB = bytes(1 << 20)
@@ -87,6 +91,15 @@ def _tars() -> list[bytes]:
     ]
 
 
+def _bombs() -> Iterator[bytes]:
+    """What unpacks to more than anybody wants."""
+    zeros = bytes(8 << 20)
+    yield bz2.compress(zeros) * 10
+    yield lzma.compress(zeros, preset=0) * 10
+    yield lzma.compress(b"x", filters=[{"id": lzma.FILTER_LZMA2, "dict_size": 1 << 30}])
+    yield b"".join(packed([zeros] * 10))
+
+
 SHAPES: dict[str, Callable[[], list[bytes]]] = {
     "lock": lambda: [
         _chain(3_000),
@@ -153,7 +166,15 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
         " /n0vx21by1fshhc5i07zwvn7x3ybc6van-source/",
         (b"getting status of /n0vx21by1fshhc5i07zwvn7x3ybc6van-source/", b"infinite recursion encountered\n1|"),
     ),
-    "tar": _tars,
+    "tar": lambda: [*_tars(), *_bombs()],
+    "cache": lambda: [
+        *_bombs(),
+        b"a:\n" * 200_000,
+        b"NarSize: " + b"9" * 500_000 + b"\n",
+        b"References: " + b"a " * 300_000 + b"\n",
+        b"\x50\x2a\x4d\x18\0\0\0\0" * 100_000,
+        b"\x28\xb5\x2f\xfd\x00\x88\x01\0\0" * 20_000,
+    ],
     "attributes": lambda: [
         b"*a" * 20 + b"b ident\n" + b"**/" * 20 + b"b ident\n",
         b"".join(b"[attr]m%d m%d x m%d\n" % (at, at + 1, at + 1) for at in range(3_000)) + b"* m0\n",

@@ -1,11 +1,14 @@
 """What reads other people's bytes, each as a function of bytes that may raise nothing but a FlakesyncError."""
 
+import bz2
 import contextlib
 import gzip
 import itertools
+import lzma
 import tarfile
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -45,7 +48,11 @@ from flakesync.nix.reference.flakeref import FlakeRef, identity_of_url
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.source import archived_ref, source_of
 from flakesync.nix.reference.source_globs import covers
+from flakesync.nix.store.checked import check_nar
+from flakesync.nix.store.compression import decompressed_as
+from flakesync.nix.store.narinfo import read_narinfo
 from flakesync.nix.store.tarball import read_tar
+from flakesync.nix.store.zstd import packed
 from flakesync.publish import body
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
@@ -74,6 +81,7 @@ _LOCK = (
     b' "root": "root", "version": 7}'
 )
 _EDITS = (SetFollows(("a", "c"), ("a", "b")), RemoveFollows(("a", "b")), SetRef(("a",), "b", "c"))
+_NO_HASH = "sha256-" + "A" * 43 + "="
 _PULL = Pull(7, "https://h/7", "open", "T", "B", Rev(REV), "flakesync/update", "main")
 
 
@@ -212,6 +220,17 @@ def _read_archive(data: bytes) -> None:
     read_tar([data], files=["flake.nix"], greatest_bytes=1 << 28)
 
 
+def _read_cache(data: bytes) -> None:
+    """Read a file of a binary cache, or a blob of a bundle."""
+    _try_all(
+        lambda: read_narinfo(data),
+        *(
+            lambda name=name: deque(check_nar(decompressed_as(name, [data]), size=1 << 20, nar_hash=_NO_HASH), 0)
+            for name in ("zstd", "xz", "none")
+        ),
+    )
+
+
 @cache
 def _repository(folder: Path) -> tuple[Path, str]:
     path = folder / "repository"
@@ -277,6 +296,10 @@ def _tar() -> bytes:
     top, file = tarfile.TarInfo("t"), tarfile.TarInfo("t/flake.nix")
     top.type, file.pax_headers = tarfile.DIRTYPE, {"comment": REV, "mtime": "1"}
     return top.tobuf() + file.tobuf(tarfile.PAX_FORMAT) + bytes(1024)
+
+
+def _zstd(data: bytes) -> bytes:
+    return b"".join(packed([data]))
 
 
 def _words(text: str) -> tuple[bytes, ...]:
@@ -363,7 +386,28 @@ TARGETS = {
         ),
     ),
     "tar": Target(
-        _read_archive, (_tar(), gzip.compress(_tar(), mtime=0)), (bytes(512), b"0", b"7", b"x", b"L", b"\x1f\x8b")
+        _read_archive,
+        (_tar(), gzip.compress(_tar(), mtime=0), lzma.compress(_tar()), bz2.compress(_tar()), _zstd(_tar())),
+        (bytes(512), b"0", b"7", b"x", b"L", b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh9", b"\x28\xb5\x2f\xfd"),
+    ),
+    "cache": Target(
+        _read_cache,
+        (
+            (
+                b"StorePath: /nix/store/9g4i8dwpwlhqv2xjzjpxlgyvs8814wjp-source\nURL: nar/0vra.nar.zst\n"
+                b"Compression: zstd\nNarHash: sha256:19wra1k5nn66wknfbfxn32vmldjvprlcm8cnhw1k2waic7bycdh0\n"
+                b"NarSize: 7\nReferences: \n"
+            ),
+            _zstd(_tar()),
+        ),
+        (
+            *_words("StorePath: URL: nar/ .. / NarHash: sha256: sha512: NarSize: 7 -1 1e9 CA: fixed:r:"),
+            b" ",
+            b"\n",
+            b"\x28\xb5\x2f\xfd",
+            b"\x02\0\x10",
+            b"\x50\x2a\x4d\x18",
+        ),
     ),
     "attributes": Target(
         _read_attributes,

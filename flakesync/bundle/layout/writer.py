@@ -134,7 +134,8 @@ class LayoutWriter:
         try:
             file = (self._blobs / name).open("rb")
         except FileNotFoundError:
-            assert self._earlier is not None
+            if self._earlier is None:
+                raise
             yield from self._earlier.blob(f"sha256:{name}")
             return
         with file:

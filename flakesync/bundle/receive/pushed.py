@@ -22,7 +22,7 @@ class PushedRepos:
         self._cache = cache
         self._mirrors: dict[str, Path] = {}
 
-    def existing(self, name: str) -> Path | None:
+    def existing(self, name: str) -> Path:
         """Return the mirror of a repo, brought up to date. Raises: FlakesyncError: its server cannot be asked."""
         if name not in self._mirrors:
             self._mirrors[name] = mirror(self._remote(name), self._cache, offline=False)
@@ -30,9 +30,7 @@ class PushedRepos:
 
     def made(self, repo: BundleRepo) -> Path:
         """Return the same mirror. Raises: as `existing`."""
-        path = self.existing(repo.name)
-        assert path is not None
-        return path
+        return self.existing(repo.name)
 
     def target(self, repository: Repository, name: str) -> PushTarget:
         """Return the branches of a repo's server."""

@@ -119,7 +119,7 @@ def take_commits(layout: Layout, repo: BundleRepo, path: Path) -> None:
     """
     if repo.blob is not None:
         with _as_file(layout, repo.blob) as file:
-            _fetch(file, repo, path)
+            _fetch(file, repo.blob, repo, path)
     with Repository.open(path) as repository:
         for branch in repo.branches:
             tip = Rev(branch.tip)
@@ -155,20 +155,17 @@ def _as_file(layout: Layout, digest: str) -> Iterator[Path]:
         yield file
 
 
-def _fetch(file: Path, repo: BundleRepo, path: Path) -> None:
-    assert repo.blob is not None
+def _fetch(file: Path, digest: str, repo: BundleRepo, path: Path) -> None:
     try:
         listed = process.git(["bundle", "list-heads", str(file)], cwd=path).lines
         heads = [line.split(" ", 1) for line in listed if " " in line]
         refs = {tip: ref for tip, ref in heads if ref.startswith("refs/")}
         specs = [f"+{refs[b.tip]}:{INCOMING}{b.name}" for b in repo.branches if b.tip in refs]
         if not specs:
-            raise bad_blob(repo.blob, "it has none of the commits that the manifest says")
+            raise bad_blob(digest, "it has none of the commits that the manifest says")
         # The wall of --offline knows no transports; this one is a file.
         process.git(["fetch", *FETCH_FLAGS, "--", str(file), *specs], cwd=path, env={"GIT_ALLOW_PROTOCOL": "file"})
     except GitError as error:
         if error.code != "git":
             raise
-        raise FlakesyncError(
-            "bad-blob", f"{repo.blob}: {error.message}", hint="is it of the base that is here?"
-        ) from None
+        raise FlakesyncError("bad-blob", f"{digest}: {error.message}", hint="is it of the base that is here?") from None

@@ -17,7 +17,7 @@ from flakesync.bundle.receive.failures import OF_THE_BUNDLE, ImportFailures
 from flakesync.bundle.receive.repositories import Places, forget_incoming, lacking, take_commits
 from flakesync.bundle.send.by_git import tree_nar
 from flakesync.documents.airgap.imported import ImportedBranch, ImportedCounts
-from flakesync.documents.airgap.manifest import BundleManifest, BundleRepo, BundleSource
+from flakesync.documents.airgap.manifest import BundleManifest, BundleRepo, BundleSource, SourceOfRepo
 from flakesync.errors import INTERRUPTED, FlakesyncError, GitError, NixError
 from flakesync.git.repository import Repository
 from flakesync.nix.store.static_cache import StaticCache
@@ -98,9 +98,8 @@ class BundleImport:
     def take_blobs(self) -> None:
         """Put the sources that have come as blobs into the cache, which has to be held for writing."""
         for source in self._missing:
-            if source.blob is None:
+            if source.blob is None or source.nar_size is None:  # both or neither, by now
                 continue
-            assert source.nar_size is not None
             try:
                 self._cache.add(source.nar_hash, self._layout.blob(source.blob), nar_size=source.nar_size)
                 self._new += 1
@@ -119,7 +118,7 @@ class BundleImport:
                 self.failures.of_repo(repo.name, error)
         for source in self._missing:
             if source.from_ is not None:
-                self._rebuild(source, paths.get(source.from_.repo))
+                self._rebuild(source, source.from_, paths.get(source.from_.repo))
         for name, path in paths.items():
             self._move(self._repos[name], path)
         for repo in self._manifest.repos:
@@ -141,9 +140,7 @@ class BundleImport:
     def _places_of(self, repo: BundleRepo) -> Places:
         return self._moving.places if self._moving is not None and self._moves(repo) else self._places
 
-    def _rebuild(self, source: BundleSource, path: Path | None) -> None:
-        origin = source.from_
-        assert origin is not None
+    def _rebuild(self, source: BundleSource, origin: SourceOfRepo, path: Path | None) -> None:
         try:
             if path is None:
                 raise bad_blob(origin.rev, f"it is a commit of {origin.repo}, whose commits are not there")

@@ -1,6 +1,8 @@
 """A bundle is read to its last byte, and nothing is written: each digest, each narHash, each commit that can be had."""
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from flakesync.bundle.layout.oci import bad_blob
@@ -9,7 +11,7 @@ from flakesync.bundle.receive.failures import OF_THE_BUNDLE, ImportFailures
 from flakesync.bundle.receive.repositories import Places, lacking, take_commits
 from flakesync.bundle.send.by_git import tree_nar
 from flakesync.documents.airgap.imported import ImportedCounts
-from flakesync.documents.airgap.manifest import BundleManifest, BundleSource
+from flakesync.documents.airgap.manifest import BundleManifest, BundleSource, SourceOfRepo
 from flakesync.errors import FlakesyncError, GitError, NixError
 from flakesync.nix.store.checked import check_nar
 from flakesync.nix.store.narhash import sha256_of, sri
@@ -26,7 +28,7 @@ def verify(layout: Layout, manifest: BundleManifest, places: Places, failures: I
     new = rebuilt = there = unproven = 0
     for source in manifest.sources:
         if source.blob is not None:
-            new += _is_whole(layout, source, None, failures)
+            new += _is_whole(source, partial(_check_blob, layout, source, source.blob), failures)
         there += source.in_ is not None
     paths: dict[str, Path | None] = {}
     for repo in manifest.repos:
@@ -51,21 +53,14 @@ def verify(layout: Layout, manifest: BundleManifest, places: Places, failures: I
         elif (found := paths.get(source.from_.repo)) is None:
             unproven += 1
         else:
-            rebuilt += _is_whole(layout, source, found, failures)
+            rebuilt += _is_whole(source, partial(_check_commit, source, source.from_, found), failures)
     return ImportedCounts(new=new + rebuilt, there=there, rebuilt=rebuilt, unproven=unproven)
 
 
-def _is_whole(layout: Layout, source: BundleSource, path: Path | None, failures: ImportFailures) -> bool:
-    """Tell whether a source has its narHash. path: the repository that it is made of; None: it has come as a blob."""
+def _is_whole(source: BundleSource, check: Callable[[], None], failures: ImportFailures) -> bool:
+    """Tell whether a source passes a check; if not, why is noted."""
     try:
-        if path is None:
-            assert source.blob is not None
-            assert source.nar_size is not None
-            pieces = unpacked(layout.blob(source.blob))
-            for _ in check_nar(pieces, size=source.nar_size, nar_hash=source.nar_hash):
-                pass
-        else:
-            _check_commit(source, path)
+        check()
     except FlakesyncError as error:
         _require_about_bundle(error)
         failures.of_source(source, error)
@@ -73,16 +68,21 @@ def _is_whole(layout: Layout, source: BundleSource, path: Path | None, failures:
     return True
 
 
-def _check_commit(source: BundleSource, path: Path) -> None:
-    assert source.from_ is not None
+def _check_blob(layout: Layout, source: BundleSource, digest: str) -> None:
+    pieces = unpacked(layout.blob(digest))
+    for _ in check_nar(pieces, size=source.nar_size or 0, nar_hash=source.nar_hash):
+        pass
+
+
+def _check_commit(source: BundleSource, origin: SourceOfRepo, path: Path) -> None:
     digest = hashlib.sha256()
     try:
-        for piece in tree_nar(path, Rev(source.from_.rev), source.from_.tree):
+        for piece in tree_nar(path, Rev(origin.rev), origin.tree):
             digest.update(piece)
     except (GitError, NixError) as error:
-        raise bad_blob(source.from_.rev, error.message) from None
+        raise bad_blob(origin.rev, error.message) from None
     if digest.digest() != sha256_of(source.nar_hash):
-        raise bad_blob(source.from_.rev, f"its tree has the narHash {sri(digest.digest())}, not {source.nar_hash}")
+        raise bad_blob(origin.rev, f"its tree has the narHash {sri(digest.digest())}, not {source.nar_hash}")
 
 
 def _require_about_bundle(error: FlakesyncError) -> None:

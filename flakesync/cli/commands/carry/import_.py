@@ -71,10 +71,8 @@ def import_(
         if verify_only:
             document = _verified(place, cache, repos, store_dir)
         else:
-            assert place is not None
-            assert cache is not None
-            options = ImportOptions(cache, repos, _nix() if into_store else None, roots, store_dir)
-            document = _imported(common, place, options, push=push)
+            options = ImportOptions(cache or Path(), repos, _nix() if into_store else None, roots, store_dir)
+            document = _imported(common, place or Path(), options, push=push)
     if common.json:
         screen.answer_json(document)
     else:
@@ -120,8 +118,7 @@ def _verified(place: Path | None, cache: Path | None, repos: Path | None, store_
 
     if place is not None:
         return verify_bundle(place, repos)
-    assert cache is not None
-    return verify_cache(cache, store_dir)
+    return verify_cache(cache or Path(), store_dir)
 
 
 def _imported(common: Common, place: Path, options: "ImportOptions", *, push: bool) -> "Imported":

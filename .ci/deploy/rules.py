@@ -9,6 +9,8 @@ from renderings import Manifest, title
 USER = 10001
 WRITABLE = ("/nix", "/home/flakesync", "/tmp")
 """What the image needs where its root is read-only."""
+_TEMPLATES = {"CronJob": ("spec", "jobTemplate", "spec", "template"), "Job": ("spec", "template")}
+"""Where each kind has its pod."""
 _CRON = re.compile(r"[\d*/,-]+( [\d*/,A-Za-z-]+){4}")
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 _TAG = re.compile(r".+:(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*)")
@@ -17,18 +19,19 @@ _SECRET = re.compile(r"TOKEN|PASSWORD|SECRET|_KEY$")
 
 def broken(manifests: Sequence[Manifest], *, air_gap: bool = False) -> Iterator[str]:
     """Give each rule that a deployment breaks. air_gap: whether it has to do without the outside."""
-    jobs = [each for each in manifests if each.get("kind") == "CronJob"]
+    jobs = [each for each in manifests if each.get("kind") in _TEMPLATES]
     if not jobs:
         yield "there is no CronJob"
     for each in manifests:
         if each.get("kind") == "Secret":
             yield f"{title(each)}: a secret has to be named and not written down"
     for job in jobs:
-        pod = _at(job, "spec", "jobTemplate", "spec", "template")
-        problems = [*_job(job), *_pod(pod.get("spec") or {}), *_volumes(pod.get("spec") or {}, manifests)]
-        problems += _network(pod, manifests, air_gap=air_gap)
-        for container in _containers(pod.get("spec") or {}):
-            problems += [*_image(container, air_gap=air_gap), *_container(container, pod["spec"]), *_secrets(container)]
+        template = _at(job, *_TEMPLATES[job["kind"]])
+        pod = _at(template, "spec")
+        problems = [*(_schedule(job) if job["kind"] == "CronJob" else ()), *_pod(pod), *_volumes(pod, manifests)]
+        problems += _network(template, manifests, air_gap=air_gap)
+        for container in _containers(pod):
+            problems += [*_image(container, air_gap=air_gap), *_container(container, pod), *_secrets(container)]
         yield from (f"{title(job)}: {problem}" for problem in problems)
 
 
@@ -43,7 +46,7 @@ def _containers(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
 
 
-def _job(job: Manifest) -> Iterator[str]:
+def _schedule(job: Manifest) -> Iterator[str]:
     spec = _at(job, "spec")
     if not _CRON.fullmatch(str(spec.get("schedule", ""))):
         yield f"schedule: {spec.get('schedule')!r} is no schedule"
@@ -119,8 +122,8 @@ def _volumes(pod: Mapping[str, Any], manifests: Sequence[Manifest]) -> Iterator[
             yield f"volumes {name}: a folder of the node"
 
 
-def _network(pod: Mapping[str, Any], manifests: Sequence[Manifest], *, air_gap: bool) -> Iterator[str]:
-    labels = _at(pod, "metadata", "labels").items()
+def _network(template: Mapping[str, Any], manifests: Sequence[Manifest], *, air_gap: bool) -> Iterator[str]:
+    labels = _at(template, "metadata", "labels").items()
     policies = [
         _at(each, "spec")
         for each in manifests

@@ -1,5 +1,6 @@
 """NARs and store paths of any tree, compared with real Nix."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -11,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 
 from flakesync.errors import NixError
 from flakesync.nix.store.nar import nar_of_file, nar_pieces, write_nar
-from flakesync.nix.store.narhash import nar_hash_of_tree
+from flakesync.nix.store.narhash import nar_hash_of_tree, sri
 from flakesync.nix.store.store_path import source_path
 from flakesync.nix.store.tarball import nar_of_tar
+from tests.nix.store.test_compression import WAYS
 from tests.nix.store.trees import ANY_TREE, make_tree, run_nix
-from tests.nix.test_narhash import FILE, TREE, Memory, Tree, as_tar
+from tests.nix.test_narhash import FILE, LINK, PROGRAM, TREE, Memory, Tree, as_tar, locked_by
 from tests.support.nix import RealNix
 
 few = settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -69,3 +71,18 @@ def test_a_tree_is_written_as_it_is_read(tmp_path: Path) -> None:
         as_tar({b"top": (TREE, {b"large": (FILE, b"x" * 200_000), b"small": (FILE, b"y")})}, archive, "")
     assert b"".join(nar_of_tar([out.getvalue()], spool=tmp_path)) == b"".join(pieces)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz", "bz2", "zst"])
+def test_an_archive_in_each_compression_has_the_hash_that_nix_gives_it(
+    outer_nix: RealNix, tmp_path: Path, suffix: str
+) -> None:
+    out = io.BytesIO()
+    tree: Tree = {b"a.b": (FILE, b"1"), b"a": (TREE, {b"program": (PROGRAM, b"2" * 70_000), b"l": (LINK, b"../a.b")})}
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        as_tar({b"top": (TREE, tree)}, archive, "")
+    compress = WAYS[{"gz": "gzip", "bz2": "bzip2", "zst": "zstd"}.get(suffix, suffix)]
+    place = tmp_path / f"x.tar.{suffix}"
+    place.write_bytes(compress(out.getvalue()))
+    nar = hashlib.sha256(b"".join(nar_of_tar([place.read_bytes()])))
+    assert sri(nar.digest()) == locked_by(outer_nix, tmp_path / "flake", f"file://{place}")["narHash"]

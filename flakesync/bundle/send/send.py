@@ -1,5 +1,6 @@
 """Makes a bundle: every source that the locks of the chosen repos need, once, and the commits of the repos."""
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,6 @@ from flakesync.bundle.send.written import Written, WrittenBlobs, commits_key
 from flakesync.documents.airgap.bundled import Bundled, BundledCounts, UnbundledSource
 from flakesync.documents.airgap.manifest import BundleBranch, BundleManifest, BundleRepo, BundleSource
 from flakesync.errors import as_error
-from flakesync.files import replacing
 from flakesync.nix.store.store_path import source_path
 from flakesync.secrets import hide_secrets
 from flakesync.sync.schedule import run_ready
@@ -90,8 +90,7 @@ def send(
         )  # fmt: skip
         config = msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
         digest = writer.finish(config, sorted(set(layers)))
-    with replacing(manifest_copy(options.place), config, 0o644):
-        pass
+        _write_copy(manifest_copy(options.place), config)
     return _outcome(options, results, digest, size + len(config), repos, failures)
 
 
@@ -99,6 +98,16 @@ def manifest_copy(place: Path) -> Path:
     """Return where the copy of a bundle's manifest lies: beside it, for the `--base` of the next one."""
     whole = place.absolute()
     return whole.with_name(f"{whole.name.removesuffix('.tar')}.json")
+
+
+def _write_copy(place: Path, config: bytes) -> None:
+    """Put a file in its place in one step; what a killed run leaves of it the next one writes over. Raises: OSError."""
+    part = place.with_name(f".{place.name}.part")
+    with part.open("wb") as file:
+        file.write(config)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(place)
 
 
 def _commits(cargo: Cargo, bases: Bases) -> tuple[dict[RepoName, NewCommits], list[UnbundledSource]]:

@@ -1,6 +1,7 @@
 """What the stories are told with: one sentence, the command as a user would type it, and the command itself."""
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,19 +19,30 @@ _MOST_WIDTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One command of the story. tells: what to look at. status: how it has to end."""
+    """One command of the story. tells: what to look at. status: how it has to end.
+
+    program: None: flakesync. within: the command that runs it.
+    """
 
     tells: str
     arguments: tuple[str, ...]
     status: int = EXIT_OK
+    program: Path | None = None
+    within: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> str:
+        """The command as a user types it."""
+        name = "flakesync" if self.program is None else self.program.name
+        return shlex.join((*self.within, name, *self.arguments))
 
 
 def play(scenes: Sequence[Scene], place: Path, env: Mapping[str, str]) -> bool:
     """Show scenes in `place`, in this environment; return whether all of them ended as they have to."""
     for scene in scenes:
         say(scene.tells)
-        show(typed("flakesync", *scene.arguments))
-        status = _run(scene.arguments, place, env)
+        show(typed(scene.typed))
+        status = _run(scene, place, env)
         if status != scene.status:
             _failed(scene, status, place)
             return False
@@ -55,10 +67,11 @@ def show(*lines: Line) -> None:
     sys.stdout.flush()
 
 
-def _run(arguments: Sequence[str], place: Path, env: Mapping[str, str]) -> int:
-    """Run flakesync with these arguments in `place`, on our own output, and return its exit status."""
+def _run(scene: Scene, place: Path, env: Mapping[str, str]) -> int:
+    """Run the command of a scene in `place`, on our own output, and return its exit status."""
     # -P: not even a folder called `site` or `flakesync` in there is taken for a Python module.
-    argv = [sys.executable, "-P", "-m", "flakesync", *arguments]
+    program = [sys.executable, "-P", "-m", "flakesync"] if scene.program is None else [str(scene.program)]
+    argv = [*scene.within, *program, *scene.arguments]
     above = str(Path(flakesync.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (above, env.get("PYTHONPATH"))))
     env = {**env, "PYTHONPATH": path}
@@ -72,11 +85,10 @@ def _run(arguments: Sequence[str], place: Path, env: Mapping[str, str]) -> int:
 
 
 def _failed(scene: Scene, status: int, place: Path) -> None:
-    command = " ".join(("flakesync", *scene.arguments))
     write(
         sys.stderr,
         [
-            line(Span("error[demo-step]:", "bad"), f" `{command}` ended with status {status}, not {scene.status}"),
+            line(Span("error[demo-step]:", "bad"), f" `{scene.typed}` ended with status {status}, not {scene.status}"),
             line(Span("hint:", "name"), f" the workspace is still there: {place}"),
         ],
     )

@@ -10,7 +10,7 @@ from tests.bundle.apart import NIX_STORE, Apart, from_cache, has_namespaces, mak
 from tests.bundle.every_type import SITES, make_flake
 from tests.support import repos
 from tests.support.forge.world import World, make_world
-from tests.support.nix import RealNix
+from tests.support.nix import RealNix, programs_without_nix
 
 TOKEN = "secret-of-the-sender"
 
@@ -20,13 +20,7 @@ def world(nix: RealNix, tmp_path: Path) -> Iterator[World]:
     """The connected side, with each version of Nix, which flakesync itself does not find."""
     with make_world(tmp_path / "world", nix, SITES) as world:
         make_flake(world)
-        programs = tmp_path / "without-nix"
-        programs.mkdir()
-        for folder in ("/usr/bin", "/bin"):
-            for program in Path(folder).iterdir():
-                if not program.name.startswith("nix") and not (programs / program.name).exists():
-                    (programs / program.name).symlink_to(program)
-        world.env = {**world.env, "PATH": str(programs), "GITHUB_TOKEN": TOKEN}
+        world.env = {**world.env, "PATH": str(programs_without_nix(tmp_path / "bin")), "GITHUB_TOKEN": TOKEN}
         yield world
 
 
@@ -54,6 +48,7 @@ def works(apart: Apart, app: Path, lock: bytes, *, read_only: bool = False) -> N
     assert repos.run_git("status", "--porcelain", cwd=app) == ""
 
 
+@pytest.mark.slow_but_newest
 def test_inputs_of_every_type_are_there_without_a_network_and_the_lock_stays(world: World, tmp_path: Path) -> None:
     if not has_namespaces():
         pytest.skip("this machine gives no namespaces")
@@ -65,6 +60,7 @@ def test_inputs_of_every_type_are_there_without_a_network_and_the_lock_stays(wor
     works(apart, app, lock, read_only=True)
 
 
+@pytest.mark.slow
 def test_a_store_in_another_place_takes_them_from_a_cache_written_for_it(world: World, tmp_path: Path) -> None:
     lock = (world.clone("app") / "flake.lock").read_bytes()
     apart = make_apart(tmp_path / "apart", world.nix, store_dir=str(tmp_path / "apart/state/store"))

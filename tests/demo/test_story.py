@@ -16,7 +16,7 @@ from flakesync.demo import story
 from flakesync.demo.stage import Scene
 from flakesync.demo.story import run_demo
 from flakesync.git.repository import Repository
-from tests.support.nix import RealNix
+from tests.support.nix import RealNix, programs_without_nix
 
 TOP = Path(__file__).parents[2]
 
@@ -55,7 +55,7 @@ def test_without_nix_the_demo_ends_the_same(
 ) -> None:
     directory = tmp_path / "acme"
     shown: list[list[str]] = []
-    for path in (os.environ["PATH"], str(_without_nix(tmp_path / "bin"))):
+    for path in (os.environ["PATH"], str(programs_without_nix(tmp_path / "bin"))):
         shutil.rmtree(directory, ignore_errors=True)
         monkeypatch.setenv("PATH", path)
         monkeypatch.delenv("FLAKESYNC_NIX", raising=False)
@@ -75,17 +75,6 @@ def test_a_nix_that_is_named_and_not_there_is_an_error(tmp_path: Path, monkeypat
     assert (run.returncode, run.stdout) == (2, "")
     assert "error[no-nix]" in run.stderr
     assert not (tmp_path / "acme").exists()
-
-
-def _without_nix(folder: Path) -> Path:
-    """Make a folder with the programs of PATH, without those of Nix."""
-    folder.mkdir()
-    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
-        for program in place.iterdir() if place.is_dir() else ():
-            link = folder / program.name
-            if not program.name.startswith("nix") and not link.exists():
-                link.symlink_to(program)
-    return folder
 
 
 def _check_planted_drift(drift: dict[str, Any]) -> None:

@@ -132,6 +132,17 @@ def missing(environ: Mapping[str, str] = os.environ) -> list[str]:
     return lacking
 
 
+def programs_without_nix(folder: Path) -> Path:
+    """Make a folder with the programs of PATH, without those of Nix; return it."""
+    folder.mkdir()
+    for place in map(Path, os.environ["PATH"].split(os.pathsep)):
+        for program in place.iterdir() if place.is_dir() else ():
+            link = folder / program.name
+            if not program.name.startswith("nix") and not link.exists():
+                link.symlink_to(program)
+    return folder
+
+
 def _link(link: Path, target: Path) -> None:
     if not link.is_symlink():
         link.symlink_to(target)

@@ -31,12 +31,18 @@ def keep_in_store(nix: Nix, cache: Path, paths: Sequence[str], roots: Path) -> N
         roots.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FlakesyncError("no-folder", f"{roots}: {error.strerror}", hint="--roots names a folder") from None
-    program = nix.program.with_name("nix-store")
+    program = _nix_store(nix)
     for path in paths:
         # `--indirect` is how versions before 2.18 write links outside of /nix/var; later ones do so anyway.
         argv = [str(program), "--realise", path, "--add-root", str(roots.absolute() / Path(path).name), "--indirect"]
         ended = run([*argv, "--option", "substituters", cache_url(cache)], nix.environ, timeout_s=_TIMEOUT_S)
         _require_done(nix, ended, f"nix-store --realise {path}")
+
+
+def _nix_store(nix: Nix) -> Path:
+    """Return the program `nix-store` of the same Nix; `nix` may be a link to where that is."""
+    beside = nix.program.with_name("nix-store")
+    return beside if beside.exists() else nix.program.resolve().with_name("nix-store")
 
 
 def _parts(paths: Sequence[str]) -> Iterator[Sequence[str]]:

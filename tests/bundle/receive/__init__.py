@@ -1,0 +1,1 @@
+"""Bundles that are taken in: whole, damaged, cut off, hostile."""

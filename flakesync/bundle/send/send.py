@@ -16,7 +16,7 @@ from flakesync.bundle.send.commits import NewCommits, bundle_pieces, new_commits
 from flakesync.bundle.send.obtain import OfRepo, Sent, find_in_repos, obtain
 from flakesync.bundle.send.wanted import Head, WantedSource, wanted_sources
 from flakesync.bundle.send.ways import Ways
-from flakesync.bundle.send.written import Written, WrittenBlobs, commits_key
+from flakesync.bundle.send.written import Written, WrittenBlobs, blobs_at, commits_key
 from flakesync.documents.airgap.bundled import Bundled, BundledCounts, UnbundledSource
 from flakesync.documents.airgap.manifest import BundleBranch, BundleManifest, BundleRepo, BundleSource
 from flakesync.errors import as_error
@@ -58,17 +58,21 @@ def send(
     sent = {name: _sent(cargo.heads[name], new, bases.tips.get(name, ())) for name, new in repos.items()}
     failures = [*failed, *unlocked, *broken]
     if options.dry_run:
+        there = blobs_at(options.place)
         found = {
-            source.nar_hash: bases.sources.get(source.nar_hash) or find_in_repos(source, cargo.owners, sent)
+            source.nar_hash: bases.sources.get(source.nar_hash)
+            or find_in_repos(source, cargo.owners, sent)
+            or there.get(source.nar_hash)
             for source in wanted
         }
-        return _outcome(options, found, None, 0, repos, failures)
+        size = sum(each.size for each in found.values() if isinstance(each, Written))
+        return _outcome(options, found, None, size, repos, failures)
     with LayoutWriter(options.place) as writer:
         written = WrittenBlobs(writer)
 
         def work(source: WantedSource) -> Found:
-            there = bases.sources.get(source.nar_hash) or find_in_repos(source, cargo.owners, sent)
-            return there or obtain(source, ways, writer, written)
+            known = bases.sources.get(source.nar_hash) or find_in_repos(source, cargo.owners, sent)
+            return known or obtain(source, ways, writer, written)
 
         results = _each(wanted, work, options.jobs, note)
         failures += [each for each in results.values() if isinstance(each, UnbundledSource)]

@@ -1,5 +1,6 @@
 """Which blobs of an unfinished bundle hold what: a run that goes on with it makes none of them again."""
 
+import contextlib
 import hashlib
 import os
 import threading
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import msgspec
 
+from flakesync.bundle.layout.reader import open_layout
 from flakesync.bundle.layout.writer import LayoutWriter
 from flakesync.documents.airgap.manifest import BundleManifest
+from flakesync.errors import FlakesyncError
 
 _FILE = "written.jsonl"
 
@@ -48,6 +51,16 @@ class WrittenBlobs:
                 os.fsync(file.fileno())
 
 
+def blobs_at(place: Path) -> dict[str, Written]:
+    """Return what is at the place of a bundle already, finished or not, by what it holds; nothing is changed there."""
+    config = None
+    with contextlib.suppress(FlakesyncError), contextlib.closing(open_layout(place)) as layout:
+        config = layout.config
+    # Where LayoutWriter keeps what is not finished: in the folder itself, or beside the archive.
+    folder = place if place.is_dir() else place.with_name(f".{place.name}.parts")
+    return {each.key: each for each in (*_of_finished(config), *_read(folder / "unfinished" / _FILE))}
+
+
 def commits_key(refs: dict[str, str], prerequisites: tuple[str, ...]) -> str:
     """Return what stands for a git bundle: the same commits are the same bundle."""
     return f"git:{hashlib.sha256(msgspec.json.encode((refs, prerequisites))).hexdigest()}"
@@ -56,7 +69,7 @@ def commits_key(refs: dict[str, str], prerequisites: tuple[str, ...]) -> str:
 def _read(file: Path) -> list[Written]:
     try:
         lines = file.read_bytes().split(b"\n")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     found = []
     for line in lines:

@@ -14,7 +14,10 @@ class BundledCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UnbundledSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A source that could not be had. inputs: `repo:flake#a/b`. code: `source-missing`, `source-differs`, `unlocked`."""
+    """A source or a repo that could not be had.
+
+    inputs: `repo:flake#a/b`, or the repo. code: `source-missing`, `source-differs`, `unlocked`, or that of the repo.
+    """
 
     nar_hash: str | None
     inputs: list[str]
@@ -24,7 +27,11 @@ class UnbundledSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bundled(msgspec.Struct, frozen=True, kw_only=True):
-    """What was sent. digest: of the manifest, null: the bundle is not finished, or it was a dry run. bytes: of all blobs."""
+    """What was sent.
+
+    digest: of the manifest; null: the bundle is not finished, or it was a dry run. bytes: of all blobs; in a dry
+    run of those that are at its place already.
+    """
 
     schema: Literal["flakesync/bundled/1"] = "flakesync/bundled/1"
     digest: str | None

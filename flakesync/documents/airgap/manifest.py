@@ -29,7 +29,7 @@ class SourceOfRepo(msgspec.Struct, frozen=True, kw_only=True):
 class BundleSource(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from", "in_": "in"}):
     """One source; exactly one of blob, in and from is not null.
 
-    nar_hash: SRI, `sha256-…`. nar_size: bytes; null only with `from`. store_path: for /nix/store. blob: the digest of
+    nar_hash: SRI, `sha256-…`. nar_size: bytes; null only with `in`. store_path: for /nix/store. blob: the digest of
     the layer, `sha256:…` (hex), and size its bytes. in: the digest of the manifest of an earlier bundle that has it.
     """
 

@@ -24,7 +24,8 @@ def render_bundled(document: Bundled, *, width: int, dry_run: bool = False) -> l
         parts.append(f"{sources.in_base} in the base")
     if sources.from_repos:
         parts.append(f"{sources.from_repos} made of commits")
-    parts += [count(document.repos, "repo"), *([] if dry_run else [size(document.bytes)])]
+    here = f"{size(document.bytes)} of it here already" if document.bytes else "nothing of it here yet"
+    parts += [count(document.repos, "repo"), here if dry_run else size(document.bytes)]
     place, what = shown(document.path), ", ".join(parts)
     if dry_run:
         return [*lines, *fold(line(Span("dry run", "dim"), f"  {what}"), width)]

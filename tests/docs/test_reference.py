@@ -44,7 +44,9 @@ def test_a_command_is_there_with_its_usage_options_and_examples(name: str) -> No
     common = page.partition("## Options of all commands")[2].partition("\n## ")[0]
     assert part.startswith(f"\n```\nflakesync {name} ")
     for parameter in command.params:
-        for option in parameter.opts if parameter.param_type_name == "option" and not parameter.hidden else ():
+        for option in (
+            parameter.opts if parameter.param_type_name == "option" and not getattr(parameter, "hidden", False) else ()
+        ):
             assert re.search(rf"`(?:-\w, )?{re.escape(option)}\b", part + common), option
     for line in (command.help or "").partition("Examples:\n")[2].splitlines():
         assert line.strip() in part

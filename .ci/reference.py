@@ -142,6 +142,8 @@ def _table(name: str, table: Any) -> Iterator[str]:
         yield from _keys(f"[[{name}]]", table["description"], table["items"])
         return
     inner = table.get("additionalProperties") or table
+    if "properties" not in inner:
+        inner = {"properties": {"address": inner}}
     yield from _keys(f"[{_TABLES.get(name, name)}]", table["description"], inner)
     for key, value in inner["properties"].items():
         if value.get("items", {}).get("properties") and name == "audit":

@@ -54,6 +54,8 @@ def checks_of(reference: FlakeRef, rev: Rev, hosts: "Hosts | None", cache: Path)
         return CommitChecks(kept.by_name)
     if hosts is None:
         return CommitChecks({}, f"{identity.host} is not asked for checks (`--offline`)")
+    if hosts.mirrors.has(identity):
+        return CommitChecks({}, f"{identity} has a mirror ([mirrors]), which does not tell of checks")
     try:
         found = _ask(identity, rev, hosts)
     except FlakesyncError as error:

@@ -39,7 +39,8 @@ def read_pushes(reference: FlakeRef, tip: Rev, hosts: "Hosts", *, since: int, no
     from flakesync.forge.refusals import reason_of
 
     identity = reference.identity
-    if identity is None or not identity.host:
+    # When a mirror was brought up to date says nothing of when the branch was at a commit.
+    if identity is None or not identity.host or hosts.mirrors.has(identity):
         return PushEvidence()
     try:
         forge = reader_of(hosts, identity.host)

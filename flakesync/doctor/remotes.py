@@ -39,7 +39,7 @@ def remote_rows(place: DoctorPlace) -> Rows:
         def look(repo: Repo) -> tuple[Repo, DoctorRow]:
             return repo, _look_or_fail(hosts, place.addresses[repo.name], repo, folder)
 
-        found = read_by_host(repos, look, lambda repo, error: (repo, _down(error)), place.jobs)
+        found = read_by_host(repos, look, lambda repo, error: (repo, _down(error)), place.jobs, hosts.mirrors)
     yield from together((repo.name, row) for repo, row in found)
 
 

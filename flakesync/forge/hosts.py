@@ -13,7 +13,7 @@ from flakesync.forge.model import Forge, ForgeError, OnForge, Project
 from flakesync.git.remotes.credentials import server_of
 from flakesync.git.remotes.remote import Address, Remote
 from flakesync.net.forge_kinds import KINDS
-from flakesync.nix.reference.flakeref import Identity, identity_of_url
+from flakesync.nix.reference.flakeref import Identity, identity_of, identity_of_url
 from flakesync.processes.stop import breakable
 from flakesync.workspace.hosts import Account, Hosts, without_port
 from flakesync.workspace.model import Repo, Workspace
@@ -51,7 +51,7 @@ class Servers:
 
         Raises: ForgeError(`forge-token`): the variable holds what cannot be a token.
         """
-        identity = _identity(repo, url)
+        identity, address = self._asked(repo, url)
         if identity is None or not identity.host:
             return None
         account = self.account(identity.host)
@@ -59,7 +59,7 @@ class Servers:
             if account.host not in self._forges:
                 self._forges[account.host] = self._open(account)
             forge = self._forges[account.host]
-        project = Project(_web_host(identity.host, account, repo, url), identity.path)
+        project = Project(_web_host(identity.host, account, address), identity.path)
         return OnForge(forge, project) if forge is not None else None
 
     def require_tokens(self, repos: Iterable[Repo]) -> None:
@@ -69,7 +69,7 @@ class Servers:
         """
         lacking: dict[str, Account] = {}
         for repo in repos:
-            identity = _identity(repo, None)
+            identity, _ = self._asked(repo, None)
             account = self.account(identity.host) if identity is not None and identity.host else None
             if account is None or account.token is not None or adapter_of(account.kind) is None:
                 return
@@ -80,6 +80,19 @@ class Servers:
             variable = f"name the variable that holds it: `token-env` in {tables}"
             hint = f"put it into {' or '.join(names)}" if names else variable
             raise ForgeError("forge-token", f"there is no token for {' or '.join(lacking)}", hint=hint)
+
+    def _asked(self, repo: Repo, url: str | None) -> tuple[Identity | None, str]:
+        """Return which repository a repo is pushed to, and its address: its mirror's, where it has one.
+
+        A pull request is made where the branch lies, if that is a forge at all.
+        """
+        own = (repo.url.git_url() if repo.url is not None else url) or ""
+        mirror = self.hosts.mirrors.of(own)
+        if mirror is not None:
+            return identity_of({"type": "git", "url": mirror}), mirror
+        if repo.url is not None:
+            return repo.url.identity, own
+        return (identity_of_url(url) if url is not None else None), own
 
     def account(self, host: str) -> Account:
         """Return what is known of a host; see Hosts. Raises: ForgeError(`forge-token`)."""
@@ -141,15 +154,8 @@ def adapter_of(kind: str) -> type[Adapter] | None:
     return adapter
 
 
-def _identity(repo: Repo, url: str | None) -> Identity | None:
-    if repo.url is not None:
-        return repo.url.identity
-    return identity_of_url(url) if url is not None else None
-
-
-def _web_host(host: str, account: Account, repo: Repo, url: str | None) -> str:
+def _web_host(host: str, account: Account, address: str) -> str:
     """Return the host for people: where the API is, if git is spoken to over ssh, whose port is none of the web's."""
-    address = (repo.url.git_url() if repo.url is not None else url) or ""
     if address.startswith(("https:", "http:")):
         return host
     bare = without_port(host)

@@ -64,8 +64,33 @@ def make_tools(
         listener(Note(text))
 
     locker = choose_locker(options.locker, sources, nix, note, verify=options.verify, dialect=options.dialect)
+    if hosts.sources is not None and not options.dry_run:
+        locker = _keeping(locker, hosts.sources, sources, options, hosts, note)
     verdicts = VerdictCache(options.cache, lambda: nix.version)
     return Tools(locker, nix.run_check, gate, listener, up_to_date, verdicts)
+
+
+def _keeping(
+    locker: Locker,
+    folder: Path,
+    sources: Sources,
+    options: Options,
+    hosts: Hosts,
+    note: Callable[[str], None],
+) -> Locker:
+    """Return a locker that puts new sources into the static cache in a folder, which is made where there is none.
+
+    Raises:
+        FlakesyncError: `cache-busy`, `other-store`, or what the machine refuses.
+    """
+    from flakesync.nix.store.static_cache import StaticCache
+    from flakesync.sync.lockers.keep_sources import KeepingLocker, SourceKeeper, store_dir
+
+    cache = StaticCache(folder, store_dir())
+    with cache.writing():
+        pass
+    keeper = SourceKeeper(cache, sources.repositories, options.cache, hosts, offline=options.offline)
+    return KeepingLocker(locker, keeper, note)
 
 
 def one_at_a_time(listener: Listener[Result]) -> Listener[Result]:

@@ -53,10 +53,12 @@ def newest_archive(reference: FlakeRef, hosts: "Hosts | None" = None) -> Archive
         raise _no_link(str(reference), "only tarballs can be asked for their newest commit")
     if urlsplit(url).scheme not in WEB:
         raise _no_link(_shown(url), "does not come from a web server, so nothing tells its newest commit")
-    link = _ask(url, hosts)
+    mirrors = hosts.mirrors if hosts is not None else None
+    asked = mirrors.of_archive(url) if mirrors is not None else None
+    link = _ask(asked or url, hosts)
     if link is None:
-        raise _no_link(_shown(url), "its server names no revision")
-    return _read_link(link, url)
+        raise _no_link(_shown(asked or url), "its server names no revision")
+    return _read_link(mirrors.canonical(link) if mirrors is not None else link, asked or url)
 
 
 def _read_link(link: str, url: str) -> Archive:

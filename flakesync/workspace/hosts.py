@@ -16,6 +16,7 @@ from flakesync.git.remotes.remote import Address, Remote, parse_remote
 from flakesync.gitenv import Settings, with_settings
 from flakesync.net.forge_kinds import KINDS, known_hosts, usual_api
 from flakesync.workspace.model import ForgeKind, ForgeSettings, Workspace
+from flakesync.workspace.settings.mirrors import Mirrors
 
 _BESIDE = re.compile(r"^(?:api|codeload)\.")
 _IN_NIX_CONFIG = re.compile(r"^\s*(?:extra-)?access-tokens\s*=\s*(.*)$", re.MULTILINE)
@@ -47,6 +48,7 @@ class Hosts:
         self._workspace = workspace
         self._declared = workspace.forges
         self._environ = environ
+        self._mirrors = workspace.mirrors
         self._owners = _owners_of_usual_tokens(workspace)
 
     def account(self, host: str) -> Account:
@@ -75,16 +77,33 @@ class Hosts:
         place = server.removeprefix("https://")
         return self.account(place) if place != server and self._name(place) in self._declared else None
 
-    def remote(self, url: Address) -> Remote:
-        """Return the remote at an address of git, with what git needs to log in there and to trust it.
+    @property
+    def mirrors(self) -> Mirrors:
+        """Who is asked in place of repositories' own servers."""
+        return self._mirrors
 
-        A login that the address holds counts before the host's token, which goes over https alone.
+    @property
+    def sources(self) -> Path | None:
+        """The folder of the static cache that new sources are put into; None: there is none."""
+        return self._workspace.sources
+
+    def remote(self, url: Address) -> Remote:
+        """Return the remote that is asked for an address of git, with what git needs to log in there and to trust it.
+
+        A login that the address holds counts before the host's token, which goes over https alone. Where there is a
+        mirror it is that, with what its own host wants: no login and no token of the canonical one goes there.
 
         Raises: GitError(`bad-url`), FlakesyncError(`forge-token`).
         """
         if isinstance(url, Remote):
             return url
-        remote = parse_remote(url)
+        asked = self._mirrors.of(url)
+        if asked is not None:
+            return replace(self._logged_in(parse_remote(asked)), mirror_of=parse_remote(url).url)
+        return self._logged_in(parse_remote(url))
+
+    def _logged_in(self, remote: Remote) -> Remote:
+        """Return a remote with the login and the authority of its own server."""
         web = remote.url.lower().startswith(("https://", "http://"))  # a folder may be called `//[`
         server = server_of(urlsplit(remote.url)) if web else None
         if server is None:
@@ -143,7 +162,9 @@ class Hosts:
         settings: list[tuple[str, str]] = []
         places = dict.fromkeys(self._with_tokens())
         given = list(urls)
-        for server in dict.fromkeys([*(f"https://{place}" for place in places), *self._servers(given)]):
+        known = [*self._addresses(), *given]
+        settings += self._mirrors.rewrites(known)
+        for server in dict.fromkeys([*(f"https://{place}" for place in places), *self._servers(known)]):
             account = self._account_or_none(server.removeprefix("https://"))
             if account is not None:
                 settings += _trust(server, account)
@@ -161,11 +182,15 @@ class Hosts:
             found["NIX_CONFIG"] = f"{environ.get('NIX_CONFIG', '')}\nextra-access-tokens = {tokens}".lstrip()
         return found
 
-    def _servers(self, urls: Iterable[str]) -> Iterator[str]:
-        """Give the https servers of the manifest's addresses, and of these."""
+    def _addresses(self) -> Iterator[str]:
+        """Give the addresses of git that the manifest names."""
         own = [repo.url.git_url() for repo in self._workspace.repos if repo.url is not None]
         own += [pin.source.git_url() for pin in self._workspace.pins]
-        for url in [*filter(None, own), *urls]:
+        yield from filter(None, own)
+
+    def _servers(self, urls: Iterable[str]) -> Iterator[str]:
+        """Give the https servers of addresses, and of the mirrors that are asked in their place."""
+        for url in [*urls, *self._mirrors.targets]:
             try:
                 server = server_of(urlsplit(url.removeprefix("git+")))
             except ValueError:

@@ -26,6 +26,7 @@ from flakesync.workspace.schema.keys import (
     POLICY,
     REPO,
     SHARED,
+    SOURCES,
     TARGETS,
     WORKSPACE,
 )
@@ -34,6 +35,7 @@ from flakesync.workspace.settings.cooldown import Conditions, read_pin_condition
 from flakesync.workspace.settings.days import today
 from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, follow, nix_min, read_rules
 from flakesync.workspace.settings.holds import in_force, read_holds
+from flakesync.workspace.settings.mirrors import read_mirrors, read_sources
 from flakesync.workspace.settings.on_failure import OnFailure, read_on_failure
 from flakesync.workspace.settings.release import read_release, read_replaces, read_source, template_of
 from flakesync.workspace.table import InvalidManifest, Problem, Table, parse_toml, read_file
@@ -57,6 +59,7 @@ DEFAULT_BRANCH = "flakesync/update"
 
 _TOP_KEYS = frozenset(
     {"workspace", "pins", "defaults", "repos", "forges", "publish", "audit", "external-policy", "hold"}
+    | {"mirrors", "sources"}
 )
 _WORKSPACE_KEYS = frozenset(WORKSPACE)
 _PIN_KEYS = frozenset(PIN)
@@ -66,6 +69,7 @@ _AUDIT_KEYS = frozenset(AUDIT)
 _IGNORE_KEYS = frozenset(IGNORE)
 _POLICY_KEYS = frozenset(POLICY)
 _HOLD_KEYS = frozenset(HOLD)
+_SOURCES_KEYS = frozenset(SOURCES)
 _HOMES = {
     "[workspace]": _WORKSPACE_KEYS,
     "[defaults] and [repos.NAME]": _SHARED_KEYS,
@@ -77,6 +81,7 @@ _HOMES = {
     "[[audit.ignore]]": _IGNORE_KEYS,
     '[external-policy."GLOB"]': _POLICY_KEYS,
     "[[hold]]": _HOLD_KEYS,
+    "[sources]": _SOURCES_KEYS,
 }
 _EXTERNALS: tuple[str, ...] = get_args(External)
 _PROPAGATES: tuple[str, ...] = get_args(Propagate)
@@ -171,6 +176,10 @@ class _Reader:
             publish=read_publish(self._table(("publish",), document.get("publish", {}), PUBLISH_KEYS)),
             audit=self._audit(document.get("audit", {})),
             policies=read_policies(self._policies(document), usual, external),
+            mirrors=read_mirrors(self._table(("mirrors",), document.get("mirrors", {}))),
+            sources=read_sources(
+                self._table(("sources",), document.get("sources", {}), _SOURCES_KEYS), self._file.parent
+            ),
         )
         result = self._with_holds(top, result)
         self._check_branches(result)

@@ -15,6 +15,7 @@ from flakesync.workspace.settings.after import AfterCommand
 from flakesync.workspace.settings.cooldown import Conditions, ExternalPolicy, conditions_for
 from flakesync.workspace.settings.follow import OLDEST_NIX, Follow, FollowRules, NixVersion
 from flakesync.workspace.settings.holds import Hold
+from flakesync.workspace.settings.mirrors import Mirrors
 from flakesync.workspace.settings.on_failure import OnFailure
 from flakesync.workspace.values import did_you_mean, matches
 
@@ -141,6 +142,8 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     forges: by host, as it stands in the addresses of repos (lower case, an unusual port with it).
     seen: the file with the record of tips; None: the one in the cache directory. policies: see `external_conditions`.
     nix_min: the oldest Nix that reads the flakes. holds: as written, those that are over too.
+    mirrors: who is asked in place of repositories' own servers. sources: the folder of the static cache that new
+    sources are put into; None: none.
     """
 
     file: Path
@@ -164,6 +167,8 @@ class Workspace(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     replaces: tuple[str, ...] = ()
     nix_min: NixVersion = OLDEST_NIX
     holds: tuple[Hold, ...] = ()
+    mirrors: Mirrors = Mirrors()
+    sources: Path | None = None
 
     @cached_property
     def _by_name(self) -> Mapping[str, Repo]:

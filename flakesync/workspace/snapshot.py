@@ -241,7 +241,8 @@ def _read_asking(reading: _Reading, repos: Sequence[Repo]) -> list[RepoState]:
         return [_read_copy(reading, repo) for repo in repos]
     from flakesync.workspace.clones.by_host import read_by_host
 
-    return read_by_host(repos, lambda repo: _read_copy(reading, repo), _unreadable, reading.workspace.jobs)
+    workspace = reading.workspace
+    return read_by_host(repos, lambda repo: _read_copy(reading, repo), _unreadable, workspace.jobs, workspace.mirrors)
 
 
 def _read_copy(reading: _Reading, repo: Repo) -> RepoState:

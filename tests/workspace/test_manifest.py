@@ -213,7 +213,10 @@ def test_of_very_many_problems_twenty_are_told_with_a_count_and_each_hint_once(l
         (
             "[policy]",
             "policy",
-            "there are: audit, defaults, external-policy, forges, hold, pins, publish, repos, workspace",
+            (
+                "there are: audit, defaults, external-policy, forges, hold, mirrors, pins, publish, repos, sources, "
+                "workspace"
+            ),
         ),
         ("[workspace]\nsignoff = true", "workspace.signoff", "did you mean `sign-off`?"),
         ("[publish]\nlabel = []", "publish.label", "did you mean `labels`?"),

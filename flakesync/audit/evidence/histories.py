@@ -102,7 +102,7 @@ class _Server:
         cache: Path,
     ) -> None:
         self.keys = list(keys)
-        self.host = host_of(url)
+        self.host = host_of((hosts.mirrors.of(url) if hosts is not None else None) or url)
         self._url = url
         self._hosts = hosts
         self._cache = cache

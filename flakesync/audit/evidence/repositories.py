@@ -86,6 +86,9 @@ def find_repositories(
     found: dict[Identity, Answer] = {}
     forges: dict[str, _Forge] = {}
     for identity in dict.fromkeys(identities):
+        if hosts.mirrors.has(identity):
+            found[identity] = Unknown(clean(f"{identity} has a mirror ([mirrors]), and its own forge is not asked"))
+            continue
         try:
             account = hosts.account(identity.host)
         except FlakesyncError as error:

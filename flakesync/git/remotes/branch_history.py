@@ -67,7 +67,7 @@ def is_on_branch(
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
     remote = parse_remote(url)
-    path = branches_folder(cache, remote.url)
+    path = branches_folder(cache, remote.place)
     branch = full_name(ref)
     names = [branch] if ref is None else [branch, f"refs/tags/{ref}", f"refs/tags/{ref}^{{}}"]
     key = answer_key(ref, rev)

@@ -21,7 +21,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `no-such-ref` | `bad-url` | `git`).
     """
     remote = parse_remote(url)
-    path = commits_folder(cache, remote.url)
+    path = commits_folder(cache, remote.place)
     name = full_name(ref)
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         try:

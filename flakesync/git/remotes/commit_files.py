@@ -39,7 +39,7 @@ def fetch_files(url: Address, revs: Iterable[Rev], cache: Path) -> frozenset[Rev
         wanted.setdefault(_is_sha256(rev), []).append(rev)
     lacking: set[Rev] = set()
     for sha256, named in wanted.items():
-        path = contents_folder(cache, remote.url, sha256=sha256)
+        path = contents_folder(cache, remote.place, sha256=sha256)
         with _opened(path, sha256=sha256):
             reader = ObjectReader.open(path)
             rest = [rev for rev in named if reader.ref(_kept_as(rev)) is None]
@@ -66,7 +66,7 @@ def files_of_commit(
     """
     remote = parse_remote(url)
     sha256 = _is_sha256(rev)
-    path = contents_folder(cache, remote.url, sha256=sha256)
+    path = contents_folder(cache, remote.place, sha256=sha256)
     with _opened(path, sha256=sha256):
         with _as_cache_error(path):
             if not offline and not is_sound(ObjectReader.open(path), rev):

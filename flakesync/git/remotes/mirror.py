@@ -92,7 +92,7 @@ def redirect_of(path: Path) -> str | None:
 
 def mirror_path(url: Address, cache: Path) -> Path:
     """Return where `url` is mirrored: a readable name and a hash, both without the address's password."""
-    address = parse_remote(url).url
+    address = parse_remote(url).place
     words = re.sub(r"^(?:[a-z+]+://)?(?:[^@/]*@)?|\.git/?$", "", hide_secrets(address))
     return mirror_folder(cache, address, words)
 
@@ -132,7 +132,7 @@ def _update(path: Path, remote: Remote, timeout_s: float | None, *, anew: bool) 
 
 def _make(path: Path, remote: Remote, timeout_s: float | None) -> None:
     make_own(path)
-    process.git(["config", "remote.origin.url", remote.url], cwd=path)
+    process.git(["config", "remote.origin.url", remote.place], cwd=path)
     (path / "info").mkdir(exist_ok=True)
     _fetch(path, remote, timeout_s)
 

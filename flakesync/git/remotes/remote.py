@@ -44,7 +44,8 @@ class Remote:
 
     url: without password. settings: for git, while it contacts the remote. environment: the secrets that a credential
     helper among the settings reads. login: what git logs in with, for people (`the token in GITHUB_TOKEN`); None: what
-    the user has. hint: what to do where that is refused; None: what holds for every server.
+    the user has. hint: what to do where that is refused; None: what holds for every server. mirror_of: the address that
+    it is asked in place of, without password; None: it is asked for itself.
     """
 
     url: str
@@ -52,6 +53,12 @@ class Remote:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     login: str | None = None
     hint: str | None = None
+    mirror_of: str | None = None
+
+    @property
+    def place(self) -> str:
+        """The address under which the caches keep what is fetched: the same one, whoever is asked for it."""
+        return self.mirror_of if self.mirror_of is not None else self.url
 
     @property
     def config(self) -> tuple[tuple[str, str], ...]:
@@ -183,7 +190,8 @@ def list_server(
         else:
             refs[name] = Rev(value)
     redirect = _REDIRECT.search(answer.err)
-    return Listing(refs, redirect[1] if redirect is not None else None)
+    # Where a mirror leads to says nothing of the repository that it is asked for.
+    return Listing(refs, redirect[1] if redirect is not None and remote.mirror_of is None else None)
 
 
 def run(

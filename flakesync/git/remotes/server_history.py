@@ -61,7 +61,7 @@ def known_history(url: Address, questions: Iterable[HistoryQuestion], cache: Pat
 
     Raises: GitError(`bad-url` | `bad-ref`).
     """
-    answers = kept.read_answers(branches_folder(cache, parse_remote(url).url))
+    answers = kept.read_answers(branches_folder(cache, parse_remote(url).place))
     found = ((each, answers.get(kept.answer_key(each.ref, each.rev))) for each in questions)
     return {each: answer for each, answer in found if answer and (not final or _is_final(each, answer))}
 
@@ -92,7 +92,7 @@ def ask_history(url: Address, questions: Sequence[HistoryQuestion], cache: Path,
     Raises: GitError(`cache` | `unreachable` | `access-denied` | `bad-url` | `bad-ref`).
     """
     remote = parse_remote(url)
-    path = branches_folder(cache, remote.url)
+    path = branches_folder(cache, remote.place)
     with kept.locked(path):
         found = {**known_history(remote, questions, cache, final=True)}
         rest = [each for each in questions if each not in found]

@@ -13,6 +13,7 @@ from flakesync.errors import NixError, SyncError
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun, Nix
 from flakesync.nix.program.process import quiet
+from flakesync.nix.program.substituter import with_substituter
 from flakesync.sync.lockers import FromClone, Locker, Request
 from flakesync.sync.lockers.native.dialects import DIALECTS
 from flakesync.sync.lockers.native.locker import NativeLocker
@@ -39,8 +40,15 @@ class FoundNix:
         """Return the Nix. Raises: NixError(`no-nix` | `nix-too-old`)."""
         with self._guard:
             if self._nix is None:
-                self._nix = Nix.find(self.hosts.for_nix(os.environ))
+                self._nix = self._with_sources(Nix.find(self.hosts.for_nix(os.environ)))
             return self._nix
+
+    def _with_sources(self, nix: Nix) -> Nix:
+        """Return a Nix that takes sources from the static cache of the workspace, where there is one."""
+        folder = self.hosts.sources
+        if folder is None or not (folder / "nix-cache-info").exists():
+            return nix
+        return with_substituter(nix, folder, without_usual=bool(self.hosts.mirrors))
 
     def run_check(self, argv: Sequence[str], folder: Path, *, give_up: Callable[[], bool] | None = None) -> CheckRun:
         """Run a repo's check, which needs no Nix of its own; see Nix.run_check."""

@@ -22,11 +22,11 @@ from flakesync.nix.expression.inputs import FlakeInputs, read_inputs
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.program.command import Nix, Override
 from flakesync.nix.program.errors import REFUSED
-from flakesync.nix.reference.flakeref import Attr, FlakeRef, identity_of
+from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, identity_of
 from flakesync.nix.reference.url import file_url
 from flakesync.processes.folders import temporary_folder
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
-from flakesync.terms import FlakeDir, flake_file, show_path
+from flakesync.terms import FlakeDir, InputPath, flake_file, show_path
 from flakesync.workspace.hosts import Hosts
 
 _LOGIN = re.compile(r"(?<=^git\+https://)[^/?#@:]*:[^/?#@]*@|(?<=^git\+http://)[^/?#@:]*:[^/?#@]*@")
@@ -59,6 +59,7 @@ class NixLocker:
         """Return the new lock; see Locker."""
         moves = [msgspec.structs.replace(move, source=_exact_source(move)) for move in request.moves]
         wanted = {move.input: override_reference(move) for move in moves}
+        self._require_askable(wanted)
         nix, bare = self._logged_in(request, wanted.values())
         overrides = [Override(path, bare(reference)) for path, reference in wanted.items()]
         with ExitStack() as stack:
@@ -81,6 +82,16 @@ class NixLocker:
             return self._nix, lambda reference: reference
         environ = self._hosts.for_nix(self._nix.environ, [*_addresses(request.lock), *references])
         return replace(self._nix, environ=environ), without_login
+
+    def _require_askable(self, wanted: Mapping[InputPath, str]) -> None:
+        """Refuse what only a mirror has, and Nix can ask no mirror for: it downloads archives from the forge itself."""
+        if self._hosts is None or not self._hosts.mirrors:
+            return
+        for path, address in wanted.items():
+            reference = FlakeRef.parse(address)
+            if reference.type in FORGE_HOSTS and self._hosts.mirrors.of(reference.git_url() or "") is not None:
+                message = f"input {show_path(path)}: Nix can ask no mirror for {reference}"
+                raise SyncError("not-mirrored", message, hint="the native locker can: --locker auto or native")
 
     def _with_hint(self, error: NixError) -> NixError:
         """Return the error with the variable that a token belongs into, where a server lets nobody in."""

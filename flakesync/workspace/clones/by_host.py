@@ -6,23 +6,33 @@ from typing import TypeVar
 from flakesync.errors import HostDownError
 from flakesync.git.remotes.tries import host_of
 from flakesync.workspace.model import Repo
+from flakesync.workspace.settings.mirrors import Mirrors
 
 T = TypeVar("T")
 
 
 def read_by_host(
-    repos: Sequence[Repo], read: Callable[[Repo], T], give_up: Callable[[Repo, HostDownError], T], jobs: int
+    repos: Sequence[Repo],
+    read: Callable[[Repo], T],
+    give_up: Callable[[Repo, HostDownError], T],
+    jobs: int,
+    mirrors: Mirrors,
 ) -> list[T]:
     """Return what `read` says of each repo, `jobs` at once.
 
-    give_up: what becomes of a repo whose host has already said nothing about another; its server is not asked.
+    give_up: what becomes of a repo whose host has already said nothing about another; its server is not asked. mirrors:
+    who is asked in place of the repos' own servers.
     """
     from concurrent.futures import ThreadPoolExecutor
 
     down: dict[str, HostDownError] = {}
 
+    def host_by(repo: Repo) -> str:
+        url = repo.url.git_url() if repo.url is not None else None
+        return host_of(mirrors.of(url) or url) or "" if url is not None else ""
+
     def try_one(repo: Repo) -> T:
-        host = _host(repo)
+        host = host_by(repo)
         if host in down:
             return give_up(repo, down[host])
         try:
@@ -32,13 +42,8 @@ def read_by_host(
                 down[host] = error
             return give_up(repo, error)
 
-    hosts = {_host(repo): repo for repo in reversed(repos)}  # the first repo of each
+    hosts = {host_by(repo): repo for repo in reversed(repos)}  # the first repo of each
     first = {id(repo) for host, repo in hosts.items() if host}
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         found = list(pool.map(try_one, (repo for repo in repos if id(repo) in first)))
         return found + list(pool.map(try_one, (repo for repo in repos if id(repo) not in first)))
-
-
-def _host(repo: Repo) -> str:
-    url = repo.url.git_url() if repo.url is not None else None
-    return host_of(url) or "" if url is not None else ""

@@ -7,11 +7,13 @@ from flakesync.workspace.schema.keys import (
     FORGE,
     HOLD,
     IGNORE,
+    MIRROR,
     PIN,
     POLICY,
     PUBLISH,
     REPO,
     SHARED,
+    SOURCES,
     WORKSPACE,
     Json,
     Key,
@@ -41,6 +43,9 @@ def manifest_schema() -> dict[str, object]:
     tables["external-policy"] = _told('What external sources have to have before they move, under "latest".', policies)
     hold = _table(_values(HOLD), required=[*HOLD])
     tables["hold"] = _told("Inputs that are not moved until a day.", {"type": "array", "items": hold})
+    mirrors = _named({}, _value(MIRROR))
+    tables["mirrors"] = _told("Where repositories and archives are asked for in place of their own servers.", mirrors)
+    tables["sources"] = _told("Where the sources that are locked are kept.", _table(_values(SOURCES)))
     ignore = _table(_values(IGNORE), required=["rule", "reason"])
     audit = {**_values(AUDIT), "ignore": _value(AUDIT["ignore"]._replace(schema={"type": "array", "items": ignore}))}
     tables["audit"] = _told("What audit looks for, and what of it is known.", _table(audit))

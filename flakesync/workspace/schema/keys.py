@@ -250,6 +250,18 @@ PUBLISH: Mapping[str, Key] = {
     ),
 }
 
+MIRROR = Key(
+    "where the repository of this address is asked for, or, where both end in `/`, all whose address begins so", _TEXT
+)
+
+SOURCES: Mapping[str, Key] = {
+    "cache": Key(
+        "the folder of a binary cache that new sources are put into, and that Nix takes them from; relative to the "
+        "manifest",
+        _TEXT,
+    ),
+}
+
 _DAY: Json = {
     "not": {"type": ["number", "boolean", "array", "null"]},
     "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",

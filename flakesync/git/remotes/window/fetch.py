@@ -52,7 +52,7 @@ def read_window(
     GitError(`no-history`): the server has all of a history or nothing.
     """
     remote = parse_remote(url)
-    path = window_folder(cache, remote.url)
+    path = window_folder(cache, remote.place)
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         known = _read(path, tip) if is_made(path) else None
         if offline or (known is not None and (known.is_whole or is_enough(known))):
@@ -68,7 +68,7 @@ def known_window(url: Address, ref: str | None, cache: Path) -> Window | None:
 
     Raises: GitError(`cache` | `bad-url` | `bad-ref` | `git`).
     """
-    path = window_folder(cache, parse_remote(url).url)
+    path = window_folder(cache, parse_remote(url).place)
     if not is_made(path):
         return None
     with exclusive(path.with_name(path.name + ".lock"), wait=True):

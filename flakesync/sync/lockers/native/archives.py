@@ -21,10 +21,12 @@ from flakesync.net.forge_kinds import usual_api
 from flakesync.net.http import NoAnswerError, Web, netrc_login
 from flakesync.net.urls import origin
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
-from flakesync.sync.lockers.native.values import NotNativeError
+from flakesync.sync.lockers.native.mirrored import NotMirroredError, archive_of_mirror
+from flakesync.sync.lockers.native.values import Archive, NotNativeError
 from flakesync.workspace.hosts import find_token, without_port
 
 if TYPE_CHECKING:
+    from flakesync.git.remotes.remote import Remote
     from flakesync.workspace.hosts import Account, Hosts
 
 CONNECT_TIMEOUT_S = 15.0
@@ -34,21 +36,15 @@ _LARGEST_BYTES = 16 << 30
 _REFUSED = frozenset({401, 403, 404})
 
 
-class Archive(msgspec.Struct, frozen=True, kw_only=True):
-    """What an archive says of a commit. files: contents by path; where symlinks lead; None: not there."""
-
-    nar_hash: str
-    last_modified: int
-    files: dict[str, bytes | None]
-
-
 def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: bool) -> Archive:
     """Return what the forge's archive of a reference with a rev holds: downloaded now, or known from earlier.
 
-    hosts: what forges are asked with, beside what the user has set up for Nix; None: that alone.
+    Where the repository has a mirror, no forge is asked: the mirror's commit tells it. hosts: what forges are asked
+    with, beside what the user has set up for Nix; None: that alone.
 
     Raises:
         NotNativeError: it cannot be had, or versions of Nix would unpack it differently.
+        NotMirroredError: there are mirrors, and it cannot be had from one.
     """
     assert ref.rev is not None
     folder = f"{ref.dir.strip('/')}/" if ref.dir is not None else ""
@@ -61,10 +57,15 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
             return msgspec.json.decode(place.read_bytes(), type=Archive)
         except (OSError, msgspec.DecodeError):
             pass
-        if offline:
+        mirror = _mirror(ref, hosts)
+        if mirror is None and offline:
             cure = "run without --offline; Nix (--locker auto) has it offline only where it has fetched it before"
             raise NotNativeError(f"offline: {ref} has not been downloaded before", cure=cure)
-        archive = _download(ref, host, files, hosts)
+        archive = (
+            archive_of_mirror(ref, files, mirror, cache, offline=offline)
+            if mirror is not None
+            else _download(ref, host, files, hosts)
+        )
         keep(place, msgspec.json.encode(archive))
         return archive
 
@@ -75,6 +76,11 @@ def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None")
     try:
         with served(ref, hosts) as pieces:
             tree = read_tar(pieces, files=files)
+    except NotNativeError as error:
+        if isinstance(error.__cause__, NoAnswerError) and hosts is not None and hosts.mirrors:
+            hint = f'name its mirror in [mirrors]: `"{ref.type}:{_owner_and_name(ref)}" = "git+https://…"`'
+            raise NotMirroredError(error.reason, hint) from error
+        raise
     except NixError as error:
         raise NotNativeError(f"{ref}: {error.message}") from error
     if tree.rev not in (None, ref.rev):
@@ -112,6 +118,24 @@ def served(ref: FlakeRef, hosts: "Hosts | None") -> Iterator[Iterator[bytes]]:
     except NoAnswerError as error:
         where = "" if error.trouble == "trust" else f"{host} cannot be reached: "
         raise NotNativeError(f"{ref}: {where}{error.reason}") from error
+
+
+def _mirror(ref: FlakeRef, hosts: "Hosts | None") -> "Remote | None":
+    """Return the remote that is asked in place of the forge; None: the forge is.
+
+    Raises: NotNativeError.
+    """
+    if hosts is None or not hosts.mirrors:
+        return None
+    try:
+        remote = hosts.remote(ref.git_url() or "")
+    except FlakesyncError as error:
+        raise NotNativeError(error.message, cure=error.hint) from error
+    return remote if remote.mirror_of is not None else None
+
+
+def _owner_and_name(ref: FlakeRef) -> str:
+    return f"{ref.attrs['owner']}/{ref.attrs['repo']}"
 
 
 def archive_url(ref: FlakeRef, *, token: bool) -> str:

@@ -20,7 +20,7 @@ from flakesync.terms import Rev
 
 if TYPE_CHECKING:
     from flakesync.git.remotes.remote import Address
-    from flakesync.sync.lockers.native.archives import Archive
+    from flakesync.sync.lockers.native.values import Archive
     from flakesync.workspace.hosts import Hosts
 
 Result = TypeVar("Result")
@@ -66,6 +66,11 @@ class Sources:
         self._offline = offline
         self._hosts = hosts
         self._flights = SingleFlight()
+
+    @property
+    def repositories(self) -> Mapping[Identity, Path]:
+        """The clones and mirrors of the workspace's repos."""
+        return self._repositories
 
     def facts(self, repository: Path, rev: Rev, *, served: bool) -> Facts:
         """Return what Nix would note of a commit that `repository` has.
@@ -148,7 +153,9 @@ class Sources:
         """Return what a reference leads to now."""
         if ref.rev is not None:
             return self.fetch(ref)
-        if ref.type != "git" or ref.ref is None:
+        # A forge's own API would be asked for the commit of a branch; a mirror tells it as any git server does.
+        mirrored = ref.type in FORGES and self._hosts is not None and self._hosts.mirrors.of(ref.git_url() or "")
+        if not mirrored and (ref.type != "git" or ref.ref is None):
             raise NotNativeError(f"only Nix can tell what {ref} leads to now")
         rev = self._flights.get(("newest", ref), lambda: self._newest(ref))
         return self.fetch(ref.at(rev, ref.ref))
@@ -156,11 +163,12 @@ class Sources:
     def _newest(self, ref: FlakeRef) -> Rev:
         from flakesync.git.remotes.remote import ls_remote
 
-        assert ref.ref is not None
-        branch = ref.ref if ref.ref.startswith("refs/") else f"refs/heads/{ref.ref}"
+        branch = ref.ref
+        if branch is not None and ref.type == "git" and not branch.startswith("refs/"):
+            branch = f"refs/heads/{branch}"
         local = _local_path(ref.to_attrs())
         try:
-            if local is not None:
+            if local is not None and branch is not None:
                 with Repository.open(local) as repository:
                     found = repository.ref(branch)
                 if found is None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from flakesync.errors import SyncError
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock.file import LockFile
@@ -70,6 +72,14 @@ class Fetched:
     ref: FlakeRef
     locked: Callable[[Mapping[str, Attr]], Mapping[str, Attr]]
     flake: Callable[[], Flake]
+
+
+class Archive(msgspec.Struct, frozen=True, kw_only=True):
+    """What an archive says of a commit. files: contents by path; where symlinks lead; None: not there."""
+
+    nar_hash: str
+    last_modified: int
+    files: dict[str, bytes | None]
 
 
 class Fetcher(Protocol):

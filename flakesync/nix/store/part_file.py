@@ -1,5 +1,6 @@
 """Files that are written under another name first, and are there as a whole or not at all."""
 
+import contextlib
 import errno
 import os
 import secrets
@@ -31,8 +32,11 @@ class PartFile:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._path.unlink(missing_ok=True)
+        # A disk that was full is full again when the rest of the buffer is written.
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
 
     def write(self, data: bytes) -> None:
         """Write a piece. Raises: FlakesyncError: `disk-full`, or another code of `flakesync.system`."""

@@ -66,6 +66,8 @@ class StaticCache:
         try:
             for name in _FOLDERS:
                 (self.folder / name).mkdir(parents=True, exist_ok=True)
+            # Of the permissions that the other files have: whoever copies the cache, or may write to it, reads it too.
+            (self.folder / _LOCK).touch()
         except OSError as error:
             raise cannot_write(self.folder, error) from None
         with contextlib.ExitStack() as held:

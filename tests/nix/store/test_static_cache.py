@@ -3,6 +3,7 @@
 import hashlib
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def test_others_may_read_what_the_umask_lets_them_read(cache: StaticCache) -> No
         os.umask(before)
     assert (cache.folder / info.url).stat().st_mode & 0o777 == 0o640
     assert (cache.folder / "nar").stat().st_mode & 0o777 == 0o750
+    assert {each.stat().st_mode & 0o777 for each in cache.folder.rglob("*") if each.is_file()} == {0o640}
 
 
 @pytest.mark.parametrize("what", ["shorter", "longer", "another", "bomb", "empty", "no zstd"])
@@ -305,6 +307,22 @@ def test_a_place_that_cannot_be_a_cache_is_named(tmp_path: Path) -> None:
         with pytest.raises(FlakesyncError, match="file") as caught, StaticCache(place).writing():
             pass
         assert caught.value.code in ("system", "cache")
+
+
+def test_a_file_that_cannot_grow_any_more_is_an_error_and_not_kept(cache: StaticCache) -> None:
+    nar_hash, nar = source(random.Random(0).randbytes(300_000))
+    with cache.writing():
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        usual = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+        try:
+            with pytest.raises(FlakesyncError, match="too large") as caught:
+                cache.add(nar_hash, [blob(nar)], nar_size=len(nar))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, usual)
+    assert caught.value.code == "system"
+    assert content(cache.folder).keys() == {".lock", "nix-cache-info"}
 
 
 _SOURCES = [source(f"file {number} ".encode() * 200) for number in range(2)]

@@ -175,6 +175,15 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
         b"\x50\x2a\x4d\x18\0\0\0\0" * 100_000,
         b"\x28\xb5\x2f\xfd\x00\x88\x01\0\0" * 20_000,
     ],
+    "bundle": lambda: [
+        *_tars(),
+        tarfile.TarInfo("a").tobuf() * 20_000,
+        b"".join(tarfile.TarInfo(f"x{at}").tobuf() for at in range(5_000)) + bytes(1024),
+        b"[" * 100_000,
+        b'{"schemaVersion":2,"manifests":[%b{}]}' % (b"{}," * _N),
+        b'{"schema":"flakesync/bundle/1","base":[%b""]}' % (b'"sha256:x",' * _N),
+        b'{"schema":' * 50_000,
+    ],
     "attributes": lambda: [
         b"*a" * 20 + b"b ident\n" + b"**/" * 20 + b"b ident\n",
         b"".join(b"[attr]m%d m%d x m%d\n" % (at, at + 1, at + 1) for at in range(3_000)) + b"* m0\n",

@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import io
 import itertools
 import lzma
 import tarfile
@@ -18,6 +19,9 @@ import httpx2
 import msgspec
 import pygit2
 
+from flakesync.bundle.layout.archive import pieces_at, places_in
+from flakesync.bundle.layout.oci import read_image, read_index, read_marker
+from flakesync.bundle.receive.contents import read_manifest
 from flakesync.cooldown.seen import encode_seen, read_seen
 from flakesync.cooldown.seen_import import read_tips
 from flakesync.errors import FlakesyncError, plain
@@ -292,6 +296,18 @@ def _read_a_history(data: bytes) -> None:
     assert read_history(written).lines == lines
 
 
+def _read_bundle(data: bytes) -> None:
+    """Read an archive of a layout, or one of its JSON files."""
+    file = io.BytesIO(data)
+    _try_all(
+        lambda: [deque(pieces_at(file, place), 0) for place in places_in(file).values()],
+        lambda: read_marker(data),
+        lambda: read_index(data),
+        lambda: read_image(data),
+        lambda: read_manifest(data, {}),
+    )
+
+
 def _tar() -> bytes:
     top, file = tarfile.TarInfo("t"), tarfile.TarInfo("t/flake.nix")
     top.type, file.pax_headers = tarfile.DIRTYPE, {"comment": REV, "mtime": "1"}
@@ -407,6 +423,32 @@ TARGETS = {
             b"\x28\xb5\x2f\xfd",
             b"\x02\0\x10",
             b"\x50\x2a\x4d\x18",
+        ),
+    ),
+    "bundle": Target(
+        _read_bundle,
+        (
+            _tar(),
+            tarfile.TarInfo("./blobs/sha256/x").tobuf() + bytes(1024),
+            b'{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":'
+            b'"application/vnd.oci.image.manifest.v1+json","digest":"sha256:' + b"0" * 64 + b'","size":7}]}',
+            b'{"schema":"flakesync/bundle/1","workspace":"a","flakesync":"1","base":[],"repos":[{"name":"app","url":null,'
+            b'"flakes":["."],"branches":[{"name":"main","tip":"' + REV.encode() + b'","tree":"' + REV.encode() + b'"}],'
+            b'"prerequisites":[],"blob":null}],"sources":[]}',
+        ),
+        (
+            *_words(
+                '{ } [ ] , : "blob" "size" "name" "tip" sha256: sha256- ../ ./ /etc null 7 -1 1e9 99999999999999999999'
+            ),
+            REV.encode(),
+            b"\0" * 512,
+            b"path=",
+            b"17 size=999999\n",
+            b"x",
+            b"L",
+            b"S",
+            b"2",
+            b"\x80",
         ),
     ),
     "attributes": Target(

@@ -13,7 +13,7 @@ from flakesync.doctor.nix_settings import nix_rows
 from flakesync.doctor.pins import pin_rows
 from flakesync.doctor.place import DoctorPlace
 from flakesync.doctor.programs import program_rows
-from flakesync.doctor.remotes import remote_rows
+from flakesync.doctor.remotes import mirror_rows, remote_rows
 from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.doctor.runs import run_rows
 from flakesync.documents.doctor import DoctorDocument, DoctorGroup, DoctorRow
@@ -32,6 +32,7 @@ LOOKS: Sequence[tuple[DoctorGroup, Callable[[DoctorPlace], Rows]]] = (
     ("clones", clone_rows),
     ("forges", forge_rows),
     ("repos", remote_rows),
+    ("repos", mirror_rows),
     ("pins", pin_rows),
 )
 """The group of each function, in the order of the answer. A function writes nothing, and ends by itself."""

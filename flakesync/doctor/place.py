@@ -12,6 +12,7 @@ from flakesync.nix.program.command import Nix
 from flakesync.terms import RepoName
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.model import Repo, Workspace
+from flakesync.workspace.settings.mirrors import Mirrors
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,10 @@ class DoctorPlace:
 
     @cached_property
     def addresses(self) -> Mapping[RepoName, str]:
-        """Where the repos that a server has are pushed to: their `url`, else the `origin` of their clone."""
+        """Where the repos that a server has are pushed to: the mirror of their `url`, it itself, or the clone's `origin`."""
         found = {repo.name: _address(repo) for repo in self.repos}
-        return {name: address for name, address in found.items() if address is not None}
+        mirrors = self.workspace.mirrors if self.workspace is not None else Mirrors()
+        return {name: mirrors.of(address) or address for name, address in found.items() if address is not None}
 
 
 def _address(repo: Repo) -> str | None:

@@ -1,5 +1,6 @@
 """Whether the servers of the repos let git read and push, asked as git asks: nothing is sent or fetched."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from flakesync.doctor.place import DoctorPlace
@@ -41,6 +42,39 @@ def remote_rows(place: DoctorPlace) -> Rows:
 
         found = read_by_host(repos, look, lambda repo, error: (repo, _down(error)), place.jobs, hosts.mirrors)
     yield from together((repo.name, row) for repo, row in found)
+
+
+def mirror_rows(place: DoctorPlace) -> Rows:
+    """Give a row for each mirror of one repository that does not answer, and one for all others."""
+    if place.workspace is None or place.hosts is None or not place.workspace.mirrors:
+        return
+    hosts = place.hosts
+    rules = [rule for rule in place.workspace.mirrors.rules if rule.identity is not None and rule.is_of_git]
+    if place.offline:
+        yield _ROW.unseen("mirrors", f"{len(rules)} of [mirrors]: not asked with --offline")
+        return
+    with ThreadPoolExecutor(max_workers=max(1, place.jobs)) as pool:
+        found = [*zip(rules, pool.map(lambda rule: _silent(hosts, rule.target), rules), strict=True)]
+    for rule, error in found:
+        if error is not None:
+            detail = f"{hide_secrets(rule.target)}: {_without_address(rule.target, hosts.clean(error.message))}"
+            hint = hosts.clean(error.hint) if error.hint is not None else None
+            yield _ROW.fails(f"mirror of {rule.source}", detail, hint=hint)
+    if good := [rule.source for rule, error in found if error is None]:
+        yield _ROW.ok(
+            "mirrors", f"{', '.join(good[:4])}{f' and {len(good) - 4} more' if len(good) > 4 else ''}: they answer"
+        )
+
+
+def _silent(hosts: Hosts, address: str) -> FlakesyncError | None:
+    """Return why a mirror does not tell its branches; None: it does."""
+    try:
+        list_refs(hosts.remote(address), ["HEAD"], timeout_s=_TIMEOUT_S)
+    except FlakesyncError as error:
+        if error.code in INTERRUPTED:
+            raise
+        return error
+    return None
 
 
 def _look_or_fail(hosts: Hosts, address: str, repo: Repo, folder: Path) -> DoctorRow:

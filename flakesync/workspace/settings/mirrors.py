@@ -26,6 +26,7 @@ from flakesync.workspace.values import bad
 _FORGE_PREFIX = re.compile(rf"({'|'.join(FORGE_HOSTS)}):((?:[A-Za-z0-9._-]+/)+)")
 _URL_PREFIX = re.compile(r"(?:git\+)?(https?|ssh|git)://([^/?#]+)/(?:[^?#]*/)?")
 _TARGET = re.compile(r"(?:git\+)?((?:https?|ssh|git)://[^/?#]+/[^?#]*|file:///[^?#]*)")
+_ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tgz", ".zip")
 _NOT_IN_LISTS = re.compile(r"[\s?#%&]")
 _PLACE = "the address of a repository, or how addresses begin, up to a `/`"
 
@@ -42,6 +43,11 @@ class Rule(NamedTuple):
     host: str
     path: str
     target: str
+
+    @property
+    def is_of_git(self) -> bool:
+        """Whether one repository is meant, and no archive."""
+        return self.identity is not None and not self.source.partition("?")[0].endswith(_ARCHIVE_ENDINGS)
 
 
 class Mirrors(msgspec.Struct, frozen=True):

@@ -1,6 +1,5 @@
 """The receipt: what is here after an import, for whoever makes the next bundle."""
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -8,14 +7,12 @@ import msgspec
 from flakesync.documents.airgap.imported import ImportedBranch
 from flakesync.documents.airgap.manifest import BundleManifest
 from flakesync.documents.airgap.receipt import Receipt, ReceiptRepo
-from flakesync.files import replacing
-from flakesync.nix.store.part_file import cannot_write
+from flakesync.nix.store.part_file import PartFile
 from flakesync.nix.store.static_cache import StaticCache
 
 NAME = "receipt.json"
 """Beside nix-cache-info; Nix does not look at it."""
 _MOST_BYTES = 64 << 20
-_PUBLIC = 0o666
 
 
 def read_receipt(file: Path) -> Receipt | None:
@@ -59,13 +56,10 @@ def new_receipt(
 
 def write_receipt(file: Path, receipt: Receipt) -> None:
     """Put a receipt in the place of the one before. Raises: FlakesyncError."""
-    umask = os.umask(0)
-    os.umask(umask)
-    try:
-        with replacing(file, msgspec.json.format(msgspec.json.encode(receipt), indent=1) + b"\n", _PUBLIC & ~umask):
-            pass
-    except OSError as error:
-        raise cannot_write(file.parent, error) from None
+    # The next import removes what is left of one that was killed.
+    with PartFile(file.parent) as part:
+        part.write(msgspec.json.format(msgspec.json.encode(receipt), indent=1) + b"\n")
+        part.keep(file.name)
 
 
 def _has(cache: StaticCache, nar_hash: str) -> bool:

@@ -1,5 +1,6 @@
 """Where the commits of a bundle go: bare repositories in a folder, mirrors, or temporary repositories."""
 
+import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,12 @@ from flakesync.bundle.layout.reader import Layout
 from flakesync.documents.airgap.manifest import BundleRepo
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.git import process
+from flakesync.git.failures import refused
 from flakesync.git.remotes.transfer import FETCH_FLAGS
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import lend_objects
 from flakesync.git.store.objects import ObjectReader
+from flakesync.git.store.refs import remove_dead_lock
 from flakesync.processes.folders import temporary_folder
 from flakesync.terms import Rev
 
@@ -29,7 +32,7 @@ class Places(Protocol):
         """Return the repository that has the repo's commits so far; None: there is none. Raises: FlakesyncError."""
 
     def made(self, repo: BundleRepo) -> Path:
-        """Return the repository that gets the repo's commits. Raises: FlakesyncError, OSError."""
+        """Return the repository that gets the repo's commits. Raises: FlakesyncError."""
 
 
 class BareFolder:
@@ -88,14 +91,18 @@ class Nowhere:
 
 
 def make_bare(path: Path, branch: str, *, sha256: bool) -> None:
-    """Make an empty bare repository whose HEAD is `branch`, in one step. Raises: GitError, OSError."""
+    """Make an empty bare repository whose HEAD is `branch`, in one step. Raises: GitError."""
     new = path.with_name(f".{path.name}.new")
-    if new.exists():
-        shutil.rmtree(new)
-    path.parent.mkdir(parents=True, exist_ok=True)
     form = f"--object-format={'sha256' if sha256 else 'sha1'}"
-    process.git(["init", "--quiet", "--bare", "--template=", form, f"--initial-branch={branch}", "--", str(new)])
-    new.rename(path)
+    try:
+        if new.exists():
+            shutil.rmtree(new)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        process.git(["init", "--quiet", "--bare", "--template=", form, "--", str(new)])
+        (new / "HEAD").write_text(f"ref: refs/heads/{branch}\n")  # old gits have no option for it
+        new.rename(path)
+    except OSError as error:
+        raise refused(str(path), error) from None
 
 
 def is_sha256(repo: BundleRepo) -> bool:
@@ -117,6 +124,7 @@ def take_commits(layout: Layout, repo: BundleRepo, path: Path) -> None:
 
     Raises: FlakesyncError(`bad-blob`: its blob is damaged, or not what the manifest says), GitError.
     """
+    _clear_dead_locks(path)
     if repo.blob is not None:
         with _as_file(layout, repo.blob) as file:
             _fetch(file, repo.blob, repo, path)
@@ -131,12 +139,24 @@ def take_commits(layout: Layout, repo: BundleRepo, path: Path) -> None:
 
 def forget_incoming(path: Path, keep: Mapping[str, str]) -> None:
     """Take away the refs that `take_commits` has made. keep: branches whose refs stay, with their commits."""
-    listed = process.git(["for-each-ref", "--format=%(refname)", INCOMING], cwd=path).lines
-    wanted = {f"{INCOMING}{name}" for name in keep}
-    orders = [f"delete {ref}" for ref in listed if ref not in wanted]
-    orders += [f"update {INCOMING}{name} {tip}" for name, tip in keep.items()]
-    if orders:
-        process.git(["update-ref", "--stdin"], cwd=path, data="".join(f"{order}\n" for order in orders).encode())
+    listed = process.git(["for-each-ref", "--format=%(refname) %(objectname)", INCOMING], cwd=path).lines
+    there = {ref: Rev(tip) for ref, tip in (line.split(" ") for line in listed)}
+    wanted = {f"{INCOMING}{name}": Rev(tip) for name, tip in keep.items()}
+    # Not by git: lock files of a git that is killed stay, and stop all that follow.
+    with Repository.open(path) as repository:
+        for ref, tip in there.items():
+            if ref not in wanted:
+                repository.delete_ref(ref, old=tip)
+        for ref, tip in wanted.items():
+            if there.get(ref) != tip:
+                repository.update_ref(ref, tip, old=there.get(ref), message="flakesync: import")
+
+
+def _clear_dead_locks(path: Path) -> None:
+    """Take away what a git that was killed has left beside the refs of imports, which are nobody else's."""
+    for lock in (path / INCOMING).rglob("*.lock"):
+        with contextlib.suppress(OSError):
+            remove_dead_lock(str(lock), of_git=True)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ Nothing is written before the base is known to be here. A source counts from its
 on, and a repo moves only if all its sources are there; so a run that was cut off is simply made again.
 """
 
+import contextlib
 import shutil
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -174,7 +175,8 @@ class BundleImport:
             _require_going_on(error)
             self.failures.of_repo(repo.name, error)
             self.branches += unmoved(repo)
-        forget_incoming(path, kept)
+        with contextlib.suppress(GitError):  # the next import does it
+            forget_incoming(path, kept)
 
     def _note(self, source: BundleSource, error: FlakesyncError) -> None:
         if error.code not in OF_THE_BUNDLE:

@@ -279,3 +279,29 @@ def test_the_default_branch_is_not_replaced_whatever_the_bundle_calls_it(tmp_pat
     done = take(made.write(tmp_path / "second"), tmp_path / "in")
     assert [failed.code for failed in done.failed] == ["not-forward"]
     assert tip(there) == own
+
+
+def test_a_file_in_the_place_of_a_repository_fails_that_repo_alone(tmp_path: Path) -> None:
+    app, lib = (tmp_path / "clones" / name for name in ("app", "lib"))
+    made = Made()
+    for clone in (app, lib):
+        repos.make_repo(clone, {"flake.nix": "{ }"})
+        made.add_repo(clone)
+    (tmp_path / "in/git").mkdir(parents=True)
+    (tmp_path / "in/git/app.git").write_text("mine")
+    done = take(made.write(tmp_path / "bundle"), tmp_path / "in")
+    assert [failed.what for failed in done.failed] == ["repo app"]
+    assert {(each.name, each.status) for each in done.repos} == {("app", "failed"), ("lib", "new")}
+    assert (tmp_path / "in/git/app.git").read_text() == "mine"
+
+
+def test_a_repository_with_a_working_tree_is_not_moved_under_it(tmp_path: Path) -> None:
+    app = tmp_path / "clones" / "app"
+    repos.make_repo(app, {"flake.nix": "{ }"})
+    made = Made()
+    made.add_repo(app)
+    repos.make_repo(tmp_path / "in/git/app.git", {"own": "work"})
+    old = tip(tmp_path / "in/git/app.git")
+    done = take(made.write(tmp_path / "bundle"), tmp_path / "in")
+    assert [failed.what for failed in done.failed] == ["repo app"]
+    assert tip(tmp_path / "in/git/app.git") == old

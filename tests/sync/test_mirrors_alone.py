@@ -9,7 +9,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,14 +121,14 @@ def fill(gap: Gap, store_dir: str) -> None:
             cache.add_nar(nar_hash, pieces)
 
 
-def manifest(gap: Gap, root: Path, more: Mapping[str, Json]) -> Path:
+def manifest(gap: Gap, root: Path, more: Mapping[str, Json], *, names: Collection[str] = INPUTS.keys()) -> Path:
     """Write a workspace.toml with the app by its address alone, and a pin for each of its inputs."""
     root.mkdir()
-    pins = {name: {"source": each[2]} for name, each in INPUTS.items()}
+    pins = {name: {"source": each[2]} for name, each in INPUTS.items() if name in names}
     content = {
         "workspace": {"name": "acme", "jobs": 2, "author": "Bot <bot@example.com>"},
         "pins": pins,
-        "repos": {"app": {"url": "github:acme/app", "checks": ["nix flake check"]}},
+        "repos": {"app": {"url": "github:acme/app", "checks": ["nix flake check"] if names == INPUTS.keys() else []}},
         **more,
     }
     (root / "workspace.toml").write_text(tomli_w.dumps(content))
@@ -177,3 +177,28 @@ def test_what_is_locked_behind_the_gap_is_what_is_locked_outside_and_its_checks_
 
     assert locked_by(Path(inside["XDG_CACHE_HOME"])) == online
     assert {exchange.request.host for exchange in world.forge.log} == {"git.internal"}
+
+
+def test_nix_asks_the_mirrors_for_git_inputs_and_is_not_asked_for_what_it_cannot(gap: Gap) -> None:
+    """The git that Nix starts is told by its environment; archives of forges Nix would ask the forge for."""
+    move_inputs(gap)
+    inside = gap.inside(gap.world.root / "cold-inside")
+    fill(gap, inside["NIX_STORE_DIR"])
+    tables: Mapping[str, Json] = {"mirrors": dict(MIRRORS), "sources": {"cache": "../sources"}}
+    root = manifest(gap, gap.world.root / "inside", tables, names=("berg", "inner"))
+    done = gap.isolated.run(*flakesync(), "sync", "--json", "--locker", "nix", cwd=root, env=inside, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lock = LockFile.parse(locked_by(Path(inside["XDG_CACHE_HOME"])))
+    for name in ("berg", "inner"):
+        node = lock.node((name,))
+        assert node is not None
+        assert node.locked is not None
+        assert node.locked["url"] == INPUTS[name][3]
+        assert node.locked["rev"] == repos.run_git("rev-parse", "main", cwd=gap.world.clone(name))
+        assert StaticCache(gap.cache, inside["NIX_STORE_DIR"]).has(str(node.locked["narHash"]))
+
+    whole = manifest(gap, gap.world.root / "whole", tables)
+    done = gap.isolated.run(*flakesync(), "sync", "--json", "--locker", "nix", cwd=whole, env=inside, check=False)
+    assert done.returncode == 1
+    (app,) = json.loads(done.stdout)["repos"]
+    assert app["error"]["code"] == "not-mirrored"

@@ -28,6 +28,8 @@ def disk_nar(path: Path) -> Iterator[bytes]:
         yield from nar_pieces(_Folder(found.st_dev), os.fspath(path))
     except OSError as error:
         raise not_by(f"{path}: {error.strerror or error}") from None
+    except ValueError as error:  # a name with a zero byte
+        raise not_by(f"{str(path)!r}: {error}") from None
 
 
 class _Folder:

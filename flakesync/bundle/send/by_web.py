@@ -56,8 +56,11 @@ def file_nar(url: str, hosts: "Hosts | None") -> Iterator[bytes]:
 @contextmanager
 def opened(url: str, hosts: "Hosts | None") -> Iterator[Iterator[bytes]]:
     """Give what is at a URL (http, https, file), in pieces. Raises: FlakesyncError: the server does not give it."""
-    parts = urlsplit(url)
     shown = hide_secrets(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise not_by(f"{shown} is no address: {error}") from None
     if parts.scheme == "file" and not parts.netloc:
         with _file(Path(unquote(parts.path))) as file:
             yield iter(lambda: file.read(_PIECE_BYTES), b"")
@@ -83,7 +86,7 @@ def opened(url: str, hosts: "Hosts | None") -> Iterator[Iterator[bytes]]:
 def _file(path: Path) -> Iterator[IO[bytes]]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, "rb") as file:  # noqa: PTH123
-            yield file
-    except OSError as error:
-        raise not_by(f"{path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise not_by(f"{str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
+    with open(handle, "rb") as file:  # noqa: PTH123
+        yield file

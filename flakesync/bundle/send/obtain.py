@@ -1,18 +1,18 @@
 """One source: made of commits that are sent, or put into the bundle by the first way whose bytes are proven."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from flakesync.bundle.layout.oci import NAR_TYPE
 from flakesync.bundle.layout.writer import LayoutWriter
 from flakesync.bundle.send.by_git import has_commit, tree_nar, trees_of
 from flakesync.bundle.send.wanted import Head, WantedSource
-from flakesync.bundle.send.way import DiffersError, Proven
+from flakesync.bundle.send.way import DiffersError, Proven, Way
 from flakesync.bundle.send.ways import Ways
 from flakesync.bundle.send.written import Written, WrittenBlobs
 from flakesync.documents.airgap.bundled import UnbundledSource
 from flakesync.documents.airgap.manifest import SourceOfRepo
-from flakesync.errors import FlakesyncError
+from flakesync.errors import FlakesyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity, identity_of, is_full_rev
 from flakesync.nix.store.zstd import packed
@@ -84,7 +84,7 @@ def obtain(source: WantedSource, ways: Ways, writer: LayoutWriter, written: Writ
         return there
     tried: list[str] = []
     others: dict[str, str] = {}
-    for way in ways.to(source):
+    for way in _guarded(ways.to(source), tried):
         proven = Proven(source.nar_hash)
         try:
             digest, size = writer.add(NAR_TYPE, packed(proven.through(way.nar())))
@@ -100,6 +100,19 @@ def obtain(source: WantedSource, ways: Ways, writer: LayoutWriter, written: Writ
         written.note(blob)
         return blob
     return _not_obtained(source, tried, others)
+
+
+def _guarded(ways: Iterator[Way], tried: list[str]) -> Iterator[Way]:
+    """Give ways; what nobody foresaw in finding the next one ends them, and is this source's alone."""
+    while True:
+        try:
+            way = next(ways, None)
+        except Exception as error:  # noqa: BLE001 - locks are other people's
+            tried.append(as_error(error).message)
+            return
+        if way is None:
+            return
+        yield way
 
 
 def _not_obtained(source: WantedSource, tried: list[str], others: dict[str, str]) -> UnbundledSource:

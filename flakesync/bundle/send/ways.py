@@ -77,7 +77,8 @@ class Ways:
                 from flakesync.bundle.send.by_web import file_nar, tarball_nar
 
                 nar = file_nar if kind == "file" and not attrs.get("unpack") else tarball_nar
-                yield Way(f"download of {hide_secrets(url)}", lambda: nar(url, self._hosts))
+                place = self._hosts.mirrors.of_archive(url) or url
+                yield Way(f"download of {hide_secrets(place)}", lambda: nar(place, self._hosts))
             case "git":
                 yield from self._by_git(attrs)
             case _ if kind in FORGE_HOSTS:
@@ -89,7 +90,8 @@ class Ways:
         from flakesync.bundle.send.by_web import archive_nar
 
         ref = _reference(attrs)
-        if ref is not None and ref.rev is not None:
+        # A mirror of git is no forge.
+        if ref is not None and ref.rev is not None and self._hosts.mirrors.of(ref.git_url() or "") is None:
             yield Way(f"archive of {ref}", lambda: archive_nar(ref, self._hosts))
 
     def _by_git(self, attrs: Attrs) -> Iterator[Way]:
@@ -170,6 +172,8 @@ def _store(nar_hash: str) -> Iterator[Way]:
 def _path(path: str, head: Head) -> Iterator[Way]:
     """Give the way to a folder on this machine, or to one of the commit whose lock names it."""
     if path.startswith("/"):
+        if any(Path(path) in (place, *place.parents) for place in (Path.cwd(), Path.home())):
+            return  # a lock may name `/`: all of the disk would be read before it turns out to be something else
         yield Way(f"the folder {path}", lambda: disk_nar(Path(path)))
         return
     from flakesync.bundle.send.by_git import folder_nar
@@ -194,7 +198,10 @@ def _rev(attrs: Attrs) -> Rev | None:
 def _local(attrs: Attrs) -> Path | None:
     """Return the path that a `file:` address of git names; None for all others."""
     url = attrs.get("url")
-    if attrs.get("type") != "git" or not isinstance(url, str):
+    if attrs.get("type") != "git" or not isinstance(url, str) or "\0" in unquote(url):
         return None
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
     return Path(unquote(parts.path, errors="surrogateescape")) if parts.scheme == "file" and not parts.netloc else None

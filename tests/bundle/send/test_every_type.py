@@ -26,6 +26,7 @@ def world(any_nix: RealNix, tmp_path: Path) -> Iterator[World]:
         yield world
 
 
+@pytest.mark.slow  # tests/bundle/test_e2e.py takes such a bundle to the other side
 def test_a_bundle_is_made_without_nix_and_has_the_source_of_every_type_of_input_once(world: World) -> None:
     lock = json.loads((world.clone("app") / "flake.lock").read_text())
     hashes = {node["locked"]["narHash"] for node in lock["nodes"].values() if "narHash" in node.get("locked", {})}

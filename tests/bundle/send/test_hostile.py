@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.bundle.send.sender import Json, Sender
+from tests.support import locks
 
-OTHER = "sha256-" + "A" * 43 + "="
 REV = "a" * 40
 NODES: dict[str, Json] = {
     "zero": {"type": "path", "path": "/a\0b"},
@@ -32,17 +32,27 @@ NODES: dict[str, Json] = {
 }
 
 
-@pytest.mark.parametrize("name", NODES)
-def test_a_hostile_node_is_the_failure_of_its_input_alone(
-    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+def test_hostile_nodes_are_the_failures_of_their_inputs_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sender = Sender(tmp_path)
     lib = sender.add("lib")
     sender.add("app")
-    sender.take("app", {"lib": sender.node("lib", lib), "bad": NODES[name] | {"narHash": OTHER}})
+    bad = {name: node | {"narHash": locks.nar_hash_of(name)} for name, node in NODES.items()}
+    sender.take("app", {"lib": sender.node("lib", lib), **bad})
     bundled = sender.bundle("b", "--partial", status=1)
-    assert len(bundled.failed) == 1
-    assert bundled.failed[0].code in ("source-missing", "source-differs", "unlocked")
-    assert "bug" not in capsys.readouterr().err
-    if bundled.failed[0].code != "unlocked":
-        assert [source.from_ is not None for source in sender.manifest("b").sources] == [True]
+    assert sorted(each.inputs for each in bundled.failed) == sorted([f"app#{name}"] for name in NODES)
+    assert {each.code for each in bundled.failed} <= {"source-missing", "source-differs"}
+    told = capsys.readouterr().err + str(bundled)
+    assert "bug" not in told
+    assert "should not have happened" not in told
+    assert [source.from_ is not None for source in sender.manifest("b").sources] == [True]
+
+
+def test_a_lock_that_cannot_be_read_is_the_failure_of_its_repo_alone(tmp_path: Path) -> None:
+    sender = Sender(tmp_path)
+    sender.add("lib")
+    sender.add("app", {"flake.lock": '{"nodes": {}'})
+    bundled = sender.bundle("b", "--partial", status=1)
+    assert [(each.code, each.inputs) for each in bundled.failed] == [("unlocked", ["app"])]
+    assert sender.bundle("c", status=1).digest is None

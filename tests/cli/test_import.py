@@ -90,6 +90,23 @@ def test_a_place_without_a_bundle_is_an_error_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_none_of_ours_is_no_unfinished_bundle(flakesync: Flakesync, tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    ran = flakesync("import", str(tmp_path / "thesis"), "--cache", str(tmp_path / "c"))
+    assert ran.status == 2
+    assert "error[bad-bundle]" in ran.err
+
+
+def test_nothing_is_written_into_the_bundle(flakesync: Flakesync, made: Made, tmp_path: Path) -> None:
+    place = made.write(tmp_path / "b1")
+    before = sorted(place.rglob("*"))
+    for given in (("--cache", str(place)), ("--cache", str(tmp_path / "c"), "--repos", str(place / "git"))):
+        ran = flakesync("import", str(place), *given)
+        assert ran.status == 2
+        assert "is in the bundle" in ran.err
+    assert sorted(place.rglob("*")) == before
+
+
 def test_an_unfinished_bundle_is_an_error(flakesync: Flakesync, made: Made, tmp_path: Path) -> None:
     (made.write(tmp_path / "b1") / "index.json").unlink()
     ran = flakesync("import", str(tmp_path / "b1"), "--cache", str(tmp_path / "c"))

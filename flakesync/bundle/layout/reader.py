@@ -43,6 +43,10 @@ class _Folder:
     def close(self) -> None:
         """Nothing is open."""
 
+    def has_blobs(self) -> bool:
+        """Tell whether it looks like a layout."""
+        return (self._place / "blobs/sha256").is_dir()
+
     def path(self, name: str) -> Path:
         """Return where a file lies."""
         return self._place / name
@@ -66,6 +70,10 @@ class _Archive:
         place = self._places.get(name)
         return None if place is None else (place.size, pieces_at(self._file, place))
 
+    def has_blobs(self) -> bool:
+        """Tell whether it looks like a layout."""
+        return any(name.startswith("blobs/sha256/") for name in self._places)
+
     def path(self, name: str) -> None:
         """No file lies anywhere of its own."""
 
@@ -85,6 +93,8 @@ class Layout:
         """Read index, image manifest and config. Raises: FlakesyncError(`unfinished-bundle`, `bad-bundle`)."""
         self._files = files
         index = self._small("index.json")
+        if index is None and not files.has_blobs():
+            raise bad_bundle("it has neither index.json nor blobs", hint="is it another folder, or a part of it?")
         if index is None:
             raise FlakesyncError(
                 "unfinished-bundle",

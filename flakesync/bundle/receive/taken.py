@@ -93,7 +93,7 @@ class BundleImport:
             folder = folder.parent
         free = shutil.disk_usage(folder).free
         if wanted > free:
-            message = f"{folder} has {free >> 20} MiB left, and the new sources need {wanted >> 20} MiB"
+            message = f"{folder} has {free:,} bytes left, and the new sources need {wanted:,}"
             raise FlakesyncError("no-space", message, hint="make room there, or name another --cache")
 
     def take_blobs(self) -> None:

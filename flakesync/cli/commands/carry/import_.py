@@ -99,11 +99,18 @@ def _problem_of(
         return "missing argument BUNDLE: the folder or archive that has come"
     if cache is None and not verify:
         return "missing option --cache DIR: where the sources go"
+    inside = [each for each in (cache, repos) if each is not None and place is not None and _is_in(each, place)]
+    if inside and not verify:
+        return f"{inside[0]} is in the bundle: --cache and --repos name folders elsewhere"
     if push and repos is not None:
         return "only one of --repos and --push can be given"
     if roots is not None and not into_store:
         return "--roots goes with --into-store"
     return None
+
+
+def _is_in(folder: Path, place: Path) -> bool:
+    return folder.resolve().is_relative_to(place.resolve())
 
 
 def _nix() -> "Nix":

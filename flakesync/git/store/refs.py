@@ -102,7 +102,14 @@ def _is_usual(reader: ObjectReader, ref: str, settings: Settings) -> bool:
     # Where the settings and the folders do not agree on what is bare, git decides.
     if is_off(settings.get("core.bare")) == reader.bare:
         return False
-    return reader.symbolic_ref("HEAD") != ref  # git writes HEAD's reflog too
+    return reader.symbolic_ref("HEAD") != ref or _has_no_log_of_head(reader, settings)
+
+
+def _has_no_log_of_head(reader: ObjectReader, settings: Settings) -> bool:
+    """Tell whether git would write no reflog of HEAD when the branch moves that HEAD is on: as in bare repositories."""
+    if settings.get("core.logallrefupdates", "false" if reader.bare else "true").lower() != "false":
+        return False
+    return not os.path.lexists(f"{reader.common_dir}/logs/HEAD")
 
 
 @contextmanager

@@ -60,7 +60,9 @@ def _of_whole(folder: Path, store_dir: str) -> Iterator[CacheFault]:
     try:
         lines = (folder / CACHE_INFO).read_text("utf-8", "replace").splitlines()
     except OSError as error:
-        yield CacheFault(file=CACHE_INFO, code="bad-cache", message=f"it cannot be read: {error.strerror}")
+        why = f"{folder} is no cache" if folder.is_dir() else f"there is no folder {folder}"
+        message = f"it cannot be read ({(error.strerror or str(error)).lower()}): {why}"
+        yield CacheFault(file=CACHE_INFO, code="bad-cache", message=message)
         return
     if f"StoreDir: {store_dir}" not in lines:
         yield CacheFault(file=CACHE_INFO, code="bad-cache", message=f"it is not for stores at {store_dir}")

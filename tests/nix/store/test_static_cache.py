@@ -219,6 +219,16 @@ def test_what_is_missing_or_has_another_size_is_found_by_sizes_alone(cache: Stat
     assert cache.verify(deep=True).faults == ()
 
 
+def test_a_folder_that_is_no_cache_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a file")
+    for name, why in (("none", "there is no folder"), ("file", "there is no folder"), ("", "is no cache")):
+        for deep in (False, True):
+            (fault,) = StaticCache(tmp_path / name).verify(deep=deep).faults
+            assert fault.code == "bad-cache"
+            assert why in fault.message
+            assert str(tmp_path / name) in fault.message
+
+
 def each_nar(of: tuple[str, bytes]) -> tuple[str, Iterable[bytes]]:
     return of[0], [of[1]]
 

@@ -66,7 +66,7 @@ class DoctorPlace:
 
     @cached_property
     def addresses(self) -> Mapping[RepoName, str]:
-        """Where the repos that a server has are pushed to: their `url`, else the clone's `origin`, or the mirror of it."""
+        """Where the repos that a server has are pushed to: their `url`, else the clone's `origin`; or its mirror."""
         found = {repo.name: _address(repo) for repo in self.repos}
         mirrors = self.workspace.mirrors if self.workspace is not None else Mirrors()
         return {name: mirrors.of(address) or address for name, address in found.items() if address is not None}

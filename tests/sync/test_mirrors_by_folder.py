@@ -145,3 +145,12 @@ def test_doctor_tells_which_mirror_does_not_answer(tmp_path: Path) -> None:
     rows = {row["what"]: row for row in json.loads(done.stdout)["rows"]}
     assert rows["mirror of github:gone/gone"]["how"] == "fails"
     assert rows["mirrors"]["detail"] == "github:up/up: they answer"
+
+
+def test_a_mirror_that_is_not_there_is_named_with_what_it_stands_for(tmp_path: Path) -> None:
+    side = Side(tmp_path, {"app": "github:up/up"}, "github:up/up")
+    side.manifest["mirrors"]["github:up/up"] = "git+file:///nowhere/up"
+    done = side.run("drift")
+    assert done.returncode == 2
+    assert "file:///nowhere/up" in done.stderr
+    assert "in place of https://github.com/up/up" in done.stderr

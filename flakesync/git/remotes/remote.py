@@ -258,6 +258,14 @@ def run_once(
 
 def explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     """Return the error that says why `remote` could not be used."""
+    error = _explain(command, remote, answer)
+    if remote.mirror_of is not None and not isinstance(error, HostDownError):  # that is of all repos of the host
+        instead = f"it is asked in place of {hide_secrets(remote.mirror_of)}, as [mirrors] says"
+        error.hint = f"{error.hint}; {instead}" if error.hint is not None else instead
+    return error
+
+
+def _explain(command: str, remote: Remote, answer: process.Answer) -> GitError:
     shown = hide_secrets(remote.url)
     failed = process.failure(command, answer)
     if failed.code != "git":  # this machine, or the repository here, before any server was asked

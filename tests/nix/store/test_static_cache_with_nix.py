@@ -100,6 +100,7 @@ def fields(folder: Path) -> dict[str, list[str]]:
     }
 
 
+@pytest.mark.slow_but_newest
 def test_the_narinfos_are_those_that_flake_archive_writes(world: World) -> None:
     theirs = world.root / "theirs"
     run_nix(world.nix, "flake", "archive", "--to", theirs.as_uri(), str(world.app), env=world.online)
@@ -152,6 +153,7 @@ def _bad_nars() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow_but_newest
 def test_what_is_no_tree_is_refused_by_nix_although_its_hash_is_right(world: World) -> None:
     """flakesync looks at hashes and sizes alone: whoever can lock a narHash has chosen what is in it."""
     bad = {}
@@ -166,6 +168,7 @@ def test_what_is_no_tree_is_refused_by_nix_although_its_hash_is_right(world: Wor
     assert not Path("/escaped").exists()
 
 
+@pytest.mark.slow_but_newest
 def test_a_store_elsewhere_is_told_apart(world: World) -> None:
     cache = StaticCache(world.root / "other", "/other/store")
     fill(world, cache)

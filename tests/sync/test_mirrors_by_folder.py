@@ -13,6 +13,7 @@ from flakesync.nix.store.static_cache import StaticCache
 from flakesync.nix.store.store_path import STORE_DIR
 from tests.support import repos
 from tests.support.forked import flakesync
+from tests.support.nix import RealNix
 
 FLAKE = "{{\n{inputs}  outputs = _: {{ }};\n}}\n"
 DAY_S = 86_400
@@ -22,8 +23,8 @@ Json = dict[str, object]
 class Side:
     """The disconnected side: bare repositories below `git`, a workspace that knows canonical addresses alone."""
 
-    def __init__(self, root: Path, repos_of: Mapping[str, str], pin: str) -> None:
-        """repos_of: name of each repo → the flake reference that it takes the pin by."""
+    def __init__(self, root: Path, repos_of: Mapping[str, str], pin: str, *, flake: bool = False) -> None:
+        """repos_of: name of each repo → the flake reference that it takes the pin by. flake: as a flake."""
         self.root = root
         self.manifest: dict[str, Json] = {
             "workspace": {"name": "acme", "author": "Bot <bot@example.com>"},
@@ -41,11 +42,16 @@ class Side:
             node = {"type": kind, "owner": owner, "repo": repo}
             locked = {**node, "rev": first, "narHash": f"sha256-{'A' * 43}=", "lastModified": repos.DATE}
             lock = {
-                "nodes": {"root": {"inputs": {"up": "up"}}, "up": {"flake": False, "locked": locked, "original": node}},
+                "nodes": {
+                    "root": {"inputs": {"up": "up"}},
+                    "up": {**({} if flake else {"flake": False}), "locked": locked, "original": node},
+                },
                 "root": "root",
                 "version": 7,
             }
-            text = FLAKE.format(inputs=f'  inputs.up = {{ url = "{reference}"; flake = false; }};\n')
+            text = FLAKE.format(
+                inputs=f'  inputs.up = {{ url = "{reference}"; {"" if flake else "flake = false; "}}};\n'
+            )
             files = {"flake.nix": text, "flake.lock": json.dumps(lock, indent=2) + "\n"}
             repos.make_repo(root / "work" / name, files)
             self.publish(name, f"acme/{name}")
@@ -154,3 +160,15 @@ def test_a_mirror_that_is_not_there_is_named_with_what_it_stands_for(tmp_path: P
     assert done.returncode == 2
     assert "file:///nowhere/up" in done.stderr
     assert "in place of https://github.com/up/up" in done.stderr
+
+
+def test_what_has_no_mirror_and_cannot_be_reached_is_told_where_it_belongs(tmp_path: Path, use_nix: RealNix) -> None:
+    side = Side(tmp_path, {"app": "github:up/up"}, "github:up/up", flake=True)
+    inputs = '  inputs.far.url = "github:far/away";\n'
+    repos.commit(side.upstream, {"flake.nix": FLAKE.format(inputs=inputs)}, date=repos.DATE + DAY_S)
+    side.publish("up", "up/up")
+    done = side.run("sync", "--json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (app,) = json.loads(done.stdout)["repos"]
+    assert app["error"]["code"] == "not-mirrored", app
+    assert "[mirrors]" in app["error"]["hint"]

@@ -73,6 +73,7 @@ class AutoLocker:
     def __init__(self, native: Locker, nix: FoundNix, note: Callable[[str], None]) -> None:
         self._native = native
         self._nix = _LazyNixLocker(nix)
+        self._mirrors = nix.hosts.mirrors
         self._note = note
 
     @property
@@ -91,7 +92,14 @@ class AutoLocker:
                 hint = error.cure or missing.hint
                 raise SyncError(error.code, f"{error.message}; and {missing.message}", hint=hint) from error
             self._note(f"{request.repo}: Nix writes its lock: {error.reason}")
-            return real.lock(request)
+            try:
+                return real.lock(request)
+            except (NixError, SyncError) as failed:
+                if failed.code not in ("nix-offline", "not-mirrored") or not self._mirrors:
+                    raise
+                message = f"{error.message}; and {failed.message}"
+                hint = error.cure or "name mirrors of all that its inputs take in [mirrors], or lock it outside"
+                raise SyncError("not-mirrored", message, hint=hint) from failed
 
 
 class VerifiedLocker:

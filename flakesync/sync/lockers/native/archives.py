@@ -21,7 +21,7 @@ from flakesync.net.forge_kinds import usual_api
 from flakesync.net.http import NoAnswerError, Web, netrc_login
 from flakesync.net.urls import origin
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
-from flakesync.sync.lockers.native.mirrored import NotMirroredError, archive_of_mirror
+from flakesync.sync.lockers.native.mirrored import archive_of_mirror
 from flakesync.sync.lockers.native.values import Archive, NotNativeError
 from flakesync.workspace.hosts import find_token, without_port
 
@@ -44,7 +44,7 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
 
     Raises:
         NotNativeError: it cannot be had, or versions of Nix would unpack it differently.
-        NotMirroredError: there are mirrors, and it cannot be had from one.
+        NotMirroredError: there is a mirror, and it cannot be had from that.
     """
     assert ref.rev is not None
     folder = f"{ref.dir.strip('/')}/" if ref.dir is not None else ""
@@ -78,8 +78,9 @@ def _download(ref: FlakeRef, host: str, files: list[str], hosts: "Hosts | None")
             tree = read_tar(pieces, files=files)
     except NotNativeError as error:
         if isinstance(error.__cause__, NoAnswerError) and hosts is not None and hosts.mirrors:
-            hint = f'name its mirror in [mirrors]: `"{ref.type}:{_owner_and_name(ref)}" = "git+https://…"`'
-            raise NotMirroredError(error.reason, hint) from error
+            # Nix may have it in its store, or take it from the cache of sources, if a lock has it already.
+            cure = f'name its mirror in [mirrors]: `"{ref.type}:{_owner_and_name(ref)}" = "git+https://…"`'
+            raise NotNativeError(error.reason, cure=cure) from error
         raise
     except NixError as error:
         raise NotNativeError(f"{ref}: {error.message}") from error

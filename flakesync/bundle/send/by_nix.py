@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flakesync.bundle.send.by_disk import disk_nar
 from flakesync.bundle.send.way import not_by
+from flakesync.errors import plain
 from flakesync.net.wall import is_offline
 from flakesync.nix.program.command import Nix
 from flakesync.nix.program.offline import OPTIONS, walled
@@ -32,8 +33,8 @@ def nix_nar(nix: Nix, attrs: Mapping[str, Attr]) -> Iterator[bytes]:
         ended = run([str(nix.program), *command], environ, timeout_s=_TIMEOUT_S)
     path = ended.out.decode("utf-8", "replace").strip()
     if ended.status != 0 or not path.startswith("/"):
-        lines = [line.strip() for line in ended.err.splitlines() if "error:" in line] or [f"status {ended.status}"]
-        raise not_by(f"{nix.describe()}: {lines[-1].removeprefix('error: ')[:300]}")
+        told = " ".join(ended.err.rpartition("error:")[2].split()) or f"status {ended.status}"
+        raise not_by(f"{nix.describe()}: {plain(told[:300])}")
     yield from disk_nar(Path(path))
 
 

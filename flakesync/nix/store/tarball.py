@@ -77,7 +77,7 @@ def read_tar(
     Raises:
         NixError: `bad-archive`: it is cut off, has no single top folder, or holds what Nix versions unpack differently.
     """
-    with _unpack(pieces, spool, greatest_bytes) as tree:
+    with _unpack(pieces, spool, greatest_bytes, exact=True) as tree:
         return TarTree(
             nar_hash_of_tree(tree, tree.top()),
             next(iter(tree.times)) if len(tree.times) == 1 else None,
@@ -91,16 +91,19 @@ def nar_of_tar(
 ) -> Iterator[bytes]:
     """Give the NAR of the tree that `read_tar` reads, in pieces; the temporary file goes with the last one.
 
+    Times with fractions, hard links and names that begin with `./` are taken too: who asks for a NAR knows its hash.
+
     Raises: as `read_tar`, and as `nar_pieces`.
     """
-    with _unpack(pieces, spool, greatest_bytes) as tree:
+    with _unpack(pieces, spool, greatest_bytes, exact=False) as tree:
         yield from nar_pieces(tree, tree.top())
 
 
 @contextmanager
-def _unpack(pieces: Iterable[bytes], spool: Path | None, greatest_bytes: int) -> "Iterator[_Unpacked]":
+def _unpack(pieces: Iterable[bytes], spool: Path | None, greatest_bytes: int, *, exact: bool) -> "Iterator[_Unpacked]":
+    """Give the tree of an archive. exact: what versions of Nix may unpack differently is refused."""
     with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES, dir=None if spool is None else str(spool)) as contents:
-        tree = _Unpacked(contents, greatest_bytes)
+        tree = _Unpacked(contents, greatest_bytes, exact)
         stream = _Stream(decompressed(pieces))
         try:
             with tarfile.open(
@@ -188,6 +191,7 @@ class _Unpacked:
 
     contents: IO[bytes]
     greatest_bytes: int
+    exact: bool
     folders: dict[bytes, dict[bytes, tuple[int, str]]] = field(default_factory=lambda: {b"": {}})
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
     times: set[int] = field(default_factory=set)
@@ -200,14 +204,16 @@ class _Unpacked:
         path = member.name.encode("utf-8", "surrogateescape")
         if len(path) > _LONGEST_PATH_BYTES:
             raise NixError("bad-archive", f"the archive holds a path longer than {_LONGEST_PATH_BYTES} bytes")
-        parts = path.split(b"/")
+        parts = [part for part in path.split(b"/") if self.exact or part != b"."]
+        if not parts:
+            return  # `./`
         if any(part in (b"", b".", b"..") for part in parts):
             raise NixError("bad-archive", f"the archive holds the path {member.name!r}")
         if len(parts) == 1 and not member.isdir():
             raise NixError("bad-archive", "the archive has no single top folder")
         if not 0 <= member.mtime <= _GREATEST_TIME or member.size < 0:
             raise NixError("bad-archive", f"{member.name!r} in the archive has a time or a size that none can have")
-        if member.mtime != int(member.mtime):
+        if self.exact and member.mtime != int(member.mtime):
             raise NixError("bad-archive", "the archive has times with fractions of seconds")
         self.times.add(int(member.mtime))
         folder = self._folder(parts[:-1])
@@ -224,8 +230,19 @@ class _Unpacked:
             pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
             mode = _PROGRAM if member.mode & 0o100 else _FILE
             folder[parts[-1]] = mode, self._store(pieces)
+        elif not self.exact and member.islnk():
+            folder[parts[-1]] = self._linked(member)
         else:
             raise NixError("bad-archive", f"{member.name!r} is neither a file nor a folder nor a symlink")
+
+    def _linked(self, member: tarfile.TarInfo) -> tuple[int, str]:
+        """Return the entry of the file that a hard link is the same as; it comes before the link."""
+        path = member.linkname.encode("utf-8", "surrogateescape")
+        *above, name = [part for part in path.split(b"/") if part != b"."] or [b""]
+        mode, oid = self.folders.get(b"/".join(above), {}).get(name, (_TREE, ""))
+        if mode == _TREE:
+            raise NixError("bad-archive", f"{member.name!r} is a link to {member.linkname!r}, which is no file")
+        return mode, oid
 
     def top(self) -> str:
         """Return the id of the single top folder."""

@@ -44,10 +44,11 @@ def _hash(pieces: Iterator[bytes]) -> str:
 
 @dataclass
 class Sender:
-    """Repos below `root / "repos"`, of which the manifest lists those that `add` was told to."""
+    """Repos below `root / "repos"`, of which the manifest lists those that `add` was told to, and `[mirrors]`."""
 
     root: Path
     listed: dict[str, Json] = field(default_factory=dict)
+    mirrors: dict[str, str] = field(default_factory=dict)
 
     def clone(self, name: str) -> Path:
         return self.root / "repos" / name
@@ -80,7 +81,7 @@ class Sender:
     def write(self) -> Path:
         """Write the manifest; return its path."""
         file = self.root / "workspace.toml"
-        file.write_text(tomli_w.dumps({"workspace": {"name": "acme"}, "repos": self.listed}))
+        file.write_text(tomli_w.dumps({"workspace": {"name": "acme"}, "repos": self.listed, "mirrors": self.mirrors}))
         return file
 
     def fails(self, place: str, *argv: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import zstandard
 
 from flakesync.bundle.layout.reader import open_layout
 from flakesync.nix.store.narhash import sri
-from tests.bundle.send.sender import Sender, hash_of_commit, hash_of_disk
+from tests.bundle.send.sender import Json, Sender, hash_of_commit, hash_of_disk
 from tests.support import repos
 
 OTHER = "sha256-" + "A" * 43 + "="
@@ -142,8 +143,6 @@ def test_an_input_without_a_nar_hash_is_unlocked_unless_it_is_a_folder_of_its_fl
 
 
 def test_a_folder_that_holds_a_pipe_or_a_device_ends(sender: Sender, tmp_path: Path) -> None:
-    import os
-
     (tmp_path / "odd").mkdir()
     os.mkfifo(tmp_path / "odd/pipe")
     sender.take("app", {"odd": {"type": "path", "path": str(tmp_path / "odd"), "narHash": OTHER},
@@ -166,3 +165,43 @@ def test_one_hash_in_two_spellings_is_one_source(sender: Sender) -> None:
     assert hash_of_commit(sender.clone("tool"), rev) == node["narHash"]
     sender.take("app", {"a": node, "b": node | {"narHash": f"sha256:{hexadecimal}"}})
     assert len(sender.manifest(sender.bundle("b").path.rpartition("/")[2]).sources) == 1
+
+
+def test_sources_are_asked_for_at_mirrors_and_the_manifest_has_their_own_addresses(tmp_path: Path) -> None:
+    sender = Sender(tmp_path)
+    rev = sender.add("odd", ATTRIBUTES, listed=False)
+    (tmp_path / "files").mkdir()
+    with tarfile.open(tmp_path / "files/x.tar.gz", "w:gz") as tar:
+        tar.add(sender.clone("odd") / "flake.nix", "top/flake.nix")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "flake.nix").write_bytes((sender.clone("odd") / "flake.nix").read_bytes())
+    hub = {"type": "github", "owner": "acme", "repo": "odd", "rev": rev, "lastModified": repos.DATE}
+    sender.add("app")
+    sender.take("app", {
+        "hub": hub | {"narHash": hash_of_commit(sender.clone("odd"), rev, "archive")},
+        "tar": {"type": "tarball", "url": "https://files.example/x.tar.gz", "narHash": hash_of_disk(inside)},
+    })  # fmt: skip
+    sender.mirrors = {
+        "github:acme/odd": f"git+file://{sender.clone('odd')}",
+        "https://files.example/x.tar.gz": f"file://{tmp_path}/files/x.tar.gz",
+    }
+    assert sender.bundle("b").sources.new == 2
+    refs = {use.ref for source in sender.manifest("b").sources for use in source.nodes}
+    assert refs == {f"github:acme/odd/{rev}", "https://files.example/x.tar.gz"}
+
+
+def test_archives_as_tar_makes_them_are_had(tmp_path: Path) -> None:
+    """With fractions of seconds, `./` before each name, and hard links."""
+    sender = Sender(tmp_path)
+    top = tmp_path / "in/top"
+    top.mkdir(parents=True)
+    (top / "a").write_text("a\n")
+    (top / "b").hardlink_to(top / "a")
+    os.utime(top / "a", ns=(1_500_000_000, 1_500_000_001))
+    with tarfile.open(tmp_path / "x.tar.bz2", "w:bz2", format=tarfile.PAX_FORMAT) as tar:
+        tar.add(tmp_path / "in", ".")
+    sender.add("app")
+    node: Json = {"type": "tarball", "url": f"file://{tmp_path}/x.tar.bz2", "narHash": hash_of_disk(top)}
+    sender.take("app", {"tar": node})
+    assert sender.bundle("b").sources.new == 1

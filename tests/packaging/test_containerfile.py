@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from flakesync import __version__
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "Containerfile"
 SCRIPT = ROOT / ".ci/image"
@@ -144,6 +146,13 @@ def test_the_cluster_files_run_its_user_and_mount_what_has_to_be_writable() -> N
     assert set(YAML(typ="safe").load(volumes)) <= {mount["mountPath"] for mount in container["volumeMounts"]}
     assert every("WORKDIR") == [container["workingDir"]]
     assert f"HOME={container['workingDir']}" in shlex.split(every("ENV")[0])
+
+
+def test_the_page_names_this_version_and_this_file() -> None:
+    page = (ROOT / "docs/image.md").read_text("utf-8")
+    assert set(re.findall(r"flakesync[:-](\d+\.\d+\.\d+)", page)) == {__version__}
+    assert set(re.findall(r"\b10001:10001\b", page)) == set(every("USER"))
+    assert {f"`{name}`" for name in YAML(typ="safe").load(every("VOLUME")[0])} <= set(re.findall(r"`[^`\n]+`", page))
 
 
 def test_make_image_runs_the_script_and_ci_does_not() -> None:

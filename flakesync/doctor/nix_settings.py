@@ -10,6 +10,7 @@ from flakesync.doctor.rows import DoctorRows, Rows
 from flakesync.errors import FlakesyncError, plain
 from flakesync.nix.program.command import Nix
 from flakesync.nix.program.settings import hosts_with_tokens, read_settings
+from flakesync.nix.program.substituter import with_cache
 from flakesync.nix.program.trust import trust_of, user_name
 from flakesync.secrets import hide_secrets
 
@@ -103,6 +104,13 @@ def _asks_github(place: DoctorPlace) -> bool:
 
 def _substituters(place: DoctorPlace, settings: Mapping[str, str]) -> Rows:
     places = dict.fromkeys(settings.get("substituters", "").split())
+    if place.workspace is not None and place.workspace.sources is not None:
+        sources = place.workspace.sources
+        places = dict.fromkeys(with_cache(places, sources, without_usual=bool(place.workspace.mirrors)))
+        if trust_of(settings) == "untrusted" and f"file://{sources}" not in settings.get("trusted-substituters", ""):
+            detail = f"{user_name()} is no trusted user: the daemon does not take sources from {sources}"
+            hint = f"`trusted-substituters = file://{sources}` in the daemon's nix.conf"
+            yield _ROW.fails("cache of sources", detail, hint=hint)
     if not places:
         hint = "`substituters` in nix.conf"
         yield _ROW.warning("substituters", "none: everything that checks need is built here", hint=hint)

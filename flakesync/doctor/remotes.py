@@ -46,10 +46,12 @@ def remote_rows(place: DoctorPlace) -> Rows:
 
 def mirror_rows(place: DoctorPlace) -> Rows:
     """Give a row for each mirror of one repository that does not answer, and one for all others."""
-    if place.workspace is None or place.hosts is None or not place.workspace.mirrors:
+    if place.workspace is None or place.hosts is None:
         return
     hosts = place.hosts
-    rules = [rule for rule in place.workspace.mirrors.rules if rule.identity is not None and rule.is_of_git]
+    rules = [rule for rule in place.workspace.mirrors.rules if rule.is_of_git]
+    if not rules:
+        return
     if place.offline:
         yield _ROW.unseen("mirrors", f"{len(rules)} of [mirrors]: not asked with --offline")
         return

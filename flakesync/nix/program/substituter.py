@@ -1,5 +1,6 @@
 """A folder that Nix takes sources from before it asks any server for them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,13 @@ def with_substituter(nix: Nix, folder: Path, *, without_usual: bool) -> Nix:
     Raises: NixError.
     """
     told = read_settings(nix).get("substituters", "").split()
-    kept = [each for each in told if not (without_usual and each.rstrip("/") == USUAL)]
-    caches = " ".join(dict.fromkeys([f"file://{folder}", *kept]))
+    caches = " ".join(with_cache(told, folder, without_usual=without_usual))
     # `substitute`: with no address but loopback, Nix before 2.34 switches it off unless it is said here.
     settings = f"{nix.environ.get('NIX_CONFIG', '')}\nsubstituters = {caches}\nsubstitute = true".lstrip()
     return replace(nix, environ={**nix.environ, "NIX_CONFIG": settings})
+
+
+def with_cache(told: Iterable[str], folder: Path, *, without_usual: bool) -> list[str]:
+    """Return the binary caches that such a Nix asks, in its order. told: those that it is told of otherwise."""
+    kept = [each for each in told if not (without_usual and each.rstrip("/") == USUAL)]
+    return [*dict.fromkeys([f"file://{folder}", *kept])]

@@ -141,3 +141,54 @@ def test_branches_are_pushed_to_the_servers_of_the_manifest(flakesync: Flakesync
     assert (ran.status, ran.err) == (0, "")
     assert repos.run_git("rev-parse", "main", cwd=server) == new
     assert "moved  " in ran.out
+
+
+def test_a_push_goes_to_the_mirror_of_a_repo(flakesync: Flakesync, made: Made, tmp_path: Path) -> None:
+    server = tmp_path / "server" / "app.git"
+    repos.clone_bare(tmp_path / "clones/app", server)
+    new = repos.commit(tmp_path / "clones/app", {"b": "more"})
+    second = Made(sources=made.sources, blobs=made.blobs[:1])
+    second.add_repo(tmp_path / "clones/app")
+    (tmp_path / "workspace.toml").write_text(
+        f'[mirrors]\n"git+https://git.example/acme/" = "git+file://{server.parent}/"\n'
+        '[repos.app]\nurl = "git+https://git.example/acme/app.git"\n'
+    )
+    place = str(second.write(tmp_path / "b2"))
+    ran = flakesync("import", place, "--cache", str(tmp_path / "c"), "--push", "-w", str(tmp_path / "workspace.toml"))
+    assert (ran.status, ran.err) == (0, "")
+    assert repos.run_git("rev-parse", "main", cwd=server) == new
+    again = flakesync("import", place, "--cache", str(tmp_path / "c"), "--push", "-w", str(tmp_path / "workspace.toml"))
+    assert again.status == 0
+    assert "1 branch unchanged" in again.out
+
+
+def test_a_push_never_takes_somebodys_commits_away(flakesync: Flakesync, made: Made, tmp_path: Path) -> None:
+    server = tmp_path / "server" / "app.git"
+    repos.clone_bare(tmp_path / "clones/app", server)
+    own = repos.commit(server, {"own": "work"})
+    repos.commit(tmp_path / "clones/app", {"b": "more"})
+    second = Made(sources=made.sources, blobs=made.blobs[:1])
+    second.add_repo(tmp_path / "clones/app")
+    (tmp_path / "workspace.toml").write_text(f'[repos.app]\nurl = "git+file://{server}"\n')
+    place = str(second.write(tmp_path / "b2"))
+    ran = flakesync("import", place, "--cache", str(tmp_path / "c"), "--push", "-w", str(tmp_path / "workspace.toml"))
+    assert ran.status == 1
+    assert "error[not-forward]: repo app: " in ran.out
+    assert repos.run_git("rev-parse", "main", cwd=server) == own
+
+
+def test_a_server_that_cannot_be_asked_fails_its_repo_alone(flakesync: Flakesync, made: Made, tmp_path: Path) -> None:
+    repos.make_repo(tmp_path / "clones/lib", {"flake.nix": "{ }"})
+    made.add_repo(tmp_path / "clones/lib")
+    repos.clone_bare(tmp_path / "clones/lib", tmp_path / "server/lib.git")
+    (tmp_path / "workspace.toml").write_text(
+        f'[repos.app]\nurl = "git+file://{tmp_path}/nowhere"\n[repos.lib]\nurl = "git+file://{tmp_path}/server/lib.git"\n'
+    )
+    place = str(made.write(tmp_path / "b1"))
+    given = ("--cache", str(tmp_path / "c"), "--push", "-w", str(tmp_path / "workspace.toml"), "--json")
+    ran = flakesync("import", place, *given)
+    assert ran.status == 1
+    document = json.loads(ran.out)
+    assert [failed["what"] for failed in document["failed"]] == ["repo app"]
+    assert "nowhere" in document["failed"][0]["message"]
+    assert {(each["name"], each["status"]) for each in document["repos"]} == {("app", "failed"), ("lib", "unchanged")}

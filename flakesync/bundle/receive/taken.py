@@ -64,6 +64,7 @@ class BundleImport:
         self.failures = ImportFailures()
         self.branches: list[ImportedBranch] = []
         self._new = self._rebuilt = 0
+        self._unusable: dict[str, GitError] = {}
 
     @property
     def counts(self) -> ImportedCounts:
@@ -80,7 +81,12 @@ class BundleImport:
             message = f"the source of {first}{more} is in an earlier bundle, and not in {self._cache.folder}"
             raise missing_base(message, _NO_BASE)
         for repo in self._needed_repos():
-            lacks = lacking(self._places_of(repo).existing(repo.name), repo)
+            try:
+                lacks = lacking(self._places_of(repo).existing(repo.name), repo)
+            except GitError as error:  # its server, or what lies in its place: that repo fails alone
+                _require_going_on(error)
+                self._unusable[repo.name] = error
+                continue
             if lacks:
                 message = f"the repo {repo.name} builds on the commit {lacks[0]}, which an earlier bundle had"
                 raise missing_base(message, f"{_NO_BASE}; --repos names the folder that they were imported into")
@@ -112,6 +118,8 @@ class BundleImport:
         paths: dict[str, Path] = {}
         for repo in self._needed_repos():
             try:
+                if repo.name in self._unusable:
+                    raise self._unusable[repo.name]
                 paths[repo.name] = path = self._places_of(repo).made(repo)
                 take_commits(self._layout, repo, path)
             except FlakesyncError as error:

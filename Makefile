@@ -110,6 +110,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.native
 	$(BIN)/python -m benchmarks.forge
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m benchmarks.bundle
 
 format: setup
 	$(BIN)/ruff check --fix

@@ -24,7 +24,8 @@ from benchmarks.native import timed
 from flakesync.demo.airgap import make_sides
 from flakesync.demo.timeline import LAST_DAY
 from flakesync.nix.program.command import Nix
-from tests.support import repos
+from tests.bundle.send.sender import hash_of_commit
+from tests.support import locks, repos
 from tests.support.nix import isolation, remove_state, write_conf
 
 Row = tuple[str, str, str]
@@ -165,8 +166,11 @@ def huge(folder: Path) -> Row:
     """Return the row of one source that is four times as large."""
     (rev,) = make_source(folder / "large", LARGE_FILES * HUGE, LARGE_FILE_BYTES, 1)
     make_flake(folder, "flake0", {"large": rev})
-    lock(folder / "flake0", Ground(folder).cold())
-    remove_state(folder / "state")
+    node = {"type": "git", "url": f"file://{folder}/large", "ref": "refs/heads/main", "rev": rev,
+            "narHash": hash_of_commit(folder / "large", rev), "lastModified": repos.DATE, "revCount": 2}  # fmt: skip
+    original = {key: node[key] for key in ("type", "url", "ref", "rev")}
+    written = locks.to_bytes(locks.lock({"large": locks.Input(node, original)}))
+    repos.commit(folder / "flake0", {"flake.lock": written.decode()})
     write_manifest(folder, ["flake0"])
     os.environ |= {"XDG_CACHE_HOME": str(folder / "own")}
     sent = peak_bytes(flakesync("bundle", "-q", "-w", str(folder / "workspace.toml"), "-o", str(folder / "out")))

@@ -27,7 +27,7 @@ DRIFT_COMPONENT = TOP / "templates" / "drift.yml"
 WORKFLOWS = (GITHUB, GITHUB_PAGES, AUDIT_GITHUB)
 PIPELINES = (GITLAB, GITLAB_PAGES, AUDIT_GITLAB)
 COMPONENTS = (COMPONENT, DRIFT_COMPONENT)
-PAGES = (NIGHTLY / "systemd" / "README.md", TOP / "docs" / "nightly.md", TOP / "docs" / "ci.md")
+PAGES = (NIGHTLY / "systemd" / "README.md", *(TOP / "docs" / name for name in ("nightly.md", "ci.md", "kubernetes.md")))
 
 
 def load(path: Path) -> Any:

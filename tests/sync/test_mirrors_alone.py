@@ -29,7 +29,7 @@ from tests.support.forge.world import NO_INPUTS, Json, World, make_world
 from tests.support.netns import Network, network
 from tests.support.nix import RealNix
 
-pytestmark = pytest.mark.slow_but_newest
+pytestmark = pytest.mark.slow
 
 SITES: list[tuple[str, Kind]] = [
     ("github.com", "github"),

@@ -10,12 +10,9 @@ from flakesync.bundle.send.by_disk import disk_nar
 from flakesync.bundle.send.by_git import has_commit, ways_in
 from flakesync.bundle.send.wanted import Attrs, Head, WantedSource, source_attrs
 from flakesync.bundle.send.way import Way, not_by
-from flakesync.cache.layout import commits_folder
-from flakesync.cache.lock import exclusive
 from flakesync.cache.single_flight import SingleFlight
-from flakesync.errors import FlakeRefError, FlakesyncError
-from flakesync.git.remotes.commit_cache import fetch_commit
-from flakesync.git.remotes.transfer import fetch
+from flakesync.errors import FlakeRefError, FlakesyncError, NoAnswerError
+from flakesync.git.remotes.commit_cache import fetch_commit, fetch_one_commit
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, Identity, identity_of, is_full_rev
 from flakesync.nix.store.store_path import STORE_DIR, source_path
 from flakesync.secrets import hide_secrets
@@ -127,20 +124,20 @@ class Ways:
 
     def _fetch(self, url: str, ref: str | None, rev: Rev) -> Path:
         remote = self._hosts.remote(url)
-        try:
-            found = fetch_commit(remote, ref, rev, self._cache, offline=self._offline)
-            if found is not None:
-                return found
-        except FlakesyncError:
-            if ref is None or self._offline:
-                raise
+        if (kept := fetch_commit(remote, ref, rev, self._cache, offline=True)) is not None:
+            return kept
         if self._offline:
             raise not_by(f"offline, and {rev[:12]} was not fetched before")
-        # The branch was rewritten, or is gone: most servers still give a commit that is asked for by its name.
-        place = commits_folder(self._cache, remote.url)
-        with exclusive(place.with_name(place.name + ".lock"), wait=True):
-            fetch(place, remote, [f"+{rev}:refs/flakesync/commit-{rev}"])
-        return place
+        try:
+            return fetch_one_commit(remote, rev, self._cache)
+        except FlakesyncError as error:
+            if isinstance(error, NoAnswerError) or error.code == "access-denied":
+                raise
+            # Some servers give no commit that is asked for by its name, but the branch that has it.
+            found = fetch_commit(remote, ref, rev, self._cache)
+            if found is None:
+                raise not_by(f"it is not on {ref or 'its default branch'}, and {error.message}") from None
+            return found
 
     def _by_nix(self, attrs: Attrs) -> Iterator[bytes]:
         from flakesync.bundle.send.by_nix import nix_nar

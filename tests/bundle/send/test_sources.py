@@ -205,3 +205,21 @@ def test_archives_as_tar_makes_them_are_had(tmp_path: Path) -> None:
     node: Json = {"type": "tarball", "url": f"file://{tmp_path}/x.tar.bz2", "narHash": hash_of_disk(top)}
     sender.take("app", {"tar": node})
     assert sender.bundle("b").sources.new == 1
+
+
+def test_a_commit_is_fetched_without_its_history_also_when_no_branch_has_it_any_more(tmp_path: Path) -> None:
+    sender = Sender(tmp_path)
+    old = sender.add("tool", {"old": "old\n"}, listed=False)
+    gone = repos.commit(sender.clone("tool"), {"old": None, "gone": "gone\n"})
+    node = sender.node("tool", gone)
+    repos.run_git("reset", "-q", "--hard", old, cwd=sender.clone("tool"))
+    sender.add("app")
+    sender.take("app", {"tool": node})
+    sender.mirrors = {"git+https://git.example/acme/tool": f"git+file://{sender.clone('tool')}"}
+    assert sender.bundle("b").sources.new == 1
+    (place,) = [
+        folder
+        for folder in (Path(os.environ["HOME"]) / ".cache/flakesync/commits").iterdir()
+        if folder.is_dir() and (folder / "shallow").exists()
+    ]
+    assert repos.run_git("rev-list", "--count", gone, cwd=place) == "1"

@@ -172,3 +172,13 @@ def test_what_has_no_mirror_and_cannot_be_reached_is_told_where_it_belongs(tmp_p
     (app,) = json.loads(done.stdout)["repos"]
     assert app["error"]["code"] == "not-mirrored", app
     assert "[mirrors]" in app["error"]["hint"]
+
+
+def test_a_cache_that_is_for_another_store_is_refused_before_anything_is_locked(tmp_path: Path) -> None:
+    side = Side(tmp_path, {"app": "github:up/up"}, "github:up/up")
+    side.move()
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "nix-cache-info").write_text("StoreDir: /other/store\n")
+    done = side.run("sync", "--locker", "native")
+    assert done.returncode == 2, done.stdout
+    assert "other-store" in done.stderr

@@ -24,7 +24,6 @@ from flakesync.workspace.archive import TIMEOUT_S
 from flakesync.workspace.hosts import Hosts, find_token
 
 _FACTS = frozenset({"narHash", "lastModified", "revCount"})
-_IN_THE_WAY = ("cache-busy", "other-store", "no-space")
 
 
 def store_dir() -> str:
@@ -108,7 +107,9 @@ class SourceKeeper:
                         return None
                 reasons.append("what is there has another narHash")
             except (FlakesyncError, NoAnswerError) as error:
-                if isinstance(error, FlakesyncError) and error.code in (*INTERRUPTED, *_IN_THE_WAY):
+                if isinstance(error, _NoCacheError) or (
+                    isinstance(error, FlakesyncError) and error.code in INTERRUPTED
+                ):
                     raise
                 reasons.append(error.message if isinstance(error, FlakesyncError) else error.reason)
         return "; ".join(dict.fromkeys(reasons)) or f"sources of type {locked.get('type')} are not fetched for it"
@@ -120,6 +121,11 @@ class SourceKeeper:
             if error.code != "bad-blob":
                 raise
             raise _OtherTreeError from error
+        except GitError:
+            raise
+        except FlakesyncError as error:
+            # Of the cache itself, such as a full disk: no other way to have the source would help.
+            raise _NoCacheError(error.code, error.message, hint=error.hint) from error
 
     def _ways(
         self, locked: Mapping[str, Attr], near: Mapping[Rev, Path]
@@ -161,6 +167,10 @@ class SourceKeeper:
             if answer.status != 200:
                 raise NixError("unreachable", f"{asked}: HTTP {answer.status}")
             yield nar_of_tar(answer.pieces)
+
+
+class _NoCacheError(FlakesyncError):
+    """The static cache cannot be written to."""
 
 
 class _OtherTreeError(Exception):

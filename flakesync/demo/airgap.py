@@ -51,7 +51,7 @@ class Sides:
     @property
     def connected_environment(self) -> Mapping[str, str]:
         """The environment in which git.acme.example is there: git reads a folder in its place."""
-        return found_in(self.connected, [FORGE])
+        return {**os.environ, **found_in(self.connected, [FORGE])}
 
     @property
     def exports(self) -> Mapping[str, str]:

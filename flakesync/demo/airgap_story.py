@@ -1,5 +1,6 @@
 """`flakesync demo --airgap`: a workspace carried to a machine without a network, and an update after it."""
 
+import os
 from datetime import UTC, datetime, time
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _introduce(sides: Sides) -> None:
         " On the other side nobody does.")  # fmt: skip
     show(typed("cd", str(sides.connected)))
     settings = sides.connected_environment
-    names = sorted(name for name in settings if name.startswith("GIT_CONFIG_"))
+    names = sorted(name for name in settings if os.environ.get(name) != settings[name])
     show(*(typed("export", exported(name, settings[name])) for name in names), BLANK)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from flakesync.demo import airgap, airgap_story
+from flakesync.demo.airgap import Sides
 from flakesync.demo.airgap_story import run_airgap_demo
 from flakesync.demo.stage import Scene
 from tests.support.nix import RealNix, programs_without_nix
@@ -76,6 +77,20 @@ def test_a_command_that_ends_otherwise_ends_the_demo(
 
 def _only_version(scenes: list[Scene], *_: object) -> bool:
     return scenes[0].arguments[0] == "none"
+
+
+def test_both_sides_have_the_users_programs_and_only_one_has_what_the_user_keeps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "XDG_CACHE_HOME", "NIX_CONFIG", "GIT_CONFIG_COUNT"):
+        monkeypatch.setenv(name, "0")
+    sides = Sides(tmp_path, None, ())
+    assert {*os.environ} <= {*sides.connected_environment}
+    assert sides.connected_environment["HOME"] == "0"
+    apart = sides.apart_environment
+    assert apart["PATH"] == os.environ["PATH"]
+    assert apart["HOME"] == str(tmp_path / "apart/home")
+    assert "0" not in (apart.get("XDG_CACHE_HOME"), apart["NIX_CONFIG"], apart.get("GIT_CONFIG_COUNT"))
 
 
 def test_the_two_kinds_of_demo_exclude_each_other(tmp_path: Path) -> None:

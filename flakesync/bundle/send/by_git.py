@@ -14,7 +14,7 @@ from flakesync.bundle.send.way import Way, not_by
 from flakesync.errors import FlakesyncError
 from flakesync.git.scratch.archive import archive
 from flakesync.git.store.attributes import find_hazards
-from flakesync.git.store.contents import TreeContents
+from flakesync.git.store.contents import TreeContents, bound_memory
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.store.nar import nar_pieces
 from flakesync.nix.store.tarball import nar_of_tar
@@ -31,21 +31,8 @@ def tree_nar(repository: Path, rev: Rev, tree: Tree) -> Iterator[bytes]:
     if tree == "archive":
         return nar_of_tar(archive(repository, rev))
     reader = ObjectReader.open(repository)
-    _bound_memory(reader)
+    bound_memory(reader)
     return nar_pieces(TreeContents(reader), reader.tree_of(rev))
-
-
-def _bound_memory(reader: ObjectReader) -> None:
-    """Let libgit2 map no more than 32 MiB of packs: it maps a whole one otherwise, which counts as memory in use.
-
-    Where there are no packs libgit2 is not needed, nor loaded.
-    """
-    packs = Path(reader.common_dir) / "objects/pack"
-    if reader.lenders or any(packs.glob("*.pack")):
-        import pygit2
-
-        pygit2.settings.mwindow_size = 8 << 20
-        pygit2.settings.mwindow_mapped_limit = 32 << 20
 
 
 def folder_nar(repository: Path, rev: Rev, folder: str) -> Iterator[bytes]:

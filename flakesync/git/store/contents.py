@@ -4,6 +4,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from flakesync.errors import GitError
@@ -16,6 +17,19 @@ _ENTRY_SHA256 = re.compile(rb"([0-7]{5,6}) ([^\0]+)\0(.{32})", re.DOTALL)
 _PIECE_BYTES = 1 << 16
 _LARGE_BYTES = 1 << 24
 """From this size on a blob is not read into memory as a whole."""
+_WINDOW_BYTES = 8 << 20
+
+
+def bound_memory(reader: ObjectReader) -> None:
+    """Let libgit2 map no more than 32 MiB of packs, from now on: it maps a whole one otherwise, which counts as memory.
+
+    Where there are no packs libgit2 is not needed, nor loaded.
+    """
+    if reader.lenders or any(Path(reader.common_dir, "objects", "pack").glob("*.pack")):
+        import pygit2
+
+        pygit2.settings.mwindow_size = _WINDOW_BYTES
+        pygit2.settings.mwindow_mapped_limit = 4 * _WINDOW_BYTES
 
 
 class TreeContents:

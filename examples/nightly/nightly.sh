@@ -112,9 +112,35 @@ tell() { # add standard input to the summary; a night that cannot be told of goe
     if [ -n "$summary" ]; then cat >>"$summary"; else cat; fi
 }
 
+# A signal is handed on to the flakesync that runs: where this script is the first process of a container, nobody else
+# sends it there. A command runs in the background, as a shell acts on a trap only after what it runs in the foreground.
+child='' ended=''
+# shellcheck disable=SC2329 # traps call it
+on_signal() {
+    if [ -z "$child" ]; then exit "$1"; fi
+    ended=$1
+    kill -TERM "$child" 2>/dev/null
+}
+heed_signals() { # a subshell has to say it once more
+    trap 'on_signal 129' HUP
+    trap 'on_signal 130' INT
+    trap 'on_signal 143' TERM
+}
+heed_signals
+
 run() {
     if [ -n "$workspace" ]; then set -- "$@" --workspace="$workspace"; fi
-    "$flakesync" "$@"
+    "$flakesync" "$@" &
+    child=$!
+    while :; do
+        wait "$child"
+        status=$?
+        # A trap ends wait, and flakesync goes on for as long as it needs to tidy up.
+        kill -0 "$child" 2>/dev/null || break
+    done
+    child=''
+    if [ -n "$ended" ]; then exit "$ended"; fi
+    return "$status"
 }
 
 # Tell how a command ended: its name, its exit status.
@@ -151,7 +177,7 @@ step() {
 
 # Add an answer to the summary. Findings (1) are told apart from not being able to run by the caller.
 answer() {
-    text=$(run "$@")
+    text=$(heed_signals && run "$@")
     status=$?
     case $status in 0 | 1) ;; *) tell_end "$1" "$status" ;; esac
     if [ -n "$text" ]; then printf '%s\n\n' "$text" | tell || worse 2; fi
@@ -176,7 +202,7 @@ fi
 # Where every update stands. Four blanks make it a block of code, whatever is in it.
 if wants publish land; then
     printf '\n## Updates\n\n' | tell || worse 2
-    text=$(run status --quiet)
+    text=$(heed_signals && run status --quiet)
     status=$?
     case $status in 0 | 1) ;; *) tell_end status "$status" ;; esac
     # 1: of some repos it is not known where they stand, and the answer says why.

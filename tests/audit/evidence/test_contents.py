@@ -210,7 +210,7 @@ def test_an_empty_folder_may_be_left_out(tmp_path: Path) -> None:
 
 
 def test_a_tree_of_the_same_folders_over_and_over_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flakesync.nix.store.narhash._MOST_ENTRIES", 1000)
+    monkeypatch.setattr("flakesync.nix.store.nar._MOST_ENTRIES", 1000)
     server, cache = tmp_path / "server", tmp_path / "cache"
     repos.make_bare(server, {"a": "1"})
     repository = pygit2.Repository(str(server))

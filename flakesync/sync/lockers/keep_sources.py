@@ -86,13 +86,14 @@ class SourceKeeper:
         near: repositories that have commits that nobody has pushed.
 
         Raises:
-            FlakesyncError: `cache-busy`, `other-store`, or what the machine refuses.
+            FlakesyncError: `other-store`, or what the machine refuses.
         """
         with self._guard:
             try:
                 if self._target.has(nar_hash):
                     return None
-                with self._target.writing():
+                # Another sync may hold it for the moment in which it puts a source there.
+                with self._target.writing(wait=True):
                     return self._put(nar_hash, locked, near)
             except ValueError as error:
                 return str(error)

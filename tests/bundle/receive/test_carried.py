@@ -1,13 +1,17 @@
 """Bundles that other programs have carried: their index.json is another one, their blobs are the same."""
 
 import json
-import shutil
+import socket
 import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.bundle.receive.made import Made, narinfos, stem_of, take
+from tests.support.tools import tool
 
 
 @pytest.fixture
@@ -47,15 +51,62 @@ def test_an_image_of_something_else_is_no_bundle(made: Made, tmp_path: Path) -> 
         open_layout(place)
 
 
-@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo is not installed")
+def skopeo(folder: Path, source: str, target: str) -> None:
+    (folder / "policy.json").write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
+    argv = [tool("skopeo"), "--policy", "policy.json", "copy", "--quiet", "--dest-tls-verify=false"]
+    subprocess.run([*argv, "--src-tls-verify=false", source, target], cwd=folder, check=True, stdin=subprocess.DEVNULL)
+
+
+def answers(host: str, port: int) -> bool:
+    with socket.socket() as connection:
+        return connection.connect_ex((host, port)) == 0
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """Run a registry on loopback, which keeps what it gets in a folder; give its address."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
+    (folder / "registry.yml").write_text(
+        json.dumps({"version": 0.1, "storage": storage, "http": {"addr": address}, "log": {"level": "error"}})
+    )
+    with (folder / "registry.log").open("w") as log:
+        process = subprocess.Popen(
+            [tool("docker-registry"), "serve", "registry.yml"],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            host, port = address.split(":")
+            while not answers(host, int(port)):
+                assert process.poll() is None, (folder / "registry.log").read_text()
+                time.sleep(0.05)
+            yield address
+        finally:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.packaging
 def test_what_skopeo_has_copied_comes_to_the_same_cache(made: Made, tmp_path: Path) -> None:
-    place = made.write(tmp_path / "bundle")
-    policy = tmp_path / "policy.json"
-    policy.write_text('{"default":[{"type":"insecureAcceptAnything"}]}')
-    for source, target in (("oci:bundle", "oci-archive:b.tar"), ("oci-archive:b.tar", "oci:b2:monday")):
-        argv = ["skopeo", "--policy", str(policy), "copy", "--quiet", source, target]
-        subprocess.run(argv, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL)
+    made.write(tmp_path / "bundle")
+    skopeo(tmp_path, "oci:bundle", "oci-archive:b.tar")
+    skopeo(tmp_path, "oci-archive:b.tar", "oci:b2:monday")
     for name in ("bundle", "b.tar", "b2"):
         take(tmp_path / name, tmp_path / f"in-{name}", with_repos=False)
     assert files(tmp_path / "in-b2") == files(tmp_path / "in-b.tar") == files(tmp_path / "in-bundle")
-    assert place.is_dir()
+
+
+@pytest.mark.packaging
+def test_a_bundle_comes_through_a_registry_as_it_went_in(made: Made, tmp_path: Path) -> None:
+    made.write(tmp_path / "bundle")
+    with registry(tmp_path) as address:
+        skopeo(tmp_path, "oci:bundle", f"docker://{address}/acme/workspace:monday")
+        skopeo(tmp_path, f"docker://{address}/acme/workspace:monday", "oci:back:monday")
+    assert files(tmp_path / "back/blobs") == files(tmp_path / "bundle/blobs")
+    for name in ("bundle", "back"):
+        take(tmp_path / name, tmp_path / f"in-{name}", with_repos=False)
+    assert files(tmp_path / "in-back") == files(tmp_path / "in-bundle")

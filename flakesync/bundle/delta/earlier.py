@@ -16,7 +16,7 @@ from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import FlakeState
 
 
-class EarlierSources:
+class BaseSources:
     """The sources of the locks that the receiver has."""
 
     def __init__(self, heads: Mapping[RepoName, Sequence[Head]], bases: Bases) -> None:

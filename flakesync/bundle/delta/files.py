@@ -11,7 +11,7 @@ _LONGEST_WORD_BYTES = 1 << 16
 _MAGIC = b"nix-archive-1"
 
 
-class FileInNar(NamedTuple):
+class NarFile(NamedTuple):
     """A file. path: names with zero bytes between them.
 
     before: where what stands before its content begins: the end of the file before it. start: of its content; end: of
@@ -25,7 +25,7 @@ class FileInNar(NamedTuple):
     digest: bytes
 
 
-def files_in(nar: BinaryIO) -> Iterator[FileInNar]:
+def files_in(nar: BinaryIO) -> Iterator[NarFile]:
     """Give the files of a NAR in its order. nar: read from its first byte on. Raises: NixError(`no-nar`)."""
     nar.seek(0)
     _expect(nar, _MAGIC)
@@ -70,7 +70,7 @@ def _next_entry(nar: BinaryIO, names: list[bytes], *, inside: bool) -> bool:
     return True
 
 
-def _file(nar: BinaryIO, path: bytes, before: int) -> FileInNar:
+def _file(nar: BinaryIO, path: bytes, before: int) -> NarFile:
     word = _word(nar)
     if word == b"executable":
         _expect(nar, b"")
@@ -89,7 +89,7 @@ def _file(nar: BinaryIO, path: bytes, before: int) -> FileInNar:
         left -= len(piece)
     end = start + size + -size % 8
     nar.seek(end)
-    return FileInNar(path, before, start, end, digest.digest())
+    return NarFile(path, before, start, end, digest.digest())
 
 
 def _size(nar: BinaryIO) -> int:

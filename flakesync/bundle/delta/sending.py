@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple, cast
 
-from flakesync.bundle.delta.earlier import EarlierSources
+from flakesync.bundle.delta.earlier import BaseSources
 from flakesync.bundle.delta.writing import delta_pieces
 from flakesync.bundle.layout.oci import DELTA_TYPE
 from flakesync.bundle.layout.reader import open_layout
@@ -36,7 +36,7 @@ class Deltas:
     """Makes deltas; threads may share it."""
 
     def __init__(
-        self, earlier: EarlierSources, bases: Bases, ways: Ways, writer: LayoutWriter, written: WrittenBlobs
+        self, earlier: BaseSources, bases: Bases, ways: Ways, writer: LayoutWriter, written: WrittenBlobs
     ) -> None:
         """bases: what the receiver has."""
         self._earlier = earlier

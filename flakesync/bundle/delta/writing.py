@@ -6,7 +6,7 @@ The same two NARs give the same bytes.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from flakesync.bundle.delta.files import FileInNar, files_in
+from flakesync.bundle.delta.files import NarFile, files_in
 from flakesync.bundle.delta.form import (
     COPY,
     END,
@@ -79,8 +79,8 @@ def _frames(parts: Sequence[_Part]) -> dict[int, list[_Part]]:
 
 
 def _parts(old: BinaryIO, new: BinaryIO) -> Iterator[_Part]:
-    by_path: dict[bytes, FileInNar] = {}
-    by_digest: dict[bytes, FileInNar] = {}
+    by_path: dict[bytes, NarFile] = {}
+    by_digest: dict[bytes, NarFile] = {}
     for each in files_in(old):
         by_path[each.path] = by_digest[each.digest] = each
     old_end, last = old.seek(0, 2), max((each.end for each in by_path.values()), default=0)
@@ -101,7 +101,7 @@ def _parts(old: BinaryIO, new: BinaryIO) -> Iterator[_Part]:
     yield _between(old, new, (last, old_end), (end, new.seek(0, 2)))
 
 
-def _fit(old: FileInNar, new: FileInNar) -> bool:
+def _fit(old: NarFile, new: NarFile) -> bool:
     return old.end - old.before <= MOST_PREFIX_BYTES and new.end - new.before <= MOST_DATA_BYTES
 
 

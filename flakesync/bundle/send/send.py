@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 import flakesync
-from flakesync.bundle.delta.earlier import EarlierSources
+from flakesync.bundle.delta.earlier import BaseSources
 from flakesync.bundle.delta.sending import Delta, Deltas
 from flakesync.bundle.layout.oci import DELTA_TYPE, GIT_TYPE, NAR_TYPE, Layer
 from flakesync.bundle.layout.writer import LayoutWriter
@@ -71,7 +71,7 @@ def send(
         return _outcome(options, found, None, size, repos, failures)
     with LayoutWriter(options.place) as writer:
         written = WrittenBlobs(writer)
-        deltas = Deltas(EarlierSources(cargo.heads, bases), bases, ways, writer, written)
+        deltas = Deltas(BaseSources(cargo.heads, bases), bases, ways, writer, written)
 
         def work(source: WantedSource) -> Found:
             known = bases.sources.get(source.nar_hash) or find_in_repos(source, cargo.owners, sent)

@@ -109,6 +109,19 @@ def test_small_edits_of_a_large_tree_are_a_hundredth_of_it() -> None:
     assert data == delta(before, after)
 
 
+def test_a_large_file_with_some_edits_is_not_sent_again() -> None:
+    chosen = random.Random(3)
+    old = chosen.randbytes(6_000_000)
+    edited = bytearray(old)
+    for _ in range(50):
+        at = chosen.randrange(len(old) - 5)
+        edited[at : at + 5] = b"12345"
+    before, after = nar({"large": (FILE, old)}), nar({"large": (FILE, bytes(edited))})
+    data = delta(before, after)
+    assert made(data, before, after) == after
+    assert len(data) < 5_000
+
+
 def test_no_flipped_bit_goes_unseen() -> None:
     """Those that do no harm are the window of a frame, and which of two equal bytes is copied: the NAR is right."""
     chosen = random.Random(5)

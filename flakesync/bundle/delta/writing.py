@@ -20,6 +20,8 @@ from flakesync.bundle.delta.form import (
 )
 
 _LEVEL = 3
+_LARGEST_TABLE_LOG = 22
+"""16 MiB, as often as four times."""
 _FRAME_BYTES = 1 << 23
 """How much is compressed together, and how much of the old NAR with it; a changed file may be larger, alone."""
 _LONGEST_COMPARED_BYTES = 1 << 20
@@ -137,10 +139,12 @@ def _frame(old: BinaryIO, new: BinaryIO, parts: Sequence[_Part]) -> bytes:
     ranges = [part.old for part in parts if part.old is not None]
     prefix = b"".join(_range(old, *each) for each in ranges)
     data = b"".join(_range(new, part.start, part.end) for part in parts)
-    # Matches reach back as far as the window: over all of the prefix, when it is as wide as both.
+    # Matches reach back as far as the window: over all of the prefix, when it is as wide as both. The level's own tables
+    # forget most of a long prefix: of 15 MB with 300 edits 3 MB were left, with these 4 KB.
     wide = min(LARGEST_WINDOW_LOG, max(10, (len(data) + len(prefix)).bit_length()))
+    table = min(_LARGEST_TABLE_LOG, wide - 2)
     settings = zstandard.ZstdCompressionParameters.from_level(
-        _LEVEL, source_size=len(data), dict_size=len(prefix), window_log=wide
+        _LEVEL, source_size=len(data), dict_size=len(prefix), window_log=wide, hash_log=table, chain_log=table
     )
     known = zstandard.ZstdCompressionDict(prefix, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if prefix else None
     packed = zstandard.ZstdCompressor(compression_params=settings, dict_data=known).compress(data)

@@ -134,6 +134,19 @@ def test_an_old_source_that_is_nowhere_here_makes_no_delta_but_an_earlier_bundle
     assert sender.manifest("four").sources[0].blob is not None
 
 
+def test_a_manifest_says_which_old_source_it_is_where_the_commit_that_had_the_lock_is_gone(sender: Sender) -> None:
+    """An update branch that was replaced. The bundle itself is still here."""
+    clone = sender.clone("app")
+    text = (clone / "flake.lock").read_text()
+    repos.run_git("checkout", "-q", "--orphan", "new", cwd=clone)
+    repos.commit(clone, {"flake.nix": "{ outputs = _: { }; }\n", "flake.lock": text}, parents=[])
+    repos.run_git("branch", "-M", "new", "main", cwd=clone)
+    for args in (("reflog", "expire", "--expire=now", "--all"), ("gc", "-q", "--prune=now")):
+        repos.run_git(*args, cwd=clone)
+    sender.bundle("two", "--base", str(sender.root / "one.json"))
+    assert only_source(sender, "two")[1].base == sender.manifest("one").sources[0].nar_hash
+
+
 def test_a_delta_without_its_base_is_refused_before_anything_is_written(sender: Sender) -> None:
     sender.bundle("two", "--base", str(sender.root / "one"))
     with pytest.raises(FlakesyncError) as caught:

@@ -23,6 +23,7 @@ class BaseSources:
         """heads: what is sent; older commits of the same repos are looked for."""
         old = [each for name, own in heads.items() for each in _older(own[0], bases.tips.get(name, frozenset()))]
         found, _ = wanted_sources(old)
+        self._inputs = bases.inputs
         self._by_identity: dict[object, list[WantedSource]] = {}
         self._by_use: dict[tuple[str, str, str], list[WantedSource]] = {}
         for source in found:
@@ -39,8 +40,9 @@ class BaseSources:
         same_use = {each.nar_hash: each for key in _uses(source) for each in self._by_use.get(key, ())}
         both = sorted(same_repo.keys() & same_use.keys())
         hashes = both or sorted(same_repo) or sorted(same_use)
-        if not hashes:
-            return None
+        if not hashes:  # the commit that had the lock may be gone, as of an update branch that was replaced
+            named = [self._inputs[key] for key in _uses(source) if key in self._inputs]
+            return WantedSource(min(named)) if named else None
         wanted = _newest(source)
         known = {**same_use, **same_repo}
         return min((known[hash] for hash in hashes), key=lambda each: (abs(_newest(each) - wanted), each.nar_hash))

@@ -139,8 +139,8 @@ def _frame(old: BinaryIO, new: BinaryIO, parts: Sequence[_Part]) -> bytes:
     ranges = [part.old for part in parts if part.old is not None]
     prefix = b"".join(_range(old, *each) for each in ranges)
     data = b"".join(_range(new, part.start, part.end) for part in parts)
-    # Matches reach back as far as the window: over all of the prefix, when it is as wide as both. The level's own tables
-    # forget most of a long prefix: of 15 MB with 300 edits 3 MB were left, with these 4 KB.
+    # Matches reach back as far as the window: over all of the prefix, when it is as wide as both. The level's own
+    # tables forget most of a long prefix: of 15 MB with 300 edits 3 MB were left, with these 4 KB.
     wide = min(LARGEST_WINDOW_LOG, max(10, (len(data) + len(prefix)).bit_length()))
     table = min(_LARGEST_TABLE_LOG, wide - 2)
     settings = zstandard.ZstdCompressionParameters.from_level(

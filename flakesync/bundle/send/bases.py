@@ -23,12 +23,14 @@ class Bases(msgspec.Struct, frozen=True):
 
     digests: of the manifests, sorted. sources: narHash → the digest of a manifest that has it.
     tips: commits of each repo, by its name. blobs: narHash → a bundle that is still here and the blob in it.
+    inputs: repo, flake and input → narHash, as manifests say.
     """
 
     digests: tuple[str, ...] = ()
     sources: Mapping[str, str] = {}
     tips: Mapping[str, frozenset[Rev]] = {}
     blobs: Mapping[str, tuple[Path, str]] = {}
+    inputs: Mapping[tuple[str, str, str], str] = {}
 
 
 def read_bases(places: Iterable[Path]) -> Bases:
@@ -41,6 +43,7 @@ def read_bases(places: Iterable[Path]) -> Bases:
     sources: dict[str, str] = {}
     tips: dict[str, set[Rev]] = {}
     blobs: dict[str, tuple[Path, str]] = {}
+    inputs: dict[tuple[str, str, str], str] = {}
     for place in places:
         data = _manifest_of(place)
         document = _parse(data, place)
@@ -52,6 +55,8 @@ def read_bases(places: Iterable[Path]) -> Bases:
             own = [digest_of(data)]
             named = [(source.nar_hash, own[0]) for source in document.sources]
             blobs |= _blobs(document, place, own[0])
+            uses = [(use, source.nar_hash) for source in document.sources for use in source.nodes]
+            inputs |= {(use.repo, use.flake, use.input): hash for use, hash in uses}
             repos = [(repo.name, [branch.tip for branch in repo.branches]) for repo in document.repos]
         digests.update(own)
         for hash, digest in named:
@@ -61,7 +66,7 @@ def read_bases(places: Iterable[Path]) -> Bases:
             sources[sri(found)] = min(digest, sources.get(sri(found), digest))
         for name, revs in repos:
             tips.setdefault(name, set()).update(Rev(rev) for rev in revs)
-    return Bases(tuple(sorted(digests)), sources, {name: frozenset(revs) for name, revs in tips.items()}, blobs)
+    return Bases(tuple(sorted(digests)), sources, {name: frozenset(revs) for name, revs in tips.items()}, blobs, inputs)
 
 
 def _blobs(manifest: BundleManifest, place: Path, digest: str) -> dict[str, tuple[Path, str]]:

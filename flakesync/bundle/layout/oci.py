@@ -14,6 +14,7 @@ from flakesync.errors import FlakesyncError
 
 CONFIG_TYPE = "application/vnd.flakesync.bundle.v1+json"
 NAR_TYPE = "application/vnd.flakesync.nar.v1+zstd"
+DELTA_TYPE = "application/vnd.flakesync.nar-delta.v1"
 GIT_TYPE = "application/vnd.flakesync.git-bundle.v1"
 _INDEX_TYPE: Literal["application/vnd.oci.image.index.v1+json"] = "application/vnd.oci.image.index.v1+json"
 _MANIFEST_TYPE: Literal["application/vnd.oci.image.manifest.v1+json"] = "application/vnd.oci.image.manifest.v1+json"

@@ -80,6 +80,19 @@ class LayoutWriter:
         _sync_folder(self._blobs)
         return f"sha256:{hashed.hexdigest()}", size
 
+    def pieces(self, digest: str) -> Iterator[bytes]:
+        """Give a blob that was added, or that the archive had before. Raises: OSError, FlakesyncError(`bad-blob`)."""
+        try:
+            file = (self._blobs / digest[7:]).open("rb")
+        except FileNotFoundError:
+            if self._earlier is None:
+                raise
+            yield from self._earlier.blob(digest)
+            return
+        with file:
+            while piece := file.read(_PIECE_BYTES):
+                yield piece
+
     def finish(self, config: bytes, layers: Sequence[Layer]) -> str:
         """Write the manifests and then index.json; return the digest of `config`.
 
@@ -129,22 +142,11 @@ class LayoutWriter:
         earlier = self._earlier.layers.get(digest) if self._is_archive and self._earlier is not None else None
         return None if earlier is None else earlier.size
 
-    def _pieces(self, name: str) -> Iterator[bytes]:
-        """Give a blob that was added, or that the archive had before."""
-        try:
-            file = (self._blobs / name).open("rb")
-        except FileNotFoundError:
-            if self._earlier is None:
-                raise
-            yield from self._earlier.blob(f"sha256:{name}")
-            return
-        with file:
-            while piece := file.read(_PIECE_BYTES):
-                yield piece
-
     def _write_archive(self, blobs: list[str], listed: bytes) -> None:
         part = self._folder / "archive"
-        members = [(f"blobs/sha256/{name}", self._size(f"sha256:{name}") or 0, self._pieces(name)) for name in blobs]
+        members = [
+            (f"blobs/sha256/{name}", self._size(f"sha256:{name}") or 0, self.pieces(f"sha256:{name}")) for name in blobs
+        ]
         files = [("index.json", len(listed), iter([listed])), ("oci-layout", len(MARKER), iter([MARKER]))]
         with part.open("wb") as file:
             write_archive(file, [*members, *files])

@@ -99,14 +99,18 @@ def _check_source(source: BundleSource, repos: set[str], layers: Mapping[str, La
     what = f"the source {source.nar_hash}"
     if source.store_path != source_path(source.nar_hash):
         raise bad_bundle(f"{what} has the store path {source.store_path[:200]!r}, which is not its own")
-    if sum(way is not None for way in (source.blob, source.in_, source.from_)) != 1:
-        raise bad_bundle(f"{what} is in no blob, base or repo, or in more than one")
+    if sum(way is not None for way in (source.blob, source.in_, source.from_, source.delta or None)) != 1:
+        raise bad_bundle(f"{what} is in no blob, delta, base or repo, or in more than one")
     if source.nar_size is not None and not 0 < source.nar_size <= _LARGEST_SOURCE_BYTES:
         raise bad_bundle(f"{what} has {source.nar_size} bytes")
     if source.blob is not None:
         if source.nar_size is None or source.compression != "zstd":
             raise bad_bundle(f"{what} has no size, or no compression that is known")
         _check_blob(source.blob, source.size, layers, what)
+    elif source.delta:
+        if source.nar_size is None or sha256_of(source.delta.base) is None:
+            raise bad_bundle(f"{what} has no size, or is a delta of {source.delta.base[:100]!r}")
+        _check_blob(source.delta.blob, source.delta.size, layers, what)
     elif source.in_ is not None:
         _require_all(DIGEST, [source.in_], what)
     elif source.from_ is not None:

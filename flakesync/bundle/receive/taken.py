@@ -14,6 +14,7 @@ from flakesync.bundle.layout.oci import bad_blob
 from flakesync.bundle.layout.reader import Layout
 from flakesync.bundle.receive.branches import Target, move_branches, unmoved
 from flakesync.bundle.receive.contents import inputs_of, missing_base
+from flakesync.bundle.receive.deltas import add_delta, room_for_deltas
 from flakesync.bundle.receive.failures import OF_THE_BUNDLE, ImportFailures
 from flakesync.bundle.receive.repositories import Places, forget_incoming, lacking, take_commits
 from flakesync.bundle.send.by_git import tree_nar
@@ -74,11 +75,12 @@ class BundleImport:
 
     def require_base(self) -> None:
         """Make sure that all is here that the bundle builds on. Raises: FlakesyncError(`missing-base`)."""
-        missing = [source for source in self._missing if source.in_ is not None]
+        missing = [source for source in self._missing if self._lacks_base(source)]
         if missing:
             first = (inputs_of(missing[0]) or [missing[0].nar_hash])[0]
             more = f", and {len(missing) - 1} more" if len(missing) > 1 else ""
-            message = f"the source of {first}{more} is in an earlier bundle, and not in {self._cache.folder}"
+            where = "made of one in an earlier bundle" if missing[0].delta else "in an earlier bundle"
+            message = f"the source of {first}{more} is {where}, and that is not in {self._cache.folder}"
             raise missing_base(message, _NO_BASE)
         for repo in self._needed_repos():
             try:
@@ -93,7 +95,8 @@ class BundleImport:
 
     def require_room(self) -> None:
         """Make sure that the new sources fit onto the disk. Raises: FlakesyncError(`no-space`)."""
-        wanted = int(sum(source.size or 0 for source in self._missing) * _FULLNESS)
+        own = [source.size or 0 for source in self._missing]
+        wanted = int((sum(own) + room_for_deltas(self._cache, self._missing)) * _FULLNESS)
         folder = self._cache.folder.absolute()
         while not folder.exists():
             folder = folder.parent
@@ -105,10 +108,13 @@ class BundleImport:
     def take_blobs(self) -> None:
         """Put the sources that have come as blobs into the cache, which has to be held for writing."""
         for source in self._missing:
-            if source.blob is None or source.nar_size is None:  # both or neither, by now
-                continue
             try:
-                self._cache.add(source.nar_hash, self._layout.blob(source.blob), nar_size=source.nar_size)
+                if source.delta:
+                    add_delta(self._cache, self._layout, source, source.delta)
+                elif source.blob is not None and source.nar_size is not None:  # both or neither, by now
+                    self._cache.add(source.nar_hash, self._layout.blob(source.blob), nar_size=source.nar_size)
+                else:
+                    continue
                 self._new += 1
             except FlakesyncError as error:
                 self._note(source, error)
@@ -136,6 +142,9 @@ class BundleImport:
                 self.failures.of_repo(repo.name, FlakesyncError("unknown-repo", message, hint="add it there"))
             if repo.name not in paths and self._moving is not None:
                 self.branches += unmoved(repo)
+
+    def _lacks_base(self, source: BundleSource) -> bool:
+        return source.in_ is not None or bool(source.delta and not self._cache.has(source.delta.base))
 
     def _needed_repos(self) -> list[BundleRepo]:
         """Return the repos whose commits are needed: all that move, else those that missing sources are made of."""

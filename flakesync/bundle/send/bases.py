@@ -1,5 +1,6 @@
 """What the receiver has already: from bundles that were handed over, or from the receipt of an import."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -21,12 +22,15 @@ class Bases(msgspec.Struct, frozen=True):
     """What the receiver has.
 
     digests: of the manifests, sorted. sources: narHash → the digest of a manifest that has it.
-    tips: commits of each repo, by its name.
+    tips: commits of each repo, by its name. blobs: narHash → a bundle that is still here and the blob in it.
+    inputs: repo, flake and input → narHash, as manifests say.
     """
 
     digests: tuple[str, ...] = ()
     sources: Mapping[str, str] = {}
     tips: Mapping[str, frozenset[Rev]] = {}
+    blobs: Mapping[str, tuple[Path, str]] = {}
+    inputs: Mapping[tuple[str, str, str], str] = {}
 
 
 def read_bases(places: Iterable[Path]) -> Bases:
@@ -38,6 +42,8 @@ def read_bases(places: Iterable[Path]) -> Bases:
     digests: set[str] = set()
     sources: dict[str, str] = {}
     tips: dict[str, set[Rev]] = {}
+    blobs: dict[str, tuple[Path, str]] = {}
+    inputs: dict[tuple[str, str, str], str] = {}
     for place in places:
         data = _manifest_of(place)
         document = _parse(data, place)
@@ -48,6 +54,9 @@ def read_bases(places: Iterable[Path]) -> Bases:
         else:
             own = [digest_of(data)]
             named = [(source.nar_hash, own[0]) for source in document.sources]
+            blobs |= _blobs(document, place, own[0])
+            uses = [(use, source.nar_hash) for source in document.sources for use in source.nodes]
+            inputs |= {(use.repo, use.flake, use.input): hash for use, hash in uses}
             repos = [(repo.name, [branch.tip for branch in repo.branches]) for repo in document.repos]
         digests.update(own)
         for hash, digest in named:
@@ -57,7 +66,18 @@ def read_bases(places: Iterable[Path]) -> Bases:
             sources[sri(found)] = min(digest, sources.get(sri(found), digest))
         for name, revs in repos:
             tips.setdefault(name, set()).update(Rev(rev) for rev in revs)
-    return Bases(tuple(sorted(digests)), sources, {name: frozenset(revs) for name, revs in tips.items()})
+    return Bases(tuple(sorted(digests)), sources, {name: frozenset(revs) for name, revs in tips.items()}, blobs, inputs)
+
+
+def _blobs(manifest: BundleManifest, place: Path, digest: str) -> dict[str, tuple[Path, str]]:
+    """Return the blobs of a bundle, if it is still here. place: itself, or the copy of its manifest."""
+    beside = (place, place.with_suffix(""), place.with_suffix(".tar")) if place.suffix == ".json" else (place,)
+    for each in beside:
+        if each != place or place.suffix != ".json":
+            with contextlib.suppress(FlakesyncError), closing(open_layout(each)) as layout:
+                if layout.digest == digest:
+                    return {one.nar_hash: (each, one.blob) for one in manifest.sources if one.blob is not None}
+    return {}
 
 
 def _manifest_of(place: Path) -> bytes:

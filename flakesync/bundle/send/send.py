@@ -8,7 +8,9 @@ from typing import NamedTuple
 import msgspec
 
 import flakesync
-from flakesync.bundle.layout.oci import GIT_TYPE, NAR_TYPE, Layer
+from flakesync.bundle.delta.earlier import BaseSources
+from flakesync.bundle.delta.sending import Delta, Deltas
+from flakesync.bundle.layout.oci import DELTA_TYPE, GIT_TYPE, NAR_TYPE, Layer
 from flakesync.bundle.layout.writer import LayoutWriter
 from flakesync.bundle.send.bases import Bases
 from flakesync.bundle.send.cargo import Cargo, repo_failure
@@ -18,15 +20,15 @@ from flakesync.bundle.send.wanted import Head, WantedSource, wanted_sources
 from flakesync.bundle.send.ways import Ways
 from flakesync.bundle.send.written import Written, WrittenBlobs, blobs_at, commits_key
 from flakesync.documents.airgap.bundled import Bundled, BundledCounts, UnbundledSource
-from flakesync.documents.airgap.manifest import BundleBranch, BundleManifest, BundleRepo, BundleSource
+from flakesync.documents.airgap.manifest import BundleBranch, BundleManifest, BundleRepo, BundleSource, SourceDelta
 from flakesync.errors import as_error
 from flakesync.nix.store.store_path import source_path
 from flakesync.secrets import hide_secrets
 from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName, Rev
 
-Found = Written | OfRepo | UnbundledSource | str
-"""What becomes of a source: a blob, a commit, an error; text: the digest of the manifest that has it."""
+Found = Written | Delta | OfRepo | UnbundledSource | str
+"""What becomes of a source: a blob, a delta, a commit, an error; text: the digest of the manifest that has it."""
 
 
 class SendOptions(NamedTuple):
@@ -69,16 +71,22 @@ def send(
         return _outcome(options, found, None, size, repos, failures)
     with LayoutWriter(options.place) as writer:
         written = WrittenBlobs(writer)
+        deltas = Deltas(BaseSources(cargo.heads, bases), bases, ways, writer, written)
 
         def work(source: WantedSource) -> Found:
             known = bases.sources.get(source.nar_hash) or find_in_repos(source, cargo.owners, sent)
-            return known or obtain(source, ways, writer, written)
+            if (done := known or deltas.there(source)) is not None:
+                return done
+            whole = obtain(source, ways, writer, written)
+            return deltas.smaller(source, whole) if isinstance(whole, Written) else whole
 
         results = _each(wanted, work, options.jobs, note)
         failures += [each for each in results.values() if isinstance(each, UnbundledSource)]
         bundles = {name: _write_commits(cargo.heads[name][0].state.clone, new, writer, written)
                    for name, new in repos.items() if not new.is_empty}  # fmt: skip
         layers = [Layer(NAR_TYPE, each.digest, each.size) for each in results.values() if isinstance(each, Written)]
+        layers += [Layer(DELTA_TYPE, each.blob.digest, each.blob.size)
+                   for each in results.values() if isinstance(each, Delta)]  # fmt: skip
         layers += [Layer(GIT_TYPE, each.digest, each.size) for each in bundles.values()]
         size = sum(layer.size for layer in layers)
         if failures and not options.partial:
@@ -139,10 +147,11 @@ def _each(
 
     def finished(nar_hash: str, result: Found) -> None:
         results[nar_hash] = result
-        if isinstance(result, Written):
+        if isinstance(result, Written | Delta):
+            blob = result.blob if isinstance(result, Delta) else result
             inputs = by_hash[nar_hash].inputs
             more = f" and {len(inputs) - 1} more" if len(inputs) > 1 else ""
-            note(f"[{len(results)}/{len(wanted)}] {inputs[0]}{more}  {result.size} bytes")
+            note(f"[{len(results)}/{len(wanted)}] {inputs[0]}{more}  {blob.size} bytes")
 
     run_ready(
         list(by_hash), {hash: frozenset() for hash in by_hash}, lambda hash: work(by_hash[hash]), finished,
@@ -187,6 +196,11 @@ def _source(source: WantedSource, found: Found) -> BundleSource:
                 nar_hash=source.nar_hash, nar_size=found.nar_size, store_path=path, nodes=uses,
                 blob=found.digest, size=found.size, compression="zstd",
             )  # fmt: skip
+        case Delta(base, blob):
+            return BundleSource(
+                nar_hash=source.nar_hash, nar_size=blob.nar_size, store_path=path, nodes=uses,
+                delta=SourceDelta(base=base, blob=blob.digest, size=blob.size),
+            )  # fmt: skip
         case OfRepo():
             return BundleSource(
                 nar_hash=source.nar_hash, nar_size=found.nar_size, store_path=path, nodes=uses, from_=found.source
@@ -205,7 +219,9 @@ def _outcome(
 ) -> Bundled:
     kinds = [type(each) for each in results.values()]
     counts = BundledCounts(
-        new=kinds.count(Written) + kinds.count(type(None)), in_base=kinds.count(str), from_repos=kinds.count(OfRepo)
+        new=kinds.count(Written) + kinds.count(Delta) + kinds.count(type(None)),
+        in_base=kinds.count(str),
+        from_repos=kinds.count(OfRepo),
     )
     order = sorted(failures, key=lambda each: (each.code, each.inputs))
     return Bundled(digest=digest, path=str(options.place), sources=counts, repos=len(repos), bytes=size, failed=order)

@@ -49,6 +49,21 @@ class Ways:
             if attrs.get("type") != "path":  # Nix would read the same files
                 yield Way("nix", partial(self._by_nix, attrs))
 
+    def kept(self, source: WantedSource) -> Iterator[Way]:
+        """Give the ways to a source that ask no server and start no Nix."""
+        places = list(source.places.values())
+        for attrs, head in places:
+            yield from self._here(attrs, head)
+        yield from _store(source.nar_hash)
+        for attrs, _ in places:
+            ref, rev = _reference(attrs), _rev(attrs)
+            url = ref.git_url() if ref is not None else None
+            if ref is None or rev is None or url is None or attrs.get("submodules") or _local(attrs) is not None:
+                continue
+            found = fetch_commit(self._hosts.remote(url), ref.ref, rev, self._cache, offline=True)
+            if found is not None:
+                yield from ways_in(found, rev, hide_secrets(url))
+
     def clone_with(self, attrs: Attrs) -> Path | None:
         """Return the clone or mirror of the workspace that has the commit of a lock node; None: none has."""
         rev, identity = _rev(attrs), identity_of(attrs)

@@ -66,6 +66,11 @@ def commits_key(refs: dict[str, str], prerequisites: tuple[str, ...]) -> str:
     return f"git:{hashlib.sha256(msgspec.json.encode((refs, prerequisites))).hexdigest()}"
 
 
+def delta_key(old: str, new: str) -> str:
+    """Return what stands for the delta between two narHashes."""
+    return f"delta:{old}:{new}"
+
+
 def _read(file: Path) -> list[Written]:
     try:
         lines = file.read_bytes().split(b"\n")
@@ -90,6 +95,11 @@ def _of_finished(config: bytes | None) -> list[Written]:
         Written(source.nar_hash, source.blob, source.size, source.nar_size)
         for source in manifest.sources
         if source.blob is not None and source.size is not None and source.nar_size is not None
+    ]
+    found += [
+        Written(delta_key(source.delta.base, source.nar_hash), source.delta.blob, source.delta.size, source.nar_size)
+        for source in manifest.sources
+        if source.delta and source.nar_size is not None
     ]
     for repo in manifest.repos:
         if repo.blob is not None and repo.size is not None:

@@ -26,8 +26,16 @@ class SourceOfRepo(msgspec.Struct, frozen=True, kw_only=True):
     tree: Literal["raw", "archive"]
 
 
+class SourceDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """How a source is made of one that the receiver has. base: its narHash. blob: of the layer. size: bytes."""
+
+    base: str
+    blob: str
+    size: int
+
+
 class BundleSource(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from", "in_": "in"}):
-    """One source; exactly one of blob, in and from is not null.
+    """One source; exactly one of blob, delta, in and from is not null.
 
     nar_hash: SRI, `sha256-…`. nar_size: bytes; null only with `in`. store_path: for /nix/store. blob: the digest of
     the layer, `sha256:…` (hex), and size its bytes. in: the digest of the manifest of an earlier bundle that has it.
@@ -42,6 +50,7 @@ class BundleSource(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "
     compression: Literal["zstd"] | None = None
     in_: str | None = None
     from_: SourceOfRepo | None = None
+    delta: SourceDelta | msgspec.UnsetType = msgspec.UNSET
 
 
 class BundleBranch(msgspec.Struct, frozen=True, kw_only=True):

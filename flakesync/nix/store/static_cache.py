@@ -17,6 +17,7 @@ from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, GitError, NixError
 from flakesync.nix.store.cache_check import CACHE_INFO, CacheCheck, check_cache
 from flakesync.nix.store.checked import check_nar
+from flakesync.nix.store.compression import decompressed_as
 from flakesync.nix.store.narhash import sha256_of, sri
 from flakesync.nix.store.narinfo import Narinfo, load_narinfo, narinfo, nix_hash, source_narinfo
 from flakesync.nix.store.part_file import PartFile, cannot_write, remove_parts
@@ -26,6 +27,7 @@ from flakesync.nix.store.zstd import packed, unpacked
 _LOCK = ".lock"
 _FOLDERS = ("nar", "log", "realisations")
 """Nix makes the last two where it can; where it cannot, as on a read-only disk, it does not use the cache at all."""
+_PIECE_BYTES = 1 << 18
 _PRIORITY = 30
 """Before cache.nixos.org, which has 40."""
 
@@ -137,6 +139,24 @@ class StaticCache:
             if nar.digest() != sha256_of(nar_hash):
                 raise NixError("bad-blob", f"the NAR has the hash {sri(nar.digest())}, and should have {nar_hash}")
             return self._commit(part, nar_hash, nar_size, file.digest(), size)
+
+    def nar(self, nar_hash: str) -> Iterator[bytes]:
+        """Give the NAR of a source that is there, its size and hash checked at the end.
+
+        Raises: NixError(`bad-blob`): it is not there, or damaged.
+        """
+        info = self.find(nar_hash)
+        if info is None:
+            raise NixError("bad-blob", f"{self.folder} has no source {nar_hash}")
+        return check_nar(decompressed_as(info.compression, self._read(info.url)), size=info.nar_size, nar_hash=nar_hash)
+
+    def _read(self, name: str) -> Iterator[bytes]:
+        try:
+            with (self.folder / name).open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    yield piece
+        except OSError as error:
+            raise NixError("bad-blob", f"{name}: {error.strerror or error}") from None
 
     def verify(self, *, deep: bool) -> CacheCheck:
         """Return what is wrong with the cache. deep: every file is read, else only narinfos and sizes are."""

@@ -50,7 +50,11 @@ class Pod:
         pod = recipes.cronjob_pod()
         (container,) = pod["containers"]
         user = pod["securityContext"]["runAsUser"]
-        lines = ["set -eu", *self._root(), *self._volumes(container, texts, user), f"exec {_enter(self, pod)}"]
+        root = _q(self.folder / "root")
+        # The volumes first: a checkout below /tmp has to be seen in spite of the volume there.
+        lines = ["set -eu", f"mkdir -p {root}", "mount --make-rprivate /", f"mount -t tmpfs -o mode=755 tmpfs {root}"]
+        lines += [*self._volumes(container, texts, user), *self._root(), f"mount -o remount,ro {root}"]
+        lines.append(f"exec {_enter(self, pod)}")
         for folder in self.owned:
             _give(folder, user)
         given = {**_ENV, **{each["name"]: each["value"] for each in container["env"]}, **env}
@@ -65,10 +69,9 @@ class Pod:
                 _give(folder, os.getuid())
 
     def _root(self) -> list[str]:
-        """Return the commands that make the root."""
+        """Return the commands that put into the root what is no volume."""
         root = self.folder / "root"
-        root.mkdir(parents=True)
-        lines = ["mount --make-rprivate /", f"mount -t tmpfs -o mode=755 tmpfs {_q(root)}"]
+        lines: list[str] = []
         seen = [*map(Path, SYSTEM), *self.there]
         if not sys.base_prefix.startswith("/usr"):
             seen.append(Path(sys.base_prefix))
@@ -91,7 +94,7 @@ class Pod:
         return lines
 
     def _volumes(self, container: Any, texts: Mapping[str, str], user: int) -> list[str]:
-        """Make the folders of the volumes; return the commands that mount them and close the root."""
+        """Make the folders of the volumes; return the commands that mount them."""
         lines = []
         for mount in container["volumeMounts"]:
             folder, place = self.volume(mount["name"]), self.folder / "root" / mount["mountPath"].lstrip("/")
@@ -103,7 +106,7 @@ class Pod:
             lines += _bind(folder, place)
             if mount.get("readOnly"):
                 lines.append(_close(place))
-        return [*lines, f"mount -o remount,ro {_q(self.folder / 'root')}"]
+        return lines
 
 
 def _enter(pod: Pod, spec: Any) -> str:

@@ -134,6 +134,10 @@ def test_nobody_has_seen_anything_where_there_is_no_file(place: Path) -> None:
     assert read_seen(place) == SeenRecord()
 
 
+# Up to 3.13 Python counts calls; later it goes as deep as the stack is, and this is seen to its end.
+DEEP = "recursion" if sys.version_info < (3, 14) else "input data was truncated"
+
+
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
@@ -154,7 +158,7 @@ def test_nobody_has_seen_anything_where_there_is_no_file(place: Path) -> None:
         (lines().replace("record/1", "record/2"), 1, "invalid enum value"),
         (lines("<<<<<<< HEAD", entry(), "=======", entry(), ">>>>>>> other"), 2, "git has left a conflict in it"),
         ("[" * 100_000, 1, "expected `object`, got `array`"),
-        (lines('{"more":' + "[" * 100_000 + ","), 2, "recursion"),
+        (lines('{"more":' + "[" * 100_000 + ","), 2, DEEP),
     ],
 )
 def test_what_is_no_record_is_refused_with_its_line_and_stays(write: Write, text: str, line: int, said: str) -> None:

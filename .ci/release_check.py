@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def problems(root: Path, tag: str, built: list[Path]) -> Iterator[str]:
-    """Give what stands in the way of a release of the tree at `root`, a line each. built: the wheel and the sdist."""
+    """Give the faults that forbid a release of the tree at `root`, a line each. built: the wheel and the sdist."""
     known = TAG.fullmatch(tag)
     if known is None:
         yield f"{tag}: a release's tag is vX.Y.Z"

@@ -5,8 +5,8 @@
     3.13, 3.14    that Python, of Debian, with the versions of constraints.txt
     FILE.whl      that wheel, with the versions of constraints.txt and without the checkout's own package
 
-Each environment lies in .cache/environments/NAME and is made by uv, which `.ci/setup tools` installs. Exit status: 0 if
-all passed, 1 if tests failed, 2 if an environment could not be made. Run it with .venv's Python.
+uv, which `.ci/setup tools` installs, makes each environment in .cache/environments/NAME. Exit status: 0 if all tests
+passed, 1 if tests failed, 2 if an environment could not be made. Run it with .venv's Python.
 """
 
 import importlib.metadata

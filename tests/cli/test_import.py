@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundle.receive.made import Made, nar_of
+from tests.bundle.receive.made import Made, bundle_of_one_repo, nar_of
 from tests.cli.conftest import Ran
 from tests.support import repos
 
@@ -15,12 +15,7 @@ Flakesync = Callable[..., Ran]
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    clone = tmp_path / "clones" / "app"
-    repos.make_repo(clone, {"flake.nix": "{ }"})
-    made = Made()
-    made.add(b"one")
-    made.add_repo(clone)
-    return made
+    return bundle_of_one_repo(tmp_path)
 
 
 def test_an_import_says_what_is_new_and_what_nix_needs(flakesync: Flakesync, made: Made, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from flakesync.nix.store.nar import TreeReader, write_nar
 _SIZE = 32
 _HEX = re.compile(r"[0-9a-fA-F]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{43}=?")
-_BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
+BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
+"""The digits of Nix's base32, in the order of their values."""
 _BASE32_SIZE = 52
 
 
@@ -52,7 +53,7 @@ def _from_base32(digits: str) -> bytes | None:
     """Return the bytes that Nix writes in this way: the last digit is the lowest five bits of the first byte."""
     value = 0
     for digit in digits:
-        place = _BASE32.find(digit)
+        place = BASE32.find(digit)
         if place < 0:
             return None
         value = value << 5 | place

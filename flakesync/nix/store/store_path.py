@@ -2,9 +2,8 @@
 
 import hashlib
 
-from flakesync.nix.store.narhash import sha256_of
+from flakesync.nix.store.narhash import BASE32, sha256_of
 
-_BASE32 = "0123456789abcdfghijklmnpqrsvwxyz"
 _PATH_BYTES = 20
 STORE_DIR = "/nix/store"
 
@@ -25,4 +24,4 @@ def nix32(data: bytes) -> str:
     """Return bytes in Nix's base32: its own alphabet, the highest digit first (`printHash32`)."""
     number = int.from_bytes(data, "little")
     length = (len(data) * 8 - 1) // 5 + 1
-    return "".join(_BASE32[number >> (place * 5) & 31] for place in reversed(range(length)))
+    return "".join(BASE32[number >> (place * 5) & 31] for place in reversed(range(length)))

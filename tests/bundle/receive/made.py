@@ -1,6 +1,7 @@
 """Bundles written by hand: any manifest, any blobs, without a workspace and without the sender."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,13 @@ from flakesync.documents.airgap.manifest import (
     SourceOfRepo,
     SourceUse,
 )
+from flakesync.git.repository import Repository
+from flakesync.git.store.contents import TreeContents
 from flakesync.nix.store.nar import nar_of_file
-from flakesync.nix.store.narhash import sri
+from flakesync.nix.store.narhash import nar_hash_of_tree, sri
 from flakesync.nix.store.store_path import source_path
 from flakesync.nix.store.zstd import packed
+from flakesync.terms import Rev
 from tests.support import repos
 
 
@@ -155,3 +159,46 @@ def narinfos(root: Path) -> set[str]:
 def stem_of(nar_hash: str) -> str:
     """Return the name of a source's narinfo without its ending."""
     return source_path(nar_hash).removeprefix("/nix/store/")[:32]
+
+
+FLAKE = """\
+{
+  inputs.lib.url = "github:acme/lib";
+  inputs.lib.flake = false;
+  outputs = { lib, ... }: { v = builtins.readFile "${lib}/text"; };
+}
+"""
+
+
+def raw_hash(clone: Path, rev: str) -> str:
+    with Repository.open(clone) as repository:
+        return nar_hash_of_tree(TreeContents(repository.reader), repository.reader.tree_of(Rev(rev)))
+
+
+def lock_of(rev: str, nar_hash: str) -> str:
+    lib = {"type": "github", "owner": "acme", "repo": "lib"}
+    node = {"locked": {**lib, "rev": rev, "lastModified": 1, "narHash": nar_hash}, "original": lib, "flake": False}
+    return json.dumps({"nodes": {"lib": node, "root": {"inputs": {"lib": "lib"}}}, "root": "root", "version": 7})
+
+
+def bundle_of_app(folder: Path) -> tuple[Path, str]:
+    """Write FOLDER/bundle.tar: the repo app, which takes lib, and the source of lib; return it with that narHash."""
+    lib, app = folder / "clones" / "lib", folder / "clones" / "app"
+    rev = repos.make_repo(lib, {"text": "from afar"})
+    nar_hash = raw_hash(lib, rev)
+    repos.make_repo(app, {"flake.nix": FLAKE, "flake.lock": lock_of(rev, nar_hash)})
+    made = Made()
+    made.add_repo(lib)
+    made.add_repo(app)
+    made.add_from(nar_hash, "lib", rev)
+    return made.write(folder / "bundle.tar"), nar_hash
+
+
+def bundle_of_one_repo(folder: Path) -> Made:
+    """Return a bundle of one source and of the repo app, which has no inputs."""
+    clone = folder / "clones" / "app"
+    repos.make_repo(clone, {"flake.nix": "{ }"})
+    made = Made()
+    made.add(b"one")
+    made.add_repo(clone)
+    return made

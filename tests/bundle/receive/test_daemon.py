@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bundle.receive.made import Made
-from tests.bundle.receive.test_nix import FLAKE, lock_of, raw_hash
-from tests.support import repos
+from tests.bundle.receive.made import bundle_of_app
 from tests.support.nix import RealNix
 
 _NOBODY = 65534
@@ -49,15 +47,7 @@ echo "it is $($as nix eval --raw "$app" --no-update-lock-file)"
 def test_sources_get_into_the_store_of_a_daemon_that_does_not_trust_the_user(nix: RealNix, tmp_path: Path) -> None:
     if not Path("/nix").is_dir() or shutil.which("setpriv") is None or shutil.which("unshare") is None:
         pytest.skip("needs /nix, setpriv and unshare")
-    lib, app = tmp_path / "clones" / "lib", tmp_path / "clones" / "app"
-    rev = repos.make_repo(lib, {"text": "from afar"})
-    nar_hash = raw_hash(lib, rev)
-    repos.make_repo(app, {"flake.nix": FLAKE, "flake.lock": lock_of(rev, nar_hash)})
-    made = Made()
-    made.add_repo(lib)
-    made.add_repo(app)
-    made.add_from(nar_hash, "lib", rev)
-    made.write(tmp_path / "bundle.tar")
+    bundle_of_app(tmp_path)
     root = tmp_path / "machine"
     for name in ("nix", "home", "tmp", "bin", "conf"):
         (root / name).mkdir(parents=True)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from flakesync.errors import FlakesyncError
-from tests.bundle.receive.made import Made, take
+from tests.bundle.receive.made import Made, bundle_of_one_repo, take
 from tests.support import repos
 
 Json = Any
@@ -83,12 +83,7 @@ EDITS: dict[str, Callable[[Json], object]] = {
 
 @pytest.fixture
 def made(tmp_path: Path) -> Made:
-    clone = tmp_path / "clones" / "app"
-    repos.make_repo(clone, {"flake.nix": "{ }"})
-    made = Made()
-    made.add(b"one")
-    made.add_repo(clone)
-    return made
+    return bundle_of_one_repo(tmp_path)
 
 
 @pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)

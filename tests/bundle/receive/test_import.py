@@ -11,11 +11,8 @@ from flakesync.bundle.receive.run import verify_bundle
 from flakesync.documents.airgap.receipt import Receipt
 from flakesync.errors import FlakesyncError
 from flakesync.git.repository import Repository
-from flakesync.git.store.contents import TreeContents
-from flakesync.nix.store.narhash import nar_hash_of_tree
 from flakesync.nix.store.static_cache import StaticCache
-from flakesync.terms import Rev
-from tests.bundle.receive.made import Made, hash_of, nar_of, narinfos, stem_of, take
+from tests.bundle.receive.made import Made, hash_of, nar_of, narinfos, raw_hash, stem_of, take
 from tests.support import repos
 
 FORMS = pytest.mark.parametrize("name", ["bundle", "bundle.tar"])
@@ -30,11 +27,6 @@ def code_of(place: Path, root: Path) -> str:
 def tip(path: Path, branch: str = "main") -> str | None:
     with Repository.open(path) as repository:
         return repository.ref(f"refs/heads/{branch}")
-
-
-def raw_hash(clone: Path, rev: str) -> str:
-    with Repository.open(clone) as repository:
-        return nar_hash_of_tree(TreeContents(repository.reader), repository.reader.tree_of(Rev(rev)))
 
 
 def everything(tmp_path: Path) -> Made:

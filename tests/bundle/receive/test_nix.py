@@ -1,6 +1,5 @@
 """What real Nix makes of an import: sources that it takes into its store, and keeps there."""
 
-import json
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,48 +10,16 @@ import pytest
 from flakesync.bundle.receive.nix_settings import settings_for
 from flakesync.bundle.receive.options import ImportOptions
 from flakesync.bundle.receive.run import import_bundle
-from flakesync.git.repository import Repository
-from flakesync.git.store.contents import TreeContents
 from flakesync.nix.program.command import Nix
-from flakesync.nix.store.narhash import nar_hash_of_tree
 from flakesync.nix.store.store_path import source_path
-from flakesync.terms import Rev
-from tests.bundle.receive.made import Made
-from tests.support import repos
+from tests.bundle.receive.made import bundle_of_app
 from tests.support.nix import RealNix
-
-FLAKE = """\
-{
-  inputs.lib.url = "github:acme/lib";
-  inputs.lib.flake = false;
-  outputs = { lib, ... }: { v = builtins.readFile "${lib}/text"; };
-}
-"""
-
-
-def raw_hash(clone: Path, rev: str) -> str:
-    with Repository.open(clone) as repository:
-        return nar_hash_of_tree(TreeContents(repository.reader), repository.reader.tree_of(Rev(rev)))
-
-
-def lock_of(rev: str, nar_hash: str) -> str:
-    lib = {"type": "github", "owner": "acme", "repo": "lib"}
-    node = {"locked": {**lib, "rev": rev, "lastModified": 1, "narHash": nar_hash}, "original": lib, "flake": False}
-    return json.dumps({"nodes": {"lib": node, "root": {"inputs": {"lib": "lib"}}}, "root": "root", "version": 7})
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> tuple[Path, str]:
     """A bundle with the repo app, which takes lib, and the source of lib; and the narHash of that."""
-    lib, app = tmp_path / "clones" / "lib", tmp_path / "clones" / "app"
-    rev = repos.make_repo(lib, {"text": "from afar"})
-    nar_hash = raw_hash(lib, rev)
-    repos.make_repo(app, {"flake.nix": FLAKE, "flake.lock": lock_of(rev, nar_hash)})
-    made = Made()
-    made.add_repo(lib)
-    made.add_repo(app)
-    made.add_from(nar_hash, "lib", rev)
-    return made.write(tmp_path / "bundle.tar"), nar_hash
+    return bundle_of_app(tmp_path)
 
 
 def must(argv: Sequence[str | Path], env: Mapping[str, str]) -> str:

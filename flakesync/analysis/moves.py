@@ -14,7 +14,7 @@ from flakesync.workspace.clones.edits import FlakeEdit
 from flakesync.workspace.inputs import rev_of
 
 
-class ToRev(msgspec.Struct, frozen=True):
+class ToRev(msgspec.Struct, frozen=True, tag="rev"):
     """A commit that is known now. upstream: the repo it is of; None for a pin or an external source.
 
     branch: the branch it is on, as far as known. locked: an immutable archive of it, for tarball sources.
@@ -26,13 +26,13 @@ class ToRev(msgspec.Struct, frozen=True):
     locked: Mapping[str, Attr] | None = None
 
 
-class ToUpdate(msgspec.Struct, frozen=True):
+class ToUpdate(msgspec.Struct, frozen=True, tag="update"):
     """The update commit that `upstream` gets in the same run."""
 
     upstream: RepoName
 
 
-class ToFlakeNix(msgspec.Struct, frozen=True):
+class ToFlakeNix(msgspec.Struct, frozen=True, tag="flake-nix"):
     """What flake.nix says by now of an input that the lock has otherwise, or not at all: Nix decides when it locks.
 
     wanted: a phrase for people: a reference, `follows NAME`, `gone`.

@@ -1,7 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,42 +9,33 @@ from typing import assert_never
 
 import msgspec
 
-from flakesync.analysis.moves import Plan, ToRev, ToUpdate
+from flakesync.analysis.moves import Plan, ToRev
 from flakesync.audit.gate import make_gate
-from flakesync.cache.layout import journal_file, run_file
+from flakesync.cache.layout import run_file
 from flakesync.cache.lock import exclusive
-from flakesync.cooldown.waivers import waiver_lines
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
 from flakesync.net.wall import offline
 from flakesync.nix.reference.identity import Identity
-from flakesync.processes.folders import temporary_folder
-from flakesync.survey.held.check_holds import CheckHold, find_hold, hold_lines
 from flakesync.survey.survey import Survey
-from flakesync.sync.bisect.units import units_of
-from flakesync.sync.borrowed import at_commits, borrowed, repositories_of
+from flakesync.sync.borrowed import at_commits, repositories_of
 from flakesync.sync.bump import bump
-from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Finished, Listener, Note, Started
-from flakesync.sync.files.after import AfterError
-from flakesync.sync.holding.on_failure import Rest, Rests
-from flakesync.sync.job import BumpJob, make_job, plan_move
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
-from flakesync.sync.preflight import NOBODY, identity_in, require_identity
+from flakesync.sync.preflight import require_identity
 from flakesync.sync.schedule import run_ready
-from flakesync.sync.tools import Tools, make_tools, one_at_a_time
+from flakesync.sync.tasks.task import RepoTask, make_tasks
+from flakesync.sync.tasks.worker import Work, Worker, make_rests
+from flakesync.sync.tools import make_tools, one_at_a_time
 from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev, iso_day
 from flakesync.update.commit import find_update_branch
 from flakesync.update.content import left_on
 from flakesync.workspace.hosts import Hosts
-from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, Snapshot
-
-Work = Callable[[BumpJob, Tools], Updated | Unchanged]
-"""What is done about a repo, as `bump`."""
+from flakesync.workspace.snapshot import PlainFolder, RepoState, Snapshot
 
 
 def sync(
@@ -76,17 +67,16 @@ def sync(
         )
         listener = one_at_a_time(listener)
         tools = make_tools(options, make_gate(workspace, clones), sources, hosts, listener, up_to_date)
-        run = _Run(
-            survey,
-            plan,
-            repositories,
-            tools,
-            listener,
-            work or bump,
+        worker = Worker(
+            workspace=workspace,
+            states=at_commits(snapshot.states),
+            repositories=repositories,
+            tools=tools,
+            rests=make_rests(tools, workspace.file, options.cache, iso_day(survey.now) or ""),
             dry_run=options.dry_run,
-            unborrowed=unborrowed,
-            cache=options.cache,
+            work=work or bump,
         )
+        run = _Run(survey, plan, worker, listener, unborrowed)
         try:
             run.carry_out()
         finally:
@@ -110,38 +100,23 @@ class _Run:
         self,
         survey: Survey,
         plan: Plan,
-        repositories: Mapping[RepoName, RepoAtCommit],
-        tools: Tools,
+        worker: Worker,
         listener: Listener[RepoOutcome],
-        work: Work,
-        *,
-        dry_run: bool,
         unborrowed: Mapping[RepoName, FlakesyncError],
-        cache: Path,
     ) -> None:
-        """repositories, unborrowed: as `repositories_of` gives them."""
-        self.survey = survey
-        self.rests = Rests(
-            tools,
-            lambda name: journal_file(self.workspace.file, cache, name),
-            iso_day(survey.now) or "",
-        )
-        states = survey.snapshot.states
+        """unborrowed: as `repositories_of` gives them."""
+        self.worker = worker
         self.workspace = survey.snapshot.workspace
-        self.states = at_commits(states)
-        self.repositories = repositories
-        self.tools = tools
+        self.states = worker.states
+        self.tasks = make_tasks(survey, plan)
         self.listener = listener
-        self.work = work
-        self.dry_run = dry_run
-        self.unborrowed = unborrowed
-        self.plan = plan
+        self.failing = {**unborrowed, **plan.failing}
         self.changes = dict(plan.changes())
         self.not_taken = plan.not_taken()
         self.done = 0
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
-        partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(states)
-        self.undecided = frozenset(states) if partial else survey.graph.downstream(plan.problems)
+        partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(survey.snapshot.states)
+        self.undecided = frozenset(survey.snapshot.states) if partial else survey.graph.downstream(plan.problems)
         self.undecided |= {name for name, _ in plan.unusable}
         self.undecided |= survey.undecided
         self.outcomes: dict[RepoName, RepoOutcome] = {
@@ -150,18 +125,8 @@ class _Run:
 
     def carry_out(self) -> None:
         """Do all repos of the plan."""
-        tasks = list(self.changes)
-        upstreams = {name: (self._upstreams(name) | self._only_tests(name)) & self.changes.keys() for name in tasks}
-        run_ready(tasks, upstreams, self._work, self._finish, jobs=self.workspace.jobs)
-
-    def _upstreams(self, name: RepoName) -> frozenset[RepoName]:
-        return frozenset(change.to.upstream for change in self.changes[name] if isinstance(change.to, ToUpdate))
-
-    def _only_tests(self, name: RepoName) -> frozenset[RepoName]:
-        """Return the upstreams whose checks are the only ones that its update gets: none for one that has its own."""
-        if self.states[name].repo.checks:
-            return frozenset()
-        return frozenset(each for each in self.not_taken[name] if self.states[each].repo.checks)
+        upstreams = {name: task.upstreams for name, task in self.tasks.items()}
+        run_ready(list(self.tasks), upstreams, self._work, self._finish, jobs=self.workspace.jobs)
 
     def outcome(self, name: RepoName) -> RepoOutcome:
         """Return what became of a repo, when all are done."""
@@ -179,8 +144,13 @@ class _Run:
         self.listener(Finished(name, outcome, self.done, len(self.changes)))
 
     def _work(self, name: RepoName) -> RepoOutcome:
+        task = self._ready(name)
+        return self.worker.carry_out(task) if isinstance(task, RepoTask) else task
+
+    def _ready(self, name: RepoName) -> RepoTask | Failed | Skipped:
+        """Return the task of a repo whose upstreams have ended; or the outcome of one that is not begun."""
         commits: dict[RepoName, Rev] = {}
-        for upstream in sorted(self._upstreams(name) | self._only_tests(name)):
+        for upstream in sorted(self.tasks[name].upstreams):
             match self.outcomes[upstream]:
                 case Updated(commit=commit) | Unchanged(commit=commit):
                     commits[upstream] = commit
@@ -191,65 +161,14 @@ class _Run:
                 case other:
                     assert_never(other)
         self.listener(Started(name))
-        if name in self.plan.failing:
-            return Failed(name, self.plan.failing[name])
-        if name in self.unborrowed:
-            return Failed(name, self.unborrowed[name])
-        try:
-            return self._update(name, commits)
-        except ChecksFailedError as error:
-            return Failed(name, error, error.results, error.after)
-        except AfterError as error:
-            return Failed(name, error, after=error.results)
-        except Exception as error:  # noqa: BLE001 - on a full disk, or a bug that one repo meets, the others may succeed
-            return Failed(name, as_error(error))
-
-    def _update(self, name: RepoName, commits: Mapping[RepoName, Rev]) -> Updated | Unchanged:
-        """Do what is to be done for a repo. commits: as of `_job`. Raises: FlakesyncError."""
-        job = self._job(name, commits, self.survey.check_holds.get(name, ()))
-        try:
-            return self.work(job, self.tools)
-        except ChecksFailedError as error:
-            if self.states[name].repo.on_failure.mode != "bisect":
-                raise
-            rest = self._rest(name, job, error)
-        job = self._job(name, commits, (*job.holds, *rest.holds))
-        return self.work(msgspec.structs.replace(job, tested=rest.tested), self.tools)
-
-    def _rest(self, name: RepoName, job: BumpJob, failed: ChecksFailedError) -> Rest:
-        """Return what can be updated without what breaks the checks. Raises: FlakesyncError."""
-        with temporary_folder("bisect") as tmp:
-            clone = borrowed(self.repositories[name], self.workspace.branch, tmp).clone
-            job = msgspec.structs.replace(job, borrowed=clone, author=job.author or identity_in(job.clone) or NOBODY)
-            units = units_of(self.survey, self.changes[name])
-            return self.rests.find(job, units, self.states[name].repo.on_failure, failed)
-
-    def _job(self, name: RepoName, commits: Mapping[RepoName, Rev], holds: Sequence[CheckHold]) -> BumpJob:
-        """Return what is to be done for a repo. commits: of its upstreams, as `plan_move`.
-
-        holds: those count whose inputs would go to the very commits that the checks fail with, unless nothing is left.
-        """
-        branch = self.workspace.branch
-        every = [plan_move(change, branch, self.repositories, commits) for change in self.changes[name]]
-        held = {each.key: found for each in every if (found := find_hold(holds, *each.key, each.rev)) is not None}
-        if len(held) == len(every):
-            held = {}
-        left = [each for each in every if each.key not in held]
-        moving = {each.key for each in left}
-        changes = [each for each in self.changes[name] if (each.flake, each.input) in moving]
-        waived = {each.pin: each.waived for each in changes if each.pin and each.waived is not None}
-        job = make_job(self.workspace, self.plan.run, self.states[name], left)
-        kept = tuple(held.values())
-        job = msgspec.structs.replace(job, trailers=(*waiver_lines(waived), *hold_lines(kept)), holds=kept)
-        if not self.dry_run:
-            return job
-        author = job.author or identity_in(job.clone) or NOBODY
-        return msgspec.structs.replace(job, author=author, borrowed=self.repositories[name].clone, runs_after=False)
+        if name in self.failing:
+            return Failed(name, self.failing[name])
+        return msgspec.structs.replace(self.tasks[name], commits=commits)
 
     def leave(self, name: RepoName) -> None:
         """Leave a repo alone that the plan does not change; an update branch that it no longer needs goes."""
         state = self.states.get(name)
-        if state is None or self.dry_run or name in self.undecided:
+        if state is None or self.worker.dry_run or name in self.undecided:
             return
         try:
             with Repository.open(state.clone) as repository:

@@ -211,7 +211,7 @@ def test_under_fail_nothing_is_looked_for_and_no_branch_is_read(
         raise AssertionError
 
     monkeypatch.setattr("flakesync.survey.held.check_holds.branch_tip", read_none)
-    monkeypatch.setattr("flakesync.sync.engine.Rests.find", read_none)
+    monkeypatch.setattr("flakesync.sync.tasks.worker.Rests.find", read_none)
     assert night(made).errors == {"app": "check-failed"}
     assert made.runs == 1
 

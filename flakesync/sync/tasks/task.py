@@ -1,6 +1,6 @@
 """One repo of a plan as a value: all that the plan says of it, and nothing of the machine that made the plan."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -17,8 +17,9 @@ class RepoTask(msgspec.Struct, frozen=True, kw_only=True):
 
     run: names the decisions. day: of the plan, UTC. base_rev: the commit of its base. changes: what moves. upstreams:
     those that have to have been updated before. commits: theirs, each the tip of the update branch, or the base commit
-    of one whose base is as planned; empty until they have ended. holds: inputs that its checks failed with. units:
-    changes that only make sense together, for a repo whose checks are bisected when they fail; empty for another one.
+    of one whose base is as planned; empty until they have ended. bases: the base commits that the plan was made with,
+    of upstreams. holds: inputs that its checks failed with. units: changes that only make sense together, for a repo
+    whose checks are bisected when they fail; empty for another one.
     """
 
     run: str
@@ -28,6 +29,7 @@ class RepoTask(msgspec.Struct, frozen=True, kw_only=True):
     changes: tuple[Change, ...]
     upstreams: frozenset[RepoName] = frozenset()
     commits: Mapping[RepoName, Rev] = {}
+    bases: Mapping[RepoName, Rev] = {}
     holds: tuple[CheckHold, ...] = ()
     units: tuple[Unit, ...] = ()
 
@@ -50,17 +52,24 @@ def make_tasks(survey: Survey, plan: Plan) -> dict[RepoName, RepoTask]:
     for name, changes in plan.changes():
         state = states[name]
         if isinstance(state, RepoAtCommit):
+            upstreams = _taken(changes) | _only_tests(states, state, untaken[name])
             tasks[name] = RepoTask(
                 run=plan.run,
                 repo=name,
                 day=day,
                 base_rev=state.base_rev,
                 changes=changes,
-                upstreams=_taken(changes) | _only_tests(states, state, untaken[name]),
+                upstreams=upstreams,
+                bases=_bases(states, upstreams),
                 holds=tuple(survey.check_holds.get(name, ())),
                 units=units_of(survey, changes) if state.repo.on_failure.mode == "bisect" else (),
             )
     return tasks
+
+
+def _bases(states: Mapping[RepoName, RepoState], names: Iterable[RepoName]) -> dict[RepoName, Rev]:
+    found = ((name, states[name]) for name in names)
+    return {name: state.base_rev for name, state in found if isinstance(state, RepoAtCommit)}
 
 
 def _taken(changes: tuple[Change, ...]) -> frozenset[RepoName]:

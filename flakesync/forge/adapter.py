@@ -1,7 +1,7 @@
 """What all forges have in common: opening without doubles, and merging with a guard."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from flakesync.forge.model import (
     NewPull,
     Project,
     Pull,
+    PullQuestion,
     Push,
     Undecided,
     Waiting,
@@ -42,6 +43,15 @@ class Adapter(Forge, ABC):
         """client: calls to the forge's API, with its headers."""
         self._client = client
         self._at = ProjectCalls(client, self._root, self._find_home)
+
+    @property
+    def at_once(self) -> int:
+        """How many pull requests one call looks up: here one by one."""
+        return 1
+
+    def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
+        """Return nothing: such a forge has no question about several repositories."""
+        return {}
 
     def home(self, project: Project) -> Home:
         """Return where a repository is by now, by one question. Raises ForgeError."""

@@ -7,16 +7,15 @@ server has acted (a timeout, a dropped connection, 5xx) it ends in `Unclear`, an
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, assert_never
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
-from flakesync.errors import plain
+from flakesync.forge.endpoint import Endpoint as Endpoint
+from flakesync.forge.limits.limits import Limits, Waits
 from flakesync.forge.model import ForgeError
-from flakesync.forge.rate_limit import Limits
 from flakesync.forge.refusals import Moved, Refused, Unclear, in_one_line, lines_in
 from flakesync.forge.urls import length_of_list, next_page, shown
 from flakesync.net.http import MOVED, NoAnswerError, Web
@@ -42,33 +41,33 @@ _PAGES = 200
 _CODES = {401: "forge-token", 403: "forge-rights", 404: "forge-not-found", 423: "forge-archived"}
 _DOWN = frozenset({502, 503, 504})
 
+GRAPHQL = "../graphql"
+"""Where GitHub's GraphQL is: beside the REST API, also where that is below /api/v3."""
+
 Query = Mapping[str, str | int]
 Body = Mapping[str, object]
 
 
 class CallOptions(TypedDict, total=False):
-    """What a call sends, and how. again: a POST that does no harm when done twice."""
+    """What a call sends, and how.
+
+    again: a POST that does no harm when done twice. lone: it is tried once, waits for no limit, and its failure says
+    nothing of other calls: there is another way. makes: something, of which some forges allow only so many.
+    """
 
     query: Query | None
     body: Body | None
     again: bool
+    lone: bool
+    makes: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a forge's API is, and who calls it.
+class _Counted:
+    """What a call counts as for the server's limits: the API, and whether it makes something."""
 
-    host: as people know it, for messages. api: base URL. token: None where the environment has none. token_env: the
-    variables it may be in. ca_file: the only authority to trust, None for those of the system (or of SSL_CERT_FILE).
-    public: what everybody may read is asked for without a token too.
-    """
-
-    host: str
-    api: str
-    token: str | None = field(repr=False)
-    token_env: tuple[str, ...] = ()
-    ca_file: Path | None = None
-    public: bool = False
+    resource: str = "core"
+    makes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Client:
         self._headers = headers
         self._web = Web(endpoint.ca_file, connect_s=CONNECT_TIMEOUT_S, read_s=READ_TIMEOUT_S, transport=transport)
         self._clock = clock
-        self._limits = Limits(self.host, self.sleep, clock, patience_s)
+        self.limits = Limits(self.host, self.sleep, clock, Waits(lambda: patience_s), self._stopped.is_set)
         self._turn = threading.Lock()
         self._down: tuple[float, ForgeError] | None = None
 
@@ -153,38 +152,63 @@ class Client:
             if origin(url) != origin(self._base):
                 raise self._error("forge-answer", f"the next page of {path} is said to be at {shown(url)}")
             with self._turn:
-                reply = self._patiently("GET", url, None, repeatable=True)
+                reply = self._patiently("GET", url, None, _Counted(), repeatable=True)
 
     def clean(self, text: str) -> str:
         """Return `text` without the token, control characters and bidirectional overrides."""
-        token = self._endpoint.token
-        if token:
-            for form in {token, quote(token, safe="")}:
-                text = text.replace(form, "…")
-        return plain(text)
+        return self._endpoint.clean(text)
 
     def _ask(self, method: str, path: str, options: CallOptions, *, follow: bool = True) -> _Reply:
         if self._endpoint.token is None and not self._endpoint.public:
-            raise ForgeError("forge-token", f"{self.host}: there is no token for it", hint=self._how_to_give_one())
+            raise ForgeError(
+                "forge-token", f"{self.host}: there is no token for it", hint=self._endpoint.how_to_give_one()
+            )
         # GraphQL of a GitHub Enterprise Server lies beside its REST API.
         url = joined(f"{self._base}/", path) if path.startswith("../") else f"{self._base}{path}"
         if query := options.get("query"):
             url = f"{url}?{urlencode(query)}"
         repeatable = options.get("again", False) or method in _REPEATABLE
+        counted = _Counted("graphql" if path == GRAPHQL else "core", options.get("makes", False))
         with self._turn:
-            return self._patiently(method, url, options.get("body"), repeatable=repeatable, follow=follow)
+            if options.get("lone", False):
+                return self._once(method, url, options.get("body"), counted)
+            return self._patiently(method, url, options.get("body"), counted, repeatable=repeatable, follow=follow)
 
-    def _patiently(self, method: str, url: str, body: Body | None, *, repeatable: bool, follow: bool = True) -> _Reply:
+    def _once(self, method: str, url: str, body: Body | None, counted: _Counted) -> _Reply:
+        """Make a call that may fail: another way is left then."""
+        self.limits.require_free(counted.resource)
+        began = self._clock()
+        try:
+            reply = self._follow(method, url, body, follow=False)
+        except _Broken as broken:
+            raise broken.error from None
+        if self._is_limited(reply, counted, began):
+            self.limits.require_free(counted.resource)
+        if reply.status >= 400:
+            raise self._refusal(method, reply)
+        return reply
+
+    def _is_limited(self, reply: _Reply, counted: _Counted, began: float) -> bool:
+        """Take note of an answer; tell whether a limit turned the call away."""
+        if self.limits.hit(counted.resource, reply.status, reply.headers, reply.content):
+            return True
+        self.limits.count(began, makes=counted.makes)
+        return False
+
+    def _patiently(
+        self, method: str, url: str, body: Body | None, counted: _Counted, *, repeatable: bool, follow: bool = True
+    ) -> _Reply:
         """Make a call as often as its kind and the server's limits allow; return a good answer."""
         if self._down is not None and self._clock() < self._down[0]:
             down = self._down[1]
             raise ForgeError(down.code, down.message, hint=down.hint)
         failures = 0
-        self._limits.begin()
+        self.limits.begin()
         while True:
-            self._limits.wait()
+            self.limits.wait(counted.resource, makes=counted.makes)
             if self._stopped.is_set():
                 raise ForgeError("interrupted", f"{self.host}: interrupted")
+            began = self._clock()
             try:
                 reply = self._follow(method, url, body, follow=follow)
             except _Broken as broken:
@@ -197,7 +221,7 @@ class Client:
                 self.sleep(_PAUSES_S[failures - 1])
                 continue
             self._down = None
-            if self._limits.hit(reply.status, reply.headers, reply.content):
+            if self._is_limited(reply, counted, began):
                 continue
             if reply.status >= 500:
                 refusal = self._refusal(method, reply)
@@ -285,23 +309,13 @@ class Client:
         if status == 403 and "archived" in words.lower():
             code = "forge-archived"
         hints = {
-            "forge-token": self._about_the_token(),
+            "forge-token": self._endpoint.about_the_token(),
             "forge-rights": "the token may not do this: look at its scopes, and at the role of its owner",
             "forge-not-found": "a repository that the token may not see looks the same as one that is not there",
         }
         message = self.clean(f"{self.host}: {method} {shown(reply.url)}: status {status}")
         full = f"{message}: {words}" if words else message
         return Refused(code, full, status=status, lines=lines, hint=hints.get(code))
-
-    def _about_the_token(self) -> str:
-        if self._endpoint.token is None:
-            return self._how_to_give_one()
-        return f"is the token in {' or '.join(self._endpoint.token_env)} still valid?"
-
-    def _how_to_give_one(self) -> str:
-        names = " or ".join(self._endpoint.token_env)
-        table = f'[forges."{self.host}"]'
-        return f"put one into {names}" if names else f"name the variable that holds one: `token-env` in {table}"
 
     def _error(self, code: str, message: str, *, hint: str | None = None) -> ForgeError:
         return ForgeError(code, self.clean(f"{self.host}: {message}"), hint=hint)

@@ -1,6 +1,6 @@
 """What flakesync needs of a forge: a few values and one Protocol. "Pull request" is a merge request on GitLab."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -71,6 +71,15 @@ class Pull:
     key: str = ""
     merge_state: str = ""
     merge_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PullQuestion:
+    """Which pull request is looked up: the newest from one branch of a repository into another."""
+
+    project: Project
+    head: str
+    base: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +160,18 @@ class Forge(Protocol):
 
     kind: ForgeKind
 
+    @property
+    def at_once(self) -> int:
+        """How many pull requests `find_many` looks up by one call; less than 2: they are looked up one by one."""
+
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from branch `head` of this project into `base`; an open one goes first."""
+
+    def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
+        """Look many pull requests up by one call: the same values that `find` returns.
+
+        What the forge did not answer is missing, whatever the reason: `find` has the answer, or the error.
+        """
 
     def create(self, project: Project, new: NewPull) -> Pull:
         """Open a pull request. An unclear answer is never repeated before `find` has looked: none is opened twice."""

@@ -5,7 +5,7 @@ publish(workspace, graph, selected, MemoryServers(workspace, forge))
 forge.press("lib", "squash")                                # as a person in a browser
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,7 @@ from flakesync.forge.model import (
     OnForge,
     Project,
     Pull,
+    PullQuestion,
     Push,
     Reviews,
 )
@@ -98,6 +99,13 @@ class MemoryForge:
         found = [self._now(project, pull) for pull in reversed(self.pulls.get(project.path, []))]
         found = [pull for pull in found if (pull.head_branch, pull.base_branch) == (head, base)]
         return next((pull for pull in found if pull.state == "open"), found[0] if found else None)
+
+    @property
+    def at_once(self) -> int:
+        return 1
+
+    def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
+        return {}
 
     def create(self, project: Project, new: NewPull) -> Pull:
         self._call("create", project)

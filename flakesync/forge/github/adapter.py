@@ -1,6 +1,6 @@
 """GitHub, and GitHub Enterprise Server: the REST API of version 2022-11-28, GraphQL where REST does not tell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -12,6 +12,7 @@ from flakesync.forge.github.activity import Activity
 from flakesync.forge.github.answers import ANSWERS
 from flakesync.forge.github.commit_checks import read_runs, read_statuses
 from flakesync.forge.github.graphql import GraphQL
+from flakesync.forge.github.many import Many
 from flakesync.forge.github.merging import Merging
 from flakesync.forge.model import (
     Check,
@@ -21,6 +22,7 @@ from flakesync.forge.model import (
     NewPull,
     Project,
     Pull,
+    PullQuestion,
     Push,
     Waiting,
 )
@@ -102,7 +104,9 @@ class GitHub(ReposAdapter):
     def __init__(self, client: Client) -> None:
         """client: calls to the API, with `headers`."""
         super().__init__(client)
-        self._merging = Merging(self._at, GraphQL(client))
+        graphql = GraphQL(client)
+        self._merging = Merging(self._at, graphql)
+        self._many = Many(graphql)
 
     @staticmethod
     def headers(token: str) -> dict[str, str]:
@@ -116,6 +120,15 @@ class GitHub(ReposAdapter):
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from `head` into `base`: an open one if there is one."""
         return find_newest(lambda only_open: self._list(project, head, base, "open" if only_open else "all"), PAGE)
+
+    @property
+    def at_once(self) -> int:
+        """How many pull requests GraphQL is asked for by one call."""
+        return self._many.at_once
+
+    def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
+        """Look many pull requests up by one call, where GraphQL answers."""
+        return self._many.find(questions)
 
     def get(self, project: Project, number: int) -> Pull:
         """Return one pull request as it is now."""

@@ -3,14 +3,14 @@
 A summary of all checks is told even to a fine-grained token, which may not read check runs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import msgspec
 
-from flakesync.forge.client import Client
-from flakesync.forge.model import Checks, Pull
+from flakesync.forge.client import GRAPHQL, Client
+from flakesync.forge.model import Checks, ForgeError, Pull
 from flakesync.forge.refusals import Refused
 from flakesync.terms import Rev
 
@@ -135,10 +135,16 @@ class _Enqueue(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Error(msgspec.Struct, frozen=True):
     message: str = ""
+    # Where in the answer it belongs; None: it is about the whole of it.
+    path: tuple[str | int, ...] | None = None
 
 
 class GraphError(Exception):
     """GraphQL did not do it. Its text is the server's."""
+
+
+class TooMuchError(GraphError):
+    """Nothing was answered, and less at once might be: it takes too long, say."""
 
 
 @dataclass
@@ -174,17 +180,63 @@ class GraphQL:
             raise GraphError("its API cannot do that here")
         return self._ask(name, query, {"id": pull.key, "head": pull.head}, expect, again=False)
 
+    def parts(self, name: str, query: str, variables: Mapping[str, str]) -> dict[str, msgspec.Raw]:
+        """Return the fields of a query that were answered in full; the others are missing, whatever the reason.
+
+        It is asked once, and what goes wrong with it says nothing of the rest of the API.
+
+        Raises: GraphError, ForgeError(`forge-rate-limit`).
+        """
+        if self._absent:
+            raise GraphError("its API cannot do that here")
+        try:
+            reply = self._reply(name, query, variables, again=True, lone=True)
+        except ForgeError as error:
+            if error.code == "forge-rate-limit":
+                raise
+            raise TooMuchError(error.message) from None
+        errors = _errors_in(reply)
+        data = _data_in(reply, dict[str, msgspec.Raw] | None)  # type: ignore[arg-type]
+        paths = [error.path for error in errors]
+        if not data or not all(paths):
+            raise TooMuchError(_together(errors))
+        wrong = {path[0] for path in paths if path}
+        return {name: part for name, part in data.items() if name not in wrong and part != b"null"}
+
     def _ask(self, name: str, query: str, variables: Mapping[str, str], expect: type[T], *, again: bool) -> T:
+        reply = self._reply(name, query, variables, again=again)
+        if errors := _errors_in(reply):
+            # Beside them there may be data that lacks what the token may not read: REST tells the rest.
+            raise GraphError(_together(errors))
+        return _data_in(reply, expect)
+
+    def _reply(
+        self, name: str, query: str, variables: Mapping[str, str], *, again: bool, lone: bool = False
+    ) -> dict[str, msgspec.Raw]:
         body = {"query": query, "operationName": name, "variables": dict(variables)}
         try:
-            reply = self.client.call("POST", "../graphql", dict[str, msgspec.Raw], body=body, again=again)
+            return self.client.call("POST", GRAPHQL, dict[str, msgspec.Raw], body=body, again=again, lone=lone)
         except Refused as refusal:
+            if refusal.status >= 500 and lone:
+                raise TooMuchError(refusal.message) from None
             self._absent = self._absent or refusal.status in (404, 405)
             raise GraphError(refusal.words or refusal.message) from None
-        try:
-            if errors := msgspec.json.decode(reply.get("errors", b"[]"), type=list[_Error] | None):
-                # Beside them there may be data that lacks what the token may not read: REST tells the rest.
-                raise GraphError("; ".join(error.message for error in errors))
-            return msgspec.json.decode(reply.get("data", b"{}"), type=expect)
-        except msgspec.DecodeError as error:
-            raise GraphError(f"another answer than expected: {error}") from None
+
+
+def _errors_in(reply: Mapping[str, msgspec.Raw]) -> list[_Error]:
+    return _read(reply.get("errors", b"[]"), list[_Error] | None) or []  # type: ignore[arg-type]
+
+
+def _data_in(reply: Mapping[str, msgspec.Raw], expect: type[T]) -> T:
+    return _read(reply.get("data", b"{}"), expect)
+
+
+def _read(part: msgspec.Raw | bytes, expect: type[T]) -> T:
+    try:
+        return msgspec.json.decode(part, type=expect)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise GraphError(f"another answer than expected: {error}") from None
+
+
+def _together(errors: Sequence[_Error]) -> str:
+    return "; ".join(error.message for error in errors) or "it answered nothing"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from flakesync.demo.forge import meanwhile, pulls, rules
 from flakesync.demo.forge.github import queue
 from flakesync.demo.forge.github.api import not_found, refusal
-from flakesync.demo.forge.github.documents import CONCLUSIONS, mergeable_state
+from flakesync.demo.forge.github.documents import CONCLUSIONS, Documents, mergeable_state
 from flakesync.demo.forge.github.query import FieldError, QueryError, Thing, Value, connection
 from flakesync.demo.forge.github.query import answer as run
 from flakesync.demo.forge.model import Account, Check, Project, Pull, Site
@@ -32,7 +32,7 @@ def answer(site: Site, request: Request) -> Answer:
     if not isinstance(query, str) or not isinstance(variables, dict):
         return Answer(400, {"message": "A query attribute must be specified and must be a string."})
     name = asked.get("operationName")
-    graph = _Graph(site, account)
+    graph = _Graph(site, account, Documents.of(site, request).web)
     roots = {"query": graph.query(), "mutation": graph.mutation()}
     try:
         with site.lock:
@@ -44,10 +44,11 @@ def answer(site: Site, request: Request) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """The graph as one account sees it."""
+    """The graph as one account sees it. web: the address of the site for people, without a final slash."""
 
     site: Site
     account: Account
+    web: str
 
     def query(self) -> Thing:
         return Thing("Query", {
@@ -94,6 +95,8 @@ class _Graph:
     def _repository(self, given: Arguments) -> Thing:
         path = f"{given.get('owner')}/{given.get('name')}"
         project = self.site.find(path)
+        if project is None and given.get("followRenames", True):
+            project = self.site.find_moved(path, self.account)
         if project is None or not self.site.may_read(project, self.account):
             raise FieldError("NOT_FOUND", f"Could not resolve to a Repository with the name '{path}'.")
         meanwhile.catch_up(self.site, project)
@@ -119,6 +122,9 @@ class _Graph:
             and given.get("headRefName") in (None, pull.head)
             and given.get("baseRefName") in (None, pull.base)
         ]
+        order = given.get("orderBy")
+        if isinstance(order, dict) and order.get("direction") == "DESC":  # they are kept in the order of their making
+            found = [*reversed(found)]
         return connection("PullRequest", found)(given)
 
     def pull(self, project: Project, pull: Pull) -> Thing:
@@ -126,6 +132,10 @@ class _Graph:
         on_its_way, wished = self._entry(project, pull), Thing("AutoMergeRequest", {"enabledAt": time(pull.updated)})
         return Thing("PullRequest", {
             "id": f"PR_{pull.id}", "number": pull.number, "state": _STATES[pull.state], "headRefOid": pull.head_rev,
+            "url": f"{self.web}/{project.path}/pull/{pull.number}", "title": pull.title, "body": pull.body,
+            "isDraft": pull.draft, "headRefName": pull.head, "baseRefName": pull.base, "isCrossRepository": False,
+            "labels": connection("Label", [Thing("Label", {"name": label.name}) for label in pull.labels]),
+            "mergeCommit": Thing("Commit", {"oid": pull.merged_rev}) if pull.merged_rev is not None else None,
             "mergeStateStatus": lambda _: self._merge_state(project, pull),
             "reviewDecision": lambda _: self._decision(project, pull),
             "isInMergeQueue": on_its_way is not None, "mergeQueueEntry": on_its_way,

@@ -60,7 +60,14 @@ class Fragment:
     below: Sequence["Selection"]
 
 
-Selection = Field | Fragment
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The fields of a fragment that the document names: `...Name`."""
+
+    name: str
+
+
+Selection = Field | Fragment | Spread
 
 
 def answer(query: str, operation: str | None, variables: Mapping[str, object], roots: Mapping[str, Thing]) -> Json:
@@ -68,8 +75,9 @@ def answer(query: str, operation: str | None, variables: Mapping[str, object], r
 
     Raises: QueryError.
     """
-    kind, selections = _Parser(query, variables).operation(operation)
-    run = _Run([])
+    parser = _Parser(query, variables)
+    kind, selections = parser.operation(operation)
+    run = _Run([], parser.fragments)
     data = run.selected(roots[kind], selections, [])
     return {"data": data} | ({"errors": run.errors} if run.errors else {})
 
@@ -91,6 +99,7 @@ def connection(of: str, items: Sequence[Value], **more: Value) -> Callable[[Mapp
 @dataclass
 class _Run:
     errors: list[Json]
+    fragments: Mapping[str, "Fragment"]
 
     def selected(self, thing: Thing, selections: Sequence[Selection], path: list[object]) -> Json:
         found: Json = {}
@@ -99,6 +108,10 @@ class _Run:
                 case Fragment(on, below):
                     if on in (None, thing.type):
                         found |= self.selected(thing, below, path)
+                case Spread(name):
+                    if name not in self.fragments:
+                        raise QueryError(f"Fragment {name} was used, but not defined", code="undefinedFragment")
+                    found |= self.selected(thing, [self.fragments[name]], path)
                 case Field(alias, name):
                     found[alias] = self._field(thing, selection, [*path, alias]) if name != "__typename" else thing.type
         return found
@@ -145,6 +158,7 @@ class _Parser:
     text: str
     variables: Mapping[str, object]
     tokens: list[str] = field(default_factory=list)
+    fragments: dict[str, Fragment] = field(default_factory=dict)
     at: int = 0
 
     def __post_init__(self) -> None:
@@ -165,6 +179,11 @@ class _Parser:
         found: dict[str | None, tuple[str, Sequence[Selection]]] = {}
         while self.at < len(self.tokens):
             kind = "query" if self._peek() == "{" else self._next()
+            if kind == "fragment":
+                name_of_it = self._next()
+                self._expect("on")
+                self.fragments[name_of_it] = Fragment(self._next(), self._selections())
+                continue
             if kind not in ("query", "mutation"):
                 raise QueryError(f"Parse error on {kind!r}")
             mine = self._next() if self._peek() not in ("{", "(") else None
@@ -209,6 +228,8 @@ class _Parser:
             if self._peek() == "on":
                 self._next()
                 on = self._next()
+            elif self._peek() != "{":
+                return Spread(self._next())
             return Fragment(on, self._selections())
         alias = name
         if self._peek() == ":":

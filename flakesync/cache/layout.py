@@ -1,5 +1,7 @@
 """Where everything is kept below the cache directory; nobody else puts a path together.
 
+    in-use.lock                 held by whoever works in a repository of mirrors/ or commits/
+    tidied                      when files that nobody used were last looked for
     mirrors/NAME-HASH           a bare mirror of a repository       (+ .lock)
     commits/HASH                commits of somebody else's          (+ .lock)
     branches/HASH               the newest commits of somebody else's branches, without files (+ .lock)
@@ -12,12 +14,15 @@
     files/HASH                  files of commits that runs of a manifest have read
     files/HASH.edits            what edits that a manifest asks for make of the flake.nix files of commits
     files/HASH.differences      which commits of its repos differ in locks alone, and which repos read their own lock
+    orders/SHA256               in which order the repos of a graph are bumped, the latest 64
+    files/HASH.updates          what runs of a manifest have found on its update branches
     fetched/HASH                when a clone was last brought up to its server
     repositories/HASH.json      what a forge has said of a repository
     checks/HASH.json            what a forge has said of the checks of a commit
     seen.json                   when branches were first seen at their commits, unless the manifest names a file
     seen/HASH.lock              held while such a file is written
     runs/HASH.lock              held by a run of a manifest
+    tasks/HASH.lock             held by the task of a repo of a manifest
     runs/HASH.up-to-date        which update branches its runs have found to be as planned
     verdicts/HASH.json          how the checks of a repo have ended on a tree, for 30 days
     bisect/REPO-HASH.jsonl      the journal of a bisection of a repo of a manifest (+ .lock)
@@ -62,6 +67,28 @@ def _home() -> Path:
             "no-home", f"HOME is `{told}`, which is no absolute folder: no place for the cache", hint=hint
         )
     return home
+
+
+def in_use_lock(cache: Path) -> Path:
+    """Return the lock of those who work in the repositories of a cache."""
+    return cache / "in-use.lock"
+
+
+def tidied_file(cache: Path) -> Path:
+    """Return the file whose time is that at which files that nobody used were last looked for."""
+    return cache / "tidied"
+
+
+def repositories_in(cache: Path) -> list[Path]:
+    """Return the repositories that grow with each fetch, without those that are being made in the place of one."""
+    rooms = (cache / name for name in ("mirrors", "commits", "branches", "sources"))
+    found = (path for room in rooms if room.is_dir() for path in room.iterdir())
+    return [path for path in found if path.suffix not in (".new", ".whole") and (path / "objects").is_dir()]
+
+
+def kept_folders(cache: Path) -> list[Path]:
+    """Return the folders with a file for each thing that is known, whose number grows with the commits that are met."""
+    return [cache / name for name in ("contents", "archives", "facts", "checks", "repositories", "fetched", "files")]
 
 
 def mirror_folder(cache: Path, address: str, words: str) -> Path:
@@ -119,9 +146,19 @@ def difference_file(cache: Path, manifest: Path) -> Path:
     return commit_files(cache, manifest).with_suffix(".differences")
 
 
+def updates_file(cache: Path, manifest: Path) -> Path:
+    """Return the file with what runs of a manifest have found on its update branches."""
+    return commit_files(cache, manifest).with_suffix(".updates")
+
+
 def edits_file(cache: Path, manifest: Path) -> Path:
     """Return the file with what edits that a manifest asks for make of commits."""
     return commit_files(cache, manifest).with_suffix(".edits")
+
+
+def order_file(cache: Path, key: str) -> Path:
+    """Return the file with the order of the repos of a graph. key: the SHA-256 of the graph, as hex."""
+    return cache / "orders" / key
 
 
 def fetched_file(cache: Path, git_dir: str, refs: str) -> Path:
@@ -152,6 +189,12 @@ def checks_file(cache: Path, *key: str) -> Path:
 def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date"]) -> Path:
     """Return the file that runs of this manifest share."""
     return cache / "runs" / f"{_digest(os.fspath(manifest.resolve()))[:16]}.{ending}"
+
+
+def task_lock(manifest: Path, cache: Path, repo: str) -> Path:
+    """Return the lock that the tasks of a repo of a manifest share."""
+    of_repo = _digest(f"{os.fspath(manifest.resolve())}\0{repo}")[:32]
+    return cache / "tasks" / f"{of_repo}.lock"
 
 
 def verdict_file(cache: Path, *key: str) -> Path:

@@ -1,5 +1,6 @@
 """A repo's update branch in two places: in its clone or mirror, and on its server."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from flakesync.forge.hosts import Servers
 from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Remote, list_refs
 from flakesync.git.repository import Repository
+from flakesync.git.store.config import read_entries
 from flakesync.git.values import Commit, check_ref_name
 from flakesync.terms import Rev
 from flakesync.update.commit import branch_taken, split_commits
@@ -18,6 +20,7 @@ from flakesync.workspace.model import Repo
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, UnreadableRepo, no_such_base
 
 _HEAD = Rev("HEAD")
+_ORIGIN = re.compile(r"remote\.origin\.url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Branches:
     def ref(self) -> str:
         """The full name of the update branch."""
         return f"refs/heads/{self.branch}"
+
+    @property
+    def has_update(self) -> bool:
+        """Whether there is an update branch, here or on the server."""
+        return self.local is not None or self.remote is not None
 
     @property
     def bases(self) -> tuple[Rev, ...]:
@@ -95,7 +103,10 @@ def at_commit(state: RepoState) -> RepoAtCommit:
 def server_of(repository: Repository, repo: Repo) -> str | None:
     """Return the address that a repo is pushed to: of its `url`, else of the clone's origin; None: it has neither."""
     url = repo.url.git_url() if repo.url is not None else None
-    return url if url is not None else repository.remote_url()
+    if url is not None:
+        return url
+    # A clone without a remote is not worth a git process for what settings all repositories share.
+    return repository.remote_url() if read_entries(repository.reader, _ORIGIN) else None
 
 
 def find_branches(
@@ -110,29 +121,83 @@ def find_branches(
         GitError: the server cannot be reached.
         ManifestError: `no-such-branch`, the server has no base branch.
     """
-    local = repository.ref(f"refs/heads/{branch}")
+    if servers is None:
+        return last_fetched(repository, state, branch)
+    return bring(repository, state, ask_server(repository, state, branch, servers, also=also), servers)
+
+
+def last_fetched(repository: Repository, state: RepoAtCommit, branch: str) -> Branches:
+    """Return where a repo's branches are without asking its server; of that, what was last fetched counts."""
+    ref, tracking = repository.ref, state.branches.tracking
+    local = ref(f"refs/heads/{branch}")
+    tracked = ref(f"{tracking}{branch}")
+    # Where there is no update branch nothing is compared with the base.
+    tracked_base = ref(f"{tracking}{state.base}") if local is not None or tracked is not None else None
+    return Branches(state.clone, branch, None, local, tracked, state.base, state.base_rev, tracked_base)
+
+
+def as_read(repository: Repository, state: RepoAtCommit, branch: str, *, also: Iterable[str] = ()) -> Branches | None:
+    """Return where a repo's branches are as its server has named them while the workspace was read.
+
+    None: it was not asked then, or not for all of these. For the first look of a run alone: nothing has been pushed
+    since, and what a push expects on the server (`push`, `old`) is what was seen here, so that a server that has moved
+    meanwhile refuses it.
+    """
+    url = server_of(repository, state.repo) if state.branches.asked else None
+    if url is None:
+        return None
+    ref, base = f"refs/heads/{branch}", f"refs/heads/{state.base}"
+    more = [name for each in also for name in full_names(each)]
+    refs = state.branches.named(repository.reader, [ref, base, *more])
+    if refs is None or base not in refs:
+        return None
+    others = {name: refs[name] for name in more if name in refs}
+    local = repository.ref(ref)
+    return Branches(state.clone, branch, url, local, refs.get(ref), state.base, state.base_rev, refs[base], others)
+
+
+def ask_server(
+    repository: Repository, state: RepoAtCommit, branch: str, servers: Servers, *, also: Iterable[str] = ()
+) -> Branches:
+    """Return where a repo's branches are, of its server as this has just said; objects are not fetched.
+
+    A repo without a server is as `last_fetched` says. also: as of `find_branches`. Raises: as `find_branches`.
+    """
     url = server_of(repository, state.repo)
-    if url is None or servers is None:
-        tracked = repository.ref(f"{state.branches.tracking}{branch}")
-        tracked_base = repository.ref(f"{state.branches.tracking}{state.base}")
-        return Branches(state.clone, branch, None, local, tracked, state.base, state.base_rev, tracked_base)
+    if url is None:
+        return last_fetched(repository, state, branch)
     remote = servers.remote(url)
     ref = f"refs/heads/{branch}"
     more = [name for each in also for name in full_names(each)]
     patterns = ["HEAD", ref, f"refs/heads/{state.base}", *more, *(f"{name}^{{}}" for name in more)]
     refs = list_refs(remote, patterns, symbolic=True)
     base_name = _base_on_server(state, refs, remote)
-    wanted = {name: refs[name] for name in (ref, f"refs/heads/{base_name}") if name in refs}
-    wanted.setdefault(f"refs/heads/{base_name}", refs.get(_HEAD, Rev("")))
-    lacking = [name for name, rev in wanted.items() if not repository.has(rev)]
-    if lacking:
-        transfer.fetch(repository.path, remote, lacking)
-    for name in lacking:
-        if not repository.has(wanted[name]):
-            raise GitError("ref-moved", f"{state.name}: {name} moved on its server just now", hint="run it again")
     others = {name: refs.get(f"{name}^{{}}", refs[name]) for name in more if name in refs}
-    remote_base = wanted[f"refs/heads/{base_name}"]
+    local = repository.ref(ref)
+    remote_base = refs.get(f"refs/heads/{base_name}", refs.get(_HEAD, Rev("")))
     return Branches(state.clone, branch, url, local, refs.get(ref), base_name, state.base_rev, remote_base, others)
+
+
+def bring(repository: Repository, state: RepoAtCommit, branches: Branches, servers: Servers) -> Branches:
+    """Fetch the objects of the two branches on the server that are not here, under no ref; return what was given.
+
+    Raises: GitError: the server cannot be reached, or has moved on (`ref-moved`).
+    """
+    missing = lacking(repository, branches)
+    if branches.url is None or not missing:
+        return branches
+    transfer.fetch(repository.path, servers.remote(branches.url), list(missing))
+    for name, rev in missing.items():
+        if not repository.has(rev):
+            raise GitError("ref-moved", f"{state.name}: {name} moved on its server just now", hint="run it again")
+    return branches
+
+
+def lacking(repository: Repository, branches: Branches) -> Mapping[str, Rev]:
+    """Return those of the two branches on the server whose commits are not here, by full name."""
+    there = {branches.ref: branches.remote, f"refs/heads/{branches.base_name}": branches.remote_base}
+    asked = branches.url is not None
+    return {name: rev for name, rev in there.items() if asked and rev is not None and not repository.has(rev)}
 
 
 def full_names(ref: str) -> Sequence[str]:
@@ -201,11 +266,17 @@ def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Re
     transfer.push(repository.path, servers.remote(url), f"refs/heads/{branch}", new, old=old)
 
 
-def has_landed(repository: Repository, branches: Branches, commit: Rev) -> bool:
-    """Tell whether the base branch has a commit: that of the server, where it was asked."""
+def has_landed(repository: Repository, branches: Branches, commit: Rev, *, onto: Rev | None = None) -> bool:
+    """Tell whether the base branch has a commit: that of the server, where it was asked.
+
+    onto: a commit that it was put on, and that so cannot have it; None: not known.
+    """
     asked = branches.url is not None and branches.remote_base is not None
     bases = (branches.remote_base,) if asked else branches.bases
-    return repository.has(commit) and any(base and repository.history.is_ancestor(commit, base) for base in bases)
+    others = [base for base in bases if base and base != onto]
+    return (
+        bool(others) and repository.has(commit) and any(repository.history.is_ancestor(commit, each) for each in others)
+    )
 
 
 def find_overtaken(repository: Repository, branches: Branches, update: Update) -> Literal["merged", "stale"] | None:

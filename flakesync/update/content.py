@@ -1,6 +1,6 @@
 """What an update branch holds, read back from its commits and locks alone: any machine can publish it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from flakesync.cooldown.waivers import pins_of, waivers_of
@@ -104,21 +104,36 @@ def locked_repos(update: Update, owners: Mapping[Identity, RepoName], branch: st
     named: set[tuple[RepoName, Rev]] = set()
     nodes = [(move.after, move.key) for move in update.moves if isinstance(move.after, LockNode)]
     for node, key in [*nodes, *((node, None) for node in update.nodes)]:
-        locked = locked_of(node)
-        original = node.original if node.original is not None else locked
-        rev, repo = rev_of(locked), _owner(locked, owners) or _owner(original, owners)
+        locked, original = references_of(node)
+        rev, repo = rev_of(locked), owner_of((locked, original), owners)
         if rev is None or repo is None or (key is None and (repo, rev) in named):
             continue
         named.add((repo, rev))
         ref = original.get("ref")
-        own_branch = str(locked.get("ref", "")).removeprefix("refs/heads/") == branch
+        own_branch = is_on_branch(locked, branch)
         found.append(Locked(repo, rev, str(ref) if ref is not None else None, key, is_fixed(original), own_branch))
     return found
 
 
-def _owner(attrs: Mapping[str, Attr], owners: Mapping[Identity, RepoName]) -> RepoName | None:
-    identity = identity_of(attrs)
-    return owners.get(identity) if identity is not None else None
+def references_of(node: LockNode) -> tuple[Mapping[str, Attr], Mapping[str, Attr]]:
+    """Return what an input is locked to, and what it was asked for (the same, where the lock does not say)."""
+    locked = locked_of(node)
+    return locked, node.original if node.original is not None else locked
+
+
+def is_on_branch(locked: Mapping[str, Attr], branch: str) -> bool:
+    """Tell whether a lock names a branch beside the commit."""
+    return str(locked.get("ref", "")).removeprefix("refs/heads/") == branch
+
+
+def owner_of(references: Iterable[Mapping[str, object]], owners: Mapping[Identity, RepoName]) -> RepoName | None:
+    """Return the repo of the workspace that one of these is, the first that is one; None: none is."""
+    for attrs in references:
+        identity = identity_of(attrs)
+        owner = owners.get(identity) if identity is not None else None
+        if owner is not None:
+            return owner
+    return None
 
 
 def own_commits(repository: Repository, branch: str, tip: Rev, bases: Sequence[Rev], where: str = "") -> list[Commit]:

@@ -326,7 +326,8 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
             raise
         return _unreadable(repo, error)
     fetched = fetched_at(clone) if hosts is None else None
-    branches = BranchRefs(of_server=hosts is None, fetched=fetched, redirect=redirect_of(clone))
+    asked = hosts is not None
+    branches = BranchRefs(of_server=not asked, fetched=fetched, redirect=redirect_of(clone), asked=asked)
     try:
         return _read_git(workspace, repo, ObjectReader.open(clone), at, kept, branches)
     except GitError as error:

@@ -8,7 +8,7 @@ is written, and nothing in the working tree.
 import contextlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +49,7 @@ class BranchRefs(msgspec.Struct, frozen=True):
     tags: frozenset[str] = frozenset()
     fetched: int | None = None
     redirect: str | None = None
+    asked: bool = False
 
     @property
     def tracking(self) -> str:
@@ -65,6 +66,30 @@ class BranchRefs(msgspec.Struct, frozen=True):
         if self.heads is not None and name not in self.heads:
             return None  # though the clone may still have it
         return branch_tip(reader, name, self.refs)
+
+    def named(self, reader: ObjectReader, names: Iterable[str]) -> dict[str, Rev] | None:
+        """Return those of some refs, by full name, that the server has, as it has just said.
+
+        None: it was not asked for all of them, or their commits are not known. A mirror has what it said as its refs.
+        """
+        found: dict[str, Rev] = {}
+        for name in names if self.asked else ():
+            branch = name.removeprefix("refs/heads/")
+            try:
+                if name != branch:
+                    rev = self.heads.get(branch) if self.heads is not None else reader.ref(f"{self.tracking}{branch}")
+                elif name.startswith("refs/tags/"):
+                    there = name[10:] in self.tags if self.heads is not None else reader.ref(name) is not None
+                    if there:  # it may be an annotated one
+                        return None
+                    continue
+                else:
+                    return None
+            except GitError:  # lost its content in a power cut
+                return None
+            if rev is not None:
+                found[name] = rev
+        return found if self.asked else None
 
 
 OWN_BRANCHES = BranchRefs()
@@ -115,6 +140,7 @@ def find_branches(
         default=server.default,
         tags=server.tags,
         redirect=server.redirect,
+        asked=remote.url == hosts.remote(url or "").url,  # else it was the clone's own address of it
     )
 
 

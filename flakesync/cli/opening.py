@@ -100,10 +100,16 @@ def reading(workspace: "Workspace") -> str:
 
 
 def require_git() -> None:
-    """Raise GitError (`no-git`) where there is no git: what asks servers and clones would fail for all repos alike."""
+    """Raise GitError (`no-git`) where there is no git: what asks servers and clones would fail for all repos alike.
+
+    It is looked for and not started: most of what is asked of clones needs no process at all.
+    """
+    import shutil
+
     from flakesync.git.process import git
 
-    git(["--version"])
+    if shutil.which("git") is None:
+        git(["--version"])
 
 
 def refuse_offline(common: Common, command: str) -> None:

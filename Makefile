@@ -104,6 +104,7 @@ lint: setup
 bench: setup
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.drift
+	$(BIN)/python -m benchmarks.packed
 	$(BIN)/python -m benchmarks.audit
 	$(BIN)/python -m benchmarks.follow
 	$(BIN)/python -m benchmarks.sync

@@ -33,23 +33,35 @@ for number in range(int(sys.argv[1])):
 REV = "{:040x}".format
 
 
-def make(root: Path, count: int) -> None:
-    """Make `count` repos with a lock of 20 nodes each: nixpkgs, three repos of the workspace, the rest from outside."""
+def make(root: Path, count: int, *, distinct: bool = False) -> None:
+    """Make `count` repos with a lock of 20 nodes each: nixpkgs, three repos of the workspace, the rest from outside.
+
+    distinct: each repo has commits of its own of what is from outside, so that no two locks have a node in common.
+    """
     tips: list[str] = []
     for number in range(count):
+        own = number * NODES if distinct else None
         inputs: dict[str, locks.Input | tuple[str, ...]] = {
-            "nixpkgs": locks.github("NixOS", "nixpkgs", ref="nixos-25.11", rev=REV(number % 7 + 1))
+            "nixpkgs": _github("NixOS", "nixpkgs", number % 7 + 1, own, ref="nixos-25.11")
         }
         for up in {number // 2, number // 3, number // 5} - {number}:
             inputs[f"r{up}"] = locks.github("acme", f"r{up}", rev=tips[up])
         for extra in range(NODES - 1 - len(inputs)):
-            inputs[f"extra{extra}"] = locks.github("other", f"extra{extra}", rev=REV(1000 + extra))
+            inputs[f"extra{extra}"] = _github("other", f"extra{extra}", 1000 + extra, own)
         lock = locks.to_bytes(locks.lock(inputs)).decode()
         tips.append(repos.make_repo(root / f"r{number}", {"flake.nix": _flake_nix(inputs), "flake.lock": lock}))
     lines = ['[workspace]\nname = "big"\nbase = "main"\n']
     lines.append('[pins.nixpkgs]\nsource = "github:NixOS/nixpkgs/nixos-25.11"\ntarget = "newest-locked"\n')
     lines += [f'[repos.r{number}]\nurl = "github:acme/r{number}"\npath = "r{number}"\n' for number in range(count)]
     (root / "workspace.toml").write_text("\n".join(lines))
+
+
+def _github(owner: str, repo: str, number: int, own: int | None, *, ref: str | None = None) -> locks.Input:
+    """Return an input at the commit of a number. own: where one is given, at a commit that no other number has."""
+    if own is None:
+        return locks.github(owner, repo, ref=ref, rev=REV(number))
+    rev, date = locks.rev_of(f"{own} {repo}"), 1_600_000_000 + own
+    return locks.github(owner, repo, ref=ref, rev=rev, last_modified=date)
 
 
 def _flake_nix(inputs: Mapping[str, locks.Input | tuple[str, ...]]) -> str:

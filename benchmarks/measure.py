@@ -1,6 +1,7 @@
 """Times whole processes: interleaved, so that a slow phase of the machine hits both sides of a ratio."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -49,17 +50,30 @@ def run(argv: Sequence[str], *, cwd: str | None = None, statuses: Sequence[int] 
         raise RuntimeError(f"{argv}: status {ended.returncode}: {ended.stderr.decode()[-2000:]}")
 
 
-def interleaved(works: Mapping[str, Callable[[], None]], *, rounds: int) -> dict[str, Timing]:
-    """Run each piece of work `rounds` times in turn and return the times, with those of the processes that it ran."""
+def interleaved(
+    works: Mapping[str, Callable[[], None]], *, rounds: int, before: Mapping[str, Callable[[], None]] | None = None
+) -> dict[str, Timing]:
+    """Run each piece of work `rounds` times in turn and return the times, with those of the processes that it ran.
+
+    before: what is done before each round of some of them, which is not measured.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in works}
     processor: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            begin, before = time.perf_counter(), sum(os.times()[:4])
+            if before is not None and name in before:
+                before[name]()
+            begin, used = time.perf_counter(), _processor_seconds()
             work()
             seconds[name].append(time.perf_counter() - begin)
-            processor[name].append(sum(os.times()[:4]) - before)
+            processor[name].append(_processor_seconds() - used)
     return {name: Timing(tuple(seconds[name]), tuple(processor[name])) for name in works}
+
+
+def _processor_seconds() -> float:
+    # `os.times` counts in hundredths of a second.
+    parts = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(part.ru_utime + part.ru_stime for part in parts)
 
 
 def peak_bytes(argv: Sequence[str], *, cwd: str | None = None, statuses: Sequence[int] = (0,)) -> int:

@@ -21,7 +21,18 @@ from typing import Literal, NamedTuple, get_args
 from flakesync.processes import stop
 
 Purpose = Literal[
-    "archive", "bisect", "build", "bundle", "checkout", "dry-run", "import", "index", "lock", "offline", "relock"
+    "archive",
+    "bisect",
+    "build",
+    "bundle",
+    "checkout",
+    "dry-run",
+    "import",
+    "index",
+    "lock",
+    "offline",
+    "relock",
+    "task",
 ]
 """What they are for. The folder of `flakesync demo` is none of them: it is the user's."""
 

@@ -1,0 +1,1 @@
+"""The tasks of a plan carried out on other machines: git and a plan file are all that they share."""

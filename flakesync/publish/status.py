@@ -11,7 +11,6 @@ from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.standing.known import KnownUpdates, LockedCommit
 from flakesync.publish.standing.look import Look, Standing
 from flakesync.survey.graph import RepoGraph
-from flakesync.sync.documents import error_document
 from flakesync.terms import RepoName
 from flakesync.update.content import owner_of
 from flakesync.workspace.model import Workspace
@@ -67,6 +66,11 @@ def _waits(found: Standing, other: Standing | None, locked: LockedCommit) -> boo
 def _status(found: Standing, waits_for: list[str], servers: Servers) -> RepoStatus:
     """Return the JSON form of what is known of a repo."""
     branches, error = found.branches, found.error
+    told = None
+    if error is not None:
+        from flakesync.sync.documents import error_document  # 15 ms
+
+        told = error_document(servers.clean_error(error))
     return RepoStatus(
         repo=found.repo,
         stage="failed" if error is not None else found.stage,
@@ -78,7 +82,7 @@ def _status(found: Standing, waits_for: list[str], servers: Servers) -> RepoStat
         pull=_pull_standing(found.pull, found.merge_status) if found.pull is not None else None,
         landed=found.landed,
         waits_for=waits_for,
-        error=error_document(servers.clean_error(error)) if error is not None else None,
+        error=told,
     )
 
 

@@ -13,7 +13,7 @@ from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.nix.reference.flakeref import Attr, Identity, identity_of
 from flakesync.survey.held.check_holds import CheckHold, holds_of
 from flakesync.terms import FlakeDir, InputPath, PinName, RepoName, Rev, flake_file, is_lock_file
-from flakesync.update.commit import RUN
+from flakesync.update.commit import RUN, read_lock
 from flakesync.update.commit import own_commits as branch_commits
 from flakesync.update.difference import Difference, differences, entries
 from flakesync.update.files import has_edits, other_files, says_the_same
@@ -285,11 +285,11 @@ def _versions(
 def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterator[Difference]:
     if after is None:
         return
-    new = LockFile.parse(after, file=file)
+    new = read_lock(after, file)
     if before is None:
         yield from (Difference(path, None, entry) for path, entry in entries(new).items())
     else:
-        yield from differences(LockFile.parse(before, file=file), new)
+        yield from differences(read_lock(before, file), new)
 
 
 def _is_below(path: InputPath, others: set[InputPath]) -> bool:

@@ -7,19 +7,18 @@ of real locks they differ).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from flakesync.errors import within
+from flakesync.cache.layout import cache_dir
+from flakesync.errors import FlakesyncError, within
 from flakesync.nix.reference.flakeref import Attr, Identity, is_full_rev
 from flakesync.nix.reference.source import archived_ref
+from flakesync.survey.order.find import Order, Pair
+from flakesync.survey.order.kept import order_of
 from flakesync.terms import EdgeKind, FlakeDir, InputPath, RepoName, Rev
 from flakesync.workspace.inputs import OwnInput, branch_of, is_fixed, rev_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
-
-if TYPE_CHECKING:
-    import networkx as nx
 
 
 class Edge(msgspec.Struct, frozen=True, dict=True):
@@ -68,41 +67,61 @@ class RepoGraph:
         self.edges = tuple(sorted(edges, key=lambda edge: (edge.dependent, edge.flake, edge.input)))
 
     @cached_property
-    def _acyclic(
-        self,
-    ) -> tuple["nx.DiGraph[RepoName]", list[tuple[RepoName, ...]], frozenset[tuple[RepoName, RepoName]]]:
-        return _break_cycles(sorted(self.states), self.edges)
+    def _order(self) -> Order:
+        links = {(edge.upstream, edge.dependent, edge.kind) for edge in self.edges}
+        try:
+            cache = cache_dir()
+        except FlakesyncError:  # there is no home folder: nothing is kept
+            cache = None
+        return order_of(self.states, links, cache)
 
     @property
-    def digraph(self) -> "nx.DiGraph[RepoName]":
-        """The acyclic graph that gives the waves: every repo a node, an edge upstream → dependent."""
-        return self._acyclic[0]
-
-    @cached_property
     def cycles(self) -> tuple[tuple[RepoName, ...], ...]:
         """The real cycles: sets of repos that take each other as flakes, each in the order in which they are bumped."""
-        return tuple(self._acyclic[1])
+        return self._order.cycles
 
-    @cached_property
+    @property
     def waves(self) -> tuple[tuple[RepoName, ...], ...]:
         """Sets of repos whose upstreams are all in earlier waves; names sorted inside a wave."""
-        import networkx as nx
+        return self._order.waves
 
-        return tuple(tuple(sorted(wave)) for wave in nx.topological_generations(self.digraph))
+    @cached_property
+    def _pairs(self) -> frozenset[Pair]:
+        """The pairs (upstream, dependent) that give the waves."""
+        return frozenset((edge.upstream, edge.dependent) for edge in self.edges if not self.is_back_edge(edge))
+
+    @cached_property
+    def _above(self) -> Mapping[RepoName, Sequence[RepoName]]:
+        return _grouped((dependent, upstream) for upstream, dependent in self._pairs)
+
+    @cached_property
+    def _below(self) -> Mapping[RepoName, Sequence[RepoName]]:
+        return _grouped(self._pairs)
 
     def is_back_edge(self, edge: Edge) -> bool:
         """Tell whether `edge` runs backwards in the order of the waves."""
-        return edge.upstream == edge.dependent or (edge.upstream, edge.dependent) in self._acyclic[2]
+        return edge.upstream == edge.dependent or (edge.upstream, edge.dependent) in self._order.opened
 
     def upstreams(self, name: RepoName) -> tuple[RepoName, ...]:
         """The repos that have to be done before `name`, sorted."""
-        return tuple(sorted(self.digraph.predecessors(name)))
+        return tuple(sorted(self._above.get(name, ())))
 
     def downstream(self, names: Iterable[RepoName]) -> frozenset[RepoName]:
         """All repos that have to wait for one of `names`, over any number of waves."""
-        import networkx as nx
+        found, todo = set[RepoName](), list(names)
+        while todo:
+            new = set(self._below.get(todo.pop(), ())) - found
+            found |= new
+            todo += new
+        return frozenset(found)
 
-        return frozenset(each for name in names for each in nx.descendants(self.digraph, name))
+
+def _grouped(pairs: Iterable[Pair]) -> dict[RepoName, list[RepoName]]:
+    """Return the second of all pairs that have the same first."""
+    found: dict[RepoName, list[RepoName]] = {}
+    for first, second in pairs:
+        found.setdefault(first, []).append(second)
+    return found
 
 
 def build_graph(snapshot: Snapshot) -> RepoGraph:
@@ -141,57 +160,3 @@ def _edge(
     kind: EdgeKind = "flake" if item.node.flake else "source"
     path, follows = (item.path, None) if following is None else (following, item.path)
     return Edge(upstream, dependent, flake, path, kind, item.original, item.locked, follows)
-
-
-def _break_cycles(
-    names: Sequence[RepoName], edges: Sequence[Edge]
-) -> tuple["nx.DiGraph[RepoName]", list[tuple[RepoName, ...]], frozenset[tuple[RepoName, RepoName]]]:
-    """Return an acyclic graph, the real cycles, and the pairs (upstream, dependent) taken out to open them."""
-    import networkx as nx
-
-    graph: nx.DiGraph[RepoName] = nx.DiGraph()
-    graph.add_nodes_from(names)
-    flakes = {(edge.upstream, edge.dependent) for edge in edges if edge.kind == "flake"}
-    pairs = {(edge.upstream, edge.dependent) for edge in edges if edge.upstream != edge.dependent}
-    graph.add_edges_from(sorted(pairs))
-    opened: set[tuple[RepoName, RepoName]] = set()
-    # First at the edges that are only sources: nothing of them is evaluated, so order matters least there.
-    for members in _components(graph):
-        sources = sorted(pair for pair in graph.subgraph(members).edges if pair not in flakes)
-        graph.remove_edges_from(sources)
-        for upstream, dependent in sources:
-            if nx.has_path(graph, dependent, upstream):
-                opened.add((upstream, dependent))
-            else:
-                graph.add_edge(upstream, dependent)
-    cycles: list[tuple[RepoName, ...]] = []
-    for members in _components(graph):
-        order: list[RepoName] = []
-        while members:
-            knot = graph.subgraph(members)
-            # The one that waits for the fewest others goes first; the name decides between equals.
-            first = min(members, key=lambda name: (knot.in_degree(name), name))
-            opened |= set(knot.in_edges(first))
-            order.append(first)
-            members = members - {first}
-        cycles.append(tuple(order))
-    graph.remove_edges_from(opened)
-    _put_back(graph, opened)
-    return graph, sorted(cycles), frozenset(opened)
-
-
-def _components(graph: "nx.DiGraph[RepoName]") -> list[frozenset[RepoName]]:
-    import networkx as nx
-
-    knots = (frozenset(part) for part in nx.strongly_connected_components(graph) if len(part) > 1)
-    return sorted(knots, key=sorted)
-
-
-def _put_back(graph: "nx.DiGraph[RepoName]", opened: set[tuple[RepoName, RepoName]]) -> None:
-    """Take as few edges out as this order of opening allows: what closes no cycle goes back in."""
-    import networkx as nx
-
-    for upstream, dependent in sorted(opened):
-        if not nx.has_path(graph, dependent, upstream):
-            graph.add_edge(upstream, dependent)
-            opened.discard((upstream, dependent))

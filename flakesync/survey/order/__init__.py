@@ -1,0 +1,1 @@
+"""The order of the repos: found with networkx, kept between runs."""

@@ -15,7 +15,8 @@ from flakesync.workspace.schema.document import manifest_schema
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs/reference"
-RECIPES = ROOT / "examples/nightly"
+EXAMPLES = ROOT / "examples"
+RECIPES = (EXAMPLES / "nightly", EXAMPLES / "pipeline")
 NOTE = "<!-- Made by `make reference` from the program; changes belong there. -->\n\n"
 
 COMMANDS_SAY = """\
@@ -25,7 +26,8 @@ KEYS_SAY = """\
 Every key that workspace.toml may have, as `flakesync schema workspace` describes them to editors.
 [The manifest](../workspace.md) explains them, with examples."""
 RECIPES_SAY = """\
-The files of `examples/nightly`, whole, to be copied. [Every night](../nightly.md) explains them."""
+The files of `examples/nightly` and `examples/pipeline`, whole, to be copied. [Every night](../nightly.md) explains the ones,
+[pipelines](../pipelines.md) the others."""
 
 _LANGUAGES = {".yml": "yaml", ".sh": "sh", ".service": "ini", ".timer": "ini"}
 _TABLES = {
@@ -198,12 +200,13 @@ def _toml(value: object) -> str:
 def recipes() -> str:
     """Return docs/reference/recipes.md."""
     parts = ["# Recipes", RECIPES_SAY]
-    for file in sorted(RECIPES.rglob("*")):
+    for folder, file in ((folder, file) for folder in RECIPES for file in sorted(folder.rglob("*"))):
+        title = file.relative_to(folder if folder is RECIPES[0] else EXAMPLES)
         if file.suffix in _LANGUAGES:
-            parts.append(f"## {file.relative_to(RECIPES)}")
+            parts.append(f"## {title}")
             parts.append(f"```{_LANGUAGES[file.suffix]}\n{file.read_text('utf-8').rstrip()}\n```")
         elif file.suffix == ".md":
-            parts.append(f"## {file.relative_to(RECIPES)}")
+            parts.append(f"## {title}")
             parts.append(_one_deeper(file.read_text("utf-8").rstrip()))
     return NOTE + "\n\n".join(parts) + "\n"
 

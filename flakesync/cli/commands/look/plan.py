@@ -1,6 +1,8 @@
 """`flakesync plan`."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from flakesync.cli import screen
 from flakesync.cli.opening import look, open_workspace, show_hints, show_undecided
@@ -9,10 +11,34 @@ from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 if TYPE_CHECKING:
     from flakesync.analysis.moves import Plan
+    from flakesync.survey.survey import Survey
+
+Format = Literal["text", "gitlab", "github", "github-matrix"]
 
 
 @with_common()
-def plan(common: Common) -> int:
+def plan(
+    common: Common,
+    form: Annotated[
+        Format,
+        typer.Option(
+            "--format",
+            help="Print a pipeline: a child pipeline of GitLab, a workflow of GitHub, or the matrices of its jobs.",
+        ),
+    ] = "text",
+    max_jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--max-jobs",
+            metavar="N",
+            min=1,
+            help="Jobs of the pipeline at most; repos then share jobs.  [default: 500 on GitLab, 250 on GitHub]",
+        ),
+    ] = None,
+    waves: Annotated[
+        int, typer.Option("--waves", metavar="N", min=1, help="How many waves the workflow has, for github-matrix.")
+    ] = 10,
+) -> int:
     """Show what a sync would do, wave by wave. Writes nothing.
 
     With --repo, --group or --exclude only the chosen repos change; the others
@@ -20,20 +46,30 @@ def plan(common: Common) -> int:
     clone tells too little, or the checks of a pin cannot be read. With -v each
     change has its source, the date of what is locked, and whole commits.
 
+    --format writes the plan as a pipeline with a job for each repo, for runners of
+    your own: gitlab for a child pipeline, github for a workflow, which is
+    committed once, and github-matrix for what its first job appends to
+    $GITHUB_OUTPUT.
+
     \b
     Examples:
       flakesync plan
       flakesync plan --exclude experiments
       flakesync plan --json | jq '.waves[0]'
+      flakesync plan --format gitlab --out plan.json > pipeline.yml
     """
     from flakesync.analysis.documents.plan import plan_document
     from flakesync.analysis.plan import make_plan
 
+    if form != "text" and common.json:
+        raise typer.BadParameter("--json and --format exclude each other", param_hint="'--format'")
     workspace, selected = open_workspace(common)
     survey = look(common, workspace)
     decided = make_plan(survey, selected)
     document = plan_document(decided)
-    if common.json:
+    if form != "text":
+        screen.answer_text(_pipeline(survey, decided, form, max_jobs, waves))
+    elif common.json:
         screen.answer_json(document)
     else:
         from flakesync.report.plan import render_plan
@@ -43,6 +79,20 @@ def plan(common: Common) -> int:
     show_hints(survey.graph, selected)
     unknown = show_undecided(survey)
     return EXIT_FINDINGS if document.problems or decided.blind or unknown else EXIT_OK
+
+
+def _pipeline(survey: "Survey", plan: "Plan", form: Format, max_jobs: int | None, waves: int) -> str:
+    """Return a plan as the file of a CI system. Raises: FlakesyncError."""
+    from flakesync.pipeline.jobs import make_jobs, make_waves
+    from flakesync.report.pipeline import github, gitlab
+    from flakesync.sync.tasks.task import make_tasks
+
+    if form == "github":
+        return github.render_github(max(1, len(survey.graph.waves)))
+    upstreams = {name: task.upstreams for name, task in make_tasks(survey, plan).items()}
+    if form == "gitlab":
+        return gitlab.render_gitlab(make_jobs(upstreams, max_jobs or gitlab.MOST_JOBS, gitlab.MOST_NEEDS), plan.run)
+    return github.render_matrix(make_waves(upstreams, max_jobs or github.MOST_JOBS), waves)
 
 
 def _sources(plan: "Plan") -> dict[tuple[str, str, str], str]:

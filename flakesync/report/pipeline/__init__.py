@@ -1,0 +1,1 @@
+"""A plan as the files of CI systems."""

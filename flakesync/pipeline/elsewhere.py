@@ -5,7 +5,7 @@ objects, so no ref of theirs moves, and tasks of other plans may go on beside it
 lease on what was seen before: whoever pushes meanwhile wins, and the task fails.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from flakesync.sync.events import Note, Progress
 from flakesync.sync.job import full_ref
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
-from flakesync.sync.outcome import Failed, Unchanged, Updated
+from flakesync.sync.outcome import Failed, RepoOutcome, Updated
 from flakesync.sync.preflight import require_identity
 from flakesync.sync.tasks.task import RepoTask
 from flakesync.sync.tasks.worker import Worker, make_rests
@@ -58,6 +58,10 @@ class Place:
     push: bool = True
     up_to_date: UpToDateBranches = UpToDateBranches(None)  # noqa: RUF009 - it keeps nothing
 
+    def told(self, listener: Callable[[Progress], None]) -> "Place":
+        """Return the same place with another listener."""
+        return replace(self, listener=listener)
+
     def states(self) -> RepoStates:
         """Return the repos as their servers have them from now on, each asked once."""
         options = self.options
@@ -66,11 +70,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """The result of one task. pushed: whether the update branch of its server was moved. notes: for a person."""
+    """The result of one task.
 
-    outcome: Updated | Unchanged | Failed
+    pushed: whether the update branch of its server was moved. notes: for a person. locker: who wrote the locks; empty:
+    it did not come to that.
+    """
+
+    outcome: RepoOutcome
     pushed: bool = False
     notes: tuple[str, ...] = ()
+    locker: str = ""
 
 
 def carry_out(task: RepoTask, place: Place, states: RepoStates | None = None) -> TaskResult:
@@ -87,13 +96,13 @@ def carry_out(task: RepoTask, place: Place, states: RepoStates | None = None) ->
             notes.append(event.text)
         listener(event)
 
-    place = replace(place, listener=listen)
+    place = place.told(listen)
     try:
         with exclusive(task_lock(place.workspace.file, place.options.cache, task.repo), wait=True):
-            outcome, pushed = _Task(task, place, states or place.states()).carry_out()
+            result = _Task(task, place, states or place.states()).carry_out()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
-        outcome, pushed = Failed(task.repo, place.servers.clean_error(as_error(error))), False
-    return TaskResult(outcome, pushed, tuple(notes))
+        result = TaskResult(Failed(task.repo, place.servers.clean_error(as_error(error))))
+    return replace(result, notes=tuple(notes))
 
 
 class _Task:
@@ -105,26 +114,29 @@ class _Task:
         self.states = states
         self.branch = place.workspace.branch
 
-    def carry_out(self) -> tuple[Updated | Unchanged | Failed, bool]:
-        """Return the result, and whether it was pushed. Raises: FlakesyncError."""
+    def carry_out(self) -> TaskResult:
+        """Return the result. Raises: FlakesyncError."""
         task = self.task
         state = self.states.at(task.repo, task.base_rev)
         with Repository.open(state.clone) as repository:
             branches = self._look(repository, state)
         require_identity(self.place.workspace.author, [state.clone])
         with self._repositories(state) as (upstreams, locks):
-            outcome = self._work({task.repo: state, **upstreams}, locks)
-        if isinstance(outcome, Failed) or not self.place.push or outcome.branch is None:
-            return outcome, False
-        if outcome.commit == branches.remote or branches.url is None:
-            return outcome, False
+            worker = make_worker(self.place, {task.repo: state, **upstreams}, locks, task.day)
+            outcome = worker.carry_out(task)
+        locker = worker.tools.locker.name
+        if isinstance(outcome, Failed) or outcome.branch is None or not self.place.push or branches.url is None:
+            return TaskResult(outcome, locker=locker)
+        if outcome.commit == branches.remote:
+            return TaskResult(outcome, locker=locker)
         try:
             with Repository.open(state.clone) as repository:
                 push(repository, branches.url, self.branch, outcome.commit, branches.remote, self.place.servers)
         except FlakesyncError as error:
             checks, after = (outcome.checks, outcome.after) if isinstance(outcome, Updated) else ((), ())
-            return Failed(task.repo, self.place.servers.clean_error(error), checks, after), False
-        return outcome, True
+            failed = Failed(task.repo, self.place.servers.clean_error(error), checks, after)
+            return TaskResult(failed, locker=locker)
+        return TaskResult(outcome, pushed=True, locker=locker)
 
     def _look(self, repository: Repository, state: RepoAtCommit) -> Branches:
         """Return where the update branch is, which is flakesync's own. Raises: FlakesyncError."""
@@ -166,24 +178,6 @@ class _Task:
         own_commits(repository, self.branch, local, branches.bases)
         repository.clear_dead_locks(branches.ref)
         repository.update_ref(branches.ref, tip, old=local, message=f"{MOVER}: as the server has it")
-
-    def _work(
-        self, repositories: Mapping[RepoName, RepoAtCommit], locks: list[LockFile]
-    ) -> Updated | Unchanged | Failed:
-        place, workspace, options = self.place, self.place.workspace, self.place.options
-        clones = {identity: state.clone for state in repositories.values() for identity in state.repo.identities}
-        hosts = place.servers.hosts
-        sources = Sources(clones, locks, options.cache, offline=options.offline, hosts=hosts)
-        gate = make_gate(workspace, clones)
-        tools = make_tools(options, gate, sources, hosts, place.listener, place.up_to_date)
-        worker = Worker(
-            workspace=workspace,
-            states=repositories,
-            repositories=repositories,
-            tools=tools,
-            rests=make_rests(tools, workspace.file, options.cache, self.task.day),
-        )
-        return worker.carry_out(self.task)
 
     # ---- upstreams -----------------------------------------------------------------------------------------------
 
@@ -241,6 +235,26 @@ class _Task:
             if commit is not None and commit != state.base_rev:
                 refs[f"refs/heads/{self.branch}"] = commit
             return msgspec.structs.replace(state, clone=borrow_objects(repository, tmp, refs))
+
+
+def make_worker(
+    place: Place, repositories: Mapping[RepoName, RepoAtCommit], locks: Sequence[LockFile], day: str
+) -> Worker:
+    """Return who carries out the tasks of some repos. locks: that name what need not be fetched. day: UTC.
+
+    Raises: NixError: Nix is to write or to verify the locks, and there is none.
+    """
+    workspace, options, hosts = place.workspace, place.options, place.servers.hosts
+    clones = {identity: state.clone for state in repositories.values() for identity in state.repo.identities}
+    sources = Sources(clones, locks, options.cache, offline=options.offline, hosts=hosts)
+    tools = make_tools(options, make_gate(workspace, clones), sources, hosts, place.listener, place.up_to_date)
+    return Worker(
+        workspace=workspace,
+        states=repositories,
+        repositories=repositories,
+        tools=tools,
+        rests=make_rests(tools, workspace.file, options.cache, day),
+    )
 
 
 def upstreams_of(task: RepoTask) -> frozenset[RepoName]:

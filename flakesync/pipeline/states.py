@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from threading import Lock
 
 import msgspec
 
-from flakesync.errors import FlakesyncError, GitError, NoAnswerError, SyncError
+from flakesync.cache.single_flight import SingleFlight
+from flakesync.errors import GitError, NoAnswerError, SyncError
 from flakesync.git.remotes import transfer
 from flakesync.git.repository import Repository
 from flakesync.publish.branches import at_commit
@@ -28,18 +28,11 @@ class RepoStates:
         self._cache = cache
         self._hosts = hosts
         self._offline = offline
-        self._known: dict[RepoName, RepoAtCommit | FlakesyncError] = {}
-        self._guard = Lock()
+        self._flights = SingleFlight()
 
     def now(self, name: RepoName) -> RepoAtCommit:
         """Return a repo as its server has it now. Raises: FlakesyncError: it cannot be read."""
-        with self._guard:
-            found = self._known.get(name)
-            if found is None:
-                found = self._known[name] = self._read(name)
-        if isinstance(found, FlakesyncError):
-            raise found
-        return found
+        return self._flights.get(name, lambda: self._read(name))
 
     def at(self, name: RepoName, base_rev: Rev) -> RepoAtCommit:
         """Return a repo with the commit of its base that a plan was made with; the base may have moved on since.
@@ -84,12 +77,9 @@ class RepoStates:
                         "no-such-commit", f"{state.name}: its branch {where} does not have {rev[:12]}", hint=_NEW_PLAN
                     )
 
-    def _read(self, name: RepoName) -> RepoAtCommit | FlakesyncError:
+    def _read(self, name: RepoName) -> RepoAtCommit:
         repo = self._workspace.repo(name)
-        try:
-            return at_commit(read_repo(self._workspace, repo, cache=self._cache, offline=self._offline))
-        except FlakesyncError as error:
-            return error
+        return at_commit(read_repo(self._workspace, repo, cache=self._cache, offline=self._offline))
 
     def _fetch(self, repository: Repository, state: RepoAtCommit, rev: Rev) -> None:
         """Fetch one commit by its id, which not every server allows; that it is not there is no error."""

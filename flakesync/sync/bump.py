@@ -55,7 +55,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         if known and old is not None and is_sound(repository.reader, old, files):
             return _unchanged(job, old)
         edited = edited_files(repository, job)
-        before = _locks_before(job, repository)
+        before = locks_before(job, repository)
         try:
             existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
             current = existing is not None and is_current(job, repository, tools.gate, existing, before, edited)
@@ -110,7 +110,7 @@ def _files_of(job: BumpJob, repository: Repository, tip: Rev | None) -> list[str
         return locks
 
 
-def _locks_before(job: BumpJob, repository: Repository) -> dict[FlakeDir, LockFile]:
+def locks_before(job: BumpJob, repository: Repository) -> dict[FlakeDir, LockFile]:
     """Return the locks at the base: those that move, and those of flakes that are edited, as far as they have one."""
     found: dict[FlakeDir, LockFile] = {}
     for dir in dict.fromkeys([*job.flakes, *(dir for dir, _ in job.edits)]):

@@ -14,7 +14,7 @@ from flakesync.cli.options import Common, with_common
 
 GROUPS = {
     "Look": ("graph", "drift", "audit", "sbom", "inputs", "why", "plan", "seen", "report"),
-    "Change": ("sync", "move", "follow", "bisect", "hold"),
+    "Change": ("sync", "task", "collect", "move", "follow", "bisect", "hold"),
     "Land": ("publish", "status", "land", "abandon"),
     "Carry": ("bundle", "import"),
     "Set up": ("init", "doctor", "schema", "demo", "man"),

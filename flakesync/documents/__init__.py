@@ -15,6 +15,7 @@ DocumentName = Literal[
     "follow",
     "move",
     "sync",
+    "task",
     "bisect",
     "hold",
     "publish",
@@ -31,6 +32,7 @@ DOCUMENTS: tuple[DocumentName, ...] = get_args(DocumentName)
 
 MODULES: Mapping[DocumentName, str] = {
     "seen": "cooldown.seen",
+    "task": "change.task",
     "hold": "change.hold",
     "publish": "pulls.publish",
     "status": "pulls.status",

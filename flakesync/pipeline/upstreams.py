@@ -30,13 +30,17 @@ from flakesync.workspace.snapshot import RepoAtCommit
 
 
 class Upstreams:
-    """The results of tasks as their servers show them. Not for several threads at once."""
+    """The results of tasks as their servers show them."""
 
-    def __init__(self, plan: PlanFile, place: Place, states: RepoStates) -> None:
+    def __init__(
+        self, plan: PlanFile, place: Place, states: RepoStates, known: Mapping[RepoName, Rev | FailedUpstream] = {}
+    ) -> None:
+        """known: what is known of some already; it may grow meanwhile."""
         self._plan = plan
         self._place = place
         self._states = states
-        self._known: dict[RepoName, Rev | FailedUpstream] = {}
+        self._known = known
+        self._found: dict[RepoName, Rev | FailedUpstream] = {}
 
     def commits_of(self, task: RepoTask) -> dict[RepoName, Rev] | FailedUpstream:
         """Return the commits of a task's upstreams, or the first upstream that has none.
@@ -53,9 +57,11 @@ class Upstreams:
 
     def commit(self, name: RepoName) -> Rev | FailedUpstream:
         """Return the commit of a repo of the plan that its dependents lock. Raises: FlakesyncError."""
-        if name not in self._known:
-            self._known[name] = self._find(self._plan.by_repo[name])
-        return self._known[name]
+        if name in self._known:
+            return self._known[name]
+        if name not in self._found:
+            self._found[name] = self._find(self._plan.by_repo[name])
+        return self._found[name]
 
     def _find(self, task: RepoTask) -> Rev | FailedUpstream:
         name = task.repo

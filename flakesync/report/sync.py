@@ -14,6 +14,7 @@ from flakesync.documents.sync import (
     SyncDocument,
 )
 from flakesync.errors import plain
+from flakesync.report.alike import alike, capped, likeness
 from flakesync.report.cooldown.choices import render_choices
 from flakesync.report.plan import change_lines
 from flakesync.report.text import (
@@ -56,14 +57,7 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     holding = [each for each in document.repos if each.status == "unchanged" and each.held]
     column = widest((shown(outcome.repo) for outcome in (*touched, *holding)), most=32)
     for outcome in touched:
-        lines += fold(_heading(outcome, column), width, _INDENT)
-        lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
-        lines += _held(outcome.held, width)
-        lines += failed_upstream_lines(outcome.failed_upstreams, width)
-        lines += _error(outcome, width)
-        lines += _files(outcome.files, width)
-        lines += _checks([*outcome.after, *outcome.checks], full)
-        lines += _diff(outcome.diff)
+        lines += outcome_lines(outcome, column, width, full=full)
     for outcome in holding:
         lines += fold(_heading(outcome, column), width, _INDENT)
         lines += _held(outcome.held, width, brief=True)
@@ -73,20 +67,34 @@ def render_sync(document: SyncDocument, *, width: int, full: bool = False) -> li
     if unchanged:
         body = flow(unchanged, width - _STATUS_WIDTH - 2)
         lines += hang(line(Span("unchanged", "dim"), "  "), body, _STATUS_WIDTH + 2)
-    lines += _left(document.left, width, full=full)
+    lines += left_lines(document.left, width, full=full)
     lines += render_choices("cooldown", document.pins, width)
     return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
 
 
-def _left(left: Sequence[LeftDocument], width: int, *, full: bool) -> list[Line]:
+def outcome_lines(outcome: Outcome, column: int, width: int, *, full: bool) -> list[Line]:
+    """Return what is said of one repo: what moved, or why it could not. column: of what follows its name."""
+    lines = fold(_heading(outcome, column), width, _INDENT)
+    lines += change_lines(outcome.changes, indent=_INDENT, width=width) if outcome.status == "updated" else []
+    lines += _held(outcome.held, width)
+    lines += failed_upstream_lines(outcome.failed_upstreams, width)
+    lines += _error(outcome, width)
+    lines += _files(outcome.files, width)
+    lines += _checks([*outcome.after, *outcome.checks], full)
+    lines += _diff(outcome.diff)
+    return lines
+
+
+def left_lines(left: Sequence[LeftDocument], width: int, *, full: bool) -> list[Line]:
     """Return what was not mended, and why; advice on flake.nix is only counted, unless `full`."""
     listed = [each for each in left if full or each.kind not in ADVICE]
     advice = Counter(each.kind for each in left if each not in listed)
     lines: list[Line] = []
-    for each in listed:
+    for each, *others in capped(listed, lambda each: id(each) if full else _kind(each)):
         head = line(Span(pad("left", _STATUS_WIDTH), "warn" if each.fails else "dim"), "  ")
         name = input_name(each.flake, each.input)
         words = f"{shown(each.repo)}{f' {name}' if name else ''}: {each.kind}, {shown(each.reason)}"
+        words = f"{len(others) + 1} more: {each.kind}, {alike('-v')}" if others else words
         pieces = wrap(words, width - _STATUS_WIDTH - 2)
         lines += hang(head, [line(piece) for piece in pieces], _STATUS_WIDTH + 2)
     if advice:
@@ -94,6 +102,10 @@ def _left(left: Sequence[LeftDocument], width: int, *, full: bool) -> list[Line]
         words = f"flake.nix or the pin decides what else drift finds: {kinds} (-v)"
         lines += [line(Span(piece, "dim")) for piece in wrap(words, width)]
     return lines
+
+
+def _kind(left: LeftDocument) -> object:
+    return left.kind, left.fails, likeness(left.reason, left.repo)
 
 
 def progress_line(event: Finished[RepoOutcome]) -> Line:

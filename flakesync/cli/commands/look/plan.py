@@ -1,5 +1,6 @@
 """`flakesync plan`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -38,8 +39,12 @@ def plan(
     waves: Annotated[
         int, typer.Option("--waves", metavar="N", min=1, help="How many waves the workflow has, for github-matrix.")
     ] = 10,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the plan to a file, too, for `task` and `collect`."),
+    ] = None,
 ) -> int:
-    """Show what a sync would do, wave by wave. Writes nothing.
+    """Show what a sync would do, wave by wave. Changes no repo.
 
     With --repo, --group or --exclude only the chosen repos change; the others
     are taken as they are. Exits with 1 when a repo cannot be planned, a shallow
@@ -76,6 +81,11 @@ def plan(
 
         sources = _sources(decided) if common.verbose else None
         screen.answer(render_plan(document, width=screen.width(), sources=sources))
+    if out is not None:
+        from flakesync.cli.files import write_files
+        from flakesync.pipeline.plan_file import make_plan_file
+
+        write_files(out.parent, {out.name: make_plan_file(survey, decided, selected).encode()})
     show_hints(survey.graph, selected)
     unknown = show_undecided(survey)
     return EXIT_FINDINGS if document.problems or decided.blind or unknown else EXIT_OK

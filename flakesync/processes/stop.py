@@ -100,6 +100,16 @@ def tidy() -> None:
         undo(True)
 
 
+def forget() -> None:
+    """Forget all that has begun, in a process that was just forked: it is its parent's, who ends and undoes it."""
+    global _guard, _stops, _shields, _held_back
+    _guard = threading.Lock()
+    _stops = _shields = 0
+    _held_back = None
+    _breaks.clear()
+    _undos.clear()
+
+
 def is_stopped() -> bool:
     """Tell whether everything is to end."""
     return _stops > 0

@@ -1,7 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +21,14 @@ from flakesync.nix.reference.identity import Identity
 from flakesync.survey.survey import Survey
 from flakesync.sync.borrowed import at_commits, repositories_of
 from flakesync.sync.bump import bump
-from flakesync.sync.events import Finished, Listener, Note, Started
+from flakesync.sync.events import Finished, Listener, Note, Relay, Started
+from flakesync.sync.executors import Executor
+from flakesync.sync.executors.choice import MakeExecutor, TaskRun, usual
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
 from flakesync.sync.preflight import require_identity
-from flakesync.sync.schedule import run_ready
+from flakesync.sync.schedule import Known, ReadyQueue, run_on
 from flakesync.sync.tasks.task import RepoTask, make_tasks
 from flakesync.sync.tasks.worker import Work, Worker, make_rests
 from flakesync.sync.tools import make_tools, one_at_a_time
@@ -39,9 +41,17 @@ from flakesync.workspace.snapshot import PlainFolder, RepoState, Snapshot
 
 
 def sync(
-    survey: Survey, plan: Plan, options: Options, listener: Listener[RepoOutcome], *, work: Work | None = None
+    survey: Survey,
+    plan: Plan,
+    options: Options,
+    listener: Listener[RepoOutcome],
+    *,
+    work: Work | None = None,
+    executor: MakeExecutor | None = None,
 ) -> SyncResult:
     """Bump every repo of the plan and return the result of each. work: what is done about one, in place of `bump`.
+
+    executor: makes who carries the tasks out; None: threads, as many as the workspace has jobs.
 
     Raises:
         FlakesyncError: nothing could be begun: no git, no Nix where it is needed for all, nobody to make the commits, a
@@ -66,7 +76,8 @@ def sync(
             None if options.dry_run else run_file(workspace.file, options.cache, "up-to-date")
         )
         listener = one_at_a_time(listener)
-        tools = make_tools(options, make_gate(workspace, clones), sources, hosts, listener, up_to_date)
+        relay = Relay(listener)
+        tools = make_tools(options, make_gate(workspace, clones), sources, hosts, relay, up_to_date)
         worker = Worker(
             workspace=workspace,
             states=at_commits(snapshot.states),
@@ -77,8 +88,10 @@ def sync(
             work=work or bump,
         )
         run = _Run(survey, plan, worker, listener, unborrowed)
+        lockers: set[str] = set()
+        task_run = TaskRun(worker=worker, tasks=run.tasks, relay=relay, options=options, lockers=lockers)
         try:
-            run.carry_out()
+            run.carry_out((executor or usual(workspace.jobs))(task_run))
         finally:
             up_to_date.write()
         for name in plan.unchanged:
@@ -86,7 +99,7 @@ def sync(
     order = [*(name for name, _ in plan.changes()), *sorted(plan.problems)]
     return SyncResult(
         run=plan.run,
-        locker=tools.locker.name,
+        locker=_names([tools.locker.name, *sorted(lockers)]),
         dry_run=options.dry_run,
         repos=tuple(run.outcome(name) for name in order),
         untouched=plan.unchanged,
@@ -123,10 +136,10 @@ class _Run:
             name: Failed(name, error) for name, error in plan.problems.items()
         }
 
-    def carry_out(self) -> None:
-        """Do all repos of the plan."""
+    def carry_out(self, executor: Executor[RepoTask, RepoOutcome]) -> None:
+        """Have all repos of the plan done."""
         upstreams = {name: task.upstreams for name, task in self.tasks.items()}
-        run_ready(list(self.tasks), upstreams, self._work, self._finish, jobs=self.workspace.jobs)
+        run_on(executor, ReadyQueue(list(self.tasks), upstreams), self._ready, self._finish)
 
     def outcome(self, name: RepoName) -> RepoOutcome:
         """Return what became of a repo, when all are done."""
@@ -143,11 +156,7 @@ class _Run:
         self.done += 1
         self.listener(Finished(name, outcome, self.done, len(self.changes)))
 
-    def _work(self, name: RepoName) -> RepoOutcome:
-        task = self._ready(name)
-        return self.worker.carry_out(task) if isinstance(task, RepoTask) else task
-
-    def _ready(self, name: RepoName) -> RepoTask | Failed | Skipped:
+    def _ready(self, name: RepoName) -> RepoTask | Known[RepoOutcome]:
         """Return the task of a repo whose upstreams have ended; or the outcome of one that is not begun."""
         commits: dict[RepoName, Rev] = {}
         for upstream in sorted(self.tasks[name].upstreams):
@@ -155,14 +164,14 @@ class _Run:
                 case Updated(commit=commit) | Unchanged(commit=commit):
                     commits[upstream] = commit
                 case Failed():
-                    return Skipped(name, FailedUpstream(upstream, skipped=False, because=upstream))
+                    return Known(Skipped(name, FailedUpstream(upstream, skipped=False, because=upstream)))
                 case Skipped(upstream=above):
-                    return Skipped(name, FailedUpstream(upstream, skipped=True, because=above.because))
+                    return Known(Skipped(name, FailedUpstream(upstream, skipped=True, because=above.because)))
                 case other:
                     assert_never(other)
         self.listener(Started(name))
         if name in self.failing:
-            return Failed(name, self.failing[name])
+            return Known(Failed(name, self.failing[name]))
         return msgspec.structs.replace(self.tasks[name], commits=commits)
 
     def leave(self, name: RepoName) -> None:
@@ -186,6 +195,11 @@ class _Run:
                     self.listener(Note(f"{name}: nothing to update any more, its update branch is removed"))
         except Exception as error:  # noqa: BLE001 - it is left alone anyway
             self.listener(Note(f"{name}: its update branch stays: {as_error(error).message}"))
+
+
+def _names(lockers: Sequence[str]) -> str:
+    """Return who has written locks, each once, however many processes they were. lockers: what each calls its own."""
+    return ", ".join(dict.fromkeys(name for each in lockers if each for name in each.split(", ")))
 
 
 def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:

@@ -51,3 +51,15 @@ Progress = Started | Step | Note
 
 Event = Started | Step | Note | Finished[Result]
 Listener = Callable[[Event[Result]], None]
+
+
+class Relay:
+    """A listener that hands on what it is told; a process that was forked lets it tell its parent."""
+
+    def __init__(self, to: "Callable[[Progress], None]") -> None:
+        """to: whom it tells; another one may be put in its place."""
+        self.to = to
+
+    def __call__(self, event: Progress) -> None:
+        """Hand on what has happened."""
+        self.to(event)

@@ -155,12 +155,12 @@ class BumpJob(msgspec.Struct, frozen=True, kw_only=True):
 
     def encode(self) -> bytes:
         """Return the job as JSON."""
-        return msgspec.json.encode(self, enc_hook=_encode_path)
+        return msgspec.json.encode(self, enc_hook=encode_path)
 
     @classmethod
     def decode(cls, data: bytes) -> "BumpJob":
         """Return the job that `encode` has written. Raises msgspec.ValidationError."""
-        return msgspec.json.decode(data, type=cls, dec_hook=_decode_path)
+        return msgspec.json.decode(data, type=cls, dec_hook=decode_path)
 
 
 def make_job(
@@ -256,13 +256,15 @@ def _author_of(text: str | None) -> Signature | None:
 # A path is any bytes, which are not always text that JSON can hold.
 
 
-def _encode_path(value: object) -> bytes:
+def encode_path(value: object) -> bytes:
+    """Return a path as what msgspec can write: the `enc_hook` of values with paths in them."""
     if isinstance(value, Path):
         return os.fsencode(value)
     raise NotImplementedError(type(value))
 
 
-def _decode_path(kind: type, value: object) -> Path:
+def decode_path(kind: type, value: object) -> Path:
+    """Return the path that `encode_path` has written: the `dec_hook`."""
     if kind is Path and isinstance(value, str):
         return Path(os.fsdecode(base64.b64decode(value)))
     raise NotImplementedError(kind)

@@ -40,6 +40,15 @@ class UpToDateBranches:
         """Note that these agree."""
         self._found.add(_digest(what))
 
+    def take(self) -> frozenset[bytes]:
+        """Return what was found since this was asked last, for another process to `put`; it is not kept here."""
+        found, self._found = frozenset(self._found), set()
+        return found
+
+    def put(self, found: frozenset[bytes]) -> None:
+        """Note what another process has found, as `take` gives it."""
+        self._found |= found
+
     def write(self) -> None:
         """Keep what this run has found for the next one, and what was known before, up to a size."""
         if self._place is None or self._found <= self._known:

@@ -25,6 +25,7 @@ from flakesync.survey.read import read_survey
 from flakesync.sync.documents import sync_document
 from flakesync.sync.engine import sync
 from flakesync.sync.events import Event
+from flakesync.sync.executors.choice import MakeExecutor
 from flakesync.sync.lockers.auto import LockerChoice
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import RepoOutcome
@@ -293,6 +294,7 @@ def run_sync(
     locker: LockerChoice = "nix",
     verify: bool = False,
     waived: Mapping[PinName, str] | None = None,
+    executor: MakeExecutor | None = None,
 ) -> Ran:
     """Do what `flakesync sync` does, in this process; but Nix writes the locks, where `locker` does not say otherwise.
 
@@ -309,7 +311,7 @@ def run_sync(
             listener(event)
 
     options = Options(cache=cache_dir(), locker=locker, verify=verify, dry_run=dry_run, offline=offline)
-    document = sync_document(sync(survey, plan, options, listen), plan=plan)
+    document = sync_document(sync(survey, plan, options, listen, executor=executor), plan=plan)
     return Ran(document, plan, tuple(events))
 
 

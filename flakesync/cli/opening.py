@@ -8,7 +8,7 @@ from flakesync.cli.options import Common
 from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flakesync.survey.graph import RepoGraph
     from flakesync.survey.survey import Survey
@@ -59,13 +59,21 @@ def look(
 def show_undecided(survey: "Survey") -> bool:
     """Show which pins and sources could not be decided on, so that their inputs stay; return whether there are any."""
     from flakesync.analysis.cooldown import undecided
+    from flakesync.report.alike import alike, capped, likeness
 
     errors = undecided(survey)
-    for error in errors:
-        screen.error(error.code, error.message)
-    for hint in dict.fromkeys(error.hint for error in errors if error.hint is not None):
-        screen.hint(hint)
+    for error, *others in capped(errors, lambda each: (each.code, likeness(each.message))):
+        screen.error(error.code, f"{len(others) + 1} more, {alike()}" if others else error.message)
+    _show_hints(errors)
     return bool(errors)
+
+
+def _show_hints(errors: "Sequence[FlakesyncError]") -> None:
+    from flakesync.report.alike import capped, likeness
+
+    hints = dict.fromkeys(error.hint for error in errors if error.hint is not None)
+    for hint, *others in capped(hints, likeness):
+        screen.hint(f"the same of {len(others) + 1} more" if others else hint)
 
 
 def show_hints(graph: "RepoGraph | Snapshot", selected: "frozenset[RepoName]") -> bool:
@@ -74,8 +82,7 @@ def show_hints(graph: "RepoGraph | Snapshot", selected: "frozenset[RepoName]") -
 
     states = (state for name, state in graph.states.items() if name in selected)
     errors = [state.error for state in states if isinstance(state, UnreadableRepo)]
-    for hint in dict.fromkeys(error.hint for error in errors if error.hint is not None):
-        screen.hint(hint)
+    _show_hints(errors)
     return bool(errors)
 
 
@@ -89,7 +96,7 @@ def note_unread(graph: "RepoGraph | Snapshot", selected: "frozenset[RepoName]") 
         if isinstance(state, UnreadableRepo):
             found.append((state.name, state.error.message))
         found += ((state.name, flake.problem.detail) for flake in state.flakes if flake.problem is not None)
-    for names, detail in by_detail(found):
+    for names, detail in by_detail(found, "`drift --json`"):
         screen.note(f"not read: {names}: {detail}")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flakesync.errors import plain
+from flakesync.report.alike import alike, capped, likeness
 from flakesync.secrets import hide_secrets
 from flakesync.terms import iso_day
 
@@ -233,12 +234,19 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or one + 's'}"
 
 
-def by_detail(found: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return (names, detail) for (name, detail): what is the same of many repos, such as a dead host, is said once."""
+def by_detail(found: Iterable[tuple[str, str]], how: str = "--json") -> list[tuple[str, str]]:
+    """Return (names, detail) for (name, detail): what is the same of many repos, such as a dead host, is said once.
+
+    Of more than twenty details that differ in names and places alone, the others are counted. how: what shows each.
+    """
     names: dict[str, list[str]] = {}
     for name, detail in found:
         names.setdefault(detail, []).append(name)
-    return [(few(each), detail) for detail, each in names.items()]
+    together = capped(names.items(), lambda item: likeness(item[0], item[1][0]))
+    return [
+        (few([name for _, every in each for name in every]), each[0][0] if len(each) == 1 else alike(how))
+        for each in together
+    ]
 
 
 def few(names: Sequence[str], what: str = "repos", most: int = 3) -> str:

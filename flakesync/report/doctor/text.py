@@ -1,8 +1,12 @@
 """What doctor has found, as text: a table, each row with what to do about it below."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from flakesync.documents.doctor import DoctorDocument, DoctorRow, How
+from flakesync.report.alike import alike, capped, likeness
 from flakesync.report.text import (
     BLANK,
     Line,
@@ -35,12 +39,21 @@ def render_doctor(document: DoctorDocument, *, width: int, full: bool = False) -
     column = min(widest(shown(each.what) for each in document.rows), share(width, _INDENT + 2 + _LEAST_DETAIL, 32))
     lines: list[Line] = []
     group = None
-    for each in document.rows:
+    for each in document.rows if full else _first(document.rows):
         if each.group != group:
             lines += [*([BLANK] if lines else []), line(Span(each.group, "head"))]
             group = each.group
         lines += _row(each, column if column >= _LEAST_COLUMN else width - _INDENT, width, full)
     return [*lines, *([BLANK] if lines else []), *fold(_summary(document), width)]
+
+
+def _first(rows: Iterable[DoctorRow]) -> Iterator[DoctorRow]:
+    """Give the rows; of more than twenty that say the same of something else, the others as one, of the first's."""
+    for each in capped(rows, lambda row: (row.group, row.how, likeness(row.detail), row.hint)):
+        if len(each) == 1:
+            yield each[0]
+        else:
+            yield msgspec.structs.replace(each[0], detail=f"{len(each)} more, {alike('-v')}", repos=[], hint=None)
 
 
 def _row(each: DoctorRow, column: int, width: int, full: bool) -> list[Line]:

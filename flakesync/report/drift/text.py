@@ -4,8 +4,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from flakesync.analysis.findings import GRAVE
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
+from flakesync.report.alike import alike, capped, likeness
 from flakesync.report.cooldown.choices import conditions_words, render_choices, tip_words
 from flakesync.report.text import (
     BLANK,
@@ -39,6 +42,7 @@ _MOST_REPO_LINES = 4
 _MOST_OF_A_KIND = 5
 _KIND_WIDTH = 11
 _OF_PINS = {"pin", "age"}
+_NOT_READ = {"unreachable", "no-lock", "bad-lock"}
 _NO_REPO = "no repo"
 AT_TARGET = "–"
 
@@ -56,20 +60,35 @@ def render_drift(report: DriftReport, *, now: int, repos: int, width: int, full:
         by_repo[finding.repo].append(finding)
     if lines and by_repo:
         lines.append(BLANK)
-    for repos_alike, findings in _alike(by_repo):
+    for repos_alike, findings in _alike(by_repo, full):
         lines += fold(line(Span(repos_alike, "name")), width, 2)
         lines += _of_repo(findings, width, full)
     summary = fold(_summary(report, repos), width)
     return [*lines, BLANK, *summary] if lines else summary
 
 
-def _alike(by_repo: Mapping[str, list[Finding]]) -> Iterable[tuple[str, list[Finding]]]:
-    """Give the findings of each repo; repos that could not be read for the same reason come together."""
+def _alike(by_repo: Mapping[str, list[Finding]], full: bool) -> Iterable[tuple[str, list[Finding]]]:
+    """Give the findings of each repo; repos that could not be read for the same reason come together.
+
+    Unless `full`, of more than twenty that cannot be read in the same way the others come together too.
+    """
     together: dict[str, tuple[list[str], list[Finding]]] = {}
     for repo, findings in by_repo.items():
         unreadable = [found.detail for found in findings if found.kind == "unreachable"]
         together.setdefault(unreadable[0] if unreadable else f" {repo}", ([], findings))[0].append(repo)
-    return ((few(names), findings) for names, findings in together.values())
+    for (names, findings), *others in capped(together.values(), lambda each: id(each) if full else _kind(*each)):
+        if others:
+            names = [name for each, _ in [(names, findings), *others] for name in each]
+            findings = [msgspec.structs.replace(findings[0], detail=alike("-v"))]
+        yield few(names), findings
+
+
+def _kind(names: Sequence[str], findings: Sequence[Finding]) -> object:
+    """Return what repos have in common of which nothing is known but that they could not be read."""
+    first = findings[0]
+    if len(findings) > 1 or first.kind not in _NOT_READ:
+        return id(findings)
+    return first.kind, first.flake, likeness(first.detail, names[0])
 
 
 @dataclass(frozen=True, slots=True)

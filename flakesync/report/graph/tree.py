@@ -158,7 +158,7 @@ def _problems(graph: RepoGraph, width: int) -> list[Line]:
     if not found:
         return []
     lines = [BLANK, line(Span("not read", "bad"))]
-    for name, detail in by_detail(found):
+    for name, detail in by_detail(found, "`drift --json`"):
         pieces = wrap(f"{name}: {shown(detail)}", width - 4)
         lines += hang(line("  "), [line(piece) for piece in pieces], 4)
     return lines

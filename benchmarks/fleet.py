@@ -38,6 +38,17 @@ class Fleet:
         return [member for wave in self.waves for member in wave]
 
 
+def waves_of(count: int) -> list[dict[str, tuple[str, ...]]]:
+    """Return the names of such a workspace wave by wave, each with the repos that it takes."""
+    width = count // WAVES
+    waves: list[dict[str, tuple[str, ...]]] = []
+    for wave in range(WAVES):
+        size = width if wave else count - width * (WAVES - 1)
+        above = {n: (f"w{wave - 1}-{n}", f"w0-{(n * 7 + 1) % width}") if wave else () for n in range(size)}
+        waves.append({f"w{wave}-{n}": tuple(dict.fromkeys(names)) for n, names in above.items()})
+    return waves
+
+
 def make_fleet(root: Path, count: int, *, checkout: bool = False) -> Fleet:
     """Make `count` repos. checkout: whether their files are in the working trees.
 
@@ -50,14 +61,10 @@ def make_fleet(root: Path, count: int, *, checkout: bool = False) -> Fleet:
     nixpkgs = _input(root, "nixpkgs", first, {})
     made: dict[str, tuple[Rev, Member]] = {}
     waves: list[tuple[Member, ...]] = []
-    width = count // WAVES
-    for wave in range(WAVES):
-        size = width if wave else count - width * (WAVES - 1)
-        for number in range(size):
-            name = f"w{wave}-{number}"
-            above = (f"w{wave - 1}-{number}", f"w0-{(number * 7 + 1) % width}") if wave else ()
-            made[name] = _add(root, name, tuple(dict.fromkeys(above)), nixpkgs, made, checkout)
-        waves.append(tuple(made[f"w{wave}-{number}"][1] for number in range(size)))
+    for wave in waves_of(count):
+        for name, above in wave.items():
+            made[name] = _add(root, name, above, nixpkgs, made, checkout)
+        waves.append(tuple(made[name][1] for name in wave))
     manifest = root / "workspace.toml"
     table = {name: {"url": f"git+{_url(root, name)}", "path": f"./{name}"} for name in made}
     pins = {"nixpkgs": {"source": f"git+{_url(root, 'nixpkgs')}?ref=main"}}

@@ -24,6 +24,7 @@
     runs/HASH.lock              held by a run of a manifest
     tasks/HASH.lock             held by the task of a repo of a manifest
     runs/HASH.up-to-date        which update branches its runs have found to be as planned
+    runs/HASH.costs             how long the checks of its repos took
     verdicts/HASH.json          how the checks of a repo have ended on a tree, for 30 days
     bisect/REPO-HASH.jsonl      the journal of a bisection of a repo of a manifest (+ .lock)
 
@@ -186,7 +187,7 @@ def checks_file(cache: Path, *key: str) -> Path:
     return cache / "checks" / f"{_digest(chr(0).join(key))[:32]}.json"
 
 
-def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date"]) -> Path:
+def run_file(manifest: Path, cache: Path, ending: Literal["lock", "up-to-date", "costs"]) -> Path:
     """Return the file that runs of this manifest share."""
     return cache / "runs" / f"{_digest(os.fspath(manifest.resolve()))[:16]}.{ending}"
 

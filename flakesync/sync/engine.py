@@ -24,11 +24,13 @@ from flakesync.sync.bump import bump
 from flakesync.sync.events import Finished, Listener, Note, Relay, Started
 from flakesync.sync.executors import Executor
 from flakesync.sync.executors.choice import MakeExecutor, TaskRun, usual
+from flakesync.sync.executors.here import Inline
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.outcome import Failed, FailedUpstream, RepoOutcome, Skipped, SyncResult, Unchanged, Updated
 from flakesync.sync.preflight import require_identity
 from flakesync.sync.schedule import Known, ReadyQueue, run_on
+from flakesync.sync.tasks.costs import CheckCosts
 from flakesync.sync.tasks.task import RepoTask, make_tasks
 from flakesync.sync.tasks.worker import Work, Worker, make_rests
 from flakesync.sync.tools import make_tools, one_at_a_time
@@ -87,13 +89,15 @@ def sync(
             dry_run=options.dry_run,
             work=work or bump,
         )
-        run = _Run(survey, plan, worker, listener, unborrowed)
+        costs = CheckCosts(run_file(workspace.file, options.cache, "costs"))
+        run = _Run(survey, plan, worker, listener, unborrowed, costs)
         lockers: set[str] = set()
         task_run = TaskRun(worker=worker, tasks=run.tasks, relay=relay, options=options, lockers=lockers)
         try:
             run.carry_out((executor or usual(workspace.jobs))(task_run))
         finally:
             up_to_date.write()
+            run.costs.write()
         for name in plan.unchanged:
             run.leave(name)
     order = [*(name for name, _ in plan.changes()), *sorted(plan.problems)]
@@ -116,8 +120,9 @@ class _Run:
         worker: Worker,
         listener: Listener[RepoOutcome],
         unborrowed: Mapping[RepoName, FlakesyncError],
+        costs: CheckCosts,
     ) -> None:
-        """unborrowed: as `repositories_of` gives them."""
+        """unborrowed: as `repositories_of` gives them. costs: of earlier runs."""
         self.worker = worker
         self.workspace = survey.snapshot.workspace
         self.states = worker.states
@@ -126,6 +131,7 @@ class _Run:
         self.failing = {**unborrowed, **plan.failing}
         self.changes = dict(plan.changes())
         self.not_taken = plan.not_taken()
+        self.costs = costs
         self.done = 0
         # An upstream that was not selected, or could not be read, may be why there is nothing to do.
         partial = len(self.changes) + len(plan.unchanged) + len(plan.problems) < len(survey.snapshot.states)
@@ -139,7 +145,9 @@ class _Run:
     def carry_out(self, executor: Executor[RepoTask, RepoOutcome]) -> None:
         """Have all repos of the plan done."""
         upstreams = {name: task.upstreams for name, task in self.tasks.items()}
-        run_on(executor, ReadyQueue(list(self.tasks), upstreams), self._ready, self._finish)
+        # One after the other, they take as long in any order: then it is the plan's, which people know.
+        costs = self.costs.of(self.tasks) if not isinstance(executor, Inline) else None
+        run_on(executor, ReadyQueue(list(self.tasks), upstreams, costs), self._ready, self._finish)
 
     def outcome(self, name: RepoName) -> RepoOutcome:
         """Return what became of a repo, when all are done."""
@@ -153,6 +161,7 @@ class _Run:
 
     def _finish(self, name: RepoName, outcome: RepoOutcome) -> None:
         self.outcomes[name] = outcome
+        self.costs.add(outcome)
         self.done += 1
         self.listener(Finished(name, outcome, self.done, len(self.changes)))
 

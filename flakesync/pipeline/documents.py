@@ -1,10 +1,13 @@
 """Results of tasks → their documents."""
 
+import msgspec
+
 from flakesync.documents.change.task import TaskDocument
+from flakesync.documents.sync import Outcome
 from flakesync.errors import plain
 from flakesync.pipeline.elsewhere import TaskResult
 from flakesync.sync.documents import sync_document
-from flakesync.sync.outcome import SyncResult
+from flakesync.sync.outcome import Skipped, SyncResult
 
 
 def task_document(run: str, result: TaskResult) -> TaskDocument:
@@ -15,8 +18,16 @@ def task_document(run: str, result: TaskResult) -> TaskDocument:
     return TaskDocument(
         run=run,
         locker=result.locker,
-        outcome=whole.repos[0],
+        outcome=_outcome(result, whole.repos[0]),
         pushed=result.pushed,
         left=whole.left,
         notes=[plain(note) for note in result.notes],
     )
+
+
+def _outcome(result: TaskResult, outcome: Outcome) -> Outcome:
+    """Return the outcome of a task: here nobody knows whether its upstream failed, or has not ended yet."""
+    if not isinstance(result.outcome, Skipped) or outcome.error is None:
+        return outcome
+    message = f"{result.outcome.upstream.name} has no update of this plan"
+    return msgspec.structs.replace(outcome, error=msgspec.structs.replace(outcome.error, message=message))

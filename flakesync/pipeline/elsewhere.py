@@ -24,7 +24,7 @@ from flakesync.git.trailers import trailer
 from flakesync.nix.lock.file import LockFile
 from flakesync.pipeline.states import RepoStates, is_behind, update_tip
 from flakesync.processes.folders import temporary_folder
-from flakesync.publish.branches import Branches, find_branches, last_fetched, push
+from flakesync.publish.branches import Branches, as_read, find_branches, last_fetched, push
 from flakesync.sync.events import Note, Progress
 from flakesync.sync.job import full_ref
 from flakesync.sync.lockers.native.sources import Sources
@@ -142,7 +142,8 @@ class _Task:
         """Return where the update branch is, which is flakesync's own. Raises: FlakesyncError."""
         place = self.place
         if place.push:
-            branches = find_branches(repository, state, self.branch, place.servers)
+            found = as_read(repository, state, self.branch)
+            branches = found or find_branches(repository, state, self.branch, place.servers)
             if branches.url is None:
                 raise SyncError(
                     "no-server",

@@ -11,11 +11,16 @@ from flakesync.sync.events import Note, Progress
 from flakesync.sync.outcome import Failed, FailedUpstream, Skipped, Unchanged
 from flakesync.terms import RepoName, Rev
 
+_OF_THE_MACHINE = frozenset({"no-git", "no-identity", "no-nix", "nix-too-old"})
+"""Codes of what says nothing of a repo: no task can be carried out here."""
+
 
 def run_task(plan: PlanFile, name: RepoName, place: Place) -> TaskResult:
     """Carry out the task of a repo of the plan, and return the result; what goes wrong is in it.
 
     It is skipped where an upstream has no update of this plan yet. A repo that the plan leaves alone is unchanged.
+
+    Raises: FlakesyncError: this machine can carry out no task: there is no git, no Nix that is needed, no author.
     """
     if name in plan.problems:
         return TaskResult(Failed(name, error_of(plan.problems[name])))
@@ -39,6 +44,8 @@ def run_task(plan: PlanFile, name: RepoName, place: Place) -> TaskResult:
     if name in plan.failing:
         return TaskResult(Failed(name, error_of(plan.failing[name])), notes=tuple(notes))
     result = carry_out(msgspec.structs.replace(task, commits=commits), place, states)
+    if isinstance(result.outcome, Failed) and result.outcome.error.code in _OF_THE_MACHINE:
+        raise result.outcome.error
     return TaskResult(result.outcome, result.pushed, (*notes, *result.notes), result.locker)
 
 

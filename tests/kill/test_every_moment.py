@@ -62,6 +62,22 @@ def moved_on_and_synced(place: Place) -> None:
     place.must(*SYNC)
 
 
+def task(name: str) -> Sequence[str]:
+    """Return the task of a repo. It is killed between the commit and the push, too: then the next one pushes it."""
+    return ("task", name, "--plan", "plan.json", "--push", "--locker", "native")
+
+
+def planned(place: Place) -> None:
+    place.must("plan", "--out", "plan.json")
+
+
+def planned_and_begun(place: Place) -> None:
+    """The tasks of a repo's upstreams have ended, on this machine."""
+    planned(place)
+    place.must(*task("lib"))
+    place.must(*task("app"))
+
+
 LAND = ("land", "--locker", "native")
 CASES = {
     "init": Case(("init", "-w", "new.toml", "app", "site")),
@@ -70,6 +86,9 @@ CASES = {
     "dry-run": Case((*SYNC, "--dry-run")),
     "sync": Case(SYNC),
     "sync-again": Case(SYNC, moved_on),
+    "plan": Case(("plan", "--out", "plan.json")),
+    "task": Case(task("lib"), planned),
+    "task-of-a-clone": Case(task("site"), planned_and_begun),
     "publish-github": Case(("publish",), synced, kind="github"),
     "publish-gitlab": Case(("publish",), synced, kind="gitlab"),
     "publish-forgejo": Case(("publish",), synced),

@@ -61,9 +61,9 @@ def task(
     from flakesync.pipeline.plan_file import read_plan_file
     from flakesync.pipeline.task import run_task
     from flakesync.report.documents import to_json
+    from flakesync.report.pipeline.task import render_task
     from flakesync.report.progress import listener
     from flakesync.report.sync import progress_line
-    from flakesync.report.pipeline.task import render_task
     from flakesync.sync.options import Options
 
     if push and common.offline:

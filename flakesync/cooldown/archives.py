@@ -8,6 +8,7 @@ from typing import Self
 
 import msgspec
 
+from flakesync.cache.expiry import read_used
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import archive_file
 from flakesync.nix.reference.flakeref import Attr, FlakeRef
@@ -30,7 +31,7 @@ class Archives:
         """Return what the cache has of a source; nothing where that cannot be read."""
         place = archive_file(cache, "named", reference.to_url())
         try:
-            known = _decoder.decode(place.read_bytes())
+            known = _decoder.decode(read_used(place))
         except (OSError, ValueError):
             known = {}
         return cls(place, {Rev(rev): attrs for rev, attrs in known.items()})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from flakesync.cache.expiry import read_used
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import checks_file
 from flakesync.cooldown.model import DAY_S, ChecksOf, CommitChecks
@@ -94,6 +95,6 @@ def _by_name(found: "Iterable[Check]") -> dict[str, ChecksOf]:
 
 def _read(place: Path) -> _Kept | None:
     try:
-        return msgspec.json.decode(place.read_bytes(), type=_Kept)
+        return msgspec.json.decode(read_used(place), type=_Kept)
     except (OSError, ValueError):
         return None

@@ -13,6 +13,7 @@ import msgspec
 
 from flakesync.audit.evidence.model import CommitKey, ContentEvidence, Unknown
 from flakesync.audit.shown import clean
+from flakesync.cache.expiry import read_used
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import branches_folder, contents_file
 from flakesync.cache.single_flight import SingleFlight
@@ -147,7 +148,7 @@ class _Contents:
         if oid in self._kept:
             return None
         try:
-            return msgspec.json.decode(contents_file(self._cache, oid).read_bytes(), type=_Kept)
+            return msgspec.json.decode(read_used(contents_file(self._cache, oid)), type=_Kept)
         except (OSError, ValueError):
             return None
 

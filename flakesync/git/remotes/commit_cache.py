@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from flakesync.cache.expiry import mark_used
+from flakesync.cache.in_use import use_repositories
 from flakesync.cache.layout import commits_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.git.remotes.own import clear_own, full_name, is_made, kept_as, make_own
@@ -23,6 +25,7 @@ def fetch_commit(url: Address, ref: str | None, rev: Rev, cache: Path, *, offlin
     remote = parse_remote(url)
     path = commits_folder(cache, remote.place)
     name = full_name(ref)
+    use_repositories(cache)
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         try:
             if not is_made(path):
@@ -47,6 +50,7 @@ def fetch_one_commit(url: Address, rev: Rev, cache: Path) -> Path:
     """
     remote = parse_remote(url)
     path = commits_folder(cache, f"{remote.place}#one")
+    use_repositories(cache)
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         try:
             if not is_made(path):
@@ -56,7 +60,10 @@ def fetch_one_commit(url: Address, rev: Rev, cache: Path) -> Path:
                 make_own(path, sha256=len(rev) == 64)  # a power cut has damaged it
         except OSError as error:
             raise cache_error(path, error) from None
+        ref = f"refs/flakesync/commit-{rev}"
         if not ObjectReader.open(path).has(rev):
-            spec = f"+{rev}:refs/flakesync/commit-{rev}"
+            spec = f"+{rev}:{ref}"
             run(["fetch", *FETCH_FLAGS, "--depth=1", "--", remote.name, spec], remote, cwd=path)
+        else:
+            mark_used(path / ref)
     return path

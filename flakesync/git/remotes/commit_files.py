@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from flakesync.cache.expiry import mark_used
 from flakesync.cache.layout import contents_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
@@ -73,6 +74,7 @@ def files_of_commit(
                 make_own(path, sha256=sha256)  # a power cut has damaged it
         # git moves the ref when all the files are there, and not before.
         if ObjectReader.open(path).ref(_kept_as(rev)) is not None:
+            mark_used(path / _kept_as(rev))
             yield path
             return
         if not offline:

@@ -10,6 +10,7 @@ import re
 import shutil
 from pathlib import Path
 
+from flakesync.cache.in_use import use_repositories
 from flakesync.cache.layout import mirror_folder
 from flakesync.cache.lock import cache_error, exclusive
 from flakesync.errors import GitError
@@ -40,6 +41,7 @@ _FETCH = (
     "--no-tags",
     "--no-write-fetch-head",
     "--no-recurse-submodules",
+    "--no-write-commit-graph",
 )
 
 
@@ -49,12 +51,13 @@ def mirror(url: Address, cache: Path, *, offline: bool, timeout_s: float | None 
     offline: the remote is not contacted; what is there is used. timeout_s: how long the fetch may take; None: no limit.
     anew: all is fetched again, as what is there is damaged; update branches of ours that are sound stay.
     While another process works on the same mirror, this waits. A remote that has not changed is asked once and
-    nothing is fetched.
+    nothing is fetched. From now on nothing is taken out of any mirror of this cache until this process ends.
 
     Raises: GitError(`cache` | `offline` | `unreachable` | `access-denied` | `bad-url` | `git`).
     """
     remote = parse_remote(url)
     path = mirror_path(url, cache)
+    use_repositories(cache)
     with exclusive(path.with_name(path.name + ".lock"), wait=True):
         try:
             if offline:

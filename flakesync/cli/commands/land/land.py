@@ -10,6 +10,7 @@ import typer
 from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, refuse_offline
 from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
+from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, EXIT_WAITING
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def land(
         screen.answer_json(document)
     else:
         screen.answer(render_land(document, width=screen.width(), full=common.verbose))
+    tidy_cache(common)
     statuses = {outcome.status for outcome in result.repos}
     if statuses & {"failed", "skipped"}:
         return EXIT_FINDINGS

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from flakesync.cache.expiry import read_used
 from flakesync.cache.keep import keep
 from flakesync.cache.layout import archive_file
 from flakesync.cache.lock import exclusive
@@ -54,7 +55,7 @@ def read_archive(ref: FlakeRef, cache: Path, hosts: "Hosts | None", *, offline: 
     place = archive_file(cache, ref.type, host, owner, repo, ref.rev, ref.dir or "")
     with exclusive(place.with_suffix(".lock"), wait=True):
         try:
-            return msgspec.json.decode(place.read_bytes(), type=Archive)
+            return msgspec.json.decode(read_used(place), type=Archive)
         except (OSError, msgspec.DecodeError):
             pass
         mirror = _mirror(ref, hosts)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flakesync.cache.expiry import read_used
 from flakesync.cache.keep import keep
 from flakesync.errors import GitError, NixError
 from flakesync.git.repository import Repository
@@ -39,7 +40,7 @@ def find_facts(path: Path, rev: Rev, kept: Path | None, *, served: bool) -> Fact
 
     with contextlib.suppress(OSError, msgspec.DecodeError):
         if kept is not None:
-            return msgspec.json.decode(kept.read_bytes(), type=Facts)
+            return msgspec.json.decode(read_used(kept), type=Facts)
     found = _facts(path, rev, served=served)
     if kept is not None:
         keep(kept, msgspec.json.encode(found))

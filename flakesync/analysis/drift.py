@@ -84,10 +84,10 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
             for state in states:
                 for flake in state.flakes:
                     yield from in_flake(survey, state, flake)
-        case InputRule(find=in_input, applies=applies):
-            for state in states if applies(survey) else ():
+        case InputRule(find=in_input, among=among):
+            for state in states:
                 for flake in state.flakes:
-                    for own in flake.inputs:
+                    for own in among(survey, flake):
                         if (found := in_input(survey, state, flake, own)) is not None:
                             yield found
         case PinnedInputRule(find=in_pinned):

@@ -43,10 +43,11 @@ class FlakeRule(BaseRule, frozen=True, kw_only=True):
 class InputRule(BaseRule, frozen=True, kw_only=True):
     """A rule that looks at a root input with a node of its own.
 
-    applies: whether there can be anything at all, so that 20,000 inputs need not be looked at for nothing.
+    among: the inputs of a flake that there can be anything to be said of, so that 20,000 inputs need not be looked at
+    for nothing.
     """
 
-    applies: Callable[[Survey], bool] = lambda _: True
+    among: Callable[[Survey, FlakeState], Iterable[OwnInput]] = lambda _, flake: flake.inputs
     find: Callable[[Survey, RepoState, FlakeState, OwnInput], Finding | None]
 
 

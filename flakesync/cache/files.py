@@ -37,6 +37,13 @@ class KeptFiles:
 
     def files(self, rev: Rev, names: Iterable[str]) -> dict[str, bytes | None] | None:
         """Return the files `names` of a commit (None: there is no such file); None if not all of them are known."""
+        found = self.views(rev, names)
+        if found is None:
+            return None
+        return {name: bytes(data) if data is not None else None for name, data in found.items()}
+
+    def views(self, rev: Rev, names: Iterable[str]) -> dict[str, memoryview | None] | None:
+        """Return as `files` does, without a copy of what is in memory anyway."""
         known = self._known.get(rev)
         if known is None:
             return None
@@ -45,7 +52,7 @@ class KeptFiles:
         except KeyError:
             return None
         self._used.add(rev)
-        return {name: bytes(data) if data is not None else None for name, data in found.items()}
+        return found
 
     def add(self, rev: Rev, files: Mapping[str, bytes | None]) -> None:
         """Note files of a commit that were read now, or what was found out from them under a name of its own."""

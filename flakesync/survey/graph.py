@@ -141,11 +141,9 @@ def repo_by_identity(snapshot: Snapshot) -> dict[Identity, RepoName]:
 
 
 def _edges_of(dependent: RepoName, flake: FlakeState, owners: Mapping[Identity, RepoName]) -> Iterator[Edge]:
-    for item in flake.inputs:
+    for item in flake.inputs_of(owners):
         if item.source is not None:
-            upstream = owners.get(item.source[0])
-            if upstream is not None:
-                yield _edge(upstream, dependent, flake.dir, item)
+            yield _edge(owners[item.source[0]], dependent, flake.dir, item)
     for each in flake.following:
         source = each.leads_to.source
         upstream = owners.get(source[0]) if source is not None else None

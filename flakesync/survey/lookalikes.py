@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from flakesync.errors import FlakesyncError
+from flakesync.nix.lock.outline import Place
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_url
 from flakesync.survey.graph import repo_by_identity
 from flakesync.survey.missing import few
@@ -67,25 +68,23 @@ def _foreign(
     alike: hosts and names of the repos.
     """
     pinned = {pin.source.identity for pin in snapshot.workspace.pins}
-    found: dict[Identity, tuple[OwnInput, set[RepoName]] | None] = {}
+    found: dict[Place, tuple[OwnInput, set[RepoName]] | None] = {}
     for state in snapshot.states.values():
         for flake in state.flakes:
-            for item in flake.inputs:
-                identity = item.source[0] if item.source is not None else None
-                if identity is None:
-                    continue
-                if identity not in found:
+            for place in flake.taken:
+                if place not in found:
+                    identity = Identity(*place)
                     looks = _host_and_name(identity) in alike and identity not in known and identity not in pinned
-                    found[identity] = (item, set()) if looks else None
-                if (entry := found[identity]) is not None:
+                    found[identity] = (next(flake.inputs_of({place})), set()) if looks else None
+                if (entry := found[place]) is not None:
                     entry[1].add(state.name)
-    for identity, entry in sorted(found.items()):
+    for where, entry in sorted(found.items()):
         if entry is None:
             continue
         kept = {key: value for key, value in entry[0].original.items() if key in _OF_THE_REPOSITORY}
         with suppress(FlakesyncError):
             reference = FlakeRef.from_attrs(kept)
-            yield Taken(identity, str(reference), reference.git_url(), tuple(sorted(entry[1])))
+            yield Taken(Identity(*where), str(reference), reference.git_url(), tuple(sorted(entry[1])))
 
 
 def _leading_here(

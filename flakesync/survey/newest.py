@@ -51,10 +51,14 @@ def newest_locked(snapshot: Snapshot, wanted: Iterable[Source], *, now: int, pro
     claims = claims_of(snapshot, wanted)
     if not claims:
         return {}
-    from concurrent.futures import ThreadPoolExecutor
 
     def choose(source: Source) -> Target | None:
         return _choose(source, sorted(claims[source].values(), key=_newest_last), now, prove)
+
+    if len(claims) == 1:
+        targets = list(map(choose, claims))
+        return {source: target for source, target in zip(claims, targets, strict=True) if target is not None}
+    from concurrent.futures import ThreadPoolExecutor
 
     # A server is waited for, and each source has its own.
     with ThreadPoolExecutor(max_workers=snapshot.workspace.jobs) as pool:
@@ -124,9 +128,10 @@ def server_prover(references: Mapping[Source, FlakeRef], hosts: "Hosts | None", 
 
 
 def _claims(snapshot: Snapshot, sources: set[Source]) -> Iterator[tuple[Source, Claim]]:
+    repositories = {identity for identity, _ in sources}
     for state in snapshot.states.values():
         for flake in state.flakes:
-            items: list[OwnInput] = [*flake.inputs, *(each.leads_to for each in flake.following)]
+            items: list[OwnInput] = [*flake.inputs_of(repositories), *(each.leads_to for each in flake.following)]
             for item in items:
                 if item.source in sources and item.rev is not None and _is_of(item, item.source[0]):
                     yield item.source, Claim(last_modified(item.locked) or 0, item.rev, state.name, item.locked)

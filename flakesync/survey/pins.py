@@ -94,7 +94,7 @@ def pinned_in(workspace: Workspace, repo: RepoName, flake: FlakeState) -> Iterat
 def _governed_in(pins: _Pins, repo: RepoName, flake: FlakeState) -> Iterator[PinnedInput]:
     nested = any("/" in glob for pin, _ in pins for glob in pin.inputs or ())
     identities = {source[0] for _, source in pins}
-    inputs: Sequence[OwnInput] = tuple(_all_inputs(flake, identities)) if nested else flake.inputs
+    inputs = tuple(_all_inputs(flake, identities) if nested else flake.inputs_of(identities))
     deeper = {item.path for item in inputs}.difference(item.path for item in flake.inputs) if nested else ()
     for item in inputs:
         if item.source is not None and item.source[0] in identities:

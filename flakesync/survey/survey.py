@@ -69,6 +69,11 @@ class Survey(msgspec.Struct, frozen=True, dict=True):
         return frozenset(identity for identity, _ in self.pin_sources)
 
     @cached_property
+    def external_repositories(self) -> frozenset[Identity]:
+        """The repositories of the sources that `external` moves."""
+        return frozenset(identity for identity, _ in self.external)
+
+    @cached_property
     def target_revs(self) -> frozenset[Rev]:
         """The commits that some pin wants."""
         return frozenset(target.rev for target in self.targets.values())

@@ -20,7 +20,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_'-]*")
 def find(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Finding]:
     """Yield a finding for each copy that neither is the repo's own nor a pin's, with the follows that removes it."""
     lock = flake.lock
-    if lock is None:
+    if lock is None or not flake.has_below(survey.pinned):
         return
     roots = lock.nodes[lock.root].inputs.values()
     suspects = {

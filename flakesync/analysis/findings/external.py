@@ -42,4 +42,6 @@ def _is_anothers(survey: Survey, state: RepoState, flake: FlakeState, item: OwnI
     return any(edge.input == item.path for edge in survey.edges_into(state.name, flake.dir))
 
 
-RULE = InputRule(kinds=("external",), applies=lambda survey: bool(survey.external), find=find)
+RULE = InputRule(
+    kinds=("external",), among=lambda survey, flake: flake.inputs_of(survey.external_repositories), find=find
+)

@@ -70,4 +70,4 @@ def _is_of_repository(archive: Mapping[str, Attr]) -> bool:
         return False
 
 
-RULE = InputRule(kinds=("foreign",), severity="grave", find=find)
+RULE = InputRule(kinds=("foreign",), severity="grave", among=lambda _, flake: flake.unusual_inputs, find=find)

@@ -1,5 +1,7 @@
 """`ref`: a root input is of a pin's repository, at a ref that no pin has, or that a pin has left."""
 
+from collections.abc import Iterable
+
 from flakesync.analysis.rule import InputRule
 from flakesync.documents.drift import Finding
 from flakesync.survey.survey import Survey
@@ -52,4 +54,8 @@ def _left_behind(flake: FlakeState, item: OwnInput) -> tuple[PinName, str] | Non
     return None
 
 
-RULE = InputRule(kinds=("ref",), find=find)
+def _among(survey: Survey, flake: FlakeState) -> Iterable[OwnInput]:
+    return flake.inputs if flake.edits or flake.unedited else flake.inputs_of(survey.pinned)
+
+
+RULE = InputRule(kinds=("ref",), among=_among, find=find)

@@ -55,4 +55,4 @@ def _repo_of(survey: Survey, item: OwnInput) -> RepoName | None:
     return survey.owners.get(item.source[0])
 
 
-RULE = InputRule(kinds=("unlocked",), severity="grave", find=find)
+RULE = InputRule(kinds=("unlocked",), severity="grave", among=lambda _, flake: flake.unusual_inputs, find=find)

@@ -1,6 +1,6 @@
 """The files of a repo at its base branch, or at its update branch: what a snapshot is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flakesync.cache.files import KeptFiles
@@ -23,7 +23,7 @@ class BaseFiles(NamedTuple):
     branch: str
     rev: Rev
     base_rev: Rev
-    files: dict[str, bytes | None]
+    files: Mapping[str, bytes | memoryview | None]
 
 
 def branch_ref(reader: ObjectReader, name: str, refs: Sequence[str] = LOCAL_REFS) -> str | None:
@@ -72,11 +72,11 @@ def read_base(
     rev = next((tip for prefix in updates if (tip := reader.sound_ref(f"{prefix}{update}")) is not None), base_rev)
     # What a commit holds never changes, so what is kept of it cannot be out of date. It saves three files a repo, 35 of
     # 186 ms in a drift over 1,000 repos (docs/benchmarks.md).
-    known = kept.files(rev, files) if kept is not None else None
+    known: Mapping[str, bytes | memoryview | None] | None = kept.views(rev, files) if kept is not None else None
     if known is None:
-        known = {file: reader.read(rev, file) for file in files}
+        known = read = {file: reader.read(rev, file) for file in files}
         if kept is not None:
-            kept.add(rev, known)
+            kept.add(rev, read)
     return BaseFiles(name, rev, base_rev, known)
 
 

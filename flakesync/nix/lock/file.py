@@ -3,7 +3,7 @@
 import codecs
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -16,6 +16,7 @@ from flakesync.terms import InputPath, NodeLabel, show_path
 __all__ = ["LockFile", "LockNode"]
 
 _encoder = msgspec.json.Encoder(order="sorted")
+_FIELDS = ("version", "root", "nodes", "extra", "_shared", "_followed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class LockFile:
     extra: Mapping[str, object]
     _shared: bool = field(repr=False, compare=False)
     _followed: lockgraph.Followed = field(repr=False, compare=False)
+    _later: tuple[bytes | memoryview, str] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def parse(cls, data: bytes, *, file: str = "flake.lock") -> Self:
@@ -46,6 +48,27 @@ class LockFile:
         """
         read = _read(data, file)
         return cls(read.version, read.root, read.nodes, read.extra, read.shared, read.followed)
+
+    @classmethod
+    def parse_later(cls, data: bytes | memoryview, *, file: str = "flake.lock") -> Self:
+        """Return the lock in `data`, which `parse` has read before: it is read when something of it is asked for."""
+        lock = object.__new__(cls)
+        object.__setattr__(lock, "_later", (data, file))
+        return lock
+
+    if not TYPE_CHECKING:  # for mypy the attributes above are all
+
+        def __getattr__(self, name: str) -> object:
+            """Read a lock that was left for later; Python asks here only for what is not set yet."""
+            later = object.__getattribute__(self, "_later") if name != "_later" else None
+            if later is not None:
+                read = _read(bytes(later[0]), later[1])
+                values = (read.version, read.root, read.nodes, read.extra, read.shared, read.followed)
+                for field_name, value in zip(_FIELDS, values, strict=True):
+                    object.__setattr__(self, field_name, value)
+                # Last: whoever comes from another thread meanwhile reads it too, and finds the same.
+                object.__setattr__(self, "_later", None)
+            return object.__getattribute__(self, name)
 
     def to_bytes(self) -> bytes:
         """Return the file as Nix writes it: sorted keys, two spaces, one final newline, labels as they are."""

@@ -1,6 +1,6 @@
 """One flake as it was read: its lock, what it takes, and where its flake.nix and its lock disagree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -14,10 +14,11 @@ from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.expression.nested import Overrides, overrides_of
 from flakesync.nix.expression.stale import Disagreement, disagreements
 from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.outline import Outline, Place, decode_outline, encode_outline
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.clones.edits import FlakeEdit, Unedited
-from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_inputs
+from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, outlined_input, own_inputs
 
 ProblemKind = Literal["no-lock", "bad-lock"]
 
@@ -27,6 +28,7 @@ _Compared = tuple[tuple[Disagreement, ...], str | None, Overrides, bool]
 # Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
 _FORMAT = "disagreements/9"
 _AGREED = msgspec.msgpack.encode(((), None, {}, True))
+_OUTLINE = "outline/1"
 _COMPARED = ("stale", "uncompared", "overrides", "is_flake")
 _decoder = msgspec.msgpack.Decoder(_Compared)
 
@@ -45,7 +47,8 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     (flake.nix has to be evaluated, or leads nowhere); None where they were compared, or one is not there. overrides:
     inputs of inputs of which flake.nix says where they lead; none where that cannot be told. is_flake: False: there is
     a lock without a flake.nix, which no Nix reads. edits: of flake.nix, that the manifest asks for; with any, `stale`
-    and `overrides` are those of the edited file (survey/edits/). unedited: what it asks for beside them.
+    and `overrides` are those of the edited file (survey/edits/). unedited: what it asks for beside them. outline: of
+    the lock, where an earlier run has found that one says all; None: the lock has to be looked at.
     """
 
     dir: FlakeDir
@@ -57,15 +60,47 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     is_flake: bool = True
     edits: tuple[FlakeEdit, ...] = ()
     unedited: tuple[Unedited, ...] = ()
+    outline: Outline | None = None
 
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
         """The flake's own inputs that have nodes of their own, those of the repo's folders that it takes among them."""
+        if self.outline is not None:
+            return tuple(map(outlined_input, self.outline.all_inputs()))
         return tuple(own_inputs(self.lock)) if self.lock is not None else ()
+
+    def inputs_of(self, repositories: Container[Place]) -> Iterator[OwnInput]:
+        """Yield those of `inputs` whose sources are of these repositories."""
+        if self.outline is not None:
+            yield from map(outlined_input, self.outline.inputs_of(repositories))
+            return
+        for item in self.inputs:
+            if item.source is not None and item.source[0] in repositories:
+                yield item
+
+    @property
+    def unusual_inputs(self) -> tuple[OwnInput, ...]:
+        """All of `inputs`; none where each is known to be a commit of the repository that flake.nix names."""
+        if self.outline is not None and not any(len(path) == 1 for path in self.overrides):
+            return ()
+        return self.inputs
+
+    @property
+    def taken(self) -> Iterator[Place]:
+        """The repositories that the sources of `inputs` are of, in their order."""
+        if self.outline is not None:
+            return iter(self.outline.places)
+        return (item.source[0] for item in self.inputs if item.source is not None)
+
+    def has_below(self, repositories: Collection[Place]) -> bool:
+        """Tell whether a node that is no input of the flake's own may be of one of these repositories."""
+        return self.outline is None or not set(self.outline.below).isdisjoint(repositories)
 
     @cached_property
     def following(self) -> tuple[Following, ...]:
         """The flake's own inputs that follow others."""
+        if self.outline is not None:
+            return ()
         return tuple(following_inputs(self.lock)) if self.lock is not None else ()
 
     @cached_property
@@ -75,7 +110,7 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
 
 
 def read_flake(
-    repo: RepoName, dir: FlakeDir, files: Mapping[str, bytes | None], links: Mapping[str, str]
+    repo: RepoName, dir: FlakeDir, files: Mapping[str, bytes | memoryview | None], links: Mapping[str, str]
 ) -> FlakeState:
     """Return the state of a flake, with `stale` if its flake.nix is asked for among the files.
 
@@ -90,16 +125,17 @@ def read_flake(
         file = flake_file(dir, "flake.nix")
         if flake_nix is None:
             return FlakeState(dir, None, Problem("no-lock", f"there is no {file}"))
-        needed = may_have_inputs(flake_nix)
+        needed = may_have_inputs(bytes(flake_nix))
         return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock") if needed else None)
     try:
-        lock = LockFile.parse(data, file=f"{repo}/{flake_file(dir)}")
+        lock = LockFile.parse(bytes(data), file=f"{repo}/{flake_file(dir)}")
     except LockError as error:
         return FlakeState(dir, None, Problem("bad-lock", error.message))
     if flake_file(dir, "flake.nix") not in files:
         return FlakeState(dir, lock)
     is_link = flake_file(dir, "flake.nix") in links
-    return FlakeState(dir, lock, None, *_compare(dir, flake_nix, lock, is_link=is_link))
+    nix = bytes(flake_nix) if flake_nix is not None else None
+    return FlakeState(dir, lock, None, *_compare(dir, nix, lock, is_link=is_link))
 
 
 def read_flakes(
@@ -107,7 +143,7 @@ def read_flakes(
     dirs: Sequence[FlakeDir],
     reader: ObjectReader,
     rev: Rev,
-    locks: Mapping[str, bytes | None],
+    locks: Mapping[str, bytes | memoryview | None],
     kept: KeptFiles | None,
 ) -> tuple[FlakeState, ...]:
     """Return the flakes of a commit, `stale` included. locks: its flake.lock files. kept: see `_with_stale`.
@@ -115,12 +151,60 @@ def read_flakes(
     Raises:
         GitError: the commit cannot be read.
     """
+    known = _read_known(repo, dirs, rev, locks, kept) if kept is not None else None
+    if known is not None:
+        return known
     without = [flake_file(dir, "flake.nix") for dir in dirs if locks[flake_file(dir)] is None]
     files, links = locks, {}
     if without:  # flake.nix only tells whether a lock is missing
         files = {**locks, **{file: read_through(reader, rev, file) for file in without}}
         links = {file: link for file in locks if (link := link_target(reader, rev, file)) is not None}
-    return _with_stale([read_flake(repo, dir, files, links) for dir in dirs], reader, rev, kept)
+    flakes = [read_flake(repo, dir, files, links) for dir in dirs]
+    if kept is not None:
+        kept.add(rev, {_outline_name(each.dir): encode_outline(each.lock) for each in flakes if each.lock is not None})
+    return _with_stale(flakes, reader, rev, kept)
+
+
+def _read_known(
+    repo: RepoName,
+    dirs: Sequence[FlakeDir],
+    rev: Rev,
+    locks: Mapping[str, bytes | memoryview | None],
+    kept: KeptFiles,
+) -> tuple[FlakeState, ...] | None:
+    """Return the flakes of a commit of which an earlier run has kept all; None: there is more to be read.
+
+    A lock with an outline is not decoded before somebody asks for its nodes.
+    """
+    names = [name for dir in dirs for name in (_outline_name(dir), _stale_name(dir))]
+    found = kept.views(rev, names)
+    if found is None:
+        return None
+    flakes: list[FlakeState] = []
+    for dir in dirs:
+        file, outline, compared = flake_file(dir), found[_outline_name(dir)], found[_stale_name(dir)]
+        data = locks[file]
+        if data is None or outline is None or compared is None:
+            return None
+        read = decode_outline(outline)
+        place = f"{repo}/{file}"
+        try:
+            lock = (
+                LockFile.parse_later(data, file=place) if read is not None else LockFile.parse(bytes(data), file=place)
+            )
+        except LockError:
+            return None
+        flake = FlakeState(dir, lock, outline=read)
+        flakes.append(flake if compared == _AGREED else _with_compared(flake, compared))
+    return tuple(flakes)
+
+
+def _outline_name(dir: FlakeDir) -> str:
+    return f"{flake_file(dir)}\0{_OUTLINE}"
+
+
+def _stale_name(dir: FlakeDir) -> str:
+    return f"{flake_file(dir, 'flake.nix')}\0{_FORMAT}"
 
 
 def _with_stale(
@@ -135,7 +219,7 @@ def _with_stale(
         GitError: the commit cannot be read.
     """
     locks = {flake.dir: flake.lock for flake in flakes if flake.lock is not None}
-    names = {dir: f"{flake_file(dir, 'flake.nix')}\0{_FORMAT}" for dir in locks}
+    names = {dir: _stale_name(dir) for dir in locks}
     known = kept.files(rev, names.values()) if kept is not None else None
     if known is None:
         known = {names[dir]: msgspec.msgpack.encode(_find(reader, rev, dir, lock)) for dir, lock in locks.items()}
@@ -144,13 +228,11 @@ def _with_stale(
     differ = {dir: data for dir, name in names.items() if (data := known[name]) is not None and data != _AGREED}
     if not differ:
         return tuple(flakes)
-    compared = {dir: _decoder.decode(data) for dir, data in differ.items()}
-    return tuple(
-        msgspec.structs.replace(flake, **dict(zip(_COMPARED, compared[flake.dir], strict=True)))
-        if flake.dir in compared
-        else flake
-        for flake in flakes
-    )
+    return tuple(_with_compared(flake, differ[flake.dir]) if flake.dir in differ else flake for flake in flakes)
+
+
+def _with_compared(flake: FlakeState, data: bytes | memoryview) -> FlakeState:
+    return msgspec.structs.replace(flake, **dict(zip(_COMPARED, _decoder.decode(data), strict=True)))
 
 
 def _find(reader: ObjectReader, rev: Rev, dir: FlakeDir, lock: LockFile) -> _Compared:

@@ -26,9 +26,10 @@ EdgeKind = Literal["flake", "source"]
 PullState = Literal["open", "closed", "merged"]
 Checks = Literal["none", "pending", "passed", "failed", "unknown"]
 Reviews = Literal["none", "approved", "changes-requested"]
-WaitReason = Literal["checks", "reviews", "computing", "queue", "upstream", "person"]
+WaitReason = Literal["checks", "reviews", "computing", "queue", "upstream", "limit", "person"]
 """What keeps a pull request from being merged, without its being a failure: checks that have not passed yet, approvals,
-a forge that has not decided yet, a merge queue or train, another pull request, or anything only a person can do."""
+a forge that has not decided yet, a merge queue or train, another pull request, a limit of the forge on calls, or
+anything only a person can do."""
 
 
 def flake_file(dir: FlakeDir, name: str = "flake.lock") -> str:

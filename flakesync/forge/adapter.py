@@ -49,6 +49,10 @@ class Adapter(Forge, ABC):
         """How many pull requests one call looks up: here one by one."""
         return 1
 
+    def expect_calls(self, calls: int, makes: int = 0) -> None:
+        """Take note of how many calls are still to come, and how many of them open or merge a pull request."""
+        self._client.limits.calls_left, self._client.limits.made_left = calls, makes
+
     def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
         """Return nothing: such a forge has no question about several repositories."""
         return {}

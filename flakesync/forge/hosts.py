@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flakesync.errors import FlakesyncError, GitError
 from flakesync.forge.adapter import Adapter
 from flakesync.forge.client import Client, Endpoint
+from flakesync.forge.limits.limits import Waits
 from flakesync.forge.model import Forge, ForgeError, OnForge, Project
 from flakesync.git.remotes.credentials import server_of
 from flakesync.git.remotes.remote import Address, Remote
@@ -30,7 +31,15 @@ class Servers:
         self._connect = connect
         self._forges: dict[str, Forge | None] = {}
         self._clients: list[Client] = []
+        self._waits: Waits | None = None
         self._guard = threading.Lock()
+
+    def wait_for_limits(self, waits: Waits) -> None:
+        """Let calls wait for the forges' limits like this, from now on."""
+        with self._guard:
+            self._waits = waits
+            for client in self._clients:
+                client.limits.waits = waits
 
     def close(self) -> None:
         """Close all connections."""
@@ -125,6 +134,8 @@ class Servers:
             return None
         client = self._connect(endpoint_of(account), adapter.headers(account.token or ""))
         self._clients.append(client)
+        if self._waits is not None:
+            client.limits.waits = self._waits
         return adapter(client)
 
 

@@ -167,6 +167,12 @@ class Forge(Protocol):
     def find(self, project: Project, *, head: str, base: str) -> Pull | None:
         """Return the newest pull request from branch `head` of this project into `base`; an open one goes first."""
 
+    def expect_calls(self, calls: int, makes: int = 0) -> None:
+        """Take note of how many calls are still to come: where fewer are allowed for now, they are spread.
+
+        makes: how many of them open or merge a pull request, or ask somebody for a review.
+        """
+
     def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
         """Look many pull requests up by one call: the same values that `find` returns.
 

@@ -41,7 +41,9 @@ class ReposAdapter(Adapter):
             people = [name for name in reviewers if "/" not in name]
             teams = [name.rpartition("/")[2] for name in reviewers if "/" in name]
             asked = {key: names for key, names in (("reviewers", people), ("team_reviewers", teams)) if names}
-            self._at.tell(project, "POST", f"/pulls/{pull.number}/requested_reviewers", body=asked, again=True)
+            self._at.tell(
+                project, "POST", f"/pulls/{pull.number}/requested_reviewers", body=asked, again=True, makes=True
+            )
         return pull
 
     def compare_url(self, project: Project, old: Rev, new: Rev) -> str:

@@ -12,14 +12,18 @@ from threading import Lock
 from flakesync.audit.gate import make_gate
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
+from flakesync.forge.limits.limits import Waits
+from flakesync.forge.lookup import PullLookup
+from flakesync.forge.model import Waiting
 from flakesync.git import process as git_process
 from flakesync.git.repository import Repository
-from flakesync.land.outcome import LandOutcome, LandResult, failed
+from flakesync.land.outcome import LandOutcome, LandResult, failed, left_waiting
 from flakesync.land.repo import RepoLanding
 from flakesync.land.run import LandRun
 from flakesync.land.server_state import RepoOnServer, ServerState, movable_edges
 from flakesync.land.waits import Pending, pending, waited_for
 from flakesync.publish.each_repo import map_repos
+from flakesync.publish.publish import PATIENCE_S
 from flakesync.survey.graph import Edge, RepoGraph
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.engine import only_run
@@ -58,9 +62,11 @@ def land(
     listener = one_at_a_time(listener)
     gate = make_gate(workspace, state.repositories)
     tools = make_tools(options, gate, state.sources, servers.hosts, listener, UpToDateBranches(None))
-    landing = _Landing(selected, LandRun(state, servers, tools, options), listener)
     patience = options.patience
+    landing = _Landing(selected, LandRun(state, servers, tools, options, lookup=PullLookup(patience.clock)), listener)
     deadline = patience.clock() + patience.timeout_s
+    left_s = lambda: min(max(deadline - patience.clock(), 0.0), PATIENCE_S)  # noqa: E731 - the name says what it gives
+    servers.wait_for_limits(Waits(left_s, lambda text: listener(Note(text))))
     pause = _FIRST_PAUSE_S
     while True:
         progress = False
@@ -136,6 +142,8 @@ class _Landing:
         tasks = [name for name in self._undone() if name in self._selected]
         if first:
             self._require_what_all_need(tasks)
+        turns = [each.state for each in map(self._state.look, tasks) if isinstance(each, RepoOnServer)]
+        self._run.expect(turns)
         # Those that are not waited for go first all the same: whether they failed can be all that is known of a repo.
         upstreams = {name: self._takes[name] & set(tasks) for name in tasks}
         run_ready(tasks, upstreams, self._work, self._finish, jobs=self._workspace.jobs, stop=self._servers.stop)
@@ -228,6 +236,8 @@ class _Landing:
         except AfterError as error:
             return failed(name, error, self._servers, error.results)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
+            if isinstance(error, FlakesyncError) and error.code == "forge-rate-limit":
+                return left_waiting(name, Waiting("limit", self._servers.clean(error.message)))
             return failed(name, as_error(error), self._servers)
 
     def _blocked(self, name: RepoName) -> LandOutcome | None:

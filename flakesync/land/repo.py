@@ -88,7 +88,9 @@ class RepoLanding:
     def _attempt(self, found: RepoOnServer) -> LandOutcome:
         state = found.state
         on_forge = self.run.servers.for_repo(state.repo)
-        pull = on_forge.find(head=self.run.workspace.branch, base=state.base) if on_forge is not None else None
+        pull = None
+        if on_forge is not None:
+            pull = self.run.lookup.find(on_forge, head=self.run.workspace.branch, base=state.base)
         if found.update is not None and pull is not None and _is_of(pull, found.update):
             if pull.state == "merged":
                 _require_merged(state, pull)

@@ -33,6 +33,8 @@ def find_lacking(work: Work, works: Mapping[RepoName, Work], servers: Servers) -
         if _is_on_update_branch(upstream, locked.rev) or is_on_line(upstream, locked, servers):
             continue
         if _is_exact(locked) or _is_only_here(upstream, locked):
+            if upstream.result is not None and upstream.result.reason == "limit":
+                return Skip("limit", f"it locks the update of {upstream.name}, which is left for a later run")
             return Skip("upstream", _why(upstream, locked, servers))
     return None
 

@@ -1,16 +1,28 @@
 """What there is to publish of one repo, and what speaks against it: git and its forge are asked, nothing is changed."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import assert_never
 
 from flakesync.audit.gate import NewLock, make_gate
 from flakesync.audit.subject import Subject, count_sources, subjects
+from flakesync.errors import FlakesyncError
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import ForgeError, Pull
+from flakesync.forge.lookup import PullLookup
+from flakesync.forge.model import Forge, ForgeError, Pull, PullQuestion
 from flakesync.git.repository import Repository
 from flakesync.publish.body import Audited, run_of, was_abandoned
-from flakesync.publish.branches import Branches, Current, Taken, at_commit, find_branches, find_current, find_overtaken
+from flakesync.publish.branches import (
+    Branches,
+    Current,
+    Taken,
+    at_commit,
+    find_branches,
+    find_current,
+    find_overtaken,
+    server_of,
+)
 from flakesync.publish.fetchable import find_unpushed
 from flakesync.publish.work import Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
@@ -40,6 +52,7 @@ class Look:
         self._workspace = workspace
         self._servers = servers
         self._reopen = reopen
+        self._lookup = PullLookup()
         self._tracked: dict[RepoName, set[str]] = {}
         for edge in graph.edges if known is None else ():
             if edge.branch is not None:
@@ -49,6 +62,25 @@ class Look:
         here = [state for state in states if isinstance(state, RepoAtCommit)]
         clones = {identity: state.clone for state in here for identity in state.repo.identities}
         self._gate = make_gate(workspace, clones)
+
+    def expect(self, works: Iterable[Work]) -> None:
+        """Take note of the repos that are looked at next, in order, so that a forge can be asked about many at once."""
+        # Those that are known to have an update go first: of the others hardly any pull request is looked up.
+        ordered = sorted(works, key=lambda work: not (isinstance(work.state, RepoAtCommit) and work.state.updated))
+        expected = [each for work in ordered if work.name not in self._known for each in self._questions(work)]
+        self._lookup.expect(expected)
+        count = Counter(id(forge) for forge, _ in expected)
+        for forge in {id(forge): forge for forge, _ in expected}.values():
+            forge.expect_calls(-(-count[id(forge)] // max(forge.at_once, 1)))
+
+    def _questions(self, work: Work) -> Iterator[tuple[Forge, PullQuestion]]:
+        """Give the question for the pull request of a repo, as far as it is known before its server is asked."""
+        state = work.state
+        if isinstance(state, RepoAtCommit):
+            with suppress(FlakesyncError), Repository.open(state.clone) as repository:
+                on_forge = self._servers.for_repo(state.repo, server_of(repository, state.repo))
+                if on_forge is not None:
+                    yield on_forge.forge, PullQuestion(on_forge.project, self._workspace.branch, state.base)
 
     def at(self, work: Work) -> Skip | Ready:
         """Note what is known of a repo; return why it is not published, or the update that can be.
@@ -91,7 +123,7 @@ class Look:
         if work.name in self._known:
             work.pull = self._known[work.name]
         elif on_forge is not None:
-            work.pull = on_forge.find(head=branches.branch, base=branches.base_name)
+            work.pull = self._lookup.find(on_forge, head=branches.branch, base=branches.base_name)
         work.asked = True
 
     def _find_pull_of_taken(self, work: Work, branches: Branches) -> None:

@@ -4,11 +4,12 @@ Two passes over the repos: look (git and forge, changes nothing), then push and 
 from branches, commits, locks and pull requests, so a run that was killed is finished by the next one, on any machine.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flakesync.documents.pulls.publish import PublishStatus
 from flakesync.errors import as_error
 from flakesync.forge.hosts import Servers
+from flakesync.forge.limits.limits import Waits
 from flakesync.forge.model import ForgeError, NewPull, OnForge, Pull
 from flakesync.git.repository import Repository
 from flakesync.publish.body import Around, make_block, make_title, put_into
@@ -19,9 +20,12 @@ from flakesync.publish.look import Look
 from flakesync.publish.neighbours import Neighbours
 from flakesync.publish.work import Published, Ready, Skip, Work
 from flakesync.survey.graph import RepoGraph
-from flakesync.sync.events import Finished, Listener
+from flakesync.sync.events import Finished, Listener, Note
 from flakesync.terms import RepoName
 from flakesync.workspace.model import Workspace
+
+PATIENCE_S = 7200.0
+"""How long one call may wait for a forge's limit: none counts longer than an hour."""
 
 
 def publish(
@@ -31,12 +35,15 @@ def publish(
     servers: Servers,
     *,
     reopen: bool = False,
+    limit: int | None = None,
     listener: Listener[Published] = lambda _: None,
 ) -> list[Published]:
     """Push the update branches of the selected repos, open or update their pull requests, and return the results.
 
     They are in the order of the waves. A repo is left out while a server lacks what its update locks. graph: as it was
-    read at the update branches. reopen: open also those again that a person has closed.
+    read at the update branches. reopen: open also those again that a person has closed. limit: how many pull requests
+    are opened at most; None: as many as the manifest says, or all. Where a forge allows fewer calls for now than there
+    are to do, they are spread, and a note says so.
 
     Raises: ForgeError(`forge-token`): there is no token for any of their forges.
     """
@@ -45,8 +52,10 @@ def publish(
         listener(Finished(result.repo, result, done, len(selected)))
 
     servers.require_tokens(graph.states[name].repo for name in selected if graph.states[name].updated)
+    servers.wait_for_limits(Waits(lambda: PATIENCE_S, lambda text: listener(Note(text))))
     look = Look(workspace, graph, servers, reopen=reopen)
-    return _Publishing(workspace, graph, servers, look, finished=finished).carry_out(selected)
+    publishing = _Publishing(workspace, graph, servers, look, finished=finished)
+    return publishing.carry_out(selected, limit if limit is not None else workspace.publish.limit)
 
 
 def publish_again(
@@ -83,8 +92,11 @@ class _Publishing:
         self._works: dict[RepoName, Work] = {}
         self._told: set[RepoName] = set()
 
-    def carry_out(self, selected: frozenset[RepoName]) -> list[Published]:
-        """Do both passes; return the results of the selected repos in the order of the waves."""
+    def carry_out(self, selected: frozenset[RepoName], limit: int | None = None) -> list[Published]:
+        """Do both passes; return the results of the selected repos in the order of the waves.
+
+        limit: how many pull requests are opened at most; None: all.
+        """
         works = self._works
         self._pass(self._look_at, self._add(selected, wanted=True))
         if self._around is None:
@@ -97,14 +109,64 @@ class _Publishing:
         # Also dependents are pushed after their upstreams: what checks them there can fetch what they lock. And while
         # one repo is pushed another is opened: calls take turns at a forge, and should never wait for git.
         order = in_order(self._graph, works)
-        self._pass(lambda work: self._push_and_open(work, neighbours), order, upstreams)
+        self._open_within(limit, order, upstreams, lambda work: self._push_and_open(work, neighbours))
         return [result for name in order if works[name].wanted and (result := works[name].result) is not None]
 
     def _add(self, names: Iterable[RepoName], *, wanted: bool) -> list[RepoName]:
         """Take these repos in, and return them in the order in which they are worked on."""
         order = in_order(self._graph, names)
         self._works.update((name, Work(self._graph.states[name], wanted)) for name in order)
+        self._look.expect(self._works[name] for name in order)
         return order
+
+    def _open_within(
+        self,
+        limit: int | None,
+        order: Sequence[RepoName],
+        upstreams: Mapping[RepoName, frozenset[RepoName]],
+        step: Callable[[Work], Skip | None],
+    ) -> None:
+        """Push and open what may be, upstream first; leave the pull requests beyond the limit for a later run.
+
+        What fails or is skipped uses up nothing: others get their turn then, so that no run stands still before what
+        never succeeds.
+        """
+        works = self._works
+        held: set[RepoName] = set()
+        while limit is not None:
+            room = limit - sum(works[name].is_opened for name in order)
+            held = {*[name for name in order if works[name].opens][max(room, 0) :]}
+            for name in order:  # what takes an update that is held comes after it
+                if upstreams[name] & held:
+                    held.add(name)
+            todo = [name for name in order if name not in held]
+            if not held or not any(works[name].opens for name in todo):
+                break
+            self._pass_pushing(todo, upstreams, step)
+        for name in order if held else ():
+            if works[name].opens:
+                works[name].settle("skipped", reason="limit")
+        self._pass_pushing(order, upstreams, step)
+
+    def _pass_pushing(
+        self,
+        names: Sequence[RepoName],
+        upstreams: Mapping[RepoName, frozenset[RepoName]],
+        step: Callable[[Work], Skip | None],
+    ) -> None:
+        """Push and open these repos; each forge is told how many calls that takes, about."""
+        works = [self._works[name] for name in names]
+        forges = {id(each.forge): each.forge for each in map(_on_forge, works) if each is not None}
+        if self._around is not None:  # a landing knows how much is to come
+            forges = {}
+        for key, forge in forges.items():
+            here = [work for work in works if (each := _on_forge(work)) is not None and id(each.forge) == key]
+            new = sum(work.opens for work in here)
+            asks = new * bool(self._workspace.publish.reviewers)
+            moves = sum(work.moves_on and not work.opens for work in here)
+            labels = new * bool(self._workspace.publish.labels)
+            forge.expect_calls(new + asks + labels + moves, new + asks)
+        self._pass(step, names, upstreams)
 
     def _pass(
         self,
@@ -225,6 +287,11 @@ class _Publishing:
                 on_forge.forge.depend(on_forge.project, pull, on)
         except ForgeError as error:
             work.notes.append(f"the forge did not take its dependencies: {error.message}")
+
+
+def _on_forge(work: Work) -> OnForge | None:
+    """Return the forge of a repo that is still to be published; None: it has none, or there is nothing to do."""
+    return work.ready.on_forge if work.ready is not None and work.result is None and work.wanted else None
 
 
 def _not_linked(work: Work, neighbours: Neighbours) -> list[str]:

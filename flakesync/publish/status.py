@@ -36,6 +36,7 @@ def status(
     for each in found.values():
         look.read(each)
     known.write()
+    look.expect_pulls(found.values())
     at_once(look.ask_forge, [name for name, each in found.items() if each.on_forge is not None])
     owners = {identity: state.name for state in graph.states.values() for identity in state.repo.identities}
     names = [name for wave in graph.waves for name in wave if name in selected]

@@ -66,8 +66,13 @@ class Published:
 
     @property
     def is_left(self) -> bool:
-        """Whether there is an update that is neither published nor in the base: somebody has to do something."""
-        return self.status == "failed" or (self.status == "skipped" and self.reason not in ("no-update", "merged"))
+        """Whether there is an update that is neither published nor in the base: somebody has to do something.
+
+        What only a limit has left is not: a later run publishes it.
+        """
+        if self.status == "failed":
+            return True
+        return self.status == "skipped" and self.reason not in ("no-update", "merged", "limit")
 
 
 @dataclass
@@ -100,6 +105,18 @@ class Work:
     def name(self) -> RepoName:
         """The repo's name."""
         return self.state.name
+
+    @property
+    def opens(self) -> bool:
+        """Whether a pull request is still to be opened, or opened again, for its update."""
+        if self.result is not None or not self.wanted or self.ready is None or self.ready.on_forge is None:
+            return False
+        return self.pull is None or self.pull.state != "open"
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether this run has opened its pull request."""
+        return self.result is not None and self.result.status == "opened"
 
     def settle(
         self, status: PublishStatus, *, reason: SkipReason | None = None, error: FlakesyncError | None = None

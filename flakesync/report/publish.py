@@ -21,6 +21,7 @@ REASONS: dict[SkipReason, str] = {
     "stale": "stale",
     "upstream": "an upstream is not on its server",
     "unpushed-base": "its base is not on its server",
+    "limit": "left for a later run (limit)",
 }
 _PUBLISH_STYLES: dict[PublishStatus, Style] = {
     "opened": "good",

@@ -53,6 +53,7 @@ def read_publish(table: Table) -> PublishSettings:
         reviewers=table.take_list("reviewers", _reviewer, usual.reviewers),
         merge_method=cast("MergeMethod", table.take("merge-method", _method, usual.merge_method)),
         title=table.take("title", _title, usual.title),
+        limit=table.take("limit", values.count, usual.limit),
     )
 
 

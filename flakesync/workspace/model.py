@@ -52,7 +52,8 @@ class ForgeSettings(msgspec.Struct, frozen=True, kw_only=True):
 class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How pull requests look and are merged.
 
-    title: a template (`schema.keys.TITLE_PLACEHOLDERS`); None: what moved, and where to if that is one commit.
+    title: a template (`schema.keys.TITLE_PLACEHOLDERS`); None: what moved, and where to if that is one commit. limit:
+    how many pull requests a run opens at most; None: all.
     """
 
     labels: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class PublishSettings(msgspec.Struct, frozen=True, kw_only=True):
     reviewers: tuple[str, ...] = ()
     merge_method: MergeMethod = "default"
     title: str | None = None
+    limit: int | None = None
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):

@@ -164,7 +164,7 @@ def test_what_is_merged_between_two_looks_is_locked_as_it_was_merged(hosted: Hos
             pulls.merge(hosted.site, lib, lib.pulls[0], "squash", person, "By hand")
         return perform()
 
-    hosted.forge.faults.add(press, method="GET", path=r"(pulls|merge_requests)\?", times=None)
+    hosted.forge.faults.add(press, path=r"(pulls|merge_requests)\?|/graphql$", times=None)
     assert hosted.land(wait=True).statuses == BOTH
     hosted.assert_done()
 

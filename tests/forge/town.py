@@ -58,14 +58,19 @@ class Town:
         return read_graph(self.workspace, at="update")
 
     def publish(
-        self, *names: str, servers: MemoryServers | None = None, jobs: int | None = None, reopen: bool = False
+        self,
+        *names: str,
+        servers: MemoryServers | None = None,
+        jobs: int | None = None,
+        reopen: bool = False,
+        limit: int | None = None,
     ) -> PublishDocument:
         """Do what `flakesync publish` does, with all repos unless some are named."""
         workspace = self.workspace
         if jobs is not None:
             workspace = msgspec.structs.replace(workspace, jobs=jobs)
         selected = frozenset(map(RepoName, names)) if names else self.everything
-        results = publish(workspace, self.read(), selected, servers or self.servers, reopen=reopen)
+        results = publish(workspace, self.read(), selected, servers or self.servers, reopen=reopen, limit=limit)
         return publish_document(results, workspace.branch)
 
     def clone(self, name: str) -> Path:

@@ -104,6 +104,9 @@ class MemoryForge:
     def at_once(self) -> int:
         return 1
 
+    def expect_calls(self, calls: int, makes: int = 0) -> None:
+        """It has no limits."""
+
     def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
         return {}
 

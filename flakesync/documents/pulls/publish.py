@@ -8,7 +8,7 @@ from flakesync.documents.sync import ErrorDocument
 from flakesync.terms import PullState
 
 PublishStatus = Literal["opened", "updated", "unchanged", "failed", "skipped"]
-SkipReason = Literal["no-update", "no-server", "closed", "merged", "stale", "upstream", "unpushed-base"]
+SkipReason = Literal["no-update", "no-server", "closed", "merged", "stale", "upstream", "unpushed-base", "limit"]
 
 
 class PullDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,8 +26,8 @@ class PublishOutcome(msgspec.Struct, frozen=True, kw_only=True):
     `unchanged`, `failed`, `skipped` for a `reason`: `no-update` (nothing to publish), `no-server` (nowhere to push to),
     `closed` (a person closed its pull request), `merged` (the update is in the base), `stale` (the base, or the
     base of an upstream, has gone on without it), `upstream` (it locks a commit that the server of an upstream does not
-    have), `unpushed-base` (it is made on commits that its own server does not have). branch, commit: what is
-    published, null where there is none. pull: null where there is none, or no forge. notes: what a person should know:
+    have), `unpushed-base` (it is made on commits that its own server does not have), `limit` (the run has opened as many
+    pull requests as it may; a later one goes on). branch, commit: what is published, null where there is none. pull: null where there is none, or no forge. notes: what a person should know:
     why it was skipped, and what stopped nothing. error: null unless it failed.
     """
 

@@ -14,6 +14,7 @@ from flakesync.forge.github.commit_checks import read_runs, read_statuses
 from flakesync.forge.github.graphql import GraphQL
 from flakesync.forge.github.many import Many
 from flakesync.forge.github.merging import Merging
+from flakesync.forge.limits.budget import Made
 from flakesync.forge.model import (
     Check,
     ForgeError,
@@ -32,6 +33,12 @@ from flakesync.forge.repos_adapter import ReposAdapter
 from flakesync.terms import Rev
 
 PAGE = 100
+
+_MADE = {60.0: 80, 3600.0: 500}
+"""How much content may be made, in seconds: docs.github.com, rate limits for the REST API, secondary rate limits.
+
+Counted is what notifies people, as Octokit's plugin-throttling does: to open, to merge, to ask for a review.
+"""
 
 
 class _Repo(msgspec.Struct, frozen=True):
@@ -104,6 +111,8 @@ class GitHub(ReposAdapter):
     def __init__(self, client: Client) -> None:
         """client: calls to the API, with `headers`."""
         super().__init__(client)
+        if client.host == "github.com" or client.host.endswith(".ghe.com"):  # an Enterprise Server has none by itself
+            client.limits.made = Made(_MADE)
         graphql = GraphQL(client)
         self._merging = Merging(self._at, graphql)
         self._many = Many(graphql)
@@ -186,7 +195,7 @@ class GitHub(ReposAdapter):
             "base": new.base_branch,
             "draft": new.draft,
         }
-        return self._at.call(project, "POST", "/pulls", _Pull, body=body).value()
+        return self._at.call(project, "POST", "/pulls", _Pull, body=body, makes=True).value()
 
     def _is_double(self, refusal: Refused) -> bool:
         return refusal.status == 422 and "already exists" in refusal.words.lower()
@@ -207,7 +216,7 @@ class GitHub(ReposAdapter):
         if self._merging.has_queue(project, pull.base_branch):
             return self._merging.join_queue(replace(pull, head=head), "its base has a merge queue")
         body = {"sha": head, "merge_method": way}
-        merged = self._at.call(project, "PUT", f"/pulls/{pull.number}/merge", _Merged, body=body)
+        merged = self._at.call(project, "PUT", f"/pulls/{pull.number}/merge", _Merged, body=body, makes=True)
         return replace(pull, state="merged", head=head, merged_rev=Rev(merged.sha))
 
     def _settle(self, project: Project, now: Pull, refusal: Refused) -> Meaning:

@@ -54,7 +54,7 @@ class Budget:
             return now + wanted * call_s
         over = wanted - left
         windows = (over - 1) // self.full if self.full else 0
-        return self.reset + windows * self.window_s + (over - windows * self.full) * call_s
+        return max(self.reset, now + left * call_s) + windows * self.window_s + (over - windows * self.full) * call_s
 
 
 @dataclass

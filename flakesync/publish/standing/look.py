@@ -4,14 +4,15 @@ The steps are apart as the first and the last wait for servers, many at once, an
 processor: Python runs one thread at a time, and threads that all want to run only take it from each other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from flakesync.documents.pulls.status import Stage
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
-from flakesync.forge.model import MergeStatus, OnForge, Pull
+from flakesync.forge.lookup import PullLookup
+from flakesync.forge.model import MergeStatus, OnForge, Pull, PullQuestion
 from flakesync.git.repository import Repository
 from flakesync.nix.lock.file import LockNode
 from flakesync.publish.body import pulls_in, was_abandoned
@@ -91,6 +92,7 @@ class Look:
         self._servers = servers
         self._known = known
         self._offline = offline
+        self._pulls = PullLookup()
 
     def begin(self, state: RepoState, *, wanted: bool) -> Standing:
         """Return where a repo's branches are, if that can be said without asking its server."""
@@ -136,13 +138,21 @@ class Look:
                 if on_forge is None:
                     self._settle(found, branches, None)
 
+    def expect_pulls(self, every: Iterable[Standing]) -> None:
+        """Take note of the repos whose pull requests are asked for next: a forge is asked about many at once."""
+        for found in every:
+            if found.on_forge is not None and found.branches is not None:
+                on_forge, branches = found.on_forge, found.branches
+                question = PullQuestion(on_forge.project, branches.branch, branches.base_name)
+                self._pulls.expect([(on_forge.forge, question)])
+
     def ask_forge(self, found: Standing) -> None:
         """Ask the forge of a repo for its pull request, and how that stands."""
         on_forge, branches = found.on_forge, found.branches
         if on_forge is None or branches is None:
             return
         with _failing(found):
-            pull = on_forge.find(head=branches.branch, base=branches.base_name)
+            pull = self._pulls.find(on_forge, head=branches.branch, base=branches.base_name)
             found.named = pulls_in(pull.body) if pull is not None else {}
             self._settle(found, branches, pull)
             if pull is not None and found.wanted and pull.state == "open":

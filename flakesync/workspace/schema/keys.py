@@ -248,6 +248,9 @@ PUBLISH: Mapping[str, Key] = {
         _TEXT,
         otherwise="flake.lock: update {pin} to {new}",
     ),
+    "limit": Key(
+        "how many pull requests a run of publish opens at most", {"type": "integer", "minimum": 1}, otherwise="all"
+    ),
 }
 
 MIRROR = Key(

@@ -34,12 +34,14 @@ PROTOCOLS = ("http", "https", "ssh", "git", "file")
 _KEEP = re.compile(
     r"GIT_(?:SSH|SSH_COMMAND|SSH_VARIANT|SSL_.*|CONFIG_.*|PROXY.*|HTTP_.*|ASKPASS|EXEC_PATH|AUTHOR_.*|COMMITTER_.*|PYTHON_.*)"
 )
-_FLAGS = (
-    *("-c", "core.hooksPath=/dev/null"),
-    *("-c", "core.fsmonitor=false"),
+SETTINGS: Mapping[str, str] = {
+    "core.hookspath": "/dev/null",
+    "core.fsmonitor": "false",
     # Mirrors are bare, and are only ever opened by their own path.
-    *("-c", "safe.bareRepository=all"),
-)
+    "safe.barerepository": "all",
+}
+"""What counts before all settings of system, user and repository."""
+_FLAGS = tuple(part for key, value in SETTINGS.items() for part in ("-c", f"{key}={value}"))
 _EXCEPTION = re.compile(r"git config --global --add safe\.directory .*")
 
 _ROOT = "/"

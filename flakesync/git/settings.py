@@ -1,11 +1,13 @@
-"""What git's settings say outside of any repository, asked of git once for all of them."""
+"""What git's settings say outside of any repository, read or asked of git once for all of them."""
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from flakesync.git import process
+from flakesync.git.plain_config import read_plain_shared
 
 Settings = Mapping[str, str]
 """Lower-case key (a subsection keeps its case) → last value; `true` for a key alone."""
@@ -54,6 +56,9 @@ def _stamps() -> Iterator[object]:
 @lru_cache(maxsize=1)
 def _read_shared(_: tuple[object, ...]) -> SharedSettings | None:
     """Return what git says outside of any repository; None: that is not all there is to know of them."""
+    plain = read_plain_shared(shutil.which("git"))
+    if plain is not None:
+        return SharedSettings(plain, process.SETTINGS)
     answer = process.git(["config", "--null", "--list", "--show-scope"], check=False)
     if answer.status != 0:  # git before 2.26
         return None

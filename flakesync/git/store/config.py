@@ -8,14 +8,9 @@ import re
 
 from flakesync.errors import GitError
 from flakesync.git import process
+from flakesync.git.plain_config import ELSEWHERE, parse_plain
 from flakesync.git.settings import Settings, read_shared_settings, split_entry
 from flakesync.git.store.objects import ObjectReader, read_file
-
-_ELSEWHERE = ("include.", "includeif.", "extensions.worktreeconfig")
-"""Settings that lead to other files."""
-_SECTION = re.compile(r'\[([A-Za-z0-9-]+)(?: "([^"\\\0]+)")?\]')
-_VALUE = r"[!$-:<-\[\]-~]"  # no quotes, escapes and comments
-_ENTRY = re.compile(rf"[ \t]*([A-Za-z][A-Za-z0-9-]*)(?: = ({_VALUE}(?:(?:{_VALUE}| )*{_VALUE})?))?")
 
 
 def read_settings(reader: ObjectReader) -> Settings:
@@ -59,31 +54,11 @@ def _file_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
         data = read_file(f"{reader.common_dir}/config")
     except GitError:
         return None
-    found = _plain_entries(data) if data is not None else None
+    # To load libgit2 for the remotes of clones would be a third of a drift over a thousand of them.
+    found = parse_plain(data) if data is not None else None
     if found is None:
         return _entries_by_libgit2(reader)
-    return None if any(key.startswith(_ELSEWHERE) for key, _ in found) else found
-
-
-def _plain_entries(data: bytes) -> list[tuple[str, str]] | None:
-    """Read a file as git itself writes it, without quotes and escapes; None: there is more in it.
-
-    To load libgit2 for the remotes of clones would be a third of a drift over a thousand of them.
-    """
-    found: list[tuple[str, str]] = []
-    section = None
-    for line in data.decode("utf-8", "surrogateescape").split("\n"):
-        if not line:
-            continue
-        entry = _ENTRY.fullmatch(line)
-        if entry is not None and section is not None:
-            found.append((section + entry[1].lower(), entry[2] if entry[2] is not None else "true"))
-            continue
-        head = _SECTION.fullmatch(line)
-        if head is None:
-            return None
-        section = f"{head[1].lower()}.{head[2]}." if head[2] is not None else f"{head[1].lower()}."
-    return found
+    return None if any(key.startswith(ELSEWHERE) for key, _ in found) else found
 
 
 def _entries_by_libgit2(reader: ObjectReader) -> list[tuple[str, str]] | None:
@@ -95,7 +70,7 @@ def _entries_by_libgit2(reader: ObjectReader) -> list[tuple[str, str]] | None:
             key = entry.raw_name.decode("utf-8", "surrogateescape")
             value = entry.raw_value
             # Versions of git differ in what a tab in a value is.
-            if key.startswith(_ELSEWHERE) or b"\t" in (value or b""):
+            if key.startswith(ELSEWHERE) or b"\t" in (value or b""):
                 return None
             found.append((key, value.decode("utf-8", "surrogateescape") if value is not None else "true"))
     except (pygit2.GitError, OSError, ValueError):

@@ -78,6 +78,17 @@ def planned_and_begun(place: Place) -> None:
     place.must(*task("app"))
 
 
+def many_files(place: Place) -> None:
+    """Synced, and then a mirror has so many objects with a file of their own that it is packed by the next run."""
+    synced(place)
+    with (Path(place.env["HOME"]) / ".gitconfig").open("a") as config:
+        config.write("[fetch]\n\tunpackLimit = 1000\n")
+    place.hosted.commit("lib", {f"many/{number}": f"{number}\n" for number in range(400)})
+    place.must("graph")
+    place.hosted.commit("lib", {"more": "more\n"})
+    place.move_pin()
+
+
 LAND = ("land", "--locker", "native")
 CASES = {
     "init": Case(("init", "-w", "new.toml", "app", "site")),
@@ -86,6 +97,7 @@ CASES = {
     "dry-run": Case((*SYNC, "--dry-run")),
     "sync": Case(SYNC),
     "sync-again": Case(SYNC, moved_on),
+    "sync-packs": Case(SYNC, many_files),
     "plan": Case(("plan", "--out", "plan.json")),
     "task": Case(task("lib"), planned),
     "task-of-a-clone": Case(task("site"), planned_and_begun),

@@ -214,13 +214,11 @@ class _Collecting:
 
     def _change(self, change: Change) -> ChangeDocument:
         """Return what has moved: to the update of an upstream, by its commit."""
-        found = change_document(change)
-        if not isinstance(change.to, ToUpdate):
-            return msgspec.structs.replace(found, reason=change.why)
-        commit = self.done[change.to.upstream]
-        if isinstance(commit, FailedUpstream):
+        found = msgspec.structs.replace(change_document(change), reason=change.why, reaches=[])
+        commit = self.done[change.to.upstream] if isinstance(change.to, ToUpdate) else None
+        if commit is None or isinstance(commit, FailedUpstream):
             return found
-        return msgspec.structs.replace(found, to={"rev": commit}, reason=change.why)
+        return msgspec.structs.replace(found, to={"rev": commit})
 
     def _left(self, failed: Collection[str]) -> list[LeftDocument]:
         """Return the flakes whose locks could not be written, as the tasks say that have made the commits."""

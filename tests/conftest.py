@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -277,10 +277,15 @@ def any_nix(nix_versions: list[RealNix]) -> RealNix:
 
 @pytest.fixture
 def use_nix(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> RealNix:
-    """Make `nix` in os.environ's PATH the version under test (else that of `any_nix`), with its warm store."""
+    """Make `nix` in os.environ's PATH the version under test (else that of `any_nix`), with its warm store.
+
+    In this process flakesync is told its version without another start of it, which is a third of a lock's time: that
+    it asks, and understands the answer, is shown in nix/.
+    """
     chosen = _under_test(request)
     for key, value in chosen.env().items():
         monkeypatch.setenv(key, value)
+    monkeypatch.setattr("flakesync.nix.program.command.run", real_nix.told(chosen))
     return chosen
 
 
@@ -318,14 +323,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _NIX_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("nix")
-        if item.get_closest_marker("slow_but_newest") and _has_older_nix(item):
-            item.add_marker("slow")
+        versions = real_nix.installed()
+        for marker, quick in (("slow_but_newest", versions[-1:]), ("slow_between", (*versions[:1], *versions[-1:]))):
+            if item.get_closest_marker(marker) and not _has_nix_of(item, quick):
+                item.add_marker("slow")
 
 
-def _has_older_nix(item: pytest.Item) -> bool:
-    """Tell whether the test is the one for another version than the newest."""
+def _has_nix_of(item: pytest.Item, versions: Sequence[tuple[Path, str]]) -> bool:
+    """Tell whether the Nix that the test is for, if it is for one, is among these; those that are missing are too."""
     params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return any(params.get(name, newest) != newest for newest in real_nix.installed()[-1:] for name in _NIX_FIXTURES)
+    asked = [params[name] for name in _NIX_FIXTURES & params.keys()]
+    return all(each in versions for each in asked if isinstance(each, tuple))
 
 
 @pytest.hookimpl(wrapper=True)

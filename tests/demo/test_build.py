@@ -23,11 +23,13 @@ from tests.support.repos import make_repo
 TOP = Path(__file__).parents[2]
 
 
+@pytest.mark.slow_between
 def test_every_nix_writes_the_locks_that_are_committed_in_examples(use_nix: RealNix, nix: RealNix) -> None:
     committed = {file.relative_to(examples()).as_posix(): file.read_bytes() for file in examples().rglob("flake.lock")}
     assert example_locks() == committed
 
 
+@pytest.mark.slow_between
 def test_flakesync_and_every_nix_make_the_same_commits(use_nix: RealNix, nix: RealNix, tmp_path: Path) -> None:
     directory = tmp_path / "acme"
     without = _tips(build_workspace(directory).parent)

@@ -10,10 +10,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flakesync.nix.program.process import Ended
 
 _LAST_NUMBER = re.compile(r"(\d+)\.(\d+)\S*\s*$")
 _CONF = """\
@@ -72,6 +76,18 @@ def isolation(state: Path) -> dict[str, str]:
         "NIX_STATE_DIR": str(state / "state"),
         "NIX_STORE_DIR": str(state / "store"),
     }
+
+
+def told(nix: RealNix) -> "Callable[..., Ended]":
+    """Return `process.run`, which knows what `nix --version` of this executable says, as `installed` has seen it."""
+    from flakesync.nix.program.process import Ended, run
+
+    def run_or_tell(argv: Sequence[str], environ: Mapping[str, str], **values: Any) -> Ended:
+        if list(argv[1:]) == ["--version"] and os.path.realpath(argv[0]) == os.path.realpath(nix.path):
+            return Ended(0, f"nix (Nix) {nix.full_version}\n".encode(), "")
+        return run(argv, environ, **values)
+
+    return run_or_tell
 
 
 def write_conf(folder: Path) -> None:

@@ -117,6 +117,7 @@ def nix_writes(folder: Path, flake_nix: str) -> dict[str, Any]:
     return lock_of(folder)
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("where", ["first", "both", "last", "middle", "here", "dated", "query"])
 def test_an_archive_is_locked_as_nix_locks_it(
     nix: RealNix, use_nix: RealNix, tmp_path: Path, channel: Channel, where: str

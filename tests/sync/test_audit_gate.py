@@ -113,6 +113,7 @@ def renewed(space: Space, name: str, takes: Takes) -> None:
     space.commit(name, {"flake.nix": space.flake_nix(takes)})
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("locker", ["nix", "native"])
 def test_a_stale_lock_that_would_gain_what_is_grave_is_refused(
     nix: object, use_nix: object, space: Space, locker: LockerChoice
@@ -161,6 +162,7 @@ def between(use_nix: RealNix, tmp_path: Path) -> Ground:
     return Ground(tmp_path, {"mid": (mid, mid), "app": (NP, NP + f'mid.url = "{at}/mid";')})
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("locker", ["nix", "auto"])
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_what_a_flake_in_between_overrides_is_not_refused(

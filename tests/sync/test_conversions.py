@@ -10,7 +10,7 @@ from tests.support import gitusers
 from tests.support.nixspace import Space, Take, commit_info, run_sync
 from tests.support.repos import run_git
 
-pytestmark = pytest.mark.usefixtures("use_nix")
+pytestmark = [pytest.mark.usefixtures("use_nix"), pytest.mark.slow_but_newest]
 
 
 @pytest.mark.parametrize("user", gitusers.CONVERSIONS)

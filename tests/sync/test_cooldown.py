@@ -10,7 +10,7 @@ from tests.support import repos
 from tests.support.cooling import cooled_chain, note_seen, push, source_of, today, write_cooled
 from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, Take, contents, drift_of, run_sync
 
-pytestmark = pytest.mark.usefixtures("use_nix")
+pytestmark = [pytest.mark.usefixtures("use_nix"), pytest.mark.slow_between]
 
 NIXPKGS = PinName("nixpkgs")
 CVE = "CVE-2026-12345"

@@ -10,7 +10,7 @@ from flakesync.cache.layout import cache_dir
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, contents, ref_in, run_sync
 from tests.support.repos import run_git
 
-pytestmark = pytest.mark.usefixtures("use_nix")
+pytestmark = [pytest.mark.usefixtures("use_nix"), pytest.mark.slow_between]
 
 
 @pytest.fixture

@@ -119,42 +119,47 @@ ASKED_FOR = (2, 27)
 """From here on Nix knows what a flake asks for itself."""
 
 
-def queries(nix: RealNix, change: tuple[str, str]) -> list[str]:
-    """Return references to try with a change: the plain one with each, all with those that matter most to this Nix."""
-    most = [*(CHANGES[:2] if nix.version >= ASKED_FOR else []), ("plain", "plain")]
-    return QUERIES if change in most else [""]
+def flags() -> list[object]:
+    """Return changes, references and whether there is a submodule; most are slow.
+
+    The plain reference goes with each change, all others with those that matter most.
+    """
+    found: list[object] = []
+    for change in CHANGES:
+        for query in QUERIES if change in MOST else [""]:
+            quick = (change, query) in QUICK
+            found.append(pytest.param(change, query, False, marks=() if quick or not query else pytest.mark.slow))
+            found.append(pytest.param(change, query, True, marks=() if quick else pytest.mark.slow))
+    return found
+
+
+MOST = [("plain", "on"), ("on", "plain"), ("plain", "plain")]
+QUICK = [(("plain", "on"), ""), (("on", "plain"), "&submodules=1"), (("plain", "plain"), "&exportIgnore=1")]
+"""Of each kind one, with a submodule and without."""
 
 
 @pytest.mark.slow_but_newest
 @pytest.mark.usefixtures("use_nix")
-@pytest.mark.parametrize("submodule", [False, True], ids=["bare", "with-submodule"])
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize(("change", "query", "submodule"), flags())
 def test_both_lockers_write_the_flags_that_nix_writes(
-    nix: RealNix, tmp_path: Path, change: tuple[str, str], submodule: bool
+    nix: RealNix, tmp_path: Path, change: tuple[str, str], query: str, submodule: bool
 ) -> None:
-    for number, query in enumerate(queries(nix, change)):
-        root = tmp_path / str(number)
-        root.mkdir()
-        check_flags(nix, root, change, query, submodule=submodule)
-
-
-def check_flags(nix: RealNix, root: Path, change: tuple[str, str], query: str, *, submodule: bool) -> None:
-    request = make_app(nix, root, change[0], f"?ref=main{query}", submodule=submodule)
+    request = make_app(nix, tmp_path, change[0], f"?ref=main{query}", submodule=submodule)
     if request is None:
         # What knows what a flake asks for itself cannot do both of these.
         assert nix.version < ASKED_FOR or "exportIgnore" in query
         return
-    (root / "lib/flake.nix").write_text(flake_nix(UPSTREAMS[change[1]]))
-    repos.run_git("commit", "-q", "--allow-empty", "-am", "two", cwd=root / "lib")
-    new = Rev(repos.run_git("rev-parse", "HEAD", cwd=root / "lib").strip())
-    wanted = flake_lock(nix, root / "app", "lock", "--update-input", "lib")
+    (tmp_path / "lib/flake.nix").write_text(flake_nix(UPSTREAMS[change[1]]))
+    repos.run_git("commit", "-q", "--allow-empty", "-am", "two", cwd=tmp_path / "lib")
+    new = Rev(repos.run_git("rev-parse", "HEAD", cwd=tmp_path / "lib").strip())
+    wanted = flake_lock(nix, tmp_path / "app", "lock", "--update-input", "lib")
     node = request.lock.node(("lib",))
     assert node is not None
-    sources = Sources({}, (), root / "cache")
+    sources = Sources({}, (), tmp_path / "cache")
     native = NativeLocker(sources, DIALECTS["nix-2.8" if nix.version == (2, 8) else "nix-2.26+"])
     for source in (
         FromServer(new, "main"),
-        FromClone(new, root / "lib", "refs/heads/main", "main", pushed=True),
+        FromClone(new, tmp_path / "lib", "refs/heads/main", "main", pushed=True),
     ):
         asked = replace(request, moves=[Move(("lib",), node.original or {}, node.locked or {}, source)])
         real, mine = (locked_by(each, asked) for each in (NixLocker(Nix.find()), native))

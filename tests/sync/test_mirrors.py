@@ -12,7 +12,7 @@ from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, drift_of, read, ref_in, run_sync
 from tests.support.repos import run_git
 
-pytestmark = pytest.mark.usefixtures("use_nix")
+pytestmark = [pytest.mark.usefixtures("use_nix"), pytest.mark.slow_between]
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ def test_before_a_sync_drift_and_plan_say_what_is_left(releases: Releases) -> No
     assert found[1].detail == "nixos-25.11 in flake.nix:3, pin nixpkgs has nixos-26.05"
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("locker", ["auto", "nix"])
 def test_one_run_moves_all_repos_and_nix_takes_their_locks(
     releases: Releases, nix: RealNix, use_nix: RealNix, locker: LockerChoice

@@ -223,6 +223,7 @@ def stale(lock: Lock) -> Lock:
     return lock
 
 
+@pytest.mark.slow_between
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("indent", [2, None], ids=["lines", "one-line"])
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def synced(world: World, locker: str) -> dict[str, str]:
     return commits
 
 
+@pytest.mark.slow_but_newest
 def test_the_commits_are_those_of_nix_and_each_source_is_fetched_once(world: World) -> None:
     world.forge.forget_log()
     native = synced(world, "native")

@@ -53,6 +53,7 @@ def update_lock(app: Path, dir: str) -> Mapping[str, Mapping[str, Mapping[str, o
     return nodes
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("shape", SHAPES)
 def test_inputs_below_a_folder_of_the_repo_are_moved(
     shape: str, nix: RealNix, use_nix: RealNix, tmp_path: Path
@@ -91,6 +92,7 @@ def test_a_later_nix_moves_what_is_below_a_folder_that_an_old_one_has_locked(
     assert update_lock(app, "")["sub"]["locked"] == {"path": "./sub", "type": "path"}
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("locker", ["nix", "auto"])
 @pytest.mark.parametrize("flake", ["", "inputs.lib.flake = false;"])
 def test_an_input_at_head_is_moved_and_stays_at_head(

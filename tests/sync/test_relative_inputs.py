@@ -94,6 +94,7 @@ def locked_by(by: Locker, request: Request) -> str | FlakesyncError:
         return error
 
 
+@pytest.mark.slow_between
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("shape", SHAPES)
 def test_both_lockers_move_what_lies_below_a_relative_input(nix: RealNix, tmp_path: Path, shape: str) -> None:
@@ -115,6 +116,7 @@ def test_both_lockers_move_what_lies_below_a_relative_input(nix: RealNix, tmp_pa
     assert [(node.locked or {})["rev"] for path in paths if (node := lock.node(path))] == [new] * len(paths)
 
 
+@pytest.mark.slow_between
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("own", ["its-lock", "own-lock", "follows"])
 def test_a_moved_input_with_a_relative_one_below_it_is_locked_as_each_nix_does(

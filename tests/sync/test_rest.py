@@ -160,11 +160,14 @@ MORE: Mapping[str, Callable[[Space], Space]] = {
     "twice across": twice_across,
     "through pins": through,
 }
-NIGHTS = [(shape, propagate) for shape in SHAPES for propagate in ("content", "always")]
-NIGHTS += [*((shape, "content") for shape in MORE), ("unfollowed ring", "always"), ("example and app", "always")]
+NIGHTS = [(shape, "content") for shape in SHAPES] + [("cycle", "always"), ("ring", "always"), ("self", "always")]
+SLOW_NIGHTS = [(shape, "always") for shape in SHAPES if (shape, "always") not in NIGHTS]
+SLOW_NIGHTS += [*((shape, "content") for shape in MORE), ("unfollowed ring", "always"), ("example and app", "always")]
 
 
-@pytest.mark.parametrize(("shape", "propagate"), NIGHTS)
+@pytest.mark.parametrize(
+    ("shape", "propagate"), [*NIGHTS, *(pytest.param(*night, marks=pytest.mark.slow) for night in SLOW_NIGHTS)]
+)
 def test_after_a_night_with_nothing_new_nothing_is_made(tmp_path: Path, shape: str, propagate: str) -> None:
     landing = Landing({**SHAPES, **MORE}[shape](Space(tmp_path)), settings={"propagate": propagate})
     assert night(landing)

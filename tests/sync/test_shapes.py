@@ -9,7 +9,7 @@ from tests.support.nix import RealNix
 from tests.support.nixspace import UPDATE_BRANCH, Ran, Space, Take, drift_of, read, run_sync
 from tests.support.repos import run_git
 
-pytestmark = pytest.mark.usefixtures("use_nix")
+pytestmark = [pytest.mark.usefixtures("use_nix"), pytest.mark.slow_between]
 
 
 @pytest.fixture

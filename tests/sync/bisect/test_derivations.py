@@ -108,6 +108,7 @@ def shared(found: Bisection) -> int:
     return sum(each.result.source == "same-drv" for each in found.probes)
 
 
+@pytest.mark.slow_but_newest
 @pytest.mark.nix
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("check", [("nix", "flake", "check"), ("nix", "build", ".#a", "--no-link")])

@@ -31,6 +31,7 @@ def _list(names: "dict[str, Take]") -> str:
     return "[ " + " ".join(f'"{name}"' for name in names) + " ]"
 
 
+@pytest.mark.slow_between
 @pytest.mark.nix
 @pytest.mark.usefixtures("use_nix")
 def test_the_input_with_which_nix_fails_is_found(tmp_path: Path, nix: RealNix) -> None:

@@ -14,6 +14,7 @@ from flakesync.forge.model import (
     ForgeError,
     Home,
     MergeMethod,
+    MergeStatus,
     NewPull,
     Project,
     Pull,
@@ -55,6 +56,12 @@ class Adapter(Forge, ABC):
 
     def find_many(self, questions: Sequence[PullQuestion]) -> Mapping[PullQuestion, Pull | None]:
         """Return nothing: such a forge has no question about several repositories."""
+        return {}
+
+    def find_statuses(
+        self, pulls: Sequence[tuple[Project, Pull]]
+    ) -> Mapping[tuple[Project, int], tuple[Pull, MergeStatus]]:
+        """Return nothing: such a forge is asked about one after the other."""
         return {}
 
     def home(self, project: Project) -> Home:

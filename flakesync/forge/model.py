@@ -200,6 +200,14 @@ class Forge(Protocol):
     def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of its checks and reviews."""
 
+    def find_statuses(
+        self, pulls: Sequence[tuple[Project, Pull]]
+    ) -> Mapping[tuple[Project, int], tuple[Pull, MergeStatus]]:
+        """Return of many open pull requests, by project and number, what `get` and `merge_status` return of each.
+
+        What the forge did not answer is missing, whatever the reason: those have the answer, or the error.
+        """
+
     def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull | Waiting:
         """Merge it if its head is still `head` (else ForgeError `head-moved`); return it with its `merged_rev`.
 

@@ -38,6 +38,8 @@ def status(
     known.write()
     look.expect_pulls(found.values())
     at_once(look.ask_forge, [name for name, each in found.items() if each.on_forge is not None])
+    look.ask_many(found.values())
+    at_once(look.ask_merge_status, [name for name, each in found.items() if each.is_open])
     owners = {identity: state.name for state in graph.states.values() for identity in state.repo.identities}
     names = [name for wave in graph.waves for name in wave if name in selected]
     repos = [_status(found[name], _waits_for(found[name], found, owners), servers) for name in names]

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from graphql import build_schema, graphql_sync, parse, validate
 
+from flakesync.demo.forge.model import Job
 from flakesync.demo.forge.web.messages import Json
+from flakesync.forge.github import graphql
 from flakesync.forge.github.adapter import GitHub
 from flakesync.forge.github.many import AT_ONCE, text_of
 from flakesync.forge.lookup import FRESH_S, PullLookup
@@ -16,6 +18,7 @@ from tests.forge.described import HERE
 from tests.forge.scripted import Script
 from tests.forge.sides import Make, Side
 from tests.forge.test_github import HEAD, NEXT, PULL
+from tests.forge.test_github_queue import state
 from tests.support.forge import Forge, faults
 from tests.support.forge.client import branch, client_of
 
@@ -39,14 +42,14 @@ def opened(side: Side, name: str, *, states: Sequence[str] = ("open",)) -> PullQ
     """Make a repository, and pull requests that come to these states one after the other; return its question."""
     hand = client_of(side.hand.forge, "github", f"acme/{name}")
     head, base = "update", "main"
-    for number, state in enumerate(states, 1):
+    for number, end in enumerate(states, 1):
         branch(hand.project, head, {"flake.lock": f"{name} {number}"})
         assert hand.open(head=head, base=base, title=f"Update {number} “{name}”", body=f"Body\n{number}").status == 201
         hand.call("POST", f"/issues/{number}/labels", {"labels": ["flake-lock", "b a"]})
-        if state == "closed":
+        if end == "closed":
             hand.edit({"state": "closed"}, number)
-        elif state != "open":
-            assert hand.merge(state, number=number).status == 200
+        elif end != "open":
+            assert hand.merge(end, number=number).status == 200
     return PullQuestion(Project(side.hand.site.host, f"acme/{name}"), head, base)
 
 
@@ -106,6 +109,12 @@ def test_a_server_without_graphql_is_asked_once(github: Side) -> None:
 def test_the_question_is_one_by_githubs_schema(count: int) -> None:
     schema = build_schema((HERE / "github.graphql").read_text())
     assert validate(schema, parse(text_of(count))) == []
+
+
+@pytest.mark.parametrize("text", [graphql.STATE, graphql.STATES])
+def test_the_question_how_pull_requests_stand_is_one_by_githubs_schema(text: str) -> None:
+    schema = build_schema((HERE / "github.graphql").read_text())
+    assert validate(schema, parse(text)) == []
 
 
 def test_the_example_forge_answers_by_githubs_schema(github: Side) -> None:
@@ -396,3 +405,73 @@ def test_a_502_of_graphql_ends_in_one_by_one(forge: Forge, github: Side) -> None
         assert made.find(OnForge(github.forge, each.project), head=each.head, base=each.base) is not None
     assert github.calls() == 1 + 3
     assert github.pauses == []
+
+
+# ---- how many open ones stand ----------------------------------------------------------------------------------------
+
+
+def test_the_same_is_told_of_open_pull_requests_whichever_way_it_is_asked_for(github: Side) -> None:
+    github.hand.site.thinks_for = 0
+    asked = [opened(github, name) for name in ("plain", "checked", "failed", "conflict", "approved")]
+    projects = {each.project.path[5:]: github.hand.site.projects[each.project.path] for each in asked}
+    projects["checked"].ci = [Job("ci")]
+    projects["failed"].ci = [Job("ci", state="failure"), Job("build", run=True)]
+    projects["approved"].protect("main", approvals=1)
+    branch(projects["conflict"], "main", {"flake.lock": "theirs"})
+    found = [pull for pull in github.forge.find_many(asked).values() if pull is not None]
+    pulls = [(each.project, pull) for each, pull in zip(asked, found, strict=True)]
+    one_by_one = {
+        (project, pull.number): (github.forge.get(project, pull.number), github.forge.merge_status(project, pull))
+        for project, pull in pulls
+    }
+    github.calls()
+    assert github.forge.find_statuses(pulls) == one_by_one
+    # The names of checks that have not passed, and what rules demand, are REST's to tell: of three of them.
+    assert github.calls() < 12
+    assert len({status for _, status in one_by_one.values()}) > 2
+
+
+def test_fifty_are_asked_how_they_stand_by_one_call(github: Side) -> None:
+    asked = [opened(github, name) for name in ("a", "b", "c")]
+    pulls = [(each.project, pull) for each, pull in github.forge.find_many(asked).items() if pull is not None]
+    github.calls()
+    assert len(github.forge.find_statuses(pulls)) == 3
+    assert github.calls() == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"data": {"nodes": [state()["data"]["node"], None]}},
+        {
+            "data": {"nodes": [state()["data"]["node"]] * 2},
+            "errors": [{"message": "x", "path": ["nodes", 1, "commits"]}],
+        },
+        {"data": {"nodes": [state()["data"]["node"], state(of=NEXT)["data"]["node"]]}},
+        {"data": {"nodes": [state()["data"]["node"], state(merged="MERGED")["data"]["node"]]}},
+    ],
+)
+def test_how_it_stands_is_told_of_what_was_answered_alone(script: Script, adapter: GitHub, answer: Json) -> None:
+    script.then(200, answer)
+    pulls = [(LIB.project, FOUND), (APP.project, replace(FOUND, number=8))]
+    assert [*adapter.find_statuses(pulls)] == [(LIB.project, 7)]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [
+        (502, "<html>"),
+        (404, {}),
+        (200, {"data": None, "errors": [{"message": "x"}]}),
+        (200, {"data": {"nodes": []}}),
+        (200, {"data": {"nodes": [{"state": 7}, None]}}),
+    ],
+)
+def test_where_graphql_does_not_answer_each_is_asked_for_alone(
+    script: Script, adapter: GitHub, status: int, answer: object
+) -> None:
+    script.then(status, answer)
+    pulls = [(LIB.project, FOUND), (APP.project, replace(FOUND, number=8))]
+    assert adapter.find_statuses(pulls) == {}
+    assert len(script.told) == 1
+    assert script.pauses == []

@@ -22,7 +22,9 @@ from flakesync.forge.client import Client
 from flakesync.forge.hosts import Servers
 from flakesync.publish.documents import publish_document
 from flakesync.publish.publish import publish
+from flakesync.publish.work import Published
 from flakesync.survey.read import read_graph
+from flakesync.sync.events import Event, Note
 from flakesync.workspace.manifest import load_workspace, select
 from tests.support.forge import Forge, faults
 from tests.support.forge.client import HOSTS
@@ -67,12 +69,38 @@ class Quiet:
 
 
 @dataclass
+class Hour:
+    """Lets so many requests through in each hour by the clock, and says so as GitHub and GitLab do."""
+
+    clock: Clock
+    requests: int
+    refused: int = 0
+    _hour: int = 0
+    _used: int = 0
+
+    def __call__(self, request: Request, perform: faults.Perform) -> Answer | None:
+        """Carry a request out and say what is left, or turn it away."""
+        hour = int(self.clock() // 3600)
+        if hour != self._hour:
+            self._hour, self._used = hour, 0
+        taken = self._used < self.requests
+        self._used += taken
+        self.refused += not taken
+        answer = perform() if taken else Answer(403, {"message": "API rate limit exceeded"})
+        told = {"limit": self.requests, "remaining": self.requests - self._used, "reset": (hour + 1) * 3600}
+        kept = tuple(header for header in answer.headers if "ratelimit" not in header[0].lower())
+        mine = tuple((f"X-RateLimit-{name}", str(value)) for name, value in told.items())
+        return Answer(answer.status, answer.body, (*kept, *mine), answer.content_type)
+
+
+@dataclass
 class Run:
-    """Sixty repos on one forge, and the clock that it shares with its client."""
+    """Sixty repos on one forge, and the clock that it shares with its client. told: the notes of the last run."""
 
     many: Many
     clock: Clock
     kind: Kind
+    told: list[str] = field(default_factory=list)
 
     def publish(self) -> PublishDocument:
         """Do what `flakesync publish` does."""
@@ -80,15 +108,26 @@ class Run:
         connect = partial(Client, sleep=self.clock.sleep, clock=self.clock)
         with closing(Servers(workspace, os.environ, connect=connect)) as servers:
             graph = read_graph(workspace, at="update")
-            results = publish(workspace, graph, select(workspace, (), (), ()), servers)
+            results = publish(workspace, graph, select(workspace, (), (), ()), servers, listener=self._listen)
             return publish_document(results, workspace.branch)
 
+    def _listen(self, event: Event[Published]) -> None:
+        if isinstance(event, Note):
+            self.told.append(event.text)
+
     def limit(
-        self, requests: int, per_s: float, asked_s: float, action: faults.Action, *, method: str | None = None
+        self,
+        requests: int,
+        per_s: float,
+        asked_s: float,
+        action: faults.Action,
+        *,
+        method: str | None = None,
+        path: str = "",
     ) -> Quiet:
         """Let the forge limit requests. asked_s: how long a pause `action` asks for."""
         quiet = Quiet(faults.RateLimit(requests, per_s, action, self.clock), asked_s)
-        self.many.forge.faults.add(quiet, times=None, method=method)
+        self.many.forge.faults.add(quiet, times=None, method=method, path=path)
         return quiet
 
     def assert_all_there_once(self) -> None:
@@ -115,7 +154,7 @@ def test_limits_are_kept_and_every_repo_gets_its_pull_request(run: Run) -> None:
         # Two answers that nothing but their words explain; content that is made too fast; the requests of the hour.
         wordy = run.many.forge.faults.add(faults.secondary_limit(None), method="POST", path="/labels$", times=2, skip=9)
         limits = [
-            run.limit(12, 60, 45, faults.secondary_limit(45), method="POST"),
+            run.limit(12, 60, 45, faults.secondary_limit(45), method="POST", path=PULLS),
             run.limit(25, 300, 300, faults.primary_limit(300, run.clock)),
         ]
     else:
@@ -134,7 +173,20 @@ def test_limits_are_kept_and_every_repo_gets_its_pull_request(run: Run) -> None:
     run.many.forge.faults.clear()
     run.many.forge.forget_log()
     assert statuses(run.publish()) == {"unchanged": COUNT}
-    assert len(run.many.forge.requests()) == COUNT
+    assert len(run.many.forge.requests()) == (2 if run.kind == "github" else COUNT)
+
+
+@Kinds
+def test_calls_are_spread_over_what_the_forge_allows_and_none_is_turned_away(run: Run) -> None:
+    hour = Hour(run.clock, 40)
+    run.many.forge.faults.add(hour, times=None)
+    run.publish()  # what the forge allows is known from its first answer on
+    run.assert_all_there_once()
+    assert hour.refused == 0
+    assert len(run.told) in range(1, 12)
+    assert run.told[0].startswith("localhost:")
+    assert "calls left to do, " in run.told[0]
+    assert ": this will be done at about " in run.told[0]
 
 
 @Kinds

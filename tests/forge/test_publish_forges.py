@@ -210,6 +210,7 @@ def test_links_stay_while_the_forge_does_not_say_where_they_lead(online: Online)
     online.run("publish")
     before = {name: online.project(name).pulls[0].body for name in CHAIN}
     online.forge.faults.add(faults.answer(502), method="GET", path=r"lib(\.git)?/(pulls|merge_requests)", times=None)
+    online.forge.faults.add(faults.answer(502), path="/graphql$", times=None)  # nor of many repos at once
     online.manifest(publish={"title": "locks: {pin} to {new}"})
     document = online.run("publish", status=1)
     assert reasons(document) == ["failed", "updated", "updated"]

@@ -152,6 +152,11 @@ class MemoryForge:
         usual = MergeStatus(checks, self.reviews.get(project.path, "none"))
         return self.merge_statuses.get(project.path, usual)
 
+    def find_statuses(
+        self, pulls: Sequence[tuple[Project, Pull]]
+    ) -> Mapping[tuple[Project, int], tuple[Pull, MergeStatus]]:
+        return {}
+
     def merge(self, project: Project, pull: Pull, *, head: Rev, method: MergeMethod) -> Pull:
         self.on_merge(project, pull)
         self._call("merge", project)

@@ -3,14 +3,14 @@
 The answer becomes the very values that REST's becomes. What it leaves open is missing, and asked for by REST.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import msgspec
 
-from flakesync.forge.github.graphql import GraphError, GraphQL, TooMuchError
-from flakesync.forge.model import ForgeError, Pull, PullQuestion
+from flakesync.forge.github.graphql import GraphError, GraphQL, State, TooMuchError
+from flakesync.forge.model import ForgeError, Project, Pull, PullQuestion
 from flakesync.terms import PullState, Rev
 
 AT_ONCE = 50
@@ -142,6 +142,19 @@ class Many:
         if not found:
             self.at_once = self.at_once // 2 if self.at_once // 2 >= _FEWEST else 0
         return found
+
+    def states(self, pulls: Sequence[tuple[Project, Pull]]) -> Iterator[tuple[Project, Pull, State]]:
+        """Yield what GraphQL says of open pull requests, of each as it was found; what is not answered is left out."""
+        asked = [(project, pull) for project, pull in pulls if pull.key]
+        while asked and self.at_once:
+            batch, asked = asked[: self.at_once], asked[self.at_once :]
+            try:
+                found = self.graphql.states([pull for _, pull in batch])
+            except (GraphError, ForgeError):
+                return
+            for (project, pull), state in zip(batch, found, strict=True):
+                if state is not None and (state.state, state.head_ref_oid) == ("OPEN", pull.head):
+                    yield project, pull, state
 
 
 @cache

@@ -85,8 +85,10 @@ class Merging:
     def merge_status(self, project: Project, pull: Pull) -> MergeStatus:
         """Return the state of a pull request's checks and reviews, and what else it waits for."""
         state = self.graphql.state(pull)
-        if state is None:
-            return self._status_by_rest(project, pull)
+        return self.by_state(project, pull, state) if state is not None else self._status_by_rest(project, pull)
+
+    def by_state(self, project: Project, pull: Pull, state: State) -> MergeStatus:
+        """Return the same out of what GraphQL has said of it."""
         rollup = state.rollup(pull.head)
         failed: tuple[str, ...] = ()
         pending: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from flakesync.documents.pulls.status import Stage
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.forge.hosts import Servers
 from flakesync.forge.lookup import PullLookup
-from flakesync.forge.model import MergeStatus, OnForge, Pull, PullQuestion
+from flakesync.forge.model import ForgeError, MergeStatus, OnForge, Pull, PullQuestion
 from flakesync.git.repository import Repository
 from flakesync.nix.lock.file import LockNode
 from flakesync.publish.body import pulls_in, was_abandoned
@@ -71,6 +71,11 @@ class Standing:
     def known(self) -> frozenset[Rev]:
         """The update commits, here and on the server."""
         return self.update.known if self.update is not None else frozenset()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is of interest how its pull request stands."""
+        return self.wanted and self.pull is not None and self.pull.state == "open"
 
     @property
     def landed(self) -> bool:
@@ -155,8 +160,26 @@ class Look:
             pull = self._pulls.find(on_forge, head=branches.branch, base=branches.base_name)
             found.named = pulls_in(pull.body) if pull is not None else {}
             self._settle(found, branches, pull)
-            if pull is not None and found.wanted and pull.state == "open":
-                found.pull, found.merge_status = _ask(on_forge, pull)
+
+    def ask_many(self, every: Iterable[Standing]) -> None:
+        """Ask each forge how the open pull requests stand, as far as it tells of many at once."""
+        forges: dict[int, list[tuple[OnForge, Standing]]] = {}
+        for found in every:
+            if found.is_open and found.on_forge is not None:
+                forges.setdefault(id(found.on_forge.forge), []).append((found.on_forge, found))
+        for each in forges.values():
+            pulls = [(on_forge.project, found.pull) for on_forge, found in each if found.pull is not None]
+            with suppress(ForgeError):  # whatever it is, it is said of each repo
+                told = each[0][0].forge.find_statuses(pulls)
+                for on_forge, found in each:
+                    if found.pull is not None and (on_forge.project, found.pull.number) in told:
+                        found.pull, found.merge_status = told[on_forge.project, found.pull.number]
+
+    def ask_merge_status(self, found: Standing) -> None:
+        """Ask the forge of a repo how its open pull request stands, unless that is known."""
+        if found.on_forge is not None and found.pull is not None and found.merge_status is None:
+            with _failing(found):
+                found.pull, found.merge_status = _ask(found.on_forge, found.pull)
 
     def _without_asking(self, repository: Repository, state: RepoAtCommit) -> Branches | None:
         """Return where the branches of a repo are; None: its server has to be asked, or something has to be fetched."""

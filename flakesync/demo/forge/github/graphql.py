@@ -53,6 +53,7 @@ class _Graph:
     def query(self) -> Thing:
         return Thing("Query", {
             "node": lambda given: self.pull(*self._known(given.get("id"))),
+            "nodes": self._nodes,
             "repository": self._repository,
             "viewer": Thing("User", {"login": self.account.login}),
         })  # fmt: skip
@@ -62,6 +63,16 @@ class _Graph:
             "enqueuePullRequest": self._enqueue,
             "enablePullRequestAutoMerge": self._enable,
         })  # fmt: skip
+
+    def _nodes(self, given: Arguments) -> list[Value]:
+        ids = given.get("ids")
+        return [self._node(each) for each in ids] if isinstance(ids, list) else []
+
+    def _node(self, id: object) -> Value:
+        try:
+            return self.pull(*self._known(id))
+        except FieldError as error:
+            return error
 
     def _known(self, id: object) -> tuple[Project, Pull]:
         for project in [*self.site.projects.values()]:
@@ -136,6 +147,7 @@ class _Graph:
             "isDraft": pull.draft, "headRefName": pull.head, "baseRefName": pull.base, "isCrossRepository": False,
             "labels": connection("Label", [Thing("Label", {"name": label.name}) for label in pull.labels]),
             "mergeCommit": Thing("Commit", {"oid": pull.merged_rev}) if pull.merged_rev is not None else None,
+            "mergeable": lambda _: self._mergeable(project, pull),
             "mergeStateStatus": lambda _: self._merge_state(project, pull),
             "reviewDecision": lambda _: self._decision(project, pull),
             "isInMergeQueue": on_its_way is not None, "mergeQueueEntry": on_its_way,
@@ -149,6 +161,10 @@ class _Graph:
             "latestOpinionatedReviews": lambda given: self._latest(project, pull, given),
             "timelineItems": lambda given: self._timeline(pull, given),
         })  # fmt: skip
+
+    def _mergeable(self, project: Project, pull: Pull) -> str:
+        known = pulls.can_be_merged(self.site, project, pull)
+        return "UNKNOWN" if known is None else "MERGEABLE" if known else "CONFLICTING"
 
     def _merge_state(self, project: Project, pull: Pull) -> str:
         known = pulls.can_be_merged(self.site, project, pull)

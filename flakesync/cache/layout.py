@@ -107,6 +107,11 @@ def branches_folder(cache: Path, address: str) -> Path:
     return cache / "branches" / _digest(address)[:32]
 
 
+def has_branches(cache: Path) -> bool:
+    """Tell whether there is any repository of `branches_folder`."""
+    return (cache / "branches").exists()
+
+
 def answers_file(branches: Path) -> Path:
     """Return the file with what has been found in a repository of `branches_folder`."""
     return branches.with_name(f"{branches.name}.answers")

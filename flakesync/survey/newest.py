@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from flakesync.cache.layout import has_branches
 from flakesync.errors import GitError
 from flakesync.nix.reference.flakeref import Attr, FlakeRef, Identity
 from flakesync.survey.graph import repo_by_identity
@@ -112,11 +113,12 @@ def server_prover(references: Mapping[Source, FlakeRef], hosts: "Hosts | None", 
     """
 
     def prove(source: Source, rev: Rev, date: int) -> Standing:
+        url = references[source].git_url() if source in references else None
+        # Nothing was ever found: what reads it need not be loaded.
+        if url is None or (hosts is None and not has_branches(cache)):
+            return "unknown"
         from flakesync.git.remotes.branch_history import is_on_branch
 
-        url = references[source].git_url() if source in references else None
-        if url is None:
-            return "unknown"
         try:
             address = hosts.remote(url) if hosts is not None else url
             found = is_on_branch(address, source[1], rev, date, cache, offline=hosts is None)

@@ -12,7 +12,6 @@ from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.survey.broken import without_broken
 from flakesync.survey.compare import compare_upstreams
-from flakesync.survey.edits.apply import with_edits
 from flakesync.survey.external import external_sources, external_targets
 from flakesync.survey.graph import RepoGraph, build_graph
 from flakesync.survey.held.check_holds import read_check_holds
@@ -80,7 +79,7 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
     Raises: RepoError, and the errors of `read_survey`.
     """
     workspace, offline, notes = snapshot.workspace, hosts is None, list[str]()
-    snapshot = with_edits(snapshot, cache=cache_dir())
+    snapshot = _edited(snapshot)
     graph = build_graph(snapshot)
     if hosts is not None:
         _fetch_tracked(snapshot, graph, hosts)
@@ -115,11 +114,22 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
     return compare_upstreams(survey, KeptDifferences(difference_file(cache_dir(), workspace.file))), notes
 
 
+def _edited(snapshot: Snapshot, *, into: RepoName | None = None) -> Snapshot:
+    """Return a snapshot with the edits that the manifest asks for, as `with_edits` does."""
+    workspace = snapshot.workspace
+    asks = any(pin.replaces or pin.follow.mode == "write" for pin in workspace.pins)
+    if not asks and not any(repo.follow == "write" for repo in workspace.repos):
+        return snapshot
+    from flakesync.survey.edits.apply import with_edits  # with what it stands on 10 ms
+
+    return with_edits(snapshot, cache=cache_dir(), into=into)
+
+
 def look_at(
     snapshot: Snapshot, repo: RepoName, targets: Mapping[PinName, Target], external: Mapping[Source, Target]
 ) -> Survey:
     """Return what the plan of one repo is decided on, with targets that are known already: no server is asked."""
-    snapshot = with_edits(snapshot, cache=cache_dir(), into=repo)
+    snapshot = _edited(snapshot, into=repo)
     graph = build_graph(snapshot)
     governed = tuple(pinned_inputs(msgspec.structs.replace(snapshot, states={repo: snapshot.states[repo]})))
     history = ask(snapshot, questions(graph, into=repo))

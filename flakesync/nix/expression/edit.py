@@ -10,6 +10,7 @@ from itertools import islice
 import msgspec
 
 from flakesync.errors import plain
+from flakesync.nix.expression.edit_kinds import Edit, RemoveFollows, SetFollows, SetRef
 from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, parse_inputs
 from flakesync.nix.expression.layout import Splice, line_start, remove
 from flakesync.nix.expression.literals import NotLiteralError
@@ -18,32 +19,7 @@ from flakesync.nix.expression.places import Binding, attr_path, input_bindings, 
 from flakesync.nix.expression.written_ref import change_reference
 from flakesync.terms import InputPath, show_path
 
-
-class SetFollows(msgspec.Struct, frozen=True, tag="follows"):
-    """An input of an input (`lib/nixpkgs`, two names or more) is to follow another input of the flake."""
-
-    input: InputPath
-    follows: InputPath
-
-
-class RemoveFollows(msgspec.Struct, frozen=True, tag="remove"):
-    """What the flake says an input of an input follows is to go."""
-
-    input: InputPath
-
-
-class SetRef(msgspec.Struct, frozen=True, tag="ref"):
-    """The reference of an input of the flake's own is to name another branch, in whichever form it stands.
-
-    old, new: names of branches; of a channel's or FlakeHub's address the part of it that stands for one.
-    """
-
-    input: InputPath
-    old: str
-    new: str
-
-
-Edit = SetFollows | RemoveFollows | SetRef
+__all__ = ["CannotEditError", "Edit", "Edited", "Place", "RemoveFollows", "SetFollows", "SetRef", "edit_inputs"]
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ is written, and nothing in the working tree.
 """
 
 import contextlib
+import os
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,8 +19,7 @@ from flakesync.cache.keep import make_folder
 from flakesync.cache.layout import fetched_file
 from flakesync.errors import GitError, HostDownError
 from flakesync.git.store.base import LOCAL_REFS, branch_tip, default_branch
-from flakesync.git.store.objects import ObjectReader
-from flakesync.git.store.refs import remove_dead_lock
+from flakesync.git.store.objects import ObjectReader, read_file
 from flakesync.nix.reference.flakeref import identity_of_url
 from flakesync.terms import Rev
 from flakesync.workspace.model import Repo, Workspace
@@ -125,7 +125,7 @@ def find_branches(
         return BranchRefs(of_server=True)
     stamp = fetched_file(cache, reader.common_dir, prefix)
     if base is not None and (hosts is None or not renew):
-        fetched = max(_times(reader, prefix, base, repo, stamp), default=None)
+        fetched = max(_times(reader, prefix, base, repo, str(stamp)), default=None)
         return BranchRefs((prefix,), of_server=True, fetched=fetched)
     assert hosts is not None
     url = repo.url.git_url() if repo.url is not None else None
@@ -210,6 +210,7 @@ def _bring(
     A branch of flakesync's that has landed would else count as pushed for ever.
     """
     from flakesync.git.repository import Repository
+    from flakesync.git.store.refs import remove_dead_lock
 
     names = [name for name in (base, update) if name is not None]
     # Of a run that was killed; the next may find nothing to move, and would leave them.
@@ -246,21 +247,24 @@ def _note(stamp: Path) -> None:
         stamp.touch()
 
 
-def _times(reader: ObjectReader, prefix: str, base: str, repo: Repo, stamp: Path) -> Iterator[int]:
+def _times(reader: ObjectReader, prefix: str, base: str, repo: Repo, stamp: str) -> Iterator[int]:
     """Give all that tells when the branches of a clone were last its server's; the latest counts."""
+    # Strings here: a thousand clones are looked at, and pathlib costs more than the reading.
+    git_dir = reader.common_dir
     with contextlib.suppress(OSError):
-        yield int(stamp.stat().st_mtime)
-    with contextlib.suppress(OSError):
+        yield int(os.stat(stamp).st_mtime)  # noqa: PTH116
+    with contextlib.suppress(OSError, GitError):
         # A fetch of any remote writes it anew: it counts if it was of this one.
-        head = Path(reader.common_dir, "FETCH_HEAD")
-        told = head.read_text("utf-8", "surrogateescape")
-        addresses = {line.rpartition(" of ")[2].strip() for line in told.splitlines()}
-        if {identity_of_url(each) for each in addresses} & repo.identities:
-            yield int(head.stat().st_mtime)
+        told = read_file(f"{git_dir}/FETCH_HEAD")
+        if told is not None:
+            lines = told.decode("utf-8", "surrogateescape").splitlines()
+            addresses = {line.rpartition(" of ")[2].strip() for line in lines}
+            if {identity_of_url(each) for each in addresses} & repo.identities:
+                yield int(os.stat(f"{git_dir}/FETCH_HEAD").st_mtime)  # noqa: PTH116
     for log in (prefix + base, f"{prefix}HEAD"):
-        with contextlib.suppress(OSError):
-            found = _REFLOG_TIME.search(Path(reader.common_dir, "logs", log).read_bytes())
+        with contextlib.suppress(GitError):
+            found = _REFLOG_TIME.search(read_file(f"{git_dir}/logs/{log}") or b"")
             if found is not None:
                 yield int(found[1])
     with contextlib.suppress(OSError):
-        yield int(Path(reader.common_dir, prefix + base).stat().st_mtime)
+        yield int(os.stat(f"{git_dir}/{prefix}{base}").st_mtime)  # noqa: PTH116

@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from flakesync.nix.expression.edit import Edit
+from flakesync.nix.expression.edit_kinds import Edit
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.terms import FlakeDir, InputPath, PinName
 

@@ -10,7 +10,6 @@ from flakesync.cache.files import KeptFiles
 from flakesync.errors import LockError, plain
 from flakesync.git.store.links import link_target, read_through
 from flakesync.git.store.objects import ObjectReader
-from flakesync.nix.expression.need_of_lock import may_have_inputs
 from flakesync.nix.expression.nested import Overrides, overrides_of
 from flakesync.nix.expression.stale import Disagreement, disagreements
 from flakesync.nix.lock.file import LockFile
@@ -125,6 +124,8 @@ def read_flake(
         file = flake_file(dir, "flake.nix")
         if flake_nix is None:
             return FlakeState(dir, None, Problem("no-lock", f"there is no {file}"))
+        from flakesync.nix.expression.need_of_lock import may_have_inputs
+
         needed = may_have_inputs(bytes(flake_nix))
         return FlakeState(dir, None, Problem("no-lock", f"{file} has inputs but no flake.lock") if needed else None)
     try:

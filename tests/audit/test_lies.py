@@ -99,7 +99,11 @@ _BUILT: Mapping[str, Mapping[str, str | None]] = {
 """What is built; None: Nix refuses. `good` under a lie: the content is right, and what is said of it is not."""
 _NO_LOCK = {("A7", "2.8"), ("A7", "2.26"), ("A9", "2.8"), ("A9", "2.26"), ("A9", "newest")}
 """What `nix flake lock` does not pass without a word: it refuses, or locks anew."""
-_PLACES = [(id, path) for id in _BUILT for path in LIES[id].places]
+_PLACES = [
+    pytest.param(id, path, marks=() if path == LIES[id].places[0] else pytest.mark.slow)
+    for id in _BUILT
+    for path in LIES[id].places
+]
 
 
 @pytest.mark.slow_but_newest

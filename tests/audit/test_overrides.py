@@ -12,6 +12,7 @@ from flakesync.documents.audit import AuditReport, Level
 from flakesync.terms import RepoName
 from flakesync.workspace.audit import RuleId
 from flakesync.workspace.manifest import load_workspace
+from tests.support.kept import Kept
 from tests.support.locks import Json
 from tests.support.nix import RealNix
 from tests.support.nixspace import commit_info, drift_of, ref_in
@@ -90,10 +91,11 @@ class Ground:
 
 
 @pytest.fixture
-def ground(use_nix: RealNix, tmp_path: Path) -> Ground:
-    return Ground(tmp_path)
+def ground(use_nix: RealNix, kept: Kept) -> Ground:
+    return kept.again(f"overridden-{use_nix.id}", Ground)
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("case", OVERRIDES)
 @pytest.mark.parametrize("noted", [False, True])
 def test_what_an_override_asks_for_is_no_finding_and_anything_else_is(
@@ -150,6 +152,7 @@ def test_drift_says_the_same_of_the_inputs_of_a_folder(nix: RealNix, ground: Gro
     assert (found.input, found.detail) == (path, f"flake.nix names {ground.root}/other, the lock {ground.root}/evil")
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("noted", [False, True])
 def test_an_override_of_a_flake_that_is_no_repo_is_known_where_its_files_are_fetched(
     nix: RealNix, ground: Ground, noted: bool

@@ -57,7 +57,7 @@ ALL_LANDED = {"lib": "landed", "app": "landed", "tool": "landed", "top": "landed
         ("squash", "auto"),
         ("squash", "nix"),
         ("rebase", "auto"),
-        ("rebase-merge", "auto"),
+        pytest.param("rebase-merge", "auto", marks=pytest.mark.slow),
         ("fast-forward", "auto"),
     ],
 )
@@ -135,8 +135,17 @@ def test_a_person_merges_the_upstream_in_between(landing: Landing) -> None:
     landing.assert_done()
 
 
-@pytest.mark.parametrize("way", ["merge", "squash", "fast-forward"])
-@pytest.mark.parametrize("delete", [False, True])
+@pytest.mark.parametrize(
+    ("way", "delete"),
+    [
+        ("merge", True),
+        ("squash", False),
+        pytest.param("merge", False, marks=pytest.mark.slow),
+        pytest.param("squash", True, marks=pytest.mark.slow),
+        pytest.param("fast-forward", False, marks=pytest.mark.slow),
+        pytest.param("fast-forward", True, marks=pytest.mark.slow),
+    ],
+)
 def test_dependents_that_a_person_merged_first_are_locked_anew(landing: Landing, way: Way, delete: bool) -> None:
     landing.forge.delete = delete
     landing.forge.press("top", way)

@@ -168,31 +168,36 @@ def sync(
     dry_run: bool = False,
     locker: "LockerChoice" = "auto",
     offline: bool = False,
+    executor: str | None = None,
     listen: "Callable[[Event[RepoOutcome]], None] | None" = None,
 ) -> SyncDocument:
     """Bump the repos in order, commit on their update branches, and return the result of each, as `flakesync sync`.
 
     repos: only these change; None: all. dry_run: no commit is made, and `diff` of each has the difference. locker: who
-    writes the locks (`nix`, `native`, or `auto`: flakesync where that is exact, else Nix). listen: is told of each step
+    writes the locks (`nix`, `native`, or `auto`: flakesync where that is exact, else Nix). executor: who does the work,
+    as `--executor` names it; None: threads, as many as the workspace has jobs. `processes:N` forks this process, which
+    has to have no other threads meanwhile. listen: is told of each step
     (`flakesync.sync.events`), by one thread at a time. A repo that fails has its `error`, and those that depend on it
     are `skipped`.
 
     Raises:
-        FlakesyncError: nothing could be begun: as `drift`, no git or Nix, nobody to make commits as (`no-identity`), or
-            another run of this workspace is at work (`busy`).
+        FlakesyncError: nothing could be begun: as `drift`, no git or Nix, nobody to make commits as (`no-identity`), no
+            such executor (`bad-executor`), or another run of this workspace is at work (`busy`).
     """
     from flakesync.analysis.left import find_left
     from flakesync.analysis.plan import make_plan
     from flakesync.cache.layout import cache_dir
+    from flakesync.pipeline.executors import executor_of
     from flakesync.sync.documents import sync_document
     from flakesync.sync.engine import sync as carry_out
     from flakesync.sync.options import Options
 
     chosen = _chosen(workspace, repos)
+    made = executor_of(executor, workspace) if executor is not None else None
     survey = _look(workspace, offline=offline, note=None)
     decided = make_plan(survey, chosen)
     options = Options(cache=cache_dir(), locker=locker, dry_run=dry_run, offline=offline)
-    result = carry_out(survey, decided, options, listen or (lambda _: None))
+    result = carry_out(survey, decided, options, listen or (lambda _: None), executor=made)
     return sync_document(result, find_left(survey, decided, chosen), decided)
 
 

@@ -10,6 +10,7 @@ from flakesync.cli import screen
 from flakesync.cli.complete import pins
 from flakesync.cli.opening import look, open_workspace, show_undecided
 from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
+from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 
@@ -33,6 +34,14 @@ def sync(
     reason: Annotated[
         str | None, typer.Option("--reason", metavar="TEXT", help="Why --now: it goes into commits and pull requests.")
     ] = None,
+    executor: Annotated[
+        str | None,
+        typer.Option(
+            "--executor",
+            metavar="WHICH",
+            help="Who does the work: inline, threads, processes:N or dask:ADDRESS.  [default: threads, see --jobs]",
+        ),
+    ] = None,
     json_file: Annotated[
         Path | None,
         typer.Option("--json-file", metavar="FILE", help="Write the JSON document to a file, too."),
@@ -48,11 +57,16 @@ def sync(
     --now waives the cooldown of a pin this once; its checks have to have passed
     all the same, and later runs do not take it back.
 
+    --executor says who does the work; the commits are the same. It is this process
+    with --jobs threads, unless N processes of this machine are to do it, or the
+    workers of a Dask scheduler, who push what they make (docs/executors.md).
+
     \b
     Examples:
       flakesync sync
       flakesync sync --dry-run --repo lib
       flakesync sync --jobs 4 --json > sync.json
+      flakesync sync --executor processes:8
       flakesync sync --now nixpkgs --reason CVE-2026-12345
     """
     from flakesync.analysis.left import find_left
@@ -68,13 +82,18 @@ def sync(
     from flakesync.sync.options import Options
 
     workspace, selected = open_workspace(common)
+    chosen = None
+    if executor is not None:
+        from flakesync.pipeline.executors import executor_of
+
+        chosen = executor_of(executor, workspace)
     survey = look(common, workspace, waived=waivers(workspace, now or (), reason))
     plan = make_plan(survey, selected)
     options = Options(
         cache=cache_dir(), locker=locker, dialect=dialect, verify=verify, dry_run=dry_run, offline=common.offline
     )
     with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
-        result = carry_out(survey, plan, options, listen)
+        result = carry_out(survey, plan, options, listen, executor=chosen)
     document = sync_document(result, find_left(survey, plan, selected), plan)
     if common.json:
         screen.answer_json(document)
@@ -83,5 +102,7 @@ def sync(
     if json_file is not None:
         write_files(json_file.parent, {json_file.name: to_json(document)})
     unknown = show_undecided(survey)
+    if not dry_run:
+        tidy_cache(common)
     complete = result.is_complete and not unknown and not any(each.fails for each in document.left)
     return EXIT_OK if complete else EXIT_FINDINGS

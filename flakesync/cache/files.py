@@ -13,7 +13,11 @@ from flakesync.cache.keep import keep
 from flakesync.terms import Rev
 
 _FORMAT = "flakesync/kept/1"
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 1 << 30
+"""How much is kept of what a run has used: 20 kB a repo of 50,000."""
+_MOST_UNUSED_BYTES = 64 << 20
+_UNUSED_SHARE = 2
+"""How many times as much is kept beside it: of base branches when update branches are read, and of a night before."""
 
 _Files = dict[str, memoryview | None]
 _decoder = msgspec.msgpack.Decoder(tuple[str, dict[Rev, _Files]])
@@ -59,15 +63,31 @@ class KeptFiles:
         self._read[rev] = {**self._read.get(rev, {}), **files}
 
     def write(self) -> None:
-        """Keep what was read for the next run, and of what was known all that fits, what this run used first."""
+        """Keep what this run read and used for the next run, and of what was known otherwise the latest that fits.
+
+        That is a multiple of what this run used: each run reads all that is kept, and it must not grow for years.
+        """
         if not self._read:
             return
-        old = sorted(self._known.items(), key=lambda item: item[0] not in self._used)
         kept: dict[Rev, Mapping[str, bytes | memoryview | None]] = {}
-        room = _MOST_BYTES
-        for rev, files in (*self._read.items(), *old):
-            room -= sum(len(data) for data in files.values() if data is not None)
-            if room < 0:
-                break
-            kept[rev] = {**kept.get(rev, {}), **files}
+        used = [item for item in self._known.items() if item[0] in self._used]
+        taken = _keep(kept, [*self._read.items(), *used], _MOST_BYTES)
+        unused = [item for item in self._known.items() if item[0] not in self._used]
+        _keep(kept, unused, min(_MOST_UNUSED_BYTES, _UNUSED_SHARE * taken))
         keep(self._place, msgspec.msgpack.encode((_FORMAT, kept)))
+
+
+def _keep(
+    kept: dict[Rev, Mapping[str, bytes | memoryview | None]],
+    some: Iterable[tuple[Rev, Mapping[str, bytes | memoryview | None]]],
+    room: int,
+) -> int:
+    """Add files of commits to those that are kept, as far as there is room; return how many bytes that took."""
+    taken = 0
+    for rev, files in some:
+        size = sum(len(data) for data in files.values() if data is not None)
+        if taken + size > room:
+            break
+        taken += size
+        kept[rev] = {**kept.get(rev, {}), **files}
+    return taken

@@ -4,8 +4,10 @@ Asked beside `workspace.history`, and kept by the ids of the commits, which name
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -21,11 +23,17 @@ from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 
 _FORMAT = "flakesync/differences/1"
 _MOST_BYTES = 64 << 20
+_UNUSED_SHARE = 2
+"""How many times as much as a run has used is kept beside it: each run reads it all, and it must not grow for years."""
 _LEFT_OUT = frozenset({"test", "tests", "template", "templates", "example", "examples"})
 """Folders whose files are not what a dependent evaluates."""
 _OLD_ENTRANCES = frozenset({"default.nix", "shell.nix"})
 """Files at the top that are for those who do not use flakes: they read the lock to do what Nix does."""
 
+_FEW = 1000
+"""A run that has used fewer keeps as much beside them as one that has used so many."""
+
+Key = TypeVar("Key")
 Pair = tuple[Rev, Rev]
 """Two commits of one repo, the older one first."""
 
@@ -90,6 +98,7 @@ class KeptDifferences:
         self.pairs: dict[Pair, LockOnly | None] = {}
         self.readers: dict[Rev, str] = {}
         self._used: set[Pair] = set()
+        self._used_readers: set[Rev] = set()
         self._grown = False
         if place is None:
             return
@@ -115,19 +124,33 @@ class KeptDifferences:
         """Note that this run wanted it: it is the last to be left out when room is short."""
         self._used.add(pair)
 
+    def use_reader(self, rev: Rev) -> None:
+        """Note that this run wanted to know where a commit's files read its lock."""
+        self._used_readers.add(rev)
+
     def write(self) -> None:
-        """Keep all that fits for the next run, what this run used first."""
+        """Keep for the next run what this run used, and the latest of the rest, as far as there is room."""
         if self._place is None or not self._grown:
             return
         room = _MOST_BYTES
         pairs = []
-        for (old, new), found in sorted(self.pairs.items(), key=lambda item: item[0] not in self._used):
+        for old, new in _latest(self.pairs, self._used):
+            found = self.pairs[old, new]
             files = found.files if found is not None else None
             room -= 100 + sum(len(data) for both in (files or {}).values() for data in both if data is not None)
             if room < 0:
                 break
             pairs.append((old, new, files))
-        keep(self._place, msgspec.msgpack.encode((_FORMAT, pairs, self.readers)))
+        # As they are read again: the latest last.
+        pairs.reverse()
+        readers = {rev: self.readers[rev] for rev in reversed(_latest(self.readers, self._used_readers))}
+        keep(self._place, msgspec.msgpack.encode((_FORMAT, pairs, readers)))
+
+
+def _latest(known: Mapping[Key, object], used: AbstractSet[Key]) -> list[Key]:
+    """Return what is used, and then of the rest, the latest first, so many times as much."""
+    rest = [key for key in reversed([*known]) if key not in used]
+    return [*(key for key in known if key in used), *rest[: _UNUSED_SHARE * max(len(used), _FEW)]]
 
 
 def _lock_only(files: _Files | None) -> LockOnly | None:
@@ -196,6 +219,7 @@ class DifferenceReader:
                 except GitError:
                     found[rev] = "perhaps: not all of its files are here"
                     continue
+            self._kept.use_reader(rev)
             if place := self._kept.readers.get(rev):
                 found[rev] = place
         return found

@@ -49,7 +49,7 @@ def test_runs_that_read_other_commits_leave_what_is_kept(tmp_path: Path) -> None
 def test_what_no_run_uses_any_more_goes_first_when_there_is_no_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "_MOST_BYTES", 250)
+    monkeypatch.setattr(kept, "_MOST_UNUSED_BYTES", 50)
     data: dict[str, bytes | None] = {"flake.lock": b"x" * 100}
     files = keep(tmp_path / "kept", (ONE, data), (TWO, data))
     assert files.files(TWO, data) == data
@@ -57,6 +57,30 @@ def test_what_no_run_uses_any_more_goes_first_when_there_is_no_room(
     files.write()
     files = KeptFiles(tmp_path / "kept")
     assert [files.files(rev, data) is not None for rev in (ONE, TWO, THREE)] == [False, True, True]
+
+
+def test_nights_in_which_everything_moves_do_not_let_it_grow(tmp_path: Path) -> None:
+    place, sizes = tmp_path / "kept", []
+    for night in range(10):
+        files = KeptFiles(place)
+        for number in range(20):
+            files.add(Rev(f"{night:020}{number:020}"), {"flake.lock": b"x" * 100})
+        files.write()
+        sizes.append(place.stat().st_size)
+    assert sizes[2:] == [sizes[2]] * 8
+    assert sizes[2] < 3.5 * sizes[0]
+
+
+def test_all_that_one_run_uses_is_kept_however_much_that_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "_MOST_UNUSED_BYTES", 50)
+    revs = [Rev(f"{number:040}") for number in range(30)]
+    keep(tmp_path / "kept", *((rev, FILES) for rev in revs))
+    files = KeptFiles(tmp_path / "kept")
+    assert all(files.files(rev, FILES) == FILES for rev in revs)
+    files.add(ONE, FILES)
+    files.write()
+    files = KeptFiles(tmp_path / "kept")
+    assert all(files.files(rev, FILES) == FILES for rev in (*revs, ONE))
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\x92\xa1x\x80", b"\x92\xb0flakesync/kept/0\x80", b"\xff" * 99])

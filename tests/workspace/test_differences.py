@@ -122,3 +122,21 @@ def test_what_was_found_is_kept(lib: Path, tmp_path: Path) -> None:
 def test_files_that_a_dependent_evaluates_are_looked_through(tmp_path: Path, file: str, place: str) -> None:
     rev = repos.make_repo(tmp_path / "lib", {file: "builtins.readFile ./flake.lock"})
     assert reader(tmp_path / "lib").readers([(LIB, rev)]).get(rev, "") == place
+
+
+def test_nights_in_which_everything_moves_do_not_let_it_grow(tmp_path: Path) -> None:
+    place, sizes = tmp_path / "kept", []
+    for night in range(6):
+        kept = KeptDifferences(place)
+        for number in range(1500):
+            old, new = Rev(f"{night:020}{number:020}"), Rev(f"{night + 1:020}{number:020}")
+            kept.add_pair((old, new), None)
+            kept.use((old, new))
+            kept.add_reader(new, "")
+            kept.use_reader(new)
+        kept.write()
+        sizes.append(place.stat().st_size)
+    assert sizes[3:] == [sizes[2]] * 3
+    kept = KeptDifferences(place)
+    assert {rev[:20] for rev in kept.readers} == {f"{night:020}" for night in (4, 5, 6)}
+    assert {new[:20] for _, new in kept.pairs} == {f"{night:020}" for night in (4, 5, 6)}

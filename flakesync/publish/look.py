@@ -1,7 +1,7 @@
 """What there is to publish of one repo, and what speaks against it: git and its forge are asked, nothing is changed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import assert_never
 
@@ -17,7 +17,9 @@ from flakesync.publish.branches import (
     Branches,
     Current,
     Taken,
+    as_read,
     at_commit,
+    bring,
     find_branches,
     find_current,
     find_overtaken,
@@ -49,6 +51,7 @@ class Look:
         known: Mapping[RepoName, Pull | None] | None = None,
     ) -> None:
         self._known = known or {}
+        self._first = known is None
         self._workspace = workspace
         self._servers = servers
         self._reopen = reopen
@@ -91,8 +94,7 @@ class Look:
         state = at_commit(work.state)
         with Repository.open(state.clone) as repository:
             also = sorted(self._tracked.get(work.name, ()))
-            branches = find_branches(repository, state, self._workspace.branch, self._servers, also=also)
-            work.branches = branches
+            branches = work.branches = self._find_branches(repository, state, also)
             current = find_current(repository, branches)
             match current:
                 case None:
@@ -108,6 +110,18 @@ class Look:
                     return self._judge(work, repository, state, branches, update)
                 case _:
                     assert_never(current)
+
+    def _find_branches(self, repository: Repository, state: RepoAtCommit, also: Sequence[str]) -> Branches:
+        """Return where the branches of a repo are, its server asked once a run.
+
+        While a set is published all is looked at before anything is pushed, so what a server has said while the
+        workspace was read still counts; a push is refused where it has moved since. A landing pushes in between.
+        """
+        name, servers = self._workspace.branch, self._servers
+        read = as_read(repository, state, name, also=also) if self._first else None
+        if read is not None:
+            return bring(repository, state, read, servers)
+        return find_branches(repository, state, name, servers, also=also)
 
     def _read(self, work: Work, repository: Repository, branches: Branches, current: Current | Taken) -> Update:
         """Note what its update branch holds, and return it."""

@@ -131,3 +131,17 @@ def test_a_server_that_moves_after_it_was_read_is_seen_at_the_next_run(tmp_path:
     one = {RepoName("lib")}
     assert [each.stage for each in status(town.workspace, graph, frozenset(one), servers).repos] == ["pushed"]
     assert look(town)[0] == "none"
+
+
+@pytest.mark.parametrize("kind", ["clones", "mirrors"])
+def test_publish_of_an_unchanged_set_asks_each_server_once_too(tmp_path: Path, git: Git, kind: str) -> None:
+    town = make_town(tmp_path / "town", dict.fromkeys(NAMES, ()))
+    town.bump_all()
+    town.publish()
+    if kind == "mirrors":
+        by_url_alone(town)
+        town.read()
+    calls = git.calls(lambda: town.publish())
+    asking = [call for call in calls if "ls-remote" in call]
+    assert len(asking) == len(NAMES)
+    assert len(calls) - len(asking) <= len(NAMES) / 50

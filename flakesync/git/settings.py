@@ -12,6 +12,15 @@ from flakesync.git.plain_config import read_plain_shared
 Settings = Mapping[str, str]
 """Lower-case key (a subsection keeps its case) → last value; `true` for a key alone."""
 
+_NAMES = (
+    "GIT_CONFIG",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_NOSYSTEM",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_CONFIG_SYSTEM",
+)
+"""The variables that git's settings depend on, beside those that are counted."""
+
 
 class SharedSettings(NamedTuple):
     """What holds for all repositories: the files of system and user, and what the environment says, which wins."""
@@ -39,8 +48,13 @@ def _stamps() -> Iterator[object]:
     # What the system's own file says is not looked at again: it does not change while a run lasts.
     files = [f"{home}/.gitconfig", f"{xdg or home + '/.config'}/git/config"]
     yield os.environ.get("PATH")
-    # Names alone, for every repository: to read all values too takes four times as long.
-    for name in sorted(name for name in os.environ if name.startswith(("GIT_CONFIG", "GIT_EXEC_PATH"))):
+    # Asked for by name, for every repository: to go through all of the environment takes four times as long. What is
+    # counted there (GIT_CONFIG_KEY_0) says nothing without the count.
+    counted = "GIT_CONFIG_COUNT" in os.environ
+    every = sorted(name for name in os.environ if name.startswith("GIT_CONFIG")) if counted else _NAMES
+    for name in (*every, "GIT_EXEC_PATH"):
+        if name not in os.environ:
+            continue
         yield name, (value := os.environ.get(name, ""))
         files.append(value)
     for file in files:

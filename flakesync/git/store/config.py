@@ -5,12 +5,16 @@ libgit2; whatever may make the two depend on each other (`includeIf`, settings o
 """
 
 import re
+from functools import lru_cache
 
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.plain_config import ELSEWHERE, parse_plain
 from flakesync.git.settings import Settings, read_shared_settings, split_entry
 from flakesync.git.store.objects import ObjectReader, read_file
+
+# A clone's file is asked for its remotes, and then for all that changes their addresses.
+_parsed = lru_cache(maxsize=1)(parse_plain)
 
 
 def read_settings(reader: ObjectReader) -> Settings:
@@ -55,7 +59,7 @@ def _file_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
     except GitError:
         return None
     # To load libgit2 for the remotes of clones would be a third of a drift over a thousand of them.
-    found = parse_plain(data) if data is not None else None
+    found = _parsed(data) if data is not None else None
     if found is None:
         return _entries_by_libgit2(reader)
     return None if any(key.startswith(ELSEWHERE) for key, _ in found) else found

@@ -21,6 +21,7 @@ from flakesync.errors import GitError, HostDownError
 from flakesync.git.store.base import LOCAL_REFS, branch_tip, default_branch
 from flakesync.git.store.objects import ObjectReader, read_file
 from flakesync.nix.reference.flakeref import identity_of_url
+from flakesync.nix.reference.identity import identity_of
 from flakesync.terms import Rev
 from flakesync.workspace.model import Repo, Workspace
 
@@ -168,7 +169,8 @@ def _place(reader: ObjectReader, repo: Repo) -> tuple[str, str | None]:
     names = {repo.url.identity if repo.url is not None else None, *repo.aliases} - {None}
     address = None
     for remote in read_remotes(reader):
-        if identity_of_url(remote.url) in names:
+        # As git takes it first, which is nearly always enough, and takes a quarter of the time.
+        if identity_of({"type": "git", "url": remote.url}) in names or identity_of_url(remote.url) in names:
             address = address or remote.url
             if remote.prefix is not None:
                 return remote.prefix, remote.url

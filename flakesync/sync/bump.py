@@ -1,9 +1,8 @@
 """The story of one repo: lock, verify, commit, check, move the branch."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from flakesync.audit.gate import NewLock
 from flakesync.errors import GitError, as_error
@@ -31,7 +30,7 @@ from flakesync.update.commit import (
     read_lock,
     write_update,
 )
-from flakesync.update.difference import describe_all
+from flakesync.update.difference import Difference, describe_all
 from flakesync.update.files import file_lines, named_files
 
 
@@ -68,7 +67,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
             existing, current = None, False
         if old is None and not current:
             # Before anything is locked or checked, and in a dry run too, whose repository has no other branches.
-            _require_room(job.clone, ref)
+            _require_room(job, repository, ref)
         updated = existing if current else _make(job, tools, repository, before, edited, existing)
         if isinstance(updated, UpdateBranch):
             if old is None:  # made elsewhere and fetched: dependents are locked from this ref
@@ -94,9 +93,12 @@ def _unchanged(job: BumpJob, tip: Rev) -> Unchanged:
     )
 
 
-def _require_room(path: Path, ref: str) -> None:
-    with Repository.open(path) as repository:
+def _require_room(job: BumpJob, repository: Repository, ref: str) -> None:
+    if job.clone == job.repository:
         repository.require_room(ref)
+        return
+    with Repository.open(job.clone) as clone:
+        clone.require_room(ref)
 
 
 def _files_of(job: BumpJob, repository: Repository, tip: Rev | None) -> list[str]:
@@ -133,7 +135,7 @@ def _make(
     None: the base has these locks. `existing`: the result is what is there already, but for the run that it names.
     """
     tools.listener(Step(job.repo, "locking"))
-    after, failed = _lock(job, tools, repository, before, edited)
+    after, differing, failed = _lock(job, tools, repository, before, edited)
     if not edited and all(lock == before[dir] for dir, lock in after.items()):
         # Somebody locked or merged the upstream's update commit before this one was made.
         if failed:
@@ -143,7 +145,7 @@ def _make(
         # An edited flake.nix is what other flakes of the repo may be locked by too: it is committed with all, or not.
         raise failed[0].error
     files = {**{flake_file(dir): lock.to_bytes() for dir, lock in after.items()}, **edited}
-    described = list(describe_all({flake_file(dir): (before[dir], lock) for dir, lock in after.items()}))
+    described = list(describe_all({flake_file(dir): differing[dir] for dir in after}))
     pins = {each.pin: each.rev for each in job.moves if each.pin is not None}
     signed_by = (job.author or repository.identity()) if job.sign_off else None
     words = partial(message, changed=described, pins=pins, subject=job.subject, signed_by=signed_by)
@@ -195,9 +197,13 @@ def _lock(
     repository: Repository,
     before: Mapping[FlakeDir, LockFile],
     edited: Mapping[str, bytes],
-) -> tuple[dict[FlakeDir, LockFile], tuple[FailedFlake, ...]]:
-    """Return the new locks, and the flakes whose locks could not be written: those fail alone, unless all do."""
+) -> tuple[dict[FlakeDir, LockFile], dict[FlakeDir, Sequence[Difference]], tuple[FailedFlake, ...]]:
+    """Return the new locks, what differs in each, and the flakes whose locks could not be written.
+
+    Those fail alone, unless all do.
+    """
     after: dict[FlakeDir, LockFile] = {}
+    differing: dict[FlakeDir, Sequence[Difference]] = {}
     failed: list[FailedFlake] = []
     base = edited_base(repository, job, edited)
     for dir, lock in before.items():
@@ -205,7 +211,7 @@ def _lock(
         stale = job.stale_in(dir)
         try:
             new = tools.locker.lock(Request(job.repository, base, dir, lock, moves, job.repo, stale))
-            read_back(job, repository, dir, lock, new, base)
+            differing[dir] = read_back(job, repository, dir, lock, new, base)
             tools.gate.require_none_added(NewLock(job.repo, dir, lock, new), repository.reader, base)
         except Exception as error:
             failure = as_error(error)
@@ -216,7 +222,7 @@ def _lock(
             after[dir] = new
     if not after:
         raise failed[0].error
-    return after, tuple(failed)
+    return after, differing, tuple(failed)
 
 
 def _is_pinned(job: BumpJob, dir: FlakeDir) -> bool:

@@ -3,7 +3,7 @@
 And is an update branch what its job would make? Then nothing is locked, no command runs, and its commit stays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from flakesync.audit.gate import Gate, NewLock
@@ -21,7 +21,7 @@ from flakesync.sync.files.after import AFTER, after_name
 from flakesync.sync.job import BumpJob
 from flakesync.terms import FlakeDir, InputPath, Rev, flake_file, show_path
 from flakesync.update.commit import SIGNED, UpdateBranch, read_lock
-from flakesync.update.difference import differences, without_dir
+from flakesync.update.difference import Difference, differences, without_dir
 from flakesync.update.files import other_files
 from flakesync.workspace.inputs import rev_of
 from flakesync.workspace.settings.after import may_write
@@ -39,8 +39,10 @@ def verify(
     *,
     file: str,
     stale: AbstractSet[InputPath] = frozenset(),
-) -> None:
+) -> Sequence[Difference]:
     """Check that exactly the planned inputs have moved, each to its commit, and nothing but what lies below them.
+
+    Return all that differs.
 
     wanted: the planned inputs and their commits. file: the name of the lock in messages. stale: the inputs on which
     flake.nix and the lock before disagree, which are locked anew.
@@ -64,13 +66,15 @@ def verify(
                 f"{file}: flake.nix and flake.lock disagree on what input {show_path(path)} is",
                 hint="run `nix flake lock` there and commit the result to the base branch first",
             )
-    stray = [found.path for found in differences(before, after) if not _is_below(found.path, wanted.keys() | stale)]
+    differing = differences(before, after)
+    stray = [found.path for found in differing if not _is_below(found.path, wanted.keys() | stale)]
     if stray:
         raise SyncError(
             "moved-more",
             f"{file}: {', '.join(map(show_path, stray))} moved too, which the plan does not say",
             hint="flake.nix and flake.lock disagree there: run `nix flake lock`, commit the result to the base branch",
         )
+    return differing
 
 
 def require_agreement(flake_nix: bytes, after: LockFile, *, file: str) -> None:
@@ -188,10 +192,11 @@ def is_the_same(repository: Repository, existing: UpdateBranch, commit: Rev, tex
 
 def read_back(
     job: BumpJob, repository: Repository, dir: FlakeDir, before: LockFile, after: LockFile, base: Rev
-) -> None:
-    """Read a new lock back. base: the commit with the flake.nix that it is of. Raises: SyncError."""
+) -> Sequence[Difference]:
+    """Read a new lock back; return all that differs. base: the commit with its flake.nix. Raises: SyncError."""
     stale, file = job.stale_in(dir), flake_file(dir)
-    verify(before, after, _planned(job, dir), file=file, stale=stale)
+    differing = verify(before, after, _planned(job, dir), file=file, stale=stale)
     if stale:
         flake_nix = read_through(repository.reader, base, flake_file(dir, "flake.nix"))
         require_agreement(flake_nix or b"", after, file=file)
+    return differing

@@ -140,7 +140,7 @@ def _has_date(data: bytes, time: int, file: str) -> bool:
     return any((node.locked or {}).get("lastModified") == time for node in nodes)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def read_lock(data: bytes, file: str) -> LockFile:
     """Return the lock in `data`, which is looked at more than once on the way. Raises LockError."""
     return LockFile.parse(data, file=file)

@@ -1,6 +1,6 @@
 """What changed between two locks, by input path, in Nix's words (`nix flake update` and its commit messages)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -114,9 +114,9 @@ def _show_attrs(attrs: tuple[tuple[str, Attr, type], ...]) -> str:
         return ", ".join(f"{key}={value}" for key, value, _ in sorted(attrs, key=itemgetter(0)))
 
 
-def describe_all(locks: Mapping[str, tuple[LockFile, LockFile]]) -> Iterator[str]:
-    """Yield the lines for several locks (path of the file → before, after); with several, each is named first."""
-    for file, (before, after) in sorted(locks.items()):
-        if len(locks) > 1:
+def describe_all(found: Mapping[str, Iterable[Difference]]) -> Iterator[str]:
+    """Yield the lines for several locks (path of the file → what differs); with several, each is named first."""
+    for file, differing in sorted(found.items()):
+        if len(found) > 1:
             yield f"{file}:"
-        yield from map(describe, differences(before, after))
+        yield from map(describe, differing)

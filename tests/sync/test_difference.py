@@ -49,7 +49,7 @@ def test_the_words_are_those_of_nix_itself(nix: RealNix, tmp_path: Path) -> None
     repos.commit(app, {"flake.nix": space.flake_nix(new)})
     message = update_and_commit(nix, app, ["nixpkgs", "source", "tool"])
     after = LockFile.parse((app / "flake.lock").read_bytes())
-    lines = list(describe_all({"flake.lock": (before, after)}))
+    lines = list(describe_all({"flake.lock": differences(before, after)}))
     assert "\n".join(lines).split("\n") == message
     kinds = {line.split(" ")[1] for line in message if line.startswith("•")}
     assert kinds == {"Added", "Removed", "Updated"}
@@ -70,7 +70,7 @@ def update_and_commit(nix: RealNix, flake: Path, inputs: Sequence[str]) -> list[
 
 def test_several_locks_are_told_one_after_the_other_each_with_its_name() -> None:
     before, after = (parse({"lib": locks.github("acme", "lib", rev=rev * 40)}) for rev in "ab")
-    lines = list(describe_all({"flake.lock": (before, after), "dev/flake.lock": (before, before)}))
+    lines = list(describe_all({"flake.lock": differences(before, after), "dev/flake.lock": []}))
     assert lines == ["dev/flake.lock:", "flake.lock:", describe(differences(before, after)[0])]
 
 

@@ -46,6 +46,7 @@ DIALECTS: Mapping[str, tuple[Dialect, ...]] = {
     "nix-2.26+": (NIX_2_34, NIX_2_26),
 }
 
+_EVERY = frozenset(ALL)
 _NIX_2_26_ON = frozenset({NIX_2_34, NIX_2_26})
 _NIX_2_10_ON = _NIX_2_26_ON | {LIX, NIX_2_18}
 
@@ -67,10 +68,12 @@ def shown_dialects(lock: LockFile) -> Sequence[Dialect]:
 
 
 def _writers(nodes: Iterable[LockNode], of: Callable[[LockNode], frozenset[Dialect]]) -> frozenset[Dialect]:
-    found = frozenset(ALL)
+    found = _EVERY
     for node in nodes:
         if node.locked is not None and node.original is not None:
-            found &= of(node)
+            own = of(node)
+            # Nearly every node speaks against none, and to cut sets down to each other hashes each dialect.
+            found = found if own is _EVERY else found & own
     return found
 
 
@@ -82,14 +85,14 @@ def _who_reads(node: LockNode) -> frozenset[Dialect]:
         return _NIX_2_26_ON
     if "dirtyRev" in locked or (locked.get("type") == "tarball" and "lastModified" in locked):
         return _NIX_2_10_ON
-    return frozenset(ALL)
+    return _EVERY
 
 
 def _who_writes(node: LockNode) -> frozenset[Dialect]:
     """Return the dialects whose Nix writes such a node."""
     locked: Mapping[str, Attr] = node.locked or {}
     original: Mapping[str, Attr] = node.original or {}
-    found = frozenset(ALL)
+    found = _EVERY
     if not {"exportIgnore", "allRefs"}.isdisjoint(locked):
         found &= _NIX_2_26_ON
     # Up to 2.8 a branch that nobody has named is noted without `refs/heads/`.

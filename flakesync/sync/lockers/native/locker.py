@@ -1,6 +1,7 @@
 """The Locker that writes locks itself."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from flakesync.errors import FlakeRefError
 from flakesync.nix.expression.inputs import InputSpec
@@ -59,7 +60,7 @@ class NativeLocker:
 
     def _fetch(self, move: Move) -> Fetched:
         try:
-            ref = FlakeRef.parse(override_reference(move))
+            ref = _read_reference(override_reference(move))
         except FlakeRefError as error:
             raise NotNativeError(error.message) from error
         match move.source:
@@ -96,6 +97,12 @@ class NativeLocker:
             )
         node = {key: value for key, value in locked.items() if key in _OF_ARCHIVE | {"revCount"}}
         return Fetched(ref, lambda _: node, lambda: self._sources.at(node))
+
+
+@lru_cache(maxsize=1024)
+def _read_reference(text: str) -> FlakeRef:
+    """Return the reference that a URL stands for: most repos of a workspace move to the same ones."""
+    return FlakeRef.parse(text)
 
 
 def _with_address(fetched: Fetched) -> Fetched:

@@ -17,6 +17,7 @@ from flakesync.sync.lockers.native.commits import Facts, find_facts, open_commit
 from flakesync.sync.lockers.native.own_source import joined
 from flakesync.sync.lockers.native.values import Beside, Fetched, Flake, NotNativeError, nothing_beside
 from flakesync.terms import Rev
+from flakesync.update.commit import read_lock
 
 if TYPE_CHECKING:
     from flakesync.git.remotes.remote import Address
@@ -128,6 +129,10 @@ class Sources:
 
     def fetch(self, ref: FlakeRef) -> Fetched:
         """Return what a reference with a full rev leads to."""
+        # A pin moves an input of every repo to one commit.
+        return self._flights.get(("fetch", ref), lambda: self._find(ref))
+
+    def _find(self, ref: FlakeRef) -> Fetched:
         attrs = ref.to_attrs()
         _require_fetchable(attrs)
         rev = _rev(attrs)
@@ -147,7 +152,7 @@ class Sources:
             if "ref" not in attrs:
                 raise NotNativeError(f"the branch of {ref} is not known")
             locked["revCount"] = facts.rev_count
-        return Fetched(ref, lambda _: locked, lambda: self.at(locked))
+        return Fetched(ref, lambda _: locked, lambda: self._flights.get(("at", ref), lambda: self.at(locked)))
 
     def newest(self, ref: FlakeRef) -> Fetched:
         """Return what a reference leads to now."""
@@ -227,11 +232,11 @@ class Sources:
         names = [folder + name for name in ("flake.nix", "flake.lock")]
         files: Mapping[str, bytes | None]
         try:
-            submodules = not served and self._has_file(path, rev, ".gitmodules")
             if served and (commit := open_commit(path, rev)).hazards:
-                files = read_served(commit, names).files
+                files, submodules = read_served(commit, names).files, False
             else:
                 with Repository.open(path) as repository:
+                    submodules = not served and repository.read(rev, ".gitmodules") is not None
                     files = read_flake_files(repository.reader, rev, *names)
         except (GitError, NixError) as error:
             raise NotNativeError(error.message) from error
@@ -259,7 +264,7 @@ class Sources:
             inputs = self._flights.get(("inputs", source), lambda: read_inputs(source, file=f"{folder}flake.nix"))
             if isinstance(inputs, NotStatic):
                 raise NotNativeError(inputs.reason)
-            own = LockFile.parse(lock, file=f"{folder}flake.lock") if lock is not None else None
+            own = read_lock(lock, f"{folder}flake.lock") if lock is not None else None
             return Flake(inputs.inputs, own, inputs.self_attrs, submodules, beside)
         except LockError as error:
             raise NotNativeError(error.message) from error
@@ -275,8 +280,13 @@ class Sources:
 
 def _index(locks: Iterable[LockFile]) -> dict[Hashable, _Known | None]:
     found: dict[Hashable, _Known | None] = {}
+    # Locks share their nodes, and most of those of a workspace lie in many. By id: the locks keep them alive meanwhile.
+    seen: set[int] = set()
     for lock in locks:
         for node in lock.nodes.values():
+            if id(node) in seen:
+                continue
+            seen.add(id(node))
             locked = node.locked
             if locked is None or (key := _key(locked)) is None:
                 continue

@@ -12,6 +12,7 @@ def tidy_cache(common: Common) -> None:
     """
     from flakesync.cache.layout import cache_dir
     from flakesync.git.upkeep.tidy import tidy
+    from flakesync.report.text import count
 
     screen.flush()  # who reads the answer need not wait
     try:
@@ -25,7 +26,8 @@ def tidy_cache(common: Common) -> None:
         _note(common, f"{path} could not be packed: {failure.message}")
     if common.verbose and (done.packed or done.removed):
         left = f", {done.left} are left for the next run" if done.left else ""
-        _note(common, f"cache: {done.packed} repositories packed{left}; {done.removed} files that nobody used removed")
+        packed, removed = count(done.packed, "repository", "repositories"), count(done.removed, "file")
+        _note(common, f"cache: {packed} packed{left}; {removed} that nobody used removed")
 
 
 def _note(common: Common, text: str) -> None:

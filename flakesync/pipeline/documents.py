@@ -29,5 +29,7 @@ def _outcome(result: TaskResult, outcome: Outcome) -> Outcome:
     """Return the outcome of a task: here nobody knows whether its upstream failed, or has not ended yet."""
     if not isinstance(result.outcome, Skipped) or outcome.error is None:
         return outcome
-    message = f"{result.outcome.upstream.name} has no update of this plan"
+    upstream = result.outcome.upstream
+    began = f", as {upstream.because} has none" if upstream.because != upstream.name else ""
+    message = f"{upstream.name} has no update of this plan{began}"
     return msgspec.structs.replace(outcome, error=msgspec.structs.replace(outcome.error, message=message))

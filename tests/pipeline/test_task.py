@@ -6,7 +6,7 @@ from pathlib import Path
 from flakesync.terms import Rev
 from tests.pipeline.machines import AUTHOR, Machines, commits_of, forget_updates, put_update
 from tests.support import repos
-from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, ref_in, run_sync
+from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, chain, ref_in, run_sync
 
 
 def make_space(root: Path) -> Space:
@@ -59,8 +59,16 @@ def test_a_repo_whose_upstream_has_no_update_of_this_plan_is_skipped(tmp_path: P
     assert skipped.notes == [f"lib: its server has no {UPDATE_BRANCH}; its own job says why"]
     app = machines.task(plan, "app").outcome.error
     assert app is not None
-    assert app.because == "lib"
+    assert (app.because, app.message) == ("lib", "lib has no update of this plan")
     assert [space.ref(name) for name in ("tool", "app")] == [None, None]
+
+
+def test_the_upstream_that_began_it_is_named(tmp_path: Path) -> None:
+    space = chain(tmp_path / "space", 3)
+    machines = Machines(space.manifest(AUTHOR, mirrored=space.names), tmp_path)
+    last = machines.task(machines.plan(), "r2").outcome.error
+    assert last is not None
+    assert (last.because, last.message) == ("r0", "r1 has no update of this plan, as r0 has none")
 
 
 def test_an_update_of_an_older_run_does_not_count_unless_it_is_as_planned(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from flakesync.documents.audit import AuditReport
 from flakesync.documents.bisect import BisectDocument
 from flakesync.documents.change.hold import HoldsDocument
+from flakesync.documents.change.task import TaskDocument
 from flakesync.documents.cooldown.seen import SeenDocument
 from flakesync.documents.doctor import DoctorDocument
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
@@ -41,6 +42,7 @@ from flakesync.report.init import render_init
 from flakesync.report.inputs import render_inputs
 from flakesync.report.land import render_land
 from flakesync.report.move.text import render_move
+from flakesync.report.pipeline.task import render_task
 from flakesync.report.plan import render_plan
 from flakesync.report.publish import render_abandon, render_publish
 from flakesync.report.status import render_status
@@ -133,6 +135,7 @@ RENDERERS: Sequence[tuple[type, Callable[[Any, int], list[Line]]]] = [
     (SeenDocument, seen),
     (PlanDocument, of_document(render_plan)),
     (SyncDocument, of_document(render_sync)),
+    (TaskDocument, of_document(render_task)),
     (BisectDocument, of_document(render_bisect)),
     (PublishDocument, of_document(render_publish)),
     (AbandonDocument, of_document(render_abandon)),

@@ -28,7 +28,7 @@ def _summary(document: TaskDocument) -> Line:
             words.append("its dependents are skipped")
         case "skipped":
             style = "warn"
-            words.append("run this task again when its upstream has been updated")
+            words.append("to be run again when its upstream has an update")
         case _ if document.pushed:
             words.append(f"{shown(outcome.branch or '')} is pushed")
         case _ if outcome.commit is not None:

@@ -11,6 +11,7 @@ from flakesync.cli import screen
 from flakesync.cli.commands.change.task import PlanOption
 from flakesync.cli.opening import open_workspace, require_git
 from flakesync.cli.options import Common, with_common
+from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
 
@@ -70,5 +71,6 @@ def collect(
         screen.answer(render_sync(document, width=screen.width(), full=common.verbose))
     if json_file is not None:
         write_files(json_file.parent, {json_file.name: to_json(document)})
+    tidy_cache(common)
     failed = any(each.status in ("failed", "skipped") for each in document.repos)
     return EXIT_FINDINGS if failed or document.undecided or any(each.fails for each in document.left) else EXIT_OK

@@ -12,6 +12,7 @@ from flakesync.cli import screen
 from flakesync.cli.complete import repos
 from flakesync.cli.opening import open_workspace, require_git
 from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
+from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
 PlanOption = Annotated[
@@ -85,4 +86,5 @@ def task(
         screen.answer(render_task(document, width=screen.width(), full=common.verbose))
     if json_file is not None:
         write_files(json_file.parent, {json_file.name: to_json(document)})
+    tidy_cache(common)
     return EXIT_FINDINGS if document.outcome.status == "failed" or document.left else EXIT_OK

@@ -18,7 +18,7 @@
 #   make pythons [PYTHONS=versions]
 #                              run the test suite, without real Nix, with Debian's Python 3.13 and 3.14
 #   make lint                  ruff, mypy, import-linter
-#   make bench                 measure speed, as ratios (on a quiet machine)
+#   make bench [HUGE=1]        measure speed, as ratios (on a quiet machine); with HUGE at 50,000 repos, too
 PYTHON ?= python3
 PYTEST ?=
 GRAPHS ?= 5000
@@ -30,6 +30,7 @@ MODULES ?=
 RECORD ?=
 DIR ?=
 BOUNDS ?= lowest
+HUGE ?=
 PYTHONS ?= 3.13 3.14
 BIN := .venv/bin
 RUN_TESTS := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal --timeout 900
@@ -112,6 +113,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.forge
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.bundle
+	$(if $(HUGE),$(BIN)/python -m benchmarks.huge)
 
 format: setup
 	$(BIN)/ruff check --fix

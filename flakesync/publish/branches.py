@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from flakesync.errors import GitError, ManifestError, SyncError
-from flakesync.forge.hosts import Servers
 from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Remote, list_refs
 from flakesync.git.repository import Repository
@@ -18,6 +17,9 @@ from flakesync.update.commit import branch_taken, split_commits
 from flakesync.update.content import THEN, Update, has_content, has_other_locks
 from flakesync.workspace.model import Repo
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, RepoState, UnreadableRepo, no_such_base
+
+if TYPE_CHECKING:
+    from flakesync.forge.hosts import Servers
 
 _HEAD = Rev("HEAD")
 _ORIGIN = re.compile(r"remote\.origin\.url")
@@ -110,7 +112,7 @@ def server_of(repository: Repository, repo: Repo) -> str | None:
 
 
 def find_branches(
-    repository: Repository, state: RepoAtCommit, branch: str, servers: Servers | None, *, also: Iterable[str] = ()
+    repository: Repository, state: RepoAtCommit, branch: str, servers: "Servers | None", *, also: Iterable[str] = ()
 ) -> Branches:
     """Return where a repo's branches are; the objects of the two on the server are here afterwards, under no ref.
 
@@ -157,7 +159,7 @@ def as_read(repository: Repository, state: RepoAtCommit, branch: str, *, also: I
 
 
 def ask_server(
-    repository: Repository, state: RepoAtCommit, branch: str, servers: Servers, *, also: Iterable[str] = ()
+    repository: Repository, state: RepoAtCommit, branch: str, servers: "Servers", *, also: Iterable[str] = ()
 ) -> Branches:
     """Return where a repo's branches are, of its server as this has just said; objects are not fetched.
 
@@ -178,7 +180,7 @@ def ask_server(
     return Branches(state.clone, branch, url, local, refs.get(ref), base_name, state.base_rev, remote_base, others)
 
 
-def bring(repository: Repository, state: RepoAtCommit, branches: Branches, servers: Servers) -> Branches:
+def bring(repository: Repository, state: RepoAtCommit, branches: Branches, servers: "Servers") -> Branches:
     """Fetch the objects of the two branches on the server that are not here, under no ref; return what was given.
 
     Raises: GitError: the server cannot be reached, or has moved on (`ref-moved`).
@@ -257,7 +259,7 @@ def _commits(
     return commits, branch_taken(f"{branches.branch}{where}", other, hint=THEN) if other is not None else None
 
 
-def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Rev | None, servers: Servers) -> None:
+def push(repository: Repository, url: str, branch: str, new: Rev | None, old: Rev | None, servers: "Servers") -> None:
     """Move the update branch of the repository at `url` from `old` to `new`; None: it is not there.
 
     Raises:

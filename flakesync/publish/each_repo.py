@@ -5,7 +5,6 @@ from itertools import zip_longest
 from typing import TypeVar
 
 from flakesync.survey.graph import RepoGraph
-from flakesync.sync.schedule import run_ready
 from flakesync.terms import RepoName
 from flakesync.workspace.snapshot import RepoState
 
@@ -35,6 +34,10 @@ def map_repos(
     stop: is called when the work is broken off. finished: is called in this thread.
     """
     tasks = list(names)
+    if not tasks:
+        return {}
+    from flakesync.sync.schedule import run_ready  # threads: not every look at repos needs them
+
     among = frozenset(tasks)
     needs = {name: (upstreams or {}).get(name, frozenset()) & among for name in tasks}
     found: dict[RepoName, T] = {}

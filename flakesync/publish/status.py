@@ -1,49 +1,91 @@
 """Where every update stands: its branch, its pull request, whether it has landed, and what it waits for."""
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from flakesync.cache.layout import cache_dir, updates_file
 from flakesync.documents.pulls.status import PullStanding, RepoStatus, StatusDocument
-from flakesync.forge.hosts import Servers
-from flakesync.forge.model import MergeStatus, Pull
+from flakesync.errors import FlakesyncError
+from flakesync.git.repository import Repository
 from flakesync.nix.reference.flakeref import Identity
+from flakesync.publish.branches import server_of
 from flakesync.publish.each_repo import in_order, map_repos
+from flakesync.publish.standing.found import Standing
 from flakesync.publish.standing.known import KnownUpdates, LockedCommit
-from flakesync.publish.standing.look import Look, Standing
+from flakesync.publish.standing.look import Look
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.update.content import owner_of
 from flakesync.workspace.model import Workspace
+from flakesync.workspace.snapshot import RepoAtCommit
+
+if TYPE_CHECKING:
+    from flakesync.forge.hosts import Servers
+    from flakesync.forge.model import MergeStatus, Pull
 
 
 def status(
-    workspace: Workspace, graph: RepoGraph, selected: frozenset[RepoName], servers: Servers, *, offline: bool = False
+    workspace: Workspace,
+    graph: RepoGraph,
+    selected: frozenset[RepoName],
+    servers: "Servers | None",
+    *,
+    offline: bool = False,
 ) -> StatusDocument:
     """Return where the updates of the selected repos stand. Writes nothing and changes nothing.
 
-    graph: as it has just been read at the update branches: what servers have said then is not asked again. offline: no
-    server is asked, and nothing is known of pull requests.
+    graph: as it has just been read at the update branches: what servers have said then is not asked again. servers:
+    None, or `offline`: no server is asked, and nothing is known of pull requests.
     """
+    asked = servers if not offline else None
     near = {name for one in selected for name in graph.upstreams(one)} - selected
     known = KnownUpdates(updates_file(cache_dir(), workspace.file), workspace.branch)
-    look = Look(workspace, servers, known, offline=offline)
+    look = Look(workspace, asked, known)
     found = {name: look.begin(graph.states[name], wanted=name in selected) for name in in_order(graph, selected | near)}
-
-    def at_once(step: Callable[[Standing], None], names: Iterable[RepoName]) -> None:
-        map_repos(names, lambda name: step(found[name]), jobs=workspace.jobs, stop=servers.stop)
-
-    at_once(look.ask, [name for name, each in found.items() if each.asks])
+    if asked is not None:
+        _at_once(workspace, asked, (each for each in found.values() if each.asks), lambda each: look.ask(each, asked))
     for each in found.values():
         look.read(each)
     known.write()
-    look.expect_pulls(found.values())
-    at_once(look.ask_forge, [name for name, each in found.items() if each.on_forge is not None])
-    look.ask_many(found.values())
-    at_once(look.ask_merge_status, [name for name, each in found.items() if each.is_open])
+    if asked is not None and any(each.on_forge is not None for each in found.values()):
+        _ask_forges(workspace, asked, found.values())
     owners = {identity: state.name for state in graph.states.values() for identity in state.repo.identities}
     names = [name for wave in graph.waves for name in wave if name in selected]
-    repos = [_status(found[name], _waits_for(found[name], found, owners), servers) for name in names]
+    repos = [_status(found[name], _waits_for(found[name], found, owners), workspace, servers) for name in names]
     return StatusDocument(branch=workspace.branch, repos=repos)
+
+
+def asks_servers(graph: RepoGraph) -> bool:
+    """Tell whether any repo has a server that would have to be asked."""
+    for state in graph.states.values():
+        if state.repo.url is not None:
+            return True
+        if isinstance(state, RepoAtCommit):
+            with suppress(FlakesyncError), Repository.open(state.clone) as repository:
+                if server_of(repository, state.repo) is not None:
+                    return True
+    return False
+
+
+def _at_once(
+    workspace: Workspace, servers: "Servers", every: Iterable[Standing], step: Callable[[Standing], None]
+) -> None:
+    """Do a step that waits for servers for many repos at once."""
+    standings = {each.repo: each for each in every}
+    map_repos(standings, lambda name: step(standings[name]), jobs=workspace.jobs, stop=servers.stop)
+
+
+def _ask_forges(workspace: Workspace, servers: "Servers", every: Collection[Standing]) -> None:
+    """Ask for the pull requests of repos on forges, and how those stand that are open."""
+    from flakesync.publish.standing.pulls import PullLook
+
+    pulls = PullLook(servers)
+    pulls.expect(every)
+    _at_once(workspace, servers, (each for each in every if each.on_forge is not None), pulls.ask)
+    pulls.ask_many(every)
+    _at_once(workspace, servers, (each for each in every if each.is_open), pulls.ask_merge_status)
 
 
 def _waits_for(found: Standing, every: Mapping[RepoName, Standing], owners: Mapping[Identity, RepoName]) -> list[str]:
@@ -66,14 +108,15 @@ def _waits(found: Standing, other: Standing | None, locked: LockedCommit) -> boo
     return locked.on_branch and bool(other.known)
 
 
-def _status(found: Standing, waits_for: list[str], servers: Servers) -> RepoStatus:
+def _status(found: Standing, waits_for: list[str], workspace: Workspace, servers: "Servers | None") -> RepoStatus:
     """Return the JSON form of what is known of a repo."""
     branches, error = found.branches, found.error
     told = None
-    if error is not None:
-        from flakesync.sync.documents import error_document  # 15 ms
+    if error is not None:  # 50 ms that most runs do not need
+        from flakesync.forge.hosts import Servers
+        from flakesync.sync.documents import error_document
 
-        told = error_document(servers.clean_error(error))
+        told = error_document((servers or Servers(workspace, os.environ)).clean_error(error))
     return RepoStatus(
         repo=found.repo,
         stage="failed" if error is not None else found.stage,
@@ -89,7 +132,7 @@ def _status(found: Standing, waits_for: list[str], servers: Servers) -> RepoStat
     )
 
 
-def _pull_standing(pull: Pull, merge_status: MergeStatus | None) -> PullStanding:
+def _pull_standing(pull: "Pull", merge_status: "MergeStatus | None") -> PullStanding:
     return PullStanding(
         url=pull.url,
         number=pull.number,

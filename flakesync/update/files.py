@@ -7,12 +7,15 @@ Flakesync-File: 4b825dc642cb6eb9a060e54bf8d69288fbee4904 deps.json
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from flakesync.git.store.objects import GITLINK, TREE, ObjectReader
 from flakesync.git.trailers import trailers
 from flakesync.git.values import Commit
-from flakesync.nix.expression.inputs import FlakeInputs, InputSpec, read_inputs
 from flakesync.terms import InputPath, Rev, is_lock_file
+
+if TYPE_CHECKING:
+    from flakesync.nix.expression.inputs import InputSpec
 
 FILE = "Flakesync-File"
 
@@ -129,11 +132,13 @@ def _changes(before: bytes | None, after: bytes | None) -> dict[InputPath, _Said
 
 def _inputs(flake_nix: bytes) -> dict[InputPath, _Said] | None:
     """Return what a flake.nix says of each input, by path; None: it would have to be evaluated."""
+    from flakesync.nix.expression.inputs import FlakeInputs, read_inputs  # hardly any update edits a flake.nix
+
     read = read_inputs(flake_nix) if len(flake_nix) <= _LONGEST else None
     return dict(_said((), read.inputs)) if isinstance(read, FlakeInputs) else None
 
 
-def _said(above: InputPath, inputs: Mapping[str, InputSpec]) -> Iterator[tuple[InputPath, _Said]]:
+def _said(above: InputPath, inputs: "Mapping[str, InputSpec]") -> Iterator[tuple[InputPath, _Said]]:
     todo = [((*above, name), spec) for name, spec in inputs.items()]
     while todo:
         path, spec = todo.pop()

@@ -1,7 +1,7 @@
 """`flakesync status`."""
 
 import os
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 from flakesync.cli import screen
 from flakesync.cli.opening import open_workspace, reading, require_git
@@ -22,15 +22,20 @@ def status(common: Common) -> int:
       flakesync status
       flakesync status --json | jq '.repos[] | select(.landed | not) | .repo'
     """
-    from flakesync.forge.hosts import Servers
+    from flakesync.publish.status import asks_servers
     from flakesync.publish.status import status as look
     from flakesync.survey.read import read_graph
 
     workspace, selected = open_workspace(common)
     require_git()
-    with closing(Servers(workspace, os.environ)) as servers, screen.busy(reading(workspace), quiet=common.quiet):
+    with ExitStack() as stack, screen.busy(reading(workspace), quiet=common.quiet):
         graph = read_graph(workspace, at="update", offline=common.offline)
-        document = look(workspace, graph, selected, servers, offline=common.offline)
+        servers = None
+        if not common.offline and asks_servers(graph):
+            from flakesync.forge.hosts import Servers
+
+            servers = stack.enter_context(closing(Servers(workspace, os.environ)))
+        document = look(workspace, graph, selected, servers)
     if common.json:
         screen.answer_json(document)
     else:

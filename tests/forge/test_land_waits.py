@@ -7,7 +7,7 @@ import pytest
 from flakesync.demo.forge import pulls
 from flakesync.demo.forge.parts import Job
 from flakesync.demo.forge.web.messages import Answer
-from tests.support.forge import Forge
+from tests.support.forge import Forge, faults
 from tests.support.forge.client import REVIEWER
 from tests.support.forge.faults import Perform
 from tests.support.forge.landing import Hosted, make_hosted
@@ -266,3 +266,27 @@ def test_a_transferred_repo_is_published_and_landed_under_its_new_owner(
     moved = hosted.site.find("newco/lib")
     assert moved is not None
     assert [pull.state for pull in moved.pulls] == ["merged"]
+
+
+@pytest.fixture
+def limited(tmp_path: Path, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> Hosted:
+    """lib and app on GitHub, published."""
+    found = make_hosted(tmp_path, forge, "github", monkeypatch, TWO)
+    found.sync()
+    return published(found)
+
+
+def test_a_limit_that_outlasts_the_timeout_is_waited_for_and_no_failure(limited: Hosted) -> None:
+    limited.forge.faults.add(faults.secondary_limit(7000), method="PUT", path="/merge$", times=None)
+    before = limited.clock.now
+    landed = limited.land(timeout_s=3600)
+    assert (landed.statuses, landed["lib"].reason) == ({"lib": "waiting", "app": "waiting"}, "limit")
+    assert "its rate limit lets nothing through for another 7000 s" in str(landed["lib"].detail)
+    assert limited.clock.now - before < 60
+    limited.forge.faults.clear()
+    assert limited.land().statuses == BOTH
+
+
+def test_a_limit_that_ends_before_the_timeout_is_waited_out(limited: Hosted) -> None:
+    limited.forge.faults.add(faults.secondary_limit(3000), method="PUT", path="/merge$", times=1)
+    assert limited.land(timeout_s=3600).statuses == BOTH

@@ -81,7 +81,7 @@ class Hosted:
         """The forge, as a command of flakesync reaches it."""
 
         def connect(endpoint: Endpoint, headers: Mapping[str, str]) -> Client:
-            return Client(endpoint, headers, sleep=self.clock.sleep)
+            return Client(endpoint, headers, sleep=self.clock.sleep, clock=self.clock)
 
         return Servers(load_workspace(self.manifest), {**os.environ, VARIABLE: self.token}, connect=connect)
 

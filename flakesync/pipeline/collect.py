@@ -22,7 +22,8 @@ from flakesync.git.remotes.remote import list_refs
 from flakesync.git.repository import MIRROR_MARK, Repository
 from flakesync.pipeline.elsewhere import Place
 from flakesync.pipeline.plan_file import PlanFile
-from flakesync.pipeline.upstreams import Upstreams, is_made_by
+from flakesync.pipeline.states import is_made_by
+from flakesync.pipeline.upstreams import Upstreams
 from flakesync.publish.each_repo import map_repos
 from flakesync.sync.documents import error_document
 from flakesync.sync.outcome import FailedUpstream
@@ -96,7 +97,9 @@ class _Collecting:
                 with Repository.open(path) as repository:
                     if repository.has(tip) and repository.has(task.base_rev):
                         return self._is_at(repository, tip, task)
-        fetch_files(remote, [tip, task.base_rev], cache)
+        if task.base_rev in fetch_files(remote, [tip, task.base_rev], cache):
+            self.tips[task.repo] = tip
+            return False  # nobody can have made it on that base
         with files_of_commit(remote, ref, tip, cache) as path:
             if path is None:
                 raise GitError("ref-moved", f"{task.repo}: {ref} moved on its server just now", hint="run it again")

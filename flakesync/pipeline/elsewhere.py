@@ -22,14 +22,15 @@ from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
 from flakesync.git.trailers import trailer
 from flakesync.nix.lock.file import LockFile
-from flakesync.pipeline.states import RepoStates, is_behind, update_tip
+from flakesync.pipeline.states import RepoStates, is_behind, is_made_by, update_tip
 from flakesync.processes.folders import temporary_folder
 from flakesync.publish.branches import Branches, as_read, find_branches, last_fetched, push
+from flakesync.survey.held.check_holds import holds_of
 from flakesync.sync.events import Note, Progress
 from flakesync.sync.job import full_ref
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
-from flakesync.sync.outcome import Failed, RepoOutcome, Updated
+from flakesync.sync.outcome import Failed, RepoOutcome, Unchanged, Updated
 from flakesync.sync.preflight import require_identity
 from flakesync.sync.tasks.task import RepoTask
 from flakesync.sync.tasks.worker import Worker, make_rests
@@ -116,27 +117,42 @@ class _Task:
 
     def carry_out(self) -> TaskResult:
         """Return the result. Raises: FlakesyncError."""
-        task = self.task
-        state = self.states.at(task.repo, task.base_rev)
+        state = self.states.at(self.task.repo, self.task.base_rev)
         with Repository.open(state.clone) as repository:
             branches = self._look(repository, state)
+            task = self._with_holds(repository, branches)
         require_identity(self.place.workspace.author, [state.clone])
         with self._repositories(state) as (upstreams, locks):
             worker = make_worker(self.place, {task.repo: state, **upstreams}, locks, task.day)
             outcome = worker.carry_out(task)
-        locker = worker.tools.locker.name
-        if isinstance(outcome, Failed) or outcome.branch is None or not self.place.push or branches.url is None:
-            return TaskResult(outcome, locker=locker)
-        if outcome.commit == branches.remote:
-            return TaskResult(outcome, locker=locker)
+        pushed = False
+        if not isinstance(outcome, Failed) and self._is_to_be_pushed(outcome, branches):
+            outcome, pushed = self._push(outcome, branches)
+        return TaskResult(outcome, pushed, locker=worker.tools.locker.name)
+
+    def _is_to_be_pushed(self, outcome: Updated | Unchanged, branches: Branches) -> bool:
+        return self.place.push and outcome.branch is not None and outcome.commit != branches.remote
+
+    def _push(self, outcome: Updated | Unchanged, branches: Branches) -> tuple[Updated | Unchanged | Failed, bool]:
+        """Move the update branch of the server; return the outcome with that, and whether it was moved."""
+        servers = self.place.servers
         try:
-            with Repository.open(state.clone) as repository:
-                push(repository, branches.url, self.branch, outcome.commit, branches.remote, self.place.servers)
+            with Repository.open(branches.clone) as repository:
+                push(repository, branches.url or "", self.branch, outcome.commit, branches.remote, servers)
         except FlakesyncError as error:
             checks, after = (outcome.checks, outcome.after) if isinstance(outcome, Updated) else ((), ())
-            failed = Failed(task.repo, self.place.servers.clean_error(error), checks, after)
-            return TaskResult(failed, locker=locker)
-        return TaskResult(outcome, pushed=True, locker=locker)
+            return Failed(outcome.repo, servers.clean_error(error), checks, after), False
+        return outcome, True
+
+    def _with_holds(self, repository: Repository, branches: Branches) -> RepoTask:
+        """Return the task with what a run of this plan has found out already: which inputs its checks fail with."""
+        tip = branches.remote or branches.local
+        if tip is None:
+            return self.task
+        commit = repository.commit(tip)
+        if not is_made_by(repository, commit, self.task):
+            return self.task
+        return msgspec.structs.replace(self.task, holds=holds_of(commit))
 
     def _look(self, repository: Repository, state: RepoAtCommit) -> Branches:
         """Return where the update branch is, which is flakesync's own. Raises: FlakesyncError."""

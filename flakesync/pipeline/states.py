@@ -9,8 +9,12 @@ from flakesync.cache.single_flight import SingleFlight
 from flakesync.errors import GitError, NoAnswerError, SyncError
 from flakesync.git.remotes import transfer
 from flakesync.git.repository import Repository
+from flakesync.git.trailers import trailer
+from flakesync.git.values import Commit
 from flakesync.publish.branches import at_commit
+from flakesync.sync.tasks.task import RepoTask
 from flakesync.terms import RepoName, Rev
+from flakesync.update.commit import RUN, is_ours
 from flakesync.workspace.clones.branches import fetch_more
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.manifest import Workspace
@@ -112,3 +116,13 @@ def update_tip(repository: Repository, state: RepoAtCommit, branch: str) -> Rev 
     if state.repo.path is None or state.branches.of_server:
         return tracked
     return repository.ref(f"refs/heads/{branch}") or tracked
+
+
+def is_on_base(repository: Repository, commit: Commit, task: RepoTask) -> bool:
+    """Tell whether a commit is flakesync's, alone on the base that the plan was made with."""
+    return commit.parents == (task.base_rev,) and is_ours(repository, commit)
+
+
+def is_made_by(repository: Repository, commit: Commit, task: RepoTask) -> bool:
+    """Tell whether a commit is the update that a run of this plan has made."""
+    return trailer(commit, RUN) == task.run and is_on_base(repository, commit, task)

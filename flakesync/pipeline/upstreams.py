@@ -15,7 +15,7 @@ from flakesync.git.values import Commit
 from flakesync.nix.lock.file import LockFile
 from flakesync.pipeline.elsewhere import Place, make_worker, upstreams_of
 from flakesync.pipeline.plan_file import PlanFile
-from flakesync.pipeline.states import RepoStates, update_tip
+from flakesync.pipeline.states import RepoStates, is_made_by, is_on_base, update_tip
 from flakesync.sync.bump import locks_before
 from flakesync.sync.events import Note
 from flakesync.sync.files.edits import edited_files
@@ -24,7 +24,7 @@ from flakesync.sync.outcome import FailedUpstream
 from flakesync.sync.tasks.task import RepoTask
 from flakesync.sync.verify import is_current
 from flakesync.terms import FlakeDir, RepoName, Rev
-from flakesync.update.commit import RUN, UpdateBranch, is_ours
+from flakesync.update.commit import RUN, UpdateBranch
 from flakesync.workspace.inputs import rev_of
 from flakesync.workspace.snapshot import RepoAtCommit
 
@@ -105,16 +105,6 @@ class Upstreams:
     def _none(self, name: RepoName, why: str) -> FailedUpstream:
         self._place.listener(Note(f"{name}: {why}; its own job says why"))
         return FailedUpstream(name, skipped=False, because=name)
-
-
-def is_on_base(repository: Repository, commit: Commit, task: RepoTask) -> bool:
-    """Tell whether a commit is flakesync's, alone on the base that the plan was made with."""
-    return commit.parents == (task.base_rev,) and is_ours(repository, commit)
-
-
-def is_made_by(repository: Repository, commit: Commit, task: RepoTask) -> bool:
-    """Tell whether a commit is the update that a run of this plan has made."""
-    return trailer(commit, RUN) == task.run and is_on_base(repository, commit, task)
 
 
 def _has_all(job: BumpJob, before: Mapping[FlakeDir, LockFile]) -> bool:

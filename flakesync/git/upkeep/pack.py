@@ -25,16 +25,21 @@ _QUICK = ("-c", "repack.writeBitmaps=false")
 """Nobody fetches from these repositories: bitmaps would only take time and room."""
 _LOCAL = {"GIT_NO_LAZY_FETCH": "1"}
 """Of a partial clone only what is here is packed: what is missing is not to be fetched."""
+_LEFT = "flakesync-loose"
 _GRAPHS = ("commit-graph", "commit-graphs")
 
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """How many files a repository consists of. loose: objects with a file of their own, estimated. refs: likewise."""
+    """How many files a repository consists of. loose: objects with a file of their own, estimated. refs: likewise.
+
+    left: how many objects had one after it was packed last, as nothing referred to them: another time would not help.
+    """
 
     loose: int
     refs: int
     packs: int
+    left: int = 0
 
     @property
     def is_whole_due(self) -> bool:
@@ -44,7 +49,9 @@ class Files:
     @property
     def need(self) -> float:
         """How much it needs to be packed; it does from 1 on."""
-        return max(self.loose / (MOST_LOOSE + 1), self.refs / (MOST_LOOSE + 1), self.packs / (MOST_PACKS + 1))
+        return max(
+            (self.loose - self.left) / (MOST_LOOSE + 1), self.refs / (MOST_LOOSE + 1), self.packs / (MOST_PACKS + 1)
+        )
 
 
 def count_files(path: Path) -> Files:
@@ -52,10 +59,10 @@ def count_files(path: Path) -> Files:
 
     Raises: OSError.
     """
-    sampled = sum(_count(f"{path}/objects/{name}") for name in _SAMPLED)
+    loose = sum(_count(f"{path}/objects/{name}") for name in _SAMPLED) * _ALL // len(_SAMPLED)
     refs = max(_count(f"{path}/refs/{name}") for name in ("tags", "remotes/origin", "heads"))
     packs = sum(name.endswith(".pack") for name in _names(f"{path}/objects/pack"))
-    return Files(sampled * _ALL // len(_SAMPLED), refs, packs)
+    return Files(loose, refs, packs, _left(path))
 
 
 def pack(path: Path, *, whole: bool, refs: bool, timeout_s: float) -> None:
@@ -79,6 +86,14 @@ def pack(path: Path, *, whole: bool, refs: bool, timeout_s: float) -> None:
     every = ["-A", f"--unpack-unreachable={KEPT_FOR}"] if whole else []
     process.git([*_QUICK, "repack", "-d", "-l", "-n", "-q", *every], cwd=path, env=_LOCAL, timeout_s=timeout_s)
     process.git(["prune", f"--expire={KEPT_FOR}"], cwd=path, env=_LOCAL, timeout_s=timeout_s)
+    (path / _LEFT).write_text(f"{count_files(path).loose}\n")
+
+
+def _left(path: Path) -> int:
+    try:
+        return int((path / _LEFT).read_bytes())
+    except (OSError, ValueError):
+        return 0
 
 
 def _remove(path: Path) -> None:

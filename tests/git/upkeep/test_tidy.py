@@ -56,6 +56,23 @@ def test_a_mirror_of_many_files_is_packed_and_then_left_alone(grown: Grown) -> N
     assert ObjectReader.open(grown.path).ref(UPDATE) == grown.update
 
 
+def test_a_mirror_of_many_objects_that_nothing_refers_to_yet_is_not_packed_in_vain_every_night(grown: Grown) -> None:
+    blobs = (f"{number}".encode() for number in range(400))
+    files = [grown.remote / f"{number}" for number in range(400)]
+    for file, blob in zip(files, blobs, strict=True):
+        file.write_bytes(blob)
+    run_git("hash-object", "-w", *map(str, files), cwd=grown.path)
+    assert tidy(grown.cache).packed == 1
+    assert tidy(grown.cache).packed == 0
+    grown.let_pass(days=15)
+    for number in range(400):
+        file = files[number]
+        file.write_text(f"new {number}")
+    run_git("hash-object", "-w", *map(str, files), cwd=grown.path)
+    assert tidy(grown.cache).packed == 1
+    assert 300 < grown.files() < 500
+
+
 def test_while_another_process_works_there_nothing_is_packed(grown: Grown) -> None:
     before = grown.files()
     # As this process would be: it has said that it works there, and takes that back.

@@ -19,7 +19,7 @@ from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit
 
 _CALLS = 7
-"""About how many calls the landing of one repo takes (docs/benchmarks.md), its first look left out."""
+"""About how many calls the landing of one repo takes, its first look left out (`python -m benchmarks.forge`)."""
 
 
 @dataclass(frozen=True, slots=True)

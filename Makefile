@@ -113,6 +113,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.forge
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m benchmarks.bundle
+	$(BIN)/python -m benchmarks.status
 	$(if $(HUGE),$(BIN)/python -m benchmarks.huge)
 
 format: setup

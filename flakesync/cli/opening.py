@@ -59,7 +59,7 @@ def look(
 def show_undecided(survey: "Survey") -> bool:
     """Show which pins and sources could not be decided on, so that their inputs stay; return whether there are any."""
     from flakesync.analysis.cooldown import undecided
-    from flakesync.report.alike import alike, capped, likeness
+    from flakesync.report.alike.capped import alike, capped, likeness
 
     errors = undecided(survey)
     for error, *others in capped(errors, lambda each: (each.code, likeness(each.message))):
@@ -69,7 +69,7 @@ def show_undecided(survey: "Survey") -> bool:
 
 
 def _show_hints(errors: "Sequence[FlakesyncError]") -> None:
-    from flakesync.report.alike import capped, likeness
+    from flakesync.report.alike.capped import capped, likeness
 
     hints = dict.fromkeys(error.hint for error in errors if error.hint is not None)
     for hint, *others in capped(hints, likeness):

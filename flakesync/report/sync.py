@@ -14,7 +14,7 @@ from flakesync.documents.sync import (
     SyncDocument,
 )
 from flakesync.errors import plain
-from flakesync.report.alike import alike, capped, likeness
+from flakesync.report.alike.capped import alike, capped, likeness
 from flakesync.report.cooldown.choices import render_choices
 from flakesync.report.plan import change_lines
 from flakesync.report.text import (

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flakesync.errors import plain
-from flakesync.report.alike import alike, capped, likeness
+from flakesync.report.alike.capped import alike, capped, likeness
 from flakesync.secrets import hide_secrets
 from flakesync.terms import iso_day
 

@@ -10,7 +10,7 @@ from flakesync.documents.pulls.land import LandOutcome
 from flakesync.documents.pulls.publish import PublishOutcome
 from flakesync.documents.pulls.status import RepoStatus
 from flakesync.documents.sync import Outcome
-from flakesync.report.alike import alike, capped, likeness
+from flakesync.report.alike.capped import alike, capped, likeness
 from flakesync.report.text import few
 
 AnyOutcome = TypeVar("AnyOutcome", Outcome, PublishOutcome, RepoStatus, LandOutcome, AbandonOutcome)
@@ -48,8 +48,8 @@ def _kind(outcome: AnyOutcome, void: Collection[str]) -> object:
 
 def _counted(outcomes: Sequence[AnyOutcome], void: Collection[str]) -> AnyOutcome:
     first = _bare(outcomes[0], void, few([one.repo for one in outcomes]))
-    assert first.error is not None
-    return msgspec.structs.replace(first, error=msgspec.structs.replace(first.error, message=alike(), hint=None))
+    said = msgspec.structs.replace(first.error, message=alike(), hint=None) if first.error is not None else None
+    return msgspec.structs.replace(first, error=said)
 
 
 def _bare(outcome: AnyOutcome, void: Collection[str], repo: str = "") -> AnyOutcome:

@@ -6,7 +6,7 @@ from flakesync.documents.doctor import DoctorDocument, DoctorRow
 from flakesync.documents.drift import DriftReport, Finding, FindingKind
 from flakesync.documents.pulls.status import RepoStatus, StatusDocument
 from flakesync.documents.sync import ErrorDocument
-from flakesync.report.alike import MOST_ALIKE, capped, likeness
+from flakesync.report.alike.capped import MOST_ALIKE, capped, likeness
 from flakesync.report.doctor.text import render_doctor
 from flakesync.report.drift.text import render_drift
 from flakesync.report.status import render_status

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from flakesync.documents.doctor import DoctorDocument, DoctorRow, How
-from flakesync.report.alike import alike, capped, likeness
+from flakesync.report.alike.capped import alike, capped, likeness
 from flakesync.report.text import (
     BLANK,
     Line,

@@ -8,7 +8,7 @@ import msgspec
 
 from flakesync.analysis.findings import GRAVE
 from flakesync.documents.drift import DriftReport, Finding, Locked, PinDrift
-from flakesync.report.alike import alike, capped, likeness
+from flakesync.report.alike.capped import alike, capped, likeness
 from flakesync.report.cooldown.choices import conditions_words, render_choices, tip_words
 from flakesync.report.text import (
     BLANK,

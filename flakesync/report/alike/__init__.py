@@ -1,0 +1,1 @@
+"""What is said of many repos that have the same problem."""

@@ -62,8 +62,15 @@ def test_what_is_right_has_no_finding_and_all_of_it_is_checked(tmp_path: Path, k
         assert (report.findings, report.unchecked) == ([], [])
 
 
-@pytest.mark.parametrize("kind", _KINDS)
-@pytest.mark.parametrize("place", ["lib", "mid/lib"])
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("https", "lib"),
+        ("github", "mid/lib"),
+        pytest.param("https", "mid/lib", marks=pytest.mark.slow),
+        pytest.param("github", "lib", marks=pytest.mark.slow),
+    ],
+)
 def test_each_lie_is_found(tmp_path: Path, kind: Kind, place: str) -> None:
     with serve(tmp_path, kind) as served:
         expected = _tell_in_turn(served, _lies_of(kind), place)

@@ -292,7 +292,7 @@ def nix(place: Place) -> Path:
     return chain(place.root / "space", 2).manifest()
 
 
-@pytest.mark.parametrize("more", [(), ("--dry-run", "-j1"), ("--dry-run", "-j2")])
+@pytest.mark.parametrize("more", [(), pytest.param(("--dry-run", "-j1"), marks=pytest.mark.slow), ("--dry-run", "-j2")])
 def test_a_sync_ends_with_its_nix(place: Place, nix: Path, more: tuple[str, ...]) -> None:
     with place.started("sync", "-w", str(nix), "--locker", "nix", *more) as process:
         wait_until(place.waiting.exists, process)

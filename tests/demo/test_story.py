@@ -32,7 +32,7 @@ def _drift(directory: Path, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.slow_but_newest
+@pytest.mark.slow
 def test_the_demo_brings_every_repo_into_step(use_nix: RealNix, outer_nix: RealNix, tmp_path: Path) -> None:
     directory = tmp_path / "acme"
     run = _flakesync("demo", str(directory), cwd=tmp_path)

@@ -43,7 +43,7 @@ def test_a_command_that_waits_for_a_forge_ends_at_once(online: Online, argv: tup
     interrupt(online, faults.answer(429, headers=(("Retry-After", "300"),)), argv, signal.SIGINT, 130)
 
 
-@pytest.mark.parametrize("argv", [("publish", "-j2"), ("status", "-j1")])
+@pytest.mark.parametrize("argv", [("publish", "-j2"), pytest.param(("status", "-j1"), marks=pytest.mark.slow)])
 def test_a_command_whose_forge_is_silent_ends_at_once(
     online: Online, argv: tuple[str, ...], over: threading.Event
 ) -> None:

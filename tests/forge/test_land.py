@@ -78,6 +78,7 @@ def test_a_set_lands_in_one_run_whatever_way_the_forge_merges(
     assert landing.land().document.repos == []
 
 
+@pytest.mark.slow_but_newest
 def test_landing_makes_the_commits_that_it_makes_with_nix(tmp_path: Path, nix: RealNix) -> None:
     landing = Landing(four(tmp_path))
     landing.sync()

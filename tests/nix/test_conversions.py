@@ -26,6 +26,7 @@ def locked_hash(nix: Nix, root: Path, more: repos.Files) -> tuple[object, object
     return node.locked["narHash"], commit_info(root / "lib", rev)["narHash"]
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("user", gitusers.CONVERSIONS)
 def test_a_hash_does_not_depend_on_what_the_user_converts(
     nix: RealNix, tmp_path: Path, hermetic: Path, user: str

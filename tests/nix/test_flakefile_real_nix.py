@@ -87,6 +87,7 @@ def fits(nix: RealNix, read: FlakeInputs) -> bool:
     return nix.version >= MODERN or all(spec.portable for spec in found)
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_what_is_read_is_what_nix_reads(nix: RealNix, tmp_path: Path, batch: int) -> None:
     env = nix.env()
@@ -102,6 +103,7 @@ def test_what_is_read_is_what_nix_reads(nix: RealNix, tmp_path: Path, batch: int
     assert asked > BATCH // 3
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_nothing_is_read_that_nix_refuses_or_reads_otherwise(nix: RealNix, tmp_path: Path, batch: int) -> None:
     env = nix.env()
@@ -121,6 +123,7 @@ def test_nothing_is_read_that_nix_refuses_or_reads_otherwise(nix: RealNix, tmp_p
     assert read_at_all
 
 
+@pytest.mark.slow_but_newest
 def test_what_nix_refuses_is_refused(nix: RealNix, tmp_path: Path) -> None:
     env = nix.env()
     with ThreadPoolExecutor(2) as pool:

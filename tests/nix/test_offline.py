@@ -97,6 +97,7 @@ def scratch(folder: Path, url: str) -> Path:
     return folder
 
 
+@pytest.mark.slow_between
 @pytest.mark.parametrize("kind", INPUTS)
 def test_nix_opens_no_connection_behind_the_wall(found: Nix, server: Server, tmp_path: Path, kind: str) -> None:
     if kind == "git by ssh" and shutil.which("ssh") is None:

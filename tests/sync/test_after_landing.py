@@ -118,7 +118,7 @@ def test_locks_that_a_person_has_taken_without_their_files_are_no_landed_update(
     assert nightly.landing.land("lib", locker="native").errors == {}
 
 
-@pytest.mark.parametrize("followed", [True, False])
+@pytest.mark.parametrize("followed", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_cycle_whose_files_are_made_from_its_locks_comes_to_rest(tmp_path: Path, followed: bool) -> None:
     take = Take(follows={"nixpkgs": "nixpkgs"}) if followed else Take()
     space = cycle(Space(tmp_path / "space"), take, take)

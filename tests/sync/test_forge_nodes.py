@@ -176,6 +176,7 @@ def test_dependents_hold_the_canonical_node_and_a_cold_nix_accepts_it_after_the_
     check_dependents(world, tuple(LIBRARIES), by_path=True)
 
 
+@pytest.mark.slow
 def test_dependents_of_mirrors_hold_the_canonical_node_too(any_world: World) -> None:
     check_dependents(any_world, ("github", "self-hosted", "ssh"), by_path=False)
 
@@ -307,6 +308,7 @@ def test_a_dependent_of_an_update_with_export_attributes_fails_and_the_others_go
         assert repos.run_git("for-each-ref", f"refs/heads/{UPDATE}", cwd=world.clone(name)) == ""
 
 
+@pytest.mark.slow
 def test_a_cold_nix_accepts_what_a_forge_serves_with_files_left_out_and_text_put_in(outer_world: World) -> None:
     world = outer_world
     attributes = "tool export-ignore\nflake.nix export-subst\nversion export-subst\n"
@@ -350,7 +352,7 @@ SUBGROUP = Library(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("pushed", [False, True], ids=["clone", "server"])
+@pytest.mark.parametrize("pushed", [pytest.param(False, marks=pytest.mark.slow), True], ids=["clone", "server"])
 def test_a_project_in_a_gitlab_subgroup_is_found_by_every_nix(world: World, pushed: bool) -> None:
     attributes = {".gitattributes": "tool export-ignore\n"} if pushed else {}
     add(world, "lib", SUBGROUP, {**flake("lib", nixpkgs=NIXPKGS), **attributes})

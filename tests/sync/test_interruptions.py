@@ -149,8 +149,15 @@ def wait_for(file: Path, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status", "jobs"),
+    [
+        (signal.SIGINT, 130, "2"),
+        (signal.SIGTERM, 143, "1"),
+        pytest.param(signal.SIGINT, 130, "1", marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, 143, "2", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_ends_all_it_started_and_can_be_repeated(
     any_nix: object, slow: tuple[Space, Path, Path], number: signal.Signals, status: int, jobs: str
 ) -> None:

@@ -44,7 +44,10 @@ def stretch(found: Bisection) -> CommitStretch:
     return only
 
 
-@pytest.mark.parametrize(("bad", "jobs"), [(1, 1), (37, 1), (100, 1), (64, 4)])
+@pytest.mark.parametrize(
+    ("bad", "jobs"),
+    [pytest.param(1, 1, marks=pytest.mark.slow), (37, 1), pytest.param(100, 1, marks=pytest.mark.slow), (64, 4)],
+)
 def test_of_a_hundred_commits_the_first_bad_one_is_found_in_eight_checks(tmp_path: Path, bad: int, jobs: int) -> None:
     commits = Commits(tmp_path, 100, bad)
     found = commits.bisect(jobs=jobs)

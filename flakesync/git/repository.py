@@ -42,6 +42,7 @@ class Repository:
         """Wrap a reader; `open` is the usual way."""
         self.reader = reader
         self._history: History | None = None
+        self._last: tuple[Rev, str, bytes | None] | None = None
         self.bare = reader.bare
 
     @cached_property
@@ -226,7 +227,10 @@ class Repository:
 
     def read(self, rev: Rev, path: str) -> bytes | None:
         """Return a regular file of the commit's tree; None: not there, or a folder, a symlink or a submodule."""
-        return self.reader.read(rev, path)
+        # Whose a commit is and what it holds is found out one after the other, of one lock: it is unpacked once.
+        if self._last is None or self._last[:2] != (rev, path):
+            self._last = rev, path, self.reader.read(rev, path)
+        return self._last[2]
 
     def commit(self, rev: Rev) -> Commit:
         """Return the commit `rev`. Raises: GitError(`missing-object` | `corrupt`)."""

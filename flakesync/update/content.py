@@ -156,7 +156,8 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     below = 0
     changed = changed_paths(repository.reader, base, tip.rev)
     for file in _locks_in(changed):
-        found = list(_differences(repository.read(base, file), repository.read(tip.rev, file), file))
+        after = repository.read(tip.rev, file)
+        found = list(_differences(repository.read(base, file), after, file))
         top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
         below += len(found) - len(top)
         for each in found:

@@ -1,5 +1,6 @@
 """What there is to publish of one repo, and what speaks against it: git and its forge are asked, nothing is changed."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -139,6 +140,7 @@ class Look:
         elif on_forge is not None:
             work.pull = self._lookup.find(on_forge, head=branches.branch, base=branches.base_name)
         work.asked = True
+        work.looked_at = time.monotonic()
 
     def _find_pull_of_taken(self, work: Work, branches: Branches) -> None:
         """Find the pull request of a branch that somebody else works on: others may depend on it.

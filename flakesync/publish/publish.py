@@ -4,6 +4,7 @@ Two passes over the repos: look (git and forge, changes nothing), then push and 
 from branches, commits, locks and pull requests, so a run that was killed is finished by the next one, on any machine.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from flakesync.documents.pulls.publish import PublishStatus
@@ -24,6 +25,8 @@ from flakesync.sync.events import Finished, Listener, Note
 from flakesync.terms import RepoName
 from flakesync.workspace.model import Workspace
 
+STALE_S = 600.0
+"""How old may be what a run knows of a pull request whose text it changes; spread calls can take hours."""
 PATIENCE_S = 7200.0
 """How long one call may wait for a forge's limit: none counts longer than an hour."""
 
@@ -259,6 +262,8 @@ class _Publishing:
         work.pull = pull
         body = put_into(pull.body, block)
         if (pull.title, pull.body) != (title, body):
+            pull = _not_stale(work, on_forge, pull)
+            body = put_into(pull.body, block)
             work.pull = pull = forge.update(project, pull, title=title, body=body)
             status = "updated" if status == "unchanged" else status
         if not {*labels} <= {*pull.labels}:
@@ -300,6 +305,20 @@ def _not_linked(work: Work, neighbours: Neighbours) -> list[str]:
     failed = [up.name for up in ups if up.result is not None and up.result.status == "failed"]
     linked = neighbours.linked(work) if failed else ()
     return [f"the pull request of {name} is not linked: that repo failed" for name in failed if name not in linked]
+
+
+def _not_stale(work: Work, on_forge: OnForge, pull: Pull) -> Pull:
+    """Return a pull request as it is now, where it was looked up long ago: people may have written into its text.
+
+    Raises: ForgeError(`forge`): it is not open any more.
+    """
+    if time.monotonic() - work.looked_at <= STALE_S:
+        return pull
+    now = on_forge.forge.get(on_forge.project, pull.number)
+    if now.state != "open":
+        message = f"{now.url} was open when this run looked at it, and is {now.state} now"
+        raise ForgeError("forge", message, hint="run it again")
+    return now
 
 
 def _reopened(on_forge: OnForge, pull: Pull) -> Pull | None:

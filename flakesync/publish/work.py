@@ -82,6 +82,7 @@ class Work:
     branches, update: None where they are not known, or there is nothing to publish. known: flakesync's commits on its
     update branch, here and on the server. locked: what the update locks of the workspace. on_forge: None where there is
     no forge, or it is not known. pull: the newest, in any state. asked: whether it is known that there is no other.
+    looked_at: when it was looked up, in seconds of the monotonic clock.
     ready: None unless it can go out. moves_on: whether another commit is to take the place of the one that the server's
     update branch is at. result: None until it is settled.
     """
@@ -95,6 +96,7 @@ class Work:
     on_forge: OnForge | None = None
     pull: Pull | None = None
     asked: bool = False
+    looked_at: float = 0.0
     ready: Ready | None = None
     moves_on: bool = False
     pushed: bool = False

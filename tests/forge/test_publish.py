@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from flakesync.documents.pulls.publish import PublishDocument, PublishOutcome, SkipReason
-from flakesync.forge.model import ForgeError, Project
+from flakesync.forge.model import ForgeError, Project, Pull
 from flakesync.git.remotes import transfer
 from flakesync.git.remotes.remote import Address, parse_remote
 from flakesync.publish.documents import publish_document
@@ -451,3 +451,35 @@ def test_without_a_template_a_title_names_the_pin_and_its_new_commit(town: Town)
     town.bump_all()
     run(town)
     assert {town.forge.one(name).title for name in CHAIN} == {f"flake.lock: update nixpkgs to {NEW[:7]}"}
+
+
+def test_what_people_have_written_while_a_run_waited_for_hours_stays(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.bump_all()
+    run(town)
+    town.bump_all(NEWER)
+    monkeypatch.setattr("flakesync.publish.publish.STALE_S", -1.0)
+    plain = town.forge.get
+
+    def get(project: Project, number: int) -> Pull:
+        pull = plain(project, number)
+        return town.forge.put(project, replace(pull, body=f"A word of mine.\n\n{pull.body}"))
+
+    monkeypatch.setattr(town.forge, "get", get)
+    assert statuses(run(town)) == ["updated"] * 3
+    assert all(town.forge.one(name).body.startswith("A word of mine.") for name in CHAIN)
+
+
+def test_what_was_closed_while_a_run_waited_for_hours_is_not_written_to(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.bump_all()
+    run(town)
+    town.bump_all(NEWER)
+    monkeypatch.setattr("flakesync.publish.publish.STALE_S", -1.0)
+    plain = town.forge.get
+    monkeypatch.setattr(town.forge, "get", lambda project, number: replace(plain(project, number), state="closed"))
+    outcomes = run(town, "lib")
+    assert outcomes["lib"].status == "failed"
+    assert "is closed now" in outcomes["lib"].error.message  # type: ignore[union-attr]

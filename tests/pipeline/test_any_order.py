@@ -21,7 +21,8 @@ def random_space(root: Path, chance: Random, count: int) -> Space:
     return space
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in range(1, 6))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
 def test_tasks_that_are_begun_too_early_or_twice_end_in_the_commits_of_sync(tmp_path: Path, seed: int) -> None:
     chance = Random(seed)
     space = random_space(tmp_path, chance, 4 if seed == 0 else 8)
@@ -65,6 +66,7 @@ def test_what_the_checks_fail_with_is_held_and_a_second_machine_believes_it(tmp_
     assert {name: ran[name].commit for name in done} == commits_of(done)
 
 
+@pytest.mark.slow
 def test_commands_of_after_run_once_and_their_files_are_pushed(tmp_path: Path) -> None:
     space = Space(tmp_path / "space")
     space.add("lib", files={"deps.txt": "old\n"}).add("app", {"nixpkgs": Take(), "lib": Take()})

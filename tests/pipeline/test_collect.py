@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from flakesync.documents.change.task import TaskDocument
 from flakesync.documents.sync import CheckResult, ErrorDocument, Outcome
@@ -120,6 +121,7 @@ def test_a_folder_of_documents_may_hold_anything(tmp_path: Path) -> None:
     assert sorted(note.split(":")[0].rsplit("/")[-1] for note in notes) == ["deep.json", "torn.json"]
 
 
+@pytest.mark.slow
 def test_a_current_branch_of_an_older_run_is_unchanged(tmp_path: Path) -> None:
     space, machines = make(tmp_path)
     machines.all(machines.plan())
@@ -148,6 +150,7 @@ def test_an_amended_commit_is_no_update(tmp_path: Path) -> None:
     assert machines.task(plan, "tool").outcome.status == "skipped"
 
 
+@pytest.mark.slow
 def test_a_server_that_is_down_fails_its_repos_alone(tmp_path: Path) -> None:
     space, machines = make(tmp_path)
     plan = machines.plan()

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from flakesync.analysis.plan import make_plan
 from flakesync.forge.hosts import Servers
@@ -52,6 +53,7 @@ def all_of(manifest: Path, tmp: Path) -> dict[RepoName, Rev]:
     return done
 
 
+@pytest.mark.slow
 def test_tasks_with_empty_caches_make_the_commits_of_sync(tmp_path: Path) -> None:
     space = chain(tmp_path / "space", 4)
     manifest = space.manifest({"author": "Bot <bot@acme.example>"}, mirrored=space.names)

@@ -3,6 +3,8 @@
 import threading
 from pathlib import Path
 
+import pytest
+
 from flakesync.terms import Rev
 from tests.pipeline.machines import AUTHOR, Machines, commits_of, forget_updates, put_update
 from tests.support import repos
@@ -94,6 +96,7 @@ def test_an_update_of_an_older_run_does_not_count_unless_it_is_as_planned(tmp_pa
     assert "is of run" in late.notes[0]
 
 
+@pytest.mark.slow
 def test_a_base_that_has_all_that_was_planned_counts_by_its_own_commit(tmp_path: Path) -> None:
     # The update of `lib` was taken into the base of `tool` by hand, before lib's own task was done.
     space, machines = make(tmp_path)
@@ -122,6 +125,7 @@ def test_somebody_elses_commit_on_the_branch_is_left_alone(tmp_path: Path) -> No
     assert machines.task(plan, "tool").outcome.status == "skipped"
 
 
+@pytest.mark.slow
 def test_a_base_that_has_moved_on_since_the_plan_does_not_count(tmp_path: Path) -> None:
     space, machines = make(tmp_path)
     plan = machines.plan()

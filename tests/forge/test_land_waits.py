@@ -290,3 +290,17 @@ def test_a_limit_that_outlasts_the_timeout_is_waited_for_and_no_failure(limited:
 def test_a_limit_that_ends_before_the_timeout_is_waited_out(limited: Hosted) -> None:
     limited.forge.faults.add(faults.secondary_limit(3000), method="PUT", path="/merge$", times=1)
     assert limited.land(timeout_s=3600).statuses == BOTH
+
+
+def test_the_first_look_of_land_is_one_question_to_github(
+    tmp_path: Path, forge: Forge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = make_hosted(tmp_path, forge, "github", monkeypatch, {"lib": (), "one": (), "two": ()})
+    hosted.sync()
+    published(hosted)
+    forge.forget_log()
+    assert set(hosted.land().statuses.values()) == {"landed"}
+    asked = [exchange.request for exchange in forge.requests()]
+    assert [each.target for each in asked if each.method == "GET" and "/pulls?" in each.target] == []
+    names = [each.fields().get("operationName") for each in asked if each.path.endswith("/graphql")]
+    assert names.count("PullRequests") == 1

@@ -95,12 +95,12 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
             raise SyncError("audit-gate", f"{flake_file(lock.flake)}: the new lock adds {'; '.join(said)}", hint=_HINT)
 
     def _added(self, lock: NewLock, overrides: Overrides) -> Sequence[AuditFinding]:
-        after, before = _nodes(lock, overrides)
-        if not self._grave(self._find(after)):
+        if not self._grave(self._find(_nodes(lock, lock.after, overrides))):
             return ()  # nearly always: then nothing else is looked at
+        after, before = (_nodes(lock, each, overrides) for each in (lock.after, lock.before))
         below = overrides_in(find_inputs((each.node for each in (*after, *before)), self.repositories))
         if below is not None:
-            after, before = _nodes(lock, overrides, below)
+            after, before = (_nodes(lock, each, overrides, below) for each in (lock.after, lock.before))
         found, old = self._find(after), self._find(before)
         grave = self._grave(found)
         new = new_findings(old, msgspec.structs.replace(found, findings=grave), {rule.id: rule for rule in self.rules})
@@ -115,14 +115,10 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
 
 
 def _nodes(
-    lock: NewLock, overrides: Overrides, below: Below | None = None
-) -> tuple[Sequence[Subject], Sequence[Subject]]:
-    """Return the nodes of the new lock, and of the one before."""
-    after, before = (
-        [*subjects(lock.repo, lock.flake, each, overrides, below)] if each is not None else []
-        for each in (lock.after, lock.before)
-    )
-    return after, before
+    lock: NewLock, which: LockFile | None, overrides: Overrides, below: Below | None = None
+) -> Sequence[Subject]:
+    """Return the nodes of the new lock, or of the one before. which: one of the two."""
+    return [*subjects(lock.repo, lock.flake, which, overrides, below)] if which is not None else []
 
 
 def _overrides(flake_nix: bytes | None) -> Overrides:

@@ -131,6 +131,21 @@ def test_a_lock_in_which_something_moves_is_written_anew(version: int) -> None:
     }  # fmt: skip
 
 
+def test_a_node_that_stays_is_the_old_locks_own_and_one_with_unknown_keys_is_written_without_them() -> None:
+    nodes: dict[str, Node] = {
+        "root": {"inputs": {"app": "app", "lib": "lib", "odd": "odd"}},
+        "app": node("app", inputs={"deep": "deep"}),
+        "deep": node("deep"),
+        "lib": node("lib"),
+        "odd": node("odd", buildTime=True),
+    }
+    old = lock(nodes)
+    new = written(old, APP + LIB + 'odd.url = "github:acme/odd";', {("lib",): moved("lib", "b")})
+    assert [label for label, each in new.nodes.items() if each is old.nodes[label]] == ["root", "app", "deep"]
+    assert (at(old, "odd").extra, at(new, "odd").extra) == ({"buildTime": True}, {})
+    assert b"buildTime" not in new.to_bytes()
+
+
 def test_a_moved_input_brings_what_its_own_lock_has_under_our_follows() -> None:
     own = lock(
         {

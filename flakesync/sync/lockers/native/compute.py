@@ -1,6 +1,7 @@
 """The lock that Nix would write, in all dialects of Nix that a flake may be locked with."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock import graph as lockgraph
@@ -43,7 +44,7 @@ def compute(
         computation.stale = stale
         return computation
 
-    written = _agreed(make, flake, dialects)
+    written = _with_nodes_of(old, _agreed(make, flake, dialects))
     return written if _differ(old, written) else old
 
 
@@ -90,7 +91,20 @@ def _agreed(make: "Callable[[Dialect], Computation]", flake: Flake, dialects: Se
     return written[0]
 
 
+def _with_nodes_of(old: LockFile, new: LockFile) -> LockFile:
+    """Return a lock with the old one's own nodes wherever both have the same one under a label.
+
+    What is known of a node is kept with it, and nodes that are one object need not be compared.
+    """
+    nodes = {label: known if (known := old.nodes.get(label)) == node else node for label, node in new.nodes.items()}
+    return replace(new, nodes=nodes)
+
+
 def _differ(old: LockFile, new: LockFile) -> bool:
+    # A source that the old lock has nowhere tells it without another naming of the old lock's nodes.
+    for label, node in new.nodes.items():
+        if node is not old.nodes.get(label) and all(node.locked != each.locked for each in old.nodes.values()):
+            return True
     # Nix, too, leaves a file alone that only it would have named or sorted otherwise (versions 5 and 6, say); but not
     # one in which inputs share a node.
     return not old.is_tree or (new.nodes != old.nodes and new.nodes != old.renamed().nodes)

@@ -6,7 +6,6 @@ from collections.abc import Set as AbstractSet
 import msgspec
 
 from flakesync.nix.lock.file import LockFile, LockNode
-from flakesync.nix.lock.outline import decode_input
 from flakesync.nix.reference.identity import Identity
 from flakesync.nix.reference.input_schemes import Attr
 from flakesync.nix.reference.source import ARCHIVES, Source, branch_of, is_fixed, rev_of, source_of
@@ -21,7 +20,6 @@ __all__ = [
     "copies",
     "following_inputs",
     "is_fixed",
-    "outlined_input",
     "own_folders",
     "own_input",
     "own_inputs",
@@ -29,11 +27,6 @@ __all__ = [
     "rev_of",
     "source_of",
 ]
-
-
-# Many locks take the same nixpkgs. An upper limit on memory, as in nix/lock/quick.py.
-_MOST_OUTLINED = 1 << 16
-_outlined: dict[bytes, "OwnInput"] = {}
 
 
 class OwnInput(msgspec.Struct, frozen=True):
@@ -142,17 +135,6 @@ def own_input(path: InputPath, node: LockNode) -> OwnInput:
     """Return the input of a node that is not the root."""
     origin = node.origin
     return OwnInput(path, node, origin.original, origin.locked, origin.rev, origin.source, origin.fixed, origin.found)
-
-
-def outlined_input(piece: bytes) -> OwnInput:
-    """Return an input of a flake's own that an outline has encoded; of equal ones the same."""
-    known = _outlined.get(piece)
-    if known is None:
-        name, node = decode_input(piece)
-        known = own_input((name,), node)
-        if len(_outlined) < _MOST_OUTLINED:
-            _outlined[piece] = known
-    return known
 
 
 def paths_to(lock: LockFile, labels: AbstractSet[NodeLabel]) -> Iterator[tuple[InputPath, NodeLabel]]:

@@ -34,7 +34,7 @@ class LockFile:
     extra: Mapping[str, object]
     _shared: bool = field(repr=False, compare=False)
     _followed: lockgraph.Followed = field(repr=False, compare=False)
-    _later: tuple[bytes | memoryview, str] | None = field(default=None, repr=False, compare=False)
+    _later: tuple[bytes, str] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def parse(cls, data: bytes, *, file: str = "flake.lock") -> Self:
@@ -50,7 +50,7 @@ class LockFile:
         return cls(read.version, read.root, read.nodes, read.extra, read.shared, read.followed)
 
     @classmethod
-    def parse_later(cls, data: bytes | memoryview, *, file: str = "flake.lock") -> Self:
+    def parse_later(cls, data: bytes, *, file: str = "flake.lock") -> Self:
         """Return the lock in `data`, which `parse` has read before: it is read when something of it is asked for."""
         lock = object.__new__(cls)
         object.__setattr__(lock, "_later", (data, file))
@@ -62,7 +62,7 @@ class LockFile:
             """Read a lock that was left for later; Python asks here only for what is not set yet."""
             later = object.__getattribute__(self, "_later") if name != "_later" else None
             if later is not None:
-                read = _read(bytes(later[0]), later[1])
+                read = _read(*later)
                 values = (read.version, read.root, read.nodes, read.extra, read.shared, read.followed)
                 for field_name, value in zip(_FIELDS, values, strict=True):
                     object.__setattr__(self, field_name, value)
@@ -78,6 +78,11 @@ class LockFile:
         # nlohmann::json, which Nix writes with, sorts keys by bytes and indents by two: so does this, to the byte.
         document = {**self.extra, "nodes": nodes, "root": self.root, "version": self.version}
         return msgspec.json.format(_encoder.encode(document), indent=2) + b"\n"
+
+    @property
+    def unread(self) -> bytes | None:
+        """The content of a lock that was left for later; None: it is read."""
+        return self._later[0] if self._later is not None else None
 
     @property
     def is_tree(self) -> bool:

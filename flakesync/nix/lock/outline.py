@@ -1,16 +1,18 @@
 """The outline of a lock: which repositories a flake takes, so that most of a known lock need not be decoded.
 
 Of a thousand locks drift looks at few nodes: those of pins and of repos of the workspace. An outline names the
-repositories, and has the nodes of the flake's own inputs still encoded. There is one only of a lock in which nothing is
-out of the ordinary; everything else is looked at node by node, as without outlines.
+repositories, and says where in the lock the nodes of the flake's own inputs are. There is one only of a lock in which
+nothing is out of the ordinary; everything else is looked at node by node, as without outlines.
 """
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from struct import Struct
 
 import msgspec
 
 from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
+from flakesync.nix.lock.quick import find_nodes, read_node
 from flakesync.nix.reference.source import Origin
 
 Place = tuple[str, str]
@@ -18,49 +20,54 @@ Place = tuple[str, str]
 
 _GIT = frozenset({"git", "github", "gitlab", "sourcehut"})
 _DIRTY = ("dirtyRev", "dirtyShortRev")
+_SPAN = Struct("<II")
+_Kept = tuple[tuple[Place, ...], tuple[str, ...], bytes, tuple[Place, ...]]
+_decoder = msgspec.msgpack.Decoder(_Kept)
+# Many flakes take the same repositories by the same names: each is kept once.
+_places: dict[Place, Place] = {}
+_names: dict[str, str] = {}
 
 
-class Outline(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Outline(msgspec.Struct, frozen=True, gc=False):
     """What a lock without anything unusual in it is made of.
 
     Each input of the flake's own has a node of its own, no folder, that is locked to a commit of the repository that
-    its reference names. places: these repositories, in byte order of the inputs' names. nodes: (name, LockNode) of
-    each, encoded. below: the repositories of all other nodes, each once.
+    its reference names. places: these repositories, in byte order of the inputs' names. names: of the inputs. spans:
+    where each node is in the file: offset and length, four bytes each. below: the repositories of all other nodes, each
+    once.
     """
 
     places: tuple[Place, ...]
-    nodes: msgspec.Raw
+    names: tuple[str, ...]
+    spans: bytes
     below: tuple[Place, ...]
 
-    def inputs_of(self, wanted: Container[Place]) -> Iterator[bytes]:
-        """Yield the encoded name and node of the flake's own inputs that are of these repositories."""
-        at = [number for number, place in enumerate(self.places) if place in wanted]
-        if at:
-            nodes = _pieces.decode(self.nodes)
-            for number in at:
-                yield bytes(nodes[number])
+    def inputs_of(self, lock: LockFile, wanted: Container[Place]) -> Iterator[tuple[str, LockNode]]:
+        """Yield name and node of the flake's own inputs that are of these repositories. lock: whose outline it is."""
+        return self._nodes(lock, [number for number, place in enumerate(self.places) if place in wanted])
 
-    def all_inputs(self) -> Iterator[bytes]:
-        """Yield the encoded name and node of every input of the flake's own."""
-        return map(bytes, _pieces.decode(self.nodes))
+    def all_inputs(self, lock: LockFile) -> Iterator[tuple[str, LockNode]]:
+        """Yield name and node of every input of the flake's own. lock: whose outline it is."""
+        return self._nodes(lock, range(len(self.names)))
 
-
-_pieces = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_input = msgspec.msgpack.Decoder(tuple[str, LockNode])
-_decoder = msgspec.msgpack.Decoder(Outline)
-
-
-def decode_input(piece: bytes) -> tuple[str, LockNode]:
-    """Return name and node of an input. Raises: ValueError: it is nothing that `encode_outline` has written."""
-    return _input.decode(piece)
+    def _nodes(self, lock: LockFile, numbers: Iterable[int]) -> Iterator[tuple[str, LockNode]]:
+        for number in numbers:
+            name, data = self.names[number], lock.unread
+            if data is not None:
+                start, length = _SPAN.unpack_from(self.spans, number * _SPAN.size)
+                yield name, read_node(data[start : start + length])
+            elif (node := lock.node((name,))) is not None:
+                yield name, node
 
 
-def encode_outline(lock: LockFile) -> bytes:
-    """Return the encoded outline of a lock; empty: something is unusual about it, and it has none."""
-    if not lock.is_tree:
+def encode_outline(lock: LockFile, data: bytes) -> bytes:
+    """Return the encoded outline of the lock in `data`; empty: something is unusual about it, and it has none."""
+    spans = find_nodes(data) if lock.is_tree else None
+    if spans is None:
         return b""
     places: list[Place] = []
-    inputs: list[tuple[str, LockNode]] = []
+    names: list[str] = []
+    found: list[bytes] = []
     own = {lock.root}
     for name, target in lock.root_inputs():
         if isinstance(target, tuple):
@@ -69,22 +76,29 @@ def encode_outline(lock: LockFile) -> bytes:
         if type(node) is not LockNode or node.is_folder or not _is_plain(node.origin):
             return b""
         places += [(node.origin.found.host, node.origin.found.path)] if node.origin.found is not None else []
-        inputs.append((name, node))
+        names.append(name)
+        found.append(_SPAN.pack(*spans[target]))
         own.add(target)
     deeper = (node.origin.repository for label, node in lock.nodes.items() if label not in own and node.locked)
     below: set[Place] = {(each.host, each.path) for each in deeper if each is not None}
-    nodes = msgspec.Raw(msgspec.msgpack.encode(inputs))
-    return msgspec.msgpack.encode(Outline(tuple(places), nodes, tuple(sorted(below))))
+    kept: _Kept = (tuple(places), tuple(names), b"".join(found), tuple(sorted(below)))
+    return msgspec.msgpack.encode(kept)
 
 
-def decode_outline(data: bytes | memoryview) -> Outline | None:
-    """Return an outline that was kept; None: the lock has none, or what was kept is none."""
-    if not data:
+def decode_outline(kept: bytes | memoryview) -> Outline | None:
+    """Return an outline that was kept; None: its lock has none, or what was kept is none."""
+    if not kept:
         return None
     try:
-        return _decoder.decode(data)
+        places, names, spans, below = _decoder.decode(kept)
     except ValueError:
         return None
+    if not len(places) == len(names) == len(spans) // _SPAN.size:
+        return None
+    places = tuple([_places.setdefault(place, place) for place in places])
+    names = tuple([_names.setdefault(name, name) for name in names])
+    below = tuple([_places.setdefault(place, place) for place in below])
+    return Outline(places, names, spans, below)
 
 
 def _is_plain(origin: Origin) -> bool:

@@ -78,6 +78,30 @@ def read_quickly(data: bytes) -> Contents | None:
     return Contents(version, root, nodes, {}, len(targets) < len(own), followed)
 
 
+def find_nodes(data: bytes) -> dict[NodeLabel, tuple[int, int]] | None:
+    """Return where each node is in a lock that `read_quickly` reads (offset and length); None: it does not read it."""
+    end = data[data.rfind(b"\n    }\n  },") :]
+    if end not in _ENDS or not data.startswith(_BEGIN):
+        return None
+    found: dict[NodeLabel, tuple[int, int]] = {}
+    start = len(_BEGIN)
+    for piece in data[start : -len(end)].split(_BETWEEN):
+        known = _known.get(piece) or _learn(piece)
+        if known is None:
+            return None
+        found[known.label] = (start, len(piece))
+        start += len(piece) + len(_BETWEEN)
+    return found
+
+
+def read_node(piece: bytes) -> LockNode:
+    """Return the node in a piece of a lock that `find_nodes` has found. Raises: ValueError: there is none."""
+    known = _known.get(piece) or _learn(piece)
+    if known is None:
+        raise ValueError("no node of a lock")
+    return known.node
+
+
 def _learn(piece: bytes) -> _Known | None:
     """Return the node that a piece of text is; None if anything about it is unusual.
 

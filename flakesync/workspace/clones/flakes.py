@@ -17,7 +17,7 @@ from flakesync.nix.lock.outline import Outline, Place, decode_outline, encode_ou
 from flakesync.nix.reference.flakeref import Identity
 from flakesync.terms import FlakeDir, NodeLabel, RepoName, Rev, flake_file
 from flakesync.workspace.clones.edits import FlakeEdit, Unedited
-from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, outlined_input, own_inputs
+from flakesync.workspace.inputs import Following, OwnInput, copies, following_inputs, own_input, own_inputs
 
 ProblemKind = Literal["no-lock", "bad-lock"]
 
@@ -27,7 +27,7 @@ _Compared = tuple[tuple[Disagreement, ...], str | None, Overrides, bool]
 # Changes with the rules of `disagreements`: what an older flakesync has kept is then found anew.
 _FORMAT = "disagreements/9"
 _AGREED = msgspec.msgpack.encode(((), None, {}, True))
-_OUTLINE = "outline/1"
+_OUTLINE = "outline/2"
 _COMPARED = ("stale", "uncompared", "overrides", "is_flake")
 _decoder = msgspec.msgpack.Decoder(_Compared)
 
@@ -64,14 +64,15 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def inputs(self) -> tuple[OwnInput, ...]:
         """The flake's own inputs that have nodes of their own, those of the repo's folders that it takes among them."""
-        if self.outline is not None:
-            return tuple(map(outlined_input, self.outline.all_inputs()))
+        if self.outline is not None and self.lock is not None:
+            return tuple(own_input((name,), node) for name, node in self.outline.all_inputs(self.lock))
         return tuple(own_inputs(self.lock)) if self.lock is not None else ()
 
     def inputs_of(self, repositories: Container[Place]) -> Iterator[OwnInput]:
         """Yield those of `inputs` whose sources are of these repositories."""
-        if self.outline is not None:
-            yield from map(outlined_input, self.outline.inputs_of(repositories))
+        if self.outline is not None and self.lock is not None:
+            for name, node in self.outline.inputs_of(self.lock, repositories):
+                yield own_input((name,), node)
             return
         for item in self.inputs:
             if item.source is not None and item.source[0] in repositories:
@@ -162,7 +163,9 @@ def read_flakes(
         links = {file: link for file in locks if (link := link_target(reader, rev, file)) is not None}
     flakes = [read_flake(repo, dir, files, links) for dir in dirs]
     if kept is not None:
-        kept.add(rev, {_outline_name(each.dir): encode_outline(each.lock) for each in flakes if each.lock is not None})
+        for each in flakes:
+            if each.lock is not None and (data := locks[flake_file(each.dir)]) is not None:
+                kept.add(rev, {_outline_name(each.dir): encode_outline(each.lock, bytes(data))})
     return _with_stale(flakes, reader, rev, kept)
 
 
@@ -188,11 +191,10 @@ def _read_known(
         if data is None or outline is None or compared is None:
             return None
         read = decode_outline(outline)
-        place = f"{repo}/{file}"
+        # A copy: what is kept of all repos is then freed as a whole, and of a lock that is read its file too.
+        whole, place = bytes(data), f"{repo}/{file}"
         try:
-            lock = (
-                LockFile.parse_later(data, file=place) if read is not None else LockFile.parse(bytes(data), file=place)
-            )
+            lock = LockFile.parse_later(whole, file=place) if read is not None else LockFile.parse(whole, file=place)
         except LockError:
             return None
         flake = FlakeState(dir, lock, outline=read)

@@ -97,6 +97,7 @@ CASES = {
     "dry-run": Case((*SYNC, "--dry-run")),
     "sync": Case(SYNC),
     "sync-again": Case(SYNC, moved_on),
+    "sync-processes": Case((*SYNC, "--executor", "processes:2")),
     "sync-packs": Case(SYNC, many_files),
     "plan": Case(("plan", "--out", "plan.json")),
     "task": Case(task("lib"), planned),

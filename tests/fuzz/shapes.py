@@ -140,6 +140,13 @@ SHAPES: dict[str, Callable[[], list[bytes]]] = {
         b"a = " + b"9" * 10_000,
         b'[workspace]\nname = "a"\n[defaults]\nhold = ["%b"]\n' % (b"*a" * 5_000),
     ],
+    "plan": lambda: [
+        b"[" * 100_000,
+        b'{"format":"flakesync/plan-file/1","flakesync":"@V","manifest":"@D","tasks":%b' % (b'[{"units":' * 50_000),
+        b'{"format":"flakesync/plan-file/1","flakesync":"@V","manifest":"@D","run":"a","branch":"flakesync/update",'
+        b'"tasks":[],"untouched":[%b]}' % b",".join(b'"%d"' % at for at in range(50_000)),
+        b'{"schema":"flakesync/task/1","notes":[%b"x"]}' % (b'"x",' * 100_000),
+    ],
     "reference": lambda: [
         *_repeated(_IN_ADDRESS, (b"", b"git+https://h/", b"https://h/x?", b"ssh://[::1]:")),
         b"git+ssh://git@h:22" + b"&" * 9_000 + b"\xa7",

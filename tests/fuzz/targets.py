@@ -19,6 +19,7 @@ import httpx2
 import msgspec
 import pygit2
 
+from flakesync import __version__
 from flakesync.bundle.layout.archive import pieces_at, places_in
 from flakesync.bundle.layout.oci import read_image, read_index, read_marker
 from flakesync.bundle.receive.contents import read_manifest
@@ -57,12 +58,15 @@ from flakesync.nix.store.compression import decompressed_as
 from flakesync.nix.store.narinfo import read_narinfo
 from flakesync.nix.store.tarball import read_tar
 from flakesync.nix.store.zstd import packed
+from flakesync.pipeline.manifest import digest_of
+from flakesync.pipeline.outcomes import read_outcomes
+from flakesync.pipeline.plan_file import read_plan_file
 from flakesync.publish import body
 from flakesync.secrets import hide_secrets
 from flakesync.terms import Rev
 from flakesync.workspace import values
 from flakesync.workspace.archive import _note_links
-from flakesync.workspace.manifest import load_workspace
+from flakesync.workspace.manifest import Workspace, load_workspace
 
 MOST_S = 2.0
 """Processor time that one input may take."""
@@ -161,6 +165,26 @@ def _read_manifest(data: bytes) -> None:
     file = _folder() / "workspace.toml"
     file.write_bytes(data)
     load_workspace(file)
+
+
+@cache
+def _workspace_of_a_plan() -> Workspace:
+    file = _folder() / "planned.toml"
+    file.write_text('[pins.p]\nsource = "github:o/r/b"\n[repos.x]\nurl = "github:o/x"\n')
+    return load_workspace(file)
+
+
+def _read_a_plan(data: bytes) -> None:
+    """Read a plan file, in which @V is the version and @D the digest of the manifest; and what a task says."""
+    workspace = _workspace_of_a_plan()
+    file = _folder() / "plan.json"
+    file.write_bytes(data.replace(b"@V", __version__.encode()).replace(b"@D", digest_of(workspace).encode()))
+    folder = _folder() / "outcomes"
+    folder.mkdir(exist_ok=True)
+    (folder / "x.json").write_bytes(data)
+    plan = read_plan_file(file, workspace)
+    plan.encode()
+    read_outcomes(folder, plan, lambda _: None)
 
 
 def _read_globs(data: bytes) -> None:
@@ -340,6 +364,22 @@ TARGETS = {
             b'[repos.x]\nurl = "github:o/x"\n[[hold]]\nrepo = "x"\ninput = ".#a"\nuntil = 2027-03-01\nreason = "b"\n',
         ),
         _words('[workspace] [repos.x] [pins.p] = "a" url path hold [ ] { } " """ 1 1e9 true 1979-05-27 inputs . [['),
+    ),
+    "plan": Target(
+        _read_a_plan,
+        (
+            (
+                b'{"format":"flakesync/plan-file/1","flakesync":"@V","manifest":"@D","run":"a",'
+                b'"branch":"flakesync/update","tasks":[{"run":"a","repo":"x","day":"2026-11-29",'
+                b'"base_rev":"%b","changes":[{"repo":"x","flake":".","input":["p"],"original":{},"locked":{},'
+                b'"to":{"type":"rev","rev":"%b"},"reason":"r","pin":"p"}]}]}' % (REV.encode(), REV.encode())
+            ),
+            (
+                b'{"schema":"flakesync/task/1","run":"a","locker":"native","outcome":{"repo":"x","status":"failed",'
+                b'"error":{"code":"c","message":"m"}},"pushed":false}'
+            ),
+        ),
+        _words('{ } [ ] , : "x" "a" "tasks" "repo" "to" "rev" "update" "upstream" "upstreams" "bases" "holds" 7 null'),
     ),
     "reference": Target(
         _read_reference,

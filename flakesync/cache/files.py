@@ -4,7 +4,7 @@ A commit id names its files for ever, so nothing here can be out of date. What i
 as git makes it these are packed, and libgit2 would be loaded for them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -74,7 +74,15 @@ class KeptFiles:
         taken = _keep(kept, [*self._read.items(), *used], _MOST_BYTES)
         unused = [item for item in self._known.items() if item[0] not in self._used]
         _keep(kept, unused, min(_MOST_UNUSED_BYTES, _UNUSED_SHARE * taken))
-        keep(self._place, msgspec.msgpack.encode((_FORMAT, kept)))
+        keep(self._place, _encoded(kept))
+
+
+def _encoded(kept: Mapping[Rev, Mapping[str, bytes | memoryview | None]]) -> Iterator[bytes]:
+    """Give what `_decoder` reads, commit by commit: in one piece it would be in memory twice."""
+    pack = msgspec.msgpack.encode
+    yield b"\x92" + pack(_FORMAT)  # an array of two
+    yield b"\xdf" + len(kept).to_bytes(4, "big")  # a map, whose length takes four bytes
+    yield from (pack(rev) + pack(files) for rev, files in kept.items())
 
 
 def _keep(

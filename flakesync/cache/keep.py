@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,8 +23,11 @@ def make_folder(path: Path) -> None:
             raise
 
 
-def keep(place: Path, data: bytes) -> None:
-    """Write a file (0600) in one step, its folder too if there is none. Where that cannot be, nothing is kept."""
+def keep(place: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file (0600) in one step, its folder too if there is none. Where that cannot be, nothing is kept.
+
+    data: all of it, or pieces that are made one after the other.
+    """
     # One name for all, so that what a killed run has left there is written over; who has it locked is alive.
     part = place.with_name(f"{place.name}.part")
     with contextlib.suppress(OSError):  # without it the next run is only slower
@@ -35,10 +39,10 @@ def keep(place: Path, data: bytes) -> None:
                 _put(part, place, file, data)
 
 
-def _put(part: Path, place: Path, file: BinaryIO, data: bytes) -> None:
+def _put(part: Path, place: Path, file: BinaryIO, data: bytes | Iterable[bytes]) -> None:
     try:
         file.truncate()
-        file.write(data)
+        file.writelines([data] if isinstance(data, bytes) else data)
         file.flush()
         part.replace(place)
     except OSError:

@@ -42,6 +42,7 @@ def task(private: Private, name: str, *, on: str | None = None, token: str | Non
     return ran.returncode, msgspec.json.decode(file.read_bytes(), type=TaskDocument)
 
 
+@pytest.mark.slow
 def test_a_pipeline_on_a_private_forge_makes_the_commits_of_sync(private: Private) -> None:
     planned = run(private, "plan", "--out", "plan.json", on="plan")
     assert planned.returncode == 0, planned.stderr

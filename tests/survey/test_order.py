@@ -60,7 +60,7 @@ def write(place: Path, body: bytes) -> None:
     place.write_bytes(digest + body)
 
 
-@pytest.mark.parametrize("command", ["graph", "plan"])
+@pytest.mark.parametrize("command", ["graph", pytest.param("plan", marks=pytest.mark.slow)])
 def test_a_second_run_does_not_load_networkx_and_a_changed_edge_does(acme: Path, command: str) -> None:
     code = (
         "import sys\nfrom flakesync.cli.main import run\n"

@@ -18,12 +18,16 @@ ARGUMENTS = {
     "bisect": ("r1", "--run", "true"),
     "why": ("r0",),
     "move": ("--check",),
+    "plan": ("--out", "plan.json"),
+    "task": ("r0", "--plan", "plan.json"),
     "history": ("out",),
     "bundled": ("-o", "bundle", "--partial"),
     "imported": ("bundle", "--cache", "sources"),
 }
 BY = {"history": "report", "bundled": "bundle", "imported": "import"}
 """The commands that documents are not called after."""
+AS_ANOTHER = {"collect"}
+"""Commands that answer with the document of another one."""
 
 pytestmark = pytest.mark.usefixtures("use_nix")
 
@@ -44,7 +48,7 @@ def require_valid(flakesync: Flakesync, document: str, name: str) -> None:
 
 def test_schema_describes_every_command_that_answers_with_json(flakesync: Flakesync) -> None:
     with_json = {name for name in COMMANDS if "Answer with a JSON document." in flakesync(name, "--help").out}
-    assert with_json == {BY.get(name, name) for name in DOCUMENTS}
+    assert with_json == {BY.get(name, name) for name in DOCUMENTS} | AS_ANOTHER
     told = flakesync("schema", "--help").out.replace("\n", "").replace(" ", "")
     assert f"({','.join(DOCUMENTS)}),or`workspace`" in told
 

@@ -33,13 +33,19 @@ _PUBLISH_STYLES: dict[PublishStatus, Style] = {
 _ABANDON_STYLES: dict[AbandonStatus, Style] = {"abandoned": "good", "unchanged": "dim", "failed": "bad"}
 _STATUS_WIDTH = 9
 _INDENT = 4
+_MOST_LATER = 20
 
 
 def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
-    """Return every repo with an update, its pull request or why there is none; then the others by name."""
+    """Return every repo with an update, its pull request or why there is none; then the others by name.
+
+    Of those that a limit leaves for a later run the first ones are named, and the others counted.
+    """
     lines: list[Line] = []
     shown_outcomes = [outcome for outcome in document.repos if outcome.reason != "no-update"]
-    touched = unreachable_together(shown_outcomes, void=("branch", "commit"))
+    left = [outcome.repo for outcome in shown_outcomes if _is_later(outcome)]
+    listed = [outcome for outcome in shown_outcomes if not _is_later(outcome)]
+    touched = unreachable_together(listed, void=("branch", "commit"))
     column = widest((shown(outcome.repo) for outcome in touched), most=32)
     for outcome in touched:
         lines += fold(_published(outcome, column), width, _INDENT)
@@ -47,16 +53,23 @@ def render_publish(document: PublishDocument, *, width: int) -> list[Line]:
         lines += error_lines(outcome.error, width)
     without = [outcome.repo for outcome in document.repos if outcome.reason == "no-update"]
     lines += _names("no update", without, width)
+    more = [f"and {len(left) - _MOST_LATER:,} more"] if len(left) > _MOST_LATER else []
+    lines += _names("for later", [*left[:_MOST_LATER], *more], width)
     summary = _summary((outcome.status for outcome in shown_outcomes), _PUBLISH_STYLES, "nothing to publish")
     return [*lines, *([BLANK] if lines else []), *fold(summary, width)]
 
 
 def progress_line(event: Finished[Published]) -> Line | None:
-    """Return what a log says of a repo that is done; None: nothing, as there is no update of it."""
-    if event.result.reason == "no-update":
+    """Return what a log says of a repo that is done; None: nothing, as there is no update, or it is left for later."""
+    if event.result.reason == "no-update" or (event.result.reason == "limit" and not event.result.notes):
         return None
     place = Span(f"[{event.done:{len(str(event.total))}}/{event.total}] ", "dim")
     return line(place, *_published(published_document(event.result), 0, status_width=0))
+
+
+def _is_later(outcome: PublishOutcome) -> bool:
+    """Tell whether nothing more is to be said of a repo than that a later run goes on with it."""
+    return outcome.reason == "limit" and not outcome.notes
 
 
 def _published(outcome: PublishOutcome, column: int, status_width: int = _STATUS_WIDTH) -> Line:

@@ -3,11 +3,15 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from flakesync.documents.pulls.publish import PublishOutcome
+from flakesync.documents.pulls.publish import PublishDocument, PublishOutcome
 from flakesync.forge.model import ForgeError
-from flakesync.report.publish import render_publish
+from flakesync.publish.work import Published
+from flakesync.report.publish import progress_line, render_publish
 from flakesync.report.text import to_text
+from flakesync.sync.events import Finished
+from flakesync.terms import RepoName
 from tests.forge.town import NEWER, Town, make_town
 
 CHAIN = {"lib": (), "app": ("lib",), "site": ("app", "lib")}
@@ -51,7 +55,17 @@ def test_what_is_left_has_no_branch_on_its_server_and_is_no_failure(town: Town) 
     assert [town.ref(town.server(each.repo)) for each in left] == [None] * 4
     text = to_text(render_publish(document, width=100))
     assert "1 opened, 4 skipped" in text
-    assert "left for a later run" in text
+    assert text.splitlines()[1] == "for later  a, b, c, top"
+
+
+def test_of_hundreds_that_are_left_a_few_are_named() -> None:
+    left = PublishOutcome(repo="", status="skipped", reason="limit")
+    many = PublishDocument(branch="b", repos=[replace(left, repo=f"r{number}") for number in range(1000)])
+    text = to_text(render_publish(many, width=60))
+    assert len(text.splitlines()) < 8
+    assert "r19, and 980 more" in " ".join(text.split())
+    result = Published(RepoName("r"), "skipped", "limit", None, None, False, None, (), None)
+    assert progress_line(Finished(RepoName("r"), result)) is None
 
 
 def test_a_limit_that_is_not_reached_changes_nothing(town: Town) -> None:

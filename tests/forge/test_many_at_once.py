@@ -464,6 +464,7 @@ def test_how_it_stands_is_told_of_what_was_answered_alone(script: Script, adapte
         (404, {}),
         (200, {"data": None, "errors": [{"message": "x"}]}),
         (200, {"data": {"nodes": []}}),
+        (200, {"data": {"nodes": [state()["data"]["node"]] * 2}, "errors": [{"message": "x", "path": ["nodes"]}]}),
         (200, {"data": {"nodes": [{"state": 7}, None]}}),
     ],
 )

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from flakesync.forge.client import Client, Endpoint
 from flakesync.forge.forgejo.adapter import Forgejo
 from flakesync.forge.github.adapter import GitHub
 from flakesync.forge.gitlab.adapter import GitLab
-from flakesync.forge.model import Project, Pull
+from flakesync.forge.model import Project, Pull, PullQuestion
 from flakesync.forge.urls import length_of_list, next_page
 from flakesync.git.remotes.remote import parse_remote
 from flakesync.git.store.attributes import find_hazards
@@ -218,6 +218,8 @@ def _questions(forge: Adapter, project: Project) -> tuple[Callable[[], object], 
     return (
         lambda: forge.home(project),
         lambda: forge.find(project, head="flakesync/update", base="main"),
+        lambda: forge.find_many([PullQuestion(project, "flakesync/update", "main")] * 2),
+        lambda: forge.find_statuses([(project, replace(_PULL, key="PR_7"))] * 2),
         lambda: forge.get(project, 7),
         lambda: forge.merge_status(project, _PULL),
         lambda: forge.merge(project, _PULL, head=Rev(REV), method="merge"),

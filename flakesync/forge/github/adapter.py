@@ -1,6 +1,7 @@
 """GitHub, and GitHub Enterprise Server: the REST API of version 2022-11-28, GraphQL where REST does not tell."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -146,7 +147,8 @@ class GitHub(ReposAdapter):
         found: dict[tuple[Project, int], tuple[Pull, MergeStatus]] = {}
         for project, pull, state in self._many.states(pulls):
             now = replace(pull, mergeable=state.can_be_merged)
-            found[project, pull.number] = now, self._merging.by_state(project, now, state)
+            with suppress(ForgeError):  # what REST was to tell of it: it is asked for alone
+                found[project, pull.number] = now, self._merging.by_state(project, now, state)
         return found
 
     def get(self, project: Project, number: int) -> Pull:

@@ -181,10 +181,11 @@ class GraphQL:
         """
         reply = self._alone("PullRequestStates", STATES, {"ids": [pull.key for pull in pulls]})
         errors = _errors_in(reply)
-        wrong = {error.path[1] for error in errors if error.path is not None and error.path[0:1] == ("nodes",)}
+        paths = [error.path or () for error in errors]
         found = _data_in(reply, _Nodes).nodes
-        if len(found) != len(pulls) or not all(error.path is not None and len(error.path) > 1 for error in errors):
+        if len(found) != len(pulls) or not all(len(path) > 1 and path[0] == "nodes" for path in paths):
             raise GraphError(_together(errors))
+        wrong = {path[1] for path in paths}
         return [state if number not in wrong else None for number, state in enumerate(found)]
 
     def enqueue(self, pull: Pull) -> int | None:

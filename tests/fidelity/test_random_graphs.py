@@ -26,6 +26,7 @@ FIRST_LOCKS = (2, 26)
 """Where nothing tells what to write like, flakesync writes as Nix does from here on."""
 
 
+@pytest.mark.slow_between
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("use_nix")
 @pytest.mark.parametrize("first", range(FIRST, FIRST + GRAPHS, _CHUNK))

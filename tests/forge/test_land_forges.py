@@ -102,10 +102,10 @@ CHAIN = ("lib", "app", "site")
         pytest.param("github", "squash", marks=pytest.mark.slow),
         ("github", "rebase"),
         pytest.param("gitlab", "merge", marks=pytest.mark.slow),
-        ("gitlab", "squash"),
+        pytest.param("gitlab", "squash", marks=pytest.mark.slow),
         pytest.param("forgejo", "merge", marks=pytest.mark.slow),
         pytest.param("forgejo", "squash", marks=pytest.mark.slow),
-        ("forgejo", "rebase"),
+        pytest.param("forgejo", "rebase", marks=pytest.mark.slow),
     ],
 )
 def test_a_set_lands_on_each_forge(any_nix: RealNix, tmp_path: Path, kind: Kind, method: str) -> None:

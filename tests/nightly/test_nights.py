@@ -23,6 +23,7 @@ def drifts(summary: str) -> dict[str, str]:
     return dict(re.findall(r"^## Drift of acme \((base|update) branches\)\n\n(.*)$", summary, re.MULTILINE))
 
 
+@pytest.mark.slow
 @WITH_NIX
 def test_nights_go_on_until_people_have_merged_everything(tmp_path: Path) -> None:
     place = make_place(tmp_path)

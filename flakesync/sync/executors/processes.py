@@ -5,11 +5,13 @@ follows from how long tasks take: a message for each quick task would cost the p
 and of slow ones a process is not to hold any that another could begin with.
 """
 
+import gc
 import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib import import_module
 from multiprocessing.connection import Connection
 from selectors import EVENT_READ, DefaultSelector
 from typing import Self
@@ -30,6 +32,9 @@ from flakesync.terms import RepoName, Rev
 MOST_IN_ONE_GO = 8
 MOST_LOSSES = 3
 """How many processes a repo may take along before it fails."""
+
+_NEEDED = ("flakesync.git.scratch.archive", "flakesync.nix.store.tarball", "flakesync.workspace.clones.committed")
+"""Modules that the first task would import: done before the fork, that is once and not in each process."""
 
 _ONE_GO_S = 0.4
 _TELL_S = 0.1
@@ -107,6 +112,8 @@ class Processes:
         return results
 
     def __enter__(self) -> Self:
+        for module in _NEEDED:
+            import_module(module)
         try:
             for _ in range(self._count):
                 self._begin()
@@ -224,6 +231,7 @@ def _serve(connection: Connection, run: TaskRun) -> None:
             case Step(repo=repo, step=step, detail=detail) if detail:  # a command: what else there is takes moments
                 say(_Stepped(repo, step, detail))
 
+    gc.freeze()  # what the parent has read stays to the end: looking through it would copy its memory
     run.relay.to = tell
     BUGS.clear()
     tools.up_to_date.take()

@@ -335,3 +335,32 @@ def test_where_flake_nix_and_the_lock_disagree_is_found_once_a_commit(
     assert "flake.nix has np, the lock does not" in said
     monkeypatch.setattr("flakesync.workspace.clones.flakes.disagreements", None)
     assert stale() == said
+
+
+def test_a_lock_that_was_read_before_is_not_decoded_and_says_the_same(tmp_path: Path) -> None:
+    plain = {"lib": locks.github("acme", "lib", inputs={"nixpkgs": locks.github("NixOS", "nixpkgs")})}
+    lock = locks.to_bytes(locks.lock(plain)).decode()
+    flake_nix = '{ inputs.lib.url = "github:acme/lib"; outputs = _: { }; }'
+    repos.make_repo(tmp_path / "lib", {"flake.nix": flake_nix, "flake.lock": lock})
+    first, later = at_commit(read_one(tmp_path)).flakes[0], at_commit(read_one(tmp_path)).flakes[0]
+    assert first.outline is None
+    assert later.outline is not None
+    assert later.inputs == first.inputs
+    assert later.lock is not None
+    assert later.lock.unread == lock.encode()
+    assert later.lock == first.lock
+    assert not later.lock.unread
+    assert [item.path for item in later.inputs_of({("github.com", "acme/lib")})] == [("lib",)]
+
+
+def test_what_was_kept_of_a_lock_and_is_damaged_is_read_from_the_lock(tmp_path: Path) -> None:
+    lock = locks.to_bytes(locks.lock({"lib": locks.github("acme", "lib")})).decode()
+    repos.make_repo(tmp_path / "lib", {"flake.nix": INPUTS, "flake.lock": lock})
+    first = at_commit(read_one(tmp_path)).flakes[0]
+    (kept,) = (tmp_path / "cache/files").iterdir()
+    data = kept.read_bytes()
+    assert data.count(b"github.com") == 1
+    kept.write_bytes(data.replace(b"github.com", b"\xff" * 10))
+    later = at_commit(read_one(tmp_path)).flakes[0]
+    assert later.outline is None
+    assert later.inputs == first.inputs

@@ -7,9 +7,7 @@ loaded for the first process of a run.
 import os
 import re
 import sys
-
-from flakesync.errors import GitError
-from flakesync.git.store.objects import read_file
+from pathlib import Path
 
 ELSEWHERE = ("include.", "includeif.", "extensions.worktreeconfig")
 """Settings that lead to other files."""
@@ -55,10 +53,12 @@ def read_plain_shared(program: str | None) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for place in (*places, f"{xdg or f'{home}/.config'}/git/config", f"{home}/.gitconfig"):
         try:
-            data = read_file(place)
-        except GitError:
+            data = Path(place).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError):
             return None
-        entries = parse_plain(data) if data is not None else []
+        entries = parse_plain(data)
         if entries is None or any(key.startswith(ELSEWHERE) for key, _ in entries):
             return None
         found |= dict(entries)

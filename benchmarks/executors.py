@@ -4,13 +4,10 @@ All in processor time, least of several rounds that take turns. What N idle core
 done before and after the queue, what the parent does within it, and an N-th of what its children do.
 """
 
-import gc
 import json
 import os
-import resource
 import shutil
 import subprocess
-import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -18,45 +15,9 @@ from pathlib import Path
 from benchmarks.fleet import WAVES, make_fleet
 from benchmarks.measure import python, show
 from benchmarks.native import COUNT, LOOPED, WHO, Ground, Row, loop, timed, tips
-from flakesync.analysis.plan import make_plan
-from flakesync.pipeline.executors import executor_of
-from flakesync.survey.read import read_survey
-from flakesync.sync import engine
-from flakesync.sync.options import Options
-from flakesync.workspace.manifest import load_workspace, select
 
 ROUNDS = 2
-KINDS = ("inline", "processes:2", "processes:4")
-
-
-def used(who: int = resource.RUSAGE_SELF) -> float:
-    """Return the processor seconds that this process has taken, or its children."""
-    usage = resource.getrusage(who)
-    return usage.ru_utime + usage.ru_stime
-
-
-def measure(manifest: Path, cache: Path, kind: str) -> None:
-    """Sync in this process and print the processor seconds of each part, as JSON."""
-    gc.set_threshold(200_000, 20, 20)  # as the program does it
-    workspace = load_workspace(manifest)
-    survey = read_survey(workspace)
-    plan = make_plan(survey, select(workspace, (), (), ()))
-    found: dict[str, float] = {}
-    run_on = engine.run_on
-
-    def in_queue(*given: object) -> None:
-        found["before"] = used()
-        run_on(*given)  # type: ignore[arg-type]
-        found["queue"] = used() - found["before"]
-
-    engine.run_on = in_queue  # type: ignore[assignment]
-    options = Options(cache=cache, locker="native")
-    result = engine.sync(survey, plan, options, lambda _: None, executor=executor_of(kind, workspace))
-    if not result.is_complete:
-        raise RuntimeError("not every repo was updated")
-    found["after"] = used() - found["before"] - found["queue"]
-    print(json.dumps({**found, "children": used(resource.RUSAGE_CHILDREN)}), flush=True)
-    os._exit(0)
+KINDS = ("inline", "processes:2")
 
 
 def rounds(folder: Path) -> tuple[dict[str, dict[str, float]], float | None]:
@@ -70,8 +31,10 @@ def rounds(folder: Path) -> tuple[dict[str, dict[str, float]], float | None]:
             ground.reset()
             cache = folder / "cache"
             shutil.rmtree(cache, ignore_errors=True)
-            argv = python("-m", "benchmarks.executors", str(ground.fleet.manifest), str(cache), kind)
+            argv = python("-m", "benchmarks.executor_run", str(ground.fleet.manifest), str(cache), kind)
             env = {**os.environ, "FLAKESYNC_CACHE": str(cache)}
+            # As where it is installed: without kept bytecode each process would compile what it imports.
+            env.pop("PYTHONDONTWRITEBYTECODE", None)
             ended = subprocess.run(argv, env=env, check=True, capture_output=True)
             found = json.loads(ended.stdout)
             if kind not in best or sum(found.values()) < sum(best[kind].values()):
@@ -117,6 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        measure(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
     main()

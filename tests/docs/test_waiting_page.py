@@ -7,9 +7,12 @@ import pytest
 
 from flakesync import errors
 from flakesync.forge import client
+from flakesync.forge.github import adapter, many
+from flakesync.forge.limits import limits
 from flakesync.git.remotes import mirror, remote, tries
 from flakesync.land import land
 from flakesync.net import http
+from flakesync.publish import publish
 from flakesync.sync.options import Patience
 from flakesync.workspace.schema.keys import SHARED
 
@@ -45,6 +48,10 @@ def test_a_limit_is_the_programs(limit: str) -> None:
 
 
 def test_limits_that_words_hide_are_these() -> None:
+    assert (publish.PATIENCE_S, limits.NOTE_EVERY_S, many.AT_ONCE) == (7200, 1800, 50)  # two hours, half an hour, 50
+    assert "after two hours for one call" in WAITING
+    assert "one call for 50 repos on GitHub" in WAITING
+    assert dict(adapter._MADE) == {60: 80, 3600: 500}  # at most 80 a minute and 500 an hour
     assert "http.lowSpeedTime=60" in mirror._FETCH  # for mirrors one
     assert http.LONGEST_S == 3600  # an hour at most
 

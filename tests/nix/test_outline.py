@@ -96,6 +96,10 @@ def test_keys_that_are_not_known_have_no_outline() -> None:
     assert both(document)[1] is None
 
 
+def test_an_address_of_a_folder_whose_name_is_no_utf_8_has_no_outline() -> None:
+    assert both(locks.lock({"a": locks.git("file:///srv/%FF/a")}))[1] is None
+
+
 def test_a_lock_is_read_when_something_of_it_is_asked_for() -> None:
     later = LockFile.parse_later(b"{", file="lib/flake.lock")
     with pytest.raises(LockError, match=r"lib/flake\.lock"):

@@ -82,7 +82,10 @@ def encode_outline(lock: LockFile, data: bytes) -> bytes:
     deeper = (node.origin.repository for label, node in lock.nodes.items() if label not in own and node.locked)
     below: set[Place] = {(each.host, each.path) for each in deeper if each is not None}
     kept: _Kept = (tuple(places), tuple(names), b"".join(found), tuple(sorted(below)))
-    return msgspec.msgpack.encode(kept)
+    try:
+        return msgspec.msgpack.encode(kept)
+    except UnicodeEncodeError:  # a folder of this machine whose name is no UTF-8
+        return b""
 
 
 def decode_outline(kept: bytes | memoryview) -> Outline | None:

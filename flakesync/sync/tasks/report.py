@@ -6,7 +6,7 @@ from traceback import format_exception
 
 import msgspec
 
-from flakesync.errors import BUGS, BugError, FlakesyncError, as_error, escaped
+from flakesync.errors import BUGS, BugError, FlakesyncError, escaped
 from flakesync.sync.job import decode_path, encode_path
 from flakesync.sync.outcome import Failed, Unchanged, Updated
 from flakesync.terms import RepoName
@@ -81,11 +81,6 @@ def note_bugs(report: TaskReport) -> None:
         error = BugError(_BugElsewhereError(bug.trace))
         error.message, error.args = bug.message, (bug.message,)
         BUGS.append(error)
-
-
-def failure(repo: RepoName, error: Exception) -> Failed:
-    """Return the result of a task whose process has failed and not the task."""
-    return Failed(repo, as_error(error))
 
 
 class _BugElsewhereError(Exception):

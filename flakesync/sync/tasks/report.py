@@ -9,7 +9,6 @@ import msgspec
 from flakesync.errors import BUGS, BugError, FlakesyncError, escaped
 from flakesync.sync.job import decode_path, encode_path
 from flakesync.sync.outcome import Failed, Unchanged, Updated
-from flakesync.terms import RepoName
 
 
 class TaskBug(msgspec.Struct, frozen=True):

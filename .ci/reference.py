@@ -26,8 +26,8 @@ KEYS_SAY = """\
 Every key that workspace.toml may have, as `flakesync schema workspace` describes them to editors.
 [The manifest](../workspace.md) explains them, with examples."""
 RECIPES_SAY = """\
-The files of `examples/nightly` and `examples/pipeline`, whole, to be copied. [Every night](../nightly.md) explains the ones,
-[pipelines](../pipelines.md) the others."""
+The files of `examples/nightly` and `examples/pipeline`, whole, to be copied. [Every night](../nightly.md) explains the
+ones, [pipelines](../pipelines.md) the others."""
 
 _LANGUAGES = {".yml": "yaml", ".sh": "sh", ".service": "ini", ".timer": "ini"}
 _TABLES = {
@@ -200,8 +200,8 @@ def _toml(value: object) -> str:
 def recipes() -> str:
     """Return docs/reference/recipes.md."""
     parts = ["# Recipes", RECIPES_SAY]
-    for folder, file in ((folder, file) for folder in RECIPES for file in sorted(folder.rglob("*"))):
-        title = file.relative_to(folder if folder is RECIPES[0] else EXAMPLES)
+    for file in (file for folder in RECIPES for file in sorted(folder.rglob("*"))):
+        title = file.relative_to(RECIPES[0] if RECIPES[0] in file.parents else EXAMPLES)
         if file.suffix in _LANGUAGES:
             parts.append(f"## {title}")
             parts.append(f"```{_LANGUAGES[file.suffix]}\n{file.read_text('utf-8').rstrip()}\n```")

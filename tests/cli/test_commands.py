@@ -325,7 +325,9 @@ def test_sync_refuses_plain_folders(flakesync: Flakesync) -> None:
 def test_sync_exits_with_1_when_a_repo_failed_or_was_skipped(
     flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch, status: str, exit_status: int
 ) -> None:
-    def carry_out(survey: Survey, _: Plan, options: Options, listener: Callable[[object], None]) -> SyncResult:
+    def carry_out(
+        survey: Survey, _: Plan, options: Options, listener: Callable[[object], None], **_executor: object
+    ) -> SyncResult:
         assert (survey.snapshot.workspace.jobs, options.dry_run) == (3, True)
         listener(Finished(LIB, OUTCOMES[status], 1, 1))
         return SyncResult(run="x", locker="nix", dry_run=options.dry_run, repos=(OUTCOMES[status],), untouched=())

@@ -233,7 +233,7 @@ def _named(node: Any, name: str = "") -> Any:
     return {"__typename": kinds[name], **below} if name in kinds else below
 
 
-@pytest.mark.parametrize("name", ["_STATE", "_ENQUEUE", "_AUTO_MERGE"])
+@pytest.mark.parametrize("name", ["STATE", "STATES", "_ENQUEUE", "_AUTO_MERGE"])
 def test_all_that_graphql_is_asked_is_in_githubs_schema(name: str) -> None:
     assert validate(schema(), parse(getattr(github_graphql, name))) == []
 
@@ -241,7 +241,7 @@ def test_all_that_graphql_is_asked_is_in_githubs_schema(name: str) -> None:
 @pytest.mark.parametrize("changed", [{"mergeStateStatus": "FINE"}, {"headRefOid": None}, {"isInMergeQueue": "yes"}])
 def test_an_answer_of_graphql_that_the_schema_does_not_allow_is_noticed(changed: Json) -> None:
     node = whole("github", {"$like": "state", **changed})
-    asked = {"query": github_graphql._STATE, "operationName": "PullRequestState", "variables": {"id": "PR_7"}}
+    asked = {"query": github_graphql.STATE, "operationName": "PullRequestState", "variables": {"id": "PR_7"}}
     with pytest.raises(AssertionError):
         check_graphql(asked, httpx2.Response(200, json={"data": {"node": node}}))
 
@@ -290,4 +290,5 @@ def test_every_status_of_gitlab_is_met_by_an_answer() -> None:
 
 def test_every_reason_to_wait_is_met_by_an_answer() -> None:
     reasons = {case["expects"].get("waiting") for kind in KINDS for case in cases(kind) if case["call"] == "merge"}
-    assert reasons >= set(get_args(WaitReason))
+    # A spent limit (tests/forge/test_limits.py) is met before a merge is tried at all.
+    assert reasons >= set(get_args(WaitReason)) - {"limit"}

@@ -26,9 +26,10 @@ class PublishOutcome(msgspec.Struct, frozen=True, kw_only=True):
     `unchanged`, `failed`, `skipped` for a `reason`: `no-update` (nothing to publish), `no-server` (nowhere to push to),
     `closed` (a person closed its pull request), `merged` (the update is in the base), `stale` (the base, or the
     base of an upstream, has gone on without it), `upstream` (it locks a commit that the server of an upstream does not
-    have), `unpushed-base` (it is made on commits that its own server does not have), `limit` (the run has opened as many
-    pull requests as it may; a later one goes on). branch, commit: what is published, null where there is none. pull: null where there is none, or no forge. notes: what a person should know:
-    why it was skipped, and what stopped nothing. error: null unless it failed.
+    have), `unpushed-base` (it is made on commits that its own server does not have), `limit` (the run has opened as
+    many pull requests as it may; a later one goes on). branch, commit: what is published, null where there is none.
+    pull: null where there is none, or no forge. notes: what a person should know: why it was skipped, and what stopped
+    nothing. error: null unless it failed.
     """
 
     repo: str

@@ -29,7 +29,7 @@ from flakesync.workspace.differences import KeptDifferences
 from flakesync.workspace.history import ask
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
-from flakesync.workspace.snapshot import At, RepoAtCommit, Snapshot, hosts_of, read_snapshot
+from flakesync.workspace.snapshot import At, RepoAtCommit, Snapshot, hosts_of, read_locks, read_snapshot
 
 if TYPE_CHECKING:
     from flakesync.workspace.hosts import Hosts
@@ -38,12 +38,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def read_graph(workspace: Workspace, *, at: At = "base", offline: bool = False, renew: bool = False) -> RepoGraph:
-    """Return the graph of a workspace.
+    """Return the graph of a workspace. Its states say nothing of how a flake.nix and its lock compare.
 
     renew: clones are brought up to their servers first; without, what was fetched last counts, for those who ask the
     servers themselves.
     """
-    snapshot = read_snapshot(workspace, at=at, cache=cache_dir(), offline=offline, renew=renew)
+    snapshot = read_locks(workspace, at=at, cache=cache_dir(), offline=offline, renew=renew)
     return without_broken(snapshot, build_graph)
 
 

@@ -26,7 +26,7 @@ from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.trees import is_sound
 from flakesync.terms import RepoName, Rev, flake_file
 from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
-from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, read_flakes
+from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, read_flakes, read_uncompared
 from flakesync.workspace.clones.plain import read_plain
 from flakesync.workspace.manifest import Repo, Workspace
 
@@ -44,6 +44,7 @@ __all__ = [
     "UnreadableRepo",
     "hosts_of",
     "no_such_base",
+    "read_locks",
     "read_repo",
     "read_snapshot",
 ]
@@ -123,14 +124,18 @@ class Snapshot(msgspec.Struct, frozen=True):
 
 
 class _Reading(NamedTuple):
-    """How repos are read. hosts: what git logs in with; None: no server is asked. renew: ask about clones too."""
+    """How repos are read. hosts: what git logs in with; None: no server is asked. renew: ask about clones too.
+
+    compared: each flake.nix is compared with its lock.
+    """
 
     workspace: Workspace
     at: At
     cache: Path
-    hosts: "Hosts | None"
+    hosts: "Hosts | None" = None
     kept: KeptFiles | None = None
-    renew: bool = False
+    renew: bool = True
+    compared: bool = True
 
 
 def read_snapshot(
@@ -156,16 +161,35 @@ def read_snapshot(
             or all of them are somebody else's (`dubious-ownership`).
         FlakesyncError: `forge-token`, a variable holds what cannot be a token.
     """
+    return _read_all(_Reading(workspace, at, cache, hosts, renew=renew), offline=offline)
+
+
+def read_locks(
+    workspace: Workspace, *, at: At = "base", cache: Path, offline: bool = False, renew: bool = True
+) -> Snapshot:
+    """Return what `read_snapshot` does, for those who ask what locks hold: no flake.nix is compared with its lock.
+
+    That takes longer than all the rest, and of a commit that is new each time. `stale`, `uncompared` and `overrides` of
+    the flakes are empty.
+
+    Raises: the errors of `read_snapshot`.
+    """
+    return _read_all(_Reading(workspace, at, cache, renew=renew, compared=False), offline=offline)
+
+
+def _read_all(reading: _Reading, *, offline: bool) -> Snapshot:
+    workspace = reading.workspace
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
-    kept = KeptFiles(commit_files(cache, workspace.file))
+    kept = KeptFiles(commit_files(reading.cache, workspace.file))
+    reading = reading._replace(kept=kept)
     local, asking, states = _split(workspace)
-    states += [_read_local(workspace, repo, at, kept) for repo in local]
+    states += [_read_local(reading, repo) for repo in local]
     if asking:
-        reading = _Reading(workspace, at, cache, _hosts(workspace, offline, hosts), kept, renew)
-        states += _read_asking(reading, asking)
+        states += _read_asking(reading._replace(hosts=_hosts(workspace, offline, reading.hosts)), asking)
     kept.write()
     _refuse_all_of_others(states)
-    return Snapshot(workspace, at, {state.name: state for state in sorted(states, key=lambda state: state.name)})
+    states.sort(key=lambda state: state.name)
+    return Snapshot(workspace, reading.at, {state.name: state for state in states})
 
 
 def _refuse_all_of_others(states: Sequence[RepoState]) -> None:
@@ -178,10 +202,10 @@ def _refuse_all_of_others(states: Sequence[RepoState]) -> None:
 def read_repo(workspace: Workspace, repo: Repo, *, at: At = "base", cache: Path, offline: bool = False) -> RepoState:
     """Read one repo, as `read_snapshot` does."""
     local, asking, unreadable = _split(workspace, repo)
+    reading = _Reading(workspace, at, cache)
     if asking:
-        reading = _Reading(workspace, at, cache, _hosts(workspace, offline, None), renew=True)
-        return _read_asking(reading, asking)[0]
-    return _read_local(workspace, repo, at) if local else unreadable[0]
+        return _read_asking(reading._replace(hosts=_hosts(workspace, offline, None)), asking)[0]
+    return _read_local(reading, repo) if local else unreadable[0]
 
 
 def hosts_of(workspace: Workspace) -> "Hosts":
@@ -255,10 +279,9 @@ def _read_copy(reading: _Reading, repo: Repo) -> RepoState:
 
 def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
     """Read a clone at its server's branches."""
-    workspace, at, cache, hosts, kept, renew = reading
     try:
         reader = ObjectReader.open(path)
-        branches = find_branches(reader, workspace, repo, hosts, cache, renew=renew)
+        branches = find_branches(reader, reading.workspace, repo, reading.hosts, reading.cache, renew=reading.renew)
     except GitError as error:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError | CacheError):
             raise
@@ -270,7 +293,7 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
         if repo.base is not None and repo.base not in branches.heads:
             raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
-        return _read_git(workspace, repo, reader, at, kept, branches)
+        return _read_git(reading, repo, reader, branches)
     except GitError as error:
         return _not_read(repo, error)
 
@@ -284,15 +307,15 @@ def _not_read(repo: Repo, error: GitError) -> UnreadableRepo:
     return _unreadable(repo, error)
 
 
-def _read_local(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None = None) -> RepoState:
+def _read_local(reading: _Reading, repo: Repo) -> RepoState:
     """Read a repo as it lies there. Raises the errors of `read_snapshot`."""
-    return _or_unreadable(repo, lambda: _read_path(workspace, repo, at, kept))
+    return _or_unreadable(repo, lambda: _read_path(reading, repo))
 
 
-def _read_path(workspace: Workspace, repo: Repo, at: At, kept: KeptFiles | None) -> RepoState:
+def _read_path(reading: _Reading, repo: Repo) -> RepoState:
     assert repo.path is not None
     try:
-        return _read_git(workspace, repo, ObjectReader.open(repo.path), at, kept)
+        return _read_git(reading, repo, ObjectReader.open(repo.path))
     except GitError as error:
         if error.code == "not-a-repository" and not (repo.path / ".git").exists() and not _is_bare(repo.path):
             return _read_folder(repo)
@@ -307,7 +330,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     """Read a repo that is known by its address."""
     from flakesync.git.remotes.mirror import fetched_at, mirror, redirect_of
 
-    workspace, at, cache, hosts, kept, _ = reading
+    hosts, cache = reading.hosts, reading.cache
     assert repo.url is not None
     url = repo.url.git_url()
     if url is None:
@@ -329,7 +352,7 @@ def _read_mirror(reading: _Reading, repo: Repo) -> RepoState:
     asked = hosts is not None
     branches = BranchRefs(of_server=not asked, fetched=fetched, redirect=redirect_of(clone), asked=asked)
     try:
-        return _read_git(workspace, repo, ObjectReader.open(clone), at, kept, branches)
+        return _read_git(reading, repo, ObjectReader.open(clone), branches)
     except GitError as error:
         if error.code == "no-commits":
             return _unreadable(repo, _empty(url))
@@ -369,19 +392,13 @@ def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> Ma
     )
 
 
-def _read_git(
-    workspace: Workspace,
-    repo: Repo,
-    reader: ObjectReader,
-    at: At,
-    kept: KeptFiles | None,
-    branches: BranchRefs = OWN_BRANCHES,
-) -> RepoState:
-    update = workspace.branch if at == "update" else None
+def _read_git(reading: _Reading, repo: Repo, reader: ObjectReader, branches: BranchRefs = OWN_BRANCHES) -> RepoState:
+    update, kept = reading.workspace.branch if reading.at == "update" else None, reading.kept
     name = repo.base if repo.base is not None else branches.default
     locks = [flake_file(dir) for dir in repo.flakes]
     base = read_base(reader, name, locks, update=update, kept=kept, refs=branches.refs)
-    flakes = read_flakes(repo.name, repo.flakes, reader, base.rev, base.files, kept)
+    read = read_flakes if reading.compared else read_uncompared
+    flakes = read(repo.name, repo.flakes, reader, base.rev, base.files, kept)
     clone = repo.path if repo.path is not None else Path(reader.path)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,13 @@ from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.terms import FlakeDir, RepoName
 from flakesync.workspace.manifest import Repo, load_workspace
 from flakesync.workspace.snapshot import (
+    FlakeState,
     PlainFolder,
     RepoAtCommit,
     RepoState,
     Snapshot,
     UnreadableRepo,
+    read_locks,
     read_snapshot,
 )
 from tests.support import locks, repos
@@ -335,6 +338,30 @@ def test_where_flake_nix_and_the_lock_disagree_is_found_once_a_commit(
     assert "flake.nix has np, the lock does not" in said
     monkeypatch.setattr("flakesync.workspace.clones.flakes.disagreements", None)
     assert stale() == said
+
+
+def test_who_asks_for_locks_alone_compares_no_flake_nix_and_leaves_that_to_who_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = make_ground(tmp_path, {"lib": {}, "app": {"lib": takes("lib")}})
+    text = '{ inputs = { lib.url = "github:acme/lib"; np.url = "github:acme/np"; }; outputs = _: { }; }'
+    repos.commit(ground.repos["app"], {"flake.nix": text})
+    workspace = load_workspace(ground.manifest)
+
+    def flakes(read: Callable[..., Snapshot]) -> list[FlakeState]:
+        return [flake for state in read(workspace, cache=tmp_path / "cache").states.values() for flake in state.flakes]
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flakesync.workspace.clones.flakes.disagreements", None)
+        first, later = flakes(read_locks), flakes(read_locks)
+    assert [flake.stale for flake in first] == [(), ()]
+    assert [flake.outline for flake in first] == [None, None]
+    assert None not in [flake.outline for flake in later]
+    assert [flake.lock for flake in later] == [flake.lock for flake in first]
+    compared, again = flakes(read_snapshot), flakes(read_snapshot)
+    assert "flake.nix has np, the lock does not" in [each.detail for flake in compared for each in flake.stale]
+    assert [flake.stale for flake in again] == [flake.stale for flake in compared]
+    assert [flake.stale for flake in flakes(read_locks)] == [(), ()]
 
 
 def test_a_lock_that_was_read_before_is_not_decoded_and_says_the_same(tmp_path: Path) -> None:

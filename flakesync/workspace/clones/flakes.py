@@ -156,6 +156,35 @@ def read_flakes(
     known = _read_known(repo, dirs, rev, locks, kept) if kept is not None else None
     if known is not None:
         return known
+    return _with_stale(_read_locks(repo, dirs, reader, rev, locks, kept), reader, rev, kept)
+
+
+def read_uncompared(
+    repo: RepoName,
+    dirs: Sequence[FlakeDir],
+    reader: ObjectReader,
+    rev: Rev,
+    locks: Mapping[str, bytes | memoryview | None],
+    kept: KeptFiles | None,
+) -> tuple[FlakeState, ...]:
+    """Return the flakes of a commit as `read_flakes` does, but for what their flake.nix files say beside the locks.
+
+    Raises:
+        GitError: the commit cannot be read.
+    """
+    known = _read_known(repo, dirs, rev, locks, kept, compared=False) if kept is not None else None
+    return known if known is not None else tuple(_read_locks(repo, dirs, reader, rev, locks, kept))
+
+
+def _read_locks(
+    repo: RepoName,
+    dirs: Sequence[FlakeDir],
+    reader: ObjectReader,
+    rev: Rev,
+    locks: Mapping[str, bytes | memoryview | None],
+    kept: KeptFiles | None,
+) -> list[FlakeState]:
+    """Read the locks of a commit, and keep their outlines. Raises GitError."""
     without = [flake_file(dir, "flake.nix") for dir in dirs if locks[flake_file(dir)] is None]
     files, links = locks, {}
     if without:  # flake.nix only tells whether a lock is missing
@@ -166,7 +195,7 @@ def read_flakes(
         for each in flakes:
             if each.lock is not None and (data := locks[flake_file(each.dir)]) is not None:
                 kept.add(rev, {_outline_name(each.dir): encode_outline(each.lock, bytes(data))})
-    return _with_stale(flakes, reader, rev, kept)
+    return flakes
 
 
 def _read_known(
@@ -175,20 +204,25 @@ def _read_known(
     rev: Rev,
     locks: Mapping[str, bytes | memoryview | None],
     kept: KeptFiles,
+    *,
+    compared: bool = True,
 ) -> tuple[FlakeState, ...] | None:
     """Return the flakes of a commit of which an earlier run has kept all; None: there is more to be read.
 
-    A lock with an outline is not decoded before somebody asks for its nodes.
+    compared: how flake.nix and lock compare is of it. A lock with an outline is not decoded before its nodes are asked
+    for.
     """
-    names = [name for dir in dirs for name in (_outline_name(dir), _stale_name(dir))]
+    kinds = (_outline_name, _stale_name) if compared else (_outline_name,)
+    names = [name(dir) for dir in dirs for name in kinds]
     found = kept.views(rev, names)
     if found is None:
         return None
     flakes: list[FlakeState] = []
     for dir in dirs:
-        file, outline, compared = flake_file(dir), found[_outline_name(dir)], found[_stale_name(dir)]
+        file, outline = flake_file(dir), found[_outline_name(dir)]
+        differs = found[_stale_name(dir)] if compared else _AGREED
         data = locks[file]
-        if data is None or outline is None or compared is None:
+        if data is None or outline is None or differs is None:
             return None
         read = decode_outline(outline)
         # A copy: what is kept of all repos is then freed as a whole, and of a lock that is read its file too.
@@ -198,7 +232,7 @@ def _read_known(
         except LockError:
             return None
         flake = FlakeState(dir, lock, outline=read)
-        flakes.append(flake if compared == _AGREED else _with_compared(flake, compared))
+        flakes.append(flake if differs == _AGREED else _with_compared(flake, differs))
     return tuple(flakes)
 
 

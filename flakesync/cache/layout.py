@@ -13,9 +13,11 @@
     facts/REV.json              hash and date of a commit in commits/
     files/HASH                  files of commits that runs of a manifest have read
     files/HASH.edits            what edits that a manifest asks for make of the flake.nix files of commits
+    files/HASH.history          how many commits a locked commit of a repo is behind a branch
     files/HASH.differences      which commits of its repos differ in locks alone, and which repos read their own lock
     orders/SHA256               in which order the repos of a graph are bumped, the latest 64
     files/HASH.updates          what runs of a manifest have found on its update branches
+    files/HASH.made             what is on the update commits that its syncs have made
     fetched/HASH                when a clone was last brought up to its server
     repositories/HASH.json      what a forge has said of a repository
     checks/HASH.json            what a forge has said of the checks of a commit
@@ -147,6 +149,11 @@ def commit_files(cache: Path, manifest: Path) -> Path:
     return cache / "files" / f"{zlib.crc32(os.fsencode(manifest)):08x}"
 
 
+def history_file(cache: Path, manifest: Path) -> Path:
+    """Return the file with how far commits were behind others when runs of a manifest looked."""
+    return commit_files(cache, manifest).with_suffix(".history")
+
+
 def difference_file(cache: Path, manifest: Path) -> Path:
     """Return the file with what runs of a manifest know of the difference between two commits of a repo."""
     return commit_files(cache, manifest).with_suffix(".differences")
@@ -155,6 +162,11 @@ def difference_file(cache: Path, manifest: Path) -> Path:
 def updates_file(cache: Path, manifest: Path) -> Path:
     """Return the file with what runs of a manifest have found on its update branches."""
     return commit_files(cache, manifest).with_suffix(".updates")
+
+
+def made_file(cache: Path, manifest: Path) -> Path:
+    """Return the file with what is on the update commits that runs of a manifest have made."""
+    return commit_files(cache, manifest).with_suffix(".made")
 
 
 def edits_file(cache: Path, manifest: Path) -> Path:

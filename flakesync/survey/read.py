@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from flakesync.cache.layout import cache_dir, difference_file
+from flakesync.cache.layout import cache_dir, difference_file, history_file
+from flakesync.cache.records import KeptRecords
 from flakesync.errors import FlakesyncError, within
 from flakesync.git.store.objects import ObjectReader
 from flakesync.nix.reference.flakeref import FlakeRef
@@ -26,7 +27,7 @@ from flakesync.survey.undecided import Unknown, without_undecided
 from flakesync.terms import PinName, RepoName
 from flakesync.workspace.clones.branches import fetch_more
 from flakesync.workspace.differences import KeptDifferences
-from flakesync.workspace.history import ask
+from flakesync.workspace.history import HISTORY_FORMAT, ask
 from flakesync.workspace.inputs import Source
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import At, RepoAtCommit, Snapshot, hosts_of, read_locks, read_snapshot
@@ -100,12 +101,15 @@ def _survey(snapshot: Snapshot, hosts: "Hosts | None", waived: Mapping[PinName, 
     references = {pin_source(pin): pin.source for pin in workspace.pins} | sources
     now, prove = int(time.time()), prover(snapshot, server_prover(references, hosts, cache_dir()))
     held = newest_locked(snapshot, sources_by_locks(workspace, offline=offline), now=now, prove=prove)
+    counts = KeptRecords(history_file(cache_dir(), workspace.file), HISTORY_FORMAT)
+    history = ask(snapshot, questions(graph), counts)
+    counts.write()
     survey = Survey(
         snapshot,
         graph,
         governed,
         choose_targets(workspace, governed, answers, held),
-        ask(snapshot, questions(graph)),
+        history,
         now,
         external_targets(snapshot, sources, newest if workspace.external == "latest" else None, now=now, prove=prove),
         check_holds=read_check_holds(snapshot, now),

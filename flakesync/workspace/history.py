@@ -2,12 +2,15 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, assert_never
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 import msgspec
 
+from flakesync.cache.records import KeptRecords
 from flakesync.errors import GitError, within
 from flakesync.git.store.base import default_branch
+from flakesync.git.store.objects import ObjectReader
 from flakesync.terms import RepoName, Rev
 from flakesync.workspace.snapshot import PlainFolder, RepoAtCommit, Snapshot, UnreadableRepo
 
@@ -55,9 +58,19 @@ Question = tuple[RepoName, str | None, Rev]
 
 History = Mapping[Question, Answer]
 
+HISTORY_FORMAT = ("flakesync/history/1", "")
+"""How the file begins that keeps how many commits a commit is behind another."""
+_count = msgspec.msgpack.Decoder(Annotated[int, msgspec.Meta(ge=1)])
 
-def ask(snapshot: Snapshot, questions: Iterable[Question]) -> History:
-    """Answer many questions, opening each upstream once; what needs no history costs nothing. Raises: RepoError."""
+
+def ask(snapshot: Snapshot, questions: Iterable[Question], kept: KeptRecords | None = None) -> History:
+    """Answer many questions, opening each upstream once; what needs no history costs nothing.
+
+    kept: how far commits were behind others in earlier runs, which stays as it is: histories are looked at for what has
+    moved since, and libgit2, which takes 75 ms to load, is not needed for the rest.
+
+    Raises: RepoError.
+    """
     answers: dict[Question, Answer] = {}
     by_repo: dict[RepoName, tuple[RepoAtCommit, set[tuple[str | None, Rev]]]] = {}
     for name, branch, rev in questions:
@@ -75,23 +88,59 @@ def ask(snapshot: Snapshot, questions: Iterable[Question]) -> History:
                 assert_never(state)
     for name, (state, asked) in sorted(by_repo.items()):
         with within(name):
-            for key, answer in _from_history(snapshot, state, asked).items():
+            for key, answer in _from_history(snapshot, state, asked, kept).items():
                 answers[name, *key] = answer
     return answers
 
 
 def _from_history(
-    snapshot: Snapshot, state: RepoAtCommit, asked: Iterable[tuple[str | None, Rev]]
+    snapshot: Snapshot, state: RepoAtCommit, asked: Iterable[tuple[str | None, Rev]], kept: KeptRecords | None
+) -> dict[tuple[str | None, Rev], Answer]:
+    """Return the answers to questions on one repo, whose history is opened where one of them is new."""
+    answers: dict[tuple[str | None, Rev], Answer] = {}
+    left: list[tuple[str | None, Rev]] = []
+    reader = ObjectReader.open(state.clone)
+    # A history that is cut off may have grown, or been cut again, since it was looked at.
+    if Path(reader.common_dir, "shallow").exists():
+        kept = None
+    default = state.branches.default
+    if default is None and any(branch is None for branch, _ in asked):
+        default = default_branch(reader, state.branches.refs)
+    for branch, rev in sorted(asked, key=lambda key: (key[0] or "", key[1])):
+        known = _known(kept, rev, state.rev) if (default if branch is None else branch) == state.base else None
+        if known is not None:
+            answers[branch, rev] = known
+        else:
+            left.append((branch, rev))
+    if left:
+        answers |= _look_up(snapshot, state, left, default, kept)
+    return answers
+
+
+def _known(kept: KeptRecords | None, rev: Rev, tip: Rev) -> Answer | None:
+    """Return the answer for a commit that was found behind a base branch before; None: it was not."""
+    data = kept.get(f"{rev} {tip}") if kept is not None else None
+    if data is None:
+        return None
+    try:
+        return Answer("behind", tip, _count.decode(data), on_base=True)
+    except ValueError:
+        return None
+
+
+def _look_up(
+    snapshot: Snapshot,
+    state: RepoAtCommit,
+    asked: Iterable[tuple[str | None, Rev]],
+    default: str | None,
+    kept: KeptRecords | None,
 ) -> dict[tuple[str | None, Rev], Answer]:
     from flakesync.git.repository import Repository
 
     answers: dict[tuple[str | None, Rev], Answer] = {}
     update = snapshot.workspace.branch
     with Repository.open(state.clone) as repository:
-        default = state.branches.default
-        if default is None and any(branch is None for branch, _ in asked):
-            default = default_branch(repository.reader, state.branches.refs)
-        for branch, rev in sorted(asked, key=lambda key: (key[0] or "", key[1])):
+        for branch, rev in asked:
             name = branch if branch is not None else default
             on_base = name == state.base
             try:
@@ -100,6 +149,8 @@ def _from_history(
                     answers[branch, rev] = Answer("tag", None, None, on_base)
                 else:
                     answer = _stand(repository, update, rev, tip, on_base=on_base)
+                    if kept is not None and on_base and answer.position == "behind":
+                        kept.add(f"{rev} {tip}", msgspec.Raw(msgspec.msgpack.encode(answer.behind)))
                     if branch is None and not on_base:
                         answer = msgspec.structs.replace(answer, default=name)
                     if tip is not None and answer.position in ("ahead", "unknown"):

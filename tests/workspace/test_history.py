@@ -5,10 +5,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from flakesync.cache.records import KeptRecords
+from flakesync.git.repository import Repository
 from flakesync.survey.graph import build_graph
 from flakesync.survey.survey import questions
 from flakesync.terms import RepoName, Rev
-from flakesync.workspace.history import Answer, Question, ask
+from flakesync.workspace.history import HISTORY_FORMAT, Answer, Question, ask
 from flakesync.workspace.snapshot import At, Snapshot, read_snapshot
 from tests.support import repos
 from tests.support.locks import Inputs
@@ -152,3 +154,70 @@ def test_a_scene_of_values_answers_as_real_git_does(tmp_path: Path, lib: dict[st
             ), question  # fmt: skip
             if found.position in ("at", "behind"):
                 assert found.behind == wanted[question].behind
+
+
+# ---- what is kept ----------------------------------------------------------------------------------------------------
+
+
+def ask_kept(tmp_path: Path, *questions: tuple[str | None, Rev]) -> list[Answer]:
+    """Ask as a run does that keeps what it finds for the next."""
+    kept = KeptRecords(tmp_path / "history", HISTORY_FORMAT)
+    asked: list[Question] = [(LIB, branch, rev) for branch, rev in questions]
+    found = ask(snapshot(tmp_path), asked, kept)
+    kept.write()
+    return [found[each] for each in asked]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The repositories whose histories are looked at."""
+    found: list[Path] = []
+    usual = Repository.open.__func__  # type: ignore[attr-defined]
+
+    def note(cls: type[Repository], path: Path) -> Repository:
+        found.append(path)
+        return usual(cls, path)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(Repository, "open", classmethod(note))
+    return found
+
+
+def test_how_far_a_commit_is_behind_is_found_out_once(tmp_path: Path, lib: dict[str, Rev], opened: list[Path]) -> None:
+    first = ask_kept(tmp_path, (None, lib["a"]), ("main", lib["b"]))
+    assert [(each.position, each.behind) for each in first] == [("behind", 2), ("behind", 1)]
+    assert len(opened) == 1
+    assert ask_kept(tmp_path, (None, lib["a"]), ("main", lib["b"])) == first
+    assert len(opened) == 1
+
+
+def test_what_is_not_behind_the_base_is_looked_at_each_time(
+    tmp_path: Path, lib: dict[str, Rev], opened: list[Path]
+) -> None:
+    asked = ((None, lib["u"]), (None, lib["s"]), ("stable", lib["a"]), (None, NOWHERE))
+    assert ask_kept(tmp_path, *asked) == ask_kept(tmp_path, *asked)
+    assert len(opened) == 2
+
+
+def test_a_base_that_has_moved_is_another_question(tmp_path: Path, lib: dict[str, Rev], opened: list[Path]) -> None:
+    ask_kept(tmp_path, (None, lib["a"]))
+    repos.commit(tmp_path / "lib", {"x": "d"}, checkout=False)
+    assert ask_kept(tmp_path, (None, lib["a"]))[0].behind == 3
+    assert len(opened) == 2
+
+
+def test_a_history_that_is_cut_off_is_looked_at_each_time(
+    tmp_path: Path, lib: dict[str, Rev], opened: list[Path]
+) -> None:
+    assert ask_kept(tmp_path, (None, lib["a"]))[0].behind == 2
+    (tmp_path / "lib/.git/shallow").write_text(f"{lib['b']}\n")
+    ask_kept(tmp_path, (None, lib["a"]))
+    ask_kept(tmp_path, (None, lib["a"]))
+    assert len(opened) == 3
+
+
+@pytest.mark.parametrize("record", [0, -1, "2", None, 1.5, [1]])
+def test_a_record_that_cannot_be_is_not_believed(tmp_path: Path, lib: dict[str, Rev], record: object) -> None:
+    kept = KeptRecords(tmp_path / "history", HISTORY_FORMAT)
+    kept.add(f"{lib['a']} {lib['c']}", msgspec.Raw(msgspec.msgpack.encode(record)))
+    kept.write()
+    assert ask_kept(tmp_path, (None, lib["a"]))[0].behind == 2

@@ -38,7 +38,8 @@ def mends(survey: Survey, state: RepoState, flake: FlakeState) -> Iterator[Chang
     edits = {each.input: each for each in flake.edits}
     holds = (state.repo.why_held(flake.dir, each.input) for each in flake.stale)
     held = next((why for why in holds if why is not None), None)
-    own = {item.path for item in flake.inputs}
+    # They agree in nearly all flakes, whose inputs then need not be read.
+    own = {item.path for item in flake.inputs} if flake.stale or edits else set[InputPath]()
     whys = (_why_it_waits(survey, state.name, each, own) for each in flake.stale)
     waits = next((why for why in whys if why is not None), None)
     for each in flake.stale:

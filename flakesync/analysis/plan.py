@@ -22,7 +22,9 @@ from flakesync.workspace.inputs import OwnInput
 from flakesync.workspace.snapshot import FlakeState, RepoAtCommit, RepoState, UnreadableRepo
 
 
-def _external_inputs(survey: Survey, repo: RepoName, flake: FlakeState) -> Iterator[OwnInput]:
+def _external_inputs(survey: Survey, repo: RepoName, flake: FlakeState) -> Iterable[OwnInput]:
+    if not survey.external:  # nowhere to go: the inputs need not be read
+        return ()
     known = {edge.input for edge in survey.edges_into(repo, flake.dir)}
     return external_inputs(flake, known | survey.governed_in(repo, flake.dir).keys())
 

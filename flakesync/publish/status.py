@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flakesync.cache.layout import cache_dir, updates_file
+from flakesync.cache.layout import cache_dir, made_file, updates_file
 from flakesync.documents.pulls.status import PullStanding, RepoStatus, StatusDocument
 from flakesync.errors import FlakesyncError
 from flakesync.git.repository import Repository
@@ -13,11 +13,12 @@ from flakesync.nix.reference.flakeref import Identity
 from flakesync.publish.branches import server_of
 from flakesync.publish.each_repo import in_order, map_repos
 from flakesync.publish.standing.found import Standing
-from flakesync.publish.standing.known import KnownUpdates, LockedCommit
+from flakesync.publish.standing.known import KnownUpdates
 from flakesync.publish.standing.look import Look
 from flakesync.survey.graph import RepoGraph
 from flakesync.terms import RepoName
 from flakesync.update.content import owner_of
+from flakesync.update.made import LockedCommit, MadeUpdates
 from flakesync.workspace.model import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit
 
@@ -41,7 +42,9 @@ def status(
     """
     asked = servers if not offline else None
     near = {name for one in selected for name in graph.upstreams(one)} - selected
-    known = KnownUpdates(updates_file(cache_dir(), workspace.file), workspace.branch)
+    cache, branch = cache_dir(), workspace.branch
+    made = MadeUpdates(made_file(cache, workspace.file), branch)
+    known = KnownUpdates(updates_file(cache, workspace.file), branch, made)
     look = Look(workspace, asked, known)
     found = {name: look.begin(graph.states[name], wanted=name in selected) for name in in_order(graph, selected | near)}
     if asked is not None:

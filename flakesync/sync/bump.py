@@ -32,6 +32,7 @@ from flakesync.update.commit import (
 )
 from flakesync.update.difference import Difference, describe_all
 from flakesync.update.files import file_lines, named_files
+from flakesync.update.made import encode_made
 
 
 def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
@@ -165,6 +166,8 @@ def _make(
     passed = job.reuse_checks and any(same_trees(repository, each, commit) for each in tested)
     passed = passed or (bool(job.tested) and repository.reader.tree_of(commit) in job.tested)
     checked = bool(job.checks) and job.borrowed is None and not passed
+    # What `after` and edits write is no lock alone, and a flake that fails has no part in it.
+    locks_alone = not (edited or failed or job.after)
     return Updated(
         repo=job.repo,
         branch=job.branch,
@@ -178,6 +181,7 @@ def _make(
         files=tuple(sorted({*edited, *ran.entries})),
         checks=run_checks(job, tools, repository, commit, ran.results) if checked else (),
         diff=_diff(repository, job.base_rev, files) if job.borrowed is not None else None,
+        record=encode_made(job.base_rev, differing.values(), job.branch) if locks_alone else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ import msgspec
 
 from flakesync.analysis.moves import Plan, ToRev
 from flakesync.audit.gate import make_gate
-from flakesync.cache.layout import run_file
+from flakesync.cache.layout import made_file, run_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git import process as git_process
@@ -38,6 +38,7 @@ from flakesync.sync.up_to_date import UpToDateBranches
 from flakesync.terms import RepoName, Rev, iso_day
 from flakesync.update.commit import find_update_branch
 from flakesync.update.content import left_on
+from flakesync.update.made import MadeUpdates
 from flakesync.workspace.hosts import Hosts
 from flakesync.workspace.snapshot import PlainFolder, RepoState, Snapshot
 
@@ -98,6 +99,8 @@ def sync(
         finally:
             up_to_date.write()
             run.costs.write()
+            place = made_file(options.cache, workspace.file) if not options.dry_run else None
+            _keep_made(run.outcomes.values(), MadeUpdates(place, workspace.branch))
         for name in plan.unchanged:
             run.leave(name)
     order = [*(name for name, _ in plan.changes()), *sorted(plan.problems)]
@@ -209,6 +212,14 @@ class _Run:
 def _names(lockers: Sequence[str]) -> str:
     """Return who has written locks, each once, however many processes they were. lockers: what each calls its own."""
     return ", ".join(dict.fromkeys(name for each in lockers if each for name in each.split(", ")))
+
+
+def _keep_made(outcomes: Iterable[RepoOutcome], made: MadeUpdates) -> None:
+    """Keep what is on the update commits of a run, so that status need not read them."""
+    for outcome in outcomes:
+        if isinstance(outcome, Updated) and outcome.record is not None:
+            made.add(outcome.commit, outcome.record)
+    made.write()
 
 
 def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:

@@ -40,7 +40,7 @@ class Updated:
     locks, in Nix's words. files: the paths of what else it changes. after, checks: the commands and the checks that
     ran. diff: of its flake.lock and flake.nix files, a unified one; None unless it is a dry run. failed_upstreams:
     those that failed or were skipped, and whose update does not reach it. holds: inputs that stay, as the checks fail
-    with them.
+    with them. record: of `encode_made`; None: who wants to know what its commit holds has to read it.
     """
 
     repo: RepoName
@@ -56,6 +56,7 @@ class Updated:
     rewrites: tuple[PlannedRewrite, ...] = ()
     failed_flakes: tuple[FailedFlake, ...] = ()
     holds: tuple[CheckHold, ...] = ()
+    record: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,7 +158,7 @@ def read_update(repository: Repository, commits: Sequence[Commit]) -> Update:
     for file in _locks_in(changed):
         after = repository.read(tip.rev, file)
         found = list(_differences(repository.read(base, file), after, file))
-        top = {each.path for each in found if not _is_below(each.path, {other.path for other in found})}
+        top = {each.path for each in top_of(found)}
         below += len(found) - len(top)
         for each in found:
             rev = rev_of(locked_of(each.after)) if each.path not in top else None
@@ -293,5 +293,7 @@ def _differences(before: bytes | None, after: bytes | None, file: str) -> Iterat
         yield from differences(read_lock(before, file), new)
 
 
-def _is_below(path: InputPath, others: set[InputPath]) -> bool:
-    return any(path[:length] in others for length in range(1, len(path)))
+def top_of(found: Iterable[Difference]) -> list[Difference]:
+    """Return what differs between two locks, but for what is below an input that differs itself."""
+    every = {each.path: each for each in found}
+    return [each for path, each in every.items() if not any(path[:length] in every for length in range(1, len(path)))]

@@ -5,31 +5,17 @@ refs are at, and commits never change: nothing here can be out of date.
 """
 
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from flakesync import __version__
-from flakesync.cache.keep import keep
+from flakesync.cache.records import KeptRecords
 from flakesync.publish.branches import Branches
 from flakesync.terms import Rev
+from flakesync.update.made import LockedCommit, MadeUpdates
 
 _FORMAT = f"flakesync/updates/1 {__version__}"
-_MOST_OTHERS = 2000
-_IDENTIFY = ("type", "owner", "repo", "host", "url", "path")
-
-
-class LockedCommit(msgspec.Struct, frozen=True, array_like=True):
-    """A commit that an update moves an input to.
-
-    references: what tells which repository that is: of `locked`, and of `original` where that differs. on_branch:
-    whether the lock names the update branch.
-    """
-
-    rev: Rev
-    references: tuple[Mapping[str, str], ...]
-    on_branch: bool
 
 
 class KnownUpdate(msgspec.Struct, frozen=True, array_like=True):
@@ -51,56 +37,44 @@ class KnownUpdates:
     Not shared between threads.
     """
 
-    def __init__(self, place: Path, branch: str) -> None:
+    def __init__(self, place: Path, branch: str, made: MadeUpdates) -> None:
         """place: the file it is kept in, which need not exist. branch: the name of the update branches."""
-        self._place = place
-        self._head = (_FORMAT, branch)
-        self._known: Mapping[str, msgspec.Raw] = {}
-        self._used: dict[str, msgspec.Raw] = {}
-        self._is_new = False
-        with contextlib.suppress(OSError, ValueError):
-            head, known = _file.decode(place.read_bytes())
-            if head == self._head:
-                self._known = known
+        self._records = KeptRecords(place, (_FORMAT, branch))
+        self._made = made
 
     def has(self, branches: Branches) -> bool:
         """Tell whether something is known where the branches are at these commits."""
-        return _key(branches) in self._known
+        return self._records.has(_key(branches)) or self._as_made(branches) is not None
 
     def get(self, branches: Branches) -> KnownUpdate | None:
         """Return what is known where the branches are at these commits; None: nothing."""
-        key = _key(branches)
-        data = self._used.get(key, self._known.get(key))
-        if data is None:
-            return None
-        try:
-            found = _update.decode(data)
-        except ValueError:
-            return None
-        self._used[key] = data
-        return found
+        data = self._records.get(_key(branches))
+        if data is not None:
+            with contextlib.suppress(ValueError):
+                return _update.decode(data)
+        return self._as_made(branches)
 
     def add(self, branches: Branches, update: KnownUpdate) -> None:
         """Note what was found where the branches are at these commits."""
-        self._used[_key(branches)] = msgspec.Raw(msgspec.msgpack.encode(update))
-        self._is_new = True
+        self._records.add(_key(branches), msgspec.Raw(msgspec.msgpack.encode(update)))
 
     def write(self) -> None:
         """Keep what this run has looked at for the next one, and the latest of what was known before."""
-        if not self._is_new:
-            return
-        others = [item for item in self._known.items() if item[0] not in self._used]
-        latest = others[-len(self._used) - _MOST_OTHERS :]
-        keep(self._place, msgspec.msgpack.encode((self._head, {**dict(latest), **self._used})))
+        self._records.write()
+
+    def _as_made(self, branches: Branches) -> KnownUpdate | None:
+        """Return what is on branches that are as sync has left them; None: they are not.
+
+        Each is one commit that was made here, on the base as it is here and on the server: then the base lacks it.
+        """
+        tips = list(dict.fromkeys(tip for tip in (branches.local, branches.remote) if tip is not None))
+        made = [self._made.get(tip) for tip in tips]
+        if not made or made[0] is None or set(branches.bases) != {each.base if each else None for each in made}:
+            return None
+        return KnownUpdate(tips[0], frozenset(tips), made[0].locked, landed=False)
 
 
-_file = msgspec.msgpack.Decoder(tuple[tuple[str, str], dict[str, msgspec.Raw]])
 _update = msgspec.msgpack.Decoder(KnownUpdate)
-
-
-def identifying(attrs: Mapping[str, object]) -> dict[str, str]:
-    """Return those attributes of a reference that say which repository it is."""
-    return {key: value for key in _IDENTIFY if isinstance(value := attrs.get(key), str)}
 
 
 def _key(branches: Branches) -> str:

@@ -4,13 +4,11 @@ The steps are apart as the first waits for servers, many at once, and the second
 runs one thread at a time, and threads that all want to run only take it from each other.
 """
 
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from flakesync.errors import FlakesyncError
 from flakesync.git.repository import Repository
-from flakesync.nix.lock.file import LockNode
 from flakesync.publish.branches import (
     Branches,
     Taken,
@@ -25,9 +23,9 @@ from flakesync.publish.branches import (
     server_of,
 )
 from flakesync.publish.standing.found import Standing, failing, stage_of_branches
-from flakesync.publish.standing.known import KnownUpdate, KnownUpdates, LockedCommit, identifying
-from flakesync.update.content import Update, is_on_branch, read_update, references_of
-from flakesync.workspace.inputs import rev_of
+from flakesync.publish.standing.known import KnownUpdate, KnownUpdates
+from flakesync.update.content import read_update
+from flakesync.update.made import locked_commits
 from flakesync.workspace.model import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
@@ -127,17 +125,6 @@ def _read_update(repository: Repository, branches: Branches) -> tuple[KnownUpdat
     if not current.commits:
         return KnownUpdate(None, current.known, (), landed=False), error
     update = read_update(repository, current.commits)
-    locked = tuple(_locked_by(update, branches.branch))
+    locked = tuple(locked_commits((move.after for move in update.moves), branches.branch))
     landed = error is None and has_landed(repository, branches, update.commit, onto=update.base)
     return KnownUpdate(update.commit, current.known, locked, landed), error
-
-
-def _locked_by(update: Update, branch: str) -> Iterator[LockedCommit]:
-    for move in update.moves:
-        if isinstance(move.after, LockNode):
-            locked, original = references_of(move.after)
-            rev = rev_of(locked)
-            if rev is not None:
-                one, other = identifying(locked), identifying(original)
-                references = (one,) if one == other else (one, other)
-                yield LockedCommit(rev, references, is_on_branch(locked, branch))

@@ -113,6 +113,43 @@ def find_in(context: Context, nodes: Sequence[Subject], rules: Iterable[Rule]) -
     return _find(context, (), nodes, rules)
 
 
+class KnownNodes:
+    """The nodes of which it is known that no rule has anything to say: one that many locks share is asked about once.
+
+    rules: those that look at nodes, in one context. An InputRule also goes by the place of a node: it is always asked.
+    """
+
+    def __init__(self, context: Context, rules: Iterable[Rule], most: int) -> None:
+        """most: how many nodes are kept."""
+        self._context = context
+        rules = tuple(rules)
+        self._of_nodes = tuple(rule for rule in rules if isinstance(rule, NodeRule))
+        self._of_places = tuple(rule for rule in rules if isinstance(rule, InputRule))
+        self._most = most
+        self._nodes: dict[int, LockNode] = {}  # by id, which none gets while its node is kept alive here
+
+    def without(self, nodes: Sequence[Subject]) -> list[Subject]:
+        """Return the nodes that are not silent: find_in says the same of them as of all, and of the others nothing."""
+        known = self._nodes
+        return [
+            each
+            for each in nodes
+            if (id(each.node) not in known and not self._is_silent(each.node)) or self._is_told_by_place(each)
+        ]
+
+    def _is_told_by_place(self, subject: Subject) -> bool:
+        return any(True for rule in self._of_places for _ in rule.find(self._context, subject))
+
+    def _is_silent(self, node: LockNode) -> bool:
+        origin = node.origin
+        for rule in self._of_nodes:
+            if (rule.applies is None or rule.applies(origin)) and any(True for _ in rule.find(self._context, node)):
+                return False
+        if len(self._nodes) < self._most:
+            self._nodes[id(node)] = node
+        return True
+
+
 def _find(context: Context, states: Sequence[RepoState], nodes: Sequence[Subject], rules: Iterable[Rule]) -> Found:
     findings: list[AuditFinding] = []
     unchecked: list[Unchecked] = []

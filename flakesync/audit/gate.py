@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.audit.engine import Found, find_in, rules_at
+from flakesync.audit.engine import Found, KnownNodes, find_in, rules_at
 from flakesync.audit.evidence.inputs import find_inputs, overrides_in
 from flakesync.audit.ignores import apply
 from flakesync.audit.newness import new_findings
@@ -34,6 +34,8 @@ from flakesync.workspace.audit import Threshold
 from flakesync.workspace.manifest import Workspace
 
 _MOST_NAMED = 3
+# An upper limit on memory: past it a node is asked about each time.
+_MOST_KNOWN = 1 << 14
 _HINT = (
     "look at what its upstream locks there; what is known and right gets an `[[audit.ignore]]` with a reason, and "
     '`gate = "never"` in [audit] lets everything pass'
@@ -95,7 +97,8 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
             raise SyncError("audit-gate", f"{flake_file(lock.flake)}: the new lock adds {'; '.join(said)}", hint=_HINT)
 
     def _added(self, lock: NewLock, overrides: Overrides) -> Sequence[AuditFinding]:
-        if not self._grave(self._find(_nodes(lock, lock.after, overrides))):
+        said = self._known.without(_nodes(lock, lock.after, overrides))
+        if not said or not self._grave(self._find(said)):
             return ()  # nearly always: then nothing else is looked at
         after, before = (_nodes(lock, each, overrides) for each in (lock.after, lock.before))
         below = overrides_in(find_inputs((each.node for each in (*after, *before)), self.repositories))
@@ -109,6 +112,10 @@ class Gate(msgspec.Struct, frozen=True, dict=True):
 
     def _find(self, nodes: Sequence[Subject]) -> Found:
         return find_in(self.context, nodes, self.rules)
+
+    @cached_property
+    def _known(self) -> KnownNodes:
+        return KnownNodes(self.context, self.rules, _MOST_KNOWN)
 
     def _grave(self, found: Found) -> Sequence[AuditFinding]:
         return [each for each in found.findings if reaches(each.severity, self.threshold)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flakesync.audit.audit import make_context
-from flakesync.audit.engine import Found, find_findings, find_in, rules_at
+from flakesync.audit.engine import Found, KnownNodes, find_findings, find_in, rules_at
 from flakesync.audit.newness import new_findings
 from flakesync.audit.rule import (
     Answer,
@@ -98,6 +98,43 @@ def test_a_rule_is_asked_once_about_a_node_that_many_locks_share() -> None:
     found = find_in(context(), many, [rule(find)])
     assert len(asked) == 1
     assert [each.repo for each in found.findings] == ["a", "b", "c"]
+
+
+def test_a_node_of_which_no_rule_says_anything_is_asked_about_once() -> None:
+    asked: list[LockNode] = []
+
+    def find(_: Context, node: LockNode) -> Iterator[Answer]:
+        asked.append(node)
+        yield from [Said("here")] if node.origin.original.get("repo") == "x" else []
+
+    silent = KnownNodes(context(), [rule(find)], most=100)
+    nodes = nodes_of(DEEP)
+    assert [each.path for each in silent.without(nodes)] == [("app", "lib", "x")]
+    asked.clear()
+    assert [each.path for each in silent.without(nodes)] == [("app", "lib", "x")]
+    assert [node.origin.original["repo"] for node in asked] == ["x"]
+    full = KnownNodes(context(), [rule(find)], most=0)
+    assert [full.without(nodes) for _ in range(2)] == [silent.without(nodes)] * 2
+
+
+def test_what_a_rule_says_of_a_place_is_not_taken_from_another_place_of_the_same_node() -> None:
+    def find(_: Context, subject: Subject) -> Iterator[Answer]:
+        yield from [Said("here")] if subject.own else []
+
+    silent = KnownNodes(context(), [rule(find, kind=InputRule)], most=100)
+    (node,) = nodes_of({"nixpkgs": github("NixOS", "nixpkgs")})
+    inner = msgspec.structs.replace(node, own=False)
+    assert [silent.without([each]) for each in (inner, node, inner)] == [[], [node], []]
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0, 3, 1000]))
+def test_without_the_nodes_of_which_nothing_is_said_the_rules_say_the_same(seed: int, most: int) -> None:
+    known = context()
+    rules = [each for each in rules_at(RULES, "offline", known) if isinstance(each, NodeRule | InputRule)]
+    silent = KnownNodes(known, rules, most)
+    first = [*subjects(RepoName("r"), FlakeDir("."), LockFile.parse(locks.to_bytes(locks.random_lock(seed, nodes=12))))]
+    for nodes in (first, nodes_of(DEEP), first):
+        assert find_in(known, silent.without(nodes), rules) == find_in(known, nodes, rules)
 
 
 def test_what_a_rule_cannot_decide_is_unchecked_and_no_finding() -> None:

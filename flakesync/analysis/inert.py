@@ -196,4 +196,5 @@ def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, 
     depth = len(edge.input)
     governed = survey.governed_in(edge.dependent, edge.flake).items()
     own = [path for path, item in governed if len(path) > depth and item.following is None]
-    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved), planned)
+    asked = ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved, edge.below)
+    return reach(asked, planned)

@@ -5,6 +5,7 @@ What the dependent has there by a follows or by a URL of its own, the upstream c
 """
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -37,6 +38,7 @@ class ReachQuestion(msgspec.Struct, frozen=True):
 
     own: input paths of the dependent that it moves itself. fresh: the dependent moves to `after` in any case, so that
     its nodes need not be those of `before`. moved: what differs between before and after, where that is known already.
+    below: the inputs of the node at `at`, where they are known without reading the lock.
     """
 
     dependent: LockFile
@@ -46,6 +48,7 @@ class ReachQuestion(msgspec.Struct, frozen=True):
     own: Collection[InputPath] = ()
     fresh: bool = False
     moved: MovedInputs | None = None
+    below: Mapping[str, NodeLabel | InputPath] = {}
 
 
 _Place = tuple[InputPath, NodeLabel, NodeLabel | None, NodeLabel | None]
@@ -58,6 +61,9 @@ def reach(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reac
     planned: input paths of the upstream that its update moves on top of `after`, and the commits; None: one that is not
     known yet.
     """
+    if planned and asked.before is asked.after and all(map(partial(_is_followed, asked), planned)):
+        # Nearly always where pins are followed: then the dependent's lock need not be read.
+        return Reach(_without_below(planned), ())
     start = _start(asked)
     if start is None:
         return Reach((), ((),))
@@ -82,6 +88,11 @@ def reach(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reac
                 case "stops":
                     pass
     return Reach(_without_below({*moved.paths, *planned}), tuple(sorted(reaching)))
+
+
+def _is_followed(asked: ReachQuestion, path: InputPath) -> bool:
+    """Tell whether the way to an input of the upstream ends in the dependent's lock at once, by a follows."""
+    return bool(path) and isinstance(asked.below.get(path[0]), tuple)
 
 
 def _without_below(paths: Collection[InputPath]) -> tuple[InputPath, ...]:

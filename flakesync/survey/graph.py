@@ -16,7 +16,7 @@ from flakesync.nix.reference.flakeref import Attr, Identity, is_full_rev
 from flakesync.nix.reference.source import archived_ref
 from flakesync.survey.order.find import Order, Pair
 from flakesync.survey.order.kept import order_of
-from flakesync.terms import EdgeKind, FlakeDir, InputPath, RepoName, Rev
+from flakesync.terms import EdgeKind, FlakeDir, InputPath, NodeLabel, RepoName, Rev
 from flakesync.workspace.inputs import OwnInput, branch_of, is_fixed, rev_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
 
@@ -25,7 +25,8 @@ class Edge(msgspec.Struct, frozen=True, dict=True):
     """One input of a flake's own that is a repo of the workspace.
 
     kind: `source` for `flake = false`. follows: the path of the node that a follows leads to; None for an input
-    with a node of its own (only those can be moved at this path). original, locked: as in the lock.
+    with a node of its own (only those can be moved at this path). original, locked: as in the lock. below: the inputs
+    of that node, as in the lock; none where it is not its own.
     """
 
     upstream: RepoName
@@ -36,6 +37,7 @@ class Edge(msgspec.Struct, frozen=True, dict=True):
     original: Mapping[str, Attr]
     locked: Mapping[str, Attr]
     follows: InputPath | None = None
+    below: Mapping[str, NodeLabel | InputPath] = {}
 
     @cached_property
     def locked_rev(self) -> Rev | None:
@@ -157,4 +159,5 @@ def _edge(
     """Return the edge of an input. following: the input's path, where `item` is what it follows; None: `item` is it."""
     kind: EdgeKind = "flake" if item.node.flake else "source"
     path, follows = (item.path, None) if following is None else (following, item.path)
-    return Edge(upstream, dependent, flake, path, kind, item.original, item.locked, follows)
+    below = item.node.inputs if follows is None else {}
+    return Edge(upstream, dependent, flake, path, kind, item.original, item.locked, follows, below)

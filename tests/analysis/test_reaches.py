@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping, Sequence
 
+import msgspec
 import pytest
 
 from flakesync.analysis.reaches import ReachQuestion, reach
@@ -185,3 +186,27 @@ def test_a_move_reaches_exactly_where_locking_anew_gives_another_lock(seed: int)
 
     differs = nodes(dependent(before)) != nodes(dependent(after))
     assert bool(reaching(dependent(before), before, after)) == differs, (before, after, follows)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_lock_that_need_not_be_read_is_decided_on_as_if_it_were(seed: int) -> None:
+    chance = random.Random(seed)
+    inputs = random_inputs(chance)
+    known = sorted(paths(inputs))
+    follows: dict[InputPath, InputPath] = {path: ("own",) for path in known if chance.random() < 0.6}
+    node = locks.github("acme", "u", rev=A, inputs=relocked(inputs, follows))
+    dependent, there = lock({"u": node, "own": source("own", C)}), lock(inputs)
+    planned = {path: chance.choice([A, B, None]) for path in known if chance.random() < 0.5}
+    own = [("u", *path) for path in known if chance.random() < 0.1]
+    asked = ReachQuestion(dependent, ("u",), there, there, own)
+    taken_node = dependent.node(("u",))
+    assert taken_node is not None
+    below = taken_node.inputs
+    assert reach(msgspec.structs.replace(asked, below=below), planned) == reach(asked, planned)
+
+
+def test_where_all_that_an_update_moves_follows_the_dependents_lock_is_not_read() -> None:
+    data = lock({"u": locks.github("acme", "u", rev=A, inputs={"x": ("x",)}), "x": source("x", C)}).to_bytes()
+    unread, there = LockFile.parse_later(data), lock({"x": source("x", A)})
+    found = reach(ReachQuestion(unread, ("u",), there, there, below={"x": ("x",)}), {("x",): B})
+    assert (found.moved, found.reaching, unread.unread) == ((("x",),), (), data)

@@ -8,7 +8,6 @@ from pathlib import Path
 from flakesync.errors import SyncError
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.worktree import checkout
-from flakesync.nix.program.hints import hint_in
 from flakesync.sync.bisect.verdicts import result_of
 from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
@@ -32,6 +31,8 @@ class ChecksFailedError(SyncError):
 
         more: what else is known of it. clone: the repo's, for the files that git does not track there.
         """
+        from flakesync.nix.program.hints import hint_in  # its patterns take 6 ms
+
         last = results[-1]
         known = hint_in(last.output, clone)
         super().__init__(

@@ -19,7 +19,7 @@ _FILE_URL = re.compile(r"(?:git\+)?file://(?:localhost)?(/.*)", re.IGNORECASE | 
 _SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
 _PLAIN_FORGE = re.compile(r"(github|gitlab):([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
 _PLAIN_GIT = re.compile(
-    r"git\+((?:ssh|https)://(?:git@)?[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{1,3})?(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)"
+    r"git\+((?:(?:ssh|https)://(?:git@)?[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{1,3})?|file://)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)"
 )
 _FORGE_PART = re.compile(r"[A-Za-z0-9_.-]+")
 

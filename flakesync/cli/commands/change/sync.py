@@ -1,5 +1,6 @@
 """`flakesync sync`."""
 
+import gc
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -92,6 +93,7 @@ def sync(
     options = Options(
         cache=cache_dir(), locker=locker, dialect=dialect, verify=verify, dry_run=dry_run, offline=common.offline
     )
+    gc.freeze()  # what was read stays to the end: no use in looking for cycles in it
     with listener(sys.stderr, progress_line, quiet=common.quiet, verbose=common.verbose) as listen:
         result = carry_out(survey, plan, options, listen, executor=chosen)
     document = sync_document(result, find_left(survey, plan, selected), plan)

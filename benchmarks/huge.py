@@ -2,7 +2,7 @@
 
 The repos are bare and made by hand, as cheaply as they can be: four loose objects each, what is the same for all of
 them linked. That takes a minute or two, 700,000 files and folders, and 2.6 GB below TMPDIR, which are removed in the
-end. Each has a lock of 20 nodes: nixpkgs, two repos of the workspace, and what does not move.
+end. Each has a lock of 20 nodes: nixpkgs, two repos of the workspace, whose nixpkgs follows it, and what does not move.
 """
 
 import hashlib
@@ -75,6 +75,7 @@ class Maker:
         yield "{\n"
         yield '  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-25.11";\n'
         yield from (f'  inputs.r{each}.url = "github:acme/r{each}";\n' for each in above)
+        yield from (f'  inputs.r{each}.inputs.nixpkgs.follows = "nixpkgs";\n' for each in above)
         yield from (f'  inputs.extra{each}.url = "github:other/extra{each}";\n' for each in range(_extra(above)))
         yield "  outputs = _: { };\n}\n"
 
@@ -82,11 +83,19 @@ class Maker:
         inputs = {"nixpkgs": locks.github("NixOS", "nixpkgs", ref="nixos-25.11", rev=_REV(number % 7 + 1))}
         inputs |= {f"r{each}": locks.github("acme", f"r{each}", rev=self._tips[each]) for each in above}
         inputs |= {f"extra{each}": _EXTRA[each] for each in range(_extra(above))}
-        nodes = {name: {"locked": each.locked, "original": each.original} for name, each in inputs.items()}
+        nodes = {
+            name: {
+                **({"inputs": _FOLLOWED} if name[1:].isdigit() else {}),
+                "locked": each.locked,
+                "original": each.original,
+            }
+            for name, each in inputs.items()
+        }
         root = {"inputs": {name: name for name in inputs}}
         return json.dumps({"nodes": {**nodes, "root": root}, "root": "root", "version": 7}, indent=2).encode() + b"\n"
 
 
+_FOLLOWED = {"nixpkgs": ["nixpkgs"]}
 _EXTRA = [locks.github("other", f"extra{number}", rev=_REV(1000 + number)) for number in range(NODES)]
 
 

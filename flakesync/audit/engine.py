@@ -130,15 +130,17 @@ class KnownNodes:
 
     def without(self, nodes: Sequence[Subject]) -> list[Subject]:
         """Return the nodes that are not silent: find_in says the same of them as of all, and of the others nothing."""
-        known = self._nodes
-        return [
-            each
-            for each in nodes
-            if (id(each.node) not in known and not self._is_silent(each.node)) or self._is_told_by_place(each)
-        ]
-
-    def _is_told_by_place(self, subject: Subject) -> bool:
-        return any(True for rule in self._of_places for _ in rule.find(self._context, subject))
+        known, context, found = self._nodes, self._context, list[Subject]()
+        for each in nodes:
+            if id(each.node) in known or self._is_silent(each.node):
+                # Spelled out: this is gone through for each node of each new lock.
+                for rule in self._of_places:
+                    if next(iter(rule.find(context, each)), None) is not None:
+                        break
+                else:
+                    continue
+            found.append(each)
+        return found
 
     def _is_silent(self, node: LockNode) -> bool:
         origin = node.origin

@@ -15,8 +15,10 @@ from flakesync.git.store.objects import ObjectReader
 from flakesync.land import land, server_state
 from flakesync.land import run as land_run
 from flakesync.land.repo import RepoLanding
-from flakesync.publish import abandon, publish, status
+from flakesync.publish import abandon, publish
 from flakesync.publish.look import Look
+from flakesync.publish.standing import look
+from flakesync.publish.standing.known import KnownUpdates
 from flakesync.survey import graph, pins
 from flakesync.sync import borrowed, bump
 from flakesync.sync.lockers.native.locker import NativeLocker
@@ -374,14 +376,15 @@ def test_in_a_publish_the_others_get_out(
 
 @pytest.mark.parametrize(
     ("owner", "name", "jobs"),
-    [(status, "find_branches", "1"), (status, "find_current", "4"), (status, "has_landed", "4")],
+    [(look, "as_read", "1"), (look, "find_current", "4"), (look, "has_landed", "4")],
 )
 def test_a_status_says_where_the_others_stand(
     at: Callable[[str], Space], flakesync: Flakesync, monkeypatch: pytest.MonkeyPatch,
     owner: object, name: str, jobs: str,
 ) -> None:  # fmt: skip
     at("published")
-    break_tool(monkeypatch, owner, name, lambda repository, *_: "tool" in str(repository.path))
+    monkeypatch.setattr(KnownUpdates, "get", lambda *_: None)  # what is known of them is not read
+    break_tool(monkeypatch, owner, name, lambda repository, *_, **_named: "tool" in str(repository.path))
     ran = flakesync("status", "--json", "-j", jobs)
     assert (ran.status, codes(ran)) == (3, {"tool": "bug"})
     stages = {each["repo"]: each["stage"] for each in json.loads(ran.out)["repos"]}

@@ -155,6 +155,7 @@ def test_repos_that_the_server_breaks_fail_alone(github: Online) -> None:
     lib = github.town.ref(github.town.clone("lib"))
     assert lib is not None
     github.town.bump("site", nixpkgs=NEWER, lib=lib)  # site's update takes nothing of app's
+    github.forge.faults.add(faults.answer(404), method="POST", path="graphql", times=None)  # it is asked for each alone
     github.forge.faults.add(faults.html(), method="GET", path="app/pulls", times=None)
     github.project("site").protect(BRANCH)
     document = github.run("publish", status=1)

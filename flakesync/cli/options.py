@@ -23,6 +23,12 @@ DialectOption = Annotated[
         "--dialect", help="Write like these versions of Nix: nix-2.10+ ends at 2.19.  [default: what each lock shows]"
     ),
 ]
+VerifyOption = Annotated[
+    bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
+]
+JsonFileOption = Annotated[
+    Path | None, typer.Option("--json-file", metavar="FILE", help="Write the JSON document to a file, too.")
+]
 AlwaysJsonOption = Annotated[bool, typer.Option("--json", help="Changes nothing: the answer is always JSON.")]
 """Of commands that have no other answer: who asks every command for JSON need not know which these are."""
 

@@ -10,7 +10,7 @@ import typer
 from flakesync.cli import screen
 from flakesync.cli.commands.change.task import PlanOption
 from flakesync.cli.opening import open_workspace, require_git
-from flakesync.cli.options import Common, with_common
+from flakesync.cli.options import Common, JsonFileOption, with_common
 from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -23,10 +23,7 @@ def collect(
         Path | None,
         typer.Option("--outcomes", metavar="DIR", help="Where jobs have left what `task --json-file` writes."),
     ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json-file", metavar="FILE", help="Write the JSON document to a file, too."),
-    ] = None,
+    json_file: JsonFileOption = None,
 ) -> int:
     """Show what became of a plan whose tasks were carried out elsewhere.
 

@@ -2,7 +2,6 @@
 
 import gc
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ import typer
 from flakesync.cli import screen
 from flakesync.cli.complete import pins
 from flakesync.cli.opening import look, open_workspace, show_undecided
-from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
+from flakesync.cli.options import Common, DialectOption, JsonFileOption, LockerOption, VerifyOption, with_common
 from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -23,9 +22,7 @@ def sync(
     ] = False,
     locker: LockerOption = "auto",
     dialect: DialectOption = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
-    ] = False,
+    verify: VerifyOption = False,
     now: Annotated[
         list[str] | None,
         typer.Option(
@@ -43,10 +40,7 @@ def sync(
             help="Who does the work: inline, threads, processes:N or dask:ADDRESS.  [default: threads, see --jobs]",
         ),
     ] = None,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json-file", metavar="FILE", help="Write the JSON document to a file, too."),
-    ] = None,
+    json_file: JsonFileOption = None,
 ) -> int:
     """Bump every repo in order and commit on its update branch.
 

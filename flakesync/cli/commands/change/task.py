@@ -11,7 +11,7 @@ import typer
 from flakesync.cli import screen
 from flakesync.cli.complete import repos
 from flakesync.cli.opening import open_workspace, require_git
-from flakesync.cli.options import Common, DialectOption, LockerOption, with_common
+from flakesync.cli.options import Common, DialectOption, JsonFileOption, LockerOption, VerifyOption, with_common
 from flakesync.cli.upkeep import tidy_cache
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
@@ -31,13 +31,8 @@ def task(
     ] = False,
     locker: LockerOption = "auto",
     dialect: DialectOption = None,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Let Nix look over every lock that flakesync writes itself.")
-    ] = False,
-    json_file: Annotated[
-        Path | None,
-        typer.Option("--json-file", metavar="FILE", help="Write the JSON document to a file, too."),
-    ] = None,
+    verify: VerifyOption = False,
+    json_file: JsonFileOption = None,
 ) -> int:
     """Bump one repo as a plan says, on a machine of its own.
 

@@ -29,7 +29,7 @@ def keep(place: Path, data: bytes | Iterable[bytes]) -> None:
     data: all of it, or pieces that are made one after the other.
     """
     # One name for all, so that what a killed run has left there is written over; who has it locked is alive.
-    part = place.with_name(f"{place.name}.part")
+    part = _part_of(place)
     with contextlib.suppress(OSError):  # without it the next run is only slower
         make_folder(place.parent)
         with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "wb") as file:  # noqa: PTH123
@@ -37,6 +37,19 @@ def keep(place: Path, data: bytes | Iterable[bytes]) -> None:
             # Between opening and locking it somebody else may have put it in its place, where nobody writes any more.
             if os.path.samestat(os.fstat(file.fileno()), part.stat()):
                 _put(part, place, file, data)
+
+
+def discard_part(place: Path) -> None:
+    """Remove what a killed run has left beside a kept file; what somebody writes at the moment stays."""
+    part = _part_of(place)
+    with contextlib.suppress(OSError), open(os.open(part, os.O_WRONLY | os.O_CLOEXEC), "wb") as file:  # noqa: PTH123
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+            part.unlink()
+
+
+def _part_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.part")
 
 
 def _put(part: Path, place: Path, file: BinaryIO, data: bytes | Iterable[bytes]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.cache.keep import keep
+from flakesync.cache.keep import discard_part, keep
 
 _MOST_OTHERS = 2000
 
@@ -45,7 +45,11 @@ class KeptRecords:
 
     def write(self) -> None:
         """Keep what this run has added and used for the next one, and the latest of what was known before."""
-        if not self._is_new or self._place is None:
+        if self._place is None:
+            return
+        if not self._is_new:
+            # What a run was about to keep when it was killed, a later one may not find out again.
+            discard_part(self._place)
             return
         others = [item for item in self._known.items() if item[0] not in self._used]
         latest = others[-len(self._used) - _MOST_OTHERS :]

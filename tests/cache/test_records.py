@@ -1,5 +1,6 @@
 """Small records that one run keeps for the next."""
 
+import fcntl
 from pathlib import Path
 
 import msgspec
@@ -52,3 +53,16 @@ def test_without_a_place_nothing_is_kept() -> None:
     records.add("a", ONE)
     records.write()
     assert records.has("a")
+
+
+def test_what_a_killed_run_was_about_to_keep_goes_unless_somebody_writes_it(tmp_path: Path) -> None:
+    keep(tmp_path / "records", "a")
+    part = tmp_path / "records.part"
+    part.write_bytes(b"cut off")
+    with part.open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        keep(tmp_path / "records")
+        assert part.exists()
+    keep(tmp_path / "records")
+    assert not part.exists()
+    assert KeptRecords(tmp_path / "records", HEAD).has("a")

@@ -1,4 +1,4 @@
-"""What became of a plan whose tasks were carried out elsewhere: the update branches on the servers say it.
+"""The results of a plan whose tasks other machines carried out, read from the update branches on the servers.
 
 Each server is asked once for each repo, and the commit of a branch is read where it is not here yet, without its
 history. Only where that commit is of another run, or there is none, is more of the repo looked at.
@@ -113,7 +113,7 @@ class _Collecting:
     # ---- decisions -----------------------------------------------------------------------------------------------
 
     def _decide(self, name: RepoName, upstreams: Upstreams) -> None:
-        """Find out what became of a repo whose branch is not of this run; its upstreams are decided on already."""
+        """Find the result of a repo whose branch is not of this run; its upstreams are decided on already."""
         if name in self.done:
             return
         if name in self.errors:

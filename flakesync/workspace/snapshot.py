@@ -26,7 +26,7 @@ from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.trees import is_sound
 from flakesync.terms import RepoName, Rev, flake_file
 from flakesync.workspace.clones.branches import OWN_BRANCHES, BranchRefs, find_branches, is_read_at_server
-from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, read_flakes, read_uncompared
+from flakesync.workspace.clones.flakes import FlakeState, Problem, read_flake, read_flakes
 from flakesync.workspace.clones.plain import read_plain
 from flakesync.workspace.manifest import Repo, Workspace
 
@@ -397,8 +397,7 @@ def _read_git(reading: _Reading, repo: Repo, reader: ObjectReader, branches: Bra
     name = repo.base if repo.base is not None else branches.default
     locks = [flake_file(dir) for dir in repo.flakes]
     base = read_base(reader, name, locks, update=update, kept=kept, refs=branches.refs)
-    read = read_flakes if reading.compared else read_uncompared
-    flakes = read(repo.name, repo.flakes, reader, base.rev, base.files, kept)
+    flakes = read_flakes(repo.name, repo.flakes, reader, base.rev, base.files, kept, compared=reading.compared)
     clone = repo.path if repo.path is not None else Path(reader.path)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)
 

@@ -147,33 +147,21 @@ def read_flakes(
     rev: Rev,
     locks: Mapping[str, bytes | memoryview | None],
     kept: KeptFiles | None,
+    *,
+    compared: bool = True,
 ) -> tuple[FlakeState, ...]:
-    """Return the flakes of a commit, `stale` included. locks: its flake.lock files. kept: see `_with_stale`.
+    """Return the flakes of a commit. locks: its flake.lock files. kept: see `_with_stale`.
+
+    compared: whether each flake.nix is compared with its lock, so that `stale` says where they disagree.
 
     Raises:
         GitError: the commit cannot be read.
     """
-    known = _read_known(repo, dirs, rev, locks, kept) if kept is not None else None
+    known = _read_known(repo, dirs, rev, locks, kept, compared=compared) if kept is not None else None
     if known is not None:
         return known
-    return _with_stale(_read_locks(repo, dirs, reader, rev, locks, kept), reader, rev, kept)
-
-
-def read_uncompared(
-    repo: RepoName,
-    dirs: Sequence[FlakeDir],
-    reader: ObjectReader,
-    rev: Rev,
-    locks: Mapping[str, bytes | memoryview | None],
-    kept: KeptFiles | None,
-) -> tuple[FlakeState, ...]:
-    """Return the flakes of a commit as `read_flakes` does, but for what their flake.nix files say beside the locks.
-
-    Raises:
-        GitError: the commit cannot be read.
-    """
-    known = _read_known(repo, dirs, rev, locks, kept, compared=False) if kept is not None else None
-    return known if known is not None else tuple(_read_locks(repo, dirs, reader, rev, locks, kept))
+    flakes = _read_locks(repo, dirs, reader, rev, locks, kept)
+    return _with_stale(flakes, reader, rev, kept) if compared else tuple(flakes)
 
 
 def _read_locks(
@@ -205,7 +193,7 @@ def _read_known(
     locks: Mapping[str, bytes | memoryview | None],
     kept: KeptFiles,
     *,
-    compared: bool = True,
+    compared: bool,
 ) -> tuple[FlakeState, ...] | None:
     """Return the flakes of a commit of which an earlier run has kept all; None: there is more to be read.
 

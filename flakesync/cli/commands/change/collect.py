@@ -25,7 +25,7 @@ def collect(
     ] = None,
     json_file: JsonFileOption = None,
 ) -> int:
-    """Show what became of a plan whose tasks were carried out elsewhere.
+    """Show the results of a plan whose tasks other machines carried out.
 
     Answers as sync does. What was updated, the update branches on the servers say;
     a repo without an update of this plan failed, or was skipped as its upstream did.

@@ -1,5 +1,7 @@
 """The file of a history: read, and one line appended by one write."""
 
+import contextlib
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -24,7 +26,9 @@ def read_file(place: Path, *, follow: bool = True) -> bytes | None:
     except FileNotFoundError:
         return None
     try:
-        size = _require_file(handle, place).st_size
+        _require_file(handle, place)
+        _wait_for(handle, fcntl.LOCK_SH)
+        size = os.fstat(handle).st_size
         with os.fdopen(handle, "rb", closefd=False) as file:
             if size > LIMIT_BYTES:
                 file.seek(-LIMIT_BYTES, os.SEEK_END)
@@ -37,15 +41,17 @@ def read_file(place: Path, *, follow: bool = True) -> bytes | None:
 def append(place: Path, line: HistoryLine, mode: int) -> None:
     """Append a line to the file of a history, which is made where there is none; what is in it stays as it is.
 
-    The line and its line feed are one write to a file that is open for appending, so lines of runs at the same time
-    stand one after the other. mode: the permissions of a new file.
+    The line and its line feed are one write to a file that is open for appending and locked (flock), so lines of runs at
+    the same time stand one after the other, whole. mode: the permissions of a new file.
 
     Raises: OSError: it cannot be written, is a symlink or no file, or the disk took a part of the line alone, which the
     next reader leaves out.
     """
     handle = os.open(place, os.O_RDWR | os.O_APPEND | os.O_CREAT | _FLAGS, mode)
     try:
-        size = _require_file(handle, place).st_size
+        _require_file(handle, place)
+        _wait_for(handle, fcntl.LOCK_EX)
+        size = os.fstat(handle).st_size
         data = msgspec.json.encode(line) + b"\n"
         if size and os.pread(handle, 1, size - 1) != b"\n":
             data = b"\n" + data  # the line before was not written to its end: it must not spoil this one
@@ -56,9 +62,17 @@ def append(place: Path, line: HistoryLine, mode: int) -> None:
         os.close(handle)
 
 
-def _require_file(handle: int, place: Path) -> os.stat_result:
+def _require_file(handle: int, place: Path) -> None:
     """Raises: OSError: it is a folder, a pipe, a device."""
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
         raise OSError(22, "it is no file", str(place))
-    return found
+
+
+def _wait_for(handle: int, lock: int) -> None:
+    """Take a lock of the file until it is closed.
+
+    The system takes a write page by page, and tells others a size in between: without the lock, a line that another run
+    is writing looks torn. A file system that knows no locks is used without.
+    """
+    with contextlib.suppress(OSError):
+        fcntl.flock(handle, lock)

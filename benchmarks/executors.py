@@ -33,8 +33,6 @@ def rounds(folder: Path) -> tuple[dict[str, dict[str, float]], float | None]:
             shutil.rmtree(cache, ignore_errors=True)
             argv = python("-m", "benchmarks.executor_run", str(ground.fleet.manifest), str(cache), kind)
             env = {**os.environ, "FLAKESYNC_CACHE": str(cache)}
-            # As where it is installed: without kept bytecode each process would compile what it imports.
-            env.pop("PYTHONDONTWRITEBYTECODE", None)
             ended = subprocess.run(argv, env=env, check=True, capture_output=True)
             found = json.loads(ended.stdout)
             if kind not in best or sum(found.values()) < sum(best[kind].values()):

@@ -278,8 +278,6 @@ class _Nothing:
 def main() -> None:
     """Print the table, and where the time goes."""
     os.environ |= {**WHO, "NIX_CONFIG": "experimental-features = nix-command flakes"}
-    # As where it is installed: without kept bytecode each process would compile what it imports.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["XDG_CACHE_HOME"] = f"{name}/cache"

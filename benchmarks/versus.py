@@ -21,8 +21,6 @@ HERE = Path(__file__).parents[1]
 
 def _run(checkout: Path, cache: Path, argv: Sequence[str], cwd: Path, status: int) -> None:
     environment = {**os.environ, "PYTHONPATH": str(checkout), "FLAKESYNC_CACHE": str(cache)}
-    # As where it is installed: without kept bytecode the number of modules would be measured, not the work.
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     ended = subprocess.run(
         [sys.executable, *argv],
         cwd=cwd,

@@ -1,7 +1,7 @@
 """Who locks what, and what of it is not as the workspace wants it."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import assert_never
 
@@ -20,6 +20,7 @@ from flakesync.survey.pins import PinnedInput, last_modified
 from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, RepoName, Rev
 from flakesync.workspace.manifest import Pin
+from flakesync.workspace.snapshot import RepoState
 
 _ENDED_BY_A_MOVE: frozenset[FindingKind] = frozenset({"pin", "upstream", "external", "ref", "age"})
 """The findings that are no more once the input moves. What else is wrong with a lock is wrong with a held one too."""
@@ -27,7 +28,8 @@ _ENDED_BY_A_MOVE: frozenset[FindingKind] = frozenset({"pin", "upstream", "extern
 
 def find_drift(survey: Survey, selected: frozenset[RepoName]) -> DriftReport:
     """Return the drift of the selected repos (of all of them in `pins`, which compares repos)."""
-    findings = [_marked(survey, found) for rule in RULES for found in _each_repo_alone(rule, survey, selected)]
+    states = {name: state for name, state in survey.snapshot.states.items() if name in selected}
+    findings = [_marked(survey, found) for rule in RULES for found in _each_repo_alone(rule, survey, states)]
     findings.sort(key=lambda found: (found.repo, found.flake or "", found.input or "", found.kind))
     choices = {choice.name: choice for choice in pin_choices(survey)}
     return DriftReport(
@@ -69,23 +71,26 @@ def only_kinds(report: DriftReport, kinds: AbstractSet[FindingKind]) -> DriftRep
     return msgspec.structs.replace(report, findings=found, kinds=sorted(kinds))
 
 
-def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> Iterator[Finding]:
+_Selected = Mapping[RepoName, RepoState]
+"""The selected repos, in the order of their names."""
+
+
+def findings_of(rule: Rule, survey: Survey, selected: _Selected) -> Iterator[Finding]:
     """Yield the findings of one rule: it is asked about each thing that it looks at, in the selected repos.
 
     The rule is outside and the repos are inside: what a rule looks at is decided once, not for each of 1,000 repos.
     """
-    states = (state for state in survey.snapshot.states.values() if state.name in selected)
     match rule:
         case RepoRule(find=in_repo):
-            for state in states:
+            for state in selected.values():
                 if (found := in_repo(survey, state)) is not None:
                     yield found
         case FlakeRule(find=in_flake):
-            for state in states:
+            for state in selected.values():
                 for flake in state.flakes:
                     yield from in_flake(survey, state, flake)
         case InputRule(find=in_input, among=among):
-            for state in states:
+            for state in selected.values():
                 for flake in state.flakes:
                     for own in among(survey, flake):
                         if (found := in_input(survey, state, flake, own)) is not None:
@@ -105,14 +110,14 @@ def findings_of(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> It
             assert_never(rule)
 
 
-def _each_repo_alone(rule: Rule, survey: Survey, selected: frozenset[RepoName]) -> list[Finding]:
+def _each_repo_alone(rule: Rule, survey: Survey, selected: _Selected) -> list[Finding]:
     """Return the findings of one rule; a repo in which something happens that nobody foresaw is `unreachable`."""
     try:
         return list(findings_of(rule, survey, selected))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is one repo's
         if len(selected) == 1:
             return [unreachable.finding(name, as_error(error)) for name in selected]
-    return [found for name in sorted(selected) for found in _each_repo_alone(rule, survey, frozenset({name}))]
+    return [found for name, state in selected.items() for found in _each_repo_alone(rule, survey, {name: state})]
 
 
 def _is_said_of_what_it_follows(survey: Survey, item: PinnedInput) -> bool:

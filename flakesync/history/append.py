@@ -41,8 +41,8 @@ def read_file(place: Path, *, follow: bool = True) -> bytes | None:
 def append(place: Path, line: HistoryLine, mode: int) -> None:
     """Append a line to the file of a history, which is made where there is none; what is in it stays as it is.
 
-    The line and its line feed are one write to a file that is open for appending and locked (flock), so lines of runs at
-    the same time stand one after the other, whole. mode: the permissions of a new file.
+    The line and its line feed are one write to a file that is open for appending and locked (flock), so lines of runs
+    at the same time stand one after the other, whole. mode: the permissions of a new file.
 
     Raises: OSError: it cannot be written, is a symlink or no file, or the disk took a part of the line alone, which the
     next reader leaves out.

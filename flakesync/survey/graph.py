@@ -17,16 +17,18 @@ from flakesync.nix.reference.source import archived_ref
 from flakesync.survey.order.find import Order, Pair
 from flakesync.survey.order.kept import order_of
 from flakesync.terms import EdgeKind, FlakeDir, InputPath, NodeLabel, RepoName, Rev
-from flakesync.workspace.inputs import OwnInput, branch_of, is_fixed, rev_of
+from flakesync.workspace.inputs import OwnInput, branch_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
 
 
-class Edge(msgspec.Struct, frozen=True, dict=True):
+class Edge(msgspec.Struct, frozen=True):
     """One input of a flake's own that is a repo of the workspace.
 
-    kind: `source` for `flake = false`. follows: the path of the node that a follows leads to; None for an input
-    with a node of its own (only those can be moved at this path). original, locked: as in the lock. below: the inputs
-    of that node, as in the lock; none where it is not its own.
+    kind: `source` for `flake = false`. original, locked: as in the lock. locked_rev: the locked commit; None where the
+    lock has none (a path, a dirty tree). branch: the branch that the input tracks; None for the upstream's default
+    branch. fixed: whether flake.nix itself names the commit or a tag: such an input is never moved. follows: the path
+    of the node that a follows leads to; None for an input with a node of its own (only those can be moved at this
+    path). below: the inputs of that node, as in the lock; none where it is not its own.
     """
 
     upstream: RepoName
@@ -36,24 +38,11 @@ class Edge(msgspec.Struct, frozen=True, dict=True):
     kind: EdgeKind
     original: Mapping[str, Attr]
     locked: Mapping[str, Attr]
+    locked_rev: Rev | None = None
+    branch: str | None = None
+    fixed: bool = False
     follows: InputPath | None = None
     below: Mapping[str, NodeLabel | InputPath] = {}
-
-    @cached_property
-    def locked_rev(self) -> Rev | None:
-        """The locked commit; None where the lock has none (a path, a dirty tree)."""
-        return rev_of(self.locked)
-
-    @cached_property
-    def branch(self) -> str | None:
-        """The branch that the input tracks; None for the upstream's default branch."""
-        return branch_of(self.original) or archived_ref(self.original)
-
-    @cached_property
-    def fixed(self) -> bool:
-        """Whether flake.nix itself names the commit or a tag: such an input is never moved."""
-        ref = archived_ref(self.original)
-        return is_fixed(self.original) or (ref is not None and (is_full_rev(ref) or ref.startswith("refs/tags/")))
 
 
 class RepoGraph:
@@ -160,4 +149,8 @@ def _edge(
     kind: EdgeKind = "flake" if item.node.flake else "source"
     path, follows = (item.path, None) if following is None else (following, item.path)
     below = item.node.inputs if follows is None else {}
-    return Edge(upstream, dependent, flake, path, kind, item.original, item.locked, follows, below)
+    original, locked = item.original, item.locked
+    archived = archived_ref(original)
+    branch = branch_of(original) or archived
+    fixed = item.fixed or (archived is not None and (is_full_rev(archived) or archived.startswith("refs/tags/")))
+    return Edge(upstream, dependent, flake, path, kind, original, locked, item.rev, branch, fixed, follows, below)

@@ -75,7 +75,7 @@ def _foreign(
                 if place not in found:
                     identity = Identity(*place)
                     looks = _host_and_name(identity) in alike and identity not in known and identity not in pinned
-                    found[identity] = (next(flake.inputs_of({place})), set()) if looks else None
+                    found[identity] = (flake.inputs_of({place})[0], set()) if looks else None
                 if (entry := found[place]) is not None:
                     entry[1].add(state.name)
     for where, entry in sorted(found.items()):

@@ -5,8 +5,9 @@ repositories, and says where in the lock the nodes of the flake's own inputs are
 nothing is out of the ordinary; everything else is looked at node by node, as without outlines.
 """
 
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container
 from struct import Struct
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -14,6 +15,9 @@ from flakesync.nix.lock.file import LockFile
 from flakesync.nix.lock.node import LockNode
 from flakesync.nix.lock.quick import find_nodes, read_node
 from flakesync.nix.reference.source import Origin
+
+if TYPE_CHECKING:
+    from flakesync.terms import NodeLabel
 
 Place = tuple[str, str]
 """Host and path of a repository, equal to its Identity."""
@@ -42,22 +46,17 @@ class Outline(msgspec.Struct, frozen=True, gc=False):
     spans: bytes
     below: tuple[Place, ...]
 
-    def inputs_of(self, lock: LockFile, wanted: Container[Place]) -> Iterator[tuple[str, LockNode]]:
-        """Yield name and node of the flake's own inputs that are of these repositories. lock: whose outline it is."""
-        return self._nodes(lock, [number for number, place in enumerate(self.places) if place in wanted])
+    def numbers_of(self, wanted: Container[Place]) -> list[int]:
+        """Return which of the flake's own inputs are of these repositories, by their place in `names`."""
+        return [number for number, place in enumerate(self.places) if place in wanted]
 
-    def all_inputs(self, lock: LockFile) -> Iterator[tuple[str, LockNode]]:
-        """Yield name and node of every input of the flake's own. lock: whose outline it is."""
-        return self._nodes(lock, range(len(self.names)))
-
-    def _nodes(self, lock: LockFile, numbers: Iterable[int]) -> Iterator[tuple[str, LockNode]]:
-        for number in numbers:
-            name, data = self.names[number], lock.unread
-            if data is not None:
-                start, length = _SPAN.unpack_from(self.spans, number * _SPAN.size)
-                yield name, read_node(data[start : start + length])
-            elif (node := lock.node((name,))) is not None:
-                yield name, node
+    def node(self, lock: LockFile, number: int) -> tuple[str, LockNode]:
+        """Return name and node of an input of the flake's own. lock: whose outline it is."""
+        name, data = self.names[number], lock.unread
+        if data is None:
+            return name, lock.nodes[cast("NodeLabel", lock.nodes[lock.root].inputs[name])]
+        start, length = _SPAN.unpack_from(self.spans, number * _SPAN.size)
+        return name, read_node(data[start : start + length])
 
 
 def encode_outline(lock: LockFile, data: bytes) -> bytes:

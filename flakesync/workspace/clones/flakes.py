@@ -1,6 +1,6 @@
 """One flake as it was read: its lock, what it takes, and where its flake.nix and its lock disagree."""
 
-from collections.abc import Collection, Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -65,18 +65,30 @@ class FlakeState(msgspec.Struct, frozen=True, dict=True):
     def inputs(self) -> tuple[OwnInput, ...]:
         """The flake's own inputs that have nodes of their own, those of the repo's folders that it takes among them."""
         if self.outline is not None and self.lock is not None:
-            return tuple(own_input((name,), node) for name, node in self.outline.all_inputs(self.lock))
+            lock = self.lock
+            return tuple([self._own_input(self.outline, lock, number) for number in range(len(self.outline.names))])
         return tuple(own_inputs(self.lock)) if self.lock is not None else ()
 
-    def inputs_of(self, repositories: Container[Place]) -> Iterator[OwnInput]:
-        """Yield those of `inputs` whose sources are of these repositories."""
+    def inputs_of(self, repositories: Collection[Place]) -> Sequence[OwnInput]:
+        """Return those of `inputs` whose sources are of these repositories."""
+        if not repositories:
+            return ()
         if self.outline is not None and self.lock is not None:
-            for name, node in self.outline.inputs_of(self.lock, repositories):
-                yield own_input((name,), node)
-            return
-        for item in self.inputs:
-            if item.source is not None and item.source[0] in repositories:
-                yield item
+            outline, lock = self.outline, self.lock
+            return [self._own_input(outline, lock, number) for number in outline.numbers_of(repositories)]
+        return [item for item in self.inputs if item.source is not None and item.source[0] in repositories]
+
+    @cached_property
+    def _own_inputs(self) -> dict[int, OwnInput]:
+        """The inputs that were asked for, by their number in the outline."""
+        return {}
+
+    def _own_input(self, outline: Outline, lock: LockFile, number: int) -> OwnInput:
+        known = self._own_inputs.get(number)
+        if known is None:
+            name, node = outline.node(lock, number)
+            known = self._own_inputs[number] = own_input((name,), node)
+        return known
 
     @property
     def unusual_inputs(self) -> tuple[OwnInput, ...]:

@@ -196,5 +196,6 @@ def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, 
     depth = len(edge.input)
     governed = survey.governed_in(edge.dependent, edge.flake).items()
     own = [path for path, item in governed if len(path) > depth and item.following is None]
-    asked = ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved, edge.below)
+    below = edge.below if edge.follows is None else None
+    asked = ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved, below)
     return reach(asked, planned)

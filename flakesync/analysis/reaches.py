@@ -5,7 +5,6 @@ What the dependent has there by a follows or by a URL of its own, the upstream c
 """
 
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import Literal
 
 import msgspec
@@ -38,7 +37,7 @@ class ReachQuestion(msgspec.Struct, frozen=True):
 
     own: input paths of the dependent that it moves itself. fresh: the dependent moves to `after` in any case, so that
     its nodes need not be those of `before`. moved: what differs between before and after, where that is known already.
-    below: the inputs of the node at `at`, where they are known without reading the lock.
+    below: the inputs of the node at `at`, where they are known without reading the lock; None: they are not.
     """
 
     dependent: LockFile
@@ -48,7 +47,7 @@ class ReachQuestion(msgspec.Struct, frozen=True):
     own: Collection[InputPath] = ()
     fresh: bool = False
     moved: MovedInputs | None = None
-    below: Mapping[str, NodeLabel | InputPath] = {}
+    below: Mapping[str, NodeLabel | InputPath] | None = None
 
 
 _Place = tuple[InputPath, NodeLabel, NodeLabel | None, NodeLabel | None]
@@ -61,9 +60,9 @@ def reach(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reac
     planned: input paths of the upstream that its update moves on top of `after`, and the commits; None: one that is not
     known yet.
     """
-    if planned and asked.before is asked.after and all(map(partial(_is_followed, asked), planned)):
-        # Nearly always where pins are followed: then the dependent's lock need not be read.
-        return Reach(_without_below(planned), ())
+    unread = _without_reading(asked, planned)
+    if unread is not None:
+        return unread
     start = _start(asked)
     if start is None:
         return Reach((), ((),))
@@ -90,9 +89,23 @@ def reach(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reac
     return Reach(_without_below({*moved.paths, *planned}), tuple(sorted(reaching)))
 
 
-def _is_followed(asked: ReachQuestion, path: InputPath) -> bool:
-    """Tell whether the way to an input of the upstream ends in the dependent's lock at once, by a follows."""
-    return bool(path) and isinstance(asked.below.get(path[0]), tuple)
+def _without_reading(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reach | None:
+    """Return the answer where it can be told without the locks, which are then not read; None: it cannot.
+
+    An update moves what is planned and nothing else. What the dependent has by a follows, or moves itself, stops it.
+    What it does not have at all is new to it. Of what has a node there, the locks say whether it is the upstream's.
+    """
+    if asked.below is None or asked.before is not asked.after:
+        return None
+    reaching: set[InputPath] = set()
+    for path in filter(None, planned):
+        first = path[:1]
+        if isinstance(asked.below.get(path[0]), tuple) or (*asked.at, *first) in asked.own:
+            continue
+        if path[0] in asked.below or first not in planned:
+            return None
+        reaching.add(first)
+    return Reach(_without_below(planned), tuple(sorted(reaching)))
 
 
 def _without_below(paths: Collection[InputPath]) -> tuple[InputPath, ...]:

@@ -8,7 +8,7 @@ import pytest
 
 from flakesync.analysis.reaches import ReachQuestion, reach
 from flakesync.nix.lock.file import LockFile
-from flakesync.terms import InputPath, Rev
+from flakesync.terms import InputPath, NodeLabel, Rev
 from tests.support import locks
 from tests.support.locks import Input, Inputs
 from tests.support.nixspace import below
@@ -194,7 +194,8 @@ def test_a_lock_that_need_not_be_read_is_decided_on_as_if_it_were(seed: int) -> 
     inputs = random_inputs(chance)
     known = sorted(paths(inputs))
     follows: dict[InputPath, InputPath] = {path: ("own",) for path in known if chance.random() < 0.6}
-    node = locks.github("acme", "u", rev=A, inputs=relocked(inputs, follows))
+    had = {name: each for name, each in relocked(inputs, follows).items() if chance.random() < 0.8}
+    node = locks.github("acme", "u", rev=A, inputs=had)
     dependent, there = lock({"u": node, "own": source("own", C)}), lock(inputs)
     planned = {path: chance.choice([A, B, None]) for path in known if chance.random() < 0.5}
     own = [("u", *path) for path in known if chance.random() < 0.1]
@@ -205,8 +206,21 @@ def test_a_lock_that_need_not_be_read_is_decided_on_as_if_it_were(seed: int) -> 
     assert reach(msgspec.structs.replace(asked, below=below), planned) == reach(asked, planned)
 
 
-def test_where_all_that_an_update_moves_follows_the_dependents_lock_is_not_read() -> None:
-    data = lock({"u": locks.github("acme", "u", rev=A, inputs={"x": ("x",)}), "x": source("x", C)}).to_bytes()
-    unread, there = LockFile.parse_later(data), lock({"x": source("x", A)})
-    found = reach(ReachQuestion(unread, ("u",), there, there, below={"x": ("x",)}), {("x",): B})
-    assert (found.moved, found.reaching, unread.unread) == ((("x",),), (), data)
+@pytest.mark.parametrize(
+    ("planned", "own", "reached"),
+    [
+        ("followed", (), ()),
+        ("new", (), (("new",),)),
+        ("new", (("u", "new"),), ()),
+        ("had", (("u", "had"),), ()),
+    ],
+)
+def test_what_the_inputs_of_the_upstream_tell_needs_no_lock(
+    planned: str, own: Sequence[InputPath], reached: Sequence[InputPath]
+) -> None:
+    inputs: Inputs = {"followed": ("x",), "had": source("had", A)}
+    data = lock({"u": locks.github("acme", "u", rev=A, inputs=inputs), "x": source("x", C)}).to_bytes()
+    unread, there = LockFile.parse_later(data), lock({planned: source(planned, A)})
+    below = {"followed": ("x",), "had": NodeLabel("had")}
+    found = reach(ReachQuestion(unread, ("u",), there, there, own, below=below), {(planned,): B})
+    assert (found.moved, found.reaching, unread.unread) == (((planned,),), reached, data)

@@ -8,7 +8,7 @@ import msgspec
 from flakesync.analysis.cooldown import why_none
 from flakesync.analysis.moves import Change, Held, ToFlakeNix, ToRev
 from flakesync.errors import FlakesyncError, SyncError
-from flakesync.nix.expression.edit import RemoveFollows, SetFollows, SetRef
+from flakesync.nix.expression.edit_kinds import RemoveFollows, SetFollows, SetRef
 from flakesync.nix.expression.stale import Disagreement, DisagreementKind
 from flakesync.nix.reference.flakeref import Attr, identity_of
 from flakesync.survey.external import MOVABLE

@@ -11,7 +11,7 @@ from flakesync.documents.follow import (
     NodeCounts,
 )
 from flakesync.errors import FlakesyncError
-from flakesync.nix.expression.edit import SetFollows
+from flakesync.nix.expression.edit_kinds import SetFollows
 from flakesync.nix.expression.places import attr_path, quoted, written_path
 from flakesync.survey.follow.model import FlakeFollows, FollowsEdit, LeftFollows, WantedFollows
 from flakesync.survey.follow.wanted import by_sync

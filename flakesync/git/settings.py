@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,6 +27,10 @@ class SharedSettings(NamedTuple):
 
     files: Settings
     environment: Settings
+
+
+AskShared = Callable[[], SharedSettings | None]
+"""Gives what holds for all repositories, as `read_shared_settings` does."""
 
 
 def read_shared_settings() -> SharedSettings | None:

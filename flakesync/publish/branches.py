@@ -108,7 +108,7 @@ def server_of(repository: Repository, repo: Repo) -> str | None:
     if url is not None:
         return url
     # A clone without a remote is not worth a git process for what settings all repositories share.
-    return repository.remote_url() if read_entries(repository.reader, _ORIGIN) else None
+    return repository.remote_url() if read_entries(repository.reader, _ORIGIN)[0] else None
 
 
 def find_branches(

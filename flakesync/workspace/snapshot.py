@@ -5,6 +5,7 @@ The survey asks its repos for histories after that, and servers for branches.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
@@ -21,7 +22,8 @@ from flakesync.errors import (
     as_error,
     first_of,
 )
-from flakesync.git.store.base import read_base
+from flakesync.git.settings import AskShared, read_shared_settings
+from flakesync.git.store.base import BranchTip, read_base
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.store.trees import is_sound
 from flakesync.terms import RepoName, Rev, flake_file
@@ -126,7 +128,7 @@ class Snapshot(msgspec.Struct, frozen=True):
 class _Reading(NamedTuple):
     """How repos are read. hosts: what git logs in with; None: no server is asked. renew: ask about clones too.
 
-    compared: each flake.nix is compared with its lock.
+    compared: each flake.nix is compared with its lock. shared: gives what git's settings say for all repositories.
     """
 
     workspace: Workspace
@@ -136,6 +138,7 @@ class _Reading(NamedTuple):
     kept: KeptFiles | None = None
     renew: bool = True
     compared: bool = True
+    shared: AskShared = read_shared_settings
 
 
 def read_snapshot(
@@ -181,7 +184,7 @@ def _read_all(reading: _Reading, *, offline: bool) -> Snapshot:
     workspace = reading.workspace
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
     kept = KeptFiles(commit_files(reading.cache, workspace.file))
-    reading = reading._replace(kept=kept)
+    reading = reading._replace(kept=kept, shared=cache(read_shared_settings))
     local, asking, states = _split(workspace)
     states += [_read_local(reading, repo) for repo in local]
     if asking:
@@ -229,7 +232,7 @@ def _split(workspace: Workspace, *repos: Repo) -> tuple[list[Repo], list[Repo], 
     unreadable: list[RepoState] = []
     for repo in repos or workspace.repos:
         try:
-            (local if repo.path is not None and not _is_clone(workspace, repo) else asking).append(repo)
+            (local if repo.path is not None and not is_read_at_server(workspace, repo) else asking).append(repo)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
             unreadable.append(_unreadable(repo, error))
     return local, asking, unreadable
@@ -247,16 +250,6 @@ def _or_unreadable(repo: Repo, read: Callable[[], RepoState]) -> RepoState:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the others can be read
         return _unreadable(repo, error)
-
-
-def _is_clone(workspace: Workspace, repo: Repo) -> bool:
-    """Tell whether a folder is read at its server's branches; what cannot be opened says why when it is read."""
-    if repo.url is None or repo.path is None or workspace.read == "local":
-        return False
-    try:
-        return is_read_at_server(workspace, repo, ObjectReader.open(repo.path))
-    except GitError:
-        return False
 
 
 def _read_asking(reading: _Reading, repos: Sequence[Repo]) -> list[RepoState]:
@@ -281,7 +274,18 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
     """Read a clone at its server's branches."""
     try:
         reader = ObjectReader.open(path)
-        branches = find_branches(reader, reading.workspace, repo, reading.hosts, reading.cache, renew=reading.renew)
+    except GitError:
+        return _read_path(reading, repo)  # which says why
+    try:
+        branches, base = find_branches(
+            reader,
+            reading.workspace,
+            repo,
+            reading.hosts,
+            reading.cache,
+            renew=reading.renew,
+            shared=reading.shared,
+        )
     except GitError as error:
         if error.code in _NO_REPOS_OWN or isinstance(error, HostDownError | CacheError):
             raise
@@ -293,7 +297,7 @@ def _read_clone(reading: _Reading, repo: Repo, path: Path) -> RepoState:
         if repo.base is not None and repo.base not in branches.heads:
             raise no_such_base(repo.name, url, repo.base, branches.default)
     try:
-        return _read_git(reading, repo, reader, branches)
+        return _read_git(reading, repo, reader, branches, base)
     except GitError as error:
         return _not_read(repo, error)
 
@@ -392,11 +396,18 @@ def no_such_base(name: RepoName, url: str, base: str, default: str | None) -> Ma
     )
 
 
-def _read_git(reading: _Reading, repo: Repo, reader: ObjectReader, branches: BranchRefs = OWN_BRANCHES) -> RepoState:
+def _read_git(
+    reading: _Reading,
+    repo: Repo,
+    reader: ObjectReader,
+    branches: BranchRefs = OWN_BRANCHES,
+    tip: BranchTip | None = None,
+) -> RepoState:
+    """Return the state of a repo that is here. tip: its base branch, where that was looked up already."""
     update, kept = reading.workspace.branch if reading.at == "update" else None, reading.kept
     name = repo.base if repo.base is not None else branches.default
     locks = [flake_file(dir) for dir in repo.flakes]
-    base = read_base(reader, name, locks, update=update, kept=kept, refs=branches.refs)
+    base = read_base(reader, tip or name, locks, update=update, kept=kept, refs=branches.refs)
     flakes = read_flakes(repo.name, repo.flakes, reader, base.rev, base.files, kept, compared=reading.compared)
     clone = repo.path if repo.path is not None else Path(reader.path)
     return RepoAtCommit(repo, clone, base.branch, base.rev, base.base_rev, flakes, branches)

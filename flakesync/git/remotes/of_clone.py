@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from flakesync.git.remotes.refspecs import Refspecs, parse_refspecs
 from flakesync.git.remotes.remote import is_relative
-from flakesync.git.settings import Settings
-from flakesync.git.store.config import read_entries, read_settings
+from flakesync.git.settings import AskShared, Settings, read_shared_settings
+from flakesync.git.store.config import read_entries
 from flakesync.git.store.objects import ObjectReader
 
 _ALL = "refs/heads/*"
@@ -29,16 +29,18 @@ class CloneRemote(NamedTuple):
     fetch: Refspecs
 
 
-def read_remotes(reader: ObjectReader) -> Sequence[CloneRemote]:
+def read_remotes(reader: ObjectReader, shared: AskShared = read_shared_settings) -> Sequence[CloneRemote]:
     """Return the remotes of a clone, `origin` first, the others as they stand in its settings.
 
     Addresses are as git would use them: `url.….insteadOf` is applied, and a relative path taken from the top folder.
+    shared: gives what the settings say for all repositories; of many it is asked once (`functools.cache`).
 
     Raises: GitError(`no-git` | `git`).
     """
     urls: dict[str, str] = {}
     fetch: dict[str, list[str]] = {}
-    for key, value in read_entries(reader, _KEYS):
+    entries, settings = read_entries(reader, _KEYS, shared)
+    for key, value in entries:
         name, _, last = key.removeprefix("remote.").rpartition(".")
         if last == "url":
             urls.setdefault(name, value)  # git fetches from the first one
@@ -46,7 +48,6 @@ def read_remotes(reader: ObjectReader) -> Sequence[CloneRemote]:
             fetch.setdefault(name, []).append(value)
     if not urls:
         return ()
-    settings = read_settings(reader)
     found = [
         CloneRemote(name, _address(reader, url, settings), _prefix(specs), parse_refspecs(specs))
         for name, url in urls.items()

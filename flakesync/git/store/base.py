@@ -13,6 +13,13 @@ LOCAL_REFS = ("refs/heads/", "refs/remotes/origin/")
 """How the refs of branches begin in a repository that is its own, and in a mirror: the first that is there counts."""
 
 
+class BranchTip(NamedTuple):
+    """A branch by its name, and its commit."""
+
+    name: str
+    rev: Rev
+
+
 class BaseFiles(NamedTuple):
     """What was read of a repo.
 
@@ -50,7 +57,7 @@ def default_branch(reader: ObjectReader, refs: Sequence[str] = LOCAL_REFS) -> st
 
 def read_base(
     reader: ObjectReader,
-    branch: str | None,
+    branch: str | BranchTip | None,
     files: Sequence[str],
     *,
     update: str | None = None,
@@ -59,13 +66,17 @@ def read_base(
 ) -> BaseFiles:
     """Return the tip of `branch` (None: the repo's own default branch) in a repository, and its `files`.
 
-    update: a branch whose files are read instead, if there is one of that name. kept: asked before the objects are.
-    refs: how the refs of the base branch begin.
+    branch: with its commit where that was looked up already. update: a branch whose files are read instead, if there is
+    one of that name. kept: asked before the objects are. refs: how the refs of the base branch begin.
 
     Raises: GitError(`no-such-branch` | `no-commits` | `bad-ref` | `corrupt` | …).
     """
-    name = branch if branch is not None else default_branch(reader, refs)
-    base_rev = branch_tip(reader, name, refs) if name is not None else None
+    if isinstance(branch, BranchTip):
+        name: str | None = branch.name
+        base_rev: Rev | None = branch.rev
+    else:
+        name = branch if branch is not None else default_branch(reader, refs)
+        base_rev = branch_tip(reader, name, refs) if name is not None else None
     if name is None or base_rev is None:
         raise _no_branch(reader, name)
     updates = ("refs/heads/", *refs) if update is not None else ()

@@ -5,16 +5,12 @@ libgit2; whatever may make the two depend on each other (`includeIf`, settings o
 """
 
 import re
-from functools import lru_cache
 
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.plain_config import ELSEWHERE, parse_plain
-from flakesync.git.settings import Settings, read_shared_settings, split_entry
+from flakesync.git.settings import AskShared, Settings, read_shared_settings, split_entry
 from flakesync.git.store.objects import ObjectReader, read_file
-
-# A clone's file is asked for its remotes, and then for all that changes their addresses.
-_parsed = lru_cache(maxsize=1)(parse_plain)
 
 
 def read_settings(reader: ObjectReader) -> Settings:
@@ -26,21 +22,26 @@ def read_settings(reader: ObjectReader) -> Settings:
     return {**shared.files, **dict(own), **shared.environment}
 
 
-def read_entries(reader: ObjectReader, keys: re.Pattern[str]) -> list[tuple[str, str]]:
-    """Return those settings of a repository that a pattern matches, as pairs: a key that is given twice is there twice.
+def read_entries(
+    reader: ObjectReader, keys: re.Pattern[str], ask_shared: AskShared = read_shared_settings
+) -> tuple[list[tuple[str, str]], Settings]:
+    """Return those settings of a repository that a pattern matches, as pairs, and all of them as `read_settings` does.
 
-    Empty where its own file has none of them: then git is not asked what all repositories share.
+    A key that is given twice is there twice. Both are empty where the repository's own file has none that match: then
+    git is not asked what all repositories share.
 
     Raises: GitError(`no-git` | `git`).
     """
     own = _file_entries(reader)
-    if own is not None and not any(keys.fullmatch(key) for key, _ in own):
-        return []
-    shared = read_shared_settings()
+    found = [entry for entry in own if keys.fullmatch(entry[0])] if own is not None else []
+    if own is not None and not found:
+        return [], {}
+    shared = ask_shared()
     # Of what all repositories share only the last value of a key is known: git has every one.
     if shared is None or own is None or any(map(keys.fullmatch, (*shared.files, *shared.environment))):
-        own = _ask_git(reader)
-    return [(key, value) for key, value in own if keys.fullmatch(key)]
+        every = _ask_git(reader)
+        return [entry for entry in every if keys.fullmatch(entry[0])], dict(every)
+    return found, {**shared.files, **dict(own), **shared.environment}
 
 
 def _ask_git(reader: ObjectReader) -> list[tuple[str, str]]:
@@ -59,7 +60,7 @@ def _file_entries(reader: ObjectReader) -> list[tuple[str, str]] | None:
     except GitError:
         return None
     # To load libgit2 for the remotes of clones would be a third of a drift over a thousand of them.
-    found = _parsed(data) if data is not None else None
+    found = parse_plain(data) if data is not None else None
     if found is None:
         return _entries_by_libgit2(reader)
     return None if any(key.startswith(ELSEWHERE) for key, _ in found) else found

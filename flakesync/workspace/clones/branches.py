@@ -18,8 +18,9 @@ import msgspec
 from flakesync.cache.keep import make_folder
 from flakesync.cache.layout import fetched_file
 from flakesync.errors import GitError, HostDownError
-from flakesync.git.store.base import LOCAL_REFS, branch_tip, default_branch
-from flakesync.git.store.objects import ObjectReader, read_file
+from flakesync.git.settings import AskShared, read_shared_settings
+from flakesync.git.store.base import LOCAL_REFS, BranchTip, branch_tip, default_branch
+from flakesync.git.store.objects import ObjectReader, read_file, store_of
 from flakesync.nix.reference.flakeref import identity_of_url
 from flakesync.nix.reference.identity import identity_of
 from flakesync.terms import Rev
@@ -97,44 +98,54 @@ OWN_BRANCHES = BranchRefs()
 """The branches of a repository that is nobody's copy, and those of a mirror."""
 
 
-def is_read_at_server(workspace: Workspace, repo: Repo, reader: ObjectReader) -> bool:
+def is_read_at_server(workspace: Workspace, repo: Repo) -> bool:
     """Tell whether a clone is read at its server's branches: the manifest names one, and it is not the clone itself."""
-    if workspace.read == "local" or repo.url is None or repo.url.git_url() is None:
+    if workspace.read == "local" or repo.url is None or repo.path is None or repo.url.git_url() is None:
         return False
     identity = repo.url.identity
-    if identity is None or identity.host:
-        return True
-    try:
-        return ObjectReader.open(identity.path).common_dir != reader.common_dir
-    except GitError:
-        return True
+    # By its folder alone: whether it can be read is found out when it is, by each repo's own reader.
+    store = store_of(str(repo.path))
+    if store is None:
+        return False
+    return identity is None or bool(identity.host) or store_of(identity.path) != store
 
 
 def find_branches(
-    reader: ObjectReader, workspace: Workspace, repo: Repo, hosts: "Hosts | None", cache: Path, *, renew: bool
-) -> BranchRefs:
-    """Return where the branches of a clone are that count, brought up to date if `renew`.
+    reader: ObjectReader,
+    workspace: Workspace,
+    repo: Repo,
+    hosts: "Hosts | None",
+    cache: Path,
+    *,
+    renew: bool,
+    shared: AskShared,
+) -> tuple[BranchRefs, BranchTip | None]:
+    """Return where the branches of a clone are that count, brought up to date if `renew`, and the base branch of them.
+
+    The second is None where it was not looked up: nothing was fetched yet, or it has just been.
 
     hosts: what git logs in with; None: offline, what was fetched last counts; where nothing was, the clone's own
-    branches do. Without `renew` the server is asked only where nothing was fetched yet.
+    branches do. Without `renew` the server is asked only where nothing was fetched yet. shared: gives what git's
+    settings say for all repositories.
 
     Raises: GitError: the server cannot be reached.
     """
-    prefix, address = _place(reader, repo)
-    base = _known_base(reader, prefix, repo)
-    if base is None and hosts is None:
-        return BranchRefs(of_server=True)
+    prefix, address = _place(reader, repo, shared)
+    name = repo.base if repo.base is not None else default_branch(reader, (prefix,))
+    tip = branch_tip(reader, name, (prefix,)) if name is not None else None
+    if tip is None and hosts is None:
+        return BranchRefs(of_server=True), None
     stamp = fetched_file(cache, reader.common_dir, prefix)
-    if base is not None and (hosts is None or not renew):
-        fetched = max(_times(reader, prefix, base, repo, str(stamp)), default=None)
-        return BranchRefs((prefix,), of_server=True, fetched=fetched)
+    if name is not None and tip is not None and (hosts is None or not renew):
+        fetched = max(_times(reader, prefix, name, repo, str(stamp)), default=None)
+        return BranchRefs((prefix,), of_server=True, fetched=fetched), BranchTip(name, tip)
     assert hosts is not None
     url = repo.url.git_url() if repo.url is not None else None
     remote, server = _ask(hosts, url or "", address)
     base = repo.base if repo.base is not None else server.default
     _bring(reader, remote, prefix, base, workspace.branch, server)
     _note(stamp)
-    return BranchRefs(
+    found = BranchRefs(
         (prefix,),
         of_server=True,
         heads=server.heads,
@@ -143,6 +154,7 @@ def find_branches(
         redirect=server.redirect,
         asked=remote.url == hosts.remote(url or "").url,  # else it was the clone's own address of it
     )
+    return found, None
 
 
 def fetch_more(reader: ObjectReader, repo: Repo, branches: BranchRefs, names: list[str], hosts: "Hosts") -> None:
@@ -152,7 +164,7 @@ def fetch_more(reader: ObjectReader, repo: Repo, branches: BranchRefs, names: li
     url = repo.url.git_url() if repo.url is not None else None
     if branches.heads is None or url is None:
         return
-    _, address = _place(reader, repo)
+    _, address = _place(reader, repo, read_shared_settings)
     server = ServerBranches(branches.heads, branches.default, branches.tags, None)
     try:
         _fetch(reader, hosts.remote(url), branches.refs[0], names, server)
@@ -162,13 +174,13 @@ def fetch_more(reader: ObjectReader, repo: Repo, branches: BranchRefs, names: li
         _fetch(reader, hosts.remote(address), branches.refs[0], names, server)
 
 
-def _place(reader: ObjectReader, repo: Repo) -> tuple[str, str | None]:
+def _place(reader: ObjectReader, repo: Repo, shared: AskShared) -> tuple[str, str | None]:
     """Return how the refs of the server's branches begin, and the remote's address; None: no remote is that server."""
     from flakesync.git.remotes.of_clone import read_remotes
 
     names = {repo.url.identity if repo.url is not None else None, *repo.aliases} - {None}
     address = None
-    for remote in read_remotes(reader):
+    for remote in read_remotes(reader, shared):
         # As git takes it first, which is nearly always enough, and takes a quarter of the time.
         if identity_of({"type": "git", "url": remote.url}) in names or identity_of_url(remote.url) in names:
             address = address or remote.url
@@ -176,12 +188,6 @@ def _place(reader: ObjectReader, repo: Repo) -> tuple[str, str | None]:
                 return remote.prefix, remote.url
     url = repo.url.to_url() if repo.url is not None else ""
     return f"{_OWN}{zlib.crc32(url.encode('utf-8', 'surrogateescape')):08x}/", address
-
-
-def _known_base(reader: ObjectReader, prefix: str, repo: Repo) -> str | None:
-    """Return the base branch of the server as it was last fetched; None: it never was."""
-    name = repo.base if repo.base is not None else default_branch(reader, (prefix,))
-    return name if name is not None and branch_tip(reader, name, (prefix,)) is not None else None
 
 
 def _ask(hosts: "Hosts", url: str, address: str | None) -> "tuple[Remote, ServerBranches]":
@@ -253,20 +259,32 @@ def _times(reader: ObjectReader, prefix: str, base: str, repo: Repo, stamp: str)
     """Give all that tells when the branches of a clone were last its server's; the latest counts."""
     # Strings here: a thousand clones are looked at, and pathlib costs more than the reading.
     git_dir = reader.common_dir
-    with contextlib.suppress(OSError):
-        yield int(os.stat(stamp).st_mtime)  # noqa: PTH116
-    with contextlib.suppress(OSError, GitError):
+    told = _text(f"{git_dir}/FETCH_HEAD")
+    if told:
         # A fetch of any remote writes it anew: it counts if it was of this one.
-        told = read_file(f"{git_dir}/FETCH_HEAD")
-        if told is not None:
-            lines = told.decode("utf-8", "surrogateescape").splitlines()
-            addresses = {line.rpartition(" of ")[2].strip() for line in lines}
-            if {identity_of_url(each) for each in addresses} & repo.identities:
-                yield int(os.stat(f"{git_dir}/FETCH_HEAD").st_mtime)  # noqa: PTH116
+        lines = told.decode("utf-8", "surrogateescape").splitlines()
+        addresses = {line.rpartition(" of ")[2].strip() for line in lines}
+        if {identity_of_url(each) for each in addresses} & repo.identities:
+            yield from _changed(f"{git_dir}/FETCH_HEAD")
     for log in (prefix + base, f"{prefix}HEAD"):
-        with contextlib.suppress(GitError):
-            found = _REFLOG_TIME.search(read_file(f"{git_dir}/logs/{log}") or b"")
-            if found is not None:
-                yield int(found[1])
-    with contextlib.suppress(OSError):
-        yield int(os.stat(f"{git_dir}/{prefix}{base}").st_mtime)  # noqa: PTH116
+        found = _REFLOG_TIME.search(_text(f"{git_dir}/logs/{log}"))
+        if found is not None:
+            yield int(found[1])
+    yield from _changed(stamp)
+    yield from _changed(f"{git_dir}/{prefix}{base}")
+
+
+def _text(file: str) -> bytes:
+    """Return what is in a file; nothing where it cannot be read, as most are not there."""
+    try:
+        return read_file(file) or b""
+    except GitError:
+        return b""
+
+
+def _changed(file: str) -> tuple[int, ...]:
+    """Return when a file was last written to; nothing where it is not there."""
+    try:
+        return (int(os.stat(file).st_mtime),)  # noqa: PTH116
+    except OSError:
+        return ()

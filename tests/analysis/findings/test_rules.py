@@ -79,21 +79,21 @@ def test_every_module_of_the_folder_is_in_the_list() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: "-".join(rule.kinds))
 def test_a_rule_makes_the_kinds_that_it_names_and_no_others(rule: Rule) -> None:
     survey = everything_wrong()
-    assert {found.kind for found in findings_of(rule, survey, everything(survey))} == set(rule.kinds)
+    assert {found.kind for found in findings_of(rule, survey, survey.snapshot.states)} == set(rule.kinds)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: "-".join(rule.kinds))
 def test_a_rule_looks_at_the_selected_repos_alone(rule: Rule) -> None:
     survey = everything_wrong()
-    found = list(findings_of(rule, survey, everything(survey)))
-    for name in survey.snapshot.states:
-        selected = list(findings_of(rule, survey, frozenset({name})))
+    found = list(findings_of(rule, survey, survey.snapshot.states))
+    for name, state in survey.snapshot.states.items():
+        selected = list(findings_of(rule, survey, {name: state}))
         assert selected == [finding for finding in found if finding.repo == name]
 
 
 def test_drift_is_what_the_rules_find_whatever_their_order() -> None:
     survey = everything_wrong()
-    found = [finding for rule in reversed(RULES) for finding in findings_of(rule, survey, everything(survey))]
+    found = [finding for rule in reversed(RULES) for finding in findings_of(rule, survey, survey.snapshot.states)]
     found.sort(key=lambda finding: (finding.repo, finding.flake or "", finding.input or "", finding.kind))
     assert find_drift(survey, everything(survey)).findings == found
 

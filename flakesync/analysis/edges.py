@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from flakesync.analysis.inert import flake_dir_of, inert_of, judge
+from flakesync.analysis.inert import Planned, flake_dir_of, inert_of, judge
 from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.survey.external import MOVABLE
@@ -12,12 +12,34 @@ from flakesync.survey.graph import Edge
 from flakesync.survey.missing import gone_branch, why_missing
 from flakesync.survey.pins import is_archive
 from flakesync.survey.survey import Survey, answer_for
-from flakesync.terms import InputPath, RepoName, Rev, show_path
+from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, show_path
 from flakesync.workspace.history import Answer
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState
 
-Changes = Mapping[RepoName, Sequence[Change]]
-"""What the plan has decided so far: the changes of each repo that moves."""
+
+class Update(msgspec.Struct, frozen=True):
+    """What an update of a repo is for those that take the repo.
+
+    moves: what it moves in each of the repo's flakes. beside: what it changes beside locks, a phrase, as far as a plan
+    can tell; None: nothing.
+    """
+
+    moves: Mapping[FlakeDir, Planned]
+    beside: str | None
+
+
+Updates = Mapping[RepoName, Update]
+"""What the plan has decided so far: the updates of the repos that change."""
+
+
+def update_of(state: RepoState, changes: Iterable[Change]) -> Update:
+    """Return the update of a repo. What commands of `after` will write is not known before they run."""
+    moves: dict[FlakeDir, dict[InputPath, Rev | None]] = {}
+    beside = "what `after` writes" if state.repo.after else None
+    for change in changes:
+        moves.setdefault(change.flake, {})[change.input] = change.to.rev if isinstance(change.to, ToRev) else None
+        beside = beside if change.edit is None else "flake.nix"
+    return Update(moves, beside)
 
 
 _ON_BRANCH = ("at", "behind")
@@ -31,11 +53,16 @@ class EdgeVerdict(msgspec.Struct, frozen=True):
     deferred: Held | None = None
 
 
-def decide_edges(survey: Survey, edges: Iterable[Edge], changes: Changes) -> list[EdgeVerdict]:
-    """Decide on the edges of one flake. changes: of the repos before it in the order of the waves."""
-    found = [_decide(survey, edge, changes) for edge in edges]
-    joined = [_joined(survey, each, found) for each in found]
-    return [_of_archive(survey, each) if _is_forge_archive(each.edge) else each for each in joined]
+def decide_edges(survey: Survey, edges: Iterable[Edge], updates: Updates) -> list[EdgeVerdict]:
+    """Decide on the edges of one flake. updates: of the repos before it in the order of the waves."""
+    found = [_decide(survey, edge, updates) for edge in edges]
+    if len({_branch_of(each.edge) for each in found}) < len(found):
+        found = [_joined(survey, each, found) for each in found]
+    return [_of_archive(survey, each) if _is_forge_archive(each.edge) else each for each in found]
+
+
+def _branch_of(edge: Edge) -> tuple[RepoName, str | None]:
+    return edge.upstream, edge.branch
 
 
 def _is_forge_archive(edge: Edge) -> bool:
@@ -72,7 +99,7 @@ def _joined(survey: Survey, one: EdgeVerdict, found: Iterable[EdgeVerdict]) -> E
         each
         for each in found
         if isinstance(each.decided, Change)
-        and (each.edge.upstream, each.edge.branch) == (one.edge.upstream, one.edge.branch)
+        and _branch_of(each.edge) == _branch_of(one.edge)
         and each.edge.input != one.edge.input
         and not _is_held(survey, each.edge)
         and isinstance(each.decided.to, ToUpdate | ToRev)
@@ -100,10 +127,12 @@ def _is_held(survey: Survey, edge: Edge) -> bool:
     return survey.snapshot.states[edge.dependent].repo.why_held(edge.flake, edge.input) is not None
 
 
-def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
+def _decide(survey: Survey, edge: Edge, updates: Updates) -> EdgeVerdict:
     rev = edge.locked_rev
     upstream = survey.snapshot.states[edge.upstream]
-    updating = edge.upstream in changes
+    update = updates.get(edge.upstream)
+    updating = update is not None
+    backward = survey.graph.is_back_edge(edge)
     answer = answer_for(survey, edge)
     on_base = answer.on_base if answer is not None else edge.branch in (None, upstream.base)
     if edge.fixed or (answer is not None and answer.position == "tag"):
@@ -124,13 +153,13 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
             why = why_missing(survey, edge, answer) or f"its commit is not in the history of {edge.upstream}"
         shallow = answer.gap is not None and answer.gap.shallow
         return EdgeVerdict(edge, msgspec.structs.replace(_stays(edge, why), blind=shallow))
-    deferred = _deferred(edge) if survey.graph.is_back_edge(edge) and on_base else None
-    more = _more_than_locks(upstream, changes.get(edge.upstream, ()))
-    if more and on_base and not survey.graph.is_back_edge(edge) and (answer is None or answer.position in _ON_BRANCH):
+    deferred = _deferred(edge) if backward and on_base else None
+    more = update.beside if update is not None else None
+    if more and on_base and not backward and (answer is None or answer.position in _ON_BRANCH):
         # It arrives as any other commit of the upstream does.
         return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated, {more} too"))
     if answer is not None and answer.position in _ON_BRANCH:
-        planned = _planned(edge, changes[edge.upstream]) if updating and answer.on_base else None
+        planned = update.moves.get(flake_dir_of(edge), {}) if update is not None and answer.on_base else None
         return EdgeVerdict(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
     if updating and on_base and deferred is None:
         return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated"))
@@ -140,18 +169,8 @@ def _decide(survey: Survey, edge: Edge, changes: Changes) -> EdgeVerdict:
     return EdgeVerdict(edge, None, deferred)
 
 
-def _more_than_locks(state: RepoState, changes: Sequence[Change]) -> str | None:
-    """Return what the update of a repo changes beside its locks, as far as a plan can tell; None: nothing.
-
-    What commands of `after` will write is not known before they run. changes: of that repo; none: it is not updated.
-    """
-    if any(change.edit is not None for change in changes):
-        return "flake.nix"
-    return "what `after` writes" if changes and state.repo.after else None
-
-
 def _on_branch(
-    survey: Survey, edge: Edge, answer: Answer, upstream: RepoState, planned: Mapping[InputPath, Rev | None] | None
+    survey: Survey, edge: Edge, answer: Answer, upstream: RepoState, planned: Planned | None
 ) -> Change | Inert | None:
     """Decide on an edge whose commit is on the branch that it tracks. planned: as `judge` takes it."""
     verdict = judge(survey, edge, answer, planned)
@@ -182,16 +201,6 @@ def _arrives(survey: Survey, edge: Edge, reaches: Sequence[InputPath]) -> str:
     if mend is None:
         return words
     return f'{words}; write inputs.{edge.input[0]}.inputs.{mend[0]}.follows = "{mend[0]}" to end this'
-
-
-def _planned(edge: Edge, changes: Iterable[Change]) -> dict[InputPath, Rev | None]:
-    """Return what an upstream's update moves in the flake that the edge takes."""
-    dir = flake_dir_of(edge)
-    return {
-        change.input: change.to.rev if isinstance(change.to, ToRev) else None
-        for change in changes
-        if change.flake == dir
-    }
 
 
 def _deferred(edge: Edge) -> Held:

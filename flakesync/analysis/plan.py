@@ -1,20 +1,19 @@
 """What a sync would do: which inputs move, where to, in which order. Decided on what was read, without Nix."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import assert_never
 
 import msgspec
 
 from flakesync.analysis.cooldown import external_choices, pin_choices, proof_of, undecided, why_ahead
 from flakesync.analysis.documents.plan import plan_document
-from flakesync.analysis.edges import decide_edges
+from flakesync.analysis.edges import Update, decide_edges, update_of
 from flakesync.analysis.held.on_hold import find_on_hold
 from flakesync.analysis.mend import mends, unmended
 from flakesync.analysis.moves import Change, Held, Inert, Plan, ToRev, ToUpdate, by_place
 from flakesync.errors import FlakesyncError, SyncError, as_error
 from flakesync.survey.external import external_inputs
-from flakesync.survey.graph import Edge
 from flakesync.survey.pins import PinnedInput, is_ahead, is_archive, is_at
 from flakesync.survey.survey import Survey
 from flakesync.terms import FlakeDir, InputPath, RepoName
@@ -35,6 +34,7 @@ class _Planner:
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
         self.changes: dict[RepoName, tuple[Change, ...]] = {}
+        self.updates: dict[RepoName, Update] = {}
         self.held: list[Held] = []
         self.deferred: list[Held] = []
         self.inert: list[Inert] = []
@@ -56,31 +56,39 @@ class _Planner:
                 self.unusable[state.name, flake.dir] = f"{where}{flake.problem.detail}"
             if flake.lock is None:
                 continue
-            anew = [*map(self._with_proof, mends(self.survey, state, flake)), *self._unedited(state, flake)]
-            self.stale = frozenset((flake.dir, each.input) for each in anew)
-            changes += [each for each in anew if isinstance(each, Change)]
-            self.held += [each for each in anew if isinstance(each, Held)]
+            self._mend(changes, state, flake)
             governed = self.survey.governed_in(state.name, flake.dir)
             for pinned in governed.values():
                 if pinned.following is None:
-                    changes += self._keep(state, flake.dir, pinned.input, self._pin(pinned))
+                    self._keep(changes, state, flake.dir, pinned.input, self._pin(pinned))
             edges = [
                 edge
                 for edge in self.survey.edges_into(state.name, flake.dir)
                 if edge.input not in governed and edge.follows is None and not self._is_stale(flake.dir, edge.input)
             ]
-            for each in decide_edges(self.survey, edges, self.changes):
-                self.deferred += [each.deferred] if each.deferred is not None else []
+            for each in decide_edges(self.survey, edges, self.updates):
+                if each.deferred is not None:
+                    self.deferred.append(each.deferred)
                 if isinstance(each.decided, Inert):
                     self.inert.append(each.decided)
                 else:
-                    changes += self._keep(state, flake.dir, each.edge.input, each.decided)
+                    self._keep(changes, state, flake.dir, each.edge.input, each.decided)
             for item in _external_inputs(self.survey, state.name, flake):
-                changes += self._keep(state, flake.dir, item.path, self._external(state, flake.dir, item))
-            moved = {change.input for change in changes if change.flake == flake.dir}
-            self.held += _left_by_what_they_follow(self.survey, governed, moved)
+                self._keep(changes, state, flake.dir, item.path, self._external(state, flake.dir, item))
+            self.held += _left_by_what_they_follow(self.survey, governed, flake.dir, changes)
         if changes:
             self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
+            self.updates[state.name] = update_of(state, changes)
+
+    def _mend(self, changes: list[Change], state: RepoState, flake: FlakeState) -> None:
+        """Decide on the inputs on which a flake.nix and its lock disagree, or are to: in nearly all flakes none."""
+        self.stale = frozenset()
+        if not (flake.stale or flake.edits or flake.unedited):
+            return
+        anew = [*map(self._with_proof, mends(self.survey, state, flake)), *self._unedited(state, flake)]
+        self.stale = frozenset((flake.dir, each.input) for each in anew)
+        changes += [each for each in anew if isinstance(each, Change)]
+        self.held += [each for each in anew if isinstance(each, Held)]
 
     def _unedited(self, state: RepoState, flake: FlakeState) -> Iterator[Change | Held]:
         """Yield what becomes of the inputs whose reference is not edited, and note the first that fails the repo."""
@@ -97,13 +105,12 @@ class _Planner:
         return bool(self.stale) and any((flake, path[:length]) in self.stale for length in range(1, len(path) + 1))
 
     def _keep(
-        self, state: RepoState, flake: FlakeDir, path: InputPath, decided: Change | Held | None
-    ) -> Iterator[Change]:
-        if self._is_stale(flake, path):
+        self, changes: list[Change], state: RepoState, flake: FlakeDir, path: InputPath, decided: Change | Held | None
+    ) -> None:
+        """Note what was decided on an input: among `changes`, or as held."""
+        if decided is None or self._is_stale(flake, path):
             return
         match decided:
-            case None:
-                return
             case Held():
                 self.held.append(decided)
             case Change():
@@ -111,7 +118,7 @@ class _Planner:
                 if why is not None:
                     self.held.append(Held(state.name, decided.flake, path, decided.from_rev, why, wished=True))
                 else:
-                    yield decided
+                    changes.append(decided)
             case _:
                 assert_never(decided)
 
@@ -167,10 +174,12 @@ class _Planner:
 
 
 def _left_by_what_they_follow(
-    survey: Survey, governed: Mapping[InputPath, PinnedInput], moved: Collection[InputPath]
+    survey: Survey, governed: Mapping[InputPath, PinnedInput], flake: FlakeDir, changes: Iterable[Change]
 ) -> Iterator[Held]:
-    """Yield the governed inputs of a flake that follow others which do not move. moved: the inputs that do."""
-    for item in governed.values():
+    """Yield the governed inputs of a flake that follow others which do not move. changes: of its repo."""
+    following = [item for item in governed.values() if item.following is not None]
+    moved = {change.input for change in changes if change.flake == flake} if following else ()
+    for item in following:
         if item.following is None or item.through is None:
             continue
         target = survey.target_of(item)
@@ -201,7 +210,7 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
                     planner.repo(survey.snapshot.states[name])
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
                     planner.problems[name] = as_error(error)
-    deferred = [stays for stays in planner.deferred if _matters(planner, stays, graph.edges)]
+    deferred = [stays for stays in planner.deferred if _matters(planner, stays)]
     plan = Plan(
         run="",
         waves=_waves(planner.changes),
@@ -239,13 +248,10 @@ def _waves(
     return tuple(tuple((name, changes[name]) for name in wave) for wave in waves)
 
 
-def _matters(planner: _Planner, stays: Held, edges: Iterable[Edge]) -> bool:
+def _matters(planner: _Planner, stays: Held) -> bool:
     """Tell whether an opened edge really takes less than the newest: its upstream is updated in this plan."""
-    return any(
-        edge.upstream in planner.changes
-        for edge in edges
-        if (edge.dependent, edge.flake, edge.input) == (stays.repo, stays.flake, stays.input)
-    )
+    edges = planner.survey.edges_into(stays.repo, stays.flake)
+    return any(edge.upstream in planner.changes for edge in edges if edge.input == stays.input)
 
 
 def _run_name(survey: Survey, plan: Plan) -> str:
@@ -263,7 +269,7 @@ def _run_name(survey: Survey, plan: Plan) -> str:
 
 
 def _without_proof(change: Change) -> Change:
-    return msgspec.structs.replace(change, proof="")
+    return msgspec.structs.replace(change, proof="") if change.proof else change
 
 
 def _without_words(held: Held) -> Held:

@@ -109,7 +109,11 @@ def _without_reading(asked: ReachQuestion, planned: Mapping[InputPath, Rev | Non
 
 
 def _without_below(paths: Collection[InputPath]) -> tuple[InputPath, ...]:
-    return tuple(sorted(path for path in paths if not any(path[:length] in paths for length in range(1, len(path)))))
+    return tuple(sorted([path for path in paths if len(path) == 1 or not _is_below(path, paths)]))
+
+
+def _is_below(path: InputPath, paths: Collection[InputPath]) -> bool:
+    return any(path[:length] in paths for length in range(1, len(path)))
 
 
 def _start(asked: ReachQuestion) -> _Place | None:

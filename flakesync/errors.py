@@ -5,9 +5,9 @@ go on without (one repo that fails, one bad lock) is a value, not an exception, 
 """
 
 import os
-import re
 from collections.abc import Sequence
 
+from flakesync.patterns import pattern
 from flakesync.secrets import hide_secrets, secrets_of, without_secrets
 from flakesync.system import cause_of
 
@@ -21,15 +21,15 @@ EXIT_INTERRUPTED = 130
 INTERRUPTED = frozenset({"interrupted", "git-interrupted", "nix-interrupted"})
 """Codes of errors that say nothing of a repo or a server: the run was told to stop."""
 
-_CONTROL = re.compile(
+_CONTROL = pattern(
     r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # colours, cursor movements
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # window titles, links
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 )
 
 
-_UNDECODED = re.compile("[\ud800-\udfff]")
-_QUOTED_BYTE = re.compile(r"\\udc([89a-f][0-9a-f])")
+_UNDECODED = pattern("[\ud800-\udfff]")
+_QUOTED_BYTE = pattern(r"\\udc([89a-f][0-9a-f])")
 """Such a byte in the words of `repr`."""
 
 

@@ -7,17 +7,19 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-_AUTHORITY = re.compile(r'//([^/\s"]++)')
-_QUERY = re.compile(r"([?&])([^?=&\s]*+)=[^&\s'\"]++")
+from flakesync.patterns import pattern
+
+_AUTHORITY = pattern(r'//([^/\s"]++)')
+_QUERY = pattern(r"([?&])([^?=&\s]*+)=[^&\s'\"]++")
 # Some name a secret wherever they stand (`X-Amz-Signature`), others as a word of their own (`x-ms-sig`, not `design`).
-_SECRET = re.compile(
+_SECRET = pattern(
     r"token|secret|passw|passphrase|key|signature|credential|authoriz|^code$"
     r"|(?:^|[^a-z0-9])(?:o?auth(?!or)|(?:sig|pass|pwd|pat|jwt|sas|hmac|bearer|session(?:id)?|sid|otp)(?![a-z0-9]))",
     re.IGNORECASE,
 )
-_SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
+_SECRET_NAME = pattern(r"TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|API_?KEY|PRIVATE_KEY", re.IGNORECASE)
 """Variables of the environment whose values are secrets."""
-_OPEN = re.compile(r"public|keytype", re.IGNORECASE)
+_OPEN = pattern(r"public|keytype", re.IGNORECASE)
 # There a name alone may be a token; in `ssh://git@host` it is the name of an account.
 _NAME_IS_SECRET = ("http:", "https:", "git:", "ftp:", "ftps:")
 _LONGEST_SCHEME = max(map(len, _NAME_IS_SECRET))

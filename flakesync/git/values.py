@@ -8,9 +8,10 @@ from typing import Self
 import msgspec
 
 from flakesync.errors import GitError
+from flakesync.patterns import pattern
 from flakesync.terms import Rev
 
-_BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[./-]|[./]$|^@$")
+_BAD_REF = pattern(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)|^[./-]|[./]$|^@$")
 
 _ESCAPE = re.compile(rb"\\([0-3][0-7]{2}|[abfnrtv\\\"])")
 _ESCAPES = {

@@ -8,20 +8,21 @@ from flakesync.errors import FlakesyncError, without_controls
 from flakesync.nix.reference.flakeref import FlakeRef, Identity, identity_of_glob, identity_of_url
 from flakesync.nix.reference.source_globs import EVERYTHING
 from flakesync.nix.reference.url import file_url
+from flakesync.patterns import pattern
 from flakesync.secrets import hide_secrets, secret_parameters
 from flakesync.workspace.values import LONGEST_GLOB, bad, text
 
 _CLONABLE = frozenset({"github", "gitlab", "sourcehut", "git"})
-_PASSWORD = re.compile(r"//[^/:@\s]*+:[^/@\s]*+@")
-_TOKEN_AS_NAME = re.compile(r"\bhttps?://[^/:@\s]{20,}@", re.IGNORECASE)
-_URL = re.compile(r"(?:git\+)?(https?|ssh|git)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
-_FILE_URL = re.compile(r"(?:git\+)?file://(?:localhost)?(/.*)", re.IGNORECASE | re.DOTALL)
-_SCP = re.compile(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
-_PLAIN_FORGE = re.compile(r"(github|gitlab):([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
-_PLAIN_GIT = re.compile(
+_PASSWORD = pattern(r"//[^/:@\s]*+:[^/@\s]*+@")
+_TOKEN_AS_NAME = pattern(r"\bhttps?://[^/:@\s]{20,}@", re.IGNORECASE)
+_URL = pattern(r"(?:git\+)?(https?|ssh|git)://([^/?#]*)(/[^?#]*)?", re.IGNORECASE)
+_FILE_URL = pattern(r"(?:git\+)?file://(?:localhost)?(/.*)", re.IGNORECASE | re.DOTALL)
+_SCP = pattern(r"([^/:?#\s]+):(?!//|:)([^?#]+)")
+_PLAIN_FORGE = pattern(r"(github|gitlab):([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9_][A-Za-z0-9_.-]*)")
+_PLAIN_GIT = pattern(
     r"git\+((?:(?:ssh|https)://(?:git@)?[a-z0-9][a-z0-9.-]*(?::[1-9][0-9]{1,3})?|file://)(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)+)"
 )
-_FORGE_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_FORGE_PART = pattern(r"[A-Za-z0-9_.-]+")
 
 
 def repo_url(value: object) -> FlakeRef:

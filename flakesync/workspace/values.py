@@ -11,19 +11,20 @@ from typing import TypeVar
 
 from flakesync import globs
 from flakesync.errors import ManifestError
+from flakesync.patterns import pattern
 from flakesync.terms import FlakeDir, InputPath
 
 T = TypeVar("T")
 
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+NAME = pattern(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 """What a repo, a pin and a group may be called: safe as a file name, an option's value and a word in `repo:NAME`."""
 
 _SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
-AUTHOR = re.compile(r"[^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f] <[^<>\x00-\x20\x7f]+>")
-_BAD_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|\A[-./]|[./]\Z|\A(?:@|HEAD)\Z")
-_REV_LIKE = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
-_PLAIN_COMMAND = re.compile(r"[ A-Za-z0-9_@%+=:,./#^~!?*{}\[\]()$&|;<>-]+")
+DURATION = pattern(r"([0-9]{1,9})([mhdw])")
+AUTHOR = pattern(r"[^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f] <[^<>\x00-\x20\x7f]+>")
+_BAD_BRANCH = pattern(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|\Z)|\A[-./]|[./]\Z|\A(?:@|HEAD)\Z")
+_REV_LIKE = pattern(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?")
+_PLAIN_COMMAND = pattern(r"[ A-Za-z0-9_@%+=:,./#^~!?*{}\[\]()$&|;<>-]+")
 _SHELL_WORDS = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "2>&1"})
 _WITHIN_NAME = "[^/]"
 _ANY_NAME = globs.STAR

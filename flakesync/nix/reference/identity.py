@@ -12,24 +12,26 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from flakesync.patterns import pattern
+
 _FORGES = {"github": "github.com", "gitlab": "gitlab.com", "sourcehut": "git.sr.ht"}
 _SAME_HOST = {"www.github.com": "github.com", "ssh.github.com": "github.com", "altssh.gitlab.com": "gitlab.com"}
 _FOLDS_CASE = {"github.com"}
 _FORGE_ARCHIVES = {
-    "github.com": re.compile(r"([^/]+/[^/]+)/(?:tarball|zipball)/"),
-    "codeload.github.com": re.compile(r"([^/]+/[^/]+)/(?:legacy\.)?(?:tar|zip)"),
-    "bitbucket.org": re.compile(r"([^/]+/[^/]+)/get/"),
+    "github.com": pattern(r"([^/]+/[^/]+)/(?:tarball|zipball)/"),
+    "codeload.github.com": pattern(r"([^/]+/[^/]+)/(?:legacy\.)?(?:tar|zip)"),
+    "bitbucket.org": pattern(r"([^/]+/[^/]+)/get/"),
 }
 _MADE_FROM = {"api.github.com": "github.com", "codeload.github.com": "github.com"}
 _CHANNELS, _FLAKEHUB = "channels.nixos.org", "flakehub.com"
 PUBLISHERS = frozenset({_CHANNELS, _FLAKEHUB})
 """Hosts of identities that are published archives: what repository they were made from, no address says."""
 _DEFAULT_PORTS = {"", "22", "80", "443", "9418"}
-_URL = re.compile(
+_URL = pattern(
     r"(?:[a-z]+\+)?([a-z][a-z0-9.-]*):(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?.*", re.IGNORECASE | re.DOTALL
 )
-_HOST = re.compile(r"(\[[^\]]*\]|[^:\[]*)(?::(.*))?", re.DOTALL)
-_SCP = re.compile(r"(?:[^/@]*@)?(\[[^\]]*\]|[^/:@]+):(?!//)(.*)", re.DOTALL)
+_HOST = pattern(r"(\[[^\]]*\]|[^:\[]*)(?::(.*))?", re.DOTALL)
+_SCP = pattern(r"(?:[^/@]*@)?(\[[^\]]*\]|[^/:@]+):(?!//)(.*)", re.DOTALL)
 # What a server or Nix adds to a tarball's URL without making it another source.
 _NOT_IDENTITY = {"rev", "revCount", "lastModified", "narHash", "dir", "ref", "name", "unpack", "sha"}
 

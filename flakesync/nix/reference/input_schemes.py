@@ -8,22 +8,23 @@ import re
 from collections.abc import Mapping
 
 from flakesync.nix.reference.url import Url, decode_query, encode_query, encode_segment, parse_git_url, parse_url
+from flakesync.patterns import pattern
 
 Attr = str | int | bool
 
-_REV = re.compile(r"[0-9a-fA-F]{40}", re.ASCII)
-_ANY_REV = re.compile(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?", re.ASCII)
+_REV = pattern(r"[0-9a-fA-F]{40}", re.ASCII)
+_ANY_REV = pattern(r"[0-9a-fA-F]{40}(?:[0-9a-fA-F]{24})?", re.ASCII)
 _REF = r"[a-zA-Z0-9@][a-zA-Z0-9_./@+-]*"
-_ID = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
-_ID_REF = re.compile(rf"([a-zA-Z][a-zA-Z0-9_-]*(?:/(?:[0-9a-fA-F]{{40}}|{_REF}(?:/[0-9a-fA-F]{{40}})?))?)#?", re.ASCII)
-_PATH = re.compile(r"((?:/|\.\.?(?=[/?#]|\Z))[^?#]*)(?:\?([^#]*))?(#.+)?", re.DOTALL)
-_HOST = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*", re.ASCII)
+_ID = pattern(r"[a-zA-Z][a-zA-Z0-9_-]*", re.ASCII)
+_ID_REF = pattern(rf"([a-zA-Z][a-zA-Z0-9_-]*(?:/(?:[0-9a-fA-F]{{40}}|{_REF}(?:/[0-9a-fA-F]{{40}})?))?)#?", re.ASCII)
+_PATH = pattern(r"((?:/|\.\.?(?=[/?#]|\Z))[^?#]*)(?:\?([^#]*))?(#.+)?", re.DOTALL)
+_HOST = pattern(r"[a-zA-Z0-9][a-zA-Z0-9.-]*", re.ASCII)
 # https://git-scm.com/docs/git-check-ref-format, with a single level allowed; Nix asks libgit2.
-_BAD_REF = re.compile(
+_BAD_REF = pattern(
     r"^[-/.]|^@?\Z|//|/\.|\.\.|[\x00-\x20\x7f~^:?*\[\\]|\.lock(?:/|\Z)|@\{|[/.]\Z",
 )
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_NUMBER = re.compile(r"\+?[0-9]+", re.ASCII)
+_NO_TEXT = pattern("[\0\ud800-\udfff]")
+_NUMBER = pattern(r"\+?[0-9]+", re.ASCII)
 _TARBALL_ENDINGS = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst")
 
 FORGES = frozenset({"github", "gitlab", "sourcehut"})

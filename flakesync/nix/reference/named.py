@@ -9,12 +9,13 @@ from urllib.parse import quote, unquote
 
 from flakesync.nix.reference.input_schemes import Attr
 from flakesync.nix.reference.source import archived_ref, branch_of
+from flakesync.patterns import pattern
 
 _WITH_REF = frozenset({"git", "github", "gitlab", "sourcehut", "indirect"})
 _PART = (
-    re.compile(r"https?://channels\.nixos\.org/([^/?#]+)"),
-    re.compile(r"https?://(?:www\.)?nixos\.org/channels/([^/?#]+)"),
-    re.compile(r"https?://(?:api\.)?flakehub\.com/f/[^/?#]+/[^/?#]+/([^/?#]+?)(?:\.tar\.gz)?(?=[?#]|\Z)"),
+    pattern(r"https?://channels\.nixos\.org/([^/?#]+)"),
+    pattern(r"https?://(?:www\.)?nixos\.org/channels/([^/?#]+)"),
+    pattern(r"https?://(?:api\.)?flakehub\.com/f/[^/?#]+/[^/?#]+/([^/?#]+?)(?:\.tar\.gz)?(?=[?#]|\Z)"),
 )
 _SAFE = "*+-._~"
 

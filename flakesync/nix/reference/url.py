@@ -14,18 +14,20 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from flakesync.patterns import pattern
+
 _HEX = r"%[0-9A-Fa-f]{2}"
 _PCHAR = rf"[A-Za-z0-9\-._~!$&'()*+,;=:@]++|{_HEX}"
 _NAME = rf"[A-Za-z0-9\-._~!$&'()*+,;=]++|{_HEX}"
 # Nothing is given back (`++`, `*+`): what ends a part cannot be in it, so a long text takes no longer for that.
-_AUTHORITY = re.compile(
+_AUTHORITY = pattern(
     rf"(?:(?P<user>(?:{_NAME})*+)(?P<password>:(?:{_NAME}|:)*+)?@)?"
     rf"(?P<host>\[[0-9A-Fa-f:.]++\]|(?:{_NAME})*+)"
     r"(?::(?P<port>[0-9]*+))?",
     re.ASCII,
 )
 # A space and `"` in a query, and `[` `]` too, are Nix's own liberty.
-_URL = re.compile(
+_URL = pattern(
     r"(?P<scheme>[a-z][a-z0-9+.-]*):(?://(?P<authority>[^/?#]*)|(?!//))"
     rf"(?P<path>(?:{_PCHAR}|/)*+)"
     rf'(?:\?(?P<query>(?:{_PCHAR}|[/?\[\] "])*+))?'

@@ -17,6 +17,7 @@ from flakesync.git.store.base import branch_tip
 from flakesync.git.store.objects import ObjectReader
 from flakesync.git.trailers import trailer, trailers
 from flakesync.git.values import Commit
+from flakesync.patterns import pattern
 from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, iso_day, show_path
 from flakesync.workspace.snapshot import RepoAtCommit, Snapshot
 
@@ -28,13 +29,14 @@ HOLD_DAYS = 7
 _RUN = "Flakesync-Run"
 _FLAKE_NIX = "flake.nix"
 _TEXT = r'"(?:[^"\\]|\\.)*"'
-_NAME = re.compile(r"[A-Za-z0-9._/+@#%-]+")
-_HELD = re.compile(
-    rf"(?P<name>{_TEXT}|{_NAME.pattern}) (?P<rev>[0-9a-f]{{40}}(?:[0-9a-f]{{24}})?|{re.escape(_FLAKE_NIX)})"
+_WORD = r"[A-Za-z0-9._/+@#%-]+"
+_NAME = pattern(_WORD)
+_HELD = pattern(
+    rf"(?P<name>{_TEXT}|{_WORD}) (?P<rev>[0-9a-f]{{40}}(?:[0-9a-f]{{24}})?|{re.escape(_FLAKE_NIX)})"
     rf" check (?P<check>{_TEXT}) since (?P<since>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})"
     r"(?: first-bad (?P<first_bad>[0-9a-f]{40}(?:[0-9a-f]{24})?))?(?P<unproven> unproven)?"
 )
-_OUTPUT = re.compile(rf"(?P<name>{_TEXT}|{_NAME.pattern}) (?P<output>{_TEXT})")
+_OUTPUT = pattern(rf"(?P<name>{_TEXT}|{_WORD}) (?P<output>{_TEXT})")
 _MOST_LINES = 10
 _MOST_OUTPUT = 1_000
 

@@ -5,7 +5,6 @@ leads to is not looked up again, so that no address can lead in a circle.
 """
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,16 @@ from flakesync.gitenv import Settings
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, FlakeRef
 from flakesync.nix.reference.identity import Identity, identity_of, split_url
 from flakesync.nix.reference.source import ARCHIVES
+from flakesync.patterns import pattern
 from flakesync.workspace import references, values
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad
 
-_FORGE_PREFIX = re.compile(rf"({'|'.join(FORGE_HOSTS)}):((?:[A-Za-z0-9._-]+/)+)")
-_URL_PREFIX = re.compile(r"(?:git\+)?(https?|ssh|git)://([^/?#]+)/(?:[^?#]*/)?")
-_TARGET = re.compile(r"(?:git\+)?((?:https?|ssh|git)://[^/?#]+/[^?#]*|file:///[^?#]*)")
+_FORGE_PREFIX = pattern(rf"({'|'.join(FORGE_HOSTS)}):((?:[A-Za-z0-9._-]+/)+)")
+_URL_PREFIX = pattern(r"(?:git\+)?(https?|ssh|git)://([^/?#]+)/(?:[^?#]*/)?")
+_TARGET = pattern(r"(?:git\+)?((?:https?|ssh|git)://[^/?#]+/[^?#]*|file:///[^?#]*)")
 _ARCHIVE_ENDINGS = (".tar", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".tgz", ".zip")
-_NOT_IN_LISTS = re.compile(r"[\s?#%&]")
+_NOT_IN_LISTS = pattern(r"[\s?#%&]")
 _PLACE = "the address of a repository, or how addresses begin, up to a `/`"
 
 

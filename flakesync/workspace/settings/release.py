@@ -1,19 +1,19 @@
 """`release` and `replaces`: the release that pins are of, and the earlier names that sync moves inputs on from."""
 
-import re
 from collections.abc import Iterable
 
 from flakesync.nix.reference.flakeref import FlakeRef
 from flakesync.nix.reference.named import branch_name
+from flakesync.patterns import pattern
 from flakesync.workspace import references
 from flakesync.workspace.table import Table
 from flakesync.workspace.values import bad, branch, text
 
 PLACEHOLDER = "{release}"
 
-RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]*")
-_PART_OF_ADDRESS = re.compile(r"[^\x00-\x20\x7f/?#%{}\"']+")
-_WITHOUT_DOT = re.compile(r"https?://(?:api\.)?flakehub\.com/")
+RELEASE = pattern(r"[0-9A-Za-z][0-9A-Za-z._-]*")
+_PART_OF_ADDRESS = pattern(r"[^\x00-\x20\x7f/?#%{}\"']+")
+_WITHOUT_DOT = pattern(r"https?://(?:api\.)?flakehub\.com/")
 
 
 def read_release(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import note_unread, open_workspace, reading, show_hints
+from flakesync.cli.opening import keep_to_the_end, note_unread, open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -43,6 +43,7 @@ def graph(
     workspace, selected = open_workspace(common)
     with screen.busy(reading(workspace), quiet=common.quiet):
         whole = read_graph(workspace, at=at, offline=common.offline, renew=True)
+    keep_to_the_end(whole)
     part = part_of(whole, selected)
     match "json" if common.json else format or "tree":
         case "json":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import look, open_workspace, show_hints, show_undecided
+from flakesync.cli.opening import keep_to_the_end, look, open_workspace, show_hints, show_undecided
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -72,6 +72,7 @@ def plan(
     survey = look(common, workspace)
     decided = make_plan(survey, selected)
     document = plan_document(decided)
+    keep_to_the_end(decided, document)
     if form != "text":
         screen.answer_text(_pipeline(survey, decided, form, max_jobs, waves))
     elif common.json:

@@ -6,6 +6,7 @@ go on without (one repo that fails, one bad lock) is a value, not an exception, 
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from flakesync.patterns import pattern
 from flakesync.secrets import hide_secrets, secrets_of, without_secrets
@@ -162,23 +163,23 @@ def as_error(error: Exception) -> FlakesyncError:
             return bug
 
 
-class within:  # noqa: N801 - read as a word: `with within(name):`
-    """Says of which repo an exception is that none of ours is: leaving it raises RepoError then.
+def within(repo: str) -> AbstractContextManager[None]:
+    """Say of which repo an exception is that none of ours is. Raises: RepoError."""
+    return _Within(repo)
 
-    A class of its own, as a generator takes three times as long, for each of thousands of repos.
-    """
+
+class _Within:
+    """The context of `within`: a generator takes three times as long, for each of thousands of repos."""
 
     __slots__ = ("_repo",)
 
     def __init__(self, repo: str) -> None:
-        """repo: its name."""
         self._repo = repo
 
     def __enter__(self) -> None:
-        """Begin with the repo."""
+        pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Leave the repo. Raises: RepoError."""
         if isinstance(error, Exception) and not isinstance(error, FlakesyncError | RepoError):
             raise RepoError(self._repo, error) from error
 

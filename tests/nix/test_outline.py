@@ -118,4 +118,4 @@ def test_a_node_that_is_not_where_its_outline_says_is_refused() -> None:
     outline = decode_outline(encode_outline(LockFile.parse(data), data))
     assert outline is not None
     with pytest.raises(ValueError, match="no node"):
-        list(outline.all_inputs(LockFile.parse_later(b" " + data)))
+        outline.node(LockFile.parse_later(b" " + data), 0)

@@ -604,8 +604,8 @@ def test_a_branch_is_accepted_exactly_when_git_accepts_it(word: str) -> None:
 
 
 @given(
-    st.from_regex(references._PLAIN_FORGE, fullmatch=True)
-    | st.from_regex(references._PLAIN_GIT, fullmatch=True)
+    st.from_regex(references._PLAIN_FORGE.pattern, fullmatch=True)
+    | st.from_regex(references._PLAIN_GIT.pattern, fullmatch=True)
     | st.sampled_from(["github:a/b.git", "git+ssh://git@h:22/a", "git+https://h/a.tar.gz"])
 )
 def test_the_short_way_of_reading_a_plain_reference_is_the_long_one(word: str) -> None:

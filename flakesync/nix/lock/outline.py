@@ -97,10 +97,8 @@ def decode_outline(kept: bytes | memoryview) -> Outline | None:
         return None
     if not len(places) == len(names) == len(spans) // _SPAN.size:
         return None
-    places = tuple([_places.setdefault(place, place) for place in places])
-    names = tuple([_names.setdefault(name, name) for name in names])
-    below = tuple([_places.setdefault(place, place) for place in below])
-    return Outline(places, names, spans, below)
+    places, below = tuple(map(_places.setdefault, places, places)), tuple(map(_places.setdefault, below, below))
+    return Outline(places, tuple(map(_names.setdefault, names, names)), spans, below)
 
 
 def _is_plain(origin: Origin) -> bool:

@@ -36,6 +36,7 @@ class _Known(NamedTuple):
 
 # By text, label included: equal bytes decode to equal nodes. That two threads may learn the same node only costs time.
 _known: dict[bytes, _Known] = {}
+_nodes: dict[bytes, LockNode] = {}
 # One decoder for all: msgspec compiles the type into it once. It refuses unknown keys of a node and wrong types.
 _decoder = msgspec.json.Decoder(dict[NodeLabel, LockNode])
 
@@ -95,11 +96,19 @@ def find_nodes(data: bytes) -> dict[NodeLabel, tuple[int, int]] | None:
 
 
 def read_node(piece: bytes) -> LockNode:
-    """Return the node in a piece of a lock that `find_nodes` has found. Raises: ValueError: there is none."""
-    known = _known.get(piece) or _learn(piece)
-    if known is None:
-        raise ValueError("no node of a lock")
-    return known.node
+    """Return the node in a piece of a lock that `find_nodes` has found. Raises: ValueError: there is none.
+
+    `find_nodes` has checked it: here it is only decoded.
+    """
+    node = _nodes.get(piece)
+    if node is None:
+        try:
+            (node,) = _decoder.decode(b'{"%b\n    }}' % piece).values()
+        except (ValueError, RecursionError):
+            raise ValueError("no node of a lock") from None
+        if len(_nodes) < _MOST_KNOWN:
+            _nodes[piece] = node
+    return node
 
 
 def _learn(piece: bytes) -> _Known | None:

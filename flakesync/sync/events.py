@@ -1,8 +1,9 @@
 """What happens in a run, for whoever shows it: of `sync`, `publish` and `land`, each with its own results."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+import msgspec
 
 from flakesync.terms import RepoName
 
@@ -10,15 +11,13 @@ Result = TypeVar("Result")
 _Result_co = TypeVar("_Result_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """Work on a repo has begun."""
 
     repo: RepoName
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """A repo has come to a step that can take long: `locking`, `checking`. detail: e.g. the check."""
 
     repo: RepoName
@@ -26,15 +25,13 @@ class Step:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(msgspec.Struct, frozen=True):
     """Something that a person should know and that stops nothing."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finished(Generic[_Result_co]):
+class Finished(msgspec.Struct, Generic[_Result_co], frozen=True):
     """Work on a repo has ended, one way or another; a landing may come back to it.
 
     done, total: of the repos of the run; total 0: they are not counted.

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from flakesync.sync.lockers.auto import LockerChoice
 
@@ -11,8 +12,7 @@ TIMEOUT_S = 3600.0
 """How long `land --wait` waits by default."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """How a landing waits. wait: whether at all. timeout_s: how long in all. sleep, clock: seconds."""
 
     wait: bool = False
@@ -21,8 +21,7 @@ class Patience:
     clock: Callable[[], float] = time.monotonic
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What a person wishes of a run; how many repos at once is part of the workspace.
 
     cache: where mirrors are, and the lock file that keeps two runs of one workspace apart. locker: who writes the

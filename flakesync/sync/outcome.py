@@ -1,6 +1,6 @@
 """What a sync has done about each repo."""
 
-from dataclasses import dataclass
+import msgspec
 
 from flakesync.errors import FlakesyncError
 from flakesync.survey.held.check_holds import CheckHold
@@ -8,8 +8,7 @@ from flakesync.sync.job import PlannedMove, PlannedRewrite
 from flakesync.terms import FlakeDir, RepoName, Rev
 
 
-@dataclass(frozen=True, slots=True)
-class CheckOutcome:
+class CheckOutcome(msgspec.Struct, frozen=True):
     """One check that ran on an update commit, or one command of `after` that ran on its locks.
 
     command: as it is written in a shell. exit_status: negative for the signal that ended it, None: it took too long.
@@ -22,8 +21,7 @@ class CheckOutcome:
     output: str
 
 
-@dataclass(frozen=True, slots=True)
-class FailedFlake:
+class FailedFlake(msgspec.Struct, frozen=True):
     """A flake of a repo whose lock could not be written, while others' were. stale, pinned: what was planned."""
 
     dir: FlakeDir
@@ -32,8 +30,7 @@ class FailedFlake:
     pinned: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Updated:
+class Updated(msgspec.Struct, frozen=True, kw_only=True):
     """Its update branch has a new commit, which dependents lock.
 
     moves: what the plan moved. rewrites: what else of stale locks it has locked anew. locks: what really changed in the
@@ -59,8 +56,7 @@ class Updated:
     record: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unchanged:
+class Unchanged(msgspec.Struct, frozen=True, kw_only=True):
     """Its update branch, or its base, was as planned already. moves: what the plan moves.
 
     branch: None where it was the base, so that there is no update. commit: the tip of that branch, or the base commit,
@@ -76,8 +72,7 @@ class Unchanged:
     holds: tuple[CheckHold, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """It could not be updated. checks, after: those that ran."""
 
     repo: RepoName
@@ -86,8 +81,7 @@ class Failed:
     after: tuple[CheckOutcome, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class FailedUpstream:
+class FailedUpstream(msgspec.Struct, frozen=True):
     """An upstream that has no result to go on with. skipped: it was skipped itself. because: the repo that failed."""
 
     name: RepoName
@@ -100,8 +94,7 @@ class FailedUpstream:
         return f"{self.name} {'was skipped' if self.skipped else 'failed'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True):
     """It was not begun, because it depends on `upstream`."""
 
     repo: RepoName
@@ -111,8 +104,7 @@ class Skipped:
 RepoOutcome = Updated | Unchanged | Failed | Skipped
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncResult:
+class SyncResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run of sync.
 
     run: names the plan. locker: who wrote the locks. repos: those that the plan changes, in the order of the waves,

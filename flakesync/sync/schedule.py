@@ -5,10 +5,11 @@ are fewer machines than ready tasks, the run ends up to a quarter earlier.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from operator import itemgetter
 from typing import Generic, TypeVar
+
+import msgspec
 
 from flakesync.sync.executors import Executor
 from flakesync.sync.executors.here import Inline, Threads
@@ -18,8 +19,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
-class Known(Generic[Result]):
+class Known(msgspec.Struct, Generic[Result], frozen=True):
     """The result of a task that need not be carried out."""
 
     result: Result

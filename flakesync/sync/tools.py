@@ -1,10 +1,11 @@
 """What a process works with: one set for all repos of a run, shared by its threads."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
+
+import msgspec
 
 from flakesync.audit.gate import Gate
 from flakesync.nix.program.command import CheckRun
@@ -25,8 +26,7 @@ class CheckRunner(Protocol):
         """Return how it ended. give_up: asked now and then whether that is not needed any more; see Nix.run_check."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True):
     """What a process works with; threads share it.
 
     check: runs one check of a repo in a folder. gate: what no new lock may add. listener: is told how the work goes on.

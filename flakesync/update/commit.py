@@ -5,8 +5,9 @@ author and date included, so that a rerun, on any machine with the same identity
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from flakesync.cooldown.waivers import PIN
 from flakesync.errors import LockError, SyncError, plain
@@ -28,8 +29,7 @@ MOVER = "flakesync"
 _REBUILT = "an update branch is rebuilt on every run"
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateBranch:
+class UpdateBranch(msgspec.Struct, frozen=True):
     """An update branch with commits that the base does not have.
 
     base: the parent of its commit. single: whether it is exactly one commit, on `base`. run: the run that made it.

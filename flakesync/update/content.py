@@ -1,7 +1,8 @@
 """What an update branch holds, read back from its commits and locks alone: any machine can publish it."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from flakesync.cooldown.waivers import pins_of, waivers_of
 from flakesync.errors import LockError, plain
@@ -25,8 +26,7 @@ THEN = "then sync and publish again"
 MoveKey = tuple[FlakeDir, InputPath]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(msgspec.Struct, frozen=True):
     """One input that an update moves. before, after: its node, or the path that it follows; None: no such input."""
 
     flake: FlakeDir
@@ -50,8 +50,7 @@ class Move:
         return rev_of(locked_of(self.after))
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(msgspec.Struct, frozen=True):
     """The content of an update branch.
 
     commit: its tip. base: the commit of the base branch that it was made on. run: of the sync that made it. pins: that
@@ -68,13 +67,12 @@ class Update:
     moves: tuple[Move, ...]
     below: int
     nodes: tuple[LockNode, ...] = ()
-    waivers: Mapping[PinName, str] = field(default_factory=dict)
+    waivers: Mapping[PinName, str] = msgspec.field(default_factory=dict)
     files: tuple[str, ...] = ()
     holds: tuple[CheckHold, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Locked:
+class Locked(msgspec.Struct, frozen=True):
     """A commit of a repo of the workspace that an update locks anew.
 
     ref: the branch or the tag that the input tracks; None: the default branch. move: the key of the move that locks it;

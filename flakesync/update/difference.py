@@ -1,9 +1,10 @@
 """What changed between two locks, by input path, in Nix's words (`nix flake update` and its commit messages)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
+
+import msgspec
 
 from flakesync.errors import FlakeRefError, plain
 from flakesync.nix.lock.file import LockFile, LockNode
@@ -12,8 +13,7 @@ from flakesync.survey.pins import last_modified
 from flakesync.terms import InputPath, NodeLabel, iso_day, show_path
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(msgspec.Struct, frozen=True):
     """One input path whose entry differs. before, after: the node or the followed path; None: no such input."""
 
     path: InputPath

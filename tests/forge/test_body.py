@@ -1,9 +1,9 @@
-from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from flakesync.nix.lock.file import LockFile, LockNode
 from flakesync.publish.body import (

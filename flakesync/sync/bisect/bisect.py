@@ -3,10 +3,10 @@
 import os
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from flakesync.analysis.moves import Change, Plan, ToUpdate
 from flakesync.cache.layout import journal_file

@@ -1,12 +1,12 @@
 """One probe: some units of a repo's update, locked and committed as if nothing else had moved, and its checks run."""
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Lock
 
 import msgspec
+from msgspec.structs import replace
 
 from flakesync.errors import INTERRUPTED, FlakesyncError
 from flakesync.git.repository import Repository

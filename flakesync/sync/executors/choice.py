@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -26,8 +25,7 @@ _ADDRESS = re.compile(r"(?:tcp|tls)://[^\s/?#]+")
 Done = Updated | Unchanged | Failed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRun:
+class TaskRun(msgspec.Struct, frozen=True, kw_only=True):
     """What an executor works with in one run.
 
     tasks: of all repos, without the commits of their upstreams. lockers: the executor puts there who else has written

@@ -1,11 +1,11 @@
 """What sync does about a repo whose checks fail, where the manifest wants it: it finds what to hold, within limits."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
 import msgspec
+from msgspec.structs import replace
 
 from flakesync.errors import INTERRUPTED, FlakesyncError, SyncError, as_error, plain
 from flakesync.secrets import hide_secrets

@@ -1,7 +1,6 @@
 """Carries out tasks: the way from what a plan says of one repo to its update commit, on this machine."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -29,8 +28,7 @@ Work = Callable[[BumpJob, Tools], Updated | Unchanged]
 """What is done about a repo, as `bump`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """Where tasks are carried out; threads share it.
 
     states: the repos as they were read; those of a task and of its upstreams are enough. repositories: the same, with

@@ -2,9 +2,10 @@
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from flakesync.cache.expiry import read_used
 from flakesync.cache.keep import keep
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from flakesync.workspace.clones.committed import CommitFiles
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What Nix notes of a commit. rev_count: None where it is not known (a forge's archive does not tell)."""
 
     nar_hash: str

@@ -1,7 +1,8 @@
 """A call of Nix's lock algorithm, which is recursive, as a value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.nix.lock.node import LockNode
@@ -14,8 +15,7 @@ Moves = Mapping[InputPath, Fetched]
 Attrs = Mapping[str, Attr] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(msgspec.Struct, frozen=True):
     """One input of a node that is being computed, from a flake.nix or (spec None) from a lock.
 
     ref: None for one that only follows, or whose reference stands in `node`. follows: from the root of the new lock.
@@ -31,8 +31,7 @@ class Input:
     beside: Beside = nothing_beside
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A call of computeLocks. old, old_nodes: the node whose entries may be kept, and the graph that it is of.
 
     made: the inputs of the new node, to be filled. follows_prefix: what the follows of the old graph are relative to.

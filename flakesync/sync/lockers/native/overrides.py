@@ -1,15 +1,15 @@
 """What flakes say of the inputs of their inputs, and which inputs are touched by that or by a move."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from flakesync.nix.expression.inputs import InputSpec
 from flakesync.sync.lockers.native.values import Beside, Dialect, DisagreementError
 from flakesync.terms import InputPath, show_path
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(msgspec.Struct, frozen=True):
     """What a flake says of an input further down. flake: the path of that flake. beside: see Flake."""
 
     spec: InputSpec

@@ -1,10 +1,11 @@
 """What commits hold: found in clones, in locks of the workspace, and by git; each is looked at once a run."""
 
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
+
+import msgspec
 
 from flakesync.cache.layout import facts_file
 from flakesync.cache.single_flight import SingleFlight
@@ -36,8 +37,7 @@ _FLAGS = frozenset({"submodules", "lfs", "exportIgnore", "allRefs"})
 _FACTS = frozenset({"narHash", "lastModified", "revCount"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(msgspec.Struct, frozen=True):
     """What a lock of the workspace says of a commit. bare: whether the flake has no inputs."""
 
     facts: Facts

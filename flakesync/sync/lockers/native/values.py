@@ -1,7 +1,6 @@
 """What the parts of the native locker hand to each other."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -46,8 +45,7 @@ def nothing_beside(path: str) -> "Flake":
     raise NotNativeError(f"what lies at {path} is not known")
 
 
-@dataclass(frozen=True, slots=True)
-class Flake:
+class Flake(msgspec.Struct, frozen=True):
     """A flake as it lies in its source: the inputs of its flake.nix, and its flake.lock (None: it has none).
 
     self_attrs: how it wants to be fetched itself, see FlakeInputs. submodules: whether its source has any. beside:
@@ -56,13 +54,12 @@ class Flake:
 
     inputs: Mapping[str, InputSpec]
     lock: LockFile | None
-    self_attrs: Mapping[str, bool] = field(default_factory=dict)
+    self_attrs: Mapping[str, bool] = msgspec.field(default_factory=dict)
     submodules: bool = False
     beside: Beside = nothing_beside
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True):
     """What a reference leads to.
 
     ref: the reference that was fetched. locked: gives `locked` as it is to be written beside an `original`. flake:
@@ -92,8 +89,7 @@ class Fetcher(Protocol):
         """Return what a reference leads to now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dialect:
+class Dialect(msgspec.Struct, frozen=True):
     """Where the versions of Nix write different locks from the same flakes (`computeLocks` in their `flake.cc`).
 
     overrides_refetch: an input whose reference another flake overrides is fetched anew each time (before 2.20).

@@ -40,7 +40,8 @@ def plain(text: str) -> str:
     Line feeds and tabs stay; escape sequences, other control characters and bidirectional overrides go. A byte of a
     file's name that is no UTF-8 is shown as `\\xff`: it could not be written.
     """
-    text = escaped(without_controls(text))
+    if not (text.isascii() and text.isprintable()):  # most texts are, and have nothing to take away
+        text = escaped(without_controls(text))
     return _QUOTED_BYTE.sub(r"\\x\1", text) if "\\udc" in text else text
 
 

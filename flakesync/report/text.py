@@ -6,8 +6,10 @@ Whatever comes from a lock, a repo or a tool goes through `shown` before it beco
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 from flakesync.errors import plain
 from flakesync.report.alike.capped import alike, capped, likeness
@@ -25,8 +27,7 @@ _LEAST_COLUMN = 8
 _WORDS = re.compile(r"(\s*)(\S*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A run of text in one style."""
 
     text: str
@@ -47,6 +48,7 @@ def to_text(lines: Iterable[Line]) -> str:
     return "".join("".join(span.text for span in each).rstrip() + "\n" for each in lines)
 
 
+@lru_cache(maxsize=4096)
 def shown(text: str) -> str:
     """Return foreign text as it may stand in a line: no control sequences, line feeds or runs of blanks, no secrets."""
     return hide_secrets(" ".join(plain(text).split()))
@@ -59,6 +61,7 @@ def width_of(text: str) -> int:
     return sum(map(_columns, text))
 
 
+@lru_cache(maxsize=1024)
 def _columns(char: str) -> int:
     if unicodedata.category(char) in ("Mn", "Me", "Cf") and char != "\u00ad":
         return 0  # combining marks, joiners, marks of direction; a soft hyphen is shown

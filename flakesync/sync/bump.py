@@ -1,6 +1,5 @@
 """The story of one repo: lock, verify, commit, check, move the branch."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -244,6 +243,8 @@ def _dates(after: Mapping[FlakeDir, LockFile], job: BumpJob) -> list[int]:
 
 
 def _diff(repository: Repository, base: Rev, files: Mapping[str, bytes]) -> str:
+    import difflib
+
     parts: list[str] = []
     for file, new in sorted(files.items()):
         old = repository.read(base, file) or b""

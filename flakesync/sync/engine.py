@@ -1,6 +1,7 @@
 """Carries a plan out: every repo as soon as its upstreams are done; a failed one takes only its dependents along."""
 
 import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from flakesync.audit.gate import make_gate
 from flakesync.cache.layout import made_file, run_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, ManifestError, as_error
-from flakesync.git import process as git_process
+from flakesync.git.failures import no_git
 from flakesync.git.repository import Repository
 from flakesync.net.wall import offline
 from flakesync.nix.reference.identity import Identity
@@ -63,7 +64,8 @@ def sync(
     snapshot = survey.snapshot
     workspace = snapshot.workspace
     _refuse_folders(snapshot.states, plan)
-    git_process.git(["--version"])  # without git no repo could be bumped: then nothing is begun at all
+    if shutil.which("git") is None:  # then nothing is begun at all; most of the work needs no process
+        raise no_git()
     hosts = Hosts(workspace, os.environ)
     with ExitStack() as stack:
         stack.enter_context(offline(options.offline))

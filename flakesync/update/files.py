@@ -5,13 +5,13 @@ The commit names each in a trailer, with the id of its blob (zeros: it is gone):
 Flakesync-File: 4b825dc642cb6eb9a060e54bf8d69288fbee4904 deps.json
 """
 
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from flakesync.git.store.objects import GITLINK, TREE, ObjectReader
 from flakesync.git.trailers import trailers
 from flakesync.git.values import Commit
+from flakesync.patterns import pattern
 from flakesync.terms import InputPath, Rev, is_lock_file
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _LONGEST = 1 << 20
 """Bytes of a flake.nix; what is longer is none."""
 _LETTERS = {7: "a", 8: "b", 9: "t", 10: "n", 11: "v", 12: "f", 13: "r", 34: '"', 92: "\\"}
 _BYTES = {letter: byte for byte, letter in _LETTERS.items()}
-_ESCAPE = re.compile(r'\\(?:([abtnvfr"\\])|([0-3][0-7]{2}))')
+_ESCAPE = pattern(r'\\(?:([abtnvfr"\\])|([0-3][0-7]{2}))')
 
 
 def file_lines(blobs: Mapping[str, str | None], like: str) -> tuple[str, ...]:

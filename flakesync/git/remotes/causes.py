@@ -7,6 +7,8 @@ banners.
 import re
 from typing import Literal, NamedTuple
 
+from flakesync.patterns import pattern
+
 _DEBIAN = "on Debian: apt-get install"
 Kind = Literal["down", "denied", "missing", "settings"]
 """Nobody gets an answer there; the server does not let us in; it has no such repository; ssh or git does not run."""
@@ -14,19 +16,19 @@ Kind = Literal["down", "denied", "missing", "settings"]
 NO_SSH_KEY = "git may not ask for a password here: load an ssh key that the server knows into an agent"
 """What to do where ssh has nothing that a server lets in."""
 
-_NOISE = re.compile(
+_NOISE = pattern(
     r"hint:|warning:|@|(?:remote:)?[\s=*-]*$|connection to \S+ closed"
     r"|please make sure you have the correct access rights|and the repository exists\.$",
     re.IGNORECASE,
 )
-_SAYS_NOTHING = re.compile(
+_SAYS_NOTHING = pattern(
     r"Could not read from remote repository\.?$|the remote end hung up unexpectedly$|unable to fork$"
     r"|protocol error: bad (?:line length character|pack header)|expected flush"
 )
-_PREFIX = re.compile(r"^(?:(?:fatal|error|ssh|remote|ERROR): *)+")
-_ACCESS = re.compile(r"^unable to access '[^']*': *")
-_QUOTED = re.compile(r"'[^']*'")
-_GOES_ON = re.compile(r":\n(?=\S+\[\d+: )")  # `unable to connect to h:`, and below why
+_PREFIX = pattern(r"^(?:(?:fatal|error|ssh|remote|ERROR): *)+")
+_ACCESS = pattern(r"^unable to access '[^']*': *")
+_QUOTED = pattern(r"'[^']*'")
+_GOES_ON = pattern(r":\n(?=\S+\[\d+: )")  # `unable to connect to h:`, and below why
 _MOST = 3
 
 
@@ -39,7 +41,7 @@ class _Words(NamedTuple):
 
 
 def _words(kind: Kind, hint: str | None, *patterns: str) -> _Words:
-    return _Words(kind, re.compile("|".join(patterns)), hint)
+    return _Words(kind, pattern("|".join(patterns)), hint)
 
 
 _CAUSES = (
@@ -129,10 +131,10 @@ def cause_in(err: str) -> Cause | None:
     """Return the cause that standard error of git names; None: none that is known."""
     lines = [(line, _QUOTED.sub("''", line.lower())) for line in _GOES_ON.sub(": ", err).splitlines()]
     ours = [(line, words) for line, words in lines if not words.startswith("remote:")]
-    for kind, pattern, hint in _CAUSES:
+    for kind, said, hint in _CAUSES:
         # What a server says of itself, or what a repository is called, is not about the way there.
         for line, words in lines if kind in ("denied", "missing") else ours:
-            if pattern.search(words) is not None:
+            if said.search(words) is not None:
                 return Cause(kind, _of_host(line) if kind == "down" else reason_in(err), hint)
     return None
 

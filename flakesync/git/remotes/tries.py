@@ -1,6 +1,5 @@
 """Servers that stumble: what is worth another try, how often, and after which pauses (those of the client for APIs)."""
 
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +7,7 @@ from urllib.parse import urlsplit
 
 from flakesync.errors import HostDownError
 from flakesync.git import process
+from flakesync.patterns import pattern
 from flakesync.processes import stop
 
 PAUSES_S = (0.5, 1.0, 2.0)
@@ -16,18 +16,18 @@ DOWN_FOR_S = 60.0
 """How long a server that did not recover is asked only once each time: a hundred repos must not all wait for it."""
 
 # In the words of git, curl, its TLS libraries and ssh.
-_STUMBLES = re.compile(
+_STUMBLES = pattern(
     r"returned error: 5\d\d|\bhttp 5\d\d\b|internal server error"
     r"|connection (?:was )?reset|connection closed by|broken pipe|recv (?:failure|error)|send failure"
     r"|empty reply from server|early eof|unexpected disconnect|hung up unexpectedly"
     r"|non-properly terminated|ssl_error_syscall|unexpected eof|\bcurl (?:16|18|52|55|56|92)\b"
 )
-_REFUSALS = re.compile(
+_REFUSALS = pattern(
     r"returned error: 4\d\d|\bhttp 4\d\d\b|permission denied|access denied|authentication failed"
     r"|could not read (?:user|pass)|host key verification failed|does not appear to be a git repository|\brejected\]"
 )
-_STALLS = re.compile(r"operation too slow|\bcurl 28\b")
-_SCP = re.compile(r"(?:[^@/:\s]+@)?(\[[^\]/]+\]|[^@/:\s]+):")
+_STALLS = pattern(r"operation too slow|\bcurl 28\b")
+_SCP = pattern(r"(?:[^@/:\s]+@)?(\[[^\]/]+\]|[^@/:\s]+):")
 
 REFUSING_FOR_S = 60.0
 """How long nobody else tries a host that cannot be reached: it costs each of many repos little, and is soon back."""

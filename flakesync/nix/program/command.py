@@ -5,7 +5,6 @@ Each call works on a scratch folder (`path:`, the cheapest: no git, no index) an
 """
 
 import os
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from flakesync.nix.program.errors import explain
 from flakesync.nix.program.offline import OPTIONS, walled
 from flakesync.nix.program.process import Ended, no_filters, quiet, run
 from flakesync.nix.reference.url import file_url
+from flakesync.patterns import pattern
 from flakesync.secrets import secrets_of, without_secrets
 from flakesync.terms import InputPath, show_path
 
@@ -36,9 +36,9 @@ _FIRST_WITH_TRACE = (2, 20)
 _FIRST_DECODING_PATHS = (2, 26)
 _FIRST_WITH_CONNECT_TIMEOUT = (2, 34)
 
-_VERSION = re.compile(r"\((?P<name>[^()]*)\)\s+(?P<number>(?P<major>\d+)\.(?P<minor>\d+)\S*)\s*$")
-_INPUT_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_-]*")
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9/._~+=,:@-]+")
+_VERSION = pattern(r"\((?P<name>[^()]*)\)\s+(?P<number>(?P<major>\d+)\.(?P<minor>\d+)\S*)\s*$")
+_INPUT_NAME = pattern(r"[a-zA-Z][a-zA-Z0-9_-]*")
+_PLAIN_PATH = pattern(r"[A-Za-z0-9/._~+=,:@-]+")
 _INSTALL_HINT = "install Nix (on Debian: apt-get install nix-bin), or name it in FLAKESYNC_NIX"
 _NO_REGISTRY = "registry lookups are not allowed"
 _OUTPUT_TAIL_BYTES = 65536

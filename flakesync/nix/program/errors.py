@@ -6,16 +6,17 @@ Nix ≤ 2.19 prints the error first and then the trace (with --show-trace), late
 import re
 
 from flakesync.errors import NixError, plain
+from flakesync.patterns import pattern
 from flakesync.secrets import without_secrets
 from flakesync.system import cause_in
 
 _MAX_LINES = 15
-_INPUT = re.compile(r"while updating the flake input '([^']+)'")
-_NOISE = re.compile(r"warning:|\(use '--show-trace'|• |\s+→ |\s+'[a-z+]+:")
-_TOOL = re.compile(
+_INPUT = pattern(r"while updating the flake input '([^']+)'")
+_NOISE = pattern(r"warning:|\(use '--show-trace'|• |\s+→ |\s+'[a-z+]+:")
+_TOOL = pattern(
     r"fatal: |error: cannot run |ssh: |remote: |.*Permission denied \(|Host key verification|.*Could not read from"
 )
-_UNREACHABLE = re.compile(
+_UNREACHABLE = pattern(
     r"(could not|couldn't|can't) resolve|name resolution|name or service not known|connection (refused|timed out|reset)"
     r"|network is unreachable|no route to host|failed to connect|(could not|couldn't) connect|timeout was reached"
     r"|operation timed out|resolving timed out",
@@ -23,25 +24,25 @@ _UNREACHABLE = re.compile(
 )
 _WALLED = (
     (
-        re.compile(r": (?:Couldn't|Could not) connect to server \(7\)(?: Unsupported proxy scheme for '[^'\n]*')?"),
+        pattern(r": (?:Couldn't|Could not) connect to server \(7\)(?: Unsupported proxy scheme for '[^'\n]*')?"),
         " (not asked with --offline)",
     ),
-    (re.compile(r"transport '([^'\n]*)' not allowed"), r"no server is asked over \1 with --offline"),
+    (pattern(r"transport '([^'\n]*)' not allowed"), r"no server is asked over \1 with --offline"),
 )
 """What curl and git say where `program/offline.py` stops them, and what is said instead."""
 
-REFUSED = re.compile(
+_REFUSED = (
     "terminal prompts disabled|could not read (Username|Password)|Authentication failed|HTTP error 40[134]"
-    "|returned error: 40[13]|repository '[^']*' not found",
-    re.IGNORECASE,
+    "|returned error: 40[13]|repository '[^']*' not found"
 )
+REFUSED = pattern(_REFUSED, re.IGNORECASE)
 """What git and Nix say where a server lets nobody in, or nobody that it does not know."""
 
 _HINTS = (
     ("API rate limit", "give nix a token: `access-tokens` in nix.conf or in NIX_CONFIG"),
     (r"Permission denied \(|Host key verification", "try `ssh` to that host by hand, once"),
     (
-        REFUSED.pattern,
+        _REFUSED,
         "nix and git never ask here: give git a credential helper, or nix an `access-tokens` setting",
     ),
     ("cannot run ssh", "install ssh (on Debian: apt-get install openssh-client)"),
@@ -65,8 +66,8 @@ def explain(
 
     text = plain(without_secrets(stderr, secrets))
     stopped = False
-    for pattern, words in _WALLED if offline else ():
-        text, count = pattern.subn(words, text)
+    for walled, words in _WALLED if offline else ():
+        text, count = walled.subn(words, text)
         stopped = stopped or count > 0
     lines = text.splitlines()
     inputs = _INPUT.findall(text)

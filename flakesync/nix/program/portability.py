@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from flakesync.nix.reference.flakeref import FlakeRef
+from flakesync.patterns import pattern
 
 _ID = "[a-zA-Z][a-zA-Z0-9_-]*"
 _REV = "[0-9a-f]{40}"
@@ -18,7 +19,7 @@ _OLD_HOST = r"[a-z0-9]+(?:\.[a-z0-9]+)*"
 _URL = rf"(?:https?://{_HOST}|ssh://(?:[a-z]+@)?{_HOST}|file://){_PATH}"
 _FORGE_QUERY = rf"(?:ref={_REF}|rev={_REV}|dir={_REF}|host={_OLD_HOST})"
 _GIT_QUERY = rf"(?:ref={_REF}|rev={_REV}|(?:submodules|shallow)=1)"
-_PORTABLE_URL = re.compile(
+_PORTABLE_URL = pattern(
     rf"{_ID}(?:/{_REF})?(?:/{_REV})?"
     rf"|(?:github|gitlab|sourcehut):~?{_WORD}/{_WORD}(?:/{_REF})?(?:\?{_FORGE_QUERY})?"
     rf"|git(?:\+{_URL}|://{_HOST}{_PATH})(?:\?{_GIT_QUERY}(?:&{_GIT_QUERY})*)?"
@@ -44,7 +45,7 @@ _PORTABLE_KEYS = {
     "indirect": frozenset({"id", "ref", "rev"}),
     "path": frozenset({"path"}),
 }
-_AMBIGUOUS_URL = re.compile(
+_AMBIGUOUS_URL = pattern(
     r"""%(?!2[0ABab])              # escapes: decoded at different times
     | (?<!:)(?<!:/)//              # slashes in a row
     | ^(?:git\+)?file:(?!///)      # relative to the working directory
@@ -54,8 +55,8 @@ _AMBIGUOUS_URL = re.compile(
     | ^git\+(?:git|ftp)""",
     re.VERBOSE,
 )
-_ANY_REF = re.compile(r"[a-zA-Z0-9@][a-zA-Z0-9_./@+-]*", re.ASCII)
-_AMBIGUOUS_TEXT = re.compile(r"[^\x21-\x7e]|//")
+_ANY_REF = pattern(r"[a-zA-Z0-9@][a-zA-Z0-9_./@+-]*", re.ASCII)
+_AMBIGUOUS_TEXT = pattern(r"[^\x21-\x7e]|//")
 
 Attrs = Mapping[str, str | int | bool]
 
@@ -72,8 +73,8 @@ def is_portable(attrs: Attrs) -> bool:
 
 
 def _is_portable_value(key: str, value: str | int | bool) -> bool:
-    pattern = _PORTABLE_TEXTS.get(key)
-    return value is True if pattern is None else re.fullmatch(pattern, str(value), re.ASCII) is not None
+    portable = _PORTABLE_TEXTS.get(key)
+    return value is True if portable is None else re.fullmatch(portable, str(value), re.ASCII) is not None
 
 
 def ambiguous(attrs: Attrs, ref: FlakeRef) -> str | None:
@@ -82,8 +83,8 @@ def ambiguous(attrs: Attrs, ref: FlakeRef) -> str | None:
     attrs: as written. ref: what they mean.
     """
     for key, value in attrs.items():
-        pattern = _AMBIGUOUS_URL if key == "url" else _AMBIGUOUS_TEXT
-        if key == "lfs" or (isinstance(value, str) and pattern.search(value)):
+        unclear = _AMBIGUOUS_URL if key == "url" else _AMBIGUOUS_TEXT
+        if key == "lfs" or (isinstance(value, str) and unclear.search(value)):
             return key
     if "type" in attrs and attrs.get("url") != ref.attrs.get("url"):
         return "url"  # older versions leave an attribute as it is

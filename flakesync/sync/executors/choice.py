@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from flakesync.errors import FlakesyncError
+from flakesync.patterns import pattern
 from flakesync.sync.events import Relay
 from flakesync.sync.executors import Executor
 from flakesync.sync.executors.here import Inline, Threads
@@ -20,7 +21,7 @@ KINDS = ("inline", "threads", "processes:N", "dask:ADDRESS")
 """What a person may choose."""
 
 MOST_PROCESSES = 1024
-_ADDRESS = re.compile(r"(?:tcp|tls)://[^\s/?#]+")
+_ADDRESS = pattern(r"(?:tcp|tls)://[^\s/?#]+")
 
 Done = Updated | Unchanged | Failed
 

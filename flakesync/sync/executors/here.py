@@ -1,10 +1,12 @@
 """Tasks in this process: in the caller's thread, or in others."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from flakesync.processes.stop import stopping
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -54,6 +56,8 @@ class Threads(Generic[Job, Result]):
 
         It is called again until all tasks have ended, as they may begin to wait for something new.
         """
+        from concurrent.futures import ThreadPoolExecutor  # 7 ms, with all that it logs by
+
         self._work = work
         self._jobs = jobs
         self._stop = stop
@@ -71,6 +75,8 @@ class Threads(Generic[Job, Result]):
 
     def wait(self) -> Sequence[tuple[str, Result]]:
         """See Executor."""
+        from concurrent.futures import FIRST_COMPLETED, wait
+
         done, _ = wait(self._running, return_when=FIRST_COMPLETED)
         return [(self._running.pop(future), future.result()) for future in done]
 
@@ -78,6 +84,8 @@ class Threads(Generic[Job, Result]):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        from concurrent.futures import wait
+
         with self._pool:
             if kind is not None:
                 with stopping():

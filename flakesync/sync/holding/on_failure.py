@@ -1,13 +1,11 @@
 """What sync does about a repo whose checks fail, where the manifest wants it: it finds what to hold, within limits."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import Lock
 
 import msgspec
-from msgspec.structs import replace
 
-from flakesync.errors import INTERRUPTED, FlakesyncError, SyncError, as_error, plain
+from flakesync.errors import SyncError, plain
 from flakesync.secrets import hide_secrets
 from flakesync.survey.held.check_holds import CheckHold, last_lines
 from flakesync.sync.bisect.commits import CommitRow, CommitStretch, commit_row
@@ -16,13 +14,11 @@ from flakesync.sync.bisect.probe import Prober
 from flakesync.sync.bisect.run import BisectOptions, BisectRun, ProbeRun
 from flakesync.sync.bisect.search import Found, NotFound
 from flakesync.sync.bisect.units import Unit
-from flakesync.sync.bisect.verdicts import result_of
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.events import Step
 from flakesync.sync.job import BumpJob
 from flakesync.sync.tools import Tools
-from flakesync.sync.up_to_date import UpToDateBranches
-from flakesync.terms import RepoName, Rev
+from flakesync.terms import Rev
 from flakesync.workspace.settings.on_failure import OnFailure
 
 _WHY: Mapping[str, str] = {
@@ -40,63 +36,49 @@ class Rest(msgspec.Struct, frozen=True):
     tested: frozenset[str]
 
 
-class Rests:
-    """Finds rests of one run, one after the other: what is guilty in one repo is looked at first in the next."""
+def find_rest(
+    job: BumpJob,
+    units: Sequence[Unit],
+    limits: OnFailure,
+    failed: ChecksFailedError,
+    tools: Tools,
+    *,
+    place: Path,
+    day: str,
+    guilty: Collection[Rev],
+) -> Rest:
+    """Return what to hold, so that the checks pass with the rest, which was checked as a whole.
 
-    def __init__(self, tools: Tools, place: Callable[[RepoName], Path], day: str) -> None:
-        """place: of the journal of a repo. day: today's, UTC."""
-        self._tools = replace(tools, up_to_date=UpToDateBranches(None))
-        self._place = place
-        self._day = day
-        self._guilty: set[Rev] = set()
-        self._one = Lock()
+    job: the whole update, in a throw-away repository. failed: how its checks ended. place: of the journal. day:
+    today's, UTC. guilty: commits with which the checks of other repos fail: what goes there is looked at first.
 
-    def find(self, job: BumpJob, units: Sequence[Unit], limits: OnFailure, failed: ChecksFailedError) -> Rest:
-        """Return what to hold, so that the checks pass with the rest, which was checked as a whole.
-
-        job: the whole update, in a throw-away repository. failed: how its checks ended.
-
-        Raises: FlakesyncError: the failure that it is, with what was found out.
-        """
-        if not result_of(failed.results).is_decided:
-            raise _with_more(failed, "a check that does not end by itself tells nothing of an input")
-        self._tools.listener(Step(job.repo, "bisecting"))
-        try:
-            with self._one:
-                rest = self._find(job, units, limits, failed)
-        except FlakesyncError as error:
-            if error.code in INTERRUPTED:
-                raise
-            raise _with_more(failed, error.message) from error
-        except OSError as error:
-            raise _with_more(failed, as_error(error).message) from error
-        self._guilty |= {hold.rev for hold in rest.holds if hold.rev is not None}
-        return rest
-
-    def _find(self, job: BumpJob, units: Sequence[Unit], limits: OnFailure, failed: ChecksFailedError) -> Rest:
-        prober = Prober(job, self._tools)
-        moving = {*(each.key for each in prober.job.moves), *((each.flake, each.input) for each in prober.job.rewrites)}
-        units = [each for each in units if not moving.isdisjoint(each.moves)]
-        wishes = BisectOptions(max_checks=limits.max_checks, limit_s=limits.limit_s, commits=True)
-        with open_journal(self._place(job.repo), (job.base_rev, prober.tree(), units, job.checks)) as journal:
-            run = BisectRun(prober, units, journal, wishes, _listener(job, self._tools, units))
-            found = run.search(self._suspects(prober.job, units))
-            if not isinstance(found, Found):
-                if found is not None:
-                    journal.forget()  # the next night is to find out anew
-                raise SyncError("nothing-held", _nothing(found, run, units))
-            if not found.passing:
-                journal.forget()
-                raise SyncError("nothing-held", f"nothing else would move without {_named(units, found)}")
-            stretches = dict(_stretches(run, prober.job, units, found))
+    Raises: FlakesyncError: nothing can be held, and why.
+    """
+    prober = Prober(job, tools)
+    job = prober.job
+    moving = {*(each.key for each in job.moves), *((each.flake, each.input) for each in job.rewrites)}
+    units = [each for each in units if not moving.isdisjoint(each.moves)]
+    wishes = BisectOptions(max_checks=limits.max_checks, limit_s=limits.limit_s, commits=True)
+    with open_journal(place, (job.base_rev, prober.tree(), units, job.checks)) as journal:
+        run = BisectRun(prober, units, journal, wishes, _listener(job, tools, units))
+        found = run.search(_suspects(job, units, guilty))
+        if not isinstance(found, Found):
+            if found is not None:
+                journal.forget()  # the next night is to find out anew
+            raise SyncError("nothing-held", _nothing(found, run, units))
+        if not found.passing:
             journal.forget()
-        holds = tuple(_holds(prober.job, units, found, stretches, run.probes, failed, self._day))
-        return Rest(holds, frozenset(prober.passed))
+            raise SyncError("nothing-held", f"nothing else would move without {_named(units, found)}")
+        stretches = dict(_stretches(run, job, units, found))
+        journal.forget()
+    holds = tuple(_holds(job, units, found, stretches, run.probes, failed, day))
+    return Rest(holds, frozenset(prober.passed))
 
-    def _suspects(self, job: BumpJob, units: Sequence[Unit]) -> frozenset[int]:
-        """Return the units that go to a commit with which the checks of another repo fail."""
-        guilty = {each.key for each in job.moves if each.rev in self._guilty}
-        return frozenset(number for number, unit in enumerate(units) if not guilty.isdisjoint(unit.moves))
+
+def _suspects(job: BumpJob, units: Sequence[Unit], guilty: Collection[Rev]) -> frozenset[int]:
+    """Return the units that go to a commit with which the checks of another repo fail."""
+    suspected = {each.key for each in job.moves if each.rev in guilty}
+    return frozenset(number for number, unit in enumerate(units) if not suspected.isdisjoint(unit.moves))
 
 
 def _holds(
@@ -159,13 +141,6 @@ def _nothing(found: NotFound | None, run: BisectRun, units: Sequence[Unit]) -> s
 
 def _named(units: Sequence[Unit], found: Found) -> str:
     return ", ".join(units[each.unit].id for each in found.guilty)
-
-
-def _with_more(failed: ChecksFailedError, why: str) -> ChecksFailedError:
-    """Return the failure, with what is known of it beside."""
-    return ChecksFailedError(
-        failed.results, failed.after, more=f", and nothing could be held: {why}", clone=failed.clone
-    )
 
 
 def _listener(job: BumpJob, tools: Tools, units: Sequence[Unit]) -> Callable[[ProbeRun], None]:

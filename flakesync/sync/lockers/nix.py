@@ -4,7 +4,6 @@ A commit that nobody has pushed is locked from the local repository; then its no
 that the lock had before (nix-command and fetchers agree on it: tried on 2.8, 2.26 and 2.34).
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -24,12 +23,13 @@ from flakesync.nix.program.command import Nix, Override
 from flakesync.nix.program.errors import REFUSED
 from flakesync.nix.reference.flakeref import FORGE_HOSTS, Attr, FlakeRef, identity_of
 from flakesync.nix.reference.url import file_url
+from flakesync.patterns import pattern
 from flakesync.processes.folders import temporary_folder
 from flakesync.sync.lockers import FromClone, FromServer, Move, Request
 from flakesync.terms import FlakeDir, InputPath, flake_file, show_path
 from flakesync.workspace.hosts import Hosts
 
-_LOGIN = re.compile(r"(?<=^git\+https://)[^/?#@:]*:[^/?#@]*@|(?<=^git\+http://)[^/?#@:]*:[^/?#@]*@")
+_LOGIN = pattern(r"(?<=^git\+https://)[^/?#@:]*:[^/?#@]*@|(?<=^git\+http://)[^/?#@:]*:[^/?#@]*@")
 # Where a repository is, and how flake.nix wants it fetched; all other attributes are facts about one commit.
 _PLACE = frozenset({"type", "url", "owner", "repo", "host", "dir"})
 _OF_ARCHIVE = ("type", "url", "rev", "revCount", "lastModified")
@@ -38,7 +38,7 @@ _HOW = frozenset(
     {*_SELF_ATTRS, "exportIgnore", "shallow", "allRefs", "name"}
     | {"verifyCommit", "keytype", "publicKey", "publicKeys"}
 )
-_SERVER = re.compile(r"https://(?:[^/\s'\"]*@)?([^/\s'\"?#]+)")
+_SERVER = pattern(r"https://(?:[^/\s'\"]*@)?([^/\s'\"?#]+)")
 
 
 class NixLocker:

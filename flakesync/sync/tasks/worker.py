@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,7 +15,7 @@ from flakesync.sync.borrowed import borrowed as borrow
 from flakesync.sync.bump import bump
 from flakesync.sync.checks import ChecksFailedError
 from flakesync.sync.files.after import AfterError
-from flakesync.sync.holding.on_failure import Rest, Rests
+from flakesync.sync.holding.rests import Rests
 from flakesync.sync.job import BumpJob, make_job, plan_move
 from flakesync.sync.outcome import Failed, Unchanged, Updated
 from flakesync.sync.preflight import NOBODY, identity_in
@@ -23,6 +24,9 @@ from flakesync.sync.tools import Tools
 from flakesync.terms import RepoName
 from flakesync.workspace.manifest import Workspace
 from flakesync.workspace.snapshot import RepoAtCommit
+
+if TYPE_CHECKING:
+    from flakesync.sync.holding.on_failure import Rest
 
 Work = Callable[[BumpJob, Tools], Updated | Unchanged]
 """What is done about a repo, as `bump`."""
@@ -67,7 +71,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
         job = self.job(task, (*job.holds, *rest.holds))
         return self.work(msgspec.structs.replace(job, tested=rest.tested), self.tools)
 
-    def _rest(self, task: RepoTask, job: BumpJob, failed: ChecksFailedError) -> Rest:
+    def _rest(self, task: RepoTask, job: BumpJob, failed: ChecksFailedError) -> "Rest":
         """Return what can be updated without what breaks the checks. Raises: FlakesyncError."""
         with temporary_folder("bisect") as tmp:
             clone = borrow(self.repositories[task.repo], self.workspace.branch, tmp).clone

@@ -79,6 +79,9 @@ _ROOM_BYTES = 1 << 30
 # Containers often ask for none: each worker would compile all tests anew (five seconds), and each command flakesync.
 sys.dont_write_bytecode = False
 
+# No test looks at formats of schemas, and to import the grammar for them takes two seconds: jsonschema does without.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 # The same examples in every run, so that a run is green or red for what was changed; new ones are looked for with
 # `--hypothesis-profile=search`.
 # How long one takes says something of the machine alone.
@@ -191,7 +194,7 @@ def hermetic(
     """Give the test an environment of its own; the result is its home folder (HOME), outside of `tmp_path`."""
     home = tmp_path_factory.getbasetemp() / f"home-{next(_home_numbers)}"
     make_home(home)
-    # Seven thousand tests do this: most variables are as they were for the test before.
+    # Eleven thousand tests do this: most variables are as they were for the test before.
     wanted, there = environment(home, pytestconfig.stash[_MACHINE]), dict(os.environ)
     for name in there.keys() - wanted.keys() - {"PYTEST_CURRENT_TEST"}:
         monkeypatch.delenv(name)
@@ -311,11 +314,17 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + cores // 2
 
 
+def pytest_collection() -> None:
+    """Collect no garbage while tests are collected: hardly anything is any, and all of it is looked at again."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave seven thousand tests out of every garbage collection, and have fewer of these."""
+    """Leave eleven thousand tests out of every garbage collection, and have fewer of these."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,9 +1,11 @@
 """The recipes of examples/nightly as values, and what it takes to run their shell parts as their runners would."""
 
+import copy
 import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,18 @@ PAGES = (NIGHTLY / "systemd" / "README.md", *(TOP / "docs" / name for name in ("
 
 def load(path: Path) -> Any:
     """Return a YAML file as plain values."""
-    return YAML(typ="safe").load(path)
+    return _read(path.read_text())
+
+
+def _read(text: str) -> Any:
+    """Return what YAML says; the values are the caller's own."""
+    return copy.deepcopy(_parse(text))
+
+
+@cache
+def _parse(text: str) -> Any:
+    # Parts of one recipe are asked for again and again, already when tests are collected.
+    return YAML(typ="safe").load(text)
 
 
 @dataclass(frozen=True)
@@ -82,7 +95,7 @@ def gitlab_script(*parts: str, path: Path = GITLAB) -> str:
 
 def component_inputs(path: Path) -> dict[str, Any]:
     """Return what a component's header says of each input."""
-    header = YAML(typ="safe").load(path.read_text().partition("\n---\n")[0])
+    header = _read(path.read_text().partition("\n---\n")[0])
     inputs: dict[str, Any] = header["spec"]["inputs"]
     return inputs
 
@@ -99,7 +112,7 @@ def component_body(path: Path, **given: object) -> Any:
         return str(what).lower() if isinstance(what, bool) else str(what)
 
     text = path.read_text().partition("\n---\n")[2]
-    return YAML(typ="safe").load(re.sub(r"\$\[\[ inputs\.([a-z-]+) \]\]", value, text))
+    return _read(re.sub(r"\$\[\[ inputs\.([a-z-]+) \]\]", value, text))
 
 
 def variables(job: Any, known: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The documentation, built once a worker, and served on loopback."""
 
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -18,8 +19,9 @@ ROOT = Path(__file__).parents[2]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test of this folder."""
+    here = f"{Path(__file__).parent}{os.sep}"
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if str(item.path).startswith(here):
             item.add_marker("site")
 
 

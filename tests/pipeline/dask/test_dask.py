@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.pipeline.dask.cluster import PATIENCE_S, cluster
 from tests.pipeline.machines import AUTHOR, forget_updates
 from tests.support.nixspace import Space, Take, run_sync
 
-pytest.importorskip("distributed")
+pytestmark = pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed")
 
 
 def make_space(root: Path) -> Space:

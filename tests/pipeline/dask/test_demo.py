@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from flakesync.demo.hosting import Hosted, host_workspace
 from tests.pipeline.dask.cluster import PATIENCE_S, cluster
 from tests.support.nix import RealNix
 
-pytest.importorskip("distributed")
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("distributed") is None, reason="distributed is not installed"),
+]
 
 DAY = date(2026, 11, 29)
 UPDATE = "flakesync/update"

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from flakesync.analysis.moves import Inert
-from flakesync.analysis.reaches import Reach, ReachQuestion, reach
+from flakesync.analysis.reaches import Reach, ReachQuestion, reach, reach_unread
 from flakesync.documents.plan import InertDocument, InertRule
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
@@ -176,7 +176,11 @@ def _by_update(survey: Survey, edge: Edge, answer: Answer, planned: Planned, *, 
     lock = survey.locks.get((edge.upstream, flake_dir_of(edge)))
     now = LockDifference(lock, lock)
     locks = now if fresh else _changed(survey, edge, answer, otherwise=now)
-    return _reach(survey, edge, locks, planned, fresh=fresh) if locks is not None else _UNKNOWN
+    if locks is None:
+        return _UNKNOWN
+    # Nearly always: then none of the locks is read.
+    unread = reach_unread(edge.below, edge.input, _own_below(survey, edge), planned) if locks is now else None
+    return unread if unread is not None else _reach(survey, edge, locks, planned, fresh=fresh)
 
 
 def _changed(survey: Survey, edge: Edge, answer: Answer, *, otherwise: LockDifference) -> LockDifference | None:
@@ -184,18 +188,24 @@ def _changed(survey: Survey, edge: Edge, answer: Answer, *, otherwise: LockDiffe
 
     otherwise: what is returned where that lock is the same. None: one of the two cannot be read.
     """
-    rev, tip, dir = edge.locked_rev, answer.tip, flake_dir_of(edge)
+    rev, tip = edge.locked_rev, answer.tip
     found = survey.differences.lock_only.get((rev, tip)) if rev is not None and tip is not None else None
-    return found.locks(dir) if found is not None and flake_file(dir) in found.files else otherwise
+    if found is None:
+        return otherwise
+    dir = flake_dir_of(edge)
+    return found.locks(dir) if flake_file(dir) in found.files else otherwise
 
 
 def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, *, fresh: bool) -> Reach:
     lock = survey.locks.get((edge.dependent, edge.flake))
     if lock is None:
         return _UNKNOWN
+    own = _own_below(survey, edge)
+    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved), planned)
+
+
+def _own_below(survey: Survey, edge: Edge) -> list[InputPath]:
+    """Return the inputs below an edge's that the flake moves itself."""
     depth = len(edge.input)
     governed = survey.governed_in(edge.dependent, edge.flake).items()
-    own = [path for path, item in governed if len(path) > depth and item.following is None]
-    below = edge.below if edge.follows is None else None
-    asked = ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved, below)
-    return reach(asked, planned)
+    return [path for path, item in governed if len(path) > depth and item.following is None]

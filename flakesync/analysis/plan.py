@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import assert_never
 
 import msgspec
@@ -200,10 +201,17 @@ def _problem(state: RepoState) -> FlakesyncError | None:
 
 
 def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
-    """Decide what moves. selected: only these repos change; the others are taken as they are."""
+    """Decide what moves, and name the run that carries it out. selected: as of `decide`."""
+    return with_run(survey, decide(survey, selected))
+
+
+def decide(survey: Survey, selected: frozenset[RepoName]) -> Plan:
+    """Decide what moves. The run has no name yet, which takes as long as to write the plan down.
+
+    selected: only these repos change; the others are taken as they are.
+    """
     planner = _Planner(survey)
-    graph = survey.graph
-    for wave in graph.waves:
+    for wave in survey.graph.waves:
         for name in wave:
             if name in selected:
                 try:
@@ -211,9 +219,10 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is this repo's
                     planner.problems[name] = as_error(error)
     deferred = [stays for stays in planner.deferred if _matters(planner, stays)]
-    plan = Plan(
+    waves = _waves(planner.changes)
+    return Plan(
         run="",
-        waves=_waves(planner.changes),
+        waves=waves,
         unchanged=tuple(
             name for name in sorted(selected) if name not in planner.changes and name not in planner.problems
         ),
@@ -222,16 +231,16 @@ def make_plan(survey: Survey, selected: frozenset[RepoName]) -> Plan:
         problems=planner.problems,
         unusable=planner.unusable,
         failing=planner.failing,
-    )
-    # What stays decides nothing, and names no run.
-    return msgspec.structs.replace(
-        plan,
-        run=_run_name(survey, plan),
         inert=tuple(sorted(planner.inert, key=by_place)),
         pins=(*pin_choices(survey), *external_choices(survey)),
         undecided=tuple(undecided(survey)),
-        on_hold=tuple(find_on_hold(survey, plan.changes())),
+        on_hold=tuple(find_on_hold(survey, chain.from_iterable(waves))),
     )
+
+
+def with_run(survey: Survey, plan: Plan) -> Plan:
+    """Return a plan with the name of its run."""
+    return msgspec.structs.replace(plan, run=_run_name(survey, plan))
 
 
 def _waves(
@@ -257,11 +266,12 @@ def _matters(planner: _Planner, stays: Held) -> bool:
 def _run_name(survey: Survey, plan: Plan) -> str:
     """Return a name: the same for the same decisions on the same bases, so that a rerun makes the same commits.
 
-    Not what is known of a commit's age: another machine may know it from somebody else. Nor how long an input is held.
+    Not what is known of a commit's age: another machine may know it from somebody else. Nor how long an input is held,
+    and what stays, which decides nothing.
     """
     waves = tuple(tuple((name, tuple(map(_without_proof, moving))) for name, moving in wave) for wave in plan.waves)
-    held = (each for each in plan.held if not each.ahead)
-    plan = msgspec.structs.replace(plan, waves=waves, held=tuple(map(_without_words, held)))
+    held = tuple(_without_words(each) for each in plan.held if not each.ahead)
+    plan = msgspec.structs.replace(plan, waves=waves, held=held, inert=(), pins=(), on_hold=())
     states = ((name, survey.snapshot.states[name]) for name, _ in plan.changes())
     bases = {name: state.base_rev if isinstance(state, RepoAtCommit) else None for name, state in states}
     text = msgspec.json.encode([bases, plan_document(plan)], order="sorted")

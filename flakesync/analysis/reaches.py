@@ -37,7 +37,6 @@ class ReachQuestion(msgspec.Struct, frozen=True):
 
     own: input paths of the dependent that it moves itself. fresh: the dependent moves to `after` in any case, so that
     its nodes need not be those of `before`. moved: what differs between before and after, where that is known already.
-    below: the inputs of the node at `at`, where they are known without reading the lock; None: they are not.
     """
 
     dependent: LockFile
@@ -47,7 +46,6 @@ class ReachQuestion(msgspec.Struct, frozen=True):
     own: Collection[InputPath] = ()
     fresh: bool = False
     moved: MovedInputs | None = None
-    below: Mapping[str, NodeLabel | InputPath] | None = None
 
 
 _Place = tuple[InputPath, NodeLabel, NodeLabel | None, NodeLabel | None]
@@ -60,9 +58,6 @@ def reach(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reac
     planned: input paths of the upstream that its update moves on top of `after`, and the commits; None: one that is not
     known yet.
     """
-    unread = _without_reading(asked, planned)
-    if unread is not None:
-        return unread
     start = _start(asked)
     if start is None:
         return Reach((), ((),))
@@ -89,20 +84,25 @@ def reach(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reac
     return Reach(_without_below({*moved.paths, *planned}), tuple(sorted(reaching)))
 
 
-def _without_reading(asked: ReachQuestion, planned: Mapping[InputPath, Rev | None]) -> Reach | None:
-    """Return the answer where it can be told without the locks, which are then not read; None: it cannot.
+def reach_unread(
+    below: Mapping[str, NodeLabel | InputPath],
+    at: InputPath,
+    own: Collection[InputPath],
+    planned: Mapping[InputPath, Rev | None],
+) -> Reach | None:
+    """Return what an update of the upstream moves, where that can be told without the locks; None: it cannot.
 
-    An update moves what is planned and nothing else. What the dependent has by a follows, or moves itself, stops it.
-    What it does not have at all is new to it. Of what has a node there, the locks say whether it is the upstream's.
+    Nothing but what is planned moves then. What the dependent has by a follows, or moves itself, stops it. What it does
+    not have at all is new to it. Of what has a node there, the locks say whether it is the upstream's.
+
+    below: the inputs of the upstream's node in the dependent's lock. at, own: as of a ReachQuestion.
     """
-    if asked.below is None or asked.before is not asked.after:
-        return None
     reaching: set[InputPath] = set()
     for path in filter(None, planned):
         first = path[:1]
-        if isinstance(asked.below.get(path[0]), tuple) or (*asked.at, *first) in asked.own:
+        if isinstance(below.get(path[0]), tuple) or (own and (*at, *first) in own):
             continue
-        if path[0] in asked.below or first not in planned:
+        if path[0] in below or first not in planned:
             return None
         reaching.add(first)
     return Reach(_without_below(planned), tuple(sorted(reaching)))

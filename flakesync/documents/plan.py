@@ -23,7 +23,7 @@ class EditDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "
     to: str
 
 
-class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+class ChangeDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename={"from_": "from"}):
     """One input that moves; `to` is `{"rev": …}`, `{"update_of": repo}`, or of a stale lock `{"flake_nix": words}`.
 
     reaches: inputs of the upstream whose move is the reason; empty where there is another one. edit: what is written
@@ -46,7 +46,7 @@ class RepoPlanDocument(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[ChangeDocument]
 
 
-class StaysDocument(msgspec.Struct, frozen=True, kw_only=True):
+class StaysDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One input that does not move, and why."""
 
     repo: str
@@ -56,7 +56,7 @@ class StaysDocument(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class InertDocument(msgspec.Struct, frozen=True, kw_only=True):
+class InertDocument(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One input that stays, as nothing that its upstream moved reaches it. moved: those inputs of the upstream.
 
     behind: commits between locked_rev and tip_rev; 0: it is the upstream's update of this run that does not reach it.

@@ -64,15 +64,17 @@ def plan(
       flakesync plan --format gitlab --out plan.json > pipeline.yml
     """
     from flakesync.analysis.documents.plan import plan_document
-    from flakesync.analysis.plan import make_plan
+    from flakesync.analysis.plan import decide, with_run
 
     if form != "text" and common.json:
         raise typer.BadParameter("--json and --format exclude each other", param_hint="'--format'")
     workspace, selected = open_workspace(common)
     survey = look(common, workspace)
-    decided = make_plan(survey, selected)
+    decided = decide(survey, selected)
     document = plan_document(decided)
     keep_to_the_end(decided, document)
+    if form != "text" or out is not None:
+        decided = with_run(survey, decided)
     if form != "text":
         screen.answer_text(_pipeline(survey, decided, form, max_jobs, waves))
     elif common.json:

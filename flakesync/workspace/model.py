@@ -117,12 +117,14 @@ class Repo(msgspec.Struct, frozen=True, kw_only=True):
 
     def hold_on(self, flake: FlakeDir, path: InputPath) -> Hold | None:
         """Return the hold with an end that keeps an input where it is, the one that ends last; None: there is none."""
+        if not self.holds:  # nearly always, and asked of each input that moves
+            return None
         covering = (each for each in self.holds if each.covers(flake, path))
-        return max(covering, key=lambda each: each.until, default=None) if self.holds else None
+        return max(covering, key=lambda each: each.until, default=None)
 
     def why_held(self, flake: FlakeDir, path: InputPath) -> str | None:
         """Return why an input is not moved, `hold` where it never is; None: it may move."""
-        if matches(self.hold, path):
+        if self.hold and matches(self.hold, path):
             return "hold"
         found = self.hold_on(flake, path)
         return found.why if found is not None else None

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from flakesync.analysis.inert import Planned, flake_dir_of, inert_of, judge
+from flakesync.analysis.inert import flake_dir_of, inert_of, judge
 from flakesync.analysis.moves import Change, Held, Inert, ToRev, ToUpdate
+from flakesync.analysis.reaches import NOTHING_PLANNED, Planned
 from flakesync.nix.reference.flakeref import Attr
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
@@ -27,6 +28,10 @@ class Update(msgspec.Struct, frozen=True):
     moves: Mapping[FlakeDir, Planned]
     beside: str | None
 
+    def planned_in(self, flake: FlakeDir) -> Planned:
+        """Return what it moves in one flake."""
+        return self.moves.get(flake, NOTHING_PLANNED)
+
 
 Updates = Mapping[RepoName, Update]
 """What the plan has decided so far: the updates of the repos that change."""
@@ -39,7 +44,7 @@ def update_of(state: RepoState, changes: Iterable[Change]) -> Update:
     for change in changes:
         moves.setdefault(change.flake, {})[change.input] = change.to.rev if isinstance(change.to, ToRev) else None
         beside = beside if change.edit is None else "flake.nix"
-    return Update(moves, beside)
+    return Update({dir: Planned(found) for dir, found in moves.items()}, beside)
 
 
 _ON_BRANCH = ("at", "behind")
@@ -159,7 +164,7 @@ def _decide(survey: Survey, edge: Edge, updates: Updates) -> EdgeVerdict:
         # It arrives as any other commit of the upstream does.
         return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated, {more} too"))
     if answer is not None and answer.position in _ON_BRANCH:
-        planned = update.moves.get(flake_dir_of(edge), {}) if update is not None and answer.on_base else None
+        planned = update.planned_in(flake_dir_of(edge)) if update is not None and answer.on_base else None
         return EdgeVerdict(edge, _on_branch(survey, edge, answer, upstream, planned), deferred)
     if updating and on_base and deferred is None:
         return EdgeVerdict(edge, _change(edge, ToUpdate(edge.upstream), f"{edge.upstream} is updated"))
@@ -174,7 +179,7 @@ def _on_branch(
 ) -> Change | Inert | None:
     """Decide on an edge whose commit is on the branch that it tracks. planned: as `judge` takes it."""
     verdict = judge(survey, edge, answer, planned)
-    reaches = tuple(path for path in verdict.reaches if path)  # an empty one: it cannot be told what
+    reaches = tuple(filter(None, verdict.reaches))  # an empty one: it cannot be told what
     reads = f", and {edge.upstream} reads its own flake.lock ({verdict.reads})" if verdict.reads is not None else ""
     match verdict.to:
         case "update":

@@ -4,24 +4,19 @@ The one place where this is decided: drift, plan, status and landing ask here. d
 """
 
 import posixpath
-from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
 
 from flakesync.analysis.moves import Inert
-from flakesync.analysis.reaches import Reach, ReachQuestion, reach, reach_unread
+from flakesync.analysis.reaches import NOTHING_PLANNED, Planned, Reach, ReachQuestion, reach, reach_unread
 from flakesync.documents.plan import InertDocument, InertRule
 from flakesync.survey.external import MOVABLE
 from flakesync.survey.graph import Edge
 from flakesync.survey.survey import Survey, answer_for
-from flakesync.terms import FlakeDir, InputPath, RepoName, Rev, flake_file, show_path
+from flakesync.terms import FlakeDir, InputPath, RepoName, flake_file, show_path
 from flakesync.workspace.differences import LockDifference
 from flakesync.workspace.history import Answer
-
-Planned = Mapping[InputPath, Rev | None]
-"""The inputs that an upstream's update moves, and the commits; None: one that is made in this run."""
-
 
 _UNKNOWN = Reach((), ((),))
 """What cannot be read counts as moved, and as reached."""
@@ -79,9 +74,8 @@ def judge(survey: Survey, edge: Edge, answer: Answer, planned: Planned | None = 
     moving = "tip" if behind and (not lock_only or base.reaching or reads) else None
     update = _by_update(survey, edge, answer, planned, fresh=moving is not None) if planned is not None else None
     if update is not None and (update.reaching or reads):
-        return Verdict(
-            "update", moved=update.moved, reaches=tuple(sorted({*base.reaching, *update.reaching})), reads=reads
-        )
+        reaches = tuple(sorted({*base.reaching, *update.reaching})) if base.reaching else update.reaching
+        return Verdict("update", moved=update.moved, reaches=reaches, reads=reads)
     if moving is not None:
         return Verdict("tip", moved=base.moved, reaches=base.reaching, reads=reads if lock_only else None)
     moved = {*base.moved, *(update.moved if update is not None else ())}
@@ -168,19 +162,21 @@ def _from_base(survey: Survey, edge: Edge, answer: Answer) -> Reach:
     locks = _changed(survey, edge, answer, otherwise=_SAME)
     if locks is None:
         return _UNKNOWN
-    return _NOTHING if locks is _SAME else _reach(survey, edge, locks, {}, fresh=False)
+    return _NOTHING if locks is _SAME else _reach(survey, edge, locks, NOTHING_PLANNED, fresh=False)
 
 
 def _by_update(survey: Survey, edge: Edge, answer: Answer, planned: Planned, *, fresh: bool) -> Reach:
     """Return what the upstream's update moves. fresh: the edge moves to the tip in any case."""
-    lock = survey.locks.get((edge.upstream, flake_dir_of(edge)))
-    now = LockDifference(lock, lock)
-    locks = now if fresh else _changed(survey, edge, answer, otherwise=now)
+    locks = _SAME if fresh else _changed(survey, edge, answer, otherwise=_SAME)
     if locks is None:
         return _UNKNOWN
-    # Nearly always: then none of the locks is read.
-    unread = reach_unread(edge.below, edge.input, _own_below(survey, edge), planned) if locks is now else None
-    return unread if unread is not None else _reach(survey, edge, locks, planned, fresh=fresh)
+    if locks is _SAME:
+        unread = reach_unread(edge.below, edge.input, _own_below(survey, edge), planned)
+        if unread is not None:  # nearly always: then none of the locks is read
+            return unread
+        lock = survey.locks.get((edge.upstream, flake_dir_of(edge)))
+        locks = LockDifference(lock, lock)
+    return _reach(survey, edge, locks, planned, fresh=fresh)
 
 
 def _changed(survey: Survey, edge: Edge, answer: Answer, *, otherwise: LockDifference) -> LockDifference | None:
@@ -201,7 +197,7 @@ def _reach(survey: Survey, edge: Edge, locks: LockDifference, planned: Planned, 
     if lock is None:
         return _UNKNOWN
     own = _own_below(survey, edge)
-    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved), planned)
+    return reach(ReachQuestion(lock, edge.input, locks.before, locks.after, own, fresh, locks.moved), planned.moves)
 
 
 def _own_below(survey: Survey, edge: Edge) -> list[InputPath]:

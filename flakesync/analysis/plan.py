@@ -46,25 +46,25 @@ class _Planner:
 
     def repo(self, state: RepoState) -> None:
         """Decide on one repo; its upstreams have been decided on."""
-        problem = _problem(state)
+        name, problem = state.name, _problem(state)
         if problem is not None:
-            self.problems[state.name] = problem
+            self.problems[name] = problem
             return
         changes: list[Change] = []
         for flake in state.flakes:
             if flake.problem is not None:
                 where = f"{flake.dir}: " if flake.problem.kind == "no-lock" and flake.dir != "." else ""
-                self.unusable[state.name, flake.dir] = f"{where}{flake.problem.detail}"
+                self.unusable[name, flake.dir] = f"{where}{flake.problem.detail}"
             if flake.lock is None:
                 continue
             self._mend(changes, state, flake)
-            governed = self.survey.governed_in(state.name, flake.dir)
+            governed = self.survey.governed_in(name, flake.dir)
             for pinned in governed.values():
                 if pinned.following is None:
                     self._keep(changes, state, flake.dir, pinned.input, self._pin(pinned))
             edges = [
                 edge
-                for edge in self.survey.edges_into(state.name, flake.dir)
+                for edge in self.survey.edges_into(name, flake.dir)
                 if edge.input not in governed and edge.follows is None and not self._is_stale(flake.dir, edge.input)
             ]
             for each in decide_edges(self.survey, edges, self.updates):
@@ -74,12 +74,12 @@ class _Planner:
                     self.inert.append(each.decided)
                 else:
                     self._keep(changes, state, flake.dir, each.edge.input, each.decided)
-            for item in _external_inputs(self.survey, state.name, flake):
+            for item in _external_inputs(self.survey, name, flake):
                 self._keep(changes, state, flake.dir, item.path, self._external(state, flake.dir, item))
             self.held += _left_by_what_they_follow(self.survey, governed, flake.dir, changes)
         if changes:
-            self.changes[state.name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
-            self.updates[state.name] = update_of(state, changes)
+            self.changes[name] = tuple(sorted(changes, key=lambda change: (change.flake, change.input)))
+            self.updates[name] = update_of(state, changes)
 
     def _mend(self, changes: list[Change], state: RepoState, flake: FlakeState) -> None:
         """Decide on the inputs on which a flake.nix and its lock disagree, or are to: in nearly all flakes none."""

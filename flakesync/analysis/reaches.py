@@ -5,6 +5,7 @@ What the dependent has there by a follows or by a URL of its own, the upstream c
 """
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -48,6 +49,18 @@ class ReachQuestion(msgspec.Struct, frozen=True):
     moved: MovedInputs | None = None
 
 
+class Planned(msgspec.Struct, frozen=True, dict=True):
+    """What an update of a repo moves in one of its flakes: input paths, and the commits; None: one made in this run."""
+
+    moves: Mapping[InputPath, Rev | None] = {}
+
+    @cached_property
+    def moved(self) -> tuple[InputPath, ...]:
+        """The inputs that move, without what lies below them."""
+        return _without_below(self.moves)
+
+
+NOTHING_PLANNED = Planned()
 _Place = tuple[InputPath, NodeLabel, NodeLabel | None, NodeLabel | None]
 """A path below the upstream, and its nodes in the dependent's lock, and in the upstream's before and after."""
 
@@ -88,7 +101,7 @@ def reach_unread(
     below: Mapping[str, NodeLabel | InputPath],
     at: InputPath,
     own: Collection[InputPath],
-    planned: Mapping[InputPath, Rev | None],
+    planned: Planned,
 ) -> Reach | None:
     """Return what an update of the upstream moves, where that can be told without the locks; None: it cannot.
 
@@ -98,14 +111,14 @@ def reach_unread(
     below: the inputs of the upstream's node in the dependent's lock. at, own: as of a ReachQuestion.
     """
     reaching: set[InputPath] = set()
-    for path in filter(None, planned):
+    for path in filter(None, planned.moves):
         first = path[:1]
         if isinstance(below.get(path[0]), tuple) or (own and (*at, *first) in own):
             continue
-        if path[0] in below or first not in planned:
+        if path[0] in below or first not in planned.moves:
             return None
         reaching.add(first)
-    return Reach(_without_below(planned), tuple(sorted(reaching)))
+    return Reach(planned.moved, tuple(sorted(reaching)))
 
 
 def _without_below(paths: Collection[InputPath]) -> tuple[InputPath, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from flakesync.analysis.reaches import ReachQuestion, reach, reach_unread
+from flakesync.analysis.reaches import Planned, ReachQuestion, reach, reach_unread
 from flakesync.nix.lock.file import LockFile
 from flakesync.terms import InputPath, NodeLabel, Rev
 from tests.support import locks
@@ -200,7 +200,7 @@ def test_what_is_decided_without_the_locks_is_what_they_would_say(seed: int) -> 
     own = [("u", *path) for path in known if chance.random() < 0.1]
     taken_node = dependent.node(("u",))
     assert taken_node is not None
-    unread = reach_unread(taken_node.inputs, ("u",), own, planned)
+    unread = reach_unread(taken_node.inputs, ("u",), own, Planned(planned))
     assert unread in (None, reach(ReachQuestion(dependent, ("u",), there, there, own), planned))
 
 
@@ -219,5 +219,5 @@ def test_what_is_decided_without_the_locks_is_what_they_would_say(seed: int) -> 
 def test_the_inputs_of_the_upstreams_node_tell_nearly_all(
     planned: InputPath, own: Sequence[InputPath], reached: Sequence[InputPath] | None
 ) -> None:
-    found = reach_unread({"followed": ("x",), "had": NodeLabel("had")}, ("u",), own, {planned: B})
+    found = reach_unread({"followed": ("x",), "had": NodeLabel("had")}, ("u",), own, Planned({planned: B}))
     assert (found.reaching if found is not None else None) == reached

@@ -1,5 +1,7 @@
 """From the common options to the workspace that a command works on."""
 
+import gc
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +10,7 @@ from flakesync.cli.options import Common
 from flakesync.errors import FlakesyncError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from flakesync.survey.graph import RepoGraph
     from flakesync.survey.survey import Survey
@@ -25,6 +27,17 @@ def keep_to_the_end(*values: object) -> None:
     Until another workspace is opened, where a process runs several commands.
     """
     _TO_THE_END.extend(values)
+
+
+@contextmanager
+def _all_kept() -> "Iterator[None]":
+    """Spare what is read in this context the search for cycles, now and later: it is kept to the end, all of it."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def open_workspace(common: Common) -> "tuple[Workspace, frozenset[RepoName]]":
@@ -59,7 +72,7 @@ def look(
     from flakesync.survey.read import read_survey
 
     notes: list[str] = []
-    with screen.busy(reading(workspace), quiet=common.quiet):
+    with screen.busy(reading(workspace), quiet=common.quiet), _all_kept():
         survey = read_survey(workspace, at=at, offline=common.offline, note=notes.append, waived=waived)
     keep_to_the_end(survey)
     if not common.quiet:

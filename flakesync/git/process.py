@@ -13,10 +13,11 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+import msgspec
 
 from flakesync.errors import FlakesyncError, GitError, plain
 from flakesync.git.failures import no_env, no_git, not_started, of_machine
@@ -50,8 +51,7 @@ _SILENCE_S = 1800.0
 """How long git may take for the next piece of a stream: the last resort where something in it never ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a git process said. status: exit status. err: standard error, without secrets and control characters.
 
     folder: the repository that it worked in; empty: none.

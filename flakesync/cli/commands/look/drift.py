@@ -7,7 +7,7 @@ import typer
 
 from flakesync.cli import screen
 from flakesync.cli.complete import kinds
-from flakesync.cli.opening import look, open_workspace, show_hints, show_undecided
+from flakesync.cli.opening import keep_to_the_end, look, open_workspace, show_hints, show_undecided
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK, FlakesyncError
 
@@ -55,6 +55,7 @@ def drift(
     report = find_drift(survey, selected)
     if wanted:
         report = only_kinds(report, wanted)
+    keep_to_the_end(report)
     if common.json:
         screen.answer_json(report)
     elif markdown:

@@ -82,6 +82,8 @@ def prepare(
     before: dict[str, Callable[[], None]] = {}
     for place, options in PLACES.items():
         _drift(root, caches / f"{place}.before", options)
+        # The order of repos is kept since anything was behind, or looked at: edges change more rarely than commits.
+        _run(root, caches / f"{place}.before", "graph", options)
         shutil.copytree(caches / f"{place}.before", caches / f"{place}.again")
     move(root, count)
     for place, options in PLACES.items():

@@ -299,7 +299,16 @@ class _Reader:
             url=url,
             path=path,
             aliases=aliases,
-            **shared._asdict(),
+            base=shared.base,
+            flakes=shared.flakes,
+            groups=shared.groups,
+            hold=shared.hold,
+            checks=shared.checks,
+            after=shared.after,
+            propagate=shared.propagate,
+            keep=shared.keep,
+            follow=shared.follow,
+            on_failure=shared.on_failure,
             identities=frozenset(identities),
         )
 

@@ -395,7 +395,8 @@ def read_file(path: str) -> bytes | None:
 def store_of(path: str) -> tuple[int, int] | None:
     """Return what tells the folder of refs and objects of the repository at `path` from all others; None: it has none.
 
-    It is one for a clone and all its worktrees, by whatever path. Nothing in it is read, so its owner does not matter.
+    It is one for a clone and all its worktrees, by whatever path. Nothing in it is read, so its owner does not matter,
+    and a folder that is no repository is told from others all the same.
     """
     try:
         found = os.stat(path + "/.git")  # noqa: PTH116
@@ -404,11 +405,19 @@ def store_of(path: str) -> tuple[int, int] | None:
             if folders is None:
                 return None
             found = os.stat(folders[1])  # noqa: PTH116
-    except (OSError, GitError):
-        if not _is_git_dir(path):
+    except GitError:
+        return None
+    except OSError:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except OSError:
             return None
-        found = os.stat(path)  # noqa: PTH116
     return found.st_dev, found.st_ino
+
+
+def is_repository(path: str) -> bool:
+    """Tell whether a folder is meant to be the top of a repository; `ObjectReader.open` says whether it is sound."""
+    return os.path.lexists(path + "/.git") or _is_git_dir(path)
 
 
 def _named_folders(top: str) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from flakesync.cache.layout import fetched_file
 from flakesync.errors import GitError, HostDownError
 from flakesync.git.settings import AskShared, read_shared_settings
 from flakesync.git.store.base import LOCAL_REFS, BranchTip, branch_tip, default_branch
-from flakesync.git.store.objects import ObjectReader, read_file, store_of
+from flakesync.git.store.objects import ObjectReader, is_repository, read_file, store_of
 from flakesync.nix.reference.flakeref import identity_of_url
 from flakesync.nix.reference.identity import identity_of
 from flakesync.terms import Rev
@@ -102,12 +102,10 @@ def is_read_at_server(workspace: Workspace, repo: Repo) -> bool:
     """Tell whether a clone is read at its server's branches: the manifest names one, and it is not the clone itself."""
     if workspace.read == "local" or repo.url is None or repo.path is None or repo.url.git_url() is None:
         return False
-    identity = repo.url.identity
-    # By its folder alone: whether it can be read is found out when it is, by each repo's own reader.
-    store = store_of(str(repo.path))
-    if store is None:
+    place, identity = str(repo.path), repo.url.identity
+    if not is_repository(place):
         return False
-    return identity is None or bool(identity.host) or store_of(identity.path) != store
+    return identity is None or bool(identity.host) or store_of(identity.path) != store_of(place)
 
 
 def find_branches(

@@ -74,15 +74,28 @@ def clear_own(path: Path) -> None:
 
 
 def _leftovers(path: Path) -> Iterator[str]:
+    # Strings here: each run looks at every mirror so, and pathlib takes twice as long.
     for folder in _FOLDERS:
-        place = path / folder
-        for name in os.listdir(place) if place.is_dir() else ():  # noqa: PTH208
+        place = f"{path}/{folder}" if folder else str(path)
+        for name, _ in _entries(place):
             # A `.keep` is there while a pack is being fetched; afterwards it would keep the pack for ever.
             if name.endswith((".lock", ".keep")) or name.startswith(_TEMPORARY) or name == "gc.pid":
                 yield f"{place}/{name}"
     for top in ("refs", "logs"):
-        for folder, _, names in os.walk(path / top):
-            for name in names:
+        folders = [f"{path}/{top}"]
+        for folder in folders:
+            for name, is_folder in _entries(folder):
                 file = f"{folder}/{name}"
-                if name.endswith(".lock") or (top == "refs" and is_blank(read_file(file))):
+                if is_folder:
+                    folders.append(file)
+                elif name.endswith(".lock") or (top == "refs" and is_blank(read_file(file))):
                     yield file
+
+
+def _entries(folder: str) -> list[tuple[str, bool]]:
+    """Return what is in a folder, and whether it is one; nothing where there is no folder. Raises: OSError."""
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -91,7 +91,7 @@ class Upstreams:
         try:
             job = worker.job(task, task.holds)
             with Repository.open(state.clone) as repository:
-                edited, before = edited_files(repository, job), locks_before(job, repository)
+                edited, before = edited_files(repository, job), locks_before(job, repository, {})
                 if commit is not None and is_on_base(repository, commit, task):
                     existing = UpdateBranch(commit.rev, task.base_rev, single=True, run=trailer(commit, RUN))
                     if is_current(job, repository, worker.tools.gate, existing, before, edited):

@@ -9,15 +9,27 @@ import msgspec
 from flakesync.errors import FlakesyncError, as_error
 from flakesync.git.repository import Repository
 from flakesync.git.scratch.alternates import borrow_objects
+from flakesync.nix.lock.file import LockFile
 from flakesync.processes.folders import temporary_folder
 from flakesync.sync.job import full_ref
-from flakesync.terms import RepoName
+from flakesync.terms import FlakeDir, RepoName, Rev
 from flakesync.workspace.snapshot import RepoAtCommit, RepoState, Snapshot
 
 
 def at_commits(states: Mapping[RepoName, RepoState]) -> dict[RepoName, RepoAtCommit]:
     """Return the repos that were read at a commit."""
     return {name: state for name, state in states.items() if isinstance(state, RepoAtCommit)}
+
+
+def locks_at_base(states: Mapping[RepoName, RepoState]) -> dict[tuple[Rev, FlakeDir], LockFile]:
+    """Return the locks of base commits as they were read, by commit and folder of the flake.
+
+    Without those that cannot be used, and those of repos that were read at their update branch.
+    """
+    read = (state for state in at_commits(states).values() if not state.updated)
+    return {
+        (state.base_rev, flake.dir): flake.lock for state in read for flake in state.flakes if flake.lock is not None
+    }
 
 
 @contextmanager

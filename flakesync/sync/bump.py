@@ -54,7 +54,7 @@ def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
         if known and old is not None and is_sound(repository.reader, old, files):
             return _unchanged(job, old)
         edited = edited_files(repository, job)
-        before = locks_before(job, repository)
+        before = locks_before(job, repository, tools.locks)
         try:
             existing = find_update_branch(repository, job.branch, job.base_rev, job.tracking)
             current = existing is not None and is_current(job, repository, tools.gate, existing, before, edited)
@@ -112,12 +112,20 @@ def _files_of(job: BumpJob, repository: Repository, tip: Rev | None) -> list[str
         return locks
 
 
-def locks_before(job: BumpJob, repository: Repository) -> dict[FlakeDir, LockFile]:
-    """Return the locks at the base: those that move, and those of flakes that are edited, as far as they have one."""
+def locks_before(
+    job: BumpJob, repository: Repository, known: Mapping[tuple[Rev, FlakeDir], LockFile]
+) -> dict[FlakeDir, LockFile]:
+    """Return the locks at the base: those that move, and those of flakes that are edited, as far as they have one.
+
+    known: those that have been read already, by their commit.
+    """
     found: dict[FlakeDir, LockFile] = {}
     for dir in dict.fromkeys([*job.flakes, *(dir for dir, _ in job.edits)]):
-        data = repository.read(job.base_rev, flake_file(dir))
-        if data is not None or dir in job.flakes:
+        lock = known.get((job.base_rev, dir))
+        data = repository.read(job.base_rev, flake_file(dir)) if lock is None else None
+        if lock is not None:
+            found[dir] = lock
+        elif data is not None or dir in job.flakes:
             found[dir] = read_lock(data or b"", flake_file(dir))
     return found
 

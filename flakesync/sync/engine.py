@@ -20,7 +20,7 @@ from flakesync.git.repository import Repository
 from flakesync.net.wall import offline
 from flakesync.nix.reference.identity import Identity
 from flakesync.survey.survey import Survey
-from flakesync.sync.borrowed import at_commits, repositories_of
+from flakesync.sync.borrowed import at_commits, locks_at_base, repositories_of
 from flakesync.sync.bump import bump
 from flakesync.sync.events import Finished, Listener, Note, Relay, Started
 from flakesync.sync.executors import Executor
@@ -83,6 +83,7 @@ def sync(
         listener = one_at_a_time(listener)
         relay = Relay(listener)
         tools = make_tools(options, make_gate(workspace, clones), sources, hosts, relay, up_to_date)
+        tools = replace(tools, locks=locks_at_base(snapshot.states))
         worker = Worker(
             workspace=workspace,
             states=at_commits(snapshot.states),

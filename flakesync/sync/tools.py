@@ -1,6 +1,6 @@
 """What a process works with: one set for all repos of a run, shared by its threads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from flakesync.audit.gate import Gate
+from flakesync.nix.lock.file import LockFile
 from flakesync.nix.program.command import CheckRun
 from flakesync.sync.bisect.verdicts import VerdictCache
 from flakesync.sync.events import Event, Listener, Note, Progress, Result
@@ -16,6 +17,7 @@ from flakesync.sync.lockers.auto import FoundNix, choose_locker
 from flakesync.sync.lockers.native.sources import Sources
 from flakesync.sync.options import Options
 from flakesync.sync.up_to_date import UpToDateBranches
+from flakesync.terms import FlakeDir, Rev
 from flakesync.workspace.hosts import Hosts
 
 
@@ -31,7 +33,7 @@ class Tools(msgspec.Struct, frozen=True):
 
     check: runs one check of a repo in a folder. gate: what no new lock may add. listener: is told how the work goes on.
     up_to_date: the update branches that are known to be as planned. verdicts: how checks have ended on which trees;
-    None: that is not kept.
+    None: that is not kept. locks: of commits that have been read already, by commit and folder of the flake.
     """
 
     locker: Locker
@@ -40,6 +42,7 @@ class Tools(msgspec.Struct, frozen=True):
     listener: Callable[[Progress], None]
     up_to_date: UpToDateBranches
     verdicts: VerdictCache | None = None
+    locks: Mapping[tuple[Rev, FlakeDir], LockFile] = {}
 
 
 def make_tools(

@@ -27,6 +27,7 @@ def measure(manifest: Path, cache: Path, kind: str) -> None:
     workspace = load_workspace(manifest)
     survey = read_survey(workspace)
     plan = make_plan(survey, select(workspace, (), (), ()))
+    gc.freeze()
     found: dict[str, float] = {}
     run_on = engine.run_on
 

@@ -26,18 +26,15 @@ _decoder = msgspec.msgpack.Decoder(tuple[str, dict[Rev, _Files]])
 class KeptFiles:
     """What is known of commits. Where the cache cannot be read or written, or holds anything else, nothing is."""
 
-    def __init__(self, place: Path) -> None:
-        """place: the file it is kept in; it need not exist."""
+    def __init__(self, place: Path, *beside: Path) -> None:
+        """place: the file it is kept in; it need not exist. beside: more files of the kind, which are only read."""
         self._place = place
-        self._known: dict[Rev, _Files] = {}
+        self._known = _read(place)
+        for other in beside:
+            for rev, files in _read(other).items():
+                self._known[rev] = {**files, **self._known.get(rev, {})}
         self._read: dict[Rev, Mapping[str, bytes | None]] = {}
         self._used: set[Rev] = set()
-        try:
-            version, known = _decoder.decode(place.read_bytes())
-        except (OSError, ValueError):
-            return
-        if version == _FORMAT:
-            self._known = known
 
     def files(self, rev: Rev, names: Iterable[str]) -> dict[str, bytes | None] | None:
         """Return the files `names` of a commit (None: there is no such file); None if not all of them are known."""
@@ -75,6 +72,14 @@ class KeptFiles:
         unused = [item for item in self._known.items() if item[0] not in self._used]
         _keep(kept, unused, min(_MOST_UNUSED_BYTES, _UNUSED_SHARE * taken))
         keep(self._place, _encoded(kept))
+
+
+def _read(place: Path) -> dict[Rev, _Files]:
+    try:
+        version, known = _decoder.decode(place.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if version == _FORMAT else {}
 
 
 def _encoded(kept: Mapping[Rev, Mapping[str, bytes | memoryview | None]]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@
     orders/SHA256               in which order the repos of a graph are bumped, the latest 64
     files/HASH.updates          what runs of a manifest have found on its update branches
     files/HASH.made             what is on the update commits that its syncs have made
+    files/HASH.outlines         the outlines of the locks on these
     fetched/HASH                when a clone was last brought up to its server
     repositories/HASH.json      what a forge has said of a repository
     checks/HASH.json            what a forge has said of the checks of a commit
@@ -167,6 +168,11 @@ def updates_file(cache: Path, manifest: Path) -> Path:
 def made_file(cache: Path, manifest: Path) -> Path:
     """Return the file with what is on the update commits that runs of a manifest have made."""
     return commit_files(cache, manifest).with_suffix(".made")
+
+
+def outlines_file(cache: Path, manifest: Path) -> Path:
+    """Return the file with the outlines of locks on the update commits that runs of a manifest have made."""
+    return commit_files(cache, manifest).with_suffix(".outlines")
 
 
 def edits_file(cache: Path, manifest: Path) -> Path:

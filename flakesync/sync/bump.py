@@ -32,6 +32,7 @@ from flakesync.update.commit import (
 from flakesync.update.difference import Difference, describe_all
 from flakesync.update.files import file_lines, named_files
 from flakesync.update.made import encode_made
+from flakesync.workspace.clones.flakes import outline_of
 
 
 def bump(job: BumpJob, tools: Tools) -> Updated | Unchanged:
@@ -188,8 +189,17 @@ def _make(
         files=tuple(sorted({*edited, *ran.entries})),
         checks=run_checks(job, tools, repository, commit, ran.results) if checked else (),
         diff=_diff(repository, job.base_rev, files) if job.borrowed is not None else None,
+        outlines=_outlines(after, files) if job.borrowed is None else {},
         record=encode_made(job.base_rev, differing.values(), job.branch) if locks_alone else None,
     )
+
+
+def _outlines(after: Mapping[FlakeDir, LockFile], files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the outlines of new locks: who reads the update branch next need not take them apart."""
+    found: dict[str, bytes] = {}
+    for dir, lock in after.items():
+        found |= outline_of(dir, lock, files[flake_file(dir)])
+    return found
 
 
 def _file_lines(job: BumpJob, edited: Mapping[str, bytes], ran: AfterFiles) -> Iterator[str]:

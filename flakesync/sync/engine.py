@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from flakesync.analysis.moves import Plan, ToRev
 from flakesync.audit.gate import make_gate
-from flakesync.cache.layout import made_file, run_file
+from flakesync.cache.files import KeptFiles
+from flakesync.cache.layout import made_file, outlines_file, run_file
 from flakesync.cache.lock import exclusive
 from flakesync.errors import FlakesyncError, ManifestError, as_error
 from flakesync.git.failures import no_git
@@ -41,6 +42,7 @@ from flakesync.update.commit import find_update_branch
 from flakesync.update.content import left_on
 from flakesync.update.made import MadeUpdates
 from flakesync.workspace.hosts import Hosts
+from flakesync.workspace.model import Workspace
 from flakesync.workspace.snapshot import PlainFolder, RepoState, Snapshot
 
 
@@ -102,8 +104,8 @@ def sync(
         finally:
             up_to_date.write()
             run.costs.write()
-            place = made_file(options.cache, workspace.file) if not options.dry_run else None
-            _keep_made(run.outcomes.values(), MadeUpdates(place, workspace.branch))
+            if not options.dry_run:
+                _keep_made(run.outcomes.values(), workspace, options.cache)
         for name in plan.unchanged:
             run.leave(name)
     order = [*(name for name, _ in plan.changes()), *sorted(plan.problems)]
@@ -217,12 +219,17 @@ def _names(lockers: Sequence[str]) -> str:
     return ", ".join(dict.fromkeys(name for each in lockers if each for name in each.split(", ")))
 
 
-def _keep_made(outcomes: Iterable[RepoOutcome], made: MadeUpdates) -> None:
-    """Keep what is on the update commits of a run, so that status need not read them."""
+def _keep_made(outcomes: Iterable[RepoOutcome], workspace: Workspace, cache: Path) -> None:
+    """Keep what is on the update commits of a run, so that status need not read them, nor take their locks apart."""
+    made = MadeUpdates(made_file(cache, workspace.file), workspace.branch)
+    outlines = KeptFiles(outlines_file(cache, workspace.file))
     for outcome in outcomes:
-        if isinstance(outcome, Updated) and outcome.record is not None:
-            made.add(outcome.commit, outcome.record)
+        if isinstance(outcome, Updated):
+            if outcome.record is not None:
+                made.add(outcome.commit, outcome.record)
+            outlines.add(outcome.commit, outcome.outlines)
     made.write()
+    outlines.write()
 
 
 def _refuse_folders(states: Mapping[RepoName, RepoState], plan: Plan) -> None:

@@ -1,5 +1,7 @@
 """What a sync has done about each repo."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from flakesync.errors import FlakesyncError
@@ -38,6 +40,7 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True):
     ran. diff: of its flake.lock and flake.nix files, a unified one; None unless it is a dry run. failed_upstreams:
     those that failed or were skipped, and whose update does not reach it. holds: inputs that stay, as the checks fail
     with them. record: of `encode_made`; None: who wants to know what its commit holds has to read it.
+    outlines: of its locks, as `outline_of` gives them.
     """
 
     repo: RepoName
@@ -54,6 +57,7 @@ class Updated(msgspec.Struct, frozen=True, kw_only=True):
     failed_flakes: tuple[FailedFlake, ...] = ()
     holds: tuple[CheckHold, ...] = ()
     record: bytes | None = None
+    outlines: Mapping[str, bytes] = {}
 
 
 class Unchanged(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 import msgspec
 
 from flakesync.cache.files import KeptFiles
-from flakesync.cache.layout import commit_files
+from flakesync.cache.layout import commit_files, outlines_file
 from flakesync.errors import (
     CacheError,
     FlakesyncError,
@@ -183,7 +183,8 @@ def read_locks(
 def _read_all(reading: _Reading, *, offline: bool) -> Snapshot:
     workspace = reading.workspace
     # Two manifests that share a file by accident keep more in it, and nothing wrong.
-    kept = KeptFiles(commit_files(reading.cache, workspace.file))
+    beside = [outlines_file(reading.cache, workspace.file)] if reading.at == "update" else []
+    kept = KeptFiles(commit_files(reading.cache, workspace.file), *beside)
     reading = reading._replace(kept=kept, shared=cache(read_shared_settings))
     local, asking, states = _split(workspace)
     states += [_read_local(reading, repo) for repo in local]

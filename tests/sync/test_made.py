@@ -4,14 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from flakesync.cache.layout import cache_dir, made_file, updates_file
+from flakesync.cache.files import KeptFiles
+from flakesync.cache.layout import cache_dir, made_file, outlines_file, updates_file
 from flakesync.documents.pulls.status import RepoStatus
+from flakesync.git.repository import Repository
+from flakesync.nix.lock.file import LockFile
+from flakesync.nix.lock.outline import decode_outline
 from flakesync.publish.standing import look as steps
 from flakesync.publish.status import status
 from flakesync.survey.read import read_graph
 from flakesync.sync.executors.choice import MakeExecutor, inline
 from flakesync.sync.executors.processes import Processes
+from flakesync.terms import FlakeDir, Rev
 from flakesync.update.content import read_update
+from flakesync.workspace.clones import flakes
+from flakesync.workspace.clones.flakes import outline_of
 from flakesync.workspace.manifest import load_workspace
 from tests.support.nixspace import UPDATE, UPDATE_BRANCH, Space, Take, run_sync
 from tests.support.repos import run_git
@@ -146,3 +153,22 @@ def test_a_record_that_is_damaged_is_made_up_for_by_reading(space: Space, read: 
     found = look(manifest)
     assert len(read) == 3
     assert found == look_closely(manifest)
+
+
+@pytest.mark.parametrize("executor", [inline, lambda run: Processes(run, 2)])
+def test_the_outlines_of_new_locks_are_those_that_reading_them_finds(
+    space: Space, executor: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = space.manifest()
+    run_sync(manifest, executor=executor)
+    kept = KeptFiles(outlines_file(cache_dir(), manifest))
+    for name in space.names:
+        with Repository.open(space.path(name)) as repository:
+            rev = Rev(repository.ref(UPDATE) or "")
+            data = repository.read(rev, "flake.lock") or b""
+        expected = outline_of(FlakeDir("."), LockFile.parse(data), data)
+        assert kept.files(rev, expected) == expected
+        assert all(map(decode_outline, expected.values()))
+    # Who reads the update branches takes no lock apart.
+    monkeypatch.setattr(flakes, "_read_locks", lambda *_: pytest.fail("a lock was read"))
+    assert {each.updated for each in read_graph(load_workspace(manifest), at="update").states.values()} == {True}

@@ -194,7 +194,7 @@ def _read_locks(
     if kept is not None:
         for each in flakes:
             if each.lock is not None and (data := locks[flake_file(each.dir)]) is not None:
-                kept.add(rev, {_outline_name(each.dir): encode_outline(each.lock, bytes(data))})
+                kept.add(rev, outline_of(each.dir, each.lock, bytes(data)))
     return flakes
 
 
@@ -234,6 +234,11 @@ def _read_known(
         flake = FlakeState(dir, lock, outline=read)
         flakes.append(flake if differs == _AGREED else _with_compared(flake, differs))
     return tuple(flakes)
+
+
+def outline_of(dir: FlakeDir, lock: LockFile, data: bytes) -> dict[str, bytes]:
+    """Return the outline of the lock in `data`, by the name that `read_flakes` looks for among what is kept."""
+    return {_outline_name(dir): encode_outline(lock, data)}
 
 
 def _outline_name(dir: FlakeDir) -> str:

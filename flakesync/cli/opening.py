@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flakesync.cli import screen
+from flakesync.cli import screen, signals
 from flakesync.cli.options import Common
 from flakesync.errors import FlakesyncError
 
@@ -30,8 +30,11 @@ def keep_to_the_end(*values: object) -> None:
 
 
 @contextmanager
-def _all_kept() -> "Iterator[None]":
-    """Spare what is read in this context the search for cycles, now and later: it is kept to the end, all of it."""
+def all_kept() -> "Iterator[None]":
+    """Spare what is read in this context the search for cycles, now and later, where it is kept to the end anyway."""
+    if not signals.are_watched():  # in a process that goes on, what is garbage by now would never be freed
+        yield
+        return
     gc.disable()
     try:
         yield
@@ -72,7 +75,7 @@ def look(
     from flakesync.survey.read import read_survey
 
     notes: list[str] = []
-    with screen.busy(reading(workspace), quiet=common.quiet), _all_kept():
+    with screen.busy(reading(workspace), quiet=common.quiet), all_kept():
         survey = read_survey(workspace, at=at, offline=common.offline, note=notes.append, waived=waived)
     keep_to_the_end(survey)
     if not common.quiet:

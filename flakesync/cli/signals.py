@@ -30,6 +30,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Nobody sends it by accident, and nobody notices: it is ignored where there is no handler.
 _KICK = signal.SIGURG
 
+_watched = False
 _first: int | None = None
 _heard = False
 _leaving = threading.Lock()
@@ -37,6 +38,8 @@ _leaving = threading.Lock()
 
 def watch() -> None:
     """Let signals end this process from now on; one that is ignored (`nohup`) stays so."""
+    global _watched
+    _watched = True
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
@@ -46,6 +49,11 @@ def watch() -> None:
     signal.signal(_KICK, lambda *_: None)
     sys.unraisablehook = _no_interrupt
     threading.Thread(target=_watch, args=(heard,), daemon=True).start()
+
+
+def are_watched() -> bool:
+    """Tell whether signals end this process: it is the program's own, which ends with its command."""
+    return _watched
 
 
 def have_come() -> bool:

@@ -421,7 +421,7 @@ def test_ctrl_c_while_modules_are_imported_is_ctrl_c(acme: Path, at: str, entry:
 
 def test_ctrl_c_while_a_class_is_made_is_ctrl_c(acme: Path) -> None:
     """Python 3.11 makes another exception of it."""
-    assert interrupted_at(acme, ("-m", "flakesync"), AT="msgspec", IN_A_CLASS="1") == "interrupted\n"
+    assert interrupted_at(acme, ("-m", "flakesync"), AT="flakesync.workspace.model", IN_A_CLASS="1") == "interrupted\n"
 
 
 def interrupted_at(acme: Path, entry: tuple[str, ...], **more: str) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from flakesync.cli import screen
-from flakesync.cli.opening import keep_to_the_end, note_unread, open_workspace, reading, show_hints
+from flakesync.cli.opening import all_kept, keep_to_the_end, note_unread, open_workspace, reading, show_hints
 from flakesync.cli.options import Common, with_common
 from flakesync.errors import EXIT_FINDINGS, EXIT_OK
 
@@ -41,7 +41,7 @@ def graph(
     if common.json and format not in (None, "json"):
         raise typer.BadParameter(f"only one of --json and --format {format} can be given")
     workspace, selected = open_workspace(common)
-    with screen.busy(reading(workspace), quiet=common.quiet):
+    with screen.busy(reading(workspace), quiet=common.quiet), all_kept():
         whole = read_graph(workspace, at=at, offline=common.offline, renew=True)
     keep_to_the_end(whole)
     part = part_of(whole, selected)

@@ -13,6 +13,7 @@ from flakesync.survey.read import read_graph
 from flakesync.terms import RepoName
 from tests.forge.town import BRANCH, Town, make_town
 from tests.support import repos
+from tests.support.kept import Kept
 from tests.support.memory_forge import MemoryServers
 
 NAMES = [f"r{number}" for number in range(60)]
@@ -58,6 +59,14 @@ def by_path_alone(town: Town) -> None:
     (town.root / "workspace.toml").write_text('[workspace]\nname = "acme"\njobs = 2\n' + "".join(lines))
 
 
+def sixty(root: Path) -> Town:
+    """Return repos whose updates are out, each with its pull request."""
+    town = make_town(root, dict.fromkeys(NAMES, ()))
+    town.bump_all()
+    town.publish()
+    return town
+
+
 def by_url_alone(town: Town) -> None:
     lines = [f'[repos.{name}]\nurl = "git+{town.url(name)}"\n' for name in town.names]
     (town.root / "workspace.toml").write_text('[workspace]\nname = "acme"\njobs = 2\n' + "".join(lines))
@@ -93,10 +102,8 @@ def test_offline_mirrors_take_no_git_at_all(tmp_path: Path, git: Git) -> None:
 
 
 @pytest.mark.parametrize("kind", ["clones", "mirrors"])
-def test_each_server_is_asked_once_and_hardly_any_git_comes_on_top(tmp_path: Path, git: Git, kind: str) -> None:
-    town = make_town(tmp_path / "town", dict.fromkeys(NAMES, ()))
-    town.bump_all()
-    town.publish()
+def test_each_server_is_asked_once_and_hardly_any_git_comes_on_top(kept: Kept, git: Git, kind: str) -> None:
+    town = kept.again("sixty", sixty)
     if kind == "mirrors":
         by_url_alone(town)
     look(town, forge=True)
@@ -134,13 +141,11 @@ def test_a_server_that_moves_after_it_was_read_is_seen_at_the_next_run(tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["clones", "mirrors"])
-def test_publish_of_an_unchanged_set_asks_each_server_once_too(tmp_path: Path, git: Git, kind: str) -> None:
-    town = make_town(tmp_path / "town", dict.fromkeys(NAMES, ()))
-    town.bump_all()
-    town.publish()
+def test_publish_of_an_unchanged_set_asks_each_server_once_too(kept: Kept, git: Git, kind: str) -> None:
+    town = kept.again("sixty", sixty)
     if kind == "mirrors":
         by_url_alone(town)
-        town.read()
+    town.publish()
     calls = git.calls(lambda: town.publish())
     asking = [call for call in calls if "ls-remote" in call]
     assert len(asking) == len(NAMES)

@@ -163,9 +163,7 @@ def make_town(
         inputs |= {up: _taken(town.url(up), tips[up], (refs or {}).get(up), up in chosen) for up in upstreams}
         files = {"flake.nix": "{ outputs = _: { }; }\n", "flake.lock": locks.to_bytes(locks.lock(inputs)).decode()}
         tips[name] = repos.make_repo(town.clone(name), files)
-        repos.clone_bare(town.clone(name), town.server(name))
-        repos.run_git("remote", "add", "origin", town.url(name), cwd=town.clone(name))
-        repos.run_git("fetch", "-q", "origin", cwd=town.clone(name))
+        repos.clone_to_server(town.clone(name), town.server(name), town.url(name))
     town.manifest()
     return town
 

@@ -104,6 +104,26 @@ def put_on_server(clone: Path, storage: Path, url: str) -> None:
         ref.parent.mkdir(parents=True, exist_ok=True)
         ref.write_text(tip)
     (origin / "HEAD").write_text(f"ref: refs/remotes/origin/{head}\n")
+    _name_origin(git_dir, url)
+
+
+def clone_to_server(clone: Path, server: Path, url: str) -> None:
+    """Do what `git clone --bare`, `git remote add origin URL` and `git fetch` do, without a process.
+
+    For a clone with one branch, which is HEAD's, and objects that git has not packed.
+    """
+    git_dir = clone / ".git"
+    head = (git_dir / "HEAD").read_text().strip().removeprefix("ref: refs/heads/")
+    _initialise(server, head, bare=True)
+    shutil.copytree(git_dir / "objects", server / "objects", dirs_exist_ok=True)
+    tracking = git_dir / "refs/remotes/origin" / head
+    tracking.parent.mkdir(parents=True)
+    for ref in (server / "refs/heads" / head, tracking):
+        shutil.copyfile(git_dir / "refs/heads" / head, ref)
+    _name_origin(git_dir, url)
+
+
+def _name_origin(git_dir: Path, url: str) -> None:
     with (git_dir / "config").open("a") as config:
         config.write(f'[remote "origin"]\n\turl = {url}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n')
 

@@ -6,11 +6,12 @@ serve as an oracle for the real one.
 
 import base64
 import hashlib
-import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 Json = dict[str, Any]
 """A JSON object that tests take apart and break."""
@@ -107,7 +108,8 @@ def lock(inputs: Inputs) -> Json:
 
 def to_bytes(document: Json) -> bytes:
     """Return the JSON bytes that Nix would write for `document`."""
-    return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    # As json.dumps does it with sorted keys and an indentation, which is three times as slow.
+    return msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=2) + b"\n"
 
 
 def small_lock() -> Json:

@@ -27,9 +27,7 @@ _CHANNELS, _FLAKEHUB = "channels.nixos.org", "flakehub.com"
 PUBLISHERS = frozenset({_CHANNELS, _FLAKEHUB})
 """Hosts of identities that are published archives: what repository they were made from, no address says."""
 _DEFAULT_PORTS = {"", "22", "80", "443", "9418"}
-_URL = pattern(
-    r"(?:[a-z]+\+)?([a-z][a-z0-9.-]*):(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?.*", re.IGNORECASE | re.DOTALL
-)
+_URL = pattern(r"(?:[a-z]+\+)?([a-z][a-z0-9.-]*):(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?.*", re.IGNORECASE | re.DOTALL)
 _HOST = pattern(r"(\[[^\]]*\]|[^:\[]*)(?::(.*))?", re.DOTALL)
 _SCP = pattern(r"(?:[^/@]*@)?(\[[^\]]*\]|[^/:@]+):(?!//)(.*)", re.DOTALL)
 # What a server or Nix adds to a tarball's URL without making it another source.

@@ -16,8 +16,8 @@ from benchmarks.fleet import WAVES, make_fleet
 from benchmarks.measure import python, show
 from benchmarks.native import COUNT, LOOPED, WHO, Ground, Row, loop, timed, tips
 
-ROUNDS = 2
-KINDS = ("inline", "processes:2")
+ROUNDS = 3
+KINDS = ("inline", "processes:2", "processes:4")
 
 
 def rounds(folder: Path) -> tuple[dict[str, dict[str, float]], float | None]:

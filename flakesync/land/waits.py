@@ -3,8 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
 from flakesync.analysis.inert import flake_dir_of
 from flakesync.analysis.reaches import ReachQuestion, reach
 from flakesync.git.repository import Repository
@@ -48,7 +46,7 @@ def waited_for(
     for edge in edges:
         if edge.upstream not in moving:
             continue
-        now = msgspec.structs.replace(edge, locked=after.get((edge.flake, edge.input), edge.locked))
+        now = edge.locked_at(after.get((edge.flake, edge.input), edge.locked))
         moves = moving[edge.upstream]
         always = edge.kind == "source" or state.workspace.repo(edge.upstream).propagate == "always"
         if always or moves is None or state.names_update(now) or _reaches(graph, edge, locks, moves):

@@ -17,7 +17,7 @@ from flakesync.nix.reference.source import archived_ref
 from flakesync.survey.order.find import Order, Pair
 from flakesync.survey.order.kept import order_of
 from flakesync.terms import EdgeKind, FlakeDir, InputPath, NodeLabel, RepoName, Rev
-from flakesync.workspace.inputs import OwnInput, branch_of
+from flakesync.workspace.inputs import OwnInput, branch_of, rev_of
 from flakesync.workspace.snapshot import FlakeState, RepoState, Snapshot
 
 
@@ -43,6 +43,10 @@ class Edge(msgspec.Struct, frozen=True):
     fixed: bool = False
     follows: InputPath | None = None
     below: Mapping[str, NodeLabel | InputPath] = {}
+
+    def locked_at(self, locked: Mapping[str, Attr]) -> "Edge":
+        """Return the same input, locked to something else. locked: as in a lock."""
+        return msgspec.structs.replace(self, locked=locked, locked_rev=rev_of(locked))
 
 
 class RepoGraph:

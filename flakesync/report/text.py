@@ -269,9 +269,9 @@ def last_title(titles: Line, last: str, width: int) -> Line:
 
 def with_detail(head: Sequence[Line], detail: str, at: int, indent: int, width: int) -> list[Line]:
     """Return `head`, whose lines end at column `at`, and a text beside it, or below at `indent` for want of room."""
-    room = width - at
-    if not detail or room < min(24, width_of(detail)):
-        below = wrap(detail, width - indent) if detail else []
+    room, columns = width - at, width_of(detail)
+    if not columns or room < min(24, columns):  # a text of joiners alone takes none, and is not shown
+        below = wrap(detail, width - indent) if columns else []
         heads = [piece for each in head for piece in fold(_bare(each), width, indent)]
         return [*heads, *(line(" " * indent, Span(piece, "dim")) for piece in below)]
     return beside(head, [line(Span(piece, "dim")) for piece in wrap(detail, room)], at)

@@ -140,7 +140,7 @@ def test_a_repo_that_cannot_be_read_for_what_nobody_foresaw_fails_alone(
     assert [words for words in names_the_others if words not in ran.out] == []
 
 
-PLANNED = (plan, "mends", lambda _survey, state, _flake: state.name == "tool")
+PLANNED = (plan, "_external_inputs", lambda _survey, name, _flake: name == "tool")
 FOUND = (drift, "findings_of", lambda _rule, _survey, repos: "tool" in repos)
 
 

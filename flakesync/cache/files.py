@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from flakesync.cache.keep import keep
+from flakesync.cache.keep import discard_part, keep
 from flakesync.terms import Rev
 
 _FORMAT = "flakesync/kept/1"
@@ -65,6 +65,8 @@ class KeptFiles:
         That is a multiple of what this run used: each run reads all that is kept, and it must not grow for years.
         """
         if not self._read:
+            # What a run was about to keep when it was killed, a later one may not find out again.
+            discard_part(self._place)
             return
         kept: dict[Rev, Mapping[str, bytes | memoryview | None]] = {}
         used = [item for item in self._known.items() if item[0] in self._used]

@@ -86,10 +86,10 @@ class _Planner:
         self.stale = frozenset()
         if not (flake.stale or flake.edits or flake.unedited):
             return
-        anew = [*map(self._with_proof, mends(self.survey, state, flake)), *self._unedited(state, flake)]
-        self.stale = frozenset((flake.dir, each.input) for each in anew)
-        changes += [each for each in anew if isinstance(each, Change)]
-        self.held += [each for each in anew if isinstance(each, Held)]
+        decisions = [*map(self._with_proof, mends(self.survey, state, flake)), *self._unedited(state, flake)]
+        self.stale = frozenset((flake.dir, decision.input) for decision in decisions)
+        changes += [decision for decision in decisions if isinstance(decision, Change)]
+        self.held += [decision for decision in decisions if isinstance(decision, Held)]
 
     def _unedited(self, state: RepoState, flake: FlakeState) -> Iterator[Change | Held]:
         """Yield what becomes of the inputs whose reference is not edited, and note the first that fails the repo."""

@@ -187,7 +187,7 @@ def order_file(cache: Path, key: str) -> Path:
 
 def fetched_file(cache: Path, git_dir: str, refs: str) -> Path:
     """Return the file whose time is that at which a clone's refs below `refs` were last those of its server."""
-    return cache / f"fetched/{_digest(f'{git_dir}{chr(0)}{refs}')[:32]}"
+    return cache / "fetched" / _digest(f"{git_dir}\0{refs}")[:32]
 
 
 def repository_file(cache: Path, *key: str) -> Path:

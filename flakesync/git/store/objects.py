@@ -395,8 +395,8 @@ def read_file(path: str) -> bytes | None:
 def store_of(path: str) -> tuple[int, int] | None:
     """Return what tells the folder of refs and objects of the repository at `path` from all others; None: it has none.
 
-    It is one for a clone and all its worktrees, by whatever path. Nothing in it is read, so its owner does not matter,
-    and a folder that is no repository is told from others all the same.
+    A clone and all its worktrees have one, by whatever path. A folder that is no repository counts as its own store, so
+    two such folders differ. No file of the store is read, so its owner does not matter.
     """
     try:
         found = os.stat(path + "/.git")  # noqa: PTH116

@@ -96,9 +96,9 @@ def find_nodes(data: bytes) -> dict[NodeLabel, tuple[int, int]] | None:
 
 
 def read_node(piece: bytes) -> LockNode:
-    """Return the node in a piece of a lock that `find_nodes` has found. Raises: ValueError: there is none.
+    """Return the node in a lock's bytes from the offset and of the length that `find_nodes` gives for it.
 
-    `find_nodes` has checked it: here it is only decoded.
+    The bytes are decoded and not checked: `find_nodes` did that. Raises: ValueError: they are no node.
     """
     node = _nodes.get(piece)
     if node is None:

@@ -64,7 +64,7 @@ def find_rest(
         found = run.search(_suspects(job, units, guilty))
         if not isinstance(found, Found):
             if found is not None:
-                journal.forget()  # the next night is to find out anew
+                journal.forget()  # the next run tests these commits again
             raise SyncError("nothing-held", _nothing(found, run, units))
         if not found.passing:
             journal.forget()

@@ -9,7 +9,7 @@ import re
 from flakesync.errors import GitError
 from flakesync.git import process
 from flakesync.git.plain_config import ELSEWHERE, parse_plain
-from flakesync.git.settings import AskShared, Settings, read_shared_settings, split_entry
+from flakesync.git.settings import AskShared, Settings, SharedSettings, read_shared_settings, split_entry
 from flakesync.git.store.objects import ObjectReader, read_file
 
 
@@ -19,7 +19,7 @@ def read_settings(reader: ObjectReader) -> Settings:
     own = _file_entries(reader) if shared is not None else None
     if shared is None or own is None:
         return dict(_ask_git(reader))
-    return {**shared.files, **dict(own), **shared.environment}
+    return _together(shared, own)
 
 
 def read_entries(
@@ -41,7 +41,12 @@ def read_entries(
     if shared is None or own is None or any(map(keys.fullmatch, (*shared.files, *shared.environment))):
         every = _ask_git(reader)
         return [entry for entry in every if keys.fullmatch(entry[0])], dict(every)
-    return found, {**shared.files, **dict(own), **shared.environment}
+    return found, _together(shared, own)
+
+
+def _together(shared: SharedSettings, own: list[tuple[str, str]]) -> Settings:
+    """Return all settings of a repository: its own win over the files of system and user, the environment over both."""
+    return {**shared.files, **dict(own), **shared.environment}
 
 
 def _ask_git(reader: ObjectReader) -> list[tuple[str, str]]:
